@@ -1,0 +1,121 @@
+"""Boxes around faces, and the crop that is cut out around a box.
+
+A box is (x, y, width, height) in whole pixels, its origin the image's upper left corner. It covers
+the columns x to x + width - 1 and the rows y to y + height - 1. Plain Python, no array library.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import astuple, dataclass
+from typing import Any, NamedTuple
+
+
+class Box(NamedTuple):
+    """A rectangle in pixels; it may reach beyond its image until it has been clipped."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def area(self) -> int:
+        """Number of pixels covered, 0 for a box without width or height."""
+        return max(self.width, 0) * max(self.height, 0)
+
+
+@dataclass(frozen=True)
+class CropMargin:
+    """How far a crop reaches beyond its box, each side a fraction of the box.
+
+    `left` and `right` are fractions of the box's width, `top` and `bottom` of its height. 0.1 adds
+    a tenth of the box on that side and a negative fraction cuts some off, so that `top=0.1,
+    bottom=-0.1` moves the crop upwards without changing its size. Four zeros: the crop is the box.
+
+    Raises:
+        ValueError: if a fraction is not above -0.5: the middle of the box belongs to every crop.
+    """
+
+    left: float = 0.0
+    top: float = 0.0
+    right: float = 0.0
+    bottom: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not all(-0.5 < fraction < math.inf for fraction in astuple(self)):  # refuses NaN too
+            raise ValueError(
+                "`margin` must have finite fractions greater than -0.5, which leave the middle of "
+                f"the box. Received: margin={self}"
+            )
+
+    @classmethod
+    def from_json(cls, value: Any) -> CropMargin:
+        """Builds a margin from one number for all sides, or from [left, top, right, bottom].
+
+        Raises:
+            ValueError: if `value` is neither one number nor four numbers.
+        """
+        sides = value if isinstance(value, list | tuple) else [value] * 4
+        if len(sides) == 4 and all(_is_number(side) for side in sides):
+            return cls(*map(float, sides))
+        raise ValueError(
+            "`margin` must be one number or four numbers [left, top, right, bottom]. "
+            f"Received: margin={value!r}"
+        )
+
+    def to_json(self) -> list[float]:
+        """Returns [left, top, right, bottom], what `from_json` reads."""
+        return [self.left, self.top, self.right, self.bottom]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def expand(box: Box, margin: CropMargin) -> Box:
+    """Returns the box grown by the margin, rounded to whole pixels and not yet clipped.
+
+    The result has at least one column and one row.
+    """
+    left = round(box.x - margin.left * box.width)
+    top = round(box.y - margin.top * box.height)
+    right = round(box.x + box.width + margin.right * box.width)
+    bottom = round(box.y + box.height + margin.bottom * box.height)
+    return Box(left, top, max(right - left, 1), max(bottom - top, 1))
+
+
+def clip(box: Box, height: int, width: int) -> Box:
+    """Returns the part of the box inside an image of `height` rows and `width` columns.
+
+    Raises:
+        ValueError: if no pixel of the box lies inside the image.
+    """
+    left, top = max(box.x, 0), max(box.y, 0)
+    right, bottom = min(box.x + box.width, width), min(box.y + box.height, height)
+    if right <= left or bottom <= top:
+        raise ValueError(
+            f"`box` must share at least one pixel with the image of {height} rows and {width} "
+            f"columns. Received: box={tuple(box)}"
+        )
+    return Box(left, top, right - left, bottom - top)
+
+
+def crop_box(box: Box, margin: CropMargin, height: int, width: int) -> Box:
+    """Returns the part of an image of `height` x `width` pixels to cut out around a box.
+
+    The box is clipped before it grows and after: a box that touches the image always has a crop.
+
+    Raises:
+        ValueError: if no pixel of the box lies inside the image.
+    """
+    return clip(expand(clip(box, height, width), margin), height, width)
+
+
+def intersection_over_union(first: Box, second: Box) -> float:
+    """Returns the shared area of two boxes over the area of both: 0 (apart) to 1 (the same)."""
+    width = min(first.x + first.width, second.x + second.width) - max(first.x, second.x)
+    height = min(first.y + first.height, second.y + second.height) - max(first.y, second.y)
+    shared = max(width, 0) * max(height, 0)
+    union = first.area + second.area - shared
+    return shared / union if union else 0.0

@@ -1,0 +1,148 @@
+"""`card.json`: what a model needs beside its weights to be used rightly, and where it comes from.
+
+Preprocessing, class order and crop margin are part of the checkpoint. A card is data: this module
+imports no framework.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from minixception.boxes import CropMargin
+from minixception.preprocessor import Preprocessor
+from minixception.storage import atomic_path
+
+CARD_FILE = "card.json"
+TASKS = ("emotion", "gender")
+
+
+@dataclass(frozen=True)
+class Card:
+    """The record that travels with a model.
+
+    Attributes:
+        name: of the checkpoint, the name of its folder.
+        task: one of `TASKS`.
+        architecture: name in the registry of networks.
+        parameters: number of parameters.
+        class_names: in the order of the model's outputs.
+        preprocessor: from a crop to the model's input.
+        crop_margin: from a detected box to the crop, as fractions of the box.
+        data: name, checksum, licence and sizes of the training data.
+        recipe: every setting of the training.
+        seed: of initial weights, order and augmentation.
+        command: the command that trained the model.
+        versions: of Python, the libraries and this project.
+        metrics: split -> scores.
+    """
+
+    name: str
+    task: str
+    architecture: str
+    parameters: int
+    class_names: tuple[str, ...]
+    preprocessor: Preprocessor
+    crop_margin: CropMargin = field(default_factory=CropMargin)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    seed: int | None = None
+    command: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check task and class names.
+
+        Raises:
+            ValueError: for an unknown task, or fewer than two or repeated class names.
+        """
+        if self.task not in TASKS:
+            raise ValueError(f"`task` must be one of {', '.join(TASKS)}. Received: {self.task!r}")
+        if len(self.class_names) < 2 or len(set(self.class_names)) < len(self.class_names):
+            raise ValueError(
+                "`class_names` must be at least two different names. "
+                f"Received: class_names={self.class_names}"
+            )
+
+    def with_metrics(self, split: str, scores: Mapping[str, Any]) -> "Card":
+        """Return a copy that records the scores of one split."""
+        return replace(self, metrics={**self.metrics, split: dict(scores)})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data, the content of `card.json`."""
+        return {
+            "name": self.name,
+            "task": self.task,
+            "architecture": self.architecture,
+            "parameters": self.parameters,
+            "class_names": list(self.class_names),
+            "preprocessor": self.preprocessor.to_json(),
+            "crop_margin": self.crop_margin.to_json(),
+            "data": dict(self.data),
+            "recipe": dict(self.recipe),
+            "seed": self.seed,
+            "command": self.command,
+            "versions": dict(self.versions),
+            "metrics": dict(self.metrics),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Card":
+        """Read what `to_json` wrote; the first seven entries and the margin are required.
+
+        Raises:
+            KeyError, TypeError, ValueError: for missing or impossible entries.
+        """
+        return cls(
+            name=str(data["name"]),
+            task=str(data["task"]),
+            architecture=str(data["architecture"]),
+            parameters=int(data["parameters"]),
+            class_names=_class_names(data["class_names"]),
+            preprocessor=Preprocessor.from_json(data["preprocessor"]),
+            crop_margin=CropMargin.from_json(data["crop_margin"]),
+            data=dict(data.get("data", {})),
+            recipe=dict(data.get("recipe", {})),
+            seed=data.get("seed"),
+            command=str(data.get("command", "")),
+            versions=dict(data.get("versions", {})),
+            metrics=dict(data.get("metrics", {})),
+        )
+
+
+def _class_names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise TypeError(f"`class_names` must be a list of strings. Received: {value!r}")
+    return tuple(value)
+
+
+def read_card(folder: str | Path) -> Card:
+    """Read the card of a checkpoint folder.
+
+    Raises:
+        FileNotFoundError: if the folder or its card is missing.
+        ValueError: if the card is not valid JSON, or an entry is missing or impossible.
+    """
+    path = Path(folder) / CARD_FILE
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{folder} is no checkpoint: it has no {CARD_FILE}. Give a folder that training wrote "
+            "(model.keras, card.json, history.csv)."
+        )
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise TypeError(f"it must hold one object. Received: {type(content).__name__}")
+        return Card.from_json(content)
+    except KeyError as error:
+        raise ValueError(f"{path} cannot be used: the entry {error} is missing.") from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path} cannot be used: {error}") from error
+
+
+def write_card(folder: str | Path, card: Card) -> None:
+    """Write or replace the card of a checkpoint folder, in one step."""
+    with atomic_path(Path(folder) / CARD_FILE) as path:
+        path.write_text(json.dumps(card.to_json(), indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,150 @@
+"""Checkpoint folders of Keras models: `model.keras`, `card.json`, `history.csv`, `model.tflite`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from minixception.cards import Card, read_card, write_card
+from minixception.storage import atomic_folder, atomic_path
+
+KERAS_FILE = "model.keras"
+LITERT_FILE = "model.tflite"
+HISTORY_FILE = "history.csv"
+
+# Greatest difference of a probability that an exported model may show.
+EXPORT_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A Keras model and its card."""
+
+    model: keras.Model
+    card: Card
+
+
+def save_checkpoint(
+    folder: str | Path, model: keras.Model, card: Card, history: Sequence[dict[str, float]] = ()
+) -> None:
+    """Write a checkpoint folder; a reader sees the old or the new files, never a part of one.
+
+    Args:
+        folder: where to; its parents are made.
+        model: with one input and one softmax output.
+        card: must agree with the model.
+        history: a row per epoch.
+
+    Raises:
+        ValueError: if card and model disagree.
+        OSError: if the folder cannot be written.
+    """
+    check_agreement(model, card, where=str(folder))
+    with atomic_folder(folder) as temporary:
+        model.save(temporary / KERAS_FILE, include_optimizer=False)
+        write_history(temporary / HISTORY_FILE, history)
+        write_card(temporary, card)
+
+
+def load_checkpoint(folder: str | Path) -> Checkpoint:
+    """Load a Keras model with its card, in safe mode (no code is run from the file).
+
+    Raises:
+        FileNotFoundError: if the folder, the card or the model file is missing.
+        ValueError: if a file is damaged, or card and model disagree.
+    """
+    card = read_card(folder)
+    model = load_keras_file(Path(folder) / KERAS_FILE)
+    check_agreement(model, card, where=str(folder))
+    return Checkpoint(model, card)
+
+
+def load_keras_file(path: str | Path) -> keras.Model:
+    """Load a `.keras` file, or the authors' `.hdf5`, without its optimizer, in safe mode.
+
+    Raises:
+        FileNotFoundError: if the file is missing.
+        ValueError: if it is not a Keras model, or would need to run code of its own.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path} does not exist.")
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    # Keras, zipfile and h5py raise many kinds for a damaged file.
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise ValueError(f"{path} cannot be loaded as a Keras model: {reason}") from error
+
+
+def check_agreement(model: keras.Model, card: Card, *, where: str) -> None:
+    """Compare what the card says with what the model is.
+
+    Raises:
+        ValueError: naming both sides of the first difference found.
+    """
+    classes = model.output_shape[-1]
+    if classes != len(card.class_names):
+        raise ValueError(
+            f"Card and model disagree in {where}: the card names {len(card.class_names)} classes "
+            f"({', '.join(card.class_names)}), the model has {classes} outputs."
+        )
+    expected = card.preprocessor.input_shape
+    for size, found in zip(expected, model.input_shape[1:], strict=True):
+        if found not in (None, size):
+            raise ValueError(
+                f"Card and model disagree in {where}: the card prepares images {expected} "
+                f"(height, width, channels), the model takes {model.input_shape[1:]}."
+            )
+    if model.count_params() != card.parameters:
+        raise ValueError(
+            f"Card and model disagree in {where}: the card says {card.parameters} parameters, "
+            f"the model has {model.count_params()}."
+        )
+
+
+def write_history(path: str | Path, history: Sequence[dict[str, float]]) -> None:
+    """Write one CSV row per epoch, numbers with all their digits."""
+    columns = list(history[0]) if history else ["epoch"]
+    lines = [",".join(columns)]
+    lines += [",".join(repr(row[column]) for column in columns) for row in history]
+    with atomic_path(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def export_litert(folder: str | Path, *, images: np.ndarray) -> float:
+    """Write `model.tflite` beside `model.keras` and compare the two.
+
+    Args:
+        folder: a checkpoint folder.
+        images: float32 (N, height, width, channels), N at least 64, prepared faces to compare on,
+            in batches of 1, 7 and 64.
+
+    Returns:
+        The greatest difference of a probability.
+
+    Raises:
+        ValueError: if it exceeds `EXPORT_TOLERANCE`; then no file is written.
+    """
+    from minixception.engines import LiteRTEngine
+
+    checkpoint = load_checkpoint(folder)
+    with atomic_path(Path(folder) / LITERT_FILE) as path:
+        checkpoint.model.export(path, format="litert", verbose=False)
+        engine = LiteRTEngine(path, num_classes=len(checkpoint.card.class_names))
+        difference = max(
+            float(
+                np.abs(
+                    engine.predict(images[:batch])
+                    - keras.ops.convert_to_numpy(checkpoint.model(images[:batch], training=False))
+                ).max()
+            )
+            for batch in (1, 7, 64)
+        )
+        if difference > EXPORT_TOLERANCE:
+            raise ValueError(
+                f"The exported model of {folder} differs from the Keras model by {difference:.2e}, "
+                f"more than {EXPORT_TOLERANCE:.0e}; {LITERT_FILE} was not written."
+            )
+    return difference

@@ -1,0 +1,203 @@
+"""What the two training commands share: options, and the way from them to a training run."""
+
+import argparse
+import platform
+import shlex
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minixception.paths import checkout_root
+from minixception.recipes import MONITORS, OPTIMIZERS, RECIPES, Recipe, get_recipe
+
+if TYPE_CHECKING:
+    from minixception.datasets import FaceDataset
+    from minixception.datasets.registry import DatasetEntry
+
+RECORDED_LIBRARIES = ("keras", "tensorflow", "numpy", "opencv-python")
+
+
+def add_training_arguments(
+    parser: argparse.ArgumentParser, *, recipe: str, datasets: tuple[str, ...]
+) -> None:
+    """Declare the options; `recipe` is the default one, `datasets` are those of the task."""
+    parser.add_argument("--dataset", choices=datasets, default=datasets[0], help="data set")
+    parser.add_argument("--data", type=Path, help="its file or folder (default: in datasets/)")
+    parser.add_argument(
+        "--model", default="mini_xception", help="network; an unknown name lists the known ones"
+    )
+    parser.add_argument(
+        "--recipe", default=recipe, help="settings to start from; `list` prints all of them"
+    )
+    for name, kind, text in (
+        ("epochs", int, "passes over the training set"),
+        ("batch-size", int, "images per step"),
+        ("learning-rate", float, "peak or first learning rate"),
+        ("label-smoothing", float, "share of the target spread over all classes"),
+        ("weight-decay", float, "decay of kernels, with adamw"),
+        ("ema-momentum", float, "momentum of the averaged weights"),
+        ("early-stopping-patience", int, "epochs without improvement before training ends"),
+    ):
+        parser.add_argument(f"--{name}", type=kind, help=f"{text} (default: the recipe's)")
+    parser.add_argument(
+        "--image-size", type=int, metavar="PIXELS", help="input side (default: the recipe's)"
+    )
+    parser.add_argument("--optimizer", choices=OPTIMIZERS, help="default: the recipe's")
+    parser.add_argument("--monitor", choices=MONITORS, help="what is best (default: the recipe's)")
+    parser.add_argument(
+        "--no-augmentation", action="store_true", help="train on the images as they are"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation")
+    parser.add_argument(
+        "--output", type=Path, help="folder to write (default: runs/DATASET_MODEL_RECIPE)"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with the run in the folder")
+    parser.add_argument(
+        "--keep-improvements",
+        action="store_true",
+        help="keep a model file per improvement, with epoch and accuracy in its name",
+    )
+
+
+def print_recipes() -> None:
+    """Print name, summary, source and the main numbers of every recipe."""
+    for recipe in RECIPES.values():
+        print(f"{recipe.name}: {recipe.summary} (source: {recipe.source})")
+        print(
+            f"    {recipe.image_size[0]}x{recipe.image_size[1]} px, batch {recipe.batch_size}, "
+            f"{recipe.optimizer} {recipe.learning_rate:g} {recipe.schedule}, "
+            f"up to {recipe.epochs} epochs"
+        )
+
+
+def chosen_recipe(arguments: argparse.Namespace) -> Recipe:
+    """Return the named recipe with the changes that the options ask for.
+
+    Raises:
+        ValueError: for an unknown recipe, or an option out of its range.
+    """
+    from minixception.recipes import Augmentation
+
+    side = arguments.image_size
+    return get_recipe(arguments.recipe).with_changes(
+        {
+            "epochs": arguments.epochs,
+            "batch_size": arguments.batch_size,
+            "learning_rate": arguments.learning_rate,
+            "label_smoothing": arguments.label_smoothing,
+            "weight_decay": arguments.weight_decay,
+            "ema_momentum": arguments.ema_momentum,
+            "early_stopping_patience": arguments.early_stopping_patience,
+            "optimizer": arguments.optimizer,
+            "monitor": arguments.monitor,
+            "image_size": None if side is None else (side, side),
+            "augmentation": Augmentation() if arguments.no_augmentation else None,
+        }
+    )
+
+
+def run_training(arguments: argparse.Namespace) -> int:
+    """Load, build, train, export; return the exit code."""
+    if arguments.recipe == "list":
+        print_recipes()
+        return 0
+    if arguments.seed < 0:
+        raise ValueError(f"--seed must not be negative. Received: {arguments.seed}")
+    recipe = chosen_recipe(arguments)
+
+    from minixception.datasets.registry import DATASETS, load_dataset
+
+    entry = DATASETS[arguments.dataset]
+    dataset = load_dataset(arguments.dataset, arguments.data)
+    training = dataset.split(entry.training_split)
+    validation = dataset.split(entry.validation_split)
+    print(f"{dataset.name}: {len(training)} faces to train on, {len(validation)} to validate on")
+
+    import keras
+
+    from minixception import models
+    from minixception.cards import Card
+    from minixception.checkpoints import export_litert
+    from minixception.preprocessor import Preprocessor
+    from minixception.training import TrainingRun, train
+
+    keras.utils.set_random_seed(arguments.seed)
+    preprocessor = Preprocessor(image_size=recipe.image_size)
+    model = models.build(arguments.model, preprocessor.input_shape, len(dataset.class_names))
+    folder = arguments.output or Path("runs", f"{dataset.name}_{model.name}_{recipe.name}")
+    card = Card(
+        name=folder.name,
+        task=entry.task,
+        architecture=model.name,
+        parameters=model.count_params(),
+        class_names=dataset.class_names,
+        preprocessor=preprocessor,
+        crop_margin=entry.crop_margin,
+        data=_describe_data(dataset, training, validation, entry),
+        recipe=recipe.to_json(),
+        seed=arguments.seed,
+        command=shlex.join(arguments.command_line),
+        versions=_versions(),
+    )
+    run = TrainingRun(
+        model=model,
+        training=training,
+        validation=validation,
+        preprocessor=preprocessor,
+        recipe=recipe,
+        seed=arguments.seed,
+        folder=folder,
+        make_card=lambda scores: card.with_metrics(entry.validation_split, scores.to_json()),
+        keep_improvements=arguments.keep_improvements,
+    )
+    history = train(run, resume=arguments.resume, verbose=1 if sys.stdout.isatty() else 2)
+    difference = export_litert(folder, images=preprocessor(validation.images[:64]))
+    best = max(history, key=lambda row: row["val_accuracy"])
+    print(
+        f"Best {entry.validation_split} accuracy {best['val_accuracy']:.4f} in epoch "
+        f"{best['epoch'] + 1} of {len(history)}; exported model agrees to {difference:.1e}.\n"
+        f"Written to {folder}"
+    )
+    return 0
+
+
+def _describe_data(
+    dataset: "FaceDataset",
+    training: "FaceDataset",
+    validation: "FaceDataset",
+    entry: "DatasetEntry",
+) -> dict[str, Any]:
+    return {
+        "name": dataset.name,
+        "checksum": dataset.checksum,
+        "licence": dataset.licence,
+        "sizes": {
+            entry.training_split: len(training),
+            entry.validation_split: len(validation),
+        },
+        "class_counts": training.class_counts(),
+        "dropped": dict(dataset.dropped),
+    }
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for library in RECORDED_LIBRARIES:
+        try:
+            versions[library] = metadata.version(library)
+        except metadata.PackageNotFoundError:
+            continue  # an optional backend, or an installation without metadata
+    root = checkout_root()
+    if root is not None:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if described.returncode == 0:
+            versions["commit"] = described.stdout.strip()
+    return versions

@@ -1,0 +1,130 @@
+"""Decoded arrays kept on disk, so that a data set is parsed once.
+
+A cache file is an uncompressed `.npz`. It is trusted only when its fingerprint (source path, size,
+modification time, loader version, options) matches and the checksums of its arrays hold; any other
+file is rebuilt with a warning. A cache that cannot be written costs a warning, never a result.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from minixception.storage import atomic_path
+
+_LOGGER = logging.getLogger(__name__)
+
+Arrays = dict[str, np.ndarray]
+
+_FINGERPRINT = "fingerprint"
+# Everything that `numpy.load` and `zipfile` raise on damaged bytes.
+_DAMAGE = (
+    OSError,
+    ValueError,
+    KeyError,
+    IndexError,
+    EOFError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    MemoryError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def cache_folder() -> Path:
+    """Return the cache folder, which need not exist.
+
+    It is $MINIXCEPTION_CACHE, else $XDG_CACHE_HOME/minixception, else ~/.cache/minixception.
+    """
+    chosen = os.environ.get("MINIXCEPTION_CACHE")
+    if chosen:
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "minixception"
+
+
+def source_fingerprint(
+    path: Path, *, loader: str, version: int, options: Mapping[str, object] | None = None
+) -> str:
+    """Describe the source file and the way it is read; any change makes a new fingerprint.
+
+    Args:
+        path: An existing source, a file or a folder.
+        loader: Name of the loader; cache files of different loaders never meet.
+        version: Version of the loader, raised when what it returns changes.
+        options: Options that change the arrays, JSON-serialisable.
+
+    Returns:
+        A JSON text.
+    """
+    description = {
+        "path": str(path.resolve()),
+        "loader": loader,
+        "options": dict(options or {}),
+        "version": version,
+        "source": _folder_state(path) if path.is_dir() else _file_state(path),
+    }
+    return json.dumps(description, sort_keys=True)
+
+
+def _file_state(path: Path) -> str:
+    status = path.stat()
+    return f"{status.st_size} bytes, modified at {status.st_mtime_ns} ns"
+
+
+def _folder_state(path: Path) -> str:
+    """Condense the names and states of all files below a folder."""
+    digest = hashlib.sha256()
+    for file in sorted(path.rglob("*")):
+        if file.is_file():
+            digest.update(f"{file.relative_to(path)}\0{_file_state(file)}\0".encode())
+    return digest.hexdigest()
+
+
+def load_arrays(fingerprint: str) -> Arrays | None:
+    """Read the arrays stored under `fingerprint`.
+
+    Returns:
+        The arrays by name, or None when there are none, they are out of date or they are damaged
+        (the last with a logged warning).
+    """
+    file = _cache_file(fingerprint)
+    try:
+        if not file.is_file():
+            return None
+        with np.load(file, allow_pickle=False) as archive:
+            if str(archive[_FINGERPRINT]) != fingerprint:
+                return None
+            return {name: archive[name] for name in archive.files if name != _FINGERPRINT}
+    except _DAMAGE as error:
+        _LOGGER.warning("Cache file %s cannot be read and is rebuilt: %s", file, error)
+        return None
+
+
+def store_arrays(fingerprint: str, arrays: Arrays) -> None:
+    """Write `arrays` under `fingerprint`, whole or not at all; a failure is logged as a warning."""
+    file = _cache_file(fingerprint)
+    named_arrays = {_FINGERPRINT: np.array(fingerprint), **arrays}
+    try:
+        with atomic_path(file) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, **named_arrays)  # type: ignore[arg-type]
+    except OSError as error:
+        _LOGGER.warning("Cache file %s cannot be written: %s", file, error)
+
+
+def _cache_file(fingerprint: str) -> Path:
+    """Name the file by source, loader and options, so that a newer version replaces an older."""
+    description = json.loads(fingerprint)
+    stable = {key: description[key] for key in ("path", "loader", "options")}
+    digest = hashlib.sha256(json.dumps(stable, sort_keys=True).encode()).hexdigest()
+    return cache_folder() / f"{description['loader']}-{digest[:16]}.npz"

@@ -1,0 +1,221 @@
+"""FER+: ten votes for each FER2013 picture, eight emotions.
+
+Source: Barsoum, Zhang, Canton Ferrer, Zhang 2016 (arXiv 1608.01041),
+https://github.com/microsoft/FERPlus, file `fer2013new.csv`. Licence: MIT for the votes; the
+pictures are those of FER2013 and keep its terms.
+
+The file is joined to `fer2013.csv` by position: its column "Image name" does not hold row numbers.
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from minixception.datasets.checksums import file_checksum
+from minixception.datasets.face_dataset import FaceDataset
+from minixception.datasets.fer2013 import FER2013_LICENCE, check_fer2013_split, load_fer2013
+from minixception.labels import EMOTIONS_8, FERPLUS_COLUMNS, canonical_name
+
+FERPLUS_LICENCE = f"votes MIT; pictures {FER2013_LICENCE}"
+
+LABEL_RULES = ("majority", "distribution")
+
+
+def load_ferplus(
+    fer2013_path: str | Path,
+    votes_path: str | Path,
+    *,
+    split: str | None = None,
+    labels: str = "majority",
+    use_cache: bool = True,
+) -> FaceDataset:
+    """Load the FER2013 pictures with the labels of FER+.
+
+    Two rules turn ten votes into a label:
+
+    - "majority", the rule of the authors of FER+: columns with a single vote count as outliers and
+      lose it; a row is kept when one emotion has more than half of the votes that remain.
+    - "distribution": a row is kept when no column has more votes than the best emotion, ties
+      included. `targets` are its votes for the eight emotions divided by their sum, `labels` the
+      first emotion with the most votes.
+
+    Args:
+        fer2013_path: File for `load_fer2013`.
+        votes_path: `fer2013new.csv`, by default kept as `datasets/ferplus/fer2013new.csv`.
+        split: "Training", "PublicTest" or "PrivateTest"; None gives all.
+        labels: "majority" or "distribution".
+        use_cache: As in `load_fer2013`.
+
+    Returns:
+        A data set of images uint8 (N, 48, 48, 1) with classes `EMOTIONS_8`. `dropped` counts the
+        rows of the split that the rule left out.
+
+    Raises:
+        FileNotFoundError: One of the files is missing.
+        ValueError: A file is malformed, the two do not belong together, or an option is unknown.
+    """
+    if labels not in LABEL_RULES:
+        raise ValueError(
+            f"`labels` must be one of {', '.join(LABEL_RULES)}. Received: labels={labels!r}"
+        )
+    check_fer2013_split(split)
+    faces = load_fer2013(fer2013_path, use_cache=use_cache)
+    votes = read_ferplus_votes(votes_path, splits=faces.splits)
+    if split is not None:
+        votes = votes[faces.splits == split]
+        faces = faces.split(split)
+    kept, dropped = _majority_rows(votes) if labels == "majority" else _emotion_rows(votes)
+    faces, votes = faces.select(kept), votes[kept]
+    emotions = _votes_for(votes, EMOTIONS_8)
+    targets = votes_as_targets(votes, EMOTIONS_8)[0] if labels == "distribution" else None
+    return FaceDataset(
+        images=faces.images,
+        labels=emotions.argmax(axis=1).astype(np.int64),
+        class_names=EMOTIONS_8,
+        name="ferplus",
+        licence=FERPLUS_LICENCE,
+        checksum=f"{faces.checksum} + {file_checksum(votes_path)}",
+        splits=faces.splits,
+        targets=targets,
+        dropped=dropped,
+    )
+
+
+def read_ferplus_votes(votes_path: str | Path, *, splits: np.ndarray | None) -> np.ndarray:
+    """Read the votes and make sure that they belong to the rows of FER2013.
+
+    Args:
+        votes_path: `fer2013new.csv`.
+        splits: str (N,), `FaceDataset.splits` of the whole of FER2013; None skips the comparison.
+
+    Returns:
+        int64 (N, 10), votes at least 0, in the order of `FERPLUS_COLUMNS`.
+
+    Raises:
+        FileNotFoundError: The file is missing.
+        ValueError: A column is missing, a vote is no whole number of at least 0, or number and
+            `Usage` of the rows are not those of `splits`.
+    """
+    path = Path(votes_path)
+    rows = list(csv.reader(io.StringIO(_read_text(path))))
+    header = [name.strip() for name in rows[0]] if rows else []
+    missing = [name for name in ("Usage", *FERPLUS_COLUMNS) if name not in header]
+    if missing:
+        raise ValueError(
+            f"{path} must have the columns Usage, {', '.join(FERPLUS_COLUMNS)}. "
+            f"Missing: {', '.join(missing)}"
+        )
+    if splits is not None:
+        _check_same_rows(path, rows[1:], header, splits)
+    columns = [header.index(name) for name in FERPLUS_COLUMNS]
+    votes = [_parse_votes(path, number, row, columns) for number, row in enumerate(rows[1:], 1)]
+    return np.array(votes, dtype=np.int64).reshape(-1, len(FERPLUS_COLUMNS))
+
+
+def votes_as_targets(
+    votes: np.ndarray, class_names: Sequence[str], *, minimum_votes: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """Turn votes into a probability per class, matched to the classes by name.
+
+    With `EMOTIONS_FER2013` this gives soft targets for the seven-class task; votes for contempt,
+    unknown and NF are then left out.
+
+    Args:
+        votes: Integer (N, 10) in the order of `FERPLUS_COLUMNS`, at least 0.
+        class_names: K emotions of either convention, in the order wanted.
+        minimum_votes: Fewer votes for an emotion count as none; the authors of FER+ use 2.
+
+    Returns:
+        float32 (N, K) whose rows sum to 1, and bool (N,), True where at least one of the classes
+        had votes. Where it is False the targets are uniform: such rows say nothing, and the caller
+        decides whether to train on another label or to leave them out.
+
+    Raises:
+        ValueError: `votes` has another shape or a negative entry, or a class is no FER+ emotion.
+    """
+    votes = np.asarray(votes)
+    if votes.ndim != 2 or votes.shape[1] != len(FERPLUS_COLUMNS) or (votes < 0).any():
+        raise ValueError(
+            f"`votes` must have shape (N, {len(FERPLUS_COLUMNS)}) and be at least 0. "
+            f"Received: shape={votes.shape}"
+        )
+    chosen = _votes_for(votes, class_names).astype(np.float64)
+    chosen[chosen < minimum_votes] = 0.0
+    has_votes = chosen.sum(axis=1) > 0
+    chosen[~has_votes] = 1.0
+    return (chosen / chosen.sum(axis=1, keepdims=True)).astype(np.float32), has_votes
+
+
+def _votes_for(votes: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
+    """Pick the columns of `class_names` (K) from votes (N, 10), in the order of the names."""
+    known = {canonical_name(name): position for position, name in enumerate(FERPLUS_COLUMNS)}
+    unknown = [name for name in class_names if canonical_name(name) not in known]
+    if unknown:
+        raise ValueError(
+            f"`class_names` must be among {', '.join(FERPLUS_COLUMNS)}. Received: {unknown}"
+        )
+    return votes[:, [known[canonical_name(name)] for name in class_names]]
+
+
+def _majority_rows(votes: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
+    """Apply the rule "majority": bool (N,) of rows to keep, and what happened to the others."""
+    counted = np.where(votes > 1, votes, 0)
+    has_majority = 2 * counted.max(axis=1) > counted.sum(axis=1)
+    winners = np.array(FERPLUS_COLUMNS)[counted.argmax(axis=1)]
+    unknown = has_majority & (winners == "unknown")
+    not_a_face = has_majority & (winners == "NF")
+    dropped = {
+        "no majority": int((~has_majority).sum()),
+        "majority unknown": int(unknown.sum()),
+        "majority not a face": int(not_a_face.sum()),
+    }
+    return has_majority & ~unknown & ~not_a_face, dropped
+
+
+def _emotion_rows(votes: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
+    """Apply the rule "distribution": bool (N,) of rows to keep, and what happened to the others."""
+    best_emotion = _votes_for(votes, EMOTIONS_8).max(axis=1)
+    best_other = _votes_for(votes, ("unknown", "NF")).max(axis=1)
+    kept = (best_emotion >= best_other) & (best_emotion > 0)
+    return kept, {"most votes unknown or not a face": int((~kept).sum())}
+
+
+def _read_text(path: Path) -> str:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no file {path}. Get fer2013new.csv from "
+            "https://github.com/microsoft/FERPlus and put it into datasets/ferplus/."
+        )
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not a CSV text file.") from error
+
+
+def _check_same_rows(
+    path: Path, rows: list[list[str]], header: list[str], splits: np.ndarray
+) -> None:
+    if len(rows) != len(splits):
+        raise ValueError(
+            f"{path} must have one row per FER2013 row ({len(splits)}). Received: {len(rows)} rows"
+        )
+    usage = header.index("Usage")
+    for number, (row, split) in enumerate(zip(rows, splits, strict=True), start=1):
+        if len(row) != len(header) or row[usage].strip() != split:
+            raise ValueError(
+                f"{path}, row {number} (line {number + 1}): {len(header)} fields and the `Usage` "
+                f"of FER2013, {split!s}, expected. Received: {','.join(row)[:80]!r}"
+            )
+
+
+def _parse_votes(path: Path, number: int, row: list[str], columns: list[int]) -> list[int]:
+    words = [row[column].strip() for column in columns if column < len(row)]
+    if len(words) < len(columns) or not all(word.isascii() and word.isdigit() for word in words):
+        raise ValueError(
+            f"{path}, row {number} (line {number + 1}): {len(columns)} votes, whole numbers of at "
+            f"least 0, expected. Received: {', '.join(words)[:80]!r}"
+        )
+    return [int(word) for word in words]

@@ -1,0 +1,151 @@
+"""A folder of class folders, as in `train/happy/0001.png`, as a data set."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from minixception.datasets.checksums import content_checksum
+from minixception.datasets.face_dataset import FaceDataset
+from minixception.datasets.pictures import (
+    PICTURE_SUFFIXES,
+    check_image_form,
+    log_dropped,
+    read_pictures,
+)
+from minixception.labels import index_of
+
+_LOGGER = logging.getLogger(__name__)
+
+SPLIT_FOLDERS = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "test": "test",
+    "testing": "test",
+}
+"""Folder name in lower case -> the name of the split in the data set."""
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """Picture files, the split ("" when there are none) and class folder of each, stray entries."""
+
+    files: list[Path]
+    splits: list[str]
+    class_folders: list[str]
+    strays: list[str]
+
+
+def load_class_folders(
+    path: str | Path,
+    *,
+    split: str | None = None,
+    image_size: tuple[int, int] = (48, 48),
+    channels: int = 1,
+    class_names: Sequence[str] | None = None,
+    name: str | None = None,
+    licence: str = "unknown",
+) -> FaceDataset:
+    """Load pictures whose folder names their class, with split folders above or without.
+
+    Args:
+        path: A folder of class folders, or of train, validation and test folders that hold them.
+        split: "train", "validation" or "test"; None gives all.
+        image_size: (height, width) to which each picture is resized.
+        channels: 1 for grey, 3 for RGB.
+        class_names: The classes in the order wanted; folders are matched to them by meaning
+            ("Happiness" to "happy"). None takes the sorted folder names.
+        name: Name of the data set; None takes that of the folder.
+        licence: Terms of the pictures.
+
+    Returns:
+        A data set of images uint8 (N, height, width, channels), sorted by path. `dropped` counts
+        stray entries (files that are no pictures, folders within class folders) and unreadable
+        pictures; both are also logged.
+
+    Raises:
+        FileNotFoundError: There is no folder at `path`.
+        ValueError: No picture can be read, a folder matches no class, or an option is not allowed.
+    """
+    path = Path(path)
+    check_image_form(image_size, channels)
+    listing = _list_pictures(path)
+    log_dropped(_LOGGER, "stray entries", listing.strays)
+    if class_names is None:
+        class_names = sorted(set(listing.class_folders))
+    labels = np.array([_label_of(path, folder, class_names) for folder in listing.class_folders])
+    images, is_readable = read_pictures(listing.files, image_size=image_size, channels=channels)
+    if not is_readable.any():
+        raise ValueError(
+            f"{path} must hold class folders with pictures ({', '.join(PICTURE_SUFFIXES)}). "
+            f"Received: {len(listing.files)} pictures, none of them readable"
+        )
+    dataset = FaceDataset(
+        images=images,
+        labels=labels[is_readable].astype(np.int64),
+        class_names=tuple(class_names),
+        name=path.resolve().name if name is None else name,
+        licence=licence,
+        checksum=_checksum(path, listing.files),
+        splits=np.array(listing.splits)[is_readable] if any(listing.splits) else None,
+        dropped={
+            "stray entry": len(listing.strays),
+            "unreadable picture": int((~is_readable).sum()),
+        },
+    )
+    return dataset if split is None else dataset.split(split)
+
+
+def _list_pictures(path: Path) -> _Listing:
+    if not path.is_dir():
+        raise FileNotFoundError(f"`path` must be a folder of class folders. Received: {path}")
+    listing = _Listing([], [], [], [])
+    folders = _folders_of(path, listing.strays)
+    split_folders = [folder for folder in folders if folder.name.lower() in SPLIT_FOLDERS]
+    if not split_folders:
+        _add_classes(folders, "", listing)
+        return listing
+    listing.strays.extend(str(folder) for folder in folders if folder not in split_folders)
+    for folder in split_folders:
+        classes = _folders_of(folder, listing.strays)
+        _add_classes(classes, SPLIT_FOLDERS[folder.name.lower()], listing)
+    return listing
+
+
+def _folders_of(path: Path, strays: list[str]) -> list[Path]:
+    """Return the folders in `path`, sorted; anything else and hidden folders are strays."""
+    entries = sorted(path.iterdir())
+    folders = [entry for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+    strays.extend(str(entry) for entry in entries if entry not in folders)
+    return folders
+
+
+def _add_classes(class_folders: list[Path], split: str, listing: _Listing) -> None:
+    """Add the pictures of each class folder to the listing, sorted by name."""
+    for folder in class_folders:
+        for entry in sorted(folder.iterdir()):
+            is_picture = entry.suffix.lower() in PICTURE_SUFFIXES and entry.is_file()
+            if is_picture and not entry.name.startswith("."):
+                listing.files.append(entry)
+                listing.splits.append(split)
+                listing.class_folders.append(folder.name)
+            else:
+                listing.strays.append(str(entry))
+
+
+def _label_of(path: Path, class_folder: str, class_names: Sequence[str]) -> int:
+    try:
+        return index_of(class_folder, class_names)
+    except ValueError as error:
+        raise ValueError(f"{path} has a class folder that is no class: {error}") from error
+
+
+def _checksum(path: Path, files: list[Path]) -> str:
+    return content_checksum(
+        (file.relative_to(path).as_posix(), file.read_bytes()) for file in files
+    )

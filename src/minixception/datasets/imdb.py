@@ -1,0 +1,163 @@
+"""IMDB-WIKI, the part from IMDB: film people with gender and age, cropped faces.
+
+Source: https://data.vision.ee.ethz.ch/cvl/rrothe/imdb-wiki/ (Rothe, Timofte, Van Gool 2015),
+archive `imdb_crop.tar`. Licence: academic research only.
+"""
+
+import logging
+import zlib
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minixception.datasets.checksums import file_checksum
+from minixception.datasets.face_dataset import DEFAULT_FRACTIONS, FaceDataset, stratified_split
+from minixception.datasets.pictures import check_image_form, log_dropped, read_pictures
+from minixception.labels import GENDERS
+
+_LOGGER = logging.getLogger(__name__)
+
+IMDB_LICENCE = "academic research only"
+
+_FIELDS = ("full_path", "gender", "face_score", "second_face_score", "dob", "photo_taken")
+_METADATA_FILE = "imdb.mat"
+# What scipy raises on a file that is cut off, of another kind or of version 7.3.
+_DECODING_ERRORS = (ValueError, TypeError, NotImplementedError, OSError, IndexError)
+# MATLAB counts days from year 0, Python from year 1.
+_MATLAB_DAYS_AHEAD = 366
+# Only the year of a photograph is known; it is taken to be from the middle of that year.
+_MIDDLE_MONTH = 7
+
+
+def load_imdb(
+    path: str | Path,
+    *,
+    split: str | None = None,
+    seed: int = 0,
+    image_size: tuple[int, int] = (64, 64),
+    channels: int = 1,
+    minimum_face_score: float = 3.0,
+) -> FaceDataset:
+    """Load the IMDB faces with their gender, filtered as in the mini-Xception paper.
+
+    A row is kept when its face score is above `minimum_face_score`, there is no second face and
+    the gender is known. The set comes without splits, so 80 % of each gender are drawn for
+    "train", 10 % for "validation" and 10 % for "test".
+
+    Args:
+        path: `imdb.mat`, or the folder `imdb_crop` that holds it; picture paths are relative to
+            that folder.
+        split: "train", "validation" or "test"; None gives all.
+        seed: Seed of the split.
+        image_size: (height, width) to which each picture is resized.
+        channels: 1 for grey, 3 for RGB.
+        minimum_face_score: Rows at or below it are left out.
+
+    Returns:
+        A data set of images uint8 (N, height, width, channels) with classes `GENDERS`, in the
+        order of the file; `attributes` hold "age" in years, int64 (N,). `dropped` counts the rows
+        left out by reason, each row under the first that applies.
+
+    Raises:
+        FileNotFoundError: There is no `imdb.mat`.
+        ValueError: The file is no such struct, no picture can be read, or an option is not allowed.
+    """
+    check_image_form(image_size, channels)
+    metadata_file = _find_metadata(Path(path))
+    metadata = _read_metadata(metadata_file)
+    kept, dropped = _filter_rows(metadata, minimum_face_score)
+    rows = np.flatnonzero(kept)
+    files = [metadata_file.parent / str(metadata["full_path"][row]).strip() for row in rows]
+    exists = np.array([file.is_file() for file in files], dtype=bool)
+    log_dropped(_LOGGER, "missing pictures", [
+        str(file) for file, found in zip(files, exists, strict=True) if not found
+    ])  # fmt: skip
+    existing_files = [file for file, found in zip(files, exists, strict=True) if found]
+    images, is_readable = read_pictures(existing_files, image_size=image_size, channels=channels)
+    if not len(images):
+        raise ValueError(
+            f"{metadata_file.parent} must hold the pictures that {metadata_file.name} names. "
+            f"Received: {len(rows)} rows after filtering, {len(existing_files)} files, "
+            "none of them readable"
+        )
+    rows = rows[exists][is_readable]
+    labels = metadata["gender"][rows].astype(np.int64)
+    dataset = FaceDataset(
+        images=images,
+        labels=labels,
+        class_names=GENDERS,
+        name="imdb",
+        licence=IMDB_LICENCE,
+        checksum=file_checksum(metadata_file),
+        splits=stratified_split(labels, fractions=DEFAULT_FRACTIONS, seed=seed),
+        attributes={"age": _ages(metadata["dob"][rows], metadata["photo_taken"][rows])},
+        dropped={
+            **dropped,
+            "missing picture": int((~exists).sum()),
+            "unreadable picture": int((~is_readable).sum()),
+        },
+    )
+    return dataset if split is None else dataset.split(split)
+
+
+def _find_metadata(path: Path) -> Path:
+    file = path / _METADATA_FILE if path.is_dir() else path
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"There is no file {file}. Get imdb_crop.tar from "
+            "https://data.vision.ee.ethz.ch/cvl/rrothe/imdb-wiki/ and unpack it into "
+            "datasets/imdb/."
+        )
+    return file
+
+
+def _read_metadata(file: Path) -> dict[str, np.ndarray]:
+    """Read the struct `imdb`: field name -> array (N,)."""
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    try:
+        content: dict[str, Any] = loadmat(file, squeeze_me=True, variable_names=["imdb"])
+    except (MatReadError, zlib.error, *_DECODING_ERRORS) as error:
+        raise ValueError(f"{file} is not a MATLAB file of version 5. {error}") from error
+    names = content["imdb"].dtype.names if "imdb" in content else None
+    missing = [field for field in _FIELDS if field not in (names or ())]
+    if missing:
+        raise ValueError(
+            f"{file} must hold a struct `imdb` with the fields {', '.join(_FIELDS)}. "
+            f"Missing: {', '.join(missing)}"
+        )
+    fields = {field: np.atleast_1d(content["imdb"][field].item()) for field in _FIELDS}
+    lengths = {field: len(values) for field, values in fields.items()}
+    if len(set(lengths.values())) != 1:
+        raise ValueError(f"{file} must have fields of one length. Received: {lengths}")
+    return fields
+
+
+def _filter_rows(
+    metadata: dict[str, np.ndarray], minimum_face_score: float
+) -> tuple[np.ndarray, dict[str, int]]:
+    """Return bool (N,), the rows to keep, and a count for each reason to leave one out."""
+    kept = np.ones(len(metadata["gender"]), dtype=bool)
+    reasons = {
+        "low face score": ~(metadata["face_score"] > minimum_face_score),
+        "second face": ~np.isnan(metadata["second_face_score"]),
+        "unknown gender": ~np.isin(metadata["gender"], (0, 1)),
+    }
+    dropped = {}
+    for reason, applies in reasons.items():
+        dropped[reason] = int((kept & applies).sum())
+        kept &= ~applies
+    return kept, dropped
+
+
+def _ages(birth_days: np.ndarray, photo_years: np.ndarray) -> np.ndarray:
+    """Compute ages in full years, int64 (N,), from MATLAB day numbers and years of photographs."""
+    ages = []
+    for birth_day, photo_year in zip(birth_days, photo_years, strict=True):
+        # A few birth days in the file are not dates; they become year 1 and an absurd age.
+        birth = date.fromordinal(max(int(birth_day) - _MATLAB_DAYS_AHEAD, 1))
+        ages.append(int(photo_year) - birth.year - (birth.month >= _MIDDLE_MONTH))
+    return np.array(ages, dtype=np.int64)

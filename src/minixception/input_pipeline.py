@@ -1,0 +1,162 @@
+"""Batches for training: shuffled, augmented and prepared, a pure function of seed and epoch.
+
+Nothing here remembers anything between epochs: the order and every random change of epoch `k` follow
+from `(seed, k)` alone. That is what lets a resumed run go on exactly as the uninterrupted one.
+"""
+
+import itertools
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from minixception.images import to_grey
+from minixception.preprocessor import Preprocessor
+from minixception.recipes import Augmentation
+
+Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
+def training_batches(
+    images: NDArray[np.uint8],
+    targets: NDArray[np.float32],
+    *,
+    preprocessor: Preprocessor,
+    augmentation: Augmentation,
+    batch_size: int,
+    seed: int,
+    first_epoch: int = 0,
+) -> Iterator[Batch]:
+    """Yield batches for ever, epoch after epoch, `steps_per_epoch` batches each.
+
+    Args:
+        images: uint8 (N, H, W, C), any size: they are resized once, before augmentation.
+        targets: float32 (N, K), a distribution over the classes per image.
+        preprocessor: the one that goes into the checkpoint.
+        augmentation: the random changes.
+        batch_size: images per batch; the last batch of an epoch may be smaller.
+        seed: non-negative seed of order and augmentation.
+        first_epoch: epoch to begin with, counted from 0.
+
+    Yields:
+        (float32 (B, height, width, channels), float32 (B, K)).
+    """
+    images = preprocessor.resize(images)
+    for epoch in itertools.count(first_epoch):
+        generator = np.random.default_rng([seed, epoch])
+        order = generator.permutation(len(images))
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            changed = augment(images[rows], augmentation, generator=generator)
+            yield preprocessor.normalize(changed), targets[rows]
+
+
+def steps_per_epoch(num_images: int, batch_size: int) -> int:
+    """Whole number of batches that show every image once.
+
+    >>> steps_per_epoch(28_709, 32)
+    898
+    """
+    return -(-num_images // batch_size)
+
+
+def augment(
+    images: NDArray[np.uint8], augmentation: Augmentation, *, generator: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Return a changed copy of a batch, uint8 (B, H, W, C), by one warp per image.
+
+    Rotation, shifts, zoom and flip are composed into one matrix, so that pixels are interpolated
+    once (bilinear).
+    """
+    matrices = _affine_matrices(len(images), images.shape[1:3], augmentation, generator)
+    height, width = images.shape[1:3]
+    changed = np.empty_like(images)
+    for index, matrix in enumerate(matrices):
+        warped = cv2.warpAffine(
+            images[index],
+            matrix,
+            (width, height),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        changed[index] = warped.reshape(images.shape[1:])
+    if _changes_light(augmentation):
+        for index in range(len(changed)):
+            changed[index] = _jitter_light(changed[index], augmentation, generator)
+    return changed
+
+
+def _affine_matrices(
+    count: int,
+    size: tuple[int, int],
+    augmentation: Augmentation,
+    generator: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Draw (count, 2, 3) matrices from output to input pixels (x, y), about the image's centre."""
+    height, width = size
+
+    def draw(limit: float) -> NDArray[np.float64]:
+        return generator.uniform(-limit, limit, count)
+
+    angle = np.deg2rad(draw(augmentation.rotation))
+    shift_x = draw(augmentation.width_shift) * width
+    shift_y = draw(augmentation.height_shift) * height
+    zoom_x = 1 + draw(augmentation.zoom)
+    zoom_y = 1 + draw(augmentation.zoom)
+    if augmentation.horizontal_flip:
+        zoom_x *= generator.choice([-1.0, 1.0], count)
+
+    centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
+    cosine, sine = np.cos(angle), np.sin(angle)
+    matrices = np.empty((count, 2, 3))
+    matrices[:, 0, 0], matrices[:, 0, 1] = cosine * zoom_x, -sine * zoom_y
+    matrices[:, 1, 0], matrices[:, 1, 1] = sine * zoom_x, cosine * zoom_y
+    linear_x = matrices[:, 0, 0] * centre_x + matrices[:, 0, 1] * centre_y
+    linear_y = matrices[:, 1, 0] * centre_x + matrices[:, 1, 1] * centre_y
+    matrices[:, 0, 2] = centre_x + shift_x - linear_x
+    matrices[:, 1, 2] = centre_y + shift_y - linear_y
+    return matrices
+
+
+def _changes_light(augmentation: Augmentation) -> bool:
+    return any(
+        (
+            augmentation.brightness,
+            augmentation.contrast,
+            augmentation.saturation,
+            augmentation.lighting,
+        )
+    )
+
+
+def _jitter_light(
+    image: NDArray[np.uint8], augmentation: Augmentation, generator: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Change brightness, contrast, saturation and lighting of one image (H, W, C), in this order."""
+    pixels = image.astype(np.float32)
+
+    def blend(other: NDArray[np.float32] | float, limit: float) -> NDArray[np.float32]:
+        weight = np.float32(1 + generator.uniform(-limit, limit))
+        return np.clip(weight * pixels + (1 - weight) * other, 0, 255).astype(np.float32)
+
+    if augmentation.saturation and image.shape[2] == 3:
+        pixels = blend(to_grey(image).astype(np.float32), augmentation.saturation)
+    if augmentation.brightness:
+        pixels = blend(0.0, augmentation.brightness)
+    if augmentation.contrast:
+        pixels = blend(float(to_grey(np.rint(pixels).astype(np.uint8)).mean()), augmentation.contrast)
+    if augmentation.lighting:
+        pixels = np.clip(pixels + _lighting_noise(pixels, augmentation.lighting, generator), 0, 255)
+    return np.rint(pixels).astype(np.uint8)
+
+
+def _lighting_noise(
+    pixels: NDArray[np.float32], standard_deviation: float, generator: np.random.Generator
+) -> NDArray[np.float32]:
+    """Draw noise (C,) along the principal components of the image's own colours, in pixel units."""
+    channels = pixels.shape[2]
+    covariance = np.cov(pixels.reshape(-1, channels) / 255, rowvar=False).reshape(channels, -1)
+    eigenvalues, eigenvectors = np.linalg.eigh(covariance)
+    strength = generator.normal(0, standard_deviation, channels) * eigenvalues
+    return (eigenvectors @ strength * 255).astype(np.float32)

@@ -1,0 +1,93 @@
+"""Class names of every label set, and their mapping by name.
+
+The order of classes belongs to a data set and to the checkpoint trained on it. Two sets that mean
+the same thing write it differently ("happy", "Happiness"), so a label crosses from one order to
+another by name, never by position.
+"""
+
+from collections.abc import Sequence
+
+EMOTIONS_FER2013 = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+"""The seven FER2013 emotions; the position is the number in the column `emotion`."""
+
+EMOTIONS_8 = (
+    "anger",
+    "contempt",
+    "disgust",
+    "fear",
+    "happiness",
+    "neutral",
+    "sadness",
+    "surprise",
+)
+"""The eight emotions of FER+ and of the facial_expressions set, in alphabetical order."""
+
+GENDERS = ("woman", "man")
+"""The two classes of the IMDB and UTKFace annotations; IMDB numbers them 0 and 1 likewise."""
+
+FERPLUS_COLUMNS = (
+    "neutral",
+    "happiness",
+    "surprise",
+    "sadness",
+    "anger",
+    "disgust",
+    "fear",
+    "contempt",
+    "unknown",
+    "NF",
+)
+"""The ten vote columns of `fer2013new.csv` in file order; `NF` means "not a face"."""
+
+SYNONYMS = {
+    "anger": ("anger", "angry", "an"),
+    "contempt": ("contempt", "contemptuous"),
+    "disgust": ("disgust", "disgusted", "di"),
+    "fear": ("fear", "fearful", "afraid", "af", "fe"),
+    "happiness": ("happiness", "happy", "ha"),
+    "neutral": ("neutral", "neutrality", "ne"),
+    "sadness": ("sadness", "sad", "sa"),
+    "surprise": ("surprise", "surprised", "su"),
+    "woman": ("woman", "female", "women"),
+    "man": ("man", "male", "men"),
+}
+"""Canonical name -> its spellings in lower case; two-letter codes are those of KDEF and JAFFE."""
+
+_CANONICAL_NAMES = {
+    spelling: canonical for canonical, spellings in SYNONYMS.items() for spelling in spellings
+}
+
+
+def canonical_name(name: str) -> str:
+    """Return the one spelling that all synonyms of `name` share.
+
+    Args:
+        name: A class name in any case, surrounding spaces allowed ("Happy", "happiness").
+
+    Returns:
+        The canonical name ("happiness"); a name without known synonyms comes back in lower case.
+    """
+    spelling = name.strip().lower()
+    return _CANONICAL_NAMES.get(spelling, spelling)
+
+
+def index_of(name: str, class_names: Sequence[str]) -> int:
+    """Return the position of the class that means the same as `name`.
+
+    Args:
+        name: A class name of any convention and case.
+        class_names: Class names in the order wanted, for example `EMOTIONS_8`.
+
+    Returns:
+        An index into `class_names`.
+
+    Raises:
+        ValueError: No class of `class_names` means the same as `name`.
+    """
+    wanted = canonical_name(name)
+    for index, class_name in enumerate(class_names):
+        if canonical_name(class_name) == wanted:
+            return index
+    raise ValueError(
+        f"`name` must mean the same as one of {', '.join(class_names)}. Received: name={name!r}"
+    )

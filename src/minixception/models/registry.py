@@ -1,0 +1,118 @@
+"""The one list of networks and the door to them: `build(name, input_shape, num_classes)`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import keras
+
+from minixception.models import cnn, xception
+
+
+@dataclass(frozen=True)
+class Network:
+    """An architecture: how it is built, for what it was published, and the sizes it can take.
+
+    Attributes:
+        builder: called with keywords `input_shape`, `num_classes`, `name`; returns a built model.
+        input_shape: (height, width, channels) of the publication.
+        smallest: least height and width in pixels that leave at least one position.
+        largest: greatest height and width in pixels, or None where any size goes.
+        size_reason: why there are such limits, for the error message.
+    """
+
+    builder: Callable[..., keras.Model]
+    input_shape: tuple[int, int, int]
+    smallest: int = 1
+    largest: int | None = None
+    size_reason: str = "an image needs at least one pixel"
+
+
+def _xception(plan: xception.XceptionPlan, input_shape: tuple[int, int, int]) -> Network:
+    return Network(
+        builder=partial(xception.build_xception, plan),
+        input_shape=input_shape,
+        smallest=_least_size(plan),
+        size_reason="the stem's unpadded 3x3 convolutions must leave at least one position",
+    )
+
+
+def _least_size(plan: xception.XceptionPlan) -> int:
+    """Go backwards through the unpadded 3x3 convolutions of the stem from a single position."""
+    size = 1
+    for convolution in reversed(plan.stem):
+        size = (size - 1) * convolution.strides + 3
+    return size
+
+
+NETWORKS: dict[str, Network] = {
+    "mini_xception": _xception(xception.MINI_XCEPTION, (64, 64, 1)),
+    "tiny_xception": _xception(xception.TINY_XCEPTION, (64, 64, 1)),
+    "big_xception": _xception(xception.BIG_XCEPTION, (64, 64, 1)),
+    "mini_xception_48": _xception(xception.MINI_XCEPTION_48, (48, 48, 1)),
+    "simple_cnn": Network(cnn.build_simple_cnn, (48, 48, 1)),
+    "simpler_cnn": Network(
+        cnn.build_simpler_cnn,
+        (64, 64, 1),
+        largest=64,
+        size_reason="its six strides of 2 must end in exactly one position",
+    ),
+}
+
+
+def network_names() -> tuple[str, ...]:
+    """Names that `build` knows."""
+    return tuple(NETWORKS)
+
+
+def build(
+    name: str, input_shape: tuple[int | None, int | None, int], num_classes: int
+) -> keras.Model:
+    """Build a network with fresh weights (Glorot uniform, seeded by `keras.utils.set_random_seed`).
+
+    Args:
+        name: one of `network_names()`.
+        input_shape: (height, width, channels); channels are 1 (grey) or 3 (RGB). Height and width
+            may be None, for any size, in the fully convolutional networks.
+        num_classes: number of classes, at least 2.
+
+    Returns:
+        A functional model, float32 (B, height, width, channels) to float32 (B, num_classes), the
+        rows of which sum to 1. Its last layer is named `predictions`.
+
+    Raises:
+        ValueError: for an unknown name, an impossible input shape or class count.
+
+    >>> build("mini_xception", (64, 64, 1), 7).count_params()
+    58423
+    """
+    if name not in NETWORKS:
+        raise ValueError(
+            f"`name` must be one of {', '.join(network_names())}. Received: name={name!r}"
+        )
+    network = NETWORKS[name]
+    _check_input_shape(name, network, input_shape)
+    if num_classes < 2:
+        raise ValueError(f"`num_classes` must be at least 2. Received: num_classes={num_classes}")
+    return network.builder(input_shape=tuple(input_shape), num_classes=num_classes, name=name)
+
+
+def _check_input_shape(
+    name: str, network: Network, input_shape: tuple[int | None, int | None, int]
+) -> None:
+    received = f"Received: input_shape={input_shape}"
+    if len(input_shape) != 3 or input_shape[2] not in (1, 3):
+        raise ValueError(
+            f"`input_shape` must be (height, width, channels) with 1 or 3 channels. {received}"
+        )
+    for size in input_shape[:2]:
+        if size is None and network.largest is None:
+            continue
+        if size is None or size < network.smallest or size > (network.largest or size):
+            limits = f"at least {network.smallest}"
+            if network.largest is not None:
+                limits = f"{network.smallest} to {network.largest}"
+            raise ValueError(
+                f"`{name}` takes a height and a width of {limits} pixels: "
+                f"{network.size_reason}. {received}"
+            )

@@ -1,0 +1,60 @@
+"""Where things lie: shipped models, data sets.
+
+In a checkout they are top-level folders beside `src/`; in an installed package the shipped models lie
+inside it.
+"""
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+_CHECKOUT = _PACKAGE.parents[1]
+
+DEFAULT_EMOTION_MODEL = "fer2013_mini_xception"
+DEFAULT_GENDER_MODEL = "utkface_mini_xception"
+
+
+def trained_models_folder() -> Path:
+    """Return the folder of shipped models, `emotion_models/` and `gender_models/` inside it."""
+    installed = _PACKAGE / "trained_models"
+    return installed if installed.is_dir() else _CHECKOUT / "trained_models"
+
+
+def shipped_models(task: str) -> dict[str, Path]:
+    """Return name -> checkpoint folder of the shipped models of a task, "emotion" or "gender"."""
+    folder = trained_models_folder() / f"{task}_models"
+    return {card.parent.name: card.parent for card in sorted(folder.glob("*/card.json"))}
+
+
+def find_model(name_or_folder: str | Path, *, task: str) -> Path:
+    """Return the checkpoint folder for a shipped model's name, or for a folder given as such.
+
+    Raises:
+        FileNotFoundError: if it is neither; the message lists the shipped names.
+    """
+    if Path(name_or_folder).is_dir():
+        return Path(name_or_folder)
+    shipped = shipped_models(task)
+    if str(name_or_folder) in shipped:
+        return shipped[str(name_or_folder)]
+    raise FileNotFoundError(
+        f"{name_or_folder} is neither a checkpoint folder nor a shipped {task} model "
+        f"({', '.join(shipped) or 'there are none'})."
+    )
+
+
+def find_data(*candidates: str) -> Path:
+    """Return the first candidate that exists in `datasets/` here or in the checkout.
+
+    Where none exists it returns the first, so that the loader's message names it.
+    """
+    folders = (Path("datasets"), _CHECKOUT / "datasets")
+    for folder in folders:
+        for candidate in candidates:
+            if (folder / candidate).exists():
+                return folder / candidate
+    return folders[0] / candidates[0]
+
+
+def checkout_root() -> Path | None:
+    """Return the root of the checkout that this package is imported from, or None."""
+    return _CHECKOUT if (_CHECKOUT / "setup.py").is_file() else None

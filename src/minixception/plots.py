@@ -1,0 +1,132 @@
+"""Pictures of a training run and of a confusion matrix, drawn with matplotlib's object interface.
+
+matplotlib is imported by the functions: nothing else in the package needs it, and importing it
+takes longer than loading a model.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minixception.images import write_image
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DOTS_PER_INCH = 150
+TRAINING_COLOUR = "#0072B2"
+VALIDATION_COLOUR = "#D55E00"
+
+
+def plot_history(history: Mapping[str, Sequence[float]], path: str | os.PathLike[str]) -> None:
+    """Draws loss and accuracy of a training run, with the best validation epoch of each marked.
+
+    Args:
+        history: metric name to one value per epoch, as in Keras: `loss` and, where measured,
+            `val_loss`, `accuracy` and `val_accuracy`. Other metrics are left out.
+        path: the picture to write, see `images.write_image`.
+
+    Raises:
+        ValueError: if `history` has no `loss`, or no epoch.
+    """
+    if not history.get("loss"):
+        raise ValueError(
+            "`history` must have `loss` for at least one epoch. "
+            f"Received: history with {sorted(history)}"
+        )
+    metrics = [metric for metric in ("loss", "accuracy") if metric in history]
+    figure = _new_figure(width=5.0 * len(metrics), height=4.0)
+    for number, metric in enumerate(metrics, start=1):
+        axes = figure.add_subplot(1, len(metrics), number)
+        _plot_metric(axes, history, metric)
+    _write_figure(figure, path)
+
+
+def _plot_metric(axes: Any, history: Mapping[str, Sequence[float]], metric: str) -> None:
+    training = np.asarray(history[metric], dtype=float)
+    # A single epoch is a point, which a line alone would not show.
+    marker = "o" if len(training) == 1 else None
+    epochs = np.arange(1, len(training) + 1)
+    axes.plot(epochs, training, color=TRAINING_COLOUR, marker=marker, label="training")
+    validation = np.asarray(history.get(f"val_{metric}", []), dtype=float)
+    if np.isfinite(validation).any():
+        epochs = np.arange(1, len(validation) + 1)
+        axes.plot(epochs, validation, color=VALIDATION_COLOUR, marker=marker, label="validation")
+        best = int(np.nanargmin(validation) if metric == "loss" else np.nanargmax(validation))
+        label = f"best: {validation[best]:.3f}, epoch {best + 1}"
+        axes.plot(best + 1, validation[best], "o", color=VALIDATION_COLOUR, label=label)
+        axes.axvline(best + 1, color=VALIDATION_COLOUR, linewidth=0.8, linestyle=":")
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(metric)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+
+
+def plot_confusion_matrix(
+    matrix: np.ndarray,
+    class_names: Sequence[str],
+    path: str | os.PathLike[str],
+    *,
+    title: str = "",
+) -> None:
+    """Draws a confusion matrix: counts, and colours and percentages relative to each row.
+
+    Args:
+        matrix: counts (N, N), the row is the true class and the column the predicted one.
+        class_names: N names in the order of the matrix.
+        path: the picture to write, see `images.write_image`.
+        title: a line above the picture.
+
+    Raises:
+        ValueError: if the matrix is not square, has negative counts or does not fit the names.
+    """
+    matrix = np.asarray(matrix)
+    count = len(class_names)
+    if matrix.shape != (count, count) or count == 0 or (matrix < 0).any():
+        raise ValueError(
+            f"`matrix` must hold counts of the shape ({count}, {count}), as there are {count} "
+            f"names. Received: shape={matrix.shape}, minimum={matrix.min(initial=0)}"
+        )
+    # A class without images has a row of zeros: dividing by 1 keeps it so.
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    figure = _new_figure(width=2.2 + 0.85 * count, height=1.6 + 0.75 * count)
+    axes = figure.add_subplot(1, 1, 1)
+    axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
+    axes.set_xticks(range(count), class_names, rotation=30, ha="right")
+    axes.set_yticks(range(count), class_names)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    axes.set_title(title)
+    axes.spines[:].set_visible(False)
+    _write_cells(axes, matrix, shares)
+    _write_figure(figure, path)
+
+
+def _write_cells(axes: Any, matrix: np.ndarray, shares: np.ndarray) -> None:
+    for (row, column), share in np.ndenumerate(shares):
+        # Above 0.55 the blue is too dark for black letters.
+        colour = "white" if share > 0.55 else "black"
+        text = f"{100 * share:.0f} %\n{matrix[row, column]:g}"
+        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
+
+
+def _new_figure(width: float, height: float) -> Figure:
+    # Not pyplot, which keeps every figure in a global list and may want a screen.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _write_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
+    canvas: Any = figure.canvas
+    canvas.draw()
+    write_image(path, np.asarray(canvas.buffer_rgba()))

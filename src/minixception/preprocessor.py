@@ -1,0 +1,149 @@
+"""From face crops to the input of a network: one object for training, evaluation and inference."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minixception.images import resize_image, to_grey
+
+Images = NDArray[np.uint8] | Sequence[NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Preprocessor:
+    """Resize, make grey, scale. It is stored in the checkpoint's card and travels with the model.
+
+    Calling it turns uint8 images, an array (B, H, W, C) or a sequence of arrays (H, W, C) of any
+    sizes, C = 1 (grey) or 3 (RGB), into float32 (B, height, width, channels).
+
+    Attributes:
+        image_size: (height, width) of the network's input in pixels.
+        channels: of the network's input: 1 (grey) or 3 (RGB).
+        value_range: (low, high) that the pixel values 0 and 255 become. The default is the
+            published `(x / 255 - 0.5) * 2`.
+        mean: None, or a value per channel in pixel units (0 to 255). Then the input is centred:
+            `(x - mean) / 255 * (high - low)`.
+
+    >>> import numpy as np
+    >>> preprocess = Preprocessor(image_size=(64, 64))
+    >>> batch = preprocess(np.full((5, 48, 48, 1), 255, np.uint8))
+    >>> batch.shape, batch.dtype, float(batch.max())
+    ((5, 64, 64, 1), dtype('float32'), 1.0)
+    """
+
+    image_size: tuple[int, int]
+    channels: int = 1
+    value_range: tuple[float, float] = (-1.0, 1.0)
+    mean: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Check the fields.
+
+        Raises:
+            ValueError: for a size below 1, channels other than 1 or 3, an empty range, or a mean
+                that has not one number per channel.
+        """
+        if len(self.image_size) != 2 or min(self.image_size) < 1:
+            raise ValueError(
+                "`image_size` must be (height, width) in pixels, at least 1 each. "
+                f"Received: image_size={self.image_size}"
+            )
+        if self.channels not in (1, 3):
+            raise ValueError(f"`channels` must be 1 or 3. Received: channels={self.channels}")
+        if len(self.value_range) != 2 or not self.value_range[0] < self.value_range[1]:
+            raise ValueError(
+                f"`value_range` must be (low, high). Received: value_range={self.value_range}"
+            )
+        if self.mean is not None and len(self.mean) != self.channels:
+            raise ValueError(
+                f"`mean` must have {self.channels} numbers, one per channel. "
+                f"Received: mean={self.mean}"
+            )
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of one prepared image."""
+        return (*self.image_size, self.channels)
+
+    def __call__(self, images: Images) -> NDArray[np.float32]:
+        """Prepare a batch; see the class.
+
+        Raises:
+            ValueError: for another dtype than uint8, or another rank or channel count.
+        """
+        return self.normalize(self.resize(images))
+
+    def resize(self, images: Images) -> NDArray[np.uint8]:
+        """Bring images to `image_size`, colours unchanged: uint8 (B, height, width, C)."""
+        if isinstance(images, np.ndarray) and images.ndim == 4:
+            _check_pixels(images)
+            if images.shape[1:3] == self.image_size:
+                return images
+        if len(images) == 0:
+            return np.zeros((0, *self.input_shape), np.uint8)
+        return np.stack([self._resize_one(image) for image in images])
+
+    def normalize(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Make resized uint8 (B, height, width, C) grey where asked for, and scale the values."""
+        low, high = self.value_range
+        scale = np.float32((high - low) / 255.0)
+        pixels = _match_channels(images, self.channels).astype(np.float32)
+        if self.mean is not None:
+            return (pixels - np.asarray(self.mean, np.float32)) * scale
+        return pixels * scale + np.float32(low)
+
+    def _resize_one(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        _check_pixels(image[np.newaxis])
+        if image.shape[:2] == self.image_size:
+            return image
+        return resize_image(image, self.image_size)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data for `card.json`."""
+        return {
+            "image_size": list(self.image_size),
+            "channels": self.channels,
+            "value_range": list(self.value_range),
+            "mean": None if self.mean is None else list(self.mean),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Preprocessor":
+        """Read what `to_json` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: for missing or impossible entries.
+        """
+        height, width = data["image_size"]
+        low, high = data["value_range"]
+        mean = data["mean"]
+        return cls(
+            image_size=(int(height), int(width)),
+            channels=int(data.get("channels", 1)),
+            value_range=(float(low), float(high)),
+            mean=None if mean is None else tuple(float(value) for value in mean),
+        )
+
+
+def _check_pixels(images: NDArray[np.uint8]) -> None:
+    if images.ndim != 4 or images.shape[3] not in (1, 3) or images.dtype != np.uint8:
+        raise ValueError(
+            "Faces must be uint8 arrays (height, width, channels) with 1 or 3 channels. "
+            f"Received: shape={images.shape[1:]}, dtype={images.dtype}"
+        )
+
+
+def _match_channels(images: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
+    """Go from RGB to grey, or repeat grey three times."""
+    batch, height, width, found = images.shape
+    if found == channels:
+        return images
+    if channels == 3:
+        return np.repeat(images, 3, axis=3)
+    if batch == 0:
+        return np.zeros((0, height, width, 1), np.uint8)
+    # The batch is one tall image to OpenCV: a single call for all of it.
+    return to_grey(images.reshape(batch * height, width, found)).reshape(batch, height, width, 1)

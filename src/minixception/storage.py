@@ -1,0 +1,60 @@
+"""Writing files so that a reader never sees half of one."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside `path` to write to; rename it to `path` when all went well.
+
+    The temporary name keeps the suffix, since many writers choose the format by it. Missing parent
+    folders are made. After an exception the temporary file is gone and `path` is as it was.
+
+    Args:
+        path: the file that shall appear, or be replaced, in one step.
+
+    Yields:
+        A path in the same folder, where no file exists yet.
+
+    Raises:
+        OSError: where the folder cannot be written to.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem[:100]}.{os.getpid()}{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Give an empty temporary folder; when all went well its files appear in `path`.
+
+    A folder that does not exist yet appears whole, in one step. In one that exists, each file is
+    replaced in one step, in reverse order of their names, so that a `card.json` comes after its
+    model; files that were not written stay.
+
+    Yields:
+        A temporary folder beside `path`.
+
+    Raises:
+        OSError: where the parent folder cannot be written to.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name[:100]}.") as temporary:
+        contents = Path(temporary) / path.name
+        contents.mkdir()
+        yield contents
+        if not path.exists():
+            os.replace(contents, path)
+            return
+        for file in sorted(contents.iterdir(), reverse=True):
+            os.replace(file, path / file.name)

@@ -1,0 +1,363 @@
+"""The training engine: a built model, a recipe, two sets of faces, a folder to write to.
+
+After every epoch the folder holds the best checkpoint so far (`model.keras`, `card.json`,
+`history.csv`), the curves, and one file with everything that the next epoch depends on. A run that
+was killed goes on from there, and gives the same history as one that was not.
+"""
+
+import json
+import logging
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from minixception.acceleration import accelerated
+from minixception.cards import Card
+from minixception.checkpoints import HISTORY_FILE, save_checkpoint, write_history
+from minixception.datasets.face_dataset import FaceDataset
+from minixception.evaluation import Scores, cross_entropy, score
+from minixception.input_pipeline import steps_per_epoch, training_batches
+from minixception.plots import plot_history
+from minixception.preprocessor import Preprocessor
+from minixception.recipes import Recipe
+from minixception.storage import atomic_path
+
+STATE_FILE = "training_state.npz"
+CURVES_FILE = "curves.png"
+IMPROVEMENTS_FOLDER = "improvements"
+
+History = list[dict[str, float]]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """What is trained, on what, how, and where to.
+
+    Attributes:
+        model: freshly built, not compiled.
+        training: faces to learn from.
+        validation: faces that choose the best epoch.
+        preprocessor: from faces to the model's input.
+        recipe: the settings.
+        seed: of order and augmentation.
+        folder: for checkpoint, history, curves and state.
+        make_card: from the validation scores of an epoch to the card to store with it.
+        keep_improvements: also keep one model file per improvement.
+    """
+
+    model: keras.Model
+    training: FaceDataset
+    validation: FaceDataset
+    preprocessor: Preprocessor
+    recipe: Recipe
+    seed: int
+    folder: Path
+    make_card: Callable[[Scores], Card]
+    keep_improvements: bool = False
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return steps_per_epoch(len(self.training), self.recipe.batch_size)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what must not change between the parts of an interrupted run."""
+        return {
+            "model": self.model.name,
+            "parameters": self.model.count_params(),
+            "recipe": json.loads(json.dumps(self.recipe.to_json())),
+            "seed": self.seed,
+            "training": [self.training.checksum, len(self.training)],
+            "validation": [self.validation.checksum, len(self.validation)],
+        }
+
+
+def train(run: TrainingRun, *, resume: bool = False, verbose: int | str = "auto") -> History:
+    """Train until the recipe's last epoch or its early stopping.
+
+    Args:
+        run: what to do.
+        resume: go on from the state in the run's folder; start anew where there is none.
+        verbose: as in `keras.Model.fit`: 0 silent, 1 progress bar, 2 a line per epoch.
+
+    Returns:
+        A row per epoch: epoch (from 0), learning_rate, loss, accuracy, val_loss, val_accuracy,
+        val_macro_f1. The same rows stand in `history.csv`.
+
+    Raises:
+        FileExistsError: if the folder holds a run and `resume` is False.
+        ValueError: if the state in the folder belongs to a run with other settings.
+    """
+    state_path = run.folder / STATE_FILE
+    if not resume and (state_path.exists() or (run.folder / HISTORY_FILE).exists()):
+        raise FileExistsError(
+            f"{run.folder} already holds a training run. Give --resume to go on with it, or "
+            "another --output."
+        )
+    state = None
+    if resume and state_path.exists():
+        state = read_state(state_path)
+        _check_identity(run, state)
+        if state.finished:
+            log.warning("%s is complete: nothing to do.", run.folder)
+            return state.history
+        log.info("Going on after epoch %d.", len(state.history))
+    return _fit(run, state, verbose)
+
+
+def compile_model(model: keras.Model, recipe: Recipe, *, steps: int) -> None:
+    """Give the model the recipe's optimizer and loss; `steps` are the batches of an epoch."""
+    model.compile(
+        optimizer=make_optimizer(recipe, steps=steps),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
+        metrics=["accuracy"],
+        # XLA makes this network's training step ten times slower on a CPU.
+        jit_compile="auto" if keras.backend.backend() == "jax" else False,
+    )
+
+
+def make_optimizer(recipe: Recipe, *, steps: int) -> keras.optimizers.Optimizer:
+    """Build the recipe's optimizer; `steps` are the batches of an epoch."""
+    rate: float | keras.optimizers.schedules.LearningRateSchedule = recipe.learning_rate
+    if recipe.schedule == "one-cycle":
+        rising = int(recipe.warmup * recipe.epochs * steps)
+        rate = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=0.0 if rising else recipe.learning_rate,
+            decay_steps=max(recipe.epochs * steps - rising, 1),
+            warmup_target=recipe.learning_rate if rising else None,
+            warmup_steps=rising,
+        )
+    average: dict[str, Any] = {}
+    if recipe.ema_momentum is not None:
+        average = {"use_ema": True, "ema_momentum": recipe.ema_momentum}
+    if recipe.optimizer == "sgd":
+        return keras.optimizers.SGD(
+            learning_rate=rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0, **average
+        )
+    if recipe.optimizer == "adam":
+        return keras.optimizers.Adam(learning_rate=rate, **average)
+    optimizer = keras.optimizers.AdamW(
+        learning_rate=rate, weight_decay=recipe.weight_decay, **average
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+@contextmanager
+def averaged_weights(model: keras.Model) -> Iterator[None]:
+    """Put the optimizer's average of the weights in place, then the weights themselves again."""
+    current = [ops.convert_to_numpy(variable) for variable in model.trainable_variables]
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    try:
+        yield
+    finally:
+        for variable, value in zip(model.trainable_variables, current, strict=True):
+            variable.assign(value)
+
+
+def _fit(run: TrainingRun, state: "TrainingState | None", verbose: int | str) -> History:
+    recipe = run.recipe
+    patience: list[keras.callbacks.Callback] = []
+    if recipe.early_stopping_patience is not None:
+        patience.append(
+            keras.callbacks.EarlyStopping(recipe.monitor, patience=recipe.early_stopping_patience)
+        )
+    if recipe.plateau_patience is not None:
+        patience.append(
+            keras.callbacks.ReduceLROnPlateau(
+                recipe.monitor, factor=recipe.plateau_factor, patience=recipe.plateau_patience
+            )
+        )
+    first_epoch = len(state.history) if state else 0
+    recorder = _Recorder(run, patience, state)
+    batches = training_batches(
+        run.training.images,
+        one_hot_targets(run.training),
+        preprocessor=run.preprocessor,
+        augmentation=recipe.augmentation,
+        batch_size=recipe.batch_size,
+        seed=run.seed,
+        first_epoch=first_epoch,
+    )
+    model = accelerated(run.model)
+    compile_model(model, recipe, steps=run.steps)
+    model.fit(
+        batches,
+        steps_per_epoch=run.steps,
+        epochs=recipe.epochs,
+        initial_epoch=first_epoch,
+        callbacks=[_Validation(run, recorder.history), *patience, recorder],
+        shuffle=False,  # the batches come shuffled
+        verbose=verbose,
+    )
+    return recorder.history
+
+
+def one_hot_targets(dataset: FaceDataset) -> NDArray[np.float32]:
+    """Return the data set's own target distributions, or its labels as one-hot rows."""
+    if dataset.targets is not None:
+        return dataset.targets
+    return np.eye(len(dataset.class_names), dtype=np.float32)[dataset.labels]
+
+
+class _Validation(keras.callbacks.Callback):
+    """Scores the validation set after every epoch and keeps the best checkpoint.
+
+    It comes first of the callbacks: the scores that it adds to `logs` are what the others see.
+    """
+
+    def __init__(self, run: TrainingRun, history: History) -> None:
+        super().__init__()
+        self.run = run
+        self.history = history
+        self.images = run.preprocessor(run.validation.images)
+        self.targets = one_hot_targets(run.validation)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        assert logs is not None
+        row = {"epoch": epoch, "learning_rate": _learning_rate(self.model.optimizer)}
+        row |= {"loss": logs["loss"], "accuracy": logs["accuracy"]}
+        with averaged_weights(self.model):
+            probabilities = self.model.predict(self.images, batch_size=256, verbose=0)
+            scores = score(self.run.validation.labels, probabilities, self.run.validation.class_names)
+            # As in Keras, the penalties on the weights are part of the validation loss.
+            penalties = float(sum(ops.convert_to_numpy(loss) for loss in self.model.losses))
+            row["val_loss"] = cross_entropy(self.targets, probabilities) + penalties
+            row["val_accuracy"] = scores.accuracy
+            row["val_macro_f1"] = scores.macro_f1
+            if is_improvement(self.history, row, self.run.recipe.monitor):
+                self._keep(row, scores)
+        self.history.append(row)
+        logs.update(row)
+        del logs["epoch"]
+
+    def _keep(self, row: dict[str, float], scores: Scores) -> None:
+        model = self.run.model
+        model.set_weights(self.model.get_weights())
+        save_checkpoint(
+            self.run.folder, model, self.run.make_card(scores), [*self.history, row]
+        )
+        if self.run.keep_improvements:
+            name = f"epoch-{row['epoch'] + 1:04d}_accuracy-{row['val_accuracy']:.4f}.keras"
+            with atomic_path(self.run.folder / IMPROVEMENTS_FOLDER / name) as path:
+                model.save(path, include_optimizer=False)
+
+
+def is_improvement(history: Sequence[Mapping[str, float]], row: dict[str, float], by: str) -> bool:
+    """Tell whether `row` is strictly better than all of `history`: lower loss, higher accuracy."""
+    sign = -1 if by.endswith("loss") else 1
+    return all(sign * row[by] > sign * earlier[by] for earlier in history)
+
+
+def _learning_rate(optimizer: keras.optimizers.Optimizer) -> float:
+    return float(ops.convert_to_numpy(optimizer.learning_rate))
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """Everything that the next epoch depends on, and the history up to here."""
+
+    identity: dict[str, Any]
+    history: History
+    finished: bool
+    model: list[NDArray[Any]]
+    optimizer: list[NDArray[Any]]
+
+
+class _Recorder(keras.callbacks.Callback):
+    """Writes history, curves and state after every epoch; brings them back at the beginning.
+
+    It comes last of the callbacks, so that the state holds what the others changed. What the
+    patience callbacks remember is not stored: they are shown the history again.
+    """
+
+    def __init__(
+        self,
+        run: TrainingRun,
+        patience: list[keras.callbacks.Callback],
+        state: TrainingState | None,
+    ) -> None:
+        super().__init__()
+        self.run = run
+        self.patience = patience
+        self.state = state
+        self.history: History = list(state.history) if state else []
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        if self.state is None:
+            return
+        for callback in self.patience:
+            for row in self.history:
+                callback.on_epoch_end(int(row["epoch"]), dict(row))
+        self.model.optimizer.build(self.model.trainable_variables)
+        _assign(self.model.variables, self.state.model)
+        _assign(self.model.optimizer.variables, self.state.optimizer)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        write_history(self.run.folder / HISTORY_FILE, self.history)
+        plot_history(_columns(self.history), self.run.folder / CURVES_FILE)
+        state = TrainingState(
+            identity=self.run.identity(),
+            history=self.history,
+            finished=self.model.stop_training or epoch + 1 == self.run.recipe.epochs,
+            model=[ops.convert_to_numpy(variable) for variable in self.model.variables],
+            optimizer=[ops.convert_to_numpy(v) for v in self.model.optimizer.variables],
+        )
+        write_state(self.run.folder / STATE_FILE, state)
+
+
+def write_state(path: Path, state: TrainingState) -> None:
+    """Write the state in one step."""
+    facts = {"identity": state.identity, "history": state.history, "finished": state.finished}
+    arrays: dict[str, NDArray[Any]] = {"facts": np.array(json.dumps(facts))}
+    arrays |= {f"model_{index}": value for index, value in enumerate(state.model)}
+    arrays |= {f"optimizer_{index}": value for index, value in enumerate(state.optimizer)}
+    with atomic_path(path) as temporary:
+        np.savez(temporary, allow_pickle=False, **arrays)
+
+
+def read_state(path: Path) -> TrainingState:
+    """Read what `write_state` wrote.
+
+    Raises:
+        ValueError: if the file is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            facts = json.loads(str(arrays["facts"]))
+            groups: dict[str, list[NDArray[Any]]] = {"model": [], "optimizer": []}
+            for name in arrays.files:
+                if name != "facts":
+                    groups[name.split("_")[0]].append(arrays[name])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is damaged ({error}). Train again to another --output.") from error
+    return TrainingState(**facts, **groups)
+
+
+def _check_identity(run: TrainingRun, state: TrainingState) -> None:
+    identity = run.identity()
+    changed = [name for name in identity if identity[name] != state.identity.get(name)]
+    if changed:
+        raise ValueError(
+            f"{run.folder} holds a run with other settings, so it cannot be resumed with these: "
+            + "; ".join(f"{n} was {state.identity.get(n)}, now {identity[n]}" for n in changed)
+        )
+
+
+def _assign(variables: Sequence[keras.Variable], values: Sequence[NDArray[Any]]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _columns(history: History) -> dict[str, list[float]]:
+    return {name: [row[name] for row in history] for name in history[0]}
