@@ -35,7 +35,8 @@ def training_batches(
         targets: float32 (N, K), a distribution over the classes per image.
         preprocessor: the one that goes into the checkpoint.
         augmentation: the random changes.
-        batch_size: images per batch; the last batch of an epoch may be smaller.
+        batch_size: images per batch. All batches of an epoch are full: what is left over of one
+            epoch's order comes up in the next. A smaller set is one batch.
         seed: non-negative seed of order and augmentation.
         first_epoch: epoch to begin with, counted from 0.
 
@@ -46,19 +47,19 @@ def training_batches(
     for epoch in itertools.count(first_epoch):
         generator = np.random.default_rng([seed, epoch])
         order = generator.permutation(len(images))
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
+        for step in range(steps_per_epoch(len(images), batch_size)):
+            rows = order[step * batch_size : (step + 1) * batch_size]
             changed = augment(images[rows], augmentation, generator=generator)
             yield preprocessor.normalize(changed), targets[rows]
 
 
 def steps_per_epoch(num_images: int, batch_size: int) -> int:
-    """Whole number of batches that show every image once.
+    """Return the number of full batches, at least 1.
 
     >>> steps_per_epoch(28_709, 32)
-    898
+    897
     """
-    return -(-num_images // batch_size)
+    return max(num_images // batch_size, 1)
 
 
 def augment(

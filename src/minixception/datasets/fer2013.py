@@ -19,7 +19,13 @@ import numpy as np
 
 from minixception.datasets.cache import load_arrays, source_fingerprint, store_arrays
 from minixception.datasets.face_dataset import FaceDataset
-from minixception.datasets.pixel_text import explain_row, parse_pixels
+from minixception.datasets.pixel_text import (
+    explain_row,
+    find_fields,
+    parse_pixels,
+    shown,
+    unquoted,
+)
 from minixception.labels import EMOTIONS_FER2013
 
 FER2013_MD5 = "f8428a1edbd21e88f42c73edd2a14f95"
@@ -41,7 +47,8 @@ _BLOCK_BYTES = 1 << 19
 _LONGEST_LINE = 1 << 18
 _WORKERS = 2
 _BLOCKS_IN_FLIGHT = 2 * _WORKERS
-_LABELS = {str(label): label for label in range(len(EMOTIONS_FER2013))}
+_LABELS = {str(label).encode(): label for label in range(len(EMOTIONS_FER2013))}
+_USAGES = {name.encode(): name for name in FER2013_SPLIT_COUNTS}
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -57,7 +64,7 @@ class _Columns:
 
 @dataclass(frozen=True)
 class _Block:
-    """Whole lines of the file, `first_row` being the 1-based number of the first of them."""
+    """Whole lines of the file with their newlines, `first_row` being the 1-based number of the first of them."""
 
     text: bytes
     first_row: int
@@ -173,7 +180,7 @@ def _read_header(path: Path, stream: IO[bytes], digest: "hashlib._Hash") -> _Col
         raise ValueError(f"{path} is not a CSV text file.") from error
     if "\0" in text:
         raise ValueError(f"{path} is not a CSV text file; unpack an archive first.")
-    names = [_bare(field) for field in text.split(",")]
+    names = [field.strip(' "\r\n') for field in text.split(",")]
     missing = [name for name in _COLUMNS if name not in names]
     if missing:
         raise ValueError(
@@ -182,10 +189,6 @@ def _read_header(path: Path, stream: IO[bytes], digest: "hashlib._Hash") -> _Col
         )
     emotion, pixels, usage = (names.index(name) for name in _COLUMNS)
     return _Columns(emotion, pixels, usage, len(names))
-
-
-def _bare(text: str) -> str:
-    return text.strip(' "\r\n\t')
 
 
 def _line_blocks(path: Path, stream: IO[bytes], digest: "hashlib._Hash") -> Iterator[_Block]:
@@ -203,7 +206,7 @@ def _line_blocks(path: Path, stream: IO[bytes], digest: "hashlib._Hash") -> Iter
             yield _Block(text[:end], first_row)
             first_row += text.count(b"\n", 0, end)
     if rest.strip():
-        yield _Block(rest, first_row)
+        yield _Block(rest + b"\n", first_row)
 
 
 def _parse_blocks(path: Path, blocks: Iterator[_Block], columns: _Columns) -> Iterator[_Rows]:
@@ -219,20 +222,23 @@ def _parse_blocks(path: Path, blocks: Iterator[_Block], columns: _Columns) -> It
 
 
 def _parse_block(path: Path, block: _Block, columns: _Columns) -> _Rows:
-    lines = block.text.rstrip(b"\r\n").split(b"\n")
-    rows = [line.split(b",") for line in lines]
-    for number, row in enumerate(rows, start=block.first_row):
-        if len(row) != columns.count:
-            raise _row_error(path, number, f"{columns.count} fields expected, {len(row)} found")
-    pixel_fields = [row[columns.pixels].strip(b' "\r') for row in rows]
     try:
-        pixels = parse_pixels(pixel_fields, _PIXELS_PER_ROW)
+        table = find_fields(block.text, columns.count)
     except ValueError:
-        raise _pixel_error(path, block.first_row, pixel_fields) from None
-    numbered = list(enumerate(rows, start=block.first_row))
-    labels = [_parse_label(path, number, row[columns.emotion]) for number, row in numbered]
-    splits = [_parse_usage(path, number, row[columns.usage]) for number, row in numbered]
-    return _Rows(pixels, np.array(labels, dtype=np.int64), np.array(splits, dtype="<U11"))
+        raise _field_count_error(path, block, columns.count) from None
+    try:
+        pixels = parse_pixels(table, columns.pixels, _PIXELS_PER_ROW)
+    except ValueError:
+        raise _pixel_error(path, block.first_row, table.column(columns.pixels)) from None
+    labels = [
+        _parse_label(path, number, field)
+        for number, field in enumerate(table.column(columns.emotion), start=block.first_row)
+    ]
+    splits = [
+        _parse_usage(path, number, field)
+        for number, field in enumerate(table.column(columns.usage), start=block.first_row)
+    ]
+    return _Rows(pixels, np.array(labels, dtype=np.int64), np.array(splits))
 
 
 def _row_error(path: Path, number: int, problem: str) -> ValueError:
@@ -240,25 +246,33 @@ def _row_error(path: Path, number: int, problem: str) -> ValueError:
     return ValueError(f"{path}, row {number} (line {number + 1}): {problem}")
 
 
+def _field_count_error(path: Path, block: _Block, expected: int) -> ValueError:
+    """Find the first row of a refused block that has a wrong number of fields."""
+    counts = [line.count(b",") + 1 for line in block.text.splitlines()]
+    row = next(row for row, count in enumerate(counts) if count != expected)
+    problem = f"{expected} fields expected. Received: {counts[row]} fields"
+    return _row_error(path, block.first_row + row, problem)
+
+
 def _pixel_error(path: Path, first_row: int, fields: list[bytes]) -> ValueError:
-    """Find the first row of a refused block that is wrong, and say how."""
-    for number, field in enumerate(fields, start=first_row):
-        problem = explain_row(field, _PIXELS_PER_ROW)
-        if problem is not None:
-            return _row_error(path, number, problem)
-    raise AssertionError(f"{path}: rows from {first_row} on were refused without a reason")
+    """Find the first row of a refused block whose pixels are wrong, and say how."""
+    problems = [explain_row(field, _PIXELS_PER_ROW) for field in fields]
+    row, problem = next((row, problem) for row, problem in enumerate(problems) if problem)
+    return _row_error(path, first_row + row, problem)
 
 
 def _parse_label(path: Path, number: int, field: bytes) -> int:
-    text = _bare(field.decode("ascii", errors="backslashreplace"))
-    if text not in _LABELS:
-        raise _row_error(path, number, f"`emotion` must be in 0..6. Received: {text[:20]!r}")
-    return _LABELS[text]
+    label = _LABELS.get(unquoted(field).strip())
+    if label is None:
+        problem = f"`emotion` must be in 0..{len(_LABELS) - 1}. Received: {shown(field)}"
+        raise _row_error(path, number, problem)
+    return label
 
 
 def _parse_usage(path: Path, number: int, field: bytes) -> str:
-    text = _bare(field.decode("ascii", errors="backslashreplace"))
-    if text not in FER2013_SPLIT_COUNTS:
+    usage = _USAGES.get(unquoted(field).strip())
+    if usage is None:
         allowed = ", ".join(FER2013_SPLIT_COUNTS)
-        raise _row_error(path, number, f"`Usage` must be one of {allowed}. Received: {text[:20]!r}")
-    return text
+        problem = f"`Usage` must be one of {allowed}. Received: {shown(field)}"
+        raise _row_error(path, number, problem)
+    return usage
