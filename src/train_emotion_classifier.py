@@ -1,4 +1,4 @@
-"""Train an emotion classifier; `--help` tells how. Also installed as `minixception train-emotion`."""
+"""Train an emotion classifier; `--help` tells how. Also `minixception train-emotion`."""
 
 import sys
 

@@ -1,8 +1,8 @@
 """A faster training step on TensorFlow: the same network with fused batch normalization.
 
 Keras writes batch normalization as a dozen elementwise operations, each of which passes over the
-whole feature map; in mini-Xception on a CPU they cost more than the convolutions. TensorFlow has one
-operation for all of it. `benchmarks/bench_training.py` compares the two.
+whole feature map; in mini-Xception on a CPU they cost more than the convolutions. TensorFlow has
+one operation for all of it. `benchmarks/bench_training.py` compares the two.
 """
 
 from typing import Any

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from minixception.boxes import CropMargin
+from minixception.paths import TASKS
 from minixception.preprocessor import Preprocessor
 from minixception.storage import atomic_path
 
 CARD_FILE = "card.json"
-TASKS = ("emotion", "gender")
 
 
 @dataclass(frozen=True)

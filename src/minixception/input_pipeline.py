@@ -1,7 +1,7 @@
 """Batches for training: shuffled, augmented and prepared, a pure function of seed and epoch.
 
-Nothing here remembers anything between epochs: the order and every random change of epoch `k` follow
-from `(seed, k)` alone. That is what lets a resumed run go on exactly as the uninterrupted one.
+Nothing here remembers anything between epochs: the order and every random change of epoch `k`
+follow from `(seed, k)` alone. That is what lets a resumed run go on like an uninterrupted one.
 """
 
 import itertools
@@ -134,7 +134,7 @@ def _changes_light(augmentation: Augmentation) -> bool:
 def _jitter_light(
     image: NDArray[np.uint8], augmentation: Augmentation, generator: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Change brightness, contrast, saturation and lighting of one image (H, W, C), in this order."""
+    """Change saturation, brightness, contrast and lighting of an image (H, W, C), in this order."""
     pixels = image.astype(np.float32)
 
     def blend(other: NDArray[np.float32] | float, limit: float) -> NDArray[np.float32]:
@@ -146,7 +146,7 @@ def _jitter_light(
     if augmentation.brightness:
         pixels = blend(0.0, augmentation.brightness)
     if augmentation.contrast:
-        pixels = blend(float(to_grey(np.rint(pixels).astype(np.uint8)).mean()), augmentation.contrast)
+        pixels = blend(float(to_grey(pixels).mean()), augmentation.contrast)
     if augmentation.lighting:
         pixels = np.clip(pixels + _lighting_noise(pixels, augmentation.lighting, generator), 0, 255)
     return np.rint(pixels).astype(np.uint8)

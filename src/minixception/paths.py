@@ -1,7 +1,7 @@
 """Where things lie: shipped models, data sets.
 
-In a checkout they are top-level folders beside `src/`; in an installed package the shipped models lie
-inside it.
+In a checkout they are top-level folders beside `src/`; in an installed package the shipped models
+lie inside it.
 """
 
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 _PACKAGE = Path(__file__).resolve().parent
 _CHECKOUT = _PACKAGE.parents[1]
 
+TASKS = ("emotion", "gender")
 DEFAULT_EMOTION_MODEL = "fer2013_mini_xception"
 DEFAULT_GENDER_MODEL = "utkface_mini_xception"
 
@@ -25,19 +26,23 @@ def shipped_models(task: str) -> dict[str, Path]:
     return {card.parent.name: card.parent for card in sorted(folder.glob("*/card.json"))}
 
 
-def find_model(name_or_folder: str | Path, *, task: str) -> Path:
+def find_model(name_or_folder: str | Path, *, tasks: tuple[str, ...] = TASKS) -> Path:
     """Return the checkpoint folder for a shipped model's name, or for a folder given as such.
+
+    Args:
+        name_or_folder: a folder, else the name of a shipped model.
+        tasks: the tasks whose shipped models are looked through.
 
     Raises:
         FileNotFoundError: if it is neither; the message lists the shipped names.
     """
     if Path(name_or_folder).is_dir():
         return Path(name_or_folder)
-    shipped = shipped_models(task)
+    shipped = {name: path for task in tasks for name, path in shipped_models(task).items()}
     if str(name_or_folder) in shipped:
         return shipped[str(name_or_folder)]
     raise FileNotFoundError(
-        f"{name_or_folder} is neither a checkpoint folder nor a shipped {task} model "
+        f"{name_or_folder} is neither a checkpoint folder nor a shipped {' or '.join(tasks)} model "
         f"({', '.join(shipped) or 'there are none'})."
     )
 

@@ -28,7 +28,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.stem[:100]}.{os.getpid()}{path.suffix}")
     try:
         yield temporary
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -54,7 +54,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         contents.mkdir()
         yield contents
         if not path.exists():
-            os.replace(contents, path)
+            contents.replace(path)
             return
         for file in sorted(contents.iterdir(), reverse=True):
-            os.replace(file, path / file.name)
+            file.replace(path / file.name)

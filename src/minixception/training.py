@@ -229,7 +229,9 @@ class _Validation(keras.callbacks.Callback):
         row |= {"loss": logs["loss"], "accuracy": logs["accuracy"]}
         with averaged_weights(self.model):
             probabilities = self.model.predict(self.images, batch_size=256, verbose=0)
-            scores = score(self.run.validation.labels, probabilities, self.run.validation.class_names)
+            scores = score(
+                self.run.validation.labels, probabilities, self.run.validation.class_names
+            )
             # As in Keras, the penalties on the weights are part of the validation loss.
             penalties = float(sum(ops.convert_to_numpy(loss) for loss in self.model.losses))
             row["val_loss"] = cross_entropy(self.targets, probabilities) + penalties
@@ -244,9 +246,7 @@ class _Validation(keras.callbacks.Callback):
     def _keep(self, row: dict[str, float], scores: Scores) -> None:
         model = self.run.model
         model.set_weights(self.model.get_weights())
-        save_checkpoint(
-            self.run.folder, model, self.run.make_card(scores), [*self.history, row]
-        )
+        save_checkpoint(self.run.folder, model, self.run.make_card(scores), [*self.history, row])
         if self.run.keep_improvements:
             name = f"epoch-{row['epoch'] + 1:04d}_accuracy-{row['val_accuracy']:.4f}.keras"
             with atomic_path(self.run.folder / IMPROVEMENTS_FOLDER / name) as path:
@@ -340,8 +340,10 @@ def read_state(path: Path) -> TrainingState:
                 if name != "facts":
                     groups[name.split("_")[0]].append(arrays[name])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is damaged ({error}). Train again to another --output.") from error
-    return TrainingState(**facts, **groups)
+        raise ValueError(
+            f"{path} is damaged ({error}). Train again to another --output."
+        ) from error
+    return TrainingState(model=groups["model"], optimizer=groups["optimizer"], **facts)
 
 
 def _check_identity(run: TrainingRun, state: TrainingState) -> None:

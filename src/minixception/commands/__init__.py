@@ -1,7 +1,7 @@
 """The command line: `minixception COMMAND`, and the same commands behind the scripts in `src/`.
 
-Each command is a module with `add_arguments(parser)` and `run(arguments)`. Only the one asked for is
-imported, and it imports frameworks in `run`, so that `--help` answers at once.
+Each command is a module with `add_arguments(parser)` and `run(arguments)`. Only the one asked for
+is imported, and it imports frameworks in `run`, so that `--help` answers at once.
 """
 
 import argparse
@@ -75,7 +75,5 @@ def run_command(command: str, arguments: Sequence[str], *, program: str | None =
         return 1
 
 
-class _HelpFormatter(
-    argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter
-):
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
     """Show defaults, and descriptions as they were written."""

@@ -14,9 +14,9 @@ from minixception.commands.training_options import add_training_arguments, run_t
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    add_training_arguments(parser, recipe="emotion", datasets=("fer2013",))
+    add_training_arguments(parser, recipe="emotion", dataset="fer2013")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train and return the exit code."""
-    return run_training(arguments)
+    return run_training(arguments, task="emotion")

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 RECORDED_LIBRARIES = ("keras", "tensorflow", "numpy", "opencv-python")
 
 
-def add_training_arguments(
-    parser: argparse.ArgumentParser, *, recipe: str, datasets: tuple[str, ...]
-) -> None:
-    """Declare the options; `recipe` is the default one, `datasets` are those of the task."""
-    parser.add_argument("--dataset", choices=datasets, default=datasets[0], help="data set")
+def add_training_arguments(parser: argparse.ArgumentParser, *, recipe: str, dataset: str) -> None:
+    """Declare the options; `recipe` and `dataset` are the defaults of the task."""
+    parser.add_argument(
+        "--dataset", default=dataset, help="data set; an unknown name lists the known ones"
+    )
     parser.add_argument("--data", type=Path, help="its file or folder (default: in datasets/)")
     parser.add_argument(
         "--model", default="mini_xception", help="network; an unknown name lists the known ones"
@@ -98,7 +98,7 @@ def chosen_recipe(arguments: argparse.Namespace) -> Recipe:
     )
 
 
-def run_training(arguments: argparse.Namespace) -> int:
+def run_training(arguments: argparse.Namespace, *, task: str) -> int:
     """Load, build, train, export; return the exit code."""
     if arguments.recipe == "list":
         print_recipes()
@@ -107,8 +107,13 @@ def run_training(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--seed must not be negative. Received: {arguments.seed}")
     recipe = chosen_recipe(arguments)
 
-    from minixception.datasets.registry import DATASETS, load_dataset
+    from minixception.datasets.registry import DATASETS, dataset_names, load_dataset
 
+    if arguments.dataset not in dataset_names(task):
+        raise ValueError(
+            f"--dataset must be one of {', '.join(dataset_names(task))} to train on {task}. "
+            f"Received: {arguments.dataset}"
+        )
     entry = DATASETS[arguments.dataset]
     dataset = load_dataset(arguments.dataset, arguments.data)
     training = dataset.split(entry.training_split)
@@ -129,12 +134,11 @@ def run_training(arguments: argparse.Namespace) -> int:
     folder = arguments.output or Path("runs", f"{dataset.name}_{model.name}_{recipe.name}")
     card = Card(
         name=folder.name,
-        task=entry.task,
+        task=task,
         architecture=model.name,
         parameters=model.count_params(),
         class_names=dataset.class_names,
         preprocessor=preprocessor,
-        crop_margin=entry.crop_margin,
         data=_describe_data(dataset, training, validation, entry),
         recipe=recipe.to_json(),
         seed=arguments.seed,

@@ -22,6 +22,7 @@ from minixception.labels import EMOTIONS_8, FERPLUS_COLUMNS, canonical_name
 FERPLUS_LICENCE = f"votes MIT; pictures {FER2013_LICENCE}"
 
 LABEL_RULES = ("majority", "distribution")
+"""Ways to turn votes into labels; see `load_ferplus`."""
 
 
 def load_ferplus(
@@ -57,11 +58,8 @@ def load_ferplus(
         FileNotFoundError: One of the files is missing.
         ValueError: A file is malformed, the two do not belong together, or an option is unknown.
     """
-    if labels not in LABEL_RULES:
-        raise ValueError(
-            f"`labels` must be one of {', '.join(LABEL_RULES)}. Received: labels={labels!r}"
-        )
     check_fer2013_split(split)
+    _check_rule(labels)
     faces = load_fer2013(fer2013_path, use_cache=use_cache)
     votes = read_ferplus_votes(votes_path, splits=faces.splits)
     if split is not None:
@@ -82,6 +80,13 @@ def load_ferplus(
         targets=targets,
         dropped=dropped,
     )
+
+
+def _check_rule(labels: str) -> None:
+    if labels not in LABEL_RULES:
+        raise ValueError(
+            f"`labels` must be one of {', '.join(LABEL_RULES)}. Received: labels={labels!r}"
+        )
 
 
 def read_ferplus_votes(votes_path: str | Path, *, splits: np.ndarray | None) -> np.ndarray:

@@ -76,26 +76,25 @@ def load_class_folders(
     check_image_form(image_size, channels)
     listing = _list_pictures(path)
     log_dropped(_LOGGER, "stray entries", listing.strays)
-    if class_names is None:
-        class_names = sorted(set(listing.class_folders))
-    labels = np.array([_label_of(path, folder, class_names) for folder in listing.class_folders])
+    names = tuple(sorted(set(listing.class_folders)) if class_names is None else class_names)
+    labels = _labels_of(path, listing.class_folders, names)
     images, is_readable = read_pictures(listing.files, image_size=image_size, channels=channels)
-    if not is_readable.any():
+    if not len(images):
         raise ValueError(
             f"{path} must hold class folders with pictures ({', '.join(PICTURE_SUFFIXES)}). "
             f"Received: {len(listing.files)} pictures, none of them readable"
         )
     dataset = FaceDataset(
         images=images,
-        labels=labels[is_readable].astype(np.int64),
-        class_names=tuple(class_names),
+        labels=labels[is_readable],
+        class_names=names,
         name=path.resolve().name if name is None else name,
         licence=licence,
         checksum=_checksum(path, listing.files),
         splits=np.array(listing.splits)[is_readable] if any(listing.splits) else None,
         dropped={
             "stray entry": len(listing.strays),
-            "unreadable picture": int((~is_readable).sum()),
+            "unreadable picture": len(listing.files) - len(images),
         },
     )
     return dataset if split is None else dataset.split(split)
@@ -138,11 +137,13 @@ def _add_classes(class_folders: list[Path], split: str, listing: _Listing) -> No
                 listing.strays.append(str(entry))
 
 
-def _label_of(path: Path, class_folder: str, class_names: Sequence[str]) -> int:
+def _labels_of(path: Path, class_folders: list[str], class_names: Sequence[str]) -> np.ndarray:
+    """Return int64 (N,), the class that each folder name means."""
     try:
-        return index_of(class_folder, class_names)
+        labels = {folder: index_of(folder, class_names) for folder in set(class_folders)}
     except ValueError as error:
         raise ValueError(f"{path} has a class folder that is no class: {error}") from error
+    return np.array([labels[folder] for folder in class_folders], dtype=np.int64)
 
 
 def _checksum(path: Path, files: list[Path]) -> str:

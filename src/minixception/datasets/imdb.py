@@ -68,21 +68,16 @@ def load_imdb(
     metadata_file = _find_metadata(Path(path))
     metadata = _read_metadata(metadata_file)
     kept, dropped = _filter_rows(metadata, minimum_face_score)
-    rows = np.flatnonzero(kept)
-    files = [metadata_file.parent / str(metadata["full_path"][row]).strip() for row in rows]
-    exists = np.array([file.is_file() for file in files], dtype=bool)
-    log_dropped(_LOGGER, "missing pictures", [
-        str(file) for file, found in zip(files, exists, strict=True) if not found
-    ])  # fmt: skip
-    existing_files = [file for file, found in zip(files, exists, strict=True) if found]
-    images, is_readable = read_pictures(existing_files, image_size=image_size, channels=channels)
+    rows, files = _existing_pictures(metadata_file.parent, metadata, np.flatnonzero(kept))
+    images, is_readable = read_pictures(files, image_size=image_size, channels=channels)
     if not len(images):
         raise ValueError(
             f"{metadata_file.parent} must hold the pictures that {metadata_file.name} names. "
-            f"Received: {len(rows)} rows after filtering, {len(existing_files)} files, "
-            "none of them readable"
+            f"Received: {kept.sum()} rows after filtering, {len(files)} files, none is readable"
         )
-    rows = rows[exists][is_readable]
+    dropped["missing picture"] = int(kept.sum()) - len(rows)
+    dropped["unreadable picture"] = len(rows) - len(images)
+    rows = rows[is_readable]
     labels = metadata["gender"][rows].astype(np.int64)
     dataset = FaceDataset(
         images=images,
@@ -93,13 +88,20 @@ def load_imdb(
         checksum=file_checksum(metadata_file),
         splits=stratified_split(labels, fractions=DEFAULT_FRACTIONS, seed=seed),
         attributes={"age": _ages(metadata["dob"][rows], metadata["photo_taken"][rows])},
-        dropped={
-            **dropped,
-            "missing picture": int((~exists).sum()),
-            "unreadable picture": int((~is_readable).sum()),
-        },
+        dropped=dropped,
     )
     return dataset if split is None else dataset.split(split)
+
+
+def _existing_pictures(
+    folder: Path, metadata: dict[str, np.ndarray], rows: np.ndarray
+) -> tuple[np.ndarray, list[Path]]:
+    """Return those of `rows` whose picture exists, and the picture files; log the others."""
+    files = [folder / str(metadata["full_path"][row]).strip() for row in rows]
+    exists = np.array([file.is_file() for file in files], dtype=bool)
+    missing = [str(files[position]) for position in np.flatnonzero(~exists)]
+    log_dropped(_LOGGER, "missing pictures", missing)
+    return rows[exists], [files[position] for position in np.flatnonzero(exists)]
 
 
 def _find_metadata(path: Path) -> Path:

@@ -1,12 +1,17 @@
 """The data sets by name, for the command line: which loader, which split plays which part."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from minixception.boxes import CropMargin
-from minixception.datasets.face_dataset import FaceDataset
+import numpy as np
+
+from minixception.datasets.face_dataset import FaceDataset, split_names, stratified_split
 from minixception.datasets.fer2013 import load_fer2013
+from minixception.datasets.ferplus import load_ferplus
+from minixception.datasets.folders import load_class_folders
+from minixception.datasets.imdb import load_imdb
+from minixception.datasets.utkface import load_utkface
 from minixception.paths import find_data
 
 
@@ -15,41 +20,83 @@ class DatasetEntry:
     """How a command uses a data set.
 
     Attributes:
-        task: "emotion" or "gender".
         load: from the path to all faces, with their splits.
+        tasks: what its labels may stand for.
         default_paths: where the data is looked for inside `datasets/`, best first.
         training_split: faces to learn from.
         validation_split: faces that every choice is made on.
         test_split: faces that a finished model is scored on, once.
-        crop_margin: what turns a detector's box into the framing of these faces.
     """
 
-    task: str
     load: Callable[[Path], FaceDataset]
+    tasks: tuple[str, ...]
     default_paths: tuple[str, ...]
     training_split: str = "train"
     validation_split: str = "validation"
     test_split: str = "test"
-    crop_margin: CropMargin = CropMargin()
+
+
+def _load_ferplus(path: Path) -> FaceDataset:
+    """Take the votes from beside the FER2013 file, else from `datasets/ferplus/`."""
+    beside = path.parent / "fer2013new.csv"
+    return load_ferplus(path, beside if beside.exists() else find_data("ferplus/fer2013new.csv"))
+
+
+def _load_folder(path: Path) -> FaceDataset:
+    """Split a folder that has no split folders; split validation off where there is none.
+
+    The shares are 80, 10 and 10 % of each class, or a tenth of `train`, drawn with the seed 0.
+    """
+    dataset = load_class_folders(path)
+    if dataset.splits is None:
+        shares = {"train": 0.8, "validation": 0.1, "test": 0.1}
+        return replace(dataset, splits=stratified_split(dataset.labels, fractions=shares, seed=0))
+    if "validation" in split_names(dataset):
+        return dataset
+    splits = dataset.splits.astype(np.dtype("<U10"))
+    training = splits == "train"
+    splits[training] = stratified_split(
+        dataset.labels[training], fractions={"train": 0.9, "validation": 0.1}, seed=0
+    )
+    return replace(dataset, splits=splits)
 
 
 _FER2013_FILES = ("fer2013/fer2013.csv", "fer2013/fer2013.csv.gz", "fer2013/icml_face_data.csv")
 
 DATASETS: dict[str, DatasetEntry] = {
     "fer2013": DatasetEntry(
-        task="emotion",
         load=load_fer2013,
+        tasks=("emotion",),
         default_paths=_FER2013_FILES,
         training_split="Training",
         validation_split="PublicTest",
         test_split="PrivateTest",
     ),
+    "ferplus": DatasetEntry(
+        load=_load_ferplus,
+        tasks=("emotion",),
+        default_paths=_FER2013_FILES,
+        training_split="Training",
+        validation_split="PublicTest",
+        test_split="PrivateTest",
+    ),
+    "utkface": DatasetEntry(
+        load=load_utkface,
+        tasks=("gender",),
+        default_paths=("utkface/crop_part1", "utkface/crop_part1.tar.gz", "utkface"),
+    ),
+    "imdb": DatasetEntry(
+        load=load_imdb, tasks=("gender",), default_paths=("imdb_crop/imdb.mat", "imdb_crop")
+    ),
+    "folder": DatasetEntry(
+        load=_load_folder, tasks=("emotion", "gender"), default_paths=("folder",)
+    ),
 }
 
 
-def dataset_names(task: str | None = None) -> tuple[str, ...]:
-    """Return the names of the data sets, all or those of a task."""
-    return tuple(name for name, entry in DATASETS.items() if task in (None, entry.task))
+def dataset_names(task: str) -> tuple[str, ...]:
+    """Return the names of the data sets that are labelled for a task."""
+    return tuple(name for name, entry in DATASETS.items() if task in entry.tasks)
 
 
 def load_dataset(name: str, path: Path | None = None) -> FaceDataset:

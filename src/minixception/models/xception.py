@@ -68,7 +68,11 @@ MINI_XCEPTION_48 = XceptionPlan(
 
 
 def build_xception(
-    plan: XceptionPlan, *, input_shape: tuple[int | None, int | None, int], num_classes: int, name: str
+    plan: XceptionPlan,
+    *,
+    input_shape: tuple[int | None, int | None, int],
+    num_classes: int,
+    name: str,
 ) -> keras.Model:
     """Turn a plan into a model from (B, height, width, channels) to (B, num_classes) softmax."""
     inputs = keras.Input(input_shape, name="image")

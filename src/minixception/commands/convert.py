@@ -1,0 +1,104 @@
+r"""Turn a published .hdf5 weight file into a checkpoint folder.
+
+    python src/convert_published_weights.py fer2013_mini_XCEPTION.102-0.66.hdf5 \
+        --task emotion --output runs/published_mini_xception
+
+The network is recognized by its weight tensors. The outputs of both models on random images must
+be equal, or nothing is written.
+"""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minixception.labels import EMOTIONS_FER2013, GENDERS
+
+if TYPE_CHECKING:
+    import keras
+
+# Two builds of the same graph on the same weights differ by rounding at most.
+TOLERANCE = 1e-6
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("file", type=Path, metavar="FILE.hdf5", help="the authors' weight file")
+    parser.add_argument("--task", choices=("emotion", "gender"), required=True)
+    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument(
+        "--class-names",
+        nargs="+",
+        metavar="NAME",
+        help="in the order of the outputs (default: FER2013's seven emotions; woman, man)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Convert and return the exit code."""
+    from minixception.cards import Card
+    from minixception.checkpoints import export_litert, load_keras_file, save_checkpoint
+    from minixception.preprocessor import Preprocessor
+
+    names = arguments.class_names
+    names = names or (EMOTIONS_FER2013 if arguments.task == "emotion" else GENDERS)
+    if (arguments.output / "card.json").exists():
+        raise FileExistsError(f"{arguments.output} already holds a checkpoint. Give another one.")
+    published = load_keras_file(arguments.file)
+    height, width, channels = published.input_shape[1:]
+    model = rebuild(published, arguments.file)
+    images = np.random.default_rng(0).uniform(-1, 1, (64, height, width, channels))
+    difference = largest_difference(published, model, images.astype(np.float32))
+    if difference > TOLERANCE:
+        raise ValueError(
+            f"{arguments.file}: the rebuilt {model.name} differs by {difference:.1e} from the "
+            "published model. Nothing was written."
+        )
+    card = Card(
+        name=arguments.output.name,
+        task=arguments.task,
+        architecture=model.name,
+        parameters=model.count_params(),
+        class_names=tuple(names),
+        preprocessor=Preprocessor((height, width), channels),
+        data={"name": "as published", "source": arguments.file.name},
+    )
+    save_checkpoint(arguments.output, model, card)
+    export_litert(arguments.output, images=images.astype(np.float32))
+    print(
+        f"{arguments.file.name} is {model.name} with {model.count_params():,} parameters; largest "
+        f"difference of an output {difference:.1e}.\nWritten to {arguments.output}"
+    )
+    return 0
+
+
+def rebuild(published: "keras.Model", path: Path) -> "keras.Model":
+    """Build the network of this package that has the same weight tensors, and copy them.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    from minixception import models
+
+    shapes = [weight.shape for weight in published.weights]
+    for name in models.network_names():
+        try:
+            model = models.build(name, published.input_shape[1:], published.output_shape[-1])
+        except ValueError:
+            continue  # a network that cannot take this input size is not the one
+        if [weight.shape for weight in model.weights] == shapes:
+            model.set_weights(published.get_weights())
+            return model
+    raise ValueError(
+        f"{path} has {published.count_params():,} parameters in {len(shapes)} tensors; none of "
+        f"{', '.join(models.network_names())} looks like that."
+    )
+
+
+def largest_difference(
+    published: "keras.Model", rebuilt: "keras.Model", images: np.ndarray
+) -> float:
+    """Return the largest difference of an output on float32 images (N, H, W, C)."""
+    outputs = [np.asarray(model.predict_on_batch(images)) for model in (published, rebuilt)]
+    return float(np.abs(outputs[0] - outputs[1]).max())

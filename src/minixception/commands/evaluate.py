@@ -1,0 +1,122 @@
+r"""Score a checkpoint on one split of a data set.
+
+    python src/evaluate_classifier.py --model fer2013_mini_xception --dataset fer2013 \
+        --data datasets/fer2013/fer2013.csv --split PrivateTest --output out.json
+
+It prints and writes accuracy, macro-F1, a row per class and the confusion matrix (also as PNG).
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from minixception.cards import Card
+    from minixception.datasets import FaceDataset
+    from minixception.engines import Engine
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "--model", required=True, metavar="NAME_OR_FOLDER", help="shipped model or folder"
+    )
+    parser.add_argument("--dataset", default="fer2013", help="name of the data set")
+    parser.add_argument("--data", type=Path, help="its file or folder (default: in datasets/)")
+    parser.add_argument("--split", help="its part to score on (default: the validation split)")
+    parser.add_argument("--output", type=Path, metavar="FILE.json", help="where the scores go")
+    parser.add_argument(
+        "--flip", action="store_true", help="average with the prediction on the mirror image"
+    )
+    parser.add_argument(
+        "--without-twins",
+        action="store_true",
+        help="leave out faces with a pixel-identical twin in the training split",
+    )
+    parser.add_argument(
+        "--record", action="store_true", help="also write the scores into the model's card.json"
+    )
+    parser.add_argument(
+        "--engine", choices=("keras", "litert"), default="keras", help="what runs the model"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Load, predict, score, write; return the exit code."""
+    from minixception.cards import read_card, write_card
+    from minixception.datasets.registry import DATASETS, load_dataset
+    from minixception.engines import load_engine
+    from minixception.evaluation import format_table, score
+    from minixception.paths import find_model
+
+    dataset = load_dataset(arguments.dataset, arguments.data)
+    entry = DATASETS[arguments.dataset]
+    split = arguments.split or entry.validation_split
+    faces = dataset.split(split)
+    if arguments.without_twins:
+        faces = _without_twins(faces, dataset.split(entry.training_split))
+    folder = find_model(arguments.model)
+    card, engine = load_engine(folder, engine=arguments.engine)
+    probabilities = _predict(card, engine, faces, flip=arguments.flip)
+    scores = score(faces.labels, probabilities, faces.class_names)
+
+    facts: dict[str, Any] = {
+        "model": card.name,
+        "dataset": dataset.name,
+        "checksum": dataset.checksum,
+        "split": split,
+        "flip": arguments.flip,
+        "without_twins": arguments.without_twins,
+        **scores.to_json(),
+    }
+    print(f"{card.name} on {dataset.name} {split}")
+    print(format_table(scores))
+    if arguments.output is not None:
+        _write(arguments.output, facts, title=f"{card.name} on {split}")
+    if arguments.record:
+        name = split + (" flip" if arguments.flip else "")
+        name += " without twins" if arguments.without_twins else ""
+        write_card(folder, read_card(folder).with_metrics(name, scores.to_json()))
+    return 0
+
+
+def _without_twins(faces: "FaceDataset", training: "FaceDataset") -> "FaceDataset":
+    from minixception.datasets import twins_of
+
+    twins = twins_of(faces, training)
+    print(f"left out: {int(twins.sum())} faces with a twin in the training split")
+    return faces.select(~twins)
+
+
+def _predict(card: "Card", engine: "Engine", faces: "FaceDataset", *, flip: bool) -> np.ndarray:
+    """Return probabilities (N, K) in the class order of the data set."""
+    from minixception.labels import index_of
+
+    if len(card.class_names) != len(faces.class_names):
+        raise ValueError(
+            f"{card.name} tells {', '.join(card.class_names)}; {faces.name} is labelled with "
+            f"{', '.join(faces.class_names)}. Choose a data set with the same classes."
+        )
+    inputs = card.preprocessor(faces.images)
+    probabilities = engine.predict(inputs)
+    if flip:
+        mirrored = np.ascontiguousarray(inputs[:, :, ::-1])
+        probabilities = np.mean([probabilities, engine.predict(mirrored)], axis=0)
+    # Classes are matched by name: their order belongs to the checkpoint.
+    return probabilities[:, [index_of(name, card.class_names) for name in faces.class_names]]
+
+
+def _write(path: Path, facts: dict[str, Any], *, title: str) -> None:
+    from minixception.plots import plot_confusion_matrix
+    from minixception.storage import atomic_path
+
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    picture = path.with_suffix(".png")
+    plot_confusion_matrix(
+        np.array(facts["confusion_matrix"]), list(facts["per_class"]), picture, title=title
+    )
+    print(f"written to {path} and {picture}")

@@ -1,0 +1,198 @@
+"""From a picture to predictions: find the faces, crop them, classify all of them in one batch."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minixception.boxes import Box, crop_box
+from minixception.cards import Card
+from minixception.detector import FaceDetector, HaarDetector
+from minixception.engines import Engine, load_engine
+from minixception.images import as_rgb, crop, read_image
+from minixception.paths import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL, find_model
+
+if TYPE_CHECKING:
+    import pandas
+
+Picture = str | PathLike[str] | NDArray[Any]
+
+
+@dataclass(frozen=True)
+class FacePrediction:
+    """What is said about one face.
+
+    Attributes:
+        box: (x, y, width, height) in pixels of the upright picture.
+        emotion: the most probable class, or None without an emotion model.
+        emotion_scores: class name -> probability, in the model's class order.
+        gender: likewise.
+        gender_scores: likewise.
+    """
+
+    box: Box
+    emotion: str | None = None
+    emotion_scores: Mapping[str, float] = field(default_factory=dict)
+    gender: str | None = None
+    gender_scores: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {
+            "box": list(self.box),
+            "emotion": self.emotion,
+            "emotion_scores": dict(self.emotion_scores),
+            "gender": self.gender,
+            "gender_scores": dict(self.gender_scores),
+        }
+
+
+@dataclass(frozen=True)
+class FaceClassifier:
+    """A loaded model with its card: it crops, prepares and classifies as it was trained."""
+
+    card: Card
+    engine: Engine
+
+    @classmethod
+    def load(cls, folder: str | Path, *, engine: str = "litert") -> "FaceClassifier":
+        """Load a checkpoint folder; see `engines.load_engine`."""
+        return cls(*load_engine(folder, engine=engine))
+
+    def classify(self, image: NDArray[np.uint8], boxes: Sequence[Box]) -> list[dict[str, float]]:
+        """Return class name -> probability for each box in an RGB uint8 image (H, W, 3)."""
+        height, width = image.shape[:2]
+        margin = self.card.crop_margin
+        crops = [crop(image, crop_box(box, margin, height, width)) for box in boxes]
+        probabilities = self.engine.predict(self.card.preprocessor(crops))
+        names = self.card.class_names
+        return [dict(zip(names, map(float, row), strict=True)) for row in probabilities]
+
+
+class FaceAnalyzer:
+    """Finds the faces in a picture and tells emotion and gender of each.
+
+    Threads may share one analyzer.
+
+    Args:
+        emotion: classifier of emotions, or None.
+        gender: classifier of gender, or None.
+        detector: finds the faces.
+
+    Raises:
+        ValueError: if a classifier was trained for another task.
+    """
+
+    def __init__(
+        self,
+        *,
+        emotion: FaceClassifier | None,
+        gender: FaceClassifier | None,
+        detector: FaceDetector | None = None,
+    ) -> None:
+        for task, classifier in (("emotion", emotion), ("gender", gender)):
+            if classifier is not None and classifier.card.task != task:
+                raise ValueError(
+                    f"`{task}` must be a model of that task. Received: "
+                    f"{classifier.card.name}, whose card says {classifier.card.task}"
+                )
+        self.emotion = emotion
+        self.gender = gender
+        self.detector = HaarDetector() if detector is None else detector
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        emotion_model: str | Path | None = DEFAULT_EMOTION_MODEL,
+        gender_model: str | Path | None = DEFAULT_GENDER_MODEL,
+        *,
+        detector: FaceDetector | None = None,
+        engine: str = "litert",
+    ) -> "FaceAnalyzer":
+        """Load models by the name of a shipped one or by folder; None leaves a task out.
+
+        Raises:
+            FileNotFoundError: for an unknown name, or a folder without a checkpoint.
+            ValueError: for a damaged checkpoint, or one of another task.
+        """
+
+        def load(model: str | Path | None, task: str) -> FaceClassifier | None:
+            if model is None:
+                return None
+            return FaceClassifier.load(find_model(model, tasks=(task,)), engine=engine)
+
+        return cls(
+            emotion=load(emotion_model, "emotion"),
+            gender=load(gender_model, "gender"),
+            detector=detector,
+        )
+
+    def analyze(self, picture: Picture) -> list[FacePrediction]:
+        """Return a prediction per face, from left to right; an empty list if there is no face.
+
+        Args:
+            picture: path of a picture file (its EXIF orientation is respected), or an array as
+                `images.as_rgb` takes it: RGB, RGBA or grey, uint8, uint16 or float in [0, 1].
+
+        Raises:
+            FileNotFoundError, IsADirectoryError, PermissionError, ValueError: if the picture
+                cannot be read.
+        """
+        image = load_picture(picture)
+        return self.classify(image, self.detector.detect(image))
+
+    def classify(self, image: NDArray[np.uint8], boxes: Sequence[Box]) -> list[FacePrediction]:
+        """Return a prediction per box in an RGB uint8 image (H, W, 3)."""
+        if not boxes:
+            return []
+        nothing: list[dict[str, float]] = [{} for _ in boxes]
+        emotions = self.emotion.classify(image, boxes) if self.emotion else nothing
+        genders = self.gender.classify(image, boxes) if self.gender else nothing
+        return [
+            FacePrediction(
+                box=box,
+                emotion=_most_probable(emotion_scores),
+                emotion_scores=emotion_scores,
+                gender=_most_probable(gender_scores),
+                gender_scores=gender_scores,
+            )
+            for box, emotion_scores, gender_scores in zip(boxes, emotions, genders, strict=True)
+        ]
+
+
+def load_picture(picture: Picture) -> NDArray[np.uint8]:
+    """Return RGB uint8 (H, W, 3) for a path or an array; see `FaceAnalyzer.analyze`."""
+    if isinstance(picture, np.ndarray):
+        return as_rgb(picture)
+    return read_image(picture)
+
+
+def to_rows(faces: Iterable[FacePrediction]) -> list[dict[str, Any]]:
+    """Return a flat record per face: box, labels, then a column per class and task."""
+    return [
+        {
+            **face.box._asdict(),
+            "emotion": face.emotion,
+            "gender": face.gender,
+            **{f"emotion_{name}": value for name, value in face.emotion_scores.items()},
+            **{f"gender_{name}": value for name, value in face.gender_scores.items()},
+        }
+        for face in faces
+    ]
+
+
+def to_frame(faces: Iterable[FacePrediction]) -> "pandas.DataFrame":
+    """Return a DataFrame with a row per face; see `to_rows` for its columns."""
+    import pandas
+
+    rows = to_rows(faces)
+    columns = list(rows[0]) if rows else [*Box._fields, "emotion", "gender"]
+    return pandas.DataFrame(rows, columns=columns)
+
+
+def _most_probable(scores: Mapping[str, float]) -> str | None:
+    return max(scores, key=lambda name: scores[name]) if scores else None

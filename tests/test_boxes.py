@@ -1,0 +1,125 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minixception.boxes import Box, CropMargin, clip, crop_box, expand, intersection_over_union
+
+coordinates = st.integers(-300, 300)
+lengths = st.integers(1, 300)
+boxes = st.builds(Box, coordinates, coordinates, lengths, lengths)
+fractions = st.floats(-0.5, 2.0, exclude_min=True)
+margins = st.builds(CropMargin, fractions, fractions, fractions, fractions)
+
+
+def is_inside(box: Box, height: int, width: int) -> bool:
+    return (
+        box.x >= 0
+        and box.y >= 0
+        and box.width >= 1
+        and box.height >= 1
+        and box.x + box.width <= width
+        and box.y + box.height <= height
+    )
+
+
+@given(boxes, lengths, lengths)
+def test_clipped_box_is_the_shared_part_or_an_error(box: Box, height: int, width: int) -> None:
+    if intersection_over_union(box, Box(0, 0, width, height)) == 0:
+        with pytest.raises(ValueError, match="must share at least one pixel"):
+            clip(box, height, width)
+    else:
+        clipped = clip(box, height, width)
+        assert is_inside(clipped, height, width)
+        assert clip(clipped, height, width) == clipped
+        assert clipped.x >= box.x
+        assert clipped.area <= box.area
+
+
+@given(boxes, margins, lengths, lengths)
+def test_crop_of_a_visible_box_stays_inside(
+    box: Box, margin: CropMargin, height: int, width: int
+) -> None:
+    if intersection_over_union(box, Box(0, 0, width, height)) > 0:
+        visible = clip(box, height, width)
+        assert is_inside(crop_box(box, margin, height, width), height, width)
+        assert intersection_over_union(expand(visible, margin), visible) > 0
+
+
+@given(boxes)
+def test_no_margin_leaves_the_box(box: Box) -> None:
+    assert expand(box, CropMargin()) == box
+
+
+@pytest.mark.parametrize(
+    ("margin", "expected"),
+    [
+        (CropMargin.from_json(0.1), Box(90, 180, 120, 240)),
+        (CropMargin.from_json(-0.1), Box(110, 220, 80, 160)),
+        (CropMargin(top=0.1, bottom=-0.1), Box(100, 180, 100, 200)),
+        (CropMargin(left=0.5), Box(50, 200, 150, 200)),
+    ],
+)
+def test_margin_is_a_fraction_of_the_box(margin: CropMargin, expected: Box) -> None:
+    assert expand(Box(100, 200, 100, 200), margin) == expected
+
+
+def test_expanded_box_keeps_a_pixel() -> None:
+    assert expand(Box(5, 5, 1, 1), CropMargin.from_json(-0.499)).area == 1
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        (Box(-10, -10, 30, 30), Box(0, 0, 20, 20)),
+        (Box(90, -10, 30, 30), Box(90, 0, 10, 20)),
+        (Box(-10, 70, 30, 30), Box(0, 70, 20, 10)),
+        (Box(90, 70, 30, 30), Box(90, 70, 10, 10)),
+        (Box(-10, -10, 300, 300), Box(0, 0, 100, 80)),
+        (Box(99, 79, 50, 50), Box(99, 79, 1, 1)),
+    ],
+)
+def test_boxes_at_borders_and_corners(box: Box, expected: Box) -> None:
+    assert clip(box, 80, 100) == expected
+
+
+@pytest.mark.parametrize("box", [Box(100, 0, 5, 5), Box(0, 80, 5, 5), Box(-5, 0, 5, 5)])
+def test_box_beside_the_image_is_refused(box: Box) -> None:
+    with pytest.raises(ValueError, match="image of 80 rows and 100 columns"):
+        clip(box, 80, 100)
+
+
+def test_crop_reaching_into_the_image_needs_a_box_in_it() -> None:
+    with pytest.raises(ValueError, match="must share at least one pixel"):
+        crop_box(Box(101, 0, 10, 10), CropMargin.from_json(1.0), 80, 100)
+
+
+@given(margins)
+def test_margin_survives_json(margin: CropMargin) -> None:
+    assert CropMargin.from_json(json.loads(json.dumps(margin.to_json()))) == margin
+
+
+@pytest.mark.parametrize("value", [None, "0.1", True, [0.1], [0.1] * 5, [0.1, 0.1, 0.1, None]])
+def test_margin_of_another_form_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match="one number or four numbers"):
+        CropMargin.from_json(value)
+
+
+@pytest.mark.parametrize("fraction", [-0.5, -3.0, float("nan"), float("inf")])
+def test_margin_that_loses_the_middle_is_refused(fraction: float) -> None:
+    with pytest.raises(ValueError, match=r"finite fractions greater than -0\.5"):
+        CropMargin(right=fraction)
+
+
+@given(boxes, boxes)
+def test_intersection_over_union_is_symmetric_and_bounded(first: Box, second: Box) -> None:
+    value = intersection_over_union(first, second)
+    assert 0 <= value <= 1
+    assert value == intersection_over_union(second, first)
+    assert intersection_over_union(first, first) == 1
+
+
+def test_intersection_over_union_of_known_boxes() -> None:
+    assert intersection_over_union(Box(0, 0, 10, 10), Box(5, 0, 10, 10)) == pytest.approx(1 / 3)
+    assert intersection_over_union(Box(0, 0, 0, 0), Box(0, 0, 0, 0)) == 0

@@ -1,0 +1,112 @@
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minixception.datasets import FaceDataset, constant_images, stratified_split, twins_of
+
+
+def make_dataset(count: int = 6, **changes: Any) -> FaceDataset:
+    generator = np.random.default_rng(0)
+    fields: dict[str, Any] = {
+        "images": generator.integers(0, 256, (count, 4, 5, 1), dtype=np.uint8),
+        "labels": np.arange(count, dtype=np.int64) % 3,
+        "class_names": ("a", "b", "c"),
+        "name": "made up",
+        "licence": "none",
+        "checksum": "md5:0",
+        "splits": np.array(["train", "train", "test"] * (count // 3)),
+        "attributes": {"age": np.arange(count)},
+    }
+    return FaceDataset(**(fields | changes))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("images", np.zeros((6, 4, 5, 1), np.float32), "`images` must be uint8"),
+        ("images", np.zeros((6, 4, 5), np.uint8), "`images` must be uint8"),
+        ("images", np.zeros((6, 4, 5, 2), np.uint8), "1 or 3 channels"),
+        ("labels", np.zeros(6, np.int32), "`labels` must be int64"),
+        ("labels", np.zeros(5, np.int64), "one entry per image"),
+        ("labels", np.full(6, 3), r"`labels` must be in 0..2. Received: 3..3"),
+        ("labels", np.full(6, -1), "in 0..2"),
+        ("splits", np.array(["train"]), "`splits` must have one entry"),
+        ("attributes", {"age": np.zeros(2)}, r"`attributes\['age'\]`"),
+        ("targets", np.ones((6, 3), np.float32), "each row must sum to 1"),
+        ("targets", np.full((6, 3), np.nan, np.float32), "each row must sum to 1"),
+        ("targets", np.ones((6, 2), np.float32), r"float32 \(6, 3\)"),
+    ],
+)
+def test_inconsistent_fields_are_refused(field: str, value: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_dataset(**{field: value})
+
+
+def test_a_dataset_is_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        make_dataset().name = "other"  # type: ignore[misc]
+
+
+def test_split_keeps_order_and_all_fields() -> None:
+    targets = np.eye(3, dtype=np.float32)[np.arange(6) % 3]
+    dataset = make_dataset(targets=targets)
+    test = dataset.split("test")
+    assert len(test) == 2
+    assert np.array_equal(test.images, dataset.images[[2, 5]])
+    assert test.targets is not None
+    assert np.array_equal(test.targets, targets[[2, 5]])
+    assert test.attributes["age"].tolist() == [2, 5]
+    assert test.class_counts() == {"a": 0, "b": 0, "c": 2}
+
+
+def test_unknown_split_lists_the_existing_ones() -> None:
+    with pytest.raises(ValueError, match=r"one of train, test. Received: split='val'"):
+        make_dataset().split("val")
+    with pytest.raises(ValueError, match="made up has no splits"):
+        make_dataset(splits=None).split("train")
+
+
+def test_select_by_mask_and_by_index() -> None:
+    dataset = make_dataset()
+    assert dataset.select(np.array([5, 0])).attributes["age"].tolist() == [5, 0]
+    assert len(dataset.select(dataset.labels == 1)) == 2
+    assert len(dataset.select(np.array([], dtype=int))) == 0
+
+
+@pytest.mark.parametrize("rows", [np.array([True, False]), np.array([0.5]), np.array([[0]])])
+def test_select_refuses_other_rows(rows: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="`rows` must"):
+        make_dataset().select(rows)
+
+
+def test_stratified_split_divides_each_class() -> None:
+    labels = np.repeat([0, 1, 2], [100, 10, 57])
+    fractions = {"train": 0.8, "validation": 0.1, "test": 0.1}
+    splits = stratified_split(labels, fractions=fractions, seed=1)
+    for label, count in ((0, 100), (1, 10), (2, 57)):
+        for name, fraction in fractions.items():
+            assert abs((splits[labels == label] == name).sum() - fraction * count) <= 1
+    assert np.array_equal(splits, stratified_split(labels, fractions=fractions, seed=1))
+    assert not np.array_equal(splits, stratified_split(labels, fractions=fractions, seed=2))
+
+
+@pytest.mark.parametrize("fractions", [{}, {"train": 0.5}, {"train": 1.5, "test": -0.5}])
+def test_stratified_split_refuses_other_fractions(fractions: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="positive and sum to 1"):
+        stratified_split(np.zeros(3, np.int64), fractions=fractions, seed=0)
+
+
+def test_twins_are_found_by_content() -> None:
+    dataset = make_dataset()
+    reference = dataset.select(np.array([1, 4]))
+    assert twins_of(dataset, reference).tolist() == [False, True, False, False, True, False]
+    with pytest.raises(ValueError, match="images of one shape"):
+        twins_of(dataset, make_dataset(images=np.zeros((6, 4, 4, 1), np.uint8)))
+
+
+def test_constant_images() -> None:
+    images = make_dataset().images.copy()
+    images[3] = 7
+    assert constant_images(images).tolist() == [False, False, False, True, False, False]

@@ -1,0 +1,262 @@
+import gzip
+import hashlib
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minixception.datasets import FaceDataset, constant_images, load_fer2013, twins_of
+from minixception.datasets import fer2013 as fer2013_module
+from minixception.datasets.fer2013 import FER2013_MD5, FER2013_SPLIT_COUNTS
+from minixception.datasets.pixel_text import explain_row, find_fields, parse_pixels
+from minixception.labels import EMOTIONS_FER2013
+
+HEADER = "emotion,pixels,Usage"
+PIXELS = 48 * 48
+USAGES = ("Training", "PublicTest", "PrivateTest")
+
+
+def pixel_text(pixels: Iterable[object]) -> str:
+    return " ".join(str(pixel) for pixel in pixels)
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (9, PIXELS), dtype=np.uint8)
+
+
+@pytest.fixture
+def lines(images: np.ndarray) -> list[str]:
+    rows = enumerate(images)
+    return [f"{row % 7},{pixel_text(image)},{USAGES[row // 3]}" for row, image in rows]
+
+
+def write(path: Path, lines: Sequence[str], *, header: str = HEADER, end: str = "\n") -> Path:
+    path.write_bytes("".join(line + end for line in [header, *lines]).encode())
+    return path
+
+
+def test_pixels_labels_and_splits_come_back(
+    tmp_path: Path, images: np.ndarray, lines: list[str]
+) -> None:
+    path = write(tmp_path / "fer2013.csv", lines)
+    dataset = load_fer2013(path, use_cache=False)
+    assert dataset.images.shape == (9, 48, 48, 1)
+    assert np.array_equal(dataset.images.reshape(9, -1), images)
+    assert dataset.labels.tolist() == [0, 1, 2, 3, 4, 5, 6, 0, 1]
+    assert dataset.class_names == EMOTIONS_FER2013
+    assert dataset.splits is not None
+    assert dataset.splits.tolist() == [usage for usage in USAGES for _ in range(3)]
+    assert dataset.checksum == f"md5:{hashlib.md5(path.read_bytes()).hexdigest()}"
+    test = load_fer2013(path, split="PrivateTest", use_cache=False)
+    assert np.array_equal(test.images.reshape(3, -1), images[6:])
+
+
+@pytest.mark.parametrize("block_bytes", [1, 1000, 9001, 1 << 19])
+def test_the_size_of_blocks_does_not_matter(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    images: np.ndarray,
+    lines: list[str],
+    block_bytes: int,
+) -> None:
+    monkeypatch.setattr(fer2013_module, "_BLOCK_BYTES", block_bytes)
+    path = write(tmp_path / "fer2013.csv", lines)
+    dataset = load_fer2013(path, use_cache=False)
+    assert np.array_equal(dataset.images.reshape(9, -1), images)
+
+
+def test_gzip_has_the_checksum_of_its_content(tmp_path: Path, lines: list[str]) -> None:
+    plain = write(tmp_path / "fer2013.csv", lines)
+    packed = tmp_path / "fer2013.csv.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    first, second = (load_fer2013(path, use_cache=False) for path in (plain, packed))
+    assert first.checksum == second.checksum
+    assert np.array_equal(first.images, second.images)
+
+
+def test_columns_are_found_by_name(tmp_path: Path, images: np.ndarray, lines: list[str]) -> None:
+    swapped = [",".join(line.split(",")[index] for index in (0, 2, 1)) for line in lines]
+    path = write(tmp_path / "icml_face_data.csv", swapped, header="emotion, Usage, pixels")
+    assert np.array_equal(load_fer2013(path, use_cache=False).images.reshape(9, -1), images)
+
+
+def test_quotes_windows_line_ends_and_a_missing_last_line_end(
+    tmp_path: Path, images: np.ndarray, lines: list[str]
+) -> None:
+    quoted = [",".join(f'"{field}"' for field in line.split(",")) for line in lines]
+    path = write(tmp_path / "fer2013.csv", quoted, header=f"\ufeff{HEADER}", end="\r\n")
+    path.write_bytes(path.read_bytes().rstrip(b"\r\n"))
+    assert np.array_equal(load_fer2013(path, use_cache=False).images.reshape(9, -1), images)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        (1, pixel_text(range(5)), "a row must have 2304 pixels. Received: 5 pixels"),
+        (1, pixel_text([1] * (PIXELS + 1)), "Received: 2305 pixels"),
+        (1, "", "Received: 0 pixels"),
+        (1, pixel_text(["x", *[1] * (PIXELS - 1)]), "pixel 1 must be a whole number.*'x'"),
+        (1, pixel_text([*[1] * (PIXELS - 1), "-1"]), "pixel 2304 must be a whole number.*'-1'"),
+        (1, pixel_text(["1.5", *[1] * (PIXELS - 1)]), "pixel 1 must be a whole number"),
+        (1, pixel_text(["nan", *[1] * (PIXELS - 1)]), "pixel 1 must be a whole number"),
+        (1, pixel_text(["256", *[1] * (PIXELS - 1)]), "pixel 1 must be in 0..255.*'256'"),
+        (1, pixel_text(["300", *[1] * (PIXELS - 1)]), "pixel 1 must be in 0..255.*'300'"),
+        (1, pixel_text(["1000", *[1] * (PIXELS - 1)]), "pixel 1 must be in 0..255.*'1000'"),
+        (0, "7", r"`emotion` must be in 0..6. Received: '7'"),
+        (0, "-1", r"`emotion` must be in 0..6"),
+        (0, "", r"`emotion` must be in 0..6"),
+        (2, "Test", "`Usage` must be one of Training, PublicTest, PrivateTest. Received: 'Test'"),
+    ],
+)
+def test_a_wrong_field_is_named_with_its_row(
+    tmp_path: Path, lines: list[str], field: int, value: str, message: str
+) -> None:
+    fields = lines[6].split(",")
+    fields[field] = value
+    path = write(tmp_path / "fer2013.csv", [*lines[:6], ",".join(fields), *lines[7:]])
+    with pytest.raises(ValueError, match=rf"fer2013.csv, row 7 \(line 8\): .*{message}"):
+        load_fer2013(path)
+
+
+def test_empty_lines_may_end_the_file(tmp_path: Path, lines: list[str]) -> None:
+    path = write(tmp_path / "fer2013.csv", [*lines, "", ""], end="\r\n")
+    assert len(load_fer2013(path, use_cache=False)) == 9
+
+
+@pytest.mark.parametrize("line", ["", "1,2 3", "1,2 3,Training,4"])
+def test_a_row_with_a_wrong_number_of_fields(tmp_path: Path, lines: list[str], line: str) -> None:
+    path = write(tmp_path / "fer2013.csv", [*lines[:2], line, *lines[3:]])
+    with pytest.raises(ValueError, match=r"row 3 \(line 4\): 3 fields expected"):
+        load_fer2013(path)
+
+
+def test_the_row_number_counts_over_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str]
+) -> None:
+    monkeypatch.setattr(fer2013_module, "_BLOCK_BYTES", 1000)
+    path = write(tmp_path / "fer2013.csv", [*lines, "7,1,Training", *lines])
+    with pytest.raises(ValueError, match=r"row 10 \(line 11\)"):
+        load_fer2013(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"emotion,pixels,Usage\n", "has a header and no rows"),
+        (b"emotion,pixels\n0,1\n", "Missing: Usage"),
+        (b"\xff\xd8\xff\xe0 a picture\n", "is not a CSV text file"),
+        (b"fer2013/fer2013.csv\0\0\0\0000644", "unpack an archive first"),
+        (b"emotion,pixels,Usage\n" + b"1 " * 500_000, "row 1 does not end"),
+        (gzip.compress(b"emotion,pixels,Usage\n0,1 2,Training\n" * 99)[:-20], "truncated"),
+        (b"\x1f\x8b\x08 no gzip at all", "truncated or damaged gzip"),
+    ],
+)
+def test_files_that_are_not_fer2013(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "fer2013.csv"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"fer2013.csv.*{message}"):
+        load_fer2013(path)
+
+
+def test_missing_file_folder_and_unknown_split(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"Kaggle.*datasets/fer2013"):
+        load_fer2013(tmp_path / "fer2013.csv")
+    with pytest.raises(ValueError, match="not a folder"):
+        load_fer2013(tmp_path)
+    with pytest.raises(ValueError, match=r"one of Training.*Received: split='val'"):
+        load_fer2013(tmp_path / "fer2013.csv", split="val")
+
+
+def test_the_cache_is_used_and_follows_the_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images: np.ndarray, lines: list[str]
+) -> None:
+    path = write(tmp_path / "fer2013.csv", lines)
+    first = load_fer2013(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(fer2013_module, "_read_arrays", None)
+        second = load_fer2013(path)
+    assert np.array_equal(first.images, second.images)
+    assert first.splits is not None
+    assert second.splits is not None
+    assert np.array_equal(first.splits, second.splits)
+    assert first.checksum == second.checksum
+    write(path, lines[:4])
+    assert len(load_fer2013(path)) == 4
+
+
+def test_a_cache_folder_that_cannot_be_made_costs_a_warning(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    lines: list[str],
+) -> None:
+    (tmp_path / "a_file").write_text("in the way")
+    monkeypatch.setenv("MINIXCEPTION_CACHE", str(tmp_path / "a_file" / "cache"))
+    path = write(tmp_path / "fer2013.csv", lines)
+    with caplog.at_level(logging.WARNING):
+        assert len(load_fer2013(path)) == 9
+    assert "cannot be written" in caplog.text
+
+
+def parse(fields: list[str], pixels_per_row: int) -> list[list[int]]:
+    table = find_fields("".join(f"0,{field},x\n" for field in fields).encode(), 3)
+    return parse_pixels(table, 1, pixels_per_row).tolist()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 255), min_size=3, max_size=3), min_size=1, max_size=5))
+def test_parse_pixels_agrees_with_int(rows: list[list[int]]) -> None:
+    assert parse([pixel_text(row) for row in rows], 3) == rows
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.text('0129 x-"\r', max_size=12), min_size=1, max_size=3))
+def test_parse_pixels_refuses_exactly_what_explain_row_explains(fields: list[str]) -> None:
+    problems = [explain_row(field.encode(), 2) for field in fields]
+    if any(problems):
+        with pytest.raises(ValueError, match=r"number|digits|255"):
+            parse(fields, 2)
+    else:
+        expected = [[int(word) for word in field.strip('"\r').split()] for field in fields]
+        assert parse(fields, 2) == expected
+
+
+@pytest.fixture(scope="session")
+def fer2013(data_root: Path) -> FaceDataset:
+    return load_fer2013(data_root / "fer2013" / "fer2013.csv.gz")
+
+
+@pytest.mark.parametrize(
+    ("split", "counts"),
+    [
+        ("Training", [3995, 436, 4097, 7215, 4830, 3171, 4965]),
+        ("PublicTest", [467, 56, 496, 895, 653, 415, 607]),
+        ("PrivateTest", [491, 55, 528, 879, 594, 416, 626]),
+    ],
+)
+def test_counts_of_the_real_file(fer2013: FaceDataset, split: str, counts: list[int]) -> None:
+    part = fer2013.split(split)
+    assert len(part) == FER2013_SPLIT_COUNTS[split]
+    assert list(part.class_counts().values()) == counts
+
+
+def test_the_real_file_is_the_one_of_kaggle(fer2013: FaceDataset) -> None:
+    assert fer2013.checksum == f"md5:{FER2013_MD5}"
+    sizes = np.repeat(list(FER2013_SPLIT_COUNTS), list(FER2013_SPLIT_COUNTS.values()))
+    assert fer2013.splits is not None
+    assert np.array_equal(fer2013.splits, sizes)
+    # The first and last pixels as the file spells them: "70 80 82 ..." and "... 109 110 111".
+    assert fer2013.images[0, 0, :3, 0].tolist() == [70, 80, 82]
+
+
+def test_twins_and_blank_images_of_the_real_file(fer2013: FaceDataset) -> None:
+    training = fer2013.split("Training")
+    assert twins_of(fer2013.split("PrivateTest"), training).sum() == 288
+    assert twins_of(fer2013.split("PublicTest"), training).sum() == 280
+    assert constant_images(fer2013.images).sum() == 12

@@ -1,0 +1,167 @@
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minixception.datasets import FaceDataset, load_ferplus, read_ferplus_votes, votes_as_targets
+from minixception.labels import EMOTIONS_8, EMOTIONS_FER2013, FERPLUS_COLUMNS
+
+USAGES = ("Training", "Training", "Training", "Training", "PublicTest", "PrivateTest")
+# neutral, happiness, surprise, sadness, anger, disgust, fear, contempt, unknown, NF
+VOTES = (
+    (0, 9, 1, 0, 0, 0, 0, 0, 0, 0),  # happiness
+    (4, 0, 0, 4, 0, 0, 0, 0, 2, 0),  # a tie
+    (0, 0, 0, 1, 1, 0, 0, 0, 8, 0),  # unknown
+    (0, 0, 0, 0, 0, 0, 0, 0, 0, 10),  # not a face
+    (4, 1, 1, 1, 1, 1, 0, 0, 1, 0),  # neutral once single votes are gone
+    (2, 0, 0, 0, 0, 0, 0, 8, 0, 0),  # contempt
+)
+
+
+@pytest.fixture
+def fer2013_path(tmp_path: Path) -> Path:
+    path = tmp_path / "fer2013.csv"
+    rows = [
+        f"0,{' '.join(str((row + i) % 256) for i in range(2304))},{usage}\n"
+        for row, usage in enumerate(USAGES)
+    ]
+    path.write_text("emotion,pixels,Usage\n" + "".join(rows))
+    return path
+
+
+def write_votes(
+    path: Path,
+    *,
+    votes: Sequence[Sequence[object]] = VOTES,
+    usages: Sequence[str] = USAGES,
+    columns: Sequence[str] = FERPLUS_COLUMNS,
+) -> Path:
+    header = ",".join(["Usage", "Image name", *columns])
+    rows = [
+        ",".join([usage, "", *map(str, row)]) for usage, row in zip(usages, votes, strict=False)
+    ]
+    path.write_text("\n".join([header, *rows]) + "\n")
+    return path
+
+
+@pytest.fixture
+def votes_path(tmp_path: Path) -> Path:
+    return write_votes(tmp_path / "fer2013new.csv")
+
+
+def names_of(dataset: FaceDataset) -> list[str]:
+    return [dataset.class_names[label] for label in dataset.labels]
+
+
+def test_majority(fer2013_path: Path, votes_path: Path) -> None:
+    dataset = load_ferplus(fer2013_path, votes_path)
+    assert dataset.class_names == EMOTIONS_8
+    assert names_of(dataset) == ["happiness", "neutral", "contempt"]
+    assert dataset.images[:, 0, 0, 0].tolist() == [0, 4, 5]
+    assert dataset.dropped == {
+        "no majority": 1,
+        "majority unknown": 1,
+        "majority not a face": 1,
+    }
+    assert dataset.targets is None
+    digest = hashlib.md5(votes_path.read_bytes()).hexdigest()
+    assert dataset.checksum.endswith(f" + md5:{digest}")
+
+
+def test_distribution(fer2013_path: Path, votes_path: Path) -> None:
+    dataset = load_ferplus(fer2013_path, votes_path, labels="distribution")
+    # Of two emotions with equal votes the first in class order is the label.
+    assert names_of(dataset) == ["happiness", "neutral", "neutral", "contempt"]
+    assert dataset.targets is not None
+    assert dict(zip(EMOTIONS_8, dataset.targets[1], strict=True)) == {
+        name: 0.5 if name in ("neutral", "sadness") else 0.0 for name in EMOTIONS_8
+    }
+    assert dataset.dropped == {"most votes unknown or not a face": 2}
+
+
+def test_dropped_counts_belong_to_the_split(fer2013_path: Path, votes_path: Path) -> None:
+    dataset = load_ferplus(fer2013_path, votes_path, split="PrivateTest")
+    assert names_of(dataset) == ["contempt"]
+    assert set(dataset.dropped.values()) == {0}
+
+
+def test_columns_are_found_by_name(tmp_path: Path, fer2013_path: Path, votes_path: Path) -> None:
+    reordered = write_votes(
+        tmp_path / "reordered.csv",
+        votes=[row[::-1] for row in VOTES],
+        columns=FERPLUS_COLUMNS[::-1],
+    )
+    expected = read_ferplus_votes(votes_path, splits=None)
+    assert np.array_equal(read_ferplus_votes(reordered, splits=None), expected)
+    assert expected.tolist() == [list(row) for row in VOTES]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"votes": VOTES[:5]}, "one row per FER2013 row"),
+        ({"columns": FERPLUS_COLUMNS[1:]}, "Missing: neutral"),
+        ({"votes": [(-1, *VOTES[0][1:]), *VOTES[1:]]}, r"row 1 \(line 2\): 10 votes.*'-1"),
+        ({"votes": [*VOTES[:3], ("1.5", *VOTES[3][1:]), *VOTES[4:]]}, r"row 4 \(line 5\)"),
+        ({"votes": [*VOTES[:5], ("", *VOTES[5][1:])]}, r"row 6 \(line 7\): 10 votes"),
+        ({"votes": [*VOTES[:5], VOTES[5][:4]]}, r"row 6 \(line 7\): 12 fields"),
+        ({"usages": USAGES[::-1]}, r"row 1 \(line 2\).*Training, expected"),
+    ],
+)
+def test_malformed_votes(
+    tmp_path: Path, fer2013_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    votes_path = write_votes(tmp_path / "wrong.csv", **changes)
+    with pytest.raises(ValueError, match=rf"wrong.csv.*{message}"):
+        load_ferplus(fer2013_path, votes_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00"])
+def test_no_votes_at_all(tmp_path: Path, fer2013_path: Path, content: bytes) -> None:
+    path = tmp_path / "votes.csv"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"votes.csv"):
+        load_ferplus(fer2013_path, path)
+
+
+def test_missing_file_and_unknown_rule(
+    fer2013_path: Path, votes_path: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(FileNotFoundError, match="microsoft/FERPlus"):
+        load_ferplus(fer2013_path, tmp_path / "none.csv")
+    with pytest.raises(ValueError, match=r"majority, distribution. Received: labels='soft'"):
+        load_ferplus(fer2013_path, votes_path, labels="soft")
+    with pytest.raises(ValueError, match=r"`split` must be one of Training"):
+        load_ferplus(fer2013_path, votes_path, split="test")
+
+
+def test_seven_class_targets_leave_out_contempt() -> None:
+    targets, has_votes = votes_as_targets(np.array(VOTES), EMOTIONS_FER2013)
+    assert targets.dtype == np.float32
+    assert targets.sum(axis=1) == pytest.approx(1.0)
+    assert has_votes.tolist() == [True, True, True, False, True, True]
+    assert targets[3] == pytest.approx(1 / 7)
+    assert targets[5].tolist() == [0, 0, 0, 0, 0, 0, 1]
+    assert targets[0, EMOTIONS_FER2013.index("happy")] == pytest.approx(0.9)
+    outliers_gone, _ = votes_as_targets(np.array(VOTES), EMOTIONS_FER2013, minimum_votes=2)
+    assert outliers_gone[0, EMOTIONS_FER2013.index("happy")] == 1.0
+
+
+def test_votes_as_targets_refuses_other_input() -> None:
+    with pytest.raises(ValueError, match="shape"):
+        votes_as_targets(np.zeros((2, 8), int), EMOTIONS_8)
+    with pytest.raises(ValueError, match="at least 0"):
+        votes_as_targets(np.full((2, 10), -1), EMOTIONS_8)
+    with pytest.raises(ValueError, match="woman"):
+        votes_as_targets(np.zeros((2, 10), int), ["woman"])
+
+
+def test_the_real_public_test_rows(data_root: Path) -> None:
+    folder = data_root / "fer2013"
+    dataset = load_ferplus(folder / "fer2013.csv.gz", folder / "fer2013new.csv", split="PublicTest")
+    assert len(dataset) == 3199
+    assert list(dataset.class_counts().values()) == [287, 13, 24, 62, 865, 1182, 351, 415]
+    assert sum(dataset.dropped.values()) == 3589 - 3199

@@ -1,0 +1,113 @@
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minixception.datasets import load_class_folders
+from minixception.labels import EMOTIONS_FER2013
+
+
+def write_picture(
+    path: Path, value: tuple[int, int, int], *, size: tuple[int, int] = (10, 8)
+) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, value).save(path)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    root = tmp_path / "faces"
+    write_picture(root / "sad" / "b.png", (20, 20, 20))
+    write_picture(root / "sad" / "a.png", (10, 10, 10))
+    write_picture(root / "Happiness" / "c.PNG", (255, 0, 0))
+    return root
+
+
+def test_folders_name_the_classes_in_sorted_order(folder: Path) -> None:
+    dataset = load_class_folders(folder, image_size=(6, 5), channels=3)
+    assert dataset.images.shape == (3, 6, 5, 3)
+    assert dataset.class_names == ("Happiness", "sad")
+    assert dataset.labels.tolist() == [0, 1, 1]
+    assert dataset.images[:, 0, 0].tolist() == [[255, 0, 0], [10] * 3, [20] * 3]
+    assert dataset.splits is None
+    assert dataset.name == "faces"
+
+
+def test_class_names_map_folders_by_meaning(folder: Path) -> None:
+    dataset = load_class_folders(folder, class_names=EMOTIONS_FER2013)
+    assert dataset.images.shape == (3, 48, 48, 1)
+    assert dataset.class_names == EMOTIONS_FER2013
+    assert sorted(dataset.labels.tolist()) == [3, 4, 4]
+
+
+def test_split_folders(tmp_path: Path) -> None:
+    write_picture(tmp_path / "Test" / "sad" / "1.png", (1, 1, 1))
+    write_picture(tmp_path / "train" / "happy" / "2.png", (2, 2, 2))
+    write_picture(tmp_path / "train" / "sad" / "3.png", (3, 3, 3))
+    dataset = load_class_folders(tmp_path)
+    assert dataset.class_names == ("happy", "sad")
+    assert dataset.splits is not None
+    assert dataset.splits.tolist() == ["test", "train", "train"]
+    assert dataset.labels.tolist() == [1, 0, 1]
+    assert len(load_class_folders(tmp_path, split="train")) == 2
+    with pytest.raises(ValueError, match="one of test, train"):
+        load_class_folders(tmp_path, split="validation")
+
+
+def test_stray_and_unreadable_files_are_counted_and_logged(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder / "readme.txt").write_text("stray")
+    (folder / "sad" / ".DS_Store").write_text("stray")
+    (folder / ".git").mkdir()
+    (folder / "sad" / "broken.jpg").write_bytes(b"no picture")
+    with caplog.at_level(logging.WARNING):
+        dataset = load_class_folders(folder)
+    assert len(dataset) == 3
+    assert dataset.dropped == {"stray entry": 3, "unreadable picture": 1}
+    assert "broken.jpg" in caplog.text
+    assert "readme.txt" in caplog.text
+
+
+def test_the_checksum_follows_names_and_content(folder: Path) -> None:
+    first = load_class_folders(folder).checksum
+    assert load_class_folders(folder).checksum == first
+    write_picture(folder / "sad" / "a.png", (11, 11, 11))
+    assert load_class_folders(folder).checksum != first
+
+
+def test_nothing_to_load(tmp_path: Path, folder: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="none"):
+        load_class_folders(tmp_path / "none")
+    (tmp_path / "empty" / "sad").mkdir(parents=True)
+    with pytest.raises(ValueError, match="Received: 0 pictures"):
+        load_class_folders(tmp_path / "empty")
+    (tmp_path / "empty" / "sad" / "broken.jpg").write_bytes(b"")
+    with pytest.raises(ValueError, match="1 pictures, none of them readable"):
+        load_class_folders(tmp_path / "empty")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"image_size": (0, 48)}, "`image_size`"),
+        ({"channels": 4}, "`channels` must be 1"),
+        ({"class_names": ("woman", "man")}, "no class.*one of woman, man"),
+        ({"split": "train"}, "has no splits"),
+    ],
+)
+def test_options_that_are_not_allowed(folder: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        load_class_folders(folder, **options)
+
+
+def test_images_are_independent_of_the_working_folder(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    relative = load_class_folders(".")
+    assert relative.name == "faces"
+    assert np.array_equal(relative.images, load_class_folders(folder).images)

@@ -1,0 +1,211 @@
+import logging
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.io import savemat
+
+from minixception.datasets import load_imdb, load_utkface
+from minixception.datasets import utkface as utkface_module
+from minixception.labels import GENDERS
+
+NAMES = (
+    "20_0_1_20170101000000001.jpg.chip.jpg",  # a man of 20
+    "35_1_0_20170101000000002.jpg.chip.jpg",  # a woman of 35
+    "40_1_4_20170101000000003.jpg.chip.jpg",
+)
+MALFORMED = ("61_1_20170109142408075.jpg.chip.jpg", "61_3_20170109150557335.jpg.chip.jpg")
+
+
+def write_jpeg(path: Path, seed: int, *, size: tuple[int, int] = (20, 20)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path, format="JPEG")
+
+
+@pytest.fixture
+def utkface_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "crop_part1"
+    for seed, name in enumerate(NAMES + MALFORMED):
+        write_jpeg(folder / name, seed)
+    # A copy of the first face, under the name of another.
+    copy = folder / "21_0_1_20180101000000004.jpg.chip.jpg"
+    copy.write_bytes((folder / NAMES[0]).read_bytes())
+    (folder / "36_1_0_20180101000000005.jpg.chip.jpg").write_bytes(b"no picture")
+    return folder
+
+
+def pack(folder: Path, path: Path, mode: Any) -> Path:
+    with tarfile.open(path, mode) as archive:
+        archive.add(folder, arcname="crop_part1")
+    return path
+
+
+def test_utkface_names_are_read(utkface_folder: Path) -> None:
+    dataset = load_utkface(utkface_folder, image_size=(10, 12))
+    assert dataset.images.shape == (3, 10, 12, 3)
+    assert dataset.class_names == GENDERS
+    assert [GENDERS[label] for label in dataset.labels] == ["man", "woman", "woman"]
+    assert dataset.attributes["age"].tolist() == [20, 35, 40]
+    assert dataset.attributes["ethnicity"].tolist() == [1, 0, 4]
+    assert dataset.dropped == {
+        "malformed name": 2,
+        "unreadable picture": 1,
+        "duplicate": 1,
+        "contradictory gender": 0,
+    }
+
+
+def test_utkface_archive_and_folder_give_the_same(utkface_folder: Path, tmp_path: Path) -> None:
+    expected = load_utkface(utkface_folder)
+    for name, mode in (("faces.tar", "w"), ("faces.tar.gz", "w:gz")):
+        dataset = load_utkface(pack(utkface_folder, tmp_path / name, mode))
+        assert np.array_equal(dataset.images, expected.images)
+        assert np.array_equal(dataset.labels, expected.labels)
+        assert dataset.checksum == expected.checksum
+
+
+def test_identical_faces_of_both_genders_are_left_out(utkface_folder: Path) -> None:
+    twin = utkface_folder / "40_0_4_20180101000000006.jpg.chip.jpg"
+    twin.write_bytes((utkface_folder / NAMES[2]).read_bytes())
+    dataset = load_utkface(utkface_folder)
+    assert dataset.attributes["age"].tolist() == [20, 35]
+    assert dataset.dropped["contradictory gender"] == 2
+
+
+def test_utkface_is_cached_until_the_folder_changes(
+    utkface_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = load_utkface(utkface_folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(utkface_module, "_read_arrays", None)
+        second = load_utkface(utkface_folder)
+    assert np.array_equal(first.images, second.images)
+    assert first.dropped == second.dropped
+    assert load_utkface(utkface_folder, image_size=(8, 8)).images.shape[1:] == (8, 8, 3)
+    (utkface_folder / NAMES[0]).unlink()
+    assert load_utkface(utkface_folder).dropped["duplicate"] == 0
+
+
+def test_utkface_without_faces(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"susanqq.github.io"):
+        load_utkface(tmp_path / "none")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="none of them such a picture"):
+        load_utkface(tmp_path / "empty")
+    (tmp_path / "broken.tar").write_bytes(b"no archive")
+    with pytest.raises(ValueError, match=r"broken.tar must be a folder or a whole tar"):
+        load_utkface(tmp_path / "broken.tar")
+    with pytest.raises(ValueError, match="`image_size`"):
+        load_utkface(tmp_path / "empty", image_size=(0, 0))
+
+
+def test_truncated_utkface_archive(utkface_folder: Path, tmp_path: Path) -> None:
+    path = pack(utkface_folder, tmp_path / "faces.tar.gz", "w:gz")
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(ValueError, match=r"faces.tar.gz must be"):
+        load_utkface(path)
+
+
+def test_the_real_utkface_part(data_root: Path) -> None:
+    path = data_root / "utkface" / "crop_part1_adults.tar"
+    dataset = load_utkface(path, image_size=(32, 32))
+    assert sum(dataset.dropped.values()) + len(dataset) == 6127
+    assert dataset.dropped["malformed name"] == 2
+    assert dataset.class_counts() == {"woman": 3411, "man": 2638}
+    assert dataset.attributes["age"].min() >= 16
+    shares = {name: len(dataset.split(name)) for name in ("train", "validation", "test")}
+    assert shares == {"train": 4839, "validation": 605, "test": 605}
+    again = load_utkface(path, image_size=(32, 32), split="test")
+    assert np.array_equal(again.images, dataset.split("test").images)
+    other_seed = load_utkface(path, image_size=(32, 32), split="test", seed=1)
+    assert not np.array_equal(again.attributes["age"], other_seed.attributes["age"])
+
+
+IMDB_ROWS = (
+    # path, gender, face score, second face score, birthday (MATLAB days), year of photograph
+    ("01/man.jpg", 1.0, 4.0, np.nan, 723671.0, 2010),  # born 1981-05-06
+    ("01/woman.jpg", 0.0, 3.5, np.nan, 723855.0, 2010),  # born 1981-11-06
+    ("01/score_at_the_limit.jpg", 0.0, 3.0, np.nan, 723855.0, 2010),
+    ("01/no_face.jpg", 0.0, -np.inf, np.nan, 723855.0, 2010),
+    ("01/two_faces.jpg", 0.0, 4.0, 2.0, 723855.0, 2010),
+    ("01/unknown_gender.jpg", np.nan, 4.0, np.nan, 723855.0, 2010),
+    ("01/missing.jpg", 1.0, 4.0, np.nan, 723855.0, 2010),
+    ("01/broken.jpg", 1.0, 4.0, np.nan, 723855.0, 2010),
+)
+IMDB_FIELDS = ("full_path", "gender", "face_score", "second_face_score", "dob", "photo_taken")
+
+
+def write_imdb(folder: Path, rows: Any, *, fields: Sequence[str] = IMDB_FIELDS) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    columns = dict(zip(IMDB_FIELDS, zip(*rows, strict=True), strict=True))
+    struct = {field: np.array(columns[field]) for field in fields if field != "full_path"}
+    struct["full_path"] = np.array(columns["full_path"], dtype=object)
+    savemat(folder / "imdb.mat", {"imdb": struct})
+
+
+@pytest.fixture
+def imdb_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "imdb_crop"
+    write_imdb(folder, IMDB_ROWS)
+    for seed, row in enumerate(IMDB_ROWS[:6]):
+        write_jpeg(folder / row[0], seed)
+    (folder / "01" / "broken.jpg").write_bytes(b"no picture")
+    return folder
+
+
+def test_imdb_is_filtered_as_in_the_paper(
+    imdb_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        dataset = load_imdb(imdb_folder)
+    assert dataset.images.shape == (2, 64, 64, 1)
+    assert [GENDERS[label] for label in dataset.labels] == ["man", "woman"]
+    assert dataset.attributes["age"].tolist() == [29, 28]
+    assert dataset.dropped == {
+        "low face score": 2,
+        "second face": 1,
+        "unknown gender": 1,
+        "missing picture": 1,
+        "unreadable picture": 1,
+    }
+    assert "missing.jpg" in caplog.text
+    assert "broken.jpg" in caplog.text
+
+
+def test_imdb_by_file_with_one_row(tmp_path: Path) -> None:
+    write_imdb(tmp_path, IMDB_ROWS[:1])
+    write_jpeg(tmp_path / "01" / "man.jpg", 0)
+    dataset = load_imdb(tmp_path / "imdb.mat", image_size=(8, 8), channels=3)
+    assert dataset.images.shape == (1, 8, 8, 3)
+
+
+def test_imdb_split_is_of_the_seed(tmp_path: Path) -> None:
+    rows = [(f"{row}.jpg", float(row % 2), *IMDB_ROWS[0][2:]) for row in range(20)]
+    write_imdb(tmp_path, rows)
+    for row in range(20):
+        write_jpeg(tmp_path / f"{row}.jpg", row)
+    train = load_imdb(tmp_path, split="train", seed=3)
+    assert train.class_counts() == {"woman": 8, "man": 8}
+    assert np.array_equal(train.images, load_imdb(tmp_path, split="train", seed=3).images)
+
+
+def test_imdb_without_what_it_needs(tmp_path: Path, imdb_folder: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"imdb.mat.*imdb_crop.tar"):
+        load_imdb(tmp_path)
+    (tmp_path / "imdb.mat").write_bytes(b"no MATLAB file")
+    with pytest.raises(ValueError, match=r"imdb.mat is not a MATLAB file"):
+        load_imdb(tmp_path)
+    savemat(tmp_path / "imdb.mat", {"wiki": 1})
+    with pytest.raises(ValueError, match=r"must hold a struct `imdb`.*Missing: full_path"):
+        load_imdb(tmp_path)
+    write_imdb(tmp_path, IMDB_ROWS, fields=IMDB_FIELDS[:4])
+    with pytest.raises(ValueError, match="Missing: dob, photo_taken"):
+        load_imdb(tmp_path)
+    write_imdb(tmp_path, IMDB_ROWS)
+    with pytest.raises(ValueError, match="0 files, none is readable"):
+        load_imdb(tmp_path)

@@ -1,0 +1,214 @@
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from minixception.boxes import Box, intersection_over_union
+from minixception.detector import FaceDetector, HaarDetector, YuNetDetector, load_cascade
+from minixception.images import read_image, resize_image, to_grey
+
+IMAGES = Path(__file__).parents[1] / "images"
+# Where the faces of images/portraits.jpg are, measured by hand from brow to chin.
+PORTRAITS = [Box(91, 107, 120, 120), Box(368, 108, 125, 125), Box(649, 73, 116, 116)]
+
+
+@pytest.fixture(scope="module")
+def portraits() -> np.ndarray:
+    return read_image(IMAGES / "portraits.jpg")
+
+
+@pytest.fixture(scope="module")
+def haar() -> HaarDetector:
+    return HaarDetector()
+
+
+@pytest.fixture
+def yunet(data_root: Path) -> YuNetDetector:
+    return YuNetDetector(data_root / "models" / "face_detection_yunet.onnx")
+
+
+def assert_same_faces(found: list[Box], expected: list[Box], overlap: float = 0.7) -> None:
+    assert len(found) == len(expected)
+    for box, other in zip(found, expected, strict=True):
+        assert intersection_over_union(box, other) > overlap
+
+
+def test_haar_finds_the_portraits_from_left_to_right(
+    haar: FaceDetector, portraits: np.ndarray
+) -> None:
+    before = portraits.copy()
+    found = haar.detect(portraits)
+    assert_same_faces(found, PORTRAITS)
+    assert found == sorted(found)
+    assert all(type(value) is int for box in found for value in box)
+    np.testing.assert_array_equal(portraits, before)
+
+
+def test_haar_equals_the_published_call_on_an_image_of_common_size(
+    haar: HaarDetector, portraits: np.ndarray
+) -> None:
+    published = load_cascade().detectMultiScale(to_grey(portraits), 1.3, 5)
+    assert haar.detect(portraits) == sorted(Box(*row) for row in published.tolist())
+
+
+@pytest.mark.parametrize("name", ["astronaut.jpg", "grace_hopper.jpg"])
+def test_haar_finds_the_single_portraits(haar: HaarDetector, name: str) -> None:
+    assert len(haar.detect(read_image(IMAGES / name))) == 1
+
+
+def test_grey_and_float_arrays_are_welcome(haar: HaarDetector, portraits: np.ndarray) -> None:
+    grey = to_grey(portraits)
+    expected = haar.detect(grey)
+    assert_same_faces(expected, PORTRAITS)
+    assert haar.detect(grey[:, :, 0]) == expected
+    assert haar.detect(grey / 255.0) == expected
+
+
+def test_large_image_is_searched_in_a_working_copy(haar: HaarDetector) -> None:
+    hopper = read_image(IMAGES / "grace_hopper.jpg")
+    expected = [Box(*(4 * value for value in box)) for box in haar.detect(hopper)]
+    assert_same_faces(haar.detect(resize_image(hopper, (2400, 2048))), expected)
+
+
+def test_min_face_keeps_the_working_copy_sharp_enough() -> None:
+    canvas = np.full((1000, 3000, 3), 235, np.uint8)
+    hopper = resize_image(read_image(IMAGES / "grace_hopper.jpg"), (180, 154))
+    canvas[100:280, 1000:1154] = hopper  # her face is 72 pixels wide here
+    assert HaarDetector().detect(canvas) == []
+    assert len(HaarDetector(min_face=40).detect(canvas)) == 1
+    assert HaarDetector(min_face=100).detect(canvas) == []
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (0, 348), (200, 0), (200, 348)])
+def test_face_in_a_corner_is_found_inside_the_image(
+    haar: HaarDetector, portraits: np.ndarray, corner: tuple[int, int]
+) -> None:
+    top, left = corner
+    canvas = np.full((344, 492, 3), 128, np.uint8)
+    canvas[top : top + 144, left : left + 144] = portraits[95:239, 79:223]
+    (box,) = haar.detect(canvas)
+    assert box.x >= 0
+    assert box.y >= 0
+    assert box.x + box.width <= 492
+    assert box.y + box.height <= 344
+
+
+def test_rotated_file_gives_the_boxes_of_the_upright_one(
+    tmp_path: Path, haar: HaarDetector, portraits: np.ndarray
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: rotate clockwise to see the picture upright
+    path = tmp_path / "rotated.png"
+    Image.fromarray(np.ascontiguousarray(np.rot90(portraits))).save(path, exif=exif)
+    assert haar.detect(read_image(path)) == haar.detect(portraits)
+
+
+def test_four_threads_see_what_one_sees(haar: HaarDetector, portraits: np.ndarray) -> None:
+    variants = [np.roll(portraits, shift, axis=1) for shift in range(0, 60, 5)]
+    expected = [haar.detect(variant) for variant in variants]
+    with ThreadPoolExecutor(max_workers=4) as threads:
+        assert list(threads.map(haar.detect, variants)) == expected
+
+
+SMALL_SHAPES = [(1, 1), (1, 20000), (20000, 1, 3), (5, 5, 3), (23, 23), (24, 24, 4), (2000, 40, 3)]
+
+
+@pytest.mark.parametrize("shape", SMALL_SHAPES)
+@pytest.mark.parametrize("value", [0, 128])
+def test_nothing_is_found_in_plain_images(
+    haar: HaarDetector, shape: tuple[int, ...], value: int
+) -> None:
+    assert haar.detect(np.full(shape, value, np.uint8)) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"scale_factor": 1.0}, "`scale_factor` must be greater than 1. Received: scale_factor=1"),
+        ({"scale_factor": float("nan")}, "`scale_factor` must be greater than 1"),
+        ({"min_neighbors": -1}, "`min_neighbors` must be at least 0"),
+        ({"min_face": 0}, "`min_face` must be at least 1"),
+        ({"working_size": 10}, "`working_size` must be at least 36"),
+    ],
+)
+def test_haar_arguments_are_checked(arguments: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        HaarDetector(**arguments)  # type: ignore[arg-type]
+
+
+def test_opencv_without_cascades_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(cv2, "CascadeClassifier")
+    monkeypatch.delattr(cv2, "data")
+    with pytest.raises(ImportError, match=r"opencv-python>=4\.8,<5"):
+        HaarDetector()
+
+
+def test_missing_cascade_file_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("cv2.data.haarcascades", str(tmp_path))
+    with pytest.raises(ImportError, match="haarcascade_frontalface_default"):
+        HaarDetector()
+
+
+def test_yunet_without_its_file_says_where_to_get_it(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="opencv_zoo"):
+        YuNetDetector(tmp_path / "missing.onnx")
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"not a network")
+    with pytest.raises(ValueError, match=r"broken\.onnx"):
+        YuNetDetector(broken)
+    with pytest.raises(ValueError, match="`score_threshold` must lie between"):
+        YuNetDetector(broken, score_threshold=80)
+
+
+def test_yunet_frames_faces_as_the_cascade_does(
+    yunet: FaceDetector, haar: HaarDetector, portraits: np.ndarray
+) -> None:
+    # The drawing apart: a network trained on photographs frames it a little differently.
+    found = yunet.detect(portraits)
+    assert_same_faces(found, PORTRAITS, overlap=0.6)
+    assert all(abs(box.width - box.height) <= 1 for box in found)
+
+
+def test_yunet_finds_one_more_than_the_cascade(data_root: Path, yunet: YuNetDetector) -> None:
+    group = read_image(data_root / "media" / "multi_face.jpg")
+    boxes = yunet.detect(group)
+    assert len(boxes) == 5
+    assert len(HaarDetector().detect(group)) == 4
+    large = yunet.detect(resize_image(group, (667 * 3, 1000 * 3)))
+    assert_same_faces(large, [Box(*(3 * value for value in box)) for box in boxes])
+
+
+def test_yunet_frames_match_the_cascade_on_portraits(
+    data_root: Path, yunet: YuNetDetector, haar: HaarDetector
+) -> None:
+    overlaps = []
+    for path in sorted((data_root / "webmorph_canada").glob("*.jpg"))[:10]:
+        image = resize_image(read_image(path), (400, 300))
+        (found,), expected = yunet.detect(image), haar.detect(image)
+        overlaps.append(max(intersection_over_union(found, box) for box in expected))
+    assert len(overlaps) == 10
+    assert np.median(overlaps) > 0.85
+
+
+@pytest.mark.parametrize("shape", SMALL_SHAPES)
+def test_yunet_finds_nothing_in_plain_images(yunet: YuNetDetector, shape: tuple[int, ...]) -> None:
+    for value in (0, 128, 255) * 5:  # again and again: see YUNET_SMALLEST_INPUT
+        assert yunet.detect(np.full(shape, value, np.uint8)) == []
+
+
+def test_yunet_finds_the_face_of_a_small_picture(yunet: YuNetDetector) -> None:
+    hopper = resize_image(read_image(IMAGES / "grace_hopper.jpg"), (60, 51))
+    (box,) = yunet.detect(hopper)
+    assert intersection_over_union(box, Box(15, 10, 24, 24)) > 0.6
+
+
+def test_yunet_in_four_threads(yunet: YuNetDetector, portraits: np.ndarray) -> None:
+    variants = [portraits[:, shift : shift + 700] for shift in range(0, 120, 10)]
+    expected = [yunet.detect(variant) for variant in variants]
+    with ThreadPoolExecutor(max_workers=4) as threads:
+        assert list(threads.map(yunet.detect, variants)) == expected

@@ -1,0 +1,285 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minixception import images
+from minixception.images import (
+    as_rgb,
+    bgr_to_rgb,
+    crop,
+    mirror,
+    read_image,
+    resize_image,
+    rgb_to_bgr,
+    to_grey,
+    write_image,
+)
+
+RED, GREEN, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (255, 255, 255), (0, 0, 0)
+
+
+@pytest.fixture
+def picture() -> np.ndarray:
+    """A smooth picture (20, 30, 3): red grows to the right, green downwards, blue is 60."""
+    rows, columns = np.mgrid[0:20, 0:30]
+    return np.stack([columns * 8, rows * 12, np.full_like(rows, 60)], axis=2).astype(np.uint8)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".tiff", ".PNG"])
+def test_lossless_formats_return_what_was_written(
+    tmp_path: Path, picture: np.ndarray, suffix: str
+) -> None:
+    path = tmp_path / f"picture{suffix}"
+    write_image(path, picture)
+    np.testing.assert_array_equal(read_image(path), picture)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".webp"])
+def test_lossy_formats_keep_the_colours(tmp_path: Path, picture: np.ndarray, suffix: str) -> None:
+    path = tmp_path / f"picture{suffix}"
+    write_image(str(path), picture)
+    difference = np.abs(read_image(path).astype(int) - picture)
+    assert difference.mean() < 4
+
+
+def test_name_with_accents_and_missing_folders(tmp_path: Path, picture: np.ndarray) -> None:
+    path = tmp_path / "Bilder für später" / "été 驚き.png"
+    write_image(path, picture)
+    np.testing.assert_array_equal(read_image(path), picture)
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
+def test_exif_orientation_is_respected(tmp_path: Path, orientation: int, suffix: str) -> None:
+    upright = np.zeros((32, 48, 3), np.uint8)
+    upright[:16, :16] = WHITE
+    # How a camera stores the upright picture for each value of the tag, by the EXIF standard.
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: np.rot90(upright),
+        7: upright.transpose(1, 0, 2)[::-1, ::-1],
+        8: np.rot90(upright, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"picture{suffix}"
+    Image.fromarray(np.ascontiguousarray(stored)).save(path, exif=exif)
+    image = read_image(path)
+    assert image.shape == upright.shape
+    assert np.abs(image.astype(int) - upright).max() < 60
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_broken_exif_leaves_the_picture_readable(tmp_path: Path, picture: np.ndarray) -> None:
+    path = tmp_path / "picture.jpg"
+    Image.fromarray(picture).save(path, exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff")
+    assert read_image(path).shape == picture.shape
+
+
+def test_grey_and_palette_and_one_bit_pictures(tmp_path: Path) -> None:
+    grey = np.full((5, 7), 128, np.uint8)
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    assert (read_image(tmp_path / "grey.png") == 128).all()
+    coloured = Image.new("RGB", (7, 5), RED)
+    coloured.quantize(4).save(tmp_path / "palette.png")
+    coloured.quantize(4).save(tmp_path / "palette.gif")
+    for name in ("palette.png", "palette.gif"):
+        assert read_image(tmp_path / name).tolist() == [[list(RED)] * 7] * 5
+    Image.new("1", (7, 5), 1).save(tmp_path / "bits.png")
+    assert (read_image(tmp_path / "bits.png") == 255).all()
+    Image.new("CMYK", (7, 5), (0, 255, 255, 0)).save(tmp_path / "cmyk.tif")
+    assert read_image(tmp_path / "cmyk.tif")[0, 0].tolist() == list(RED)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_sixteen_bit_pictures_are_scaled(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"deep{suffix}"
+    deep = np.array([[0, 128, 129, 32896, 65535]], np.uint16)
+    Image.fromarray(deep).save(path)
+    assert read_image(path)[0, :, 0].tolist() == [0, 0, 1, 128, 255]
+
+
+def test_transparent_parts_become_white(tmp_path: Path) -> None:
+    pixels = np.array([[[*RED, 255], [*RED, 0], [0, 0, 0, 51]]], np.uint8)
+    expected = [list(RED), list(WHITE), [204] * 3]
+    Image.fromarray(pixels).save(tmp_path / "alpha.png")
+    assert read_image(tmp_path / "alpha.png")[0].tolist() == expected
+    assert as_rgb(pixels)[0].tolist() == expected
+    palette = Image.new("P", (2, 1), 0)
+    palette.putpalette([*RED, *GREEN])
+    palette.putpixel((1, 0), 1)
+    palette.save(tmp_path / "palette.png", transparency=0)
+    assert read_image(tmp_path / "palette.png")[0].tolist() == [list(WHITE), list(GREEN)]
+
+
+def test_first_frame_of_an_animation(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (4, 4), colour) for colour in (RED, GREEN)]
+    frames[0].save(tmp_path / "two.gif", save_all=True, append_images=frames[1:])
+    assert read_image(tmp_path / "two.gif")[0, 0].tolist() == list(RED)
+
+
+def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"missing\.jpg"):
+        read_image(tmp_path / "missing.jpg")
+    with pytest.raises(IsADirectoryError):
+        read_image(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xd8", b"just a text", b"%PDF-1.4", b"\x00" * 999])
+def test_file_that_is_no_picture(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "portrait.jpg"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"portrait\.jpg"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".tif", ".webp", ".gif"])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_truncated_file_is_refused(
+    tmp_path: Path, suffix: str, share: float, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / f"cut{suffix}"
+    noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(ValueError, match="`path` must be"):
+        read_image(path)
+    assert capfd.readouterr().err == ""
+
+
+def test_huge_picture_is_refused_before_decoding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, picture: np.ndarray
+) -> None:
+    write_image(tmp_path / "bomb.png", picture)
+    monkeypatch.setattr(images.Image, "MAX_IMAGE_PIXELS", picture.shape[0] * 10)
+    with pytest.raises(ValueError, match="at most 400 pixels"):
+        read_image(tmp_path / "bomb.png")
+
+
+def test_float_picture_is_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "float.tif")
+    with pytest.raises(ValueError, match="32-bit pixels"):
+        read_image(tmp_path / "float.tif")
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (5, 7, 1), (5, 7, 3), (5, 7, 4), (1, 1)])
+@pytest.mark.parametrize(
+    "white", [np.uint8(255), np.uint16(65535), np.bool_(True), np.float32(1), np.float64(1)]
+)
+def test_as_rgb_accepts_what_notebooks_hold(shape: tuple[int, ...], white: np.generic) -> None:
+    image = as_rgb(np.full(shape, white))
+    assert image.dtype == np.uint8
+    assert image.shape == (*shape[:2], 3)
+    assert (image == 255).all()
+
+
+def test_as_rgb_rounds_floats() -> None:
+    grey = np.arange(256, dtype=np.float32).reshape(16, 16)
+    np.testing.assert_array_equal(as_rgb(grey / 255)[:, :, 0], grey.astype(np.uint8))
+
+
+@pytest.mark.parametrize("shape", [(5,), (5, 7, 2), (3, 5, 7), (1, 5, 7, 3), (0, 7, 3), ()])
+def test_as_rgb_refuses_other_shapes(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="channels last"):
+        as_rgb(np.zeros(shape, np.uint8))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.1, 1.1, 255.0])
+def test_as_rgb_refuses_other_ranges(value: float) -> None:
+    with pytest.raises(ValueError, match=r"must lie in \[0, 1\]"):
+        as_rgb(np.array([[0.5, value]]))
+
+
+@pytest.mark.parametrize("array", [[[1, 2]], np.array([[1, 2]]), np.array([["a"]]), None])
+def test_as_rgb_refuses_other_types(array: np.ndarray) -> None:
+    with pytest.raises(TypeError, match="`array` must be"):
+        as_rgb(array)
+
+
+@pytest.mark.parametrize("name", ["picture", "picture.pdf", "picture.png.txt"])
+def test_unknown_ending_is_refused(tmp_path: Path, picture: np.ndarray, name: str) -> None:
+    with pytest.raises(ValueError, match="must end in one of"):
+        write_image(tmp_path / name, picture)
+    assert not list(tmp_path.iterdir())
+
+
+def test_failed_write_keeps_the_old_file(
+    tmp_path: Path, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill_the_disk(self: Image.Image, path: Path, **_: object) -> None:
+        path.write_bytes(b"half a pic")
+        raise OSError("No space left on device")
+
+    path = tmp_path / "picture.png"
+    write_image(path, picture)
+    monkeypatch.setattr(Image.Image, "save", fill_the_disk)
+    with pytest.raises(OSError, match="No space left"):
+        write_image(path, picture * 0)
+    np.testing.assert_array_equal(read_image(path), picture)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (20, 30, 1), (20, 30, 3)])
+@pytest.mark.parametrize("size", [(48, 64), (5, 6), (40, 10), (1, 1), (20, 30)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_resizing_keeps_rank_and_dtype(
+    shape: tuple[int, ...], size: tuple[int, int], dtype: type
+) -> None:
+    resized = resize_image(np.full(shape, 77, dtype), size)
+    assert resized.shape == (*size, *shape[2:])
+    assert resized.dtype == dtype
+    np.testing.assert_allclose(resized, 77, atol=1e-4)
+
+
+def test_shrinking_averages_and_growing_interpolates() -> None:
+    checkers = (np.indices((64, 64)).sum(axis=0) % 2 * 200).astype(np.uint8)
+    assert (resize_image(checkers, (8, 8)) == 100).all()
+    step = np.array([[0, 100]], np.uint8)
+    assert resize_image(step, (1, 4)).tolist() == [[0, 25, 75, 100]]
+
+
+def test_resizing_refuses_nothing() -> None:
+    with pytest.raises(ValueError, match="`size` must be at least"):
+        resize_image(np.zeros((4, 4), np.uint8), (0, 4))
+    with pytest.raises(ValueError, match="`image` must not be empty"):
+        resize_image(np.zeros((0, 4), np.uint8), (4, 4))
+
+
+def test_grey_weighs_red_and_not_blue(picture: np.ndarray) -> None:
+    assert to_grey(np.array([[RED, GREEN]], np.uint8)).tolist() == [[[76], [150]]]
+    grey = to_grey(picture)
+    assert to_grey(grey) is grey
+    with pytest.raises(ValueError, match="`image` must have the shape"):
+        to_grey(picture[:, :, 0])
+
+
+def test_mirror_and_channel_order(picture: np.ndarray) -> None:
+    np.testing.assert_array_equal(mirror(mirror(picture)), picture)
+    assert mirror(picture)[0, 0].tolist() == picture[0, -1].tolist()
+    assert rgb_to_bgr(np.array([[RED]], np.uint8)).tolist() == [[[0, 0, 255]]]
+    np.testing.assert_array_equal(bgr_to_rgb(rgb_to_bgr(picture)), picture)
+
+
+def test_crop_is_a_copy_of_the_box(picture: np.ndarray) -> None:
+    before = picture.copy()
+    part = crop(picture, (2, 3, 5, 4))
+    assert part.shape == (4, 5, 3)
+    assert part[0, 0].tolist() == picture[3, 2].tolist()
+    part[:] = BLACK
+    np.testing.assert_array_equal(picture, before)
+
+
+@pytest.mark.parametrize("box", [(-1, 0, 5, 5), (26, 0, 5, 5), (0, 16, 5, 5), (0, 0, 0, 5)])
+def test_crop_beyond_the_image_is_refused(
+    picture: np.ndarray, box: tuple[int, int, int, int]
+) -> None:
+    with pytest.raises(ValueError, match="`box` must lie inside"):
+        crop(picture, box)

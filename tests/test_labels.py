@@ -1,0 +1,38 @@
+import pytest
+
+from minixception.labels import (
+    EMOTIONS_8,
+    EMOTIONS_FER2013,
+    FERPLUS_COLUMNS,
+    GENDERS,
+    canonical_name,
+    index_of,
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "class_names", "index"),
+    [
+        ("happiness", EMOTIONS_FER2013, 3),
+        ("Happy", EMOTIONS_8, 4),
+        (" ANGER ", EMOTIONS_FER2013, 0),
+        ("sad", EMOTIONS_8, 6),
+        ("afraid", EMOTIONS_8, 3),
+        ("female", GENDERS, 0),
+        ("Male", GENDERS, 1),
+        ("nf", FERPLUS_COLUMNS, 9),
+    ],
+)
+def test_index_of_maps_by_meaning(name: str, class_names: tuple[str, ...], index: int) -> None:
+    assert index_of(name, class_names) == index
+
+
+def test_index_of_lists_the_allowed_names() -> None:
+    with pytest.raises(ValueError, match=r"angry, disgust.*Received: name='contempt'"):
+        index_of("contempt", EMOTIONS_FER2013)
+
+
+def test_both_conventions_name_the_same_emotions() -> None:
+    eight = {canonical_name(name) for name in EMOTIONS_8}
+    assert {canonical_name(name) for name in EMOTIONS_FER2013} == eight - {"contempt"}
+    assert {canonical_name(name) for name in FERPLUS_COLUMNS} == eight | {"unknown", "nf"}

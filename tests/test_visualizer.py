@@ -1,0 +1,156 @@
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minixception.boxes import Box
+from minixception.images import read_image
+from minixception.plots import plot_confusion_matrix, plot_history
+from minixception.visualizer import (
+    EMOTION_COLOURS,
+    draw_predictions,
+    emotion_colour,
+    label_lines,
+)
+
+EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+
+
+@dataclass(frozen=True)
+class Face:
+    box: Box
+    emotion: str | None = "happy"
+    emotion_scores: dict[str, float] = field(
+        default_factory=lambda: {name: 0.93 if name == "happy" else 0.01 for name in EMOTIONS}
+    )
+    gender: str | None = "woman"
+    gender_scores: dict[str, float] = field(default_factory=lambda: {"woman": 0.88, "man": 0.12})
+
+
+def changed_pixels(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    return (before != after).any(axis=2)
+
+
+def plate_pixels(image: np.ndarray) -> int:
+    return int((image == EMOTION_COLOURS["happy"]).all(axis=2).sum())
+
+
+@pytest.fixture
+def background() -> np.ndarray:
+    return np.full((480, 640, 3), 40, np.uint8)
+
+
+@pytest.mark.parametrize("bars", [False, True])
+def test_drawing_returns_a_new_image(background: np.ndarray, bars: bool) -> None:
+    before = background.copy()
+    drawn = draw_predictions(background, [Face(Box(200, 200, 100, 100))], bars=bars)
+    np.testing.assert_array_equal(background, before)
+    assert drawn.shape == background.shape
+    assert drawn.dtype == np.uint8
+    assert drawn.flags.writeable
+    assert changed_pixels(background, drawn).any()
+
+
+def test_no_face_leaves_a_copy(background: np.ndarray) -> None:
+    drawn = draw_predictions(background, [])
+    np.testing.assert_array_equal(drawn, background)
+    assert not np.shares_memory(drawn, background)
+
+
+def test_the_face_itself_stays_visible(background: np.ndarray) -> None:
+    drawn = draw_predictions(background, [Face(Box(200, 200, 100, 100))], bars=True)
+    assert (drawn[200:300, 200:300] == 40).all()
+
+
+@pytest.mark.parametrize("x", [-40, 0, 270, 560, 620])
+@pytest.mark.parametrize("y", [-40, 0, 190, 400, 460])
+@pytest.mark.parametrize("bars", [False, True])
+def test_labels_at_borders_and_corners_are_whole(
+    background: np.ndarray, x: int, y: int, bars: bool
+) -> None:
+    drawn = draw_predictions(background, [Face(Box(x, y, 100, 100))], bars=bars)
+    reference = draw_predictions(background, [Face(Box(270, 190, 100, 100))])
+    frame = 2 * 4 * 106  # the frame around the face may be cut off by the border
+    assert plate_pixels(drawn) > plate_pixels(reference) - frame
+
+
+@pytest.mark.parametrize("side", [1, 20, 48, 200, 470])
+def test_text_follows_the_face_and_stays_readable(background: np.ndarray, side: int) -> None:
+    drawn = draw_predictions(background, [Face(Box(5, 5, side, side))])
+    plate = (drawn == EMOTION_COLOURS["happy"]).all(axis=2)
+    assert plate.sum() > 500  # a label of 11 pixels high letters covers more
+    assert plate.sum() < 0.2 * plate.size
+
+
+def test_labels_of_neighbours_do_not_overlap(background: np.ndarray) -> None:
+    alone = plate_pixels(draw_predictions(background, [Face(Box(300, 200, 20, 20))]))
+    faces = [Face(Box(300 + 28 * number, 200, 20, 20)) for number in range(3)]
+    together = plate_pixels(draw_predictions(background, faces))
+    assert together > 2.9 * alone
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 300, 3), (48, 48, 1), (20, 20), (3000, 10, 3)])
+def test_tiny_images_do_not_crash(shape: tuple[int, ...]) -> None:
+    image = np.zeros(shape, np.uint8)
+    drawn = draw_predictions(image, [Face(Box(0, 0, shape[1], shape[0]))], bars=True)
+    assert drawn.shape == (*shape[:2], 3)
+
+
+def test_label_lines() -> None:
+    face = Face(Box(0, 0, 9, 9))
+    assert label_lines(face) == ["happy 93 %", "woman 88 %"]
+    assert label_lines(Face(face.box, gender=None, gender_scores={})) == ["happy 93 %"]
+    assert label_lines(Face(face.box, emotion=None, emotion_scores={})) == ["woman 88 %"]
+    assert label_lines(Face(face.box, emotion="calm", gender=None)) == ["calm"]
+
+
+def test_face_without_predictions_gets_a_box_only(background: np.ndarray) -> None:
+    face = Face(Box(200, 200, 100, 100), None, {}, None, {})
+    drawn = draw_predictions(background, [face], bars=True)
+    rows, columns = np.nonzero(changed_pixels(background, drawn))
+    assert rows.min() >= 190
+    assert columns.max() <= 310
+
+
+def test_colours_are_stable_and_follow_the_meaning() -> None:
+    assert emotion_colour("happy") == emotion_colour("Happiness") == EMOTION_COLOURS["happy"]
+    assert len({emotion_colour(name) for name in EMOTIONS}) == len(EMOTIONS)
+    # Written down: the colour of an unknown name must not change from run to run.
+    assert emotion_colour("boredom") == (0, 158, 115)
+    assert emotion_colour(None) == (255, 255, 255)
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        {"loss": [1.9, 1.2, 1.0], "val_loss": [1.8, 1.1, 1.2]},
+        {"loss": [1.9], "accuracy": [0.3], "val_loss": [1.8], "val_accuracy": [0.4], "lr": [0.1]},
+        {"loss": [1.9, 1.0], "val_loss": [float("nan")] * 2, "accuracy": [0.1, 0.2]},
+    ],
+)
+def test_history_is_drawn(tmp_path: Path, history: dict[str, list[float]]) -> None:
+    path = tmp_path / "plots" / "history.png"
+    plot_history(history, path)
+    assert read_image(path).std() > 5
+    assert [file.name for file in path.parent.iterdir()] == ["history.png"]
+
+
+@pytest.mark.parametrize("history", [{}, {"loss": []}, {"val_loss": [1.0]}])
+def test_history_without_loss_is_refused(tmp_path: Path, history: dict[str, list[float]]) -> None:
+    with pytest.raises(ValueError, match="`history` must have `loss`"):
+        plot_history(history, tmp_path / "history.png")
+
+
+@pytest.mark.parametrize("count", [1, 2, 8])
+def test_confusion_matrix_is_drawn(tmp_path: Path, count: int) -> None:
+    path = tmp_path / "confusion.png"
+    matrix = np.diag(np.arange(count)) * 10  # the first class has no images
+    plot_confusion_matrix(matrix, [f"class {n}" for n in range(count)], path, title="test")
+    assert read_image(path).std() > 5
+
+
+@pytest.mark.parametrize("matrix", [np.zeros((2, 3)), np.zeros((3, 3)), -np.ones((2, 2))])
+def test_confusion_matrix_that_does_not_fit_is_refused(tmp_path: Path, matrix: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="`matrix` must hold counts"):
+        plot_confusion_matrix(matrix, ["one", "two"], tmp_path / "confusion.png")
