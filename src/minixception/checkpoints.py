@@ -131,7 +131,7 @@ def export_litert(folder: str | Path, *, images: np.ndarray) -> float:
 
     checkpoint = load_checkpoint(folder)
     with atomic_path(Path(folder) / LITERT_FILE) as path:
-        checkpoint.model.export(path, format="litert", verbose=False)
+        _write_litert(checkpoint.model, path)
         engine = LiteRTEngine(path, num_classes=len(checkpoint.card.class_names))
         difference = max(
             float(
@@ -148,3 +148,13 @@ def export_litert(folder: str | Path, *, images: np.ndarray) -> float:
                 f"more than {EXPORT_TOLERANCE:.0e}; {LITERT_FILE} was not written."
             )
     return difference
+
+
+def _write_litert(model: keras.Model, path: Path) -> None:
+    if tuple(int(part) for part in keras.__version__.split(".")[:2]) >= (3, 13):
+        model.export(path, format="litert", verbose=False)
+        return
+    # Keras 3.12, the last for Python 3.10, has no such format; its exporter calls this converter.
+    import tensorflow as tf
+
+    path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())

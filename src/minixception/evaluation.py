@@ -83,11 +83,14 @@ def score(
             "`probabilities` must have a row per label and a column per class name. Received: "
             f"{len(labels)} labels, shape={probabilities.shape}, {len(class_names)} class names"
         )
-    matrix = confusion_matrix(labels, probabilities.argmax(axis=1), len(class_names))
-    correct, totals = np.diag(matrix), matrix.sum(axis=1)
-    precision = _ratio(correct, matrix.sum(axis=0))
-    recall = _ratio(correct, totals)
-    f1 = _ratio(2 * correct, totals + matrix.sum(axis=0))
+    from sklearn import metrics
+
+    predicted, classes = probabilities.argmax(axis=1), np.arange(len(class_names))
+    matrix = metrics.confusion_matrix(labels, predicted, labels=classes)
+    precision, recall, f1, totals = metrics.precision_recall_fscore_support(
+        labels, predicted, labels=classes, zero_division=0
+    )
+    correct = np.diag(matrix)
     columns = zip(class_names, totals, correct, precision, recall, f1, strict=True)
     return Scores(
         n=len(labels),
@@ -101,14 +104,6 @@ def score(
         ),
         confusion_matrix=tuple(tuple(int(count) for count in row) for row in matrix),
     )
-
-
-def confusion_matrix(
-    labels: NDArray[np.int64], predicted: NDArray[np.int64], num_classes: int
-) -> NDArray[np.int64]:
-    """Count (K, K): rows are true classes, columns predicted ones."""
-    flat = np.bincount(labels * num_classes + predicted, minlength=num_classes**2)
-    return flat.reshape(num_classes, num_classes)
 
 
 def cross_entropy(targets: NDArray[np.float32], probabilities: NDArray[np.float32]) -> float:
@@ -148,9 +143,3 @@ def format_table(scores: Scores) -> str:
         f"{scores.n} faces"
     )
     return "\n".join(lines)
-
-
-def _ratio(numerator: NDArray[np.int64], denominator: NDArray[np.int64]) -> NDArray[np.float64]:
-    return np.divide(
-        numerator, denominator, out=np.zeros(len(numerator)), where=denominator > 0, dtype=float
-    )

@@ -71,8 +71,19 @@ def run_command(command: str, arguments: Sequence[str], *, program: str | None =
         return 1
     except (OSError, ValueError, ImportError, MemoryError) as error:
         logging.getLogger(__name__).debug("", exc_info=True)
-        print(f"{program}: error: {error}", file=sys.stderr)
+        print(f"{program}: error: {explain(error)}", file=sys.stderr)
         return 1
+
+
+def explain(error: BaseException) -> str:
+    """Return one line for the user: what is wrong, with which file.
+
+    >>> explain(FileNotFoundError(2, "No such file or directory", "photo.jpg"))
+    'photo.jpg: No such file or directory'
+    """
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):

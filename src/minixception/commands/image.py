@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from minixception.commands import explain
 from minixception.paths import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL
 
 if TYPE_CHECKING:
@@ -45,13 +46,13 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--emotion-model",
         default=DEFAULT_EMOTION_MODEL,
         metavar="NAME_OR_FOLDER",
-        help="shipped model or checkpoint folder",
+        help="shipped model or checkpoint folder; `none` leaves emotion out",
     )
     parser.add_argument(
         "--gender-model",
         default=DEFAULT_GENDER_MODEL,
         metavar="NAME_OR_FOLDER",
-        help="shipped model or checkpoint folder",
+        help="shipped model or checkpoint folder; `none` leaves gender out",
     )
     parser.add_argument(
         "--engine", choices=("litert", "keras"), default="litert", help="what runs the models"
@@ -74,6 +75,18 @@ def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def load_analyzer(arguments: argparse.Namespace) -> "FaceAnalyzer":
+    """Load what the model and detector options ask for."""
+    from minixception.inference import FaceAnalyzer
+
+    models = (arguments.emotion_model, arguments.gender_model)
+    return FaceAnalyzer.from_pretrained(
+        *(None if model == "none" else model for model in models),
+        detector=make_detector(arguments),
+        engine=arguments.engine,
+    )
+
+
 def make_detector(arguments: argparse.Namespace) -> "FaceDetector":
     """Build the detector that the options ask for."""
     from minixception.detector import HaarDetector, YuNetDetector
@@ -89,22 +102,15 @@ def make_detector(arguments: argparse.Namespace) -> "FaceDetector":
 
 def run(arguments: argparse.Namespace) -> int:
     """Analyze, draw, print, write; return the exit code."""
-    from minixception.inference import FaceAnalyzer
-
     outputs = _output_paths(arguments.pictures, arguments.output)
-    analyzer = FaceAnalyzer.from_pretrained(
-        arguments.emotion_model,
-        arguments.gender_model,
-        detector=make_detector(arguments),
-        engine=arguments.engine,
-    )
+    analyzer = load_analyzer(arguments)
     results: Results = {}
     unreadable = 0
     for picture, output in outputs.items():
         try:
             results[str(picture)] = _process(analyzer, picture, output, bars=arguments.bars)
         except (OSError, ValueError) as error:
-            print(f"{picture}: {error}", file=sys.stderr)
+            print(f"not done: {explain(error)}", file=sys.stderr)
             unreadable += 1
     if arguments.json is not None:
         _write_json(arguments.json, results)
