@@ -36,7 +36,10 @@ setup(
         "minixception.trained_models": ["README.md", "*_models/*/*"],
     },
     install_requires=read_requirements("requirements.txt"),
-    extras_require={"dev": read_requirements("requirements-dev.txt")},
+    extras_require={
+        "dev": read_requirements("requirements-dev.txt"),
+        "onnx": ["onnxruntime>=1.18", "tf2onnx>=1.16"],
+    },
     entry_points={"console_scripts": ["minixception = minixception.commands:main"]},
     classifiers=[
         "License :: OSI Approved :: MIT License",

@@ -1,4 +1,4 @@
-"""Remakes the pictures of this folder from two wheels; the README beside it has the commands.
+"""Remake the pictures of this folder from two wheels; the README beside it has the commands.
 
 PYTHONPATH=src python images/make_pictures.py matplotlib-3.0.3-*.whl scikit_image-0.26.0-*.whl
 """
@@ -28,13 +28,13 @@ HOPPER_CROP = Box(10, 0, 502, 598)
 
 
 def read_from_wheel(wheel: Path, name: str) -> np.ndarray:
-    """Returns the picture `name` of a wheel as RGB uint8 (height, width, 3)."""
+    """Return the picture `name` of a wheel as RGB uint8 (height, width, 3)."""
     with zipfile.ZipFile(wheel) as archive:
         return as_rgb(np.asarray(Image.open(io.BytesIO(archive.read(name)))))
 
 
 def side_by_side(tiles: list[np.ndarray]) -> np.ndarray:
-    """Returns the tiles in a row on a plain background, with a gap around each."""
+    """Return the tiles in a row on a plain background, with a gap around each."""
     height, width = TILE_SIZE
     shape = (height + 2 * GAP, len(tiles) * (width + GAP) + GAP, 3)
     picture = np.full(shape, BACKGROUND, dtype=np.uint8)
@@ -45,7 +45,7 @@ def side_by_side(tiles: list[np.ndarray]) -> np.ndarray:
 
 
 def main() -> None:
-    """Writes the three pictures beside this script."""
+    """Write the three pictures beside this script."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("matplotlib_wheel", type=Path)
     parser.add_argument("scikit_image_wheel", type=Path)

@@ -100,6 +100,20 @@ def test_margin_survives_json(margin: CropMargin) -> None:
     assert CropMargin.from_json(json.loads(json.dumps(margin.to_json()))) == margin
 
 
+@pytest.mark.parametrize(
+    ("margin", "expected"),
+    [
+        (CropMargin(), 0.0),
+        (CropMargin.from_json([0.1] * 4), 0.1),
+        (CropMargin(top=0.1, bottom=-0.1), [0.0, 0.1, 0.0, -0.1]),
+    ],
+)
+def test_margin_in_json_is_one_number_where_one_will_do(
+    margin: CropMargin, expected: object
+) -> None:
+    assert margin.to_json() == expected
+
+
 @pytest.mark.parametrize("value", [None, "0.1", True, [0.1], [0.1] * 5, [0.1, 0.1, 0.1, None]])
 def test_margin_of_another_form_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match="one number or four numbers"):

@@ -127,8 +127,9 @@ def test_nothing_is_found_in_plain_images(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"scale_factor": 1.0}, "`scale_factor` must be greater than 1. Received: scale_factor=1"),
-        ({"scale_factor": float("nan")}, "`scale_factor` must be greater than 1"),
+        ({"scale_factor": 1.0}, "between 1.01 and 10. Received: scale_factor=1"),
+        ({"scale_factor": float("inf")}, "`scale_factor` must lie between 1.01 and 10"),
+        ({"scale_factor": float("nan")}, "`scale_factor` must lie between 1.01 and 10"),
         ({"min_neighbors": -1}, "`min_neighbors` must be at least 0"),
         ({"min_face": 0}, "`min_face` must be at least 1"),
         ({"working_size": 10}, "`working_size` must be at least 36"),
@@ -137,6 +138,13 @@ def test_nothing_is_found_in_plain_images(
 def test_haar_arguments_are_checked(arguments: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         HaarDetector(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("arguments", [{"min_neighbors": 10**12}, {"min_face": 10**12}])
+def test_numbers_beyond_those_of_opencv_find_nothing(
+    portraits: np.ndarray, arguments: dict[str, int]
+) -> None:
+    assert HaarDetector(**arguments).detect(portraits) == []
 
 
 def test_opencv_without_cascades_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,6 +171,20 @@ def test_yunet_without_its_file_says_where_to_get_it(tmp_path: Path) -> None:
         YuNetDetector(broken)
     with pytest.raises(ValueError, match="`score_threshold` must lie between"):
         YuNetDetector(broken, score_threshold=80)
+
+
+def test_yunet_refuses_another_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class AnotherNetwork:
+        """OpenCV loads any ONNX file, and fails at the first image."""
+
+        def detect(self, image: np.ndarray) -> None:
+            raise cv2.error("layer 'cls_8' not found")
+
+    other = tmp_path / "other.onnx"
+    other.touch()
+    monkeypatch.setattr("cv2.FaceDetectorYN.create", lambda *arguments: AnotherNetwork())
+    with pytest.raises(ValueError, match=r"must be a YuNet ONNX file.*other\.onnx"):
+        YuNetDetector(other)
 
 
 def test_yunet_frames_faces_as_the_cascade_does(

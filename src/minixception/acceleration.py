@@ -1,14 +1,20 @@
-"""A faster training step on TensorFlow: the same network with fused batch normalization.
+"""The twin of a network that is trained on TensorFlow: same layers and weights, a better step.
 
-Keras writes batch normalization as a dozen elementwise operations, each of which passes over the
-whole feature map; in mini-Xception on a CPU they cost more than the convolutions. TensorFlow has
-one operation for all of it. `benchmarks/bench_training.py` compares the two.
+Two layers are written differently in the twin; both compute the same function.
+
+- Keras writes batch normalization as a dozen elementwise operations, each of which passes over the
+  whole feature map; on a CPU they cost more than the convolutions. TensorFlow has one operation for
+  all of it. `benchmarks/bench_training.py` compares the two.
+- TensorFlow's CPU library oneDNN writes beyond its memory in the gradient of a 1x1 convolution with
+  stride 2 and fewer than 16 input channels (uxlfoundation/oneDNN issue 6035), which is the first
+  shortcut of mini-Xception: depending on batch and image size, training ends with a segmentation
+  fault, at 64 pixels and batch 32 for one. Picking every second pixel first avoids that gradient.
 """
 
 from typing import Any
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 
 def accelerated(model: keras.Model) -> keras.Model:
@@ -19,15 +25,27 @@ def accelerated(model: keras.Model) -> keras.Model:
     """
     if keras.backend.backend() != "tensorflow":
         return model
-    twin = keras.models.clone_model(model, clone_function=_fuse)
+    twin = keras.models.clone_model(model, clone_function=_rewrite)
     twin.set_weights(model.get_weights())
     return twin
 
 
-def _fuse(layer: layers.Layer) -> layers.Layer:
-    if type(layer) is layers.BatchNormalization:
-        return FusedBatchNormalization.from_config(layer.get_config())
-    return layer.__class__.from_config(layer.get_config())
+def _rewrite(layer: layers.Layer) -> layers.Layer:
+    layer_class = type(layer)
+    if layer_class is layers.BatchNormalization:
+        layer_class = FusedBatchNormalization
+    elif layer_class is layers.Conv2D and layer.kernel_size == (1, 1) and layer.strides != (1, 1):
+        layer_class = SubsampledConv2D
+    return layer_class.from_config(layer.get_config())
+
+
+class SubsampledConv2D(layers.Conv2D):
+    """A strided 1x1 convolution of (B, height, width, channels): subsample, then convolve."""
+
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+        """Convolve every `strides`-th pixel."""
+        rows, columns = self.strides
+        return ops.conv(inputs[:, ::rows, ::columns], kernel, strides=1, padding="valid")
 
 
 class FusedBatchNormalization(layers.BatchNormalization):

@@ -51,7 +51,7 @@ class CropMargin:
 
     @classmethod
     def from_json(cls, value: Any) -> CropMargin:
-        """Builds a margin from one number for all sides, or from [left, top, right, bottom].
+        """Build a margin from one number for all sides, or from [left, top, right, bottom].
 
         Raises:
             ValueError: if `value` is neither one number nor four numbers.
@@ -64,9 +64,10 @@ class CropMargin:
             f"Received: margin={value!r}"
         )
 
-    def to_json(self) -> list[float]:
-        """Returns [left, top, right, bottom], what `from_json` reads."""
-        return [self.left, self.top, self.right, self.bottom]
+    def to_json(self) -> float | list[float]:
+        """Return one number where all sides are equal, else [left, top, right, bottom]."""
+        sides = [self.left, self.top, self.right, self.bottom]
+        return sides[0] if len(set(sides)) == 1 else sides
 
 
 def _is_number(value: object) -> bool:
@@ -74,7 +75,7 @@ def _is_number(value: object) -> bool:
 
 
 def expand(box: Box, margin: CropMargin) -> Box:
-    """Returns the box grown by the margin, rounded to whole pixels and not yet clipped.
+    """Return the box grown by the margin, rounded to whole pixels and not yet clipped.
 
     The result has at least one column and one row.
     """
@@ -86,7 +87,7 @@ def expand(box: Box, margin: CropMargin) -> Box:
 
 
 def clip(box: Box, height: int, width: int) -> Box:
-    """Returns the part of the box inside an image of `height` rows and `width` columns.
+    """Return the part of the box inside an image of `height` rows and `width` columns.
 
     Raises:
         ValueError: if no pixel of the box lies inside the image.
@@ -102,7 +103,7 @@ def clip(box: Box, height: int, width: int) -> Box:
 
 
 def crop_box(box: Box, margin: CropMargin, height: int, width: int) -> Box:
-    """Returns the part of an image of `height` x `width` pixels to cut out around a box.
+    """Return the part of an image of `height` x `width` pixels to cut out around a box.
 
     The box is clipped before it grows and after: a box that touches the image always has a crop.
 
@@ -113,7 +114,7 @@ def crop_box(box: Box, margin: CropMargin, height: int, width: int) -> Box:
 
 
 def intersection_over_union(first: Box, second: Box) -> float:
-    """Returns the shared area of two boxes over the area of both: 0 (apart) to 1 (the same)."""
+    """Return the shared area of two boxes over the area of both: 0 (apart) to 1 (the same)."""
     width = min(first.x + first.width, second.x + second.width) - max(first.x, second.x)
     height = min(first.y + first.height, second.y + second.height) - max(first.y, second.y)
     shared = max(width, 0) * max(height, 0)

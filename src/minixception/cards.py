@@ -90,10 +90,10 @@ class Card:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Card":
-        """Read what `to_json` wrote; the first seven entries and the margin are required.
+        """Read what `to_json` wrote; the first seven entries are required.
 
         Raises:
-            KeyError, TypeError, ValueError: for missing or impossible entries.
+            KeyError, TypeError, ValueError, OverflowError: for missing or impossible entries.
         """
         return cls(
             name=str(data["name"]),
@@ -138,7 +138,7 @@ def read_card(folder: str | Path) -> Card:
         return Card.from_json(content)
     except KeyError as error:
         raise ValueError(f"{path} cannot be used: the entry {error} is missing.") from error
-    except (TypeError, ValueError, RecursionError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path} cannot be used: {error}") from error
 
 

@@ -90,13 +90,14 @@ def check_agreement(model: keras.Model, card: Card, *, where: str) -> None:
             f"Card and model disagree in {where}: the card names {len(card.class_names)} classes "
             f"({', '.join(card.class_names)}), the model has {classes} outputs."
         )
-    expected = card.preprocessor.input_shape
-    for size, found in zip(expected, model.input_shape[1:], strict=True):
-        if found not in (None, size):
-            raise ValueError(
-                f"Card and model disagree in {where}: the card prepares images {expected} "
-                f"(height, width, channels), the model takes {model.input_shape[1:]}."
-            )
+    expected, taken = card.preprocessor.input_shape, tuple(model.input_shape[1:])
+    if len(taken) != len(expected) or any(
+        found not in (None, size) for size, found in zip(expected, taken, strict=True)
+    ):
+        raise ValueError(
+            f"Card and model disagree in {where}: the card prepares images {expected} "
+            f"(height, width, channels), the model takes {taken}."
+        )
     if model.count_params() != card.parameters:
         raise ValueError(
             f"Card and model disagree in {where}: the card says {card.parameters} parameters, "

@@ -41,11 +41,14 @@ HAAR_SIDE_PER_YUNET_ROOT_AREA = 1.074
 HAAR_RISE_PER_YUNET_HEIGHT = 0.022
 
 
+_LARGEST_INTEGER = 2**31 - 1  # of OpenCV
+
+
 class FaceDetector(Protocol):
     """Anything that finds faces."""
 
     def detect(self, image: np.ndarray) -> list[Box]:
-        """Returns the boxes of the faces in an image, from left to right.
+        """Return the boxes of the faces in an image, from left to right.
 
         Args:
             image: RGB uint8 (height, width, 3).
@@ -66,7 +69,7 @@ class HaarDetector:
     several threads: each gets its own cascade, since OpenCV's must not be shared.
 
     Args:
-        scale_factor: ratio of one window size to the next, above 1; nearer to 1 finds more faces
+        scale_factor: ratio of one window size to the next, 1.01 to 10; nearer to 1 finds more faces
             and takes longer.
         min_neighbors: overlapping hits that make a face, at least 0; more means fewer false faces.
         min_face: side of the smallest face of interest in pixels of the image. Smaller ones are
@@ -86,9 +89,11 @@ class HaarDetector:
         min_face: int | None = None,
         working_size: int = 1280,
     ) -> None:
-        if not scale_factor > 1:
+        # The time grows as 1 / log(scale_factor): at 1.0001 a small picture takes minutes.
+        if not 1.01 <= scale_factor <= 10:
             raise ValueError(
-                f"`scale_factor` must be greater than 1. Received: scale_factor={scale_factor}"
+                "`scale_factor` must lie between 1.01 and 10. "
+                f"Received: scale_factor={scale_factor}"
             )
         _require_at_least("min_neighbors", min_neighbors, 0)
         _require_working_size(min_face, working_size)
@@ -103,11 +108,13 @@ class HaarDetector:
         grey = to_grey(as_rgb(image))
         height, width = grey.shape[:2]
         size = _working_size(height, width, self._working_size, self._min_face, HAAR_FACE_PIXELS)
+        if (self._min_face or 0) > max(height, width):
+            return []
         min_side = round((self._min_face or 0) * max(size) / max(height, width))
         found = self._cascade.value.detectMultiScale(
             resize_image(grey, size)[:, :, 0],
             scaleFactor=self._scale_factor,
-            minNeighbors=self._min_neighbors,
+            minNeighbors=min(self._min_neighbors, _LARGEST_INTEGER),
             minSize=(min_side, min_side),
         )
         return _boxes_in_image(found, size, height, width)
@@ -166,14 +173,14 @@ class YuNetDetector:
 
 
 class _PerThread(threading.local):
-    """Holds one `value` per thread: `threading.local` runs `__init__` again in each thread."""
+    """Hold one `value` per thread: `threading.local` runs `__init__` again in each thread."""
 
     def __init__(self, build: Callable[[], Any]) -> None:
         self.value = build()
 
 
 def load_cascade() -> Any:
-    """Loads the frontal face cascade that ships with OpenCV 4.
+    """Load the frontal face cascade that ships with OpenCV 4.
 
     Raises:
         ImportError: if the installed OpenCV has no cascades.
@@ -189,7 +196,7 @@ def load_cascade() -> Any:
 
 
 def load_yunet(path: Path, score_threshold: float) -> Any:
-    """Loads the YuNet network from its ONNX file.
+    """Load the YuNet network from its ONNX file.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -199,7 +206,9 @@ def load_yunet(path: Path, score_threshold: float) -> Any:
         raise FileNotFoundError(f"No YuNet model at '{path}'. It comes from {YUNET_SOURCE}")
     try:
         # The size is set for each image; 0.3 and 5000 are OpenCV's own defaults.
-        return cv2.FaceDetectorYN.create(str(path), "", (320, 320), score_threshold, 0.3, 5000)
+        network = cv2.FaceDetectorYN.create(str(path), "", (64, 64), score_threshold, 0.3, 5000)
+        network.detect(np.zeros((64, 64, 3), np.uint8))  # only this notices another ONNX model
+        return network
     except cv2.error as error:
         raise ValueError(
             f"`model_path` must be a YuNet ONNX file; get it from {YUNET_SOURCE}. "
@@ -221,7 +230,7 @@ def _require_working_size(min_face: int | None, working_size: int) -> None:
 def _working_size(
     height: int, width: int, longest: int, min_face: int | None, face_pixels: int
 ) -> tuple[int, int]:
-    """Returns the size (height, width) at which to look for faces, never above the image's."""
+    """Return the size (height, width) at which to look for faces, never above the image's."""
     scale = longest / max(height, width)
     if min_face is not None:
         scale = max(scale, face_pixels / min_face)
@@ -230,7 +239,7 @@ def _working_size(
 
 
 def _with_border(image: np.ndarray, smallest_side: int) -> np.ndarray:
-    """Returns the image, with black rows below and columns to the right if it is too small."""
+    """Return the image, with black rows below and columns to the right if it is too small."""
     missing = [max(smallest_side - side, 0) for side in image.shape[:2]]
     if not any(missing):
         return image
@@ -247,7 +256,7 @@ def _haar_frame(x: float, y: float, width: float, height: float) -> tuple[float,
 def _boxes_in_image(
     found: Iterable[Iterable[float]], size: tuple[int, int], height: int, width: int
 ) -> list[Box]:
-    """Brings boxes from the working copy to the image: whole pixels, clipped, sorted.
+    """Bring boxes from the working copy to the image: whole pixels, clipped, sorted.
 
     A box without a pixel in the image is left out: YuNet may place one beyond the border.
     """

@@ -129,7 +129,7 @@ def wilson_interval(correct: int, total: int) -> tuple[float, float]:
 
 def format_table(scores: Scores) -> str:
     """Lay the scores out as text: a line per class, then the summary."""
-    width = max(len(row.name) for row in scores.per_class)
+    width = max(len(name) for name in ("class", *(row.name for row in scores.per_class)))
     lines = [f"{'class':<{width}}  total  correct  precision  recall     f1"]
     lines += [
         f"{row.name:<{width}}  {row.total:5d}  {row.correct:7d}  {row.precision:9.3f}  "

@@ -38,7 +38,7 @@ _DECODING_ERRORS = (
 
 
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:
-    """Reads a picture file, upright as its EXIF orientation says.
+    """Read a picture file, upright as its EXIF orientation says.
 
     Grey, palette, CMYK and 16-bit pictures become 8-bit RGB; transparent parts become white, as
     on a page; of an animation the first frame is read. The size is checked before any pixel is
@@ -91,7 +91,7 @@ def _picture_to_rgb(picture: Image.Image) -> np.ndarray:
 
 
 def as_rgb(array: np.ndarray) -> np.ndarray:
-    """Turns an array that a user may hold into the package's own form.
+    """Turn an array that a user may hold into the package's own form.
 
     Args:
         array: (height, width) or (height, width, C) with C 1 (grey), 3 (RGB) or 4 (RGBA, laid on
@@ -152,7 +152,7 @@ def _on_white(image: np.ndarray) -> np.ndarray:
 
 
 def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
-    """Writes a picture in the format of its file name, all of it or nothing.
+    """Write a picture in the format of its file name, all of it or nothing.
 
     The picture goes to a temporary file in the same folder, which then takes the place of `path`:
     whoever reads `path` meanwhile sees the old picture or the new one. Missing folders are made.
@@ -180,7 +180,7 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
 
 
 def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resizes an image, whatever its proportions.
+    """Resize an image, whatever its proportions.
 
     Growing is bilinear, as the 48 px faces of FER2013 were brought to 64 px for the published
     networks. Shrinking averages over the area, since bilinear would skip most pixels of a large
@@ -210,7 +210,7 @@ def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def to_grey(image: np.ndarray) -> np.ndarray:
-    """Turns an RGB image into grey with the usual weights 0.299, 0.587 and 0.114.
+    """Turn an RGB image into grey with the usual weights 0.299, 0.587 and 0.114.
 
     Args:
         image: uint8 or float32 (height, width, 3), or (height, width, 1), which is returned as is.
@@ -232,12 +232,12 @@ def to_grey(image: np.ndarray) -> np.ndarray:
 
 
 def mirror(image: np.ndarray) -> np.ndarray:
-    """Returns a copy of an image (height, width, ...) with left and right exchanged."""
+    """Return a copy of an image (height, width, ...) with left and right exchanged."""
     return np.ascontiguousarray(image[:, ::-1])
 
 
 def crop(image: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
-    """Returns a copy of the part of an image inside a box.
+    """Return a copy of the part of an image inside a box.
 
     Args:
         image: (height, width) or (height, width, C).
@@ -257,10 +257,10 @@ def crop(image: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
 
 
 def rgb_to_bgr(image: np.ndarray) -> np.ndarray:
-    """Returns a copy of an RGB image (height, width, 3) in the order of OpenCV's windows."""
+    """Return a copy of an RGB image (height, width, 3) in the order of OpenCV's windows."""
     return np.ascontiguousarray(image[:, :, ::-1])
 
 
 def bgr_to_rgb(image: np.ndarray) -> np.ndarray:
-    """Returns a copy of a BGR video frame (height, width, 3) in the package's order, RGB."""
+    """Return a copy of a BGR video frame (height, width, 3) in the package's order, RGB."""
     return np.ascontiguousarray(image[:, :, ::-1])

@@ -14,10 +14,13 @@ from minixception.cards import Card
 from minixception.detector import FaceDetector, HaarDetector
 from minixception.engines import Engine, load_engine
 from minixception.images import as_rgb, crop, read_image
+from minixception.labels import index_of
 from minixception.paths import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL, find_model
 
 if TYPE_CHECKING:
     import pandas
+
+    from minixception.datasets import FaceDataset
 
 Picture = str | PathLike[str] | NDArray[Any]
 
@@ -43,7 +46,7 @@ class FacePrediction:
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
         return {
-            "box": list(self.box),
+            "box": [int(number) for number in self.box],  # a detector may give NumPy's integers
             "emotion": self.emotion,
             "emotion_scores": dict(self.emotion_scores),
             "gender": self.gender,
@@ -72,6 +75,31 @@ class FaceClassifier:
         names = self.card.class_names
         return [dict(zip(names, map(float, row), strict=True)) for row in probabilities]
 
+    def predict_faces(self, faces: "FaceDataset", *, flip: bool = False) -> NDArray[np.float32]:
+        """Return probabilities (N, K) for the faces of a data set, in its class order.
+
+        Args:
+            faces: labelled with the classes of this model, in any order.
+            flip: average with the prediction on the mirror image.
+
+        Raises:
+            ValueError: if the classes are others.
+        """
+        names = self.card.class_names
+        if len(names) != len(faces.class_names):
+            raise ValueError(
+                f"{self.card.name} tells {', '.join(names)}; {faces.name} is labelled with "
+                f"{', '.join(faces.class_names)}. Choose a data set with the same classes."
+            )
+        # Classes are matched by name: their order belongs to the checkpoint.
+        columns = [index_of(name, names) for name in faces.class_names]
+        inputs = self.card.preprocessor(faces.images)
+        probabilities = self.engine.predict(inputs)
+        if flip:
+            mirrored = np.ascontiguousarray(inputs[:, :, ::-1])
+            probabilities = np.mean([probabilities, self.engine.predict(mirrored)], axis=0)
+        return probabilities[:, columns]
+
 
 class FaceAnalyzer:
     """Finds the faces in a picture and tells emotion and gender of each.
@@ -97,8 +125,8 @@ class FaceAnalyzer:
         for task, classifier in (("emotion", emotion), ("gender", gender)):
             if classifier is not None and classifier.card.task != task:
                 raise ValueError(
-                    f"`{task}` must be a model of that task. Received: "
-                    f"{classifier.card.name}, whose card says {classifier.card.task}"
+                    f"`{task}` must be a model of the task {task}. Received: "
+                    f"{classifier.card.name}, whose card says {classifier.card.task}."
                 )
         self.emotion = emotion
         self.gender = gender
@@ -130,6 +158,15 @@ class FaceAnalyzer:
             gender=load(gender_model, "gender"),
             detector=detector,
         )
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of `to_rows` and `to_frame` for faces from this analyzer, also for none."""
+        names = [*Box._fields, "emotion", "gender"]
+        for task, classifier in (("emotion", self.emotion), ("gender", self.gender)):
+            if classifier is not None:
+                names += [f"{task}_{name}" for name in classifier.card.class_names]
+        return names
 
     def analyze(self, picture: Picture) -> list[FacePrediction]:
         """Return a prediction per face, from left to right; an empty list if there is no face.

@@ -35,8 +35,8 @@ def training_batches(
         targets: float32 (N, K), a distribution over the classes per image.
         preprocessor: the one that goes into the checkpoint.
         augmentation: the random changes.
-        batch_size: images per batch. All batches of an epoch are full: what is left over of one
-            epoch's order comes up in the next. A smaller set is one batch.
+        batch_size: images per batch. All batches of an epoch are full: what is left over at the
+            end of its order is not shown in that epoch. A smaller set is one batch.
         seed: non-negative seed of order and augmentation.
         first_epoch: epoch to begin with, counted from 0.
 

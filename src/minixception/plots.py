@@ -1,4 +1,4 @@
-"""Pictures of a training run and of a confusion matrix, drawn with matplotlib's object interface.
+"""Pictures of a training run, a confusion matrix and a video, with matplotlib's object interface.
 
 matplotlib is imported by the functions: nothing else in the package needs it, and importing it
 takes longer than loading a model.
@@ -23,7 +23,7 @@ VALIDATION_COLOUR = "#D55E00"
 
 
 def plot_history(history: Mapping[str, Sequence[float]], path: str | os.PathLike[str]) -> None:
-    """Draws loss and accuracy of a training run, with the best validation epoch of each marked.
+    """Draw loss and accuracy of a training run, with the best validation epoch of each marked.
 
     Args:
         history: metric name to one value per epoch, as in Keras: `loss` and, where measured,
@@ -75,7 +75,7 @@ def plot_confusion_matrix(
     *,
     title: str = "",
 ) -> None:
-    """Draws a confusion matrix: counts, and colours and percentages relative to each row.
+    """Draw a confusion matrix: counts, and colours and percentages relative to each row.
 
     Args:
         matrix: counts (N, N), the row is the true class and the column the predicted one.
@@ -114,6 +114,60 @@ def _write_cells(axes: Any, matrix: np.ndarray, shares: np.ndarray) -> None:
         colour = "white" if share > 0.55 else "black"
         text = f"{100 * share:.0f} %\n{matrix[row, column]:g}"
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
+
+
+def plot_timeline(
+    tracks: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    class_names: Sequence[str],
+    path: str | os.PathLike[str],
+    *,
+    colours: Sequence[tuple[int, int, int]],
+) -> None:
+    """Draw the emotions of each face over time, their probabilities stacked to 1.
+
+    A face that is out of sight leaves a gap.
+
+    Args:
+        tracks: title of a panel to times in seconds (N,) and probabilities (N, K).
+        class_names: K names.
+        path: the picture to write, see `images.write_image`.
+        colours: RGB from 0 to 255, one per class.
+    """
+    figure = _new_figure(width=10.0, height=1.2 + 1.5 * max(len(tracks), 1))
+    grid = figure.subplots(max(len(tracks), 1), 1, sharex=True, squeeze=False)[:, 0]
+    shades = [tuple(part / 255 for part in colour) for colour in colours]
+    for axes, (title, (times, scores)) in zip(grid, tracks.items(), strict=False):
+        times, scores = _with_gaps(np.asarray(times, float), np.asarray(scores, float))
+        axes.stackplot(times, scores.T, colors=shades, labels=class_names, step="post")
+        axes.set_ylabel(title)
+    for axes in grid:
+        axes.set_ylim(0.0, 1.0)
+        axes.spines[["top", "right"]].set_visible(False)
+    if tracks:
+        handles, labels = grid[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside right upper", frameon=False)
+    else:
+        grid[0].text(0.5, 0.5, "no face", ha="center", transform=grid[0].transAxes)
+    grid[-1].set_xlabel("seconds")
+    _write_figure(figure, path)
+
+
+def _with_gaps(times: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return points of steps: long series averaged, the last of each stretch drawn to its end."""
+    distances = np.diff(times)
+    step = float(np.median(distances)) if len(distances) else 0.1
+    stretches = np.split(np.arange(len(times)), np.flatnonzero(distances > 3 * step) + 1)
+    # A picture 1500 pixels wide shows no more, and matplotlib fails at very long outlines.
+    length = -(-len(times) // 2000)
+    points: list[np.ndarray] = []
+    for stretch in stretches:
+        groups = [stretch[start : start + length] for start in range(0, len(stretch), length)]
+        points += [np.append(times[group[0]], scores[group].mean(axis=0)) for group in groups]
+        end = times[stretch[-1]] + step
+        points += [np.append(end, points[-1][1:]), np.full(1 + scores.shape[1], np.nan)]
+        points[-1][0] = end
+    table = np.array(points)
+    return table[:, 0], table[:, 1:]
 
 
 def _new_figure(width: float, height: float) -> Figure:

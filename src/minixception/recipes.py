@@ -40,6 +40,21 @@ class Augmentation:
     saturation: float = 0.0
     lighting: float = 0.0
 
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            ValueError: for a negative value, or a zoom or light factor that could reach zero.
+        """
+        for name, value in asdict(self).items():
+            if value < 0 or (
+                name not in ("rotation", "lighting", "horizontal_flip") and value >= 1
+            ):
+                raise ValueError(
+                    f"`{name}` must not be negative, and fractions must be below 1. "
+                    f"Received: {name}={value}"
+                )
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -103,6 +118,21 @@ class Recipe:
                 raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}")
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"`learning_rate` must be above 0. Received: {self.learning_rate}")
+        if not 0 <= self.weight_decay < float("inf"):
+            raise ValueError(f"`weight_decay` must be at least 0. Received: {self.weight_decay}")
+        if self.weight_decay and self.optimizer != "adamw":
+            raise ValueError(
+                f"`weight_decay` goes with the optimizer adamw. Received: {self.weight_decay} "
+                f"with {self.optimizer}"
+            )
+        for name in ("warmup", "momentum", "label_smoothing", "ema_momentum"):
+            if not 0 <= (getattr(self, name) or 0.0) < 1:
+                raise ValueError(
+                    f"`{name}` must be at least 0 and below 1. Received: {getattr(self, name)}"
+                )
+        for name in ("early_stopping_patience", "plateau_patience"):
+            if (getattr(self, name) or 0) < 0:
+                raise ValueError(f"`{name}` must not be negative. Received: {getattr(self, name)}")
         if self.schedule == "one-cycle" and self.plateau_patience is not None:
             raise ValueError(
                 "A one-cycle schedule sets every learning rate, so `plateau_patience` must be "

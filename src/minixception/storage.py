@@ -25,7 +25,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem[:100]}.{os.getpid()}{path.suffix}")
+    temporary = path.with_name(f".{path.stem[:40]}.{os.getpid()}{path.suffix}")
     try:
         yield temporary
         temporary.replace(path)
@@ -49,8 +49,8 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name[:100]}.") as temporary:
-        contents = Path(temporary) / path.name
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name[:40]}.") as temporary:
+        contents = Path(temporary) / "contents"
         contents.mkdir()
         yield contents
         if not path.exists():

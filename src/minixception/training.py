@@ -7,7 +7,7 @@ was killed goes on from there, and gives the same history as one that was not.
 
 import json
 import logging
-import zipfile
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from minixception.acceleration import accelerated
-from minixception.cards import Card
+from minixception.cards import CARD_FILE, Card
 from minixception.checkpoints import HISTORY_FILE, save_checkpoint, write_history
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.evaluation import Scores, cross_entropy, score
@@ -29,12 +29,18 @@ from minixception.plots import plot_history
 from minixception.preprocessor import Preprocessor
 from minixception.recipes import Recipe
 from minixception.storage import atomic_path
+from minixception.training_state import (
+    STATE_FILE,
+    History,
+    TrainingState,
+    capture,
+    read_state,
+    restore,
+    write_state,
+)
 
-STATE_FILE = "training_state.npz"
 CURVES_FILE = "curves.png"
 IMPROVEMENTS_FOLDER = "improvements"
-
-History = list[dict[str, float]]
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +85,7 @@ class TrainingRun:
             "seed": self.seed,
             "training": [self.training.checksum, len(self.training)],
             "validation": [self.validation.checksum, len(self.validation)],
+            "preprocessor": self.preprocessor.to_json(),
         }
 
 
@@ -96,18 +103,20 @@ def train(run: TrainingRun, *, resume: bool = False, verbose: int | str = "auto"
 
     Raises:
         FileExistsError: if the folder holds a run and `resume` is False.
-        ValueError: if the state in the folder belongs to a run with other settings.
+        ValueError: if the state in the folder belongs to a run with other settings, or the loss is
+            no finite number any more.
     """
     state_path = run.folder / STATE_FILE
-    if not resume and (state_path.exists() or (run.folder / HISTORY_FILE).exists()):
+    used = [name for name in (STATE_FILE, CARD_FILE, HISTORY_FILE) if (run.folder / name).exists()]
+    if used and not resume:
         raise FileExistsError(
-            f"{run.folder} already holds a training run. Give --resume to go on with it, or "
-            "another --output."
+            f"{run.folder} already holds a training run ({used[0]}). Give --resume to go on with "
+            "it, or another --output."
         )
     state = None
-    if resume and state_path.exists():
+    if state_path.exists():
         state = read_state(state_path)
-        _check_identity(run, state)
+        state.check_identity(run.identity(), where=str(run.folder))
         if state.finished:
             log.warning("%s is complete: nothing to do.", run.folder)
             return state.history
@@ -167,17 +176,7 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
 
 def _fit(run: TrainingRun, state: "TrainingState | None", verbose: int | str) -> History:
     recipe = run.recipe
-    patience: list[keras.callbacks.Callback] = []
-    if recipe.early_stopping_patience is not None:
-        patience.append(
-            keras.callbacks.EarlyStopping(recipe.monitor, patience=recipe.early_stopping_patience)
-        )
-    if recipe.plateau_patience is not None:
-        patience.append(
-            keras.callbacks.ReduceLROnPlateau(
-                recipe.monitor, factor=recipe.plateau_factor, patience=recipe.plateau_patience
-            )
-        )
+    patience = _patience_callbacks(recipe)
     first_epoch = len(state.history) if state else 0
     recorder = _Recorder(run, patience, state)
     batches = training_batches(
@@ -203,6 +202,28 @@ def _fit(run: TrainingRun, state: "TrainingState | None", verbose: int | str) ->
     return recorder.history
 
 
+def _patience_callbacks(recipe: Recipe) -> list[keras.callbacks.Callback]:
+    # Said, since Keras cannot guess it before the first step, when a resumed run replays history.
+    mode = "min" if recipe.monitor.endswith("loss") else "max"
+    callbacks: list[keras.callbacks.Callback] = []
+    if recipe.early_stopping_patience is not None:
+        callbacks.append(
+            keras.callbacks.EarlyStopping(
+                recipe.monitor, patience=recipe.early_stopping_patience, mode=mode
+            )
+        )
+    if recipe.plateau_patience is not None:
+        callbacks.append(
+            keras.callbacks.ReduceLROnPlateau(
+                recipe.monitor,
+                factor=recipe.plateau_factor,
+                patience=recipe.plateau_patience,
+                mode=mode,
+            )
+        )
+    return callbacks
+
+
 def one_hot_targets(dataset: FaceDataset) -> NDArray[np.float32]:
     """Return the data set's own target distributions, or its labels as one-hot rows."""
     if dataset.targets is not None:
@@ -225,6 +246,11 @@ class _Validation(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         assert logs is not None
+        if not math.isfinite(logs["loss"]):
+            raise ValueError(
+                f"The training loss became {logs['loss']} in epoch {epoch + 1}. "
+                "Train again with a lower --learning-rate."
+            )
         row = {"epoch": epoch, "learning_rate": _learning_rate(self.model.optimizer)}
         row |= {"loss": logs["loss"], "accuracy": logs["accuracy"]}
         with averaged_weights(self.model):
@@ -259,19 +285,13 @@ def is_improvement(history: Sequence[Mapping[str, float]], row: dict[str, float]
     return all(sign * row[by] > sign * earlier[by] for earlier in history)
 
 
+def best_epoch(history: Sequence[dict[str, float]], by: str) -> dict[str, float]:
+    """Return the row whose model is kept: the first of the best in column `by`."""
+    return min(history, key=lambda row: row[by] if by.endswith("loss") else -row[by])
+
+
 def _learning_rate(optimizer: keras.optimizers.Optimizer) -> float:
     return float(ops.convert_to_numpy(optimizer.learning_rate))
-
-
-@dataclass(frozen=True)
-class TrainingState:
-    """Everything that the next epoch depends on, and the history up to here."""
-
-    identity: dict[str, Any]
-    history: History
-    finished: bool
-    model: list[NDArray[Any]]
-    optimizer: list[NDArray[Any]]
 
 
 class _Recorder(keras.callbacks.Callback):
@@ -299,66 +319,18 @@ class _Recorder(keras.callbacks.Callback):
         for callback in self.patience:
             for row in self.history:
                 callback.on_epoch_end(int(row["epoch"]), dict(row))
-        self.model.optimizer.build(self.model.trainable_variables)
-        _assign(self.model.variables, self.state.model)
-        _assign(self.model.optimizer.variables, self.state.optimizer)
+        restore(self.model, self.state)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         write_history(self.run.folder / HISTORY_FILE, self.history)
         plot_history(_columns(self.history), self.run.folder / CURVES_FILE)
-        state = TrainingState(
+        state = capture(
+            self.model,
             identity=self.run.identity(),
             history=self.history,
             finished=self.model.stop_training or epoch + 1 == self.run.recipe.epochs,
-            model=[ops.convert_to_numpy(variable) for variable in self.model.variables],
-            optimizer=[ops.convert_to_numpy(v) for v in self.model.optimizer.variables],
         )
         write_state(self.run.folder / STATE_FILE, state)
-
-
-def write_state(path: Path, state: TrainingState) -> None:
-    """Write the state in one step."""
-    facts = {"identity": state.identity, "history": state.history, "finished": state.finished}
-    arrays: dict[str, NDArray[Any]] = {"facts": np.array(json.dumps(facts))}
-    arrays |= {f"model_{index}": value for index, value in enumerate(state.model)}
-    arrays |= {f"optimizer_{index}": value for index, value in enumerate(state.optimizer)}
-    with atomic_path(path) as temporary:
-        np.savez(temporary, allow_pickle=False, **arrays)
-
-
-def read_state(path: Path) -> TrainingState:
-    """Read what `write_state` wrote.
-
-    Raises:
-        ValueError: if the file is damaged.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            facts = json.loads(str(arrays["facts"]))
-            groups: dict[str, list[NDArray[Any]]] = {"model": [], "optimizer": []}
-            for name in arrays.files:
-                if name != "facts":
-                    groups[name.split("_")[0]].append(arrays[name])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{path} is damaged ({error}). Train again to another --output."
-        ) from error
-    return TrainingState(model=groups["model"], optimizer=groups["optimizer"], **facts)
-
-
-def _check_identity(run: TrainingRun, state: TrainingState) -> None:
-    identity = run.identity()
-    changed = [name for name in identity if identity[name] != state.identity.get(name)]
-    if changed:
-        raise ValueError(
-            f"{run.folder} holds a run with other settings, so it cannot be resumed with these: "
-            + "; ".join(f"{n} was {state.identity.get(n)}, now {identity[n]}" for n in changed)
-        )
-
-
-def _assign(variables: Sequence[keras.Variable], values: Sequence[NDArray[Any]]) -> None:
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
 
 
 def _columns(history: History) -> dict[str, list[float]]:

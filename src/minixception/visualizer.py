@@ -97,7 +97,7 @@ class _Canvas:
         self._drawn: list[Box] = []
 
     def take_place(self, places: Iterable[Box], own: Box) -> Box:
-        """Returns the first of the places, moved into the picture, that covers least."""
+        """Return the first of the places, moved into the picture, that covers least."""
 
         def cost(place: Box) -> int:
             faces = sum(
@@ -115,7 +115,7 @@ class _Canvas:
 def draw_predictions(
     image: np.ndarray, faces: Iterable[DrawableFace], *, bars: bool = False
 ) -> np.ndarray:
-    """Draws a box and a label such as "happy 93 % · woman 88 %" for each face.
+    """Draw a box and a label such as "happy 93 % · woman 88 %" for each face.
 
     Text grows with face and image. A label stands above its box; where the border, another label
     or another face is in the way it moves below, beside or inside. The colour stands for the
@@ -145,7 +145,7 @@ def draw_predictions(
 
 
 def emotion_colour(name: str | None) -> Colour:
-    """Returns the RGB colour of an emotion: always the same, also for names not known here."""
+    """Return the RGB colour of an emotion: always the same, also for names not known here."""
     if name is None:
         return NO_EMOTION_COLOUR
     key = name.lower()
@@ -156,7 +156,7 @@ def emotion_colour(name: str | None) -> Colour:
 
 
 def label_lines(face: DrawableFace) -> list[str]:
-    """Returns what is written at a face: one line for the emotion and one for the gender."""
+    """Return what is written at a face: one line for the emotion and one for the gender."""
     pairs = [(face.emotion, face.emotion_scores), (face.gender, face.gender_scores)]
     return [
         f"{name} {100 * scores[name]:.0f} %" if name in scores else name
@@ -196,7 +196,7 @@ def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
 
 
 def _draw_box(draw: ImageDraw.ImageDraw, box: Box, colour: Colour, style: _Style) -> None:
-    """Draws the frame around the face's pixels, with dark edges that show on light."""
+    """Draw the frame around the face's pixels, with dark edges that show on light."""
     left, top = box.x, box.y
     right, bottom = max(left, box.x + box.width - 1), max(top, box.y + box.height - 1)
     edge = style.stroke
@@ -206,7 +206,7 @@ def _draw_box(draw: ImageDraw.ImageDraw, box: Box, colour: Colour, style: _Style
 
 
 def _draw_label(canvas: _Canvas, face: DrawableFace, style: _Style) -> None:
-    """Draws the label on a plate in the face's colour."""
+    """Draw the label on a plate in the face's colour."""
     lines = label_lines(face)
     if not lines:
         return
@@ -229,7 +229,7 @@ def _draw_label(canvas: _Canvas, face: DrawableFace, style: _Style) -> None:
 
 
 def _draw_bars(canvas: _Canvas, face: DrawableFace, style: _Style) -> None:
-    """Draws a panel with name, bar and percentage of each emotion, if the picture has room."""
+    """Draw a panel with name, bar and percentage of each emotion, if the picture has room."""
     if not face.emotion_scores:
         return
     draw = canvas.draw
@@ -255,7 +255,7 @@ def _draw_bars(canvas: _Canvas, face: DrawableFace, style: _Style) -> None:
 
 
 def _draw_bar(draw: ImageDraw.ImageDraw, bar: Box, name: str, score: float) -> None:
-    """Draws one bar on its track; `bar.y` is its middle."""
+    """Draw one bar on its track; `bar.y` is its middle."""
     half = max(1, round(bar.height * 0.3))
     filled = round(bar.width * min(max(score, 0.0), 1.0))
     track = (bar.x, bar.y - half, bar.x + bar.width - 1, bar.y + half - 1)
@@ -265,7 +265,7 @@ def _draw_bar(draw: ImageDraw.ImageDraw, bar: Box, name: str, score: float) -> N
 
 
 def _ink_on(colour: Colour) -> Colour:
-    """Returns black or white, whichever reads better on a colour."""
+    """Return black or white, whichever reads better on a colour."""
     red, green, blue = colour
     # Luma as in `images.to_grey`; 100 gives white on the dark blue of "sad" alone.
     return BLACK if 0.299 * red + 0.587 * green + 0.114 * blue > 100 else WHITE
@@ -276,7 +276,7 @@ def _corners(box: Box) -> tuple[int, int, int, int]:
 
 
 def _places_for_label(box: Box, size: tuple[int, int], stroke: int) -> list[Box]:
-    """Returns places above, below, beside and inside the box, the favourite first."""
+    """Return places above, below, beside and inside the box, the favourite first."""
     width, height = size
     left, right = box.x - stroke, box.x + box.width + stroke - width
     above, below = box.y - stroke - height, box.y + box.height + stroke
@@ -287,7 +287,7 @@ def _places_for_label(box: Box, size: tuple[int, int], stroke: int) -> list[Box]
 
 
 def _places_for_panel(box: Box, size: tuple[int, int], style: _Style) -> list[Box]:
-    """Returns places beside, below and above the box, the favourite first."""
+    """Return places beside, below and above the box, the favourite first."""
     width, height = size
     gap = 3 * style.stroke
     right, left = box.x + box.width + gap, box.x - gap - width
@@ -304,7 +304,7 @@ def _places_for_panel(box: Box, size: tuple[int, int], style: _Style) -> list[Bo
 
 
 def _moved_inside(box: Box, picture_size: tuple[int, int]) -> Box:
-    """Moves a box into a picture (width, height); one larger keeps its upper left corner."""
+    """Move a box into a picture (width, height); one larger keeps its upper left corner."""
     x = max(0, min(box.x, picture_size[0] - box.width))
     y = max(0, min(box.y, picture_size[1] - box.height))
     return box._replace(x=x, y=y)

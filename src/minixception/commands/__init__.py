@@ -6,17 +6,23 @@ is imported, and it imports frameworks in `run`, so that `--help` answers at onc
 
 import argparse
 import importlib
+import io
 import logging
+import os
 import sys
 from collections.abc import Sequence
+
+from minixception import __version__
 
 # command -> (module in this package, one line of help)
 COMMANDS = {
     "image": ("image", "find faces in pictures and tell emotion and gender"),
+    "video": ("video", "follow faces in a video or camera and tell emotion and gender"),
     "train-emotion": ("train_emotion", "train an emotion classifier"),
     "train-gender": ("train_gender", "train a gender classifier"),
     "evaluate": ("evaluate", "score a checkpoint on a split of a data set"),
     "convert": ("convert", "turn a published .hdf5 weight file into a checkpoint folder"),
+    "export": ("export", "write a checkpoint as LiteRT, 8-bit LiteRT or ONNX"),
 }
 
 INTERRUPTED = 130  # the shell's exit code for Ctrl-C
@@ -30,14 +36,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="minixception",
         description="Emotion and gender from faces in real time.",
-        epilog="minixception COMMAND --help tells more.",
+        epilog="\n".join(
+            [
+                "commands:",
+                *(f"  {name:<15}{text}" for name, (_, text) in COMMANDS.items()),
+                "",
+                "minixception COMMAND --help tells more.",
+            ]
+        ),
+        formatter_class=_HelpFormatter,
     )
     parser.add_argument(
         "command",
         choices=COMMANDS,
         metavar="COMMAND",
-        help="; ".join(f"{name}: {text}" for name, (_, text) in COMMANDS.items()),
+        help="what to do, see below",
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.parse_args(arguments)
     return 2
 
@@ -62,12 +77,19 @@ def run_command(command: str, arguments: Sequence[str], *, program: str | None =
     parsed = parser.parse_args(arguments)
     parsed.command_line = ["minixception", command, *arguments]
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file name that the terminal cannot show is no reason to fail.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        return int(module.run(parsed))
+        code = int(module.run(parsed))
+        sys.stdout.flush()  # here, where a closed pipe is handled, and not at exit
+        return code
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
+        # As Python's documentation has it: the flush at exit must find an open file.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (OSError, ValueError, ImportError, MemoryError) as error:
         logging.getLogger(__name__).debug("", exc_info=True)
@@ -76,15 +98,20 @@ def run_command(command: str, arguments: Sequence[str], *, program: str | None =
 
 
 def explain(error: BaseException) -> str:
-    """Return one line for the user: what is wrong, with which file.
+    """Return one line for the user: what is wrong, with which file (the target of a renaming).
 
     >>> explain(FileNotFoundError(2, "No such file or directory", "photo.jpg"))
     'photo.jpg: No such file or directory'
     """
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename}: {error.strerror}"
+        return f"{error.filename2 or error.filename}: {error.strerror}"
     return " ".join(str(error).split()) or type(error).__name__
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Show defaults, and descriptions as they were written."""
+    """Show defaults where there are any, and descriptions as they were written."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default is None or action.default is False:
+            return action.help
+        return super()._get_help_string(action)

@@ -46,8 +46,13 @@ def run(arguments: argparse.Namespace) -> int:
     if (arguments.output / "card.json").exists():
         raise FileExistsError(f"{arguments.output} already holds a checkpoint. Give another one.")
     published = load_keras_file(arguments.file)
-    height, width, channels = published.input_shape[1:]
     model = rebuild(published, arguments.file)
+    height, width, channels = model.input_shape[1:]
+    if None in (height, width):
+        raise ValueError(
+            f"{arguments.file} takes images of any size; a checkpoint needs one. "
+            f"Received: input shape {model.input_shape[1:]}"
+        )
     images = np.random.default_rng(0).uniform(-1, 1, (64, height, width, channels))
     difference = largest_difference(published, model, images.astype(np.float32))
     if difference > TOLERANCE:
@@ -85,8 +90,8 @@ def rebuild(published: "keras.Model", path: Path) -> "keras.Model":
     for name in models.network_names():
         try:
             model = models.build(name, published.input_shape[1:], published.output_shape[-1])
-        except ValueError:
-            continue  # a network that cannot take this input size is not the one
+        except (TypeError, ValueError):
+            continue  # a network that cannot take this input, or several outputs, is not the one
         if [weight.shape for weight in model.weights] == shapes:
             model.set_weights(published.get_weights())
             return model

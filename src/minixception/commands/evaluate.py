@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from minixception.cards import Card
     from minixception.datasets import FaceDataset
-    from minixception.engines import Engine
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,19 +46,27 @@ def run(arguments: argparse.Namespace) -> int:
     """Load, predict, score, write; return the exit code."""
     from minixception.cards import read_card, write_card
     from minixception.datasets.registry import DATASETS, load_dataset
-    from minixception.engines import load_engine
     from minixception.evaluation import format_table, score
+    from minixception.inference import FaceClassifier
     from minixception.paths import find_model
 
+    if arguments.output is not None and arguments.output.suffix.lower() == ".png":
+        raise ValueError(
+            "--output names the JSON file; the picture goes beside it. "
+            f"Received: {arguments.output}"
+        )
     dataset = load_dataset(arguments.dataset, arguments.data)
     entry = DATASETS[arguments.dataset]
     split = arguments.split or entry.validation_split
     faces = dataset.split(split)
     if arguments.without_twins:
         faces = _without_twins(faces, dataset.split(entry.training_split))
+        if len(faces) == 0:
+            raise ValueError(f"Every face of {dataset.name} {split} has a twin in training.")
     folder = find_model(arguments.model)
-    card, engine = load_engine(folder, engine=arguments.engine)
-    probabilities = _predict(card, engine, faces, flip=arguments.flip)
+    classifier = FaceClassifier.load(folder, engine=arguments.engine)
+    card = classifier.card
+    probabilities = classifier.predict_faces(faces, flip=arguments.flip)
     scores = score(faces.labels, probabilities, faces.class_names)
 
     facts: dict[str, Any] = {
@@ -77,7 +83,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output is not None:
         _write(arguments.output, facts, title=f"{card.name} on {split}")
     if arguments.record:
-        name = split + (" flip" if arguments.flip else "")
+        # The split alone names the set that the model was trained on.
+        name = split if card.data.get("name") == dataset.name else f"{dataset.name} {split}"
+        name += " flip" if arguments.flip else ""
         name += " without twins" if arguments.without_twins else ""
         write_card(folder, read_card(folder).with_metrics(name, scores.to_json()))
     return 0
@@ -89,24 +97,6 @@ def _without_twins(faces: "FaceDataset", training: "FaceDataset") -> "FaceDatase
     twins = twins_of(faces, training)
     print(f"left out: {int(twins.sum())} faces with a twin in the training split")
     return faces.select(~twins)
-
-
-def _predict(card: "Card", engine: "Engine", faces: "FaceDataset", *, flip: bool) -> np.ndarray:
-    """Return probabilities (N, K) in the class order of the data set."""
-    from minixception.labels import index_of
-
-    if len(card.class_names) != len(faces.class_names):
-        raise ValueError(
-            f"{card.name} tells {', '.join(card.class_names)}; {faces.name} is labelled with "
-            f"{', '.join(faces.class_names)}. Choose a data set with the same classes."
-        )
-    inputs = card.preprocessor(faces.images)
-    probabilities = engine.predict(inputs)
-    if flip:
-        mirrored = np.ascontiguousarray(inputs[:, :, ::-1])
-        probabilities = np.mean([probabilities, engine.predict(mirrored)], axis=0)
-    # Classes are matched by name: their order belongs to the checkpoint.
-    return probabilities[:, [index_of(name, card.class_names) for name in faces.class_names]]
 
 
 def _write(path: Path, facts: dict[str, Any], *, title: str) -> None:

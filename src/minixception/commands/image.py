@@ -2,42 +2,90 @@
 
     python src/image_emotion_gender_demo.py photo.jpg
     python src/image_emotion_gender_demo.py a.jpg b.png --output drawn/ --json faces.json
+    python src/image_emotion_gender_demo.py holidays "scans/*.tif" --no-draw --csv faces.csv
 
-A picture without a face is no error. A picture that cannot be read is reported, the others are
-done, and the exit code is 1.
+PATH is a file, a folder (with all below it, sorted) or a quoted pattern, where ** stands for any
+folders. Folders and patterns give the files with a picture's suffix that are not hidden, without
+what an earlier run has drawn. Drawn pictures keep their sub-folder: drawn/sub/NAME_faces.png.
+
+--csv, --jsonl and --parquet hold a row per face with `picture`, `faces`, `error`, box, labels and
+scores. Every picture has a row: one without a face has `faces` 0 and the rest empty; one that
+cannot be read has the reason in `error` as well. It is reported, the others are done, and the exit
+code is 1. A picture without a face is no error. --json leaves out what cannot be read.
+
+While the job runs, the rows are in hidden files .NAME.part beside the tables, picture by picture.
+After Ctrl-C, `kill` or a power cut, the same command with --resume goes on behind the last whole
+picture, and the tables become those of a job without interruption, down to the byte.
 """
 
 import argparse
-import csv
-import json
+import errno
+import importlib.util
+import os
+import signal
 import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minixception.commands import explain
+from minixception.commands.picture_jobs import (
+    PictureResult,
+    available_cores,
+    in_order,
+    process_picture,
+    shared_cores,
+)
+from minixception.commands.picture_paths import find_pictures, output_paths
+from minixception.commands.picture_tables import FORMATS, Table, TableWriter
+from minixception.commands.run_control import Progress, StopRequest, Stopwatch
 from minixception.paths import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL
 
 if TYPE_CHECKING:
     from minixception.detector import FaceDetector
     from minixception.inference import FaceAnalyzer, FacePrediction
 
-    Results = dict[str, list[FacePrediction]]
+# Up to so many pictures each is told of as it is done, by a single worker.
+FEW_PICTURES = 20
+LISTED_FAILURES = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("pictures", nargs="+", type=Path, metavar="PATH", help="picture files")
+    parser.add_argument(
+        "pictures", nargs="+", type=Path, metavar="PATH", help="picture files, folders, patterns"
+    )
     parser.add_argument(
         "--output",
         type=Path,
         metavar="FILE_OR_FOLDER",
-        help="the drawn picture, or a folder for several (default: NAME_faces.png here)",
+        help="the drawn picture, or a folder for NAME_faces.png (default: the current folder)",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="picture -> list of faces")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="a row per face")
+    parser.add_argument("--no-draw", action="store_true", help="draw nothing")
     parser.add_argument("--bars", action="store_true", help="draw a bar per emotion")
+    add_table_arguments(parser)
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="pictures at a time (default: the number of cores; 1 for up to "
+        f"{FEW_PICTURES} pictures, and with --engine keras)",
+    )
     add_model_arguments(parser)
     add_detector_arguments(parser)
+
+
+def add_table_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare which tables are written."""
+    parser.add_argument("--json", type=Path, metavar="FILE", help="picture -> list of faces")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="a row per face")
+    parser.add_argument("--jsonl", type=Path, metavar="FILE", help="a JSON object per face")
+    parser.add_argument(
+        "--parquet", type=Path, metavar="FILE", help="a row per face; needs pyarrow"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with the tables of an interrupted job"
+    )
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -101,73 +149,191 @@ def make_detector(arguments: argparse.Namespace) -> "FaceDetector":
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Analyze, draw, print, write; return the exit code."""
-    outputs = _output_paths(arguments.pictures, arguments.output)
-    analyzer = load_analyzer(arguments)
-    results: Results = {}
-    unreadable = 0
-    for picture, output in outputs.items():
-        try:
-            results[str(picture)] = _process(analyzer, picture, output, bars=arguments.bars)
-        except (OSError, ValueError) as error:
-            print(f"not done: {explain(error)}", file=sys.stderr)
-            unreadable += 1
-    if arguments.json is not None:
-        _write_json(arguments.json, results)
-    if arguments.csv is not None:
-        _write_csv(arguments.csv, results)
-    if unreadable:
-        print(f"{unreadable} of {len(outputs)} pictures could not be done.", file=sys.stderr)
-    return 1 if unreadable else 0
+    """Find the pictures, analyze, draw, print, write; return the exit code."""
+    _check_options(arguments)
+    found = find_pictures(arguments.pictures, output=arguments.output)
+    for message in (*found.empty, *(f"not done: {text}" for text in found.failures)):
+        print(message, file=sys.stderr)
+    if found.left_out:
+        print(
+            f"left out as results of an earlier run: {len(found.left_out)} pictures, such as "
+            f"{found.left_out[0]}; to have them done, name them one by one",
+            file=sys.stderr,
+        )
+    if not found.places:
+        return 1
+    if arguments.no_draw:
+        outputs: dict[Path, Path | None] = dict.fromkeys(found.places)
+    else:
+        outputs = {**output_paths(found.places, arguments.output)}
+    _check_outputs(arguments, outputs)
+    code = run_job(arguments, outputs)
+    return 1 if code == 0 and found.failures else code
 
 
-def _output_paths(pictures: list[Path], output: Path | None) -> dict[Path, Path]:
-    """Return where each picture is drawn to; equal names get a number.
+def _check_options(arguments: argparse.Namespace) -> None:
+    """Refuse options that contradict each other.
 
     Raises:
-        ValueError: if several pictures shall go into one file.
+        ValueError: if they do.
+        ImportError: if a table is asked for that needs a package which is not installed.
     """
-    from minixception.images import WRITABLE_SUFFIXES
-
-    pictures = list(dict.fromkeys(pictures))
-    is_file = output is not None and output.suffix.lower() in WRITABLE_SUFFIXES
-    if output is not None and is_file and not output.is_dir():
-        if len(pictures) > 1:
-            raise ValueError(
-                f"--output must be a folder for {len(pictures)} pictures. Received: {output}"
-            )
-        return {pictures[0]: output}
-    folder = output or Path()
-    if folder.is_file():
-        raise ValueError(
-            f"--output must be a folder or end in one of {', '.join(WRITABLE_SUFFIXES)}. "
-            f"Received: {output}"
+    if arguments.no_draw and (arguments.output is not None or arguments.bars):
+        other = "--bars" if arguments.output is None else "--output"
+        raise ValueError(f"--no-draw and {other} contradict each other: leave one out")
+    if arguments.resume and not any(getattr(arguments, name) for name in FORMATS):
+        options = ", ".join(f"--{name}" for name in FORMATS)
+        raise ValueError(f"--resume goes on with a table: it needs one of {options}")
+    if arguments.workers is not None and arguments.workers < 1:
+        raise ValueError(f"--workers must be 1 or more. Received: {arguments.workers}")
+    if arguments.engine == "keras" and (arguments.workers or 1) > 1:
+        raise ValueError("--engine keras uses all cores for one picture: leave out --workers")
+    if arguments.parquet is not None and importlib.util.find_spec("pyarrow") is None:
+        raise ImportError(
+            '--parquet needs the package pyarrow, which is missing: pip install "pyarrow>=15"'
         )
-    paths: dict[Path, Path] = {}
-    for picture in pictures:
-        path, number = folder / f"{picture.stem}_faces.png", 1
-        while path in paths.values():
-            number += 1
-            path = folder / f"{picture.stem}_faces_{number}.png"
-        paths[picture] = path
-    return paths
 
 
-def _process(
-    analyzer: "FaceAnalyzer", picture: Path, output: Path, *, bars: bool
-) -> "list[FacePrediction]":
-    from minixception.images import read_image, write_image
-    from minixception.visualizer import draw_predictions
+def run_job(arguments: argparse.Namespace, outputs: Mapping[Path, Path | None]) -> int:
+    """Work through the pictures and finish the tables; return the exit code."""
+    pictures = list(outputs)
+    analyzer = load_analyzer(arguments)
+    writer = TableWriter(_tables(arguments, analyzer), pictures, resume=arguments.resume)
+    report = Report(len(pictures), done=len(writer.done))
+    for one in writer.done:
+        report.count(one.faces, one.error)
+    workers = arguments.workers or _default_workers(arguments, len(pictures))
 
-    image = read_image(picture)
-    faces = analyzer.analyze(image)
-    write_image(output, draw_predictions(image, faces, bars=bars))
-    print(_format_table(picture, faces))
-    print(f"written to {output}\n")
-    return faces
+    def work(picture: Path) -> PictureResult:
+        return process_picture(analyzer, picture, outputs[picture], bars=arguments.bars)
+
+    with StopRequest() as stop, ExitStack() as stack:
+        stack.enter_context(shared_cores(workers))
+        stack.callback(report.close)
+        stack.callback(writer.close)
+        writer.open()
+        rest = pictures[len(writer.done) :]
+        results = stack.enter_context(closing(in_order(work, rest, workers=workers)))
+        for result in report.watch(results):
+            writer.write(result)
+            report.tell(result)
+            if stop.number:
+                break
+        if report.done == len(pictures):
+            writer.finish()
+    return report.summarize(arguments, stop.number)
 
 
-def _format_table(picture: Path, faces: "list[FacePrediction]") -> str:
+def _default_workers(arguments: argparse.Namespace, pictures: int) -> int:
+    if pictures <= FEW_PICTURES or arguments.engine == "keras":
+        return 1
+    return available_cores()
+
+
+def _tables(arguments: argparse.Namespace, analyzer: "FaceAnalyzer") -> list[Table]:
+    named = {name: getattr(arguments, name) for name in FORMATS}
+    columns = tuple(analyzer.columns)
+    return [Table(name, path, columns) for name, path in named.items() if path is not None]
+
+
+class Report:
+    """Tells of few pictures one by one, and of many how far the job is and what came of it.
+
+    Args:
+        total: number of pictures.
+        done: how many of them an earlier job has done.
+
+    Attributes:
+        done: number of pictures done so far.
+    """
+
+    def __init__(self, total: int, *, done: int) -> None:
+        self.done = 0
+        self._total = total
+        self._faces = 0
+        self._failures: list[str] = []
+        self._one_by_one = total <= FEW_PICTURES
+        self._stopwatch = Stopwatch()
+        self._progress = Progress(
+            total, self._stopwatch, shown=not self._one_by_one, item="picture"
+        )
+        if done:
+            print(f"going on after {done} of {total} pictures", file=sys.stderr)
+
+    def watch(self, results: Iterator[PictureResult]) -> Iterator[PictureResult]:
+        """Pass the results on, with an eye on the clock."""
+        return self._stopwatch.each("analyze", results)
+
+    def count(self, faces: int, error: str | None) -> None:
+        """Count a picture."""
+        self.done += 1
+        self._faces += faces
+        if error is not None:
+            self._failures.append(f"not done: {error}")
+
+    def tell(self, result: PictureResult) -> None:
+        """Count a picture, and print what came of it or how far the job is."""
+        self.count(len(result.faces), result.error)
+        if not self._one_by_one:
+            self._progress.update(self.done)
+        elif result.error is not None:
+            print(self._failures[-1], file=sys.stderr)
+        else:
+            print(_format_table(result.picture, result.faces))
+            print("" if result.drawn is None else f"written to {result.drawn}\n")
+
+    def close(self) -> None:
+        """Clear the line that tells how far the job is."""
+        self._progress.close()
+
+    def summarize(self, arguments: argparse.Namespace, stop: int) -> int:
+        """Say how the job ended and where the tables lie; return the exit code."""
+        if not self._one_by_one:
+            print(f"{self._faces} faces in {self.done} pictures")
+        for text in [] if self._one_by_one else self._failures[:LISTED_FAILURES]:
+            print(text, file=sys.stderr)
+        if not self._one_by_one and len(self._failures) > LISTED_FAILURES:
+            more = len(self._failures) - LISTED_FAILURES
+            print(f"and {more} more; tables name all of them", file=sys.stderr)
+        if self._failures:
+            count = f"{len(self._failures)} of {self.done}"
+            print(f"{count} pictures could not be done.", file=sys.stderr)
+        tables = [getattr(arguments, name) for name in FORMATS if getattr(arguments, name)]
+        if self.done < self._total:
+            name = signal.Signals(stop).name
+            advice = "; add --resume to go on" if tables else ""
+            count = f"{self.done} of {self._total}"
+            print(f"stopped by {name} after {count} pictures{advice}", file=sys.stderr)
+            return 128 + stop
+        for table in tables:
+            print(f"written to {table}")
+        return 1 if self._failures else 0
+
+
+def _check_outputs(arguments: argparse.Namespace, outputs: Mapping[Path, Path | None]) -> None:
+    """Make the folders, and find out before the work what could not be written after it.
+
+    Raises:
+        ValueError: if a file to write is a folder, a picture to read, or meant for something else.
+        OSError: if a folder cannot be made or written to.
+    """
+    taken = {os.path.realpath(picture): "a picture to read" for picture in outputs}
+    files = [("--output", path) for path in outputs.values()]
+    files += [(f"--{name}", getattr(arguments, name)) for name in FORMATS]
+    for option, path in files:
+        if path is None:
+            continue
+        if path.is_dir():
+            raise ValueError(f"{option} must name a file. Received: the folder {path}")
+        use = taken.setdefault(os.path.realpath(path), f"written by {option}")
+        if use != f"written by {option}":
+            raise ValueError(f"{option} must be another file. Received: {path}, {use}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(path.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path.parent))
+
+
+def _format_table(picture: Path, faces: "Sequence[FacePrediction]") -> str:
     if not faces:
         return f"{picture}: no face found"
     lines = [f"{picture}: {len(faces)} face{'s' if len(faces) > 1 else ''}"]
@@ -180,33 +346,5 @@ def _format_table(picture: Path, faces: "list[FacePrediction]") -> str:
     return "\n".join(lines)
 
 
-def _label(name: str | None, scores: "dict[str, float] | object") -> str:
-    if name is None or not isinstance(scores, dict):
-        return "-"
-    return f"{name} {scores[name]:.0%}"
-
-
-def _write_json(path: Path, results: "Results") -> None:
-    from minixception.storage import atomic_path
-
-    content = {picture: [face.to_json() for face in faces] for picture, faces in results.items()}
-    with atomic_path(path) as temporary:
-        temporary.write_text(
-            json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
-    print(f"written to {path}")
-
-
-def _write_csv(path: Path, results: "Results") -> None:
-    from minixception.inference import to_rows
-    from minixception.storage import atomic_path
-
-    rows = [
-        {"picture": picture, **row} for picture, faces in results.items() for row in to_rows(faces)
-    ]
-    columns = list(rows[0]) if rows else ["picture", "x", "y", "width", "height"]
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(rows)
-    print(f"written to {path}")
+def _label(name: str | None, scores: Mapping[str, float]) -> str:
+    return "-" if name is None else f"{name} {100 * scores[name]:.0f} %"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minixception.paths import checkout_root
-from minixception.recipes import MONITORS, OPTIMIZERS, RECIPES, Recipe, get_recipe
+from minixception.recipes import MONITORS, OPTIMIZERS, RECIPES, Augmentation, Recipe, get_recipe
 
 if TYPE_CHECKING:
     from minixception.datasets import FaceDataset
@@ -78,8 +78,6 @@ def chosen_recipe(arguments: argparse.Namespace) -> Recipe:
     Raises:
         ValueError: for an unknown recipe, or an option out of its range.
     """
-    from minixception.recipes import Augmentation
-
     side = arguments.image_size
     return get_recipe(arguments.recipe).with_changes(
         {
@@ -126,14 +124,14 @@ def run_training(arguments: argparse.Namespace, *, task: str) -> int:
     from minixception.cards import Card
     from minixception.checkpoints import export_litert
     from minixception.preprocessor import Preprocessor
-    from minixception.training import TrainingRun, train
+    from minixception.training import TrainingRun, best_epoch, train
 
     keras.utils.set_random_seed(arguments.seed)
     preprocessor = Preprocessor(image_size=recipe.image_size)
     model = models.build(arguments.model, preprocessor.input_shape, len(dataset.class_names))
     folder = arguments.output or Path("runs", f"{dataset.name}_{model.name}_{recipe.name}")
     card = Card(
-        name=folder.name,
+        name=folder.resolve().name,
         task=task,
         architecture=model.name,
         parameters=model.count_params(),
@@ -157,13 +155,16 @@ def run_training(arguments: argparse.Namespace, *, task: str) -> int:
         keep_improvements=arguments.keep_improvements,
     )
     history = train(run, resume=arguments.resume, verbose=1 if sys.stdout.isatty() else 2)
-    difference = export_litert(folder, images=preprocessor(validation.images[:64]))
-    best = max(history, key=lambda row: row["val_accuracy"])
+    kept = best_epoch(history, recipe.monitor)
     print(
-        f"Best {entry.validation_split} accuracy {best['val_accuracy']:.4f} in epoch "
-        f"{best['epoch'] + 1} of {len(history)}; exported model agrees to {difference:.1e}.\n"
-        f"Written to {folder}"
+        f"Kept epoch {kept['epoch'] + 1} of {len(history)}, the best by {recipe.monitor}: "
+        f"{entry.validation_split} accuracy {kept['val_accuracy']:.4f}.\nWritten to {folder}"
     )
+    if keras.backend.backend() == "tensorflow":
+        difference = export_litert(folder, images=preprocessor(validation.images[:64]))
+        print(f"Exported for LiteRT; largest difference of a probability {difference:.1e}")
+    else:
+        print("No model.tflite: Keras writes it with the TensorFlow backend only.")
     return 0
 
 

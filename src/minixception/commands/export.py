@@ -1,0 +1,199 @@
+r"""Write a checkpoint as one file for another runtime, and compare it with the Keras model.
+
+    python src/export_model.py fer2013_mini_xception --format onnx --output emotion.onnx
+    python src/export_model.py fer2013_mini_xception --format litert-int8 --output small.tflite \
+        --data datasets/fer2013/fer2013.csv
+
+`litert` and `onnx` must agree with the Keras model in batches of 1, 7 and 64, or no file is
+written. `litert-int8` computes with 8-bit numbers between float32 inputs and outputs; its ranges
+are measured on training faces, and what it loses is printed for the validation split.
+"""
+
+import argparse
+import importlib.util
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import keras
+
+    from minixception.cards import Card
+    from minixception.datasets import FaceDataset
+
+SUFFIXES = {"litert": ".tflite", "litert-int8": ".tflite", "onnx": ".onnx"}
+ONNX_PACKAGES = ("tf2onnx", "onnxruntime")
+CALIBRATION_FACES = 300
+BATCHES = (1, 7, 64)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("model", metavar="NAME_OR_FOLDER", help="shipped model or folder")
+    parser.add_argument("--format", choices=SUFFIXES, required=True, help="what to write")
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="where to")
+    parser.add_argument(
+        "--dataset", help="litert-int8: name of the data set (default: fer2013 or utkface)"
+    )
+    parser.add_argument(
+        "--data", type=Path, help="litert-int8: its file or folder (default: in datasets/)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Export, compare, print; return the exit code."""
+    from minixception.cards import read_card
+    from minixception.paths import find_model
+
+    _check_arguments(arguments)
+    folder = find_model(arguments.model)
+    card = read_card(folder)
+    if arguments.format == "litert-int8":
+        _export_int8(folder, card, arguments)
+    else:
+        export = _export_onnx if arguments.format == "onnx" else _export_litert
+        difference = export(folder, card, arguments.output)
+        print(f"largest difference of a probability from the Keras model: {difference:.1e}")
+    low, high = card.preprocessor.value_range
+    shape = ", ".join(map(str, card.preprocessor.input_shape))
+    centred = "" if card.preprocessor.mean is None else ", centred as its card says"
+    print(
+        f"written to {arguments.output} ({arguments.output.stat().st_size / 1000:.0f} kB)\n"
+        f"input: float32 (B, {shape}), pixels scaled to [{low:g}, {high:g}]{centred}\n"
+        f"output: probabilities of {', '.join(card.class_names)}"
+    )
+    return 0
+
+
+def _check_arguments(arguments: argparse.Namespace) -> None:
+    """Find out before the work what could not be done after it.
+
+    Raises:
+        ValueError: for another suffix, a folder, or options that do not go together.
+        ImportError: if packages for ONNX are missing.
+    """
+    suffix = SUFFIXES[arguments.format]
+    if arguments.output.suffix.lower() != suffix or arguments.output.is_dir():
+        raise ValueError(
+            f"--output must be a file ending in {suffix} for --format {arguments.format}. "
+            f"Received: {arguments.output}"
+        )
+    given = [name for name in ("dataset", "data") if getattr(arguments, name) is not None]
+    if given and arguments.format != "litert-int8":
+        raise ValueError(
+            f"--{given[0]} is for --format litert-int8, which measures ranges on training faces; "
+            f"leave it out. Received: --format {arguments.format}"
+        )
+    missing = [name for name in ONNX_PACKAGES if importlib.util.find_spec(name) is None]
+    if missing and arguments.format == "onnx":
+        raise ImportError(
+            f'--format onnx needs {" and ".join(missing)}. Run: pip install "minixception[onnx]"'
+        )
+
+
+def _export_litert(folder: Path, card: "Card", output: Path) -> float:
+    """Write a float32 `.tflite` file; return the largest difference of a probability."""
+    from minixception.cards import CARD_FILE
+    from minixception.checkpoints import KERAS_FILE, LITERT_FILE, export_litert
+    from minixception.storage import atomic_path
+
+    # `export_litert` writes into the checkpoint that it reads, which is to stay as it is.
+    with tempfile.TemporaryDirectory() as name:
+        copy = Path(name)
+        for file in (CARD_FILE, KERAS_FILE):
+            if (folder / file).is_file():  # if not, the message of the loader says so
+                shutil.copy(folder / file, copy / file)
+        difference = export_litert(copy, images=_noise(card))
+        with atomic_path(output) as path:
+            shutil.copy(copy / LITERT_FILE, path)
+    return difference
+
+
+def _export_onnx(folder: Path, card: "Card", output: Path) -> float:
+    """Write an `.onnx` file; return the largest difference of a probability.
+
+    Raises:
+        ValueError: if it exceeds the tolerance of exports; then no file is written.
+    """
+    import onnxruntime
+
+    from minixception.checkpoints import EXPORT_TOLERANCE, load_checkpoint
+    from minixception.storage import atomic_path
+
+    model, images = load_checkpoint(folder).model, _noise(card)
+    expected = [np.asarray(model.predict_on_batch(images[:batch])) for batch in BATCHES]
+    with atomic_path(output) as path:
+        model.export(path, format="onnx", verbose=False)
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        name = session.get_inputs()[0].name
+        found = [session.run(None, {name: images[:batch]})[0] for batch in BATCHES]
+        difference = max(
+            float(np.abs(one - other).max()) for one, other in zip(found, expected, strict=True)
+        )
+        if not difference <= EXPORT_TOLERANCE:
+            raise ValueError(
+                f"The ONNX model differs from the Keras model by {difference:.2e}, more than "
+                f"{EXPORT_TOLERANCE:.0e}; {output} was not written."
+            )
+    return difference
+
+
+def _noise(card: "Card") -> NDArray[np.float32]:
+    """Return as many prepared images as the largest batch needs."""
+    generator = np.random.default_rng(0)
+    shape = (max(BATCHES), *card.preprocessor.input_shape)
+    return card.preprocessor(generator.integers(0, 256, shape, dtype=np.uint8))
+
+
+def _export_int8(folder: Path, card: "Card", arguments: argparse.Namespace) -> None:
+    """Write an 8-bit `.tflite` file; print the accuracies of both on the validation split."""
+    from minixception.checkpoints import load_checkpoint
+    from minixception.datasets.registry import DATASETS, dataset_names, load_dataset
+    from minixception.storage import atomic_path
+
+    name = arguments.dataset or dataset_names(card.task)[0]
+    dataset = load_dataset(name, arguments.data)
+    split = DATASETS[name].validation_split
+    training, validation = dataset.split(DATASETS[name].training_split), dataset.split(split)
+    model = load_checkpoint(folder).model
+    with tempfile.TemporaryDirectory() as temporary, atomic_path(arguments.output) as path:
+        exact = Path(temporary) / "exact.tflite"
+        _export_litert(folder, card, exact)
+        before = _accuracy(exact, card, validation)
+        path.write_bytes(_quantized(model, _calibration_faces(training, card)))
+        after = _accuracy(path, card, validation)
+        smaller = exact.stat().st_size / path.stat().st_size
+    print(
+        f"accuracy on {dataset.name} {split}, {len(validation)} faces: float32 {before:.4f}, "
+        f"int8 {after:.4f}, loss {100 * (before - after):.2f} points; {smaller:.1f} times smaller"
+    )
+
+
+def _calibration_faces(training: "FaceDataset", card: "Card") -> NDArray[np.float32]:
+    count = min(CALIBRATION_FACES, len(training))
+    rows = np.random.default_rng(0).choice(len(training), count, replace=False)
+    return card.preprocessor(training.images[np.sort(rows)])
+
+
+def _quantized(model: "keras.Model", faces: NDArray[np.float32]) -> bytes:
+    """Return the content of an 8-bit `.tflite` file whose ranges are measured on the faces."""
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([face[np.newaxis]] for face in faces)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    return bytes(converter.convert())
+
+
+def _accuracy(path: Path, card: "Card", faces: "FaceDataset") -> float:
+    from minixception.engines import LiteRTEngine
+    from minixception.inference import FaceClassifier
+
+    engine = LiteRTEngine(path, num_classes=len(card.class_names))
+    probabilities = FaceClassifier(card, engine).predict_faces(faces)
+    return float((probabilities.argmax(axis=1) == faces.labels).mean())

@@ -1,0 +1,337 @@
+"""Tables of faces that grow picture by picture and survive any interruption.
+
+Each table is first a hidden file beside its target, `.NAME.part`, to which the rows of a picture
+are appended at once. When all pictures are done it takes its final name; Parquet and JSON files
+are made from it, since their formats cannot grow row by row. After an interruption the next job
+reads the part, cuts what is incomplete, and goes on behind it.
+
+Each picture has as many rows as faces, and at least one. `faces` is their number: 0 with an empty
+`error` where the picture was read and has none, 0 with the reason in `error` where it could not be
+read. The other columns of such a row are empty.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from minixception.commands.picture_jobs import PictureResult
+from minixception.commands.picture_paths import short_name
+
+FORMATS = ("csv", "jsonl", "parquet", "json")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that is asked for.
+
+    Attributes:
+        format: one of `FORMATS`, also the option's name.
+        target: the file that shall be there in the end.
+        columns: of a face.
+    """
+
+    format: str
+    target: Path
+    columns: tuple[str, ...]
+
+    @property
+    def part(self) -> Path:
+        """The file that grows."""
+        return self.target.with_name(short_name(f".{self.target.name}", ".part"))
+
+    @property
+    def all_columns(self) -> list[str]:
+        """The columns of the file."""
+        return ["picture", "faces", "error", *self.columns]
+
+    @property
+    def header(self) -> bytes:
+        """What the part begins with."""
+        return _csv_line(self.all_columns) if self.format == "csv" else b""
+
+
+@dataclass(frozen=True)
+class DonePicture:
+    """What a table says about a picture: its name there, faces, error, and where its rows end."""
+
+    name: str
+    faces: int
+    error: str | None
+    end: int
+
+
+class TableWriter:
+    """Appends to the parts of all tables alike, and finishes them.
+
+    Args:
+        tables: what to write.
+        pictures: all pictures of the job, in order.
+        resume: whether to go on behind what an interrupted job has left.
+
+    Attributes:
+        done: the pictures that all tables have already.
+
+    Raises:
+        FileExistsError: without `resume`, if an interrupted job has left pictures.
+        ValueError: if what it has left does not belong to this job.
+    """
+
+    def __init__(self, tables: Sequence[Table], pictures: Sequence[Path], *, resume: bool) -> None:
+        self._tables = tables
+        self._files: list[IO[bytes]] = []
+        parts = {table: table.part for table in tables if table.part.exists()}
+        if not resume:
+            refuse_parts(parts)
+            parts = {}
+        found = {table: read_checked(table, part, pictures) for table, part in parts.items()}
+        finished = [] if not resume else _done_at_finish(tables, found, pictures)
+        if finished:
+            self._tables = list(found)
+            self.done = finished
+            return
+        missing = [table for table in tables if table not in found]
+        if missing and any(found.values()):
+            raise ValueError(
+                f"{missing[0].target} was not among the tables of the interrupted job: give the "
+                f"same as then, or delete {next(iter(parts.values()))} to start anew"
+            )
+        self.done = min(found.values(), key=len, default=[])
+
+    def open(self) -> None:
+        """Cut the parts behind the last picture that all of them have, and open them."""
+        for table in self._tables:
+            file = table.part.open("r+b" if table.part.exists() else "x+b", buffering=0)
+            self._files.append(file)
+            done = list(read_done(table, table.part))
+            file.truncate(done[len(self.done) - 1].end if self.done else 0)
+            file.seek(0, io.SEEK_END)
+            if not self.done:
+                file.write(table.header)
+
+    def write(self, result: PictureResult) -> None:
+        """Append the rows of a picture to each table."""
+        for table, file in zip(self._tables, self._files, strict=True):
+            data = memoryview(format_rows(table, result))
+            while data:  # an unbuffered file may take less than it is given
+                data = data[file.write(data) :]
+
+    def close(self) -> None:
+        """Close the parts; they stay."""
+        while self._files:
+            self._files.pop().close()
+
+    def finish(self) -> None:
+        """Give all tables their final form and name.
+
+        What is made from its part comes first, and parts go last: whenever this is interrupted,
+        the parts that are left are complete.
+        """
+        from minixception.storage import atomic_path
+
+        self.close()
+        for table in self._tables:
+            if table.format in _MAKERS:
+                with atomic_path(table.target) as temporary:
+                    _MAKERS[table.format](table, temporary)
+        for table in self._tables:
+            if table.format in _MAKERS:
+                table.part.unlink()
+            else:
+                table.part.replace(table.target)
+
+
+def refuse_parts(parts: Mapping[Table, Path]) -> None:
+    """Raise FileExistsError if one of the parts has a picture."""
+    for table, part in parts.items():
+        if count := sum(1 for _ in read_done(table, part)):
+            raise FileExistsError(
+                f"{part} is left of an interrupted job that had done {count} pictures: add "
+                "--resume to go on with it, or delete the file to start anew"
+            )
+
+
+def _done_at_finish(
+    tables: Sequence[Table], found: Mapping[Table, list[DonePicture]], pictures: Sequence[Path]
+) -> list[DonePicture]:
+    """Return all pictures if the job was interrupted while, or after, the tables were finished."""
+    gone = [table for table in tables if table not in found]
+    if not gone or not all(table.target.is_file() for table in gone):
+        return []
+    complete = list(found.values())
+    if not found:
+        complete = [
+            list(read_done(table, table.target)) for table in gone if table.format not in _MAKERS
+        ]
+    names = [as_text(str(picture)) for picture in pictures]
+    if all([one.name for one in done] == names for done in complete):
+        return complete[0] if complete else []
+    return []
+
+
+def read_checked(table: Table, path: Path, pictures: Sequence[Path]) -> list[DonePicture]:
+    """Read a part as `read_done`.
+
+    Raises:
+        ValueError: if it was begun with other pictures or columns.
+    """
+    done = list(read_done(table, path))
+    advice = "give the same paths as then, or delete the file to start anew"
+    if len(done) > len(pictures):
+        raise ValueError(
+            f"{path} was begun with {len(done)} or more pictures, now there are {len(pictures)}: "
+            f"{advice}"
+        )
+    for number, (one, picture) in enumerate(zip(done, pictures, strict=False), start=1):
+        if one.name != as_text(str(picture)):
+            raise ValueError(
+                f"{path} was begun with other pictures (number {number} was {one.name}, now it is "
+                f"{picture}): {advice}"
+            )
+    return done
+
+
+def read_done(table: Table, path: Path) -> Iterator[DonePicture]:
+    """Read up to the first row that is damaged or cut off; yield the complete pictures.
+
+    Raises:
+        ValueError: if the file has other columns.
+    """
+    end, rows_missing = len(table.header), 0
+    with path.open("rb") as file:
+        header = file.read(end)
+        if table.header != header and table.header.startswith(header):
+            return  # cut off, before the first picture
+        for line in _lines(table, file):
+            row = parse_line(table, line) if header == table.header else None
+            if row is None:
+                break
+            end += len(line)
+            rows_missing = (rows_missing or max(row["faces"], 1)) - 1
+            if rows_missing == 0:
+                yield DonePicture(as_text(row["picture"]), row["faces"], row["error"], end)
+        if end == len(table.header) and _has_other_columns(table, path):
+            raise ValueError(
+                f"{path} was begun with other columns: use the models of then, or delete the file "
+                "to start anew"
+            )
+
+
+def _has_other_columns(table: Table, path: Path) -> bool:
+    """Tell whether the first line is whole, and not of this table."""
+    with path.open("rb") as file:
+        line = file.readline()
+    if not line.endswith(b"\n"):
+        return False
+    return line != table.header if table.format == "csv" else parse_line(table, line) is None
+
+
+def _lines(table: Table, file: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield whole rows; in CSV a line break between quotation marks belongs to a file name."""
+    pieces: list[bytes] = []
+    quotes = 0
+    for piece in file:
+        pieces.append(piece)
+        quotes += piece.count(b'"') if table.format == "csv" else 0
+        if piece.endswith(b"\n") and quotes % 2 == 0:
+            yield b"".join(pieces)
+            pieces.clear()
+
+
+def parse_line(table: Table, line: bytes) -> dict[str, Any] | None:
+    """Return the row of a line with `picture`, `faces` and `error`; None for a damaged line."""
+    try:
+        text = line.decode("utf-8")
+        if table.format != "csv":
+            row = json.loads(text)
+            return row if list(row) == table.all_columns else None
+        (values,) = csv.reader(io.StringIO(text, newline=""))
+        row = dict(zip(table.all_columns, values, strict=True))
+        return {**row, "faces": int(row["faces"]), "error": row["error"] or None}
+    except (ValueError, TypeError, csv.Error):
+        return None
+
+
+def format_rows(table: Table, result: PictureResult) -> bytes:
+    """Return the lines of a picture."""
+    rows = to_picture_rows(result, table.columns)
+    if table.format == "csv":
+        return b"".join(_csv_line(row.values()) for row in rows)
+    return b"".join(_encode(json.dumps(row, ensure_ascii=False) + "\n") for row in rows)
+
+
+def to_picture_rows(result: PictureResult, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Return a row per face, or one row for a picture without; see the top of this module."""
+    from minixception.inference import to_rows
+
+    head = {"picture": str(result.picture), "faces": len(result.faces), "error": result.error}
+    rows = to_rows(result.faces) or [{}]
+    return [{**head, **{name: _plain(row.get(name)) for name in columns}} for row in rows]
+
+
+def _plain(value: Any) -> Any:
+    """Return Python's number for one of NumPy's, which a detector may give."""
+    return value.item() if hasattr(value, "item") else value
+
+
+def _csv_line(values: Iterable[Any]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerow(values)
+    return _encode(text.getvalue())
+
+
+def _encode(text: str) -> bytes:
+    # What is not valid UTF-8 in a file name comes out as "\udcff", which JSON reads again.
+    return text.encode("utf-8", errors="backslashreplace")
+
+
+def as_text(name: str) -> str:
+    r"""Return a file name as it stands in a CSV file, with \udcff for what is not UTF-8."""
+    return _encode(name).decode("utf-8")
+
+
+def _rows_of_part(table: Table) -> Iterator[dict[str, Any]]:
+    with table.part.open("rb") as file:
+        yield from (json.loads(line) for line in file)
+
+
+def _make_json(table: Table, path: Path) -> None:
+    """Write picture -> list of faces, without the pictures that could not be read."""
+    content: dict[str, list[dict[str, Any]]] = {}
+    for row in _rows_of_part(table):
+        if row["error"] is None:
+            faces = content.setdefault(row["picture"], [])
+            if row["faces"]:
+                faces.append(_face_of(row))
+    path.write_bytes(_encode(json.dumps(content, indent=2, ensure_ascii=False) + "\n"))
+
+
+def _face_of(row: dict[str, Any]) -> dict[str, Any]:
+    """Return what `FacePrediction.to_json` had said."""
+    face: dict[str, Any] = {"box": [row[name] for name in ("x", "y", "width", "height")]}
+    for task in ("emotion", "gender"):
+        prefix = f"{task}_"
+        face[task] = row[task]
+        face[f"{task}_scores"] = {
+            name[len(prefix) :]: value for name, value in row.items() if name.startswith(prefix)
+        }
+    return face
+
+
+def _make_parquet(table: Table, path: Path) -> None:
+    import pandas
+
+    rows = [{**row, "picture": as_text(row["picture"])} for row in _rows_of_part(table)]
+    kinds = {
+        **dict.fromkeys(table.all_columns, "float64"),
+        **dict.fromkeys(("picture", "error", "emotion", "gender"), "string"),
+        **dict.fromkeys(("faces", "x", "y", "width", "height"), "Int64"),
+    }
+    frame = pandas.DataFrame(rows, columns=table.all_columns).astype(kinds)
+    frame.to_parquet(path, engine="pyarrow", index=False)
+
+
+_MAKERS = {"json": _make_json, "parquet": _make_parquet}

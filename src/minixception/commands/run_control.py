@@ -1,0 +1,131 @@
+"""What a long run needs: a way to stop it, a clock for its parts, and a word on how far it is."""
+
+import signal
+import sys
+import time
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+
+
+class StopRequest:
+    """Lets Ctrl-C and a friendly `kill` end the run after the frame or picture at hand.
+
+    A second Ctrl-C interrupts at once. A signal that is ignored, as after `nohup`, stays so.
+
+    Attributes:
+        number: of the signal that came, 0 if none.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> "StopRequest":
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                self._previous[number] = signal.signal(number, self._remember)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._restore()
+
+    def _remember(self, number: int, _: FrameType | None) -> None:
+        self.number = number
+        self._restore()
+
+    def _restore(self) -> None:
+        while self._previous:
+            signal.signal(*self._previous.popitem())
+
+
+class Stopwatch:
+    """Adds up where the time goes, and knows the current frame rate."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._seconds: dict[str, float] = defaultdict(float)
+        self._recent: deque[float] = deque(maxlen=30)
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Add the time inside the block to a part of the work."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[name] += time.perf_counter() - start
+
+    def each(self, name: str, items: Iterable[Item]) -> Iterator[Item]:
+        """Iterate, adding the time until each next item to a part of the work."""
+        iterator = iter(items)
+        while True:
+            with self.part(name):
+                item = next(iterator, None)
+            if item is None:
+                return
+            yield item
+            self._recent.append(time.perf_counter())
+
+    def rate(self) -> float | None:
+        """Return the frames per second of the last 30 frames, None before the third."""
+        if len(self._recent) < 2:
+            return None
+        return (len(self._recent) - 1) / (self._recent[-1] - self._recent[0])
+
+    def elapsed(self) -> float:
+        """Return the seconds since the start."""
+        return time.perf_counter() - self._start
+
+    def summary(self, frames: int) -> str:
+        """Return one line: frames, time, rate, and milliseconds per frame of each part."""
+        total, count = sum(self._seconds.values()), max(frames, 1)
+        parts = (f"{name} {1000 * spent / count:.1f}" for name, spent in self._seconds.items())
+        return (
+            f"{frames} frames in {total:.1f} s, {frames / max(total, 1e-9):.1f} frames per second; "
+            f"milliseconds per frame: {', '.join(parts)}"
+        )
+
+
+class Progress:
+    """Tells on stderr how far the run is: one line on a terminal, else a line now and then.
+
+    Args:
+        total: number of items, 0 if unknown.
+        stopwatch: knows the current rate.
+        shown: whether to tell at all.
+        item: what is counted.
+    """
+
+    def __init__(
+        self, total: int, stopwatch: Stopwatch, *, shown: bool, item: str = "frame"
+    ) -> None:
+        self._total = f" of {total}" if total else ""
+        self._stopwatch = stopwatch
+        self._shown = shown
+        self._item = item
+        self._on_terminal = sys.stderr.isatty()
+        self._told_at = time.perf_counter()
+
+    def update(self, done: int) -> None:
+        """Tell, if it is time to."""
+        now = time.perf_counter()
+        if not self._shown or now - self._told_at < (0.2 if self._on_terminal else 10.0):
+            return
+        self._told_at = now
+        rate = self._stopwatch.rate() or 0.0
+        text = f"{self._item} {done}{self._total}, {rate:.1f} {self._item}s per second"
+        if self._on_terminal:
+            print(f"\r{text:<60}", end="", file=sys.stderr, flush=True)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Clear the line on a terminal."""
+        if self._shown and self._on_terminal:
+            print(f"\r{'':<60}\r", end="", file=sys.stderr, flush=True)

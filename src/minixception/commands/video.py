@@ -1,0 +1,316 @@
+"""Follow the faces in a video or before a camera, tell emotion and gender, draw them.
+
+    python src/video_emotion_gender_demo.py
+    python src/video_emotion_gender_demo.py --input film.mp4 --output drawn.mp4 --csv faces.csv
+
+Without --input it is the first camera. The window closes with q or Escape. Scores are smoothed per
+face, in the picture as in the files. The CSV has a row per face and frame and holds whole rows at
+any moment. The video and the timeline appear when the run ends, also with Ctrl-C. After `kill -9`
+an unfinished .mkv or .avi plays but for its last seconds, as .NAME.PID.mkv; an .mp4 does not.
+
+Finding faces takes nearly all the time. --min-face 48 makes it three times faster where faces are
+at least that large; --detect-every 2 halves it, with boxes that are moved along in between.
+"""
+
+import argparse
+import csv
+import signal
+import sys
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minixception.commands.image import (
+    add_detector_arguments,
+    add_model_arguments,
+    load_analyzer,
+)
+from minixception.commands.run_control import Progress, StopRequest, Stopwatch
+
+if TYPE_CHECKING:
+    from minixception.inference import FaceAnalyzer
+    from minixception.tracking import TrackedFace, TrackHistory
+    from minixception.videos import Frame, VideoReader, VideoWriter, Window
+
+LISTED_FACES = 20
+PLOTTED_FACES = 6
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "--input", default="0", metavar="FILE|CAMERA|URL", help="video file, camera number, stream"
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE", help="the drawn video, .mp4 or .mkv")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="a row per face and frame")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="picture of emotions over time")
+    parser.add_argument("--no-window", action="store_true", help="show nothing")
+    parser.add_argument("--bars", action="store_true", help="draw a bar per emotion")
+    parser.add_argument(
+        "--smoothing",
+        type=float,
+        default=0.3,
+        metavar="SECONDS",
+        help="time constant of the average over a face's scores; 0: each frame for itself",
+    )
+    parser.add_argument(
+        "--lost-after",
+        type=float,
+        default=1.0,
+        metavar="SECONDS",
+        help="a face that comes back within this time keeps its number",
+    )
+    parser.add_argument(
+        "--detect-every",
+        type=int,
+        default=1,
+        metavar="FRAMES",
+        help="look for faces in every Nth frame, and move the boxes along in between",
+    )
+    add_model_arguments(parser)
+    add_detector_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Follow faces until the video ends or the user stops it; return the exit code."""
+    from minixception.videos import VideoReader, silence_opencv
+
+    _check_arguments(arguments)
+    silence_opencv()
+    with VideoReader(arguments.input) as reader:
+        session = Session(arguments, load_analyzer(arguments))
+        with StopRequest() as stop, ExitStack() as stack:
+            session.open_outputs(reader, stack)
+            for frame in session.stopwatch.each("decode", reader):
+                if not session.process(frame) or stop.number:
+                    break
+        if reader.done == 0 and not stop.number:
+            raise ValueError(f"{arguments.input}: no frame of it can be decoded")
+        _report(arguments, reader, stop)
+        print(format_summary(session.histories))
+        print(session.stopwatch.summary(reader.done))
+    return 128 + stop.number if stop.number else 0
+
+
+def _check_arguments(arguments: argparse.Namespace) -> None:
+    """Refuse before anything is opened what would fail later."""
+    from minixception.images import WRITABLE_SUFFIXES
+    from minixception.videos import require_writable_suffix
+
+    if arguments.detect_every < 1:
+        raise ValueError(f"--detect-every must be 1 or more. Received: {arguments.detect_every}")
+    if arguments.output is not None:
+        require_writable_suffix(arguments.output)
+    if arguments.plot is not None:
+        if arguments.plot.suffix.lower() not in WRITABLE_SUFFIXES:
+            raise ValueError(
+                f"{arguments.plot}: a picture must end in one of {', '.join(WRITABLE_SUFFIXES)}"
+            )
+        if arguments.emotion_model == "none":
+            raise ValueError("--plot shows emotions: it needs an --emotion-model")
+    named = {"--input": Path(arguments.input).absolute()} if Path(arguments.input).exists() else {}
+    for option in ("output", "csv", "plot"):
+        path = getattr(arguments, option)
+        if path is None:
+            continue
+        for other, taken in named.items():
+            if path.resolve() == taken.resolve():
+                raise ValueError(f"--{option} and {other} must not be the same file: {path}")
+        named[f"--{option}"] = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+
+class Session:
+    """One run: what has been seen so far, and where the results go.
+
+    Attributes:
+        histories: scores over time by track number.
+        stopwatch: time by part of the work.
+    """
+
+    def __init__(self, arguments: argparse.Namespace, analyzer: "FaceAnalyzer") -> None:
+        from minixception.tracking import FaceTracker
+
+        self.histories: dict[int, TrackHistory] = {}
+        self.stopwatch = Stopwatch()
+        self._arguments = arguments
+        self._analyzer = analyzer
+        self._tracker = FaceTracker(
+            smoothing_seconds=arguments.smoothing, lost_after_seconds=arguments.lost_after
+        )
+        self._writer: VideoWriter | None = None
+        self._window: Window | None = None
+        self._table: csv.DictWriter[str] | None = None
+
+    def open_outputs(self, reader: "VideoReader", stack: ExitStack) -> None:
+        """Open what the options ask for; the stack finishes it on every way out."""
+        from minixception.videos import UNKNOWN_RATE, VideoWriter, Window
+
+        arguments = self._arguments
+        if arguments.plot is not None:
+            stack.callback(self._write_plot)
+        if arguments.csv is not None:
+            # A buffer of one line: what is in the file is whole rows, even after `kill -9`.
+            file = arguments.csv.open("w", newline="", encoding="utf-8", buffering=1)
+            self._table = csv.DictWriter(stack.enter_context(file), _columns(self._analyzer))
+            self._table.writeheader()
+        if arguments.output is not None:
+            follow_clock = reader.is_live or reader.rate is None
+            self._writer = stack.enter_context(
+                VideoWriter(
+                    arguments.output, rate=reader.rate or UNKNOWN_RATE, follow_clock=follow_clock
+                )
+            )
+        if _wants_window(arguments):
+            self._window = stack.enter_context(Window("minixception"))
+        self._progress = Progress(reader.promised, self.stopwatch, shown=self._window is None)
+        stack.callback(self._progress.close)
+
+    def process(self, frame: "Frame") -> bool:
+        """Take one frame through all stages; return False once the window has been closed."""
+        from minixception.tracking import record
+
+        faces = self._find_faces(frame)
+        record(self.histories, faces, frame.time_seconds)
+        if self._table is not None:
+            self._table.writerows(_rows(frame, faces))
+        self._progress.update(frame.number + 1)
+        if self._writer is None and self._window is None:
+            return True
+        with self.stopwatch.part("draw"):
+            drawn = self._draw(frame, faces)
+        if self._writer is not None:
+            with self.stopwatch.part("write"):
+                self._writer.write(drawn)
+        return self._window is None or self._show(drawn)
+
+    def _find_faces(self, frame: "Frame") -> "list[TrackedFace]":
+        image, seconds = frame.image, frame.time_seconds
+        with self.stopwatch.part("detect"):
+            if frame.number % self._arguments.detect_every == 0:
+                boxes = self._analyzer.detector.detect(image)
+            else:
+                boxes = self._tracker.expected_boxes(seconds, *image.shape[:2])
+        with self.stopwatch.part("classify"):
+            faces = self._analyzer.classify(image, boxes)
+        with self.stopwatch.part("track"):
+            return self._tracker.update(faces, seconds)
+
+    def _draw(self, frame: "Frame", faces: "list[TrackedFace]") -> "Frame":
+        from minixception.videos import draw_captions
+        from minixception.visualizer import draw_predictions
+
+        drawn = draw_predictions(frame.image, faces, bars=self._arguments.bars)
+        numbers = [(face.box.x, face.box.y, f"#{face.track}") for face in faces]
+        return replace(frame, image=draw_captions(drawn, numbers))
+
+    def _show(self, frame: "Frame") -> bool:
+        """Show a frame, at the earliest when its time has come."""
+        from minixception.videos import draw_captions
+
+        rate = self.stopwatch.rate()
+        caption = f"{rate:.0f} frames per second" if rate else ""
+        image = draw_captions(frame.image, [(4, 4, caption)] if caption else [])
+        with self.stopwatch.part("show"):
+            early = frame.time_seconds - self.stopwatch.elapsed()
+            return self._window is None or self._window.show(image, wait_seconds=early)
+
+    def _write_plot(self) -> None:
+        from minixception.plots import plot_timeline
+        from minixception.visualizer import emotion_colour
+
+        longest = _longest(self.histories, PLOTTED_FACES)
+        names = next((history.emotion_names for history in longest.values()), ())
+        plot_timeline(
+            {f"face {number}": (one.times, one.emotions) for number, one in longest.items()},
+            names,
+            self._arguments.plot,
+            colours=[emotion_colour(name) for name in names],
+        )
+
+
+def _columns(analyzer: "FaceAnalyzer") -> list[str]:
+    """Return the columns of the CSV, which do not depend on whether a face comes."""
+    from minixception.boxes import Box
+    from minixception.inference import FacePrediction, to_rows
+
+    scores = [
+        dict.fromkeys(classifier.card.class_names, 0.0) if classifier else {}
+        for classifier in (analyzer.emotion, analyzer.gender)
+    ]
+    face = FacePrediction(Box(0, 0, 1, 1), emotion_scores=scores[0], gender_scores=scores[1])
+    return ["frame", "time_seconds", "track", *to_rows([face])[0]]
+
+
+def _rows(frame: "Frame", faces: "list[TrackedFace]") -> list[dict[str, Any]]:
+    from minixception.inference import to_rows
+
+    seconds = round(frame.time_seconds, 6)
+    return [
+        {"frame": frame.number, "time_seconds": seconds, "track": face.track, **row}
+        for face, row in zip(faces, to_rows(faces), strict=True)
+    ]
+
+
+def _wants_window(arguments: argparse.Namespace) -> bool:
+    """Return whether to open a window; say so where there can be none."""
+    from minixception.videos import display_problem
+
+    if arguments.no_window:
+        return False
+    problem = display_problem()
+    if problem is not None:
+        print(f"no window: {problem}", file=sys.stderr)
+    if problem is not None and not _outputs(arguments):
+        print("nothing is written: see --output, --csv, --plot; a table follows", file=sys.stderr)
+    return problem is None
+
+
+def _outputs(arguments: argparse.Namespace) -> dict[str, Path]:
+    named = {name: getattr(arguments, name) for name in ("output", "csv", "plot")}
+    return {f"--{name}": path for name, path in named.items() if path is not None}
+
+
+def _report(arguments: argparse.Namespace, reader: "VideoReader", stop: StopRequest) -> None:
+    """Say how the run ended and where the results lie."""
+    if stop.number:
+        name = signal.Signals(stop.number).name
+        print(f"stopped by {name} after {reader.done} frames; they are kept", file=sys.stderr)
+    elif reader.is_at_end and reader.done < reader.promised:
+        print(
+            f"{reader.source}: {reader.done} of the {reader.promised} frames that its header "
+            "promises could be decoded; it was cut off or is damaged",
+            file=sys.stderr,
+        )
+    for path in _outputs(arguments).values():
+        print(f"written to {path}", file=sys.stderr)
+
+
+def format_summary(histories: "dict[int, TrackHistory]") -> str:
+    """Return a table with a line per face: when it was seen, and its mean scores."""
+    if not histories:
+        return "no face found"
+    lines = ["face      from        to  frames   emotion           gender"]
+    for number, history in sorted(_longest(histories, LISTED_FACES).items()):
+        times = history.times
+        emotion = _mean_label(history.emotion_names, history.emotions)
+        gender = _mean_label(history.gender_names, history.genders)
+        seen = f"{times[0]:8.1f} s{times[-1]:8.1f} s{len(history):8d}"
+        lines.append(f"{number:4d}{seen}   {emotion:<18}{gender}")
+    if len(histories) > LISTED_FACES:
+        lines.append(f"and {len(histories) - LISTED_FACES} more, seen for a shorter time")
+    return "\n".join(lines)
+
+
+def _mean_label(names: tuple[str, ...], scores: Any) -> str:
+    if not names:
+        return "-"
+    means = scores.mean(axis=0)
+    return f"{names[means.argmax()]} {means.max():.0%}"
+
+
+def _longest(histories: "dict[int, TrackHistory]", count: int) -> "dict[int, TrackHistory]":
+    """Return the faces with the most frames, in the order of their numbers."""
+    longest = sorted(histories, key=lambda number: -len(histories[number]))[:count]
+    return {number: histories[number] for number in sorted(longest)}

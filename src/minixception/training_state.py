@@ -1,0 +1,106 @@
+"""What an interrupted training run goes on from: one file, written in one step after each epoch."""
+
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from minixception.storage import atomic_path
+
+STATE_FILE = "training_state.npz"
+
+History = list[dict[str, float]]
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """Everything that the next epoch depends on, and the history up to here.
+
+    Attributes:
+        identity: plain data that must be the same in all parts of a run.
+        history: a row per epoch.
+        finished: whether there is no next epoch.
+        model: values of the model's variables, its seed generators among them.
+        optimizer: values of the optimizer's variables, its step and averages among them.
+    """
+
+    identity: dict[str, Any]
+    history: History
+    finished: bool
+    model: list[NDArray[Any]]
+    optimizer: list[NDArray[Any]]
+
+    def check_identity(self, identity: Mapping[str, Any], *, where: str) -> None:
+        """Refuse to mix two runs.
+
+        Raises:
+            ValueError: naming what differs from `identity`.
+        """
+        changed = [name for name in identity if identity[name] != self.identity.get(name)]
+        if changed:
+            raise ValueError(
+                f"{where} holds a run with other settings, so it cannot be resumed with these: "
+                + "; ".join(f"{n} was {self.identity.get(n)}, now {identity[n]}" for n in changed)
+            )
+
+
+def capture(
+    model: keras.Model, *, identity: dict[str, Any], history: History, finished: bool
+) -> TrainingState:
+    """Copy the state of a compiled model that has been trained."""
+    return TrainingState(
+        identity=identity,
+        history=history,
+        finished=finished,
+        model=[ops.convert_to_numpy(variable) for variable in model.variables],
+        optimizer=[ops.convert_to_numpy(variable) for variable in model.optimizer.variables],
+    )
+
+
+def restore(model: keras.Model, state: TrainingState) -> None:
+    """Bring a compiled model back to a state."""
+    model.optimizer.build(model.trainable_variables)
+    _assign(model.variables, state.model)
+    _assign(model.optimizer.variables, state.optimizer)
+
+
+def write_state(path: Path, state: TrainingState) -> None:
+    """Write the state in one step."""
+    facts = {"identity": state.identity, "history": state.history, "finished": state.finished}
+    arrays: dict[str, NDArray[Any]] = {"facts": np.array(json.dumps(facts))}
+    arrays |= {f"model_{index}": value for index, value in enumerate(state.model)}
+    arrays |= {f"optimizer_{index}": value for index, value in enumerate(state.optimizer)}
+    with atomic_path(path) as temporary:
+        np.savez(temporary, allow_pickle=False, **arrays)
+
+
+def read_state(path: Path) -> TrainingState:
+    """Read what `write_state` wrote.
+
+    Raises:
+        ValueError: if the file is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            facts = json.loads(str(arrays["facts"]))
+            groups: dict[str, list[NDArray[Any]]] = {"model": [], "optimizer": []}
+            for name in arrays.files:
+                if name != "facts":
+                    groups[name.split("_")[0]].append(arrays[name])
+        return TrainingState(model=groups["model"], optimizer=groups["optimizer"], **facts)
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{path} is damaged ({error}). Train again to another --output."
+        ) from error
+
+
+def _assign(variables: Sequence[keras.Variable], values: Sequence[NDArray[Any]]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

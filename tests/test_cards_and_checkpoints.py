@@ -1,0 +1,339 @@
+"""The checkpoint folder: round trips, disagreements, damage, replacing, the LiteRT export."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from minixception import models
+from minixception.boxes import CropMargin
+from minixception.cards import CARD_FILE, Card, read_card, write_card
+from minixception.checkpoints import (
+    EXPORT_TOLERANCE,
+    HISTORY_FILE,
+    KERAS_FILE,
+    LITERT_FILE,
+    export_litert,
+    load_checkpoint,
+    load_keras_file,
+    save_checkpoint,
+)
+from minixception.engines import LiteRTEngine, load_engine
+from minixception.preprocessor import Preprocessor
+from minixception.storage import atomic_folder, atomic_path
+
+CLASS_NAMES = ("zebra", "ape", "Mouse")  # in no order that anything would sort them into
+SIZE = (9, 13)  # odd, and not square
+
+
+@pytest.fixture(scope="module")
+def model() -> keras.Model:
+    """A small network with every weight away from its initial value."""
+    keras.utils.set_random_seed(0)
+    model = models.build("tiny_xception", (*SIZE, 1), len(CLASS_NAMES))
+    generator = np.random.default_rng(0)
+    model.set_weights(
+        [w + generator.uniform(0, 0.2, w.shape).astype(np.float32) for w in model.get_weights()]
+    )
+    return model
+
+
+@pytest.fixture(scope="module")
+def card(model: keras.Model) -> Card:
+    return Card(
+        name="example",
+        task="emotion",
+        architecture="tiny_xception",
+        parameters=model.count_params(),
+        class_names=CLASS_NAMES,
+        preprocessor=Preprocessor(SIZE, 1, (0.0, 1.0), (127.5,)),
+        crop_margin=CropMargin(0.1, 0.2, 0.3, 0.4),
+        data={"name": "animals", "sizes": {"train": 10}},
+        recipe={"name": "paper", "epochs": 3},
+        seed=7,
+        command="minixception train-emotion",
+        versions={"python": "3"},
+        metrics={"validation": {"accuracy": 0.5}},
+    )
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory, model: keras.Model, card: Card) -> Path:
+    folder = tmp_path_factory.mktemp("saved") / "example"
+    save_checkpoint(folder, model, card, [{"epoch": 0, "loss": 0.1 + 0.2}])
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path, saved: Path) -> Path:
+    """A copy of the checkpoint to break."""
+    return Path(shutil.copytree(saved, tmp_path / "example"))
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    return np.random.default_rng(1).uniform(-1, 1, (64, *SIZE, 1)).astype(np.float32)
+
+
+def change_card(folder: Path, **changes: Any) -> None:
+    path = folder / CARD_FILE
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def test_round_trip(saved: Path, model: keras.Model, card: Card, images: np.ndarray) -> None:
+    checkpoint = load_checkpoint(saved)
+    assert checkpoint.card == card
+    assert checkpoint.card.class_names == CLASS_NAMES
+    difference = checkpoint.model.predict_on_batch(images) - model.predict_on_batch(images)
+    assert np.abs(difference).max() == 0.0
+    assert (saved / HISTORY_FILE).read_text() == "epoch,loss\n0,0.30000000000000004\n"
+    assert sorted(contents(saved)) == [CARD_FILE, HISTORY_FILE, KERAS_FILE]
+    assert list(saved.parent.iterdir()) == [saved]  # nothing temporary is left
+
+
+def test_metrics_are_added_per_split(folder: Path, card: Card) -> None:
+    write_card(folder, read_card(folder).with_metrics("test", {"accuracy": 0.25}))
+    assert read_card(folder).metrics == {
+        "validation": {"accuracy": 0.5},
+        "test": {"accuracy": 0.25},
+    }
+    assert replace(read_card(folder), metrics=card.metrics) == card
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"class_names": ["zebra", "ape"]}, "names 2 classes .*the model has 3 outputs"),
+        (
+            {"preprocessor": Preprocessor((64, 13)).to_json()},
+            r"prepares images \(64, 13, 1\).*the model takes \(9, 13, 1\)",
+        ),
+        (
+            {"preprocessor": Preprocessor(SIZE, 3).to_json()},
+            r"prepares images \(9, 13, 3\).*the model takes \(9, 13, 1\)",
+        ),
+        ({"parameters": 58_423}, "says 58423 parameters, the model has"),
+    ],
+)
+def test_a_card_of_another_model_is_refused(
+    folder: Path, changes: dict[str, Any], message: str
+) -> None:
+    change_card(folder, **changes)
+    with pytest.raises(ValueError, match=message) as caught:
+        load_checkpoint(folder)
+    assert str(folder) in str(caught.value)
+
+
+def test_disagreement_is_found_before_anything_is_written(
+    tmp_path: Path, model: keras.Model, card: Card
+) -> None:
+    with pytest.raises(ValueError, match="disagree"):
+        save_checkpoint(tmp_path / "new", model, replace(card, parameters=1))
+    vector_model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    with pytest.raises(ValueError, match=r"the model takes \(4,\)"):
+        save_checkpoint(tmp_path / "new", vector_model, card)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_model_for_any_size_agrees_with_every_card(tmp_path: Path, card: Card) -> None:
+    model = models.build("tiny_xception", (None, None, 1), len(CLASS_NAMES))
+    save_checkpoint(tmp_path / "any", model, replace(card, preprocessor=Preprocessor((33, 21))))
+    assert load_checkpoint(tmp_path / "any").card.preprocessor.image_size == (33, 21)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "null", '"card"', "{} {}", '{"name": "example"}', "[" * 100_000, "\0"],
+    ids=["empty", "half", "list", "null", "string", "two", "one entry", "deep", "zero"],
+)
+def test_a_damaged_card_is_refused(folder: Path, text: str) -> None:
+    (folder / CARD_FILE).write_text(text)
+    with pytest.raises(ValueError, match="cannot be used") as caught:
+        read_card(folder)
+    assert str(folder / CARD_FILE) in str(caught.value)
+
+
+def test_a_card_that_is_no_text_is_refused(folder: Path) -> None:
+    (folder / CARD_FILE).write_bytes(b"\xff\xfe\xfa{}")
+    with pytest.raises(ValueError, match="cannot be used"):
+        read_card(folder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"task": "age"},
+        {"class_names": ["one"]},
+        {"class_names": ["ape", "ape", "cat"]},
+        {"class_names": "zebra"},
+        {"class_names": [1, 2, 3]},
+        {"parameters": "many"},
+        {"parameters": None},
+        {"parameters": float("inf")},
+        {"preprocessor": None},
+        {"preprocessor": {}},
+        {"preprocessor": {**Preprocessor(SIZE).to_json(), "image_size": [64]}},
+        {"preprocessor": {**Preprocessor(SIZE).to_json(), "value_range": [1, 0]}},
+        {"preprocessor": {**Preprocessor(SIZE).to_json(), "channels": 2}},
+        {"preprocessor": {**Preprocessor(SIZE).to_json(), "mean": [1, 2]}},
+        {"crop_margin": "wide"},
+        {"crop_margin": [0.1, 0.2]},
+        {"metrics": 5},
+    ],
+    ids=str,
+)
+def test_an_impossible_entry_is_refused(folder: Path, changes: dict[str, Any]) -> None:
+    change_card(folder, **changes)
+    with pytest.raises(ValueError, match="cannot be used"):
+        read_card(folder)
+
+
+REQUIRED = [
+    *["name", "task", "architecture", "parameters"],
+    *["class_names", "preprocessor", "crop_margin"],
+]
+
+
+@pytest.mark.parametrize("entry", REQUIRED)
+def test_a_missing_entry_is_named(folder: Path, card: Card, entry: str) -> None:
+    data = card.to_json()
+    del data[entry]
+    (folder / CARD_FILE).write_text(json.dumps(data))
+    with pytest.raises(ValueError, match=f"the entry '{entry}' is missing"):
+        read_card(folder)
+
+
+def test_the_other_entries_may_be_missing(folder: Path, card: Card) -> None:
+    data = {name: value for name, value in card.to_json().items() if name in REQUIRED}
+    (folder / CARD_FILE).write_text(json.dumps(data))
+    assert read_card(folder).class_names == CLASS_NAMES
+
+
+@pytest.mark.parametrize("missing", [CARD_FILE, KERAS_FILE])
+def test_a_missing_file_is_named(folder: Path, missing: str) -> None:
+    (folder / missing).unlink()
+    with pytest.raises(FileNotFoundError, match=missing):
+        load_checkpoint(folder)
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere is no checkpoint"):
+        load_checkpoint(tmp_path / "nowhere")
+
+
+def cut(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def overwrite_middle(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + b"\xff" * 64 + content[middle + 64 :]
+
+
+@pytest.mark.parametrize("damage", [cut, overwrite_middle, lambda _: b"", lambda _: b"PK\3\4 no"])
+def test_a_damaged_model_is_refused(folder: Path, damage: Callable[[bytes], bytes]) -> None:
+    path = folder / KERAS_FILE
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ValueError, match=r"cannot be loaded as a Keras model: .") as caught:
+        load_checkpoint(folder)
+    assert str(path) in str(caught.value)
+
+
+def test_a_model_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    inputs = keras.Input((8, 8, 1))
+    outputs = keras.layers.Lambda(lambda x: x + 1)(inputs)
+    keras.Model(inputs, outputs).save(tmp_path / "model.keras")
+    with pytest.raises(ValueError, match="cannot be loaded as a Keras model"):
+        load_keras_file(tmp_path / "model.keras")
+
+
+def test_saving_again_replaces_and_keeps_what_it_does_not_write(
+    folder: Path, model: keras.Model, card: Card
+) -> None:
+    (folder / "notes.txt").write_text("kept")
+    save_checkpoint(folder, model, replace(card, seed=8))
+    assert load_checkpoint(folder).card.seed == 8
+    assert (folder / "notes.txt").read_text() == "kept"
+    assert sorted(contents(folder)) == [CARD_FILE, HISTORY_FILE, KERAS_FILE, "notes.txt"]
+
+
+@pytest.mark.parametrize("breaks", ["write_card", "write_history"])
+def test_a_failure_while_writing_keeps_the_old_files(
+    folder: Path, model: keras.Model, card: Card, breaks: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    before = contents(folder)
+    monkeypatch.setattr(f"minixception.checkpoints.{breaks}", fail)
+    with pytest.raises(OSError, match="No space left"):
+        save_checkpoint(folder, model, replace(card, seed=8))
+    assert contents(folder) == before
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_a_card_that_cannot_be_written_keeps_the_old_one(folder: Path, card: Card) -> None:
+    before = contents(folder)
+    with pytest.raises(TypeError):
+        write_card(folder, card.with_metrics("test", {"accuracy": object()}))
+    assert contents(folder) == before
+
+
+def test_atomic_path_replaces_at_the_end_only(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file.txt"
+    with atomic_path(path) as temporary:
+        temporary.write_text("first")
+        assert not path.exists()
+        assert temporary.suffix == ".txt"
+    with pytest.raises(KeyboardInterrupt), atomic_path(path) as temporary:  # noqa: PT012
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+    assert contents(path.parent) == {"file.txt": b"first"}
+
+
+def test_atomic_folder_may_be_the_current_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = tmp_path / "run"
+    inside.mkdir()
+    monkeypatch.chdir(inside)
+    with atomic_folder(".") as temporary:
+        (temporary / "file.txt").write_text("first")
+    assert contents(inside) == {"file.txt": b"first"}
+
+
+def test_export_agrees_for_every_batch_size(
+    tmp_path: Path,
+    saved: Path,
+    images: np.ndarray,
+    model: keras.Model,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = Path(shutil.copytree(saved, tmp_path / "example"))
+    assert export_litert(folder, images=images) < 1e-5
+    _, engine = load_engine(folder)
+    expected = model.predict_on_batch(images)
+    for batch in (1, 7, 64, 2):
+        np.testing.assert_allclose(engine.predict(images[:batch]), expected[:batch], atol=1e-5)
+    assert isinstance(engine, LiteRTEngine)
+
+    exported = contents(folder)
+    monkeypatch.setattr(
+        LiteRTEngine,
+        "predict",
+        lambda _, batch: expected[: len(batch)] + np.float32(2 * EXPORT_TOLERANCE),
+    )
+    with pytest.raises(ValueError, match=r"differs from the Keras model by 2\.00e-04"):
+        export_litert(folder, images=images)
+    assert contents(folder) == exported
+    assert LITERT_FILE in exported

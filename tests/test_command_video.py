@@ -1,0 +1,377 @@
+import csv
+import itertools
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from minixception import videos
+from minixception.cards import Card
+from minixception.commands import run_command
+from minixception.commands import video as command
+from minixception.commands.image import make_detector
+from minixception.images import read_image
+from minixception.inference import FaceAnalyzer, FaceClassifier
+from minixception.plots import plot_timeline
+from minixception.preprocessor import Preprocessor
+from minixception.videos import Frame, VideoReader, VideoWriter
+
+EMOTIONS = ("angry", "happy", "neutral")
+ASTRONAUT = Path(__file__).parents[1] / "images" / "astronaut.jpg"
+
+
+class FakeEngine:
+    """Gives random probabilities, and calls `interrupt` before batch number `at`."""
+
+    def __init__(self, classes: int, interrupt: Callable[[], Any] | None = None, at: int = 0):
+        self.classes, self.interrupt, self.at = classes, interrupt, at
+        self.calls = itertools.count()
+        self.random = np.random.default_rng(0)
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        if next(self.calls) == self.at and self.interrupt is not None:
+            self.interrupt()
+        return self.random.dirichlet(np.ones(self.classes), len(images)).astype(np.float32)
+
+
+def make_analyzer(arguments: Any, **options: Any) -> FaceAnalyzer:
+    def make_classifier(task: str, names: tuple[str, ...], **options: Any) -> FaceClassifier:
+        card = Card(task, task, "none", 0, names, Preprocessor(image_size=(8, 8)))
+        return FaceClassifier(card, FakeEngine(len(names), **options))
+
+    return FaceAnalyzer(
+        emotion=make_classifier("emotion", EMOTIONS, **options),
+        gender=make_classifier("gender", ("woman", "man")),
+        detector=make_detector(arguments),
+    )
+
+
+@pytest.fixture(autouse=True)
+def no_display(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "load_analyzer", make_analyzer)
+    monkeypatch.setattr(videos, "display_problem", lambda: "there is no display")
+
+
+def write_clip(path: Path, frames: int = 20, *, rate: float = 10, face: bool = True) -> Path:
+    """Write a film of a face that moves to the right before a plain background."""
+    portrait = cv2.resize(read_image(ASTRONAUT)[20:220, 120:320], (120, 120))
+    with VideoWriter(path, rate=rate) as writer:
+        for number in range(frames):
+            image = np.full((160, 320, 3), 200, np.uint8)
+            image[:10, :10] = 0  # tells which way is up
+            if face:
+                image[20:140, 20 + 4 * number : 140 + 4 * number] = portrait
+            writer.write(Frame(number, number / rate, image))
+    return path
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clips") / "walk.mp4")
+
+
+def run_video(*arguments: object) -> int:
+    return run_command("video", [*map(str, arguments)])
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def count_frames(path: Path) -> int:
+    with VideoReader(str(path)) as reader:
+        return sum(1 for _ in reader)
+
+
+def no_leftovers(folder: Path) -> bool:
+    return not list(folder.glob(".*"))
+
+
+def test_all_outputs(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    video, table, plot = (
+        tmp_path / "a" / "o.mp4",
+        tmp_path / "b" / "o.csv",
+        tmp_path / "c" / "o.png",
+    )
+    options = ("--output", video, "--csv", table, "--plot", plot, "--bars")
+    assert run_video("--input", clip, *options) == 0
+    rows = read_rows(table)
+    assert list(rows[0]) == (
+        ["frame", "time_seconds", "track", "x", "y", "width", "height", "emotion", "gender"]
+        + [f"emotion_{name}" for name in EMOTIONS]
+        + ["gender_woman", "gender_man"]
+    )
+    assert {row["track"] for row in rows} == {"1"}
+    assert len(rows) >= 18
+    for row in rows:
+        assert float(row["time_seconds"]) == pytest.approx(int(row["frame"]) / 10)
+        assert sum(float(row[f"emotion_{name}"]) for name in EMOTIONS) == pytest.approx(1, abs=1e-5)
+    assert abs(int(rows[-1]["x"]) - int(rows[0]["x"]) - 4 * (len(rows) - 1)) < 20
+    assert count_frames(video) == 20
+    assert read_image(plot).shape[1] > 1000
+    assert all(no_leftovers(tmp_path / folder) for folder in "abc")
+    printed = capsys.readouterr()
+    assert "20 frames in" in printed.out
+    assert "   1     0.0 s" in printed.out
+    assert f"written to {video}" in printed.err
+
+
+def test_the_drawn_video_shows_the_face(clip: Path, tmp_path: Path) -> None:
+    assert run_video("--input", clip, "--output", tmp_path / "o.mkv") == 0
+    with VideoReader(str(clip)) as before, VideoReader(str(tmp_path / "o.mkv")) as after:
+        changes = [
+            np.abs(a.image - b.image.astype(int)) for a, b in zip(before, after, strict=True)
+        ]
+    assert all((change > 100).sum() > 500 for change in changes)  # box and label
+    assert np.mean([np.median(change) for change in changes]) < 6  # the rest is as it was
+
+
+def test_smoothing_zero_gives_the_scores_of_each_frame(clip: Path, tmp_path: Path) -> None:
+    jumps = []
+    for smoothing in ("0", "2"):
+        table = tmp_path / f"{smoothing}.csv"
+        assert run_video("--input", clip, "--csv", table, "--smoothing", smoothing) == 0
+        jumps.append(np.abs(np.diff([float(row["emotion_happy"]) for row in read_rows(table)])))
+    assert jumps[0].mean() > 5 * jumps[1].mean()
+
+
+def test_detect_every_keeps_following(clip: Path, tmp_path: Path) -> None:
+    assert run_video("--input", clip, "--csv", tmp_path / "o.csv", "--detect-every", 3) == 0
+    rows = read_rows(tmp_path / "o.csv")
+    assert {row["track"] for row in rows} == {"1"}
+    assert len(rows) == 20
+    with pytest.raises(SystemExit):
+        run_video("--input", clip, "--detect-every", "many")
+    assert run_video("--input", clip, "--detect-every", 0) == 1
+
+
+def test_no_display_and_no_output(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_video("--input", clip) == 0
+    printed = capsys.readouterr()
+    assert "no window: there is no display" in printed.err
+    assert "nothing is written" in printed.err
+    assert "frames per second" in printed.out
+
+
+def test_a_video_without_faces(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clip = write_clip(tmp_path / "empty.mp4", 5, face=False)
+    table, plot = tmp_path / "o.csv", tmp_path / "o.png"
+    assert run_video("--input", clip, "--csv", table, "--plot", plot) == 0
+    assert table.read_text(encoding="utf-8").startswith("frame,time_seconds,track,x,")
+    assert read_rows(table) == []
+    assert plot.is_file()
+    assert "no face found" in capsys.readouterr().out
+
+
+def test_window(
+    clip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shown: list[np.ndarray] = []
+    monkeypatch.setattr(videos, "display_problem", lambda: None)
+    for name in ("namedWindow", "resizeWindow", "destroyAllWindows"):
+        monkeypatch.setattr(cv2, name, lambda *_: None)
+    monkeypatch.setattr(cv2, "imshow", lambda _, image: shown.append(image))
+    monkeypatch.setattr(cv2, "waitKey", lambda _: ord("q") if len(shown) == 7 else -1)
+    monkeypatch.setattr(cv2, "getWindowProperty", lambda *_: 1.0)
+    assert run_video("--input", clip, "--output", tmp_path / "o.avi") == 0
+    assert len(shown) == count_frames(tmp_path / "o.avi") == 7
+    assert (shown[6][12:20, 20:80] < 60).any()  # the plate of the frame rate
+    assert "promises" not in capsys.readouterr().err
+    assert run_video("--input", clip, "--no-window") == 0
+    assert len(shown) == 7
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: None, "No such file"),
+        (lambda path: path.mkdir(), "Is a directory"),
+        (lambda path: path.touch(), "is no video"),
+        (lambda path: path.write_text("hello " * 99), "is no video"),
+        (lambda path: path.write_bytes(write_clip(path).read_bytes()[:5000]), "is no video"),
+    ],
+)
+def test_what_is_no_video(
+    make: Callable[[Path], object],
+    message: str,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "film.mp4"
+    make(path)
+    assert run_video("--input", path, "--output", tmp_path / "o.mp4") == 1
+    printed = capfd.readouterr().err.strip()
+    last_line = printed.splitlines()[-1]
+    assert message in last_line
+    assert str(path) in last_line
+    assert not (tmp_path / "o.mp4").exists()
+
+
+def test_camera_and_stream_that_do_not_open(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_video("--input", "93") == 1
+    assert "camera 93 does not open" in capsys.readouterr().err
+    assert run_video("--input", "http://127.0.0.1:1/film.mp4") == 1
+    assert "http://127.0.0.1:1/film.mp4 does not open" in capsys.readouterr().err
+
+
+def test_impossible_outputs(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = clip.read_bytes()
+    (tmp_path / "file").touch()
+    for options, message in (
+        (("--output", tmp_path / "o.txt"), "must end in"),
+        (("--plot", tmp_path / "o.svg"), "must end in"),
+        (("--output", clip), "must not be the same file"),
+        (("--csv", tmp_path / "o.png", "--plot", tmp_path / "o.png"), "must not be the same"),
+        (("--plot", tmp_path / "o.png", "--emotion-model", "none"), "--emotion-model"),
+        (("--output", tmp_path / "file" / "o.mp4"), "file"),
+        (("--smoothing", "-1"), "smoothing_seconds"),
+    ):
+        assert run_video("--input", clip, *options) == 1
+        assert message in capsys.readouterr().err
+    assert clip.read_bytes() == before
+
+
+def test_missing_encoder(
+    clip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(videos, "ENCODER", "zzzz")
+    output, table = tmp_path / "o.mp4", tmp_path / "o.csv"
+    assert run_video("--input", clip, "--output", output, "--csv", table) == 1
+    assert "cannot encode zzzz" in capsys.readouterr().err
+    assert not output.exists()
+    assert no_leftovers(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_stopping_keeps_what_was_done(
+    name: str,
+    clip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    number = getattr(signal, name)
+    before = signal.getsignal(number)
+    stop = {"interrupt": lambda: signal.raise_signal(number), "at": 5}
+    monkeypatch.setattr(command, "load_analyzer", lambda a: make_analyzer(a, **stop))
+    output, table, plot = tmp_path / "o.mp4", tmp_path / "o.csv", tmp_path / "o.png"
+    options = ("--output", output, "--csv", table, "--plot", plot)
+    assert run_video("--input", clip, *options) == 128 + number
+    frames = 1 + int(read_rows(table)[-1]["frame"])
+    assert count_frames(output) == frames < 20
+    assert plot.is_file()
+    assert no_leftovers(tmp_path)
+    assert f"stopped by {name} after {frames} frames" in capsys.readouterr().err
+    assert signal.getsignal(number) is before
+
+
+def test_an_error_midway_keeps_what_was_done(
+    clip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail() -> None:
+        raise ValueError("the network has gone")
+
+    fault = {"interrupt": fail, "at": 5}
+    monkeypatch.setattr(command, "load_analyzer", lambda a: make_analyzer(a, **fault))
+    output, table = tmp_path / "o.mp4", tmp_path / "o.csv"
+    assert run_video("--input", clip, "--output", output, "--csv", table) == 1
+    assert "the network has gone" in capsys.readouterr().err
+    assert count_frames(output) == 1 + int(read_rows(table)[-1]["frame"])
+    assert no_leftovers(tmp_path)
+
+
+KILLED = """
+import os, signal, sys
+sys.path[:0] = [{tests!r}, {source!r}]
+import test_command_video as t
+stop = dict(interrupt=lambda: os.kill(os.getpid(), signal.SIGKILL), at=15)
+t.command.load_analyzer = lambda arguments: t.make_analyzer(arguments, **stop)
+t.run_video("--input", {clip!r}, "--no-window", "--output", {output!r}, "--csv", {table!r})
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
+def test_kill_leaves_whole_rows_and_the_old_video(clip: Path, tmp_path: Path) -> None:
+    output, table = tmp_path / "o.mp4", tmp_path / "o.csv"
+    output.write_text("old", encoding="utf-8")
+    tests = Path(__file__).parent
+    code = KILLED.format(
+        tests=str(tests),
+        source=str(tests.parent / "src"),
+        clip=str(clip),
+        output=str(output),
+        table=str(table),
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
+    assert table.read_bytes().endswith(b"\r\n")
+    rows = read_rows(table)
+    assert len(rows) == 15
+    assert all(row["gender_man"] for row in rows)
+    assert output.read_text(encoding="utf-8") == "old"
+
+
+def test_full_disk(tmp_path: Path, clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, before[1]))
+    try:
+        assert run_video("--input", clip, "--output", tmp_path / "o.mp4") == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "is the disk full?" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_promises_too_much(
+    data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "o.mp4"
+    film = data_root / "media" / "no_face.mp4"
+    assert run_video("--input", film, "--output", output, "--min-face", 150) == 0
+    assert "95 of the 98 frames" in capsys.readouterr().err
+    assert count_frames(output) == 95
+
+
+def test_one_person_is_one_track(data_root: Path, tmp_path: Path) -> None:
+    film = data_root / "media" / "single_face.mp4"
+    assert run_video("--input", film, "--csv", tmp_path / "o.csv", "--min-face", 80) == 0
+    rows = read_rows(tmp_path / "o.csv")
+    assert [(row["frame"], row["track"]) for row in rows] == [(str(i), "1") for i in range(72)]
+
+
+@pytest.mark.parametrize("frames", [0, 1, 60, 9000])
+def test_timeline(frames: int, tmp_path: Path) -> None:
+    times = np.delete(np.arange(frames) / 30, slice(20, 40))
+    scores = np.random.default_rng(0).dirichlet(np.ones(3), len(times))
+    tracks = {"face 1": (times, scores), "face 2": (times[:1], scores[:1])} if frames else {}
+    colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+    plot_timeline(tracks, EMOTIONS, tmp_path / "o.png", colours=colours)
+    image = read_image(tmp_path / "o.png")
+    for colour in colours:
+        # 3000 pixels are more than the legend has: the areas themselves are there.
+        assert ((image == colour).all(axis=2).sum() > 3000) == bool(frames)
+
+
+def test_script_tells_its_options() -> None:
+    script = Path(__file__).parents[1] / "src" / "video_emotion_gender_demo.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "--help"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert all(option in done.stdout for option in ("--csv", "--smoothing", "--yunet"))

@@ -1,0 +1,289 @@
+"""The scripts of the training wing, run as a user runs them, on a small FER2013-like file."""
+
+import argparse
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minixception.cards import read_card
+from minixception.commands import run_command, train_gender
+from minixception.labels import EMOTIONS_FER2013
+from minixception.recipes import RECIPES
+
+SOURCE = Path(__file__).parents[1] / "src"
+SCRIPTS = (
+    "train_emotion_classifier.py",
+    "train_gender_classifier.py",
+    "evaluate_classifier.py",
+    "convert_published_weights.py",
+)
+COUNTS = {"Training": 35, "PublicTest": 14, "PrivateTest": 7}
+EPOCHS = 6
+
+
+def run_script(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(SOURCE / script), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def error_of(script: str, *arguments: object) -> str:
+    """Run a script that must fail, and return the one line that it says."""
+    done = run_script(script, *arguments)
+    assert done.returncode not in (0, None)
+    assert "Traceback" not in done.stderr
+    line = done.stderr.strip().splitlines()[-1]
+    assert line.startswith(f"{script}: error: ")
+    return line
+
+
+@pytest.fixture(scope="module")
+def csv_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Each class is a brightness; the first PrivateTest face is also the first Training face."""
+    generator = np.random.default_rng(0)
+    rows, first = [], ""
+    for usage, count in COUNTS.items():
+        for row in range(count):
+            label = row % 7
+            values = np.clip(generator.normal(20 + 35 * label, 10, 48 * 48), 0, 255).astype(int)
+            pixels = " ".join(map(str, values))
+            first = first or pixels
+            if (usage, row) == ("PrivateTest", 0):
+                pixels = first
+            rows.append(f"{label},{pixels},{usage}")
+    path = tmp_path_factory.mktemp("data") / "fer2013.csv"
+    path.write_text("\n".join(["emotion,pixels,Usage", *rows]) + "\n")
+    return path
+
+
+def training_options(csv_file: Path, folder: Path) -> list[str]:
+    numbers = {"--image-size": 16, "--epochs": EPOCHS, "--batch-size": 8, "--seed": 3}
+    return [
+        *["--data", str(csv_file), "--output", str(folder), "--model", "simple_cnn"],
+        *["--recipe", "paper"],
+        *[str(part) for option in numbers.items() for part in option],
+    ]
+
+
+def finished_epochs(folder: Path) -> int:
+    path = folder / "history.csv"
+    return len(path.read_text().splitlines()) - 1 if path.exists() else 0
+
+
+@pytest.fixture(scope="module")
+def trained(csv_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a network with dropout, killed after some epochs and resumed to its end."""
+    folder = tmp_path_factory.mktemp("runs") / "example"
+    script, options = "train_emotion_classifier.py", training_options(csv_file, folder)
+    process = subprocess.Popen(
+        [sys.executable, str(SOURCE / script), *options],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 300
+    while finished_epochs(folder) < 2 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert 2 <= finished_epochs(folder) < EPOCHS
+
+    resumed = run_script(script, *options, "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "Going on after epoch" in resumed.stderr
+    assert f"of {EPOCHS}, the best by val_loss" in resumed.stdout
+    assert f"Written to {folder}" in resumed.stdout
+    return folder
+
+
+def test_a_killed_run_gives_what_an_uninterrupted_one_gives(
+    csv_file: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minixception.checkpoints.export_litert", lambda *_, **__: 0.0)  # slow
+    folder = tmp_path / "example"
+    assert run_command("train-emotion", training_options(csv_file, folder)) == 0
+    assert (folder / "history.csv").read_text() == (trained / "history.csv").read_text()
+    assert read_card(folder).metrics == read_card(trained).metrics
+
+
+def test_a_trained_folder_is_complete(csv_file: Path, trained: Path) -> None:
+    names = {path.name for path in trained.iterdir()}
+    expected = {"model.keras", "model.tflite", "card.json", "history.csv", "curves.png"}
+    assert expected | {"training_state.npz"} == names
+    card = read_card(trained)
+    assert (card.name, card.task, card.architecture) == ("example", "emotion", "simple_cnn")
+    assert card.class_names == EMOTIONS_FER2013
+    assert card.preprocessor.input_shape == (16, 16, 1)
+    assert card.data["sizes"] == {"Training": 35, "PublicTest": 14}
+    assert card.data["class_counts"] == dict.fromkeys(EMOTIONS_FER2013, 5)
+    assert card.data["checksum"].startswith("md5:")
+    assert (card.seed, card.recipe["epochs"], card.recipe["name"]) == (3, EPOCHS, "paper")
+    assert card.command.startswith("minixception train-emotion --data")
+    assert {"python", "keras", "numpy"} <= set(card.versions)
+    assert set(card.metrics) == {"PublicTest"}
+
+
+def test_a_used_folder_needs_resume_and_the_same_settings(
+    csv_file: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = training_options(csv_file, trained)
+    assert run_command("train-emotion", options) == 1
+    assert "already holds a training run" in capsys.readouterr().err
+    assert run_command("train-emotion", [*options, "--resume", "--label-smoothing", "0.3"]) == 1
+    assert "other settings" in capsys.readouterr().err
+
+
+def test_evaluate_writes_scores_and_picture(csv_file: Path, trained: Path, tmp_path: Path) -> None:
+    output = tmp_path / "new" / "scores.json"
+    done = run_script(
+        "evaluate_classifier.py",
+        *["--model", trained, "--data", csv_file, "--split", "PrivateTest"],
+        *["--engine", "litert", "--flip", "--without-twins", "--output", output],
+    )
+    assert done.returncode == 0, done.stderr
+    assert "left out: 1 faces" in done.stdout
+    data = json.loads(output.read_text())
+    assert {"accuracy", "macro_f1", "per_class", "confusion_matrix", "n"} <= set(data)
+    assert (data["n"], data["split"]) == (6, "PrivateTest")
+    assert data["flip"] is data["without_twins"] is True
+    assert list(data["per_class"]) == list(EMOTIONS_FER2013)
+    assert data["per_class"]["angry"]["total"] == 0
+    assert np.sum(data["confusion_matrix"]) == 6
+    assert output.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_evaluate_gives_what_training_measured_and_records(
+    csv_file: Path, trained: Path, tmp_path: Path
+) -> None:
+    before = read_card(trained)
+    for engine in ("keras", "litert"):
+        output = tmp_path / f"{engine}.json"
+        options = ["--model", str(trained), "--data", str(csv_file), "--engine", engine]
+        assert run_command("evaluate", [*options, "--output", str(output)]) == 0
+        scores = json.loads(output.read_text())
+        measured = before.metrics["PublicTest"]
+        assert {name: scores[name] for name in measured} == measured
+    assert read_card(trained) == before
+
+    options = ["--model", str(trained), "--data", str(csv_file), "--engine", "litert"]
+    assert run_command("evaluate", [*options, "--split", "PrivateTest", "--record"]) == 0
+    assert run_command("evaluate", [*options, "--flip", "--without-twins", "--record"]) == 0
+    recorded = read_card(trained)
+    assert set(recorded.metrics) == {"PublicTest", "PrivateTest", "PublicTest flip without twins"}
+    assert recorded.with_metrics("PublicTest", before.metrics["PublicTest"]).data == before.data
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_answers_at_once_and_without_keras(script: str) -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", str(SOURCE / script), "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "COLUMNS": "100"},
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # Processor time: the wall clock also shows what else the machine is busy with.
+    assert (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime) < 1
+    assert done.stdout.startswith(f"usage: {script}")
+    assert "None" not in done.stdout
+    imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
+    assert "argparse" in imported
+    assert not imported & {"keras", "tensorflow", "cv2", "sklearn", "matplotlib"}
+
+
+@pytest.mark.parametrize("script", SCRIPTS[:2])
+def test_recipe_list_prints_every_recipe(script: str) -> None:
+    done = run_script(script, "--recipe", "list")
+    assert done.returncode == 0
+    for recipe in RECIPES.values():
+        assert f"{recipe.name}: {recipe.summary}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        (["--recipe", "fast"], [*RECIPES, "recipe='fast'"]),
+        (["--dataset", "cifar"], ["fer2013", "ferplus", "folder", "Received: cifar"]),
+        (["--dataset", "utkface"], ["to train on emotion", "Received: utkface"]),
+        (["--data", "nowhere/fer2013.csv"], ["nowhere/fer2013.csv", "Kaggle"]),
+        (["--seed", "-1"], ["--seed must not be negative"]),
+        (["--batch-size", "0"], ["`batch_size` must be at least 1"]),
+        (["--label-smoothing", "2"], ["`label_smoothing` must be"]),
+        (["--optimizer", "lion"], ["adam", "sgd"]),
+        (["--epochs", "many"], ["--epochs", "many"]),
+    ],
+)
+def test_training_refuses_what_it_cannot_do(options: list[str], parts: list[str]) -> None:
+    line = error_of("train_emotion_classifier.py", *options)
+    for part in parts:
+        assert part in line
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        (["--model", "resnet"], ["mini_xception", "simple_cnn", "name='resnet'"]),
+        (["--image-size", "4"], ["at least 5 pixels"]),
+        (["--image-size", "0"], ["`image_size` must be"]),
+    ],
+)
+def test_training_refuses_an_impossible_network(
+    csv_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    parts: list[str],
+) -> None:
+    output = tmp_path / "run"
+    assert run_command(
+        "train-emotion", ["--data", str(csv_file), "--output", str(output), *options]
+    )
+    error = capsys.readouterr().err
+    for part in parts:
+        assert part in error
+    assert not output.exists()
+
+
+def test_evaluate_refuses_what_it_cannot_do(csv_file: Path, tmp_path: Path) -> None:
+    script, data = "evaluate_classifier.py", ["--data", csv_file]
+    assert "nowhere is neither a checkpoint folder" in error_of(script, "--model", "nowhere", *data)
+    line = error_of(script, "--model", tmp_path, "--dataset", "cifar")
+    assert "fer2013" in line
+    assert "name='cifar'" in line
+    assert "Training, PublicTest, PrivateTest" in error_of(
+        script, "--model", tmp_path, *data, "--split", "test"
+    )
+    assert "has no card.json" in error_of(script, "--model", tmp_path, *data)
+    assert "names the JSON file" in error_of(script, "--model", "x", "--output", "scores.png")
+    assert "Kaggle" in error_of(script, "--model", tmp_path, "--data", tmp_path / "none.csv")
+    assert "--model" in error_of(script, *data)
+    line = error_of(script, "--model", "x", *data, "--split", "Training", "--without-twins")
+    assert "Every face of fer2013 Training has a twin" in line
+
+
+def test_paper_means_the_gender_recipe_when_training_on_gender(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chosen: list[str] = []
+
+    def note_recipe(arguments: argparse.Namespace, *, task: str) -> int:
+        assert task == "gender"
+        chosen.append(arguments.recipe)
+        return 0
+
+    monkeypatch.setattr(train_gender, "run_training", note_recipe)
+    assert run_command("train-gender", ["--recipe", "paper"]) == 0
+    assert run_command("train-gender", []) == 0
+    assert chosen == ["paper-gender", "gender"]

@@ -1,0 +1,143 @@
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minixception.engines import LARGEST_BATCH, KerasEngine, LiteRTEngine, load_engine
+from minixception.labels import EMOTIONS_FER2013
+
+
+@pytest.fixture(scope="module")
+def litert(checkpoints: dict[str, Path]) -> LiteRTEngine:
+    return LiteRTEngine(checkpoints["emotion"] / "model.tflite", num_classes=7)
+
+
+@pytest.fixture(scope="module")
+def keras_engine(checkpoints: dict[str, Path]) -> KerasEngine:
+    return KerasEngine(checkpoints["emotion"])
+
+
+@pytest.fixture
+def checkpoint(checkpoints: dict[str, Path], tmp_path: Path) -> Path:
+    """Return a copy of the emotion checkpoint, to be damaged."""
+    return Path(shutil.copytree(checkpoints["emotion"], tmp_path / "copy"))
+
+
+def faces(number: int, *, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(-1, 1, (number, 48, 48, 1)).astype(np.float32)
+
+
+def change_card(folder: Path, **entries: Any) -> None:
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps({**card, **entries}))
+
+
+@pytest.mark.parametrize("number", [0, 1, 7, LARGEST_BATCH, LARGEST_BATCH + 1, 130])
+def test_engines_agree_on_every_batch_size(
+    litert: LiteRTEngine, keras_engine: KerasEngine, number: int
+) -> None:
+    images = faces(number)
+    probabilities = litert.predict(images)
+    assert probabilities.shape == (number, 7)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities, keras_engine.predict(images), atol=1e-5)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    assert number < 2 or np.ptp(probabilities, axis=0).max() > 0.001  # the faces tell apart
+
+
+def test_a_batch_equals_its_faces_one_by_one(litert: LiteRTEngine) -> None:
+    images = faces(9)
+    one_by_one = [litert.predict(images[row : row + 1]) for row in range(9)]
+    np.testing.assert_allclose(litert.predict(images), np.concatenate(one_by_one), atol=1e-6)
+
+
+def test_results_are_the_callers_own(litert: LiteRTEngine) -> None:
+    images = faces(3)
+    first = litert.predict(images)
+    kept = first.copy()
+    litert.predict(faces(3, seed=1))
+    np.testing.assert_array_equal(first, kept)
+    np.testing.assert_array_equal(images, faces(3))
+
+
+@pytest.mark.parametrize("engine_name", ["litert", "keras_engine"])
+def test_threads_share_an_engine(engine_name: str, request: pytest.FixtureRequest) -> None:
+    engine = request.getfixturevalue(engine_name)
+    batches = [faces(1 + seed % 5, seed=seed) for seed in range(40)]
+    expected = [engine.predict(batch) for batch in batches]
+    with ThreadPoolExecutor(4) as pool:
+        for found, wanted in zip(pool.map(engine.predict, batches), expected, strict=True):
+            np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
+def test_non_contiguous_images_are_fine(litert: LiteRTEngine) -> None:
+    images = faces(6)
+    np.testing.assert_allclose(litert.predict(images[::2]), litert.predict(images)[::2], atol=1e-6)
+    mirrored = images[:, :, ::-1]
+    np.testing.assert_array_equal(litert.predict(mirrored), litert.predict(mirrored.copy()))
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.zeros((1, 48, 48, 1)),
+        np.zeros((1, 48, 48, 1), np.uint8),
+        np.zeros((1, 40, 48, 1), np.float32),
+        np.zeros((1, 64, 64, 1), np.float32),
+        np.zeros((1, 48, 48, 3), np.float32),
+        np.zeros((48, 48, 1), np.float32),
+    ],
+)
+def test_images_that_do_not_fit_are_refused(litert: LiteRTEngine, images: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"must be float32 \(B, 48, 48, 1\)\. Received: "):
+        litert.predict(images)
+    assert litert.predict(faces(2)).shape == (2, 7)
+
+
+@pytest.mark.parametrize("length", [0, 3, 100, 100_000, -1])
+def test_truncated_model_is_refused(checkpoint: Path, length: int) -> None:
+    path = checkpoint / "model.tflite"
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(ValueError, match=r"model\.tflite cannot be loaded by LiteRT"):
+        load_engine(checkpoint)
+
+
+def test_missing_model_names_the_way_out(checkpoint: Path) -> None:
+    (checkpoint / "model.tflite").unlink()
+    with pytest.raises(FileNotFoundError, match=r"model\.tflite does not exist.*engine='keras'"):
+        load_engine(checkpoint)
+    card, engine = load_engine(checkpoint, engine="keras")
+    assert engine.predict(faces(2)).shape == (2, len(card.class_names))
+
+
+def test_card_with_another_number_of_classes_is_refused(checkpoint: Path) -> None:
+    change_card(checkpoint, class_names=list(EMOTIONS_FER2013[:6]))
+    with pytest.raises(ValueError, match=r"has 7 outputs, its card names 6 classes"):
+        load_engine(checkpoint)
+    with pytest.raises(ValueError, match="7 outputs"):
+        load_engine(checkpoint, engine="keras")
+
+
+@pytest.mark.parametrize("changes", [{"image_size": [64, 64]}, {"channels": 3}])
+def test_card_that_prepares_other_images_is_refused(
+    checkpoint: Path, changes: dict[str, Any]
+) -> None:
+    prepared = {"image_size": [48, 48], "channels": 1, "value_range": [-1, 1], "mean": None}
+    change_card(checkpoint, preprocessor={**prepared, **changes})
+    for engine in ("litert", "keras"):
+        with pytest.raises(ValueError, match=r"Card and model disagree.*the model takes \(48, 48"):
+            load_engine(checkpoint, engine=engine)
+
+
+def test_unknown_engine_is_refused(checkpoints: dict[str, Path]) -> None:
+    with pytest.raises(ValueError, match=r"one of litert, keras\. Received: engine='onnx'"):
+        load_engine(checkpoints["emotion"], engine="onnx")
+
+
+def test_folder_without_card_is_no_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"is no checkpoint: it has no card\.json"):
+        load_engine(tmp_path)

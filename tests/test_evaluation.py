@@ -1,0 +1,154 @@
+"""Scores: by hand on small cases, against scikit-learn's own functions on random ones."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics
+
+from minixception.evaluation import cross_entropy, format_table, score, wilson_interval
+
+NAMES = ("cat", "dog", "owl")
+
+
+def certain(predicted: list[int], classes: int = 3) -> np.ndarray:
+    """Probabilities 0.8 for the predicted class, the rest spread evenly."""
+    rest = np.float32(0.2 / (classes - 1))
+    return np.where(np.eye(classes, dtype=bool)[predicted], np.float32(0.8), rest)
+
+
+def test_a_small_case_by_hand() -> None:
+    labels = np.array([0, 0, 0, 1, 1, 2])
+    scores = score(labels, certain([0, 0, 1, 1, 2, 2]), NAMES)
+    assert scores.n == 6
+    assert scores.accuracy == pytest.approx(4 / 6)
+    assert scores.confusion_matrix == ((2, 1, 0), (0, 1, 1), (0, 0, 1))
+    cat, dog, owl = scores.per_class
+    assert (cat.name, cat.total, cat.correct) == ("cat", 3, 2)
+    assert (cat.precision, cat.recall) == (pytest.approx(1), pytest.approx(2 / 3))
+    assert cat.f1 == pytest.approx(0.8)
+    assert (dog.precision, dog.recall, dog.f1) == (0.5, 0.5, 0.5)
+    assert (owl.precision, owl.recall) == (0.5, 1)
+    assert owl.f1 == pytest.approx(2 / 3)
+    assert scores.balanced_accuracy == pytest.approx((2 / 3 + 1 / 2 + 1) / 3)
+    assert scores.macro_f1 == pytest.approx((0.8 + 0.5 + 2 / 3) / 3)
+    assert scores.accuracy_interval == wilson_interval(4, 6)
+
+
+def test_a_class_that_never_occurs() -> None:
+    scores = score(np.array([0, 0, 1]), certain([0, 0, 1]), NAMES)
+    owl = scores.per_class[2]
+    assert (owl.total, owl.correct, owl.precision, owl.recall, owl.f1) == (0, 0, 0, 0, 0)
+    assert scores.accuracy == 1
+    assert scores.balanced_accuracy == 1  # of the classes that occur
+    assert scores.macro_f1 == pytest.approx(2 / 3)  # of all classes
+    assert scores.confusion_matrix[2] == (0, 0, 0)
+
+
+def test_a_class_that_is_never_predicted() -> None:
+    scores = score(np.array([0, 1, 2]), certain([0, 1, 1]), NAMES)
+    owl = scores.per_class[2]
+    assert (owl.total, owl.correct, owl.precision, owl.recall, owl.f1) == (1, 0, 0, 0, 0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    pairs=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40),
+)
+def test_agreement_with_scikit_learn(pairs: list[tuple[int, int]]) -> None:
+    labels = np.array([true for true, _ in pairs])
+    predicted = [guess for _, guess in pairs]
+    names = ("a", "b", "c", "d")
+    scores = score(labels, certain(predicted, 4), names)
+    assert scores.accuracy == pytest.approx(metrics.accuracy_score(labels, predicted))
+    f1 = metrics.f1_score(labels, predicted, labels=range(4), average="macro", zero_division=0)
+    assert scores.macro_f1 == pytest.approx(f1)
+    recalls = metrics.recall_score(
+        labels, predicted, labels=np.unique(labels), average="macro", zero_division=0
+    )
+    assert scores.balanced_accuracy == pytest.approx(recalls)
+    assert np.sum(scores.confusion_matrix) == len(pairs)
+
+
+def test_json_is_plain_and_complete() -> None:
+    scores = score(np.array([0, 1, 2, 2]), certain([0, 1, 2, 0]), NAMES)
+    data = json.loads(json.dumps(scores.to_json()))
+    assert set(data) == {
+        "n",
+        "accuracy",
+        "accuracy_interval",
+        "balanced_accuracy",
+        "macro_f1",
+        "per_class",
+        "confusion_matrix",
+    }
+    assert list(data["per_class"]) == list(NAMES)
+    assert data["per_class"]["owl"]["total"] == 2
+    assert data["confusion_matrix"] == [[1, 0, 0], [0, 1, 0], [1, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("labels", "probabilities"),
+    [
+        (np.array([], np.int64), np.zeros((0, 3), np.float32)),
+        (np.array([0, 1]), np.zeros((3, 3), np.float32)),
+        (np.array([0, 1]), np.zeros((2, 2), np.float32)),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(labels: Any, probabilities: Any) -> None:
+    with pytest.raises(ValueError, match=r"Received: \d labels, shape=.*3 class names"):
+        score(labels, probabilities, NAMES)
+
+
+@pytest.mark.parametrize(
+    ("correct", "total", "low", "high"),
+    [
+        # Newcombe 1998, table I, method 3.
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_wilson_interval(correct: int, total: int, low: float, high: float) -> None:
+    assert wilson_interval(correct, total) == (
+        pytest.approx(low, abs=6e-5),
+        pytest.approx(high, abs=6e-5),
+    )
+
+
+def test_wilson_interval_is_symmetric_and_within_0_and_1() -> None:
+    for correct in range(11):
+        low, high = wilson_interval(correct, 10)
+        mirrored = wilson_interval(10 - correct, 10)
+        assert -1e-12 <= low <= correct / 10 <= high + 1e-12 <= 1 + 2e-12
+        assert (low, high) == (pytest.approx(1 - mirrored[1]), pytest.approx(1 - mirrored[0]))
+
+
+def test_sampling_error_of_the_fer2013_test_split() -> None:
+    low, high = wilson_interval(round(0.66 * 3589), 3589)
+    assert (high - low) / 2 == pytest.approx(0.0155, abs=2e-4)
+
+
+def test_cross_entropy_by_hand() -> None:
+    targets = np.array([[1, 0], [0.5, 0.5]], np.float32)
+    probabilities = np.array([[0.25, 0.75], [0.5, 0.5]], np.float32)
+    assert cross_entropy(targets, probabilities) == pytest.approx((np.log(4) + np.log(2)) / 2)
+
+
+def test_cross_entropy_of_an_impossible_prediction_is_finite() -> None:
+    certain_and_wrong = np.array([[0, 1]], np.float32)
+    loss = cross_entropy(np.array([[1, 0]], np.float32), certain_and_wrong)
+    assert loss == pytest.approx(-np.log(1e-7))
+
+
+def test_the_table_has_a_line_per_class_and_the_summary() -> None:
+    table = format_table(score(np.array([0, 1, 2, 2]), certain([0, 1, 2, 0]), NAMES))
+    lines = table.splitlines()
+    assert [line.split()[0] for line in lines] == ["class", *NAMES, "accuracy"]
+    assert len({len(line) for line in lines[:-1]}) == 1
+    assert "accuracy 0.7500" in lines[-1]
+    assert "4 faces" in lines[-1]

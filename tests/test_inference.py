@@ -1,0 +1,303 @@
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minixception
+from minixception import FaceAnalyzer, FaceClassifier, FacePrediction, draw_predictions, to_frame
+from minixception.boxes import Box, CropMargin, crop_box
+from minixception.images import read_image, to_grey
+from minixception.inference import to_rows
+from minixception.labels import EMOTIONS_FER2013, GENDERS
+
+SOURCE = Path(__file__).parents[1] / "src"
+
+
+@dataclass
+class FakeDetector:
+    """Finds what it is told to."""
+
+    boxes: Sequence[Box]
+
+    def detect(self, image: np.ndarray) -> list[Box]:
+        return list(self.boxes)
+
+
+@dataclass
+class CountingEngine:
+    """Gives class 0 the mean of the image, and remembers what it was given."""
+
+    batches: list[np.ndarray]
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        self.batches.append(images)
+        brightness = (images.mean(axis=(1, 2, 3)) + 1) / 2
+        return np.stack([brightness, 1 - brightness], axis=1).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def analyzer(checkpoints: dict[str, Path]) -> FaceAnalyzer:
+    return FaceAnalyzer.from_pretrained(checkpoints["emotion"], checkpoints["gender"])
+
+
+@pytest.fixture(scope="module")
+def faces(analyzer: FaceAnalyzer, portraits: Path) -> list[FacePrediction]:
+    return analyzer.analyze(portraits)
+
+
+@pytest.fixture
+def brightness(analyzer: FaceAnalyzer) -> tuple[FaceClassifier, CountingEngine]:
+    """Return a gender classifier that only looks at brightness, and its engine."""
+    assert analyzer.gender is not None
+    engine = CountingEngine([])
+    return FaceClassifier(analyzer.gender.card, engine), engine
+
+
+def assert_same(found: Sequence[FacePrediction], expected: Sequence[FacePrediction]) -> None:
+    assert [face.box for face in found] == [face.box for face in expected]
+    assert [face.emotion for face in found] == [face.emotion for face in expected]
+    for face, other in zip(found, expected, strict=True):
+        for name, score in other.emotion_scores.items():
+            assert face.emotion_scores[name] == pytest.approx(score, abs=1e-5)
+        assert face.gender_scores == pytest.approx(other.gender_scores, abs=1e-5)
+
+
+def test_three_faces_from_left_to_right(faces: list[FacePrediction]) -> None:
+    assert len(faces) == 3
+    assert [face.box.x for face in faces] == sorted(face.box.x for face in faces)
+    for face in faces:
+        assert tuple(face.emotion_scores) == EMOTIONS_FER2013
+        assert tuple(face.gender_scores) == GENDERS
+        assert sum(face.emotion_scores.values()) == pytest.approx(1, abs=1e-5)
+        assert face.emotion == max(face.emotion_scores, key=lambda name: face.emotion_scores[name])
+        assert face.gender in GENDERS
+    assert len({tuple(face.emotion_scores.values()) for face in faces}) == 3
+
+
+def test_path_and_array_give_the_same(
+    analyzer: FaceAnalyzer, faces: list[FacePrediction], portraits: Path
+) -> None:
+    image = read_image(portraits)
+    before = image.copy()
+    opaque = np.full(image.shape[:2], 255, np.uint8)
+    assert_same(analyzer.analyze(str(portraits)), faces)
+    assert_same(analyzer.analyze(image), faces)
+    assert_same(analyzer.analyze(np.dstack([image, opaque])), faces)
+    assert_same(analyzer.analyze(image / 255.0), faces)
+    assert_same(analyzer.analyze(image.astype(np.uint16) * 257), faces)
+    np.testing.assert_array_equal(image, before)
+
+
+def test_grey_gives_nearly_the_same(
+    analyzer: FaceAnalyzer, faces: list[FacePrediction], portraits: Path
+) -> None:
+    grey = to_grey(read_image(portraits))
+    found = analyzer.analyze(grey)
+    assert_same(analyzer.analyze(grey[:, :, 0]), found)
+    assert [face.box for face in found] == [face.box for face in faces]
+    for face, other in zip(found, faces, strict=True):  # resized before it was grey, or after
+        assert face.emotion_scores == pytest.approx(other.emotion_scores, abs=0.02)
+
+
+def test_all_faces_go_through_in_one_batch(
+    analyzer: FaceAnalyzer,
+    faces: list[FacePrediction],
+    portraits: Path,
+    brightness: tuple[FaceClassifier, CountingEngine],
+) -> None:
+    classifier, engine = brightness
+    image = read_image(portraits)
+    boxes = [face.box for face in faces]
+    FaceAnalyzer(emotion=None, gender=classifier).classify(image, boxes)
+    assert [batch.shape for batch in engine.batches] == [(3, 48, 48, 1)]
+    one_by_one = [analyzer.classify(image, [box])[0] for box in boxes]
+    assert_same(analyzer.classify(image, boxes), one_by_one)
+
+
+def test_many_faces(analyzer: FaceAnalyzer, portraits: Path, faces: list[FacePrediction]) -> None:
+    image = read_image(portraits)
+    found = analyzer.classify(image, [face.box for face in faces] * 50)
+    assert_same(found, list(faces) * 50)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 20000), (20000, 1, 3), (300, 300, 3)])
+def test_no_face_gives_an_empty_list(analyzer: FaceAnalyzer, shape: tuple[int, ...]) -> None:
+    image = np.full(shape, 128, np.uint8)
+    assert analyzer.analyze(image) == []
+    drawn = draw_predictions(image, [], bars=True)
+    assert drawn.shape == (*shape[:2], 3)
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        Box(0, 0, 60, 60),
+        Box(852 - 60, 348 - 60, 60, 60),
+        Box(-30, -30, 60, 60),
+        Box(852 - 30, -30, 60, 60),
+        Box(-30, 348 - 30, 60, 60),
+        Box(851, 347, 60, 60),
+        Box(851, 347, 1, 1),
+        Box(0, 100, 852, 1),
+        Box(-(10**6), -(10**6), 2 * 10**6, 2 * 10**6),
+    ],
+)
+@pytest.mark.parametrize("margin", [CropMargin(), CropMargin(left=0.4, top=-0.3)])
+def test_boxes_at_borders_and_corners(
+    analyzer: FaceAnalyzer, portraits: Path, box: Box, margin: CropMargin
+) -> None:
+    assert analyzer.emotion is not None
+    emotion = replace(analyzer.emotion, card=replace(analyzer.emotion.card, crop_margin=margin))
+    found = FaceAnalyzer(emotion=emotion, gender=None, detector=FakeDetector([box]))
+    (face,) = found.analyze(portraits)
+    assert face.box == box
+    assert face.emotion in EMOTIONS_FER2013
+    assert draw_predictions(read_image(portraits), [face], bars=True).shape == (348, 852, 3)
+
+
+def test_the_crop_is_the_box_with_the_margin_of_the_card(
+    brightness: tuple[FaceClassifier, CountingEngine],
+) -> None:
+    classifier, engine = brightness
+    image = np.zeros((100, 200, 3), np.uint8)
+    image[40:60, 80:120] = 255
+    box = Box(80, 40, 40, 20)
+    for margin, expected in [
+        (CropMargin(), 1.0),
+        (CropMargin.from_json(0.5), 0.25),
+        (CropMargin(right=1.0), 0.5),
+        (CropMargin(top=0.5, bottom=-0.49), 0.5),
+    ]:
+        card = replace(classifier.card, crop_margin=margin)
+        (scores,) = FaceClassifier(card, engine).classify(image, [box])
+        assert crop_box(box, margin, 100, 200).area > 0
+        assert scores["woman"] == pytest.approx(expected, abs=0.03)
+
+
+def test_a_task_may_be_left_out(
+    checkpoints: dict[str, Path], portraits: Path, faces: list[FacePrediction]
+) -> None:
+    only_gender = FaceAnalyzer.from_pretrained(None, checkpoints["gender"]).analyze(portraits)
+    assert [face.gender_scores for face in only_gender] == [face.gender_scores for face in faces]
+    assert {(face.emotion, len(face.emotion_scores)) for face in only_gender} == {(None, 0)}
+    only_boxes = FaceAnalyzer.from_pretrained(None, None)
+    assert [face.gender for face in only_boxes.analyze(portraits)] == [None] * 3
+    assert only_boxes.columns == ["x", "y", "width", "height", "emotion", "gender"]
+    assert draw_predictions(read_image(portraits), only_boxes.analyze(portraits)).any()
+
+
+def test_model_of_another_task_is_refused(checkpoints: dict[str, Path]) -> None:
+    with pytest.raises(ValueError, match=r"the task emotion\. Received: gender, whose card says"):
+        FaceAnalyzer.from_pretrained(checkpoints["gender"], None)
+    with pytest.raises(ValueError, match="of the task gender"):
+        FaceAnalyzer.from_pretrained(None, checkpoints["emotion"])
+
+
+def test_unknown_model_is_named() -> None:
+    with pytest.raises(FileNotFoundError, match="nope is neither a checkpoint folder nor"):
+        FaceAnalyzer.from_pretrained("nope", None)
+
+
+def test_threads_share_an_analyzer(
+    analyzer: FaceAnalyzer, faces: list[FacePrediction], portraits: Path
+) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(analyzer.analyze, [portraits] * 8):
+            assert_same(found, faces)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_frame_has_a_row_per_face(
+    analyzer: FaceAnalyzer, faces: list[FacePrediction], count: int
+) -> None:
+    frame = to_frame(faces[:count])
+    assert len(frame) == count
+    if count == 0:
+        assert list(frame.columns) == ["x", "y", "width", "height", "emotion", "gender"]
+        return
+    assert list(frame.columns) == analyzer.columns
+    assert list(frame.columns[6:8]) == ["emotion_angry", "emotion_disgust"]
+    assert frame["gender_woman"][0] == faces[0].gender_scores["woman"]
+    assert to_rows(faces[:count])[0]["x"] == faces[0].box.x
+
+
+def test_faces_become_plain_json(faces: list[FacePrediction]) -> None:
+    content = json.loads(json.dumps([face.to_json() for face in faces]))
+    assert content[0]["box"] == list(faces[0].box)
+    assert list(content[0]) == ["box", "emotion", "emotion_scores", "gender", "gender_scores"]
+    assert content[0]["emotion_scores"] == faces[0].emotion_scores
+    box = Box(*np.array([1, 2, 3, 4]))  # as a detector of the user's own may give it
+    assert json.loads(json.dumps(FacePrediction(box).to_json()))["box"] == [1, 2, 3, 4]
+
+
+def test_drawing_leaves_the_image_alone(faces: list[FacePrediction], portraits: Path) -> None:
+    image = read_image(portraits)
+    before = image.copy()
+    drawn = draw_predictions(image, faces, bars=True)
+    np.testing.assert_array_equal(image, before)
+    assert drawn.shape == image.shape
+    assert (drawn != image).any()
+
+
+def run_python(code: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
+    return done.stdout
+
+
+def test_analyzing_imports_no_training_framework(
+    checkpoints: dict[str, Path], portraits: Path
+) -> None:
+    folders = [str(checkpoints[task]) for task in ("emotion", "gender")]
+    code = f"""
+import sys
+from minixception import FaceAnalyzer, draw_predictions, to_frame
+analyzer = FaceAnalyzer.from_pretrained(*{folders!r})
+print(len(analyzer.analyze({str(portraits)!r})))
+print({{"tensorflow", "keras", "torch", "jax", "sklearn", "matplotlib"}} & set(sys.modules))
+"""
+    assert run_python(code).split() == ["3", "set()"]
+
+
+def test_importing_the_package_is_quick_and_loads_nothing() -> None:
+    # Processor time, which does not grow when the machine is busy.
+    code = """
+import sys, time
+start = time.process_time()
+import minixception
+print(time.process_time() - start)
+print({"numpy", "cv2", "PIL", "keras", "tensorflow"} & set(sys.modules))
+"""
+    seconds, loaded = run_python(code).split()
+    assert float(seconds) < 0.3
+    assert loaded == "set()"
+
+
+def test_exported_names() -> None:
+    assert minixception.__all__ == [
+        "Box",
+        "FaceAnalyzer",
+        "FaceClassifier",
+        "FacePrediction",
+        "HaarDetector",
+        "Preprocessor",
+        "YuNetDetector",
+        "draw_predictions",
+        "read_image",
+        "to_frame",
+        "write_image",
+    ]
+    for name in minixception.__all__:
+        assert getattr(minixception, name).__name__ == name
+        assert name in dir(minixception)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        minixception.nothing  # noqa: B018

@@ -1,0 +1,244 @@
+"""Batches of training: order, resuming, augmentation."""
+
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minixception.input_pipeline import Batch, augment, steps_per_epoch, training_batches
+from minixception.preprocessor import Preprocessor
+from minixception.recipes import RECIPES, Augmentation
+
+ALL_CHANGES = Augmentation(15, 0.1, 0.2, 0.1, True, 0.4, 0.4, 0.5, 0.3)
+
+
+def numbered_images(count: int, size: int = 6) -> np.ndarray:
+    """Image number k is filled with k."""
+    return np.repeat(np.arange(count, dtype=np.uint8), size * size).reshape(count, size, size, 1)
+
+
+def random_images(count: int = 8, size: int = 12, channels: int = 1) -> np.ndarray:
+    generator = np.random.default_rng(3)
+    return generator.integers(0, 256, (count, size, size, channels), dtype=np.uint8)
+
+
+def batches(
+    images: np.ndarray,
+    count: int,
+    *,
+    batch_size: int = 4,
+    seed: int = 0,
+    first_epoch: int = 0,
+    augmentation: Augmentation = ALL_CHANGES,
+) -> list[Batch]:
+    stream = training_batches(
+        images,
+        np.eye(len(images), dtype=np.float32),
+        preprocessor=Preprocessor(images.shape[1:3], value_range=(0, 255)),
+        augmentation=augmentation,
+        batch_size=batch_size,
+        seed=seed,
+        first_epoch=first_epoch,
+    )
+    return list(islice(stream, count))
+
+
+def equal(left: list[Batch], right: list[Batch]) -> bool:
+    return len(left) == len(right) and all(
+        np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1])
+        for a, b in zip(left, right, strict=True)
+    )
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_same_seed_gives_the_same_batches(channels: int) -> None:
+    images = random_images(channels=channels)
+    assert equal(batches(images, 5), batches(images, 5))
+    assert not equal(batches(images, 5), batches(images, 5, seed=1))
+
+
+def test_epochs_differ() -> None:
+    images = random_images()
+    stream = batches(images, 4)
+    assert not equal(stream[:2], stream[2:])
+
+
+@given(first_epoch=st.integers(0, 4), batch_size=st.integers(1, 12))
+@settings(max_examples=25, deadline=None)
+def test_a_resumed_stream_is_the_tail_of_the_whole_one(first_epoch: int, batch_size: int) -> None:
+    images = random_images(9)
+    steps = steps_per_epoch(len(images), batch_size)
+    whole = batches(images, 6 * steps, batch_size=batch_size)
+    resumed = batches(
+        images, (6 - first_epoch) * steps, batch_size=batch_size, first_epoch=first_epoch
+    )
+    assert equal(whole[first_epoch * steps :], resumed)
+
+
+def test_an_epoch_shows_every_image_once_with_its_own_target() -> None:
+    images = numbered_images(12)
+    for epoch in range(3):
+        shown = batches(images, 3, first_epoch=epoch, augmentation=Augmentation())
+        numbers = np.concatenate([batch[:, 0, 0, 0] for batch, _ in shown])
+        targets = np.concatenate([target.argmax(axis=1) for _, target in shown])
+        assert sorted(numbers) == list(range(12))
+        assert np.array_equal(numbers, targets)
+        assert not np.array_equal(numbers, np.arange(12))
+
+
+def test_what_does_not_fill_a_batch_is_left_out_of_the_epoch() -> None:
+    images = numbered_images(10)
+    stream = batches(images, 40, augmentation=Augmentation())
+    numbers = np.stack([batch[:, 0, 0, 0] for batch, _ in stream])
+    epochs = numbers.reshape(20, 8)
+    assert all(len(set(shown)) == 8 for shown in epochs)
+    assert set(epochs.ravel()) == set(range(10))  # over time, none is left out
+
+
+def test_a_set_smaller_than_the_batch_is_one_batch() -> None:
+    (images, targets), _ = batches(numbered_images(3), 2, batch_size=32)
+    assert images.shape == (3, 6, 6, 1)
+    assert targets.shape == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("images", "batch", "steps"), [(28_709, 32, 897), (64, 32, 2), (31, 32, 1), (1, 1, 1)]
+)
+def test_steps_per_epoch(images: int, batch: int, steps: int) -> None:
+    assert steps_per_epoch(images, batch) == steps
+
+
+def test_batches_are_resized_and_prepared() -> None:
+    stream = training_batches(
+        random_images(4, 10, 3),
+        np.eye(4, dtype=np.float32),
+        preprocessor=Preprocessor((16, 20)),
+        augmentation=ALL_CHANGES,
+        batch_size=2,
+        seed=0,
+    )
+    images, targets = next(stream)
+    assert (images.shape, images.dtype) == ((2, 16, 20, 1), np.float32)
+    assert (targets.shape, targets.dtype) == ((2, 4), np.float32)
+    assert -1 <= images.min() < images.max() <= 1
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [11, 12])
+def test_flip_alone_gives_an_image_or_its_mirror_exactly(channels: int, size: int) -> None:
+    images = random_images(40, size, channels)
+    changed = augment(
+        images, Augmentation(horizontal_flip=True), generator=np.random.default_rng(0)
+    )
+    kept = [np.array_equal(a, b) for a, b in zip(changed, images, strict=True)]
+    mirrored = [np.array_equal(a, b[:, ::-1]) for a, b in zip(changed, images, strict=True)]
+    assert all(a != b for a, b in zip(kept, mirrored, strict=True))
+    assert 10 <= sum(mirrored) <= 30
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_no_augmentation_changes_nothing(channels: int) -> None:
+    images = random_images(channels=channels)
+    changed = augment(images, Augmentation(), generator=np.random.default_rng(0))
+    assert np.array_equal(changed, images)
+    assert not np.shares_memory(changed, images)
+
+
+@given(
+    count=st.integers(0, 3),
+    height=st.integers(2, 20),
+    width=st.integers(2, 20),
+    channels=st.sampled_from([1, 3]),
+    augmentation=st.builds(
+        Augmentation,
+        rotation=st.floats(0, 180),
+        width_shift=st.floats(0, 1),
+        height_shift=st.floats(0, 1),
+        zoom=st.floats(0, 0.9),
+        horizontal_flip=st.booleans(),
+        brightness=st.floats(0, 1),
+        contrast=st.floats(0, 1),
+        saturation=st.floats(0, 1),
+        lighting=st.floats(0, 1),
+    ),
+)
+@settings(max_examples=60, deadline=None)
+def test_augmentation_keeps_shape_dtype_and_its_argument(
+    count: int, height: int, width: int, channels: int, augmentation: Augmentation
+) -> None:
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (count, height, width, channels), dtype=np.uint8)
+    before = images.copy()
+    changed = augment(images, augmentation, generator=np.random.default_rng(1))
+    assert (changed.shape, changed.dtype) == (images.shape, np.uint8)
+    assert np.array_equal(images, before)
+
+
+@given(value=st.integers(0, 255), seed=st.integers(0, 1000))
+@settings(max_examples=30, deadline=None)
+def test_pixels_shifted_in_repeat_the_border(value: int, seed: int) -> None:
+    """A plain image stays plain, whatever the geometry."""
+    images = np.full((3, 16, 16, 1), value, np.uint8)
+    geometry = Augmentation(30, 0.3, 0.3, 0.3, True)
+    assert np.array_equal(augment(images, geometry, generator=np.random.default_rng(seed)), images)
+
+
+def test_a_shift_stays_within_its_limit() -> None:
+    images = np.zeros((200, 20, 20, 1), np.uint8)
+    images[:, 10, 10] = 255
+    changed = augment(images, Augmentation(width_shift=0.1), generator=np.random.default_rng(0))
+    weights = changed[:, :, :, 0].astype(float)
+    assert np.array_equal(weights.sum(axis=(1, 2)), weights[:, 10].sum(axis=1))  # its row only
+    columns = (weights[:, 10] * np.arange(20)).sum(axis=1) / weights[:, 10].sum(axis=1)
+    assert 7.9 <= columns.min() < 8.5
+    assert 11.5 < columns.max() <= 12.1
+
+
+@pytest.mark.parametrize("name", ["brightness", "contrast", "lighting"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_each_change_of_light_acts_on_every_image(name: str, channels: int) -> None:
+    images = random_images(12, 16, channels)
+    strengths: dict[str, Any] = {name: 0.5}
+    changed = augment(images, Augmentation(**strengths), generator=np.random.default_rng(0)).astype(
+        int
+    )
+    differences = np.abs(changed - images).max(axis=(1, 2, 3))
+    assert (differences > 0).mean() > 0.8  # light noise may round to nothing
+    assert len({int(difference) for difference in differences}) > 1  # each image has its own
+
+
+def test_brightness_scales_and_contrast_keeps_the_mean() -> None:
+    images = random_images(30, 16) // 4 + 80
+    bright = augment(images, Augmentation(brightness=0.4), generator=np.random.default_rng(0))
+    ratios = (bright / images).mean(axis=(1, 2, 3))
+    assert 0.59 < ratios.min() < 0.75
+    assert 1.25 < ratios.max() < 1.41
+    flat = augment(images, Augmentation(contrast=0.4), generator=np.random.default_rng(0))
+    np.testing.assert_allclose(flat.mean(axis=(1, 2, 3)), images.mean(axis=(1, 2, 3)), atol=0.5)
+    spreads = flat.std(axis=(1, 2, 3)) / images.std(axis=(1, 2, 3))
+    assert 0.58 < spreads.min() < 0.75
+    assert 1.25 < spreads.max() < 1.42
+
+
+def test_saturation_keeps_grey_pictures_and_changes_coloured_ones() -> None:
+    saturation = Augmentation(saturation=0.5)
+    grey = random_images(4)
+    assert np.array_equal(augment(grey, saturation, generator=np.random.default_rng(0)), grey)
+    three = np.repeat(grey, 3, axis=3)
+    assert np.array_equal(augment(three, saturation, generator=np.random.default_rng(0)), three)
+    coloured = random_images(4, channels=3)
+    changed = augment(coloured, saturation, generator=np.random.default_rng(0))
+    assert not np.array_equal(changed, coloured)
+
+
+def test_the_augmentation_of_every_recipe_changes_images_mildly() -> None:
+    ramp = np.tile(np.linspace(60, 190, 32).astype(np.uint8)[:, np.newaxis], (1, 32))
+    images = np.repeat(ramp[np.newaxis, :, :, np.newaxis], 20, axis=0)  # dark above, light below
+    for recipe in RECIPES.values():
+        changed = augment(images, recipe.augmentation, generator=np.random.default_rng(0))
+        assert not np.array_equal(changed, images)
+        top, bottom = changed[:, :8].mean(axis=(1, 2, 3)), changed[:, -8:].mean(axis=(1, 2, 3))
+        assert (top < bottom).all()

@@ -1,0 +1,204 @@
+"""The networks against the numbers and plans of the publications."""
+
+import keras
+import numpy as np
+import pytest
+
+from minixception import models
+
+
+@pytest.fixture(scope="module")
+def published() -> dict[str, keras.Model]:
+    """Every network with seven classes at the size of its publication."""
+    return {
+        name: models.build(name, network.input_shape, 7)
+        for name, network in models.NETWORKS.items()
+    }
+
+
+def layers_of(model: keras.Model, kind: type) -> list[keras.layers.Layer]:
+    return [layer for layer in model.layers if isinstance(layer, kind)]
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("mini_xception", 58_423),
+        ("tiny_xception", 18_314),
+        ("big_xception", 208_871),
+        ("mini_xception_48", 58_168),
+        ("simple_cnn", 642_935),
+        ("simpler_cnn", 559_671),
+    ],
+)
+def test_parameters_with_seven_classes(
+    published: dict[str, keras.Model], name: str, parameters: int
+) -> None:
+    assert published[name].count_params() == parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "input_shape", "classes", "parameters"),
+    [
+        ("mini_xception", (64, 64, 1), 2, 52_658),
+        ("mini_xception", (None, None, 3), 7, 58_423 + 144),
+        ("tiny_xception", (32, 48, 1), 2, 15_429),
+        ("big_xception", (64, 64, 1), 2, 197_346),
+        ("simple_cnn", (48, 48, 3), 2, 632_978),
+    ],
+)
+def test_parameters_with_other_inputs_and_classes(
+    name: str, input_shape: tuple[int | None, int | None, int], classes: int, parameters: int
+) -> None:
+    assert models.build(name, input_shape, classes).count_params() == parameters
+
+
+def test_every_network_is_counted_above() -> None:
+    assert set(models.network_names()) == {
+        "mini_xception",
+        "tiny_xception",
+        "big_xception",
+        "mini_xception_48",
+        "simple_cnn",
+        "simpler_cnn",
+    }
+
+
+def test_trainable_parameters_of_mini_xception(published: dict[str, keras.Model]) -> None:
+    trainable = published["mini_xception"].trainable_variables
+    assert sum(int(np.prod(variable.shape)) for variable in trainable) == 56_951
+
+
+def test_every_network_ends_in_a_softmax_named_predictions(
+    published: dict[str, keras.Model],
+) -> None:
+    generator = np.random.default_rng(0)
+    for name, model in published.items():
+        assert model.name == name
+        assert model.layers[-1].name == "predictions"
+        images = generator.uniform(-1, 1, (2, *model.input_shape[1:])).astype(np.float32)
+        probabilities = keras.ops.convert_to_numpy(model(images))
+        assert probabilities.shape == (2, 7)
+        assert probabilities.dtype == np.float32
+        assert probabilities.min() >= 0
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["mini_xception", "tiny_xception", "mini_xception_48"])
+def test_only_the_two_stem_convolutions_are_penalized(
+    published: dict[str, keras.Model], name: str
+) -> None:
+    model = published[name]
+    penalized = [
+        layer
+        for layer in model.layers
+        for attribute, value in vars(layer).items()
+        if attribute.endswith("regularizer") and value is not None
+    ]
+    assert penalized == layers_of(model, keras.layers.Conv2D)[:2]
+    assert all(layer.kernel_size == (3, 3) for layer in penalized)
+    kernels = [keras.ops.convert_to_numpy(layer.kernel) for layer in penalized]
+    expected = sum(0.01 * float((kernel**2).sum()) for kernel in kernels)
+    assert float(sum(keras.ops.convert_to_numpy(loss) for loss in model.losses)) == pytest.approx(
+        expected, rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("name", ["big_xception", "simple_cnn", "simpler_cnn"])
+def test_the_other_networks_have_no_penalty(published: dict[str, keras.Model], name: str) -> None:
+    assert published[name].losses == []
+
+
+def test_no_relu_follows_a_sum(published: dict[str, keras.Model]) -> None:
+    """Big Xception's second module begins with a ReLU on its main path; its shortcut has none."""
+    for name in ("mini_xception", "tiny_xception", "mini_xception_48", "big_xception"):
+        sums = layers_of(published[name], keras.layers.Add)
+        followers = [
+            {type(node.operation) for node in addition._outbound_nodes} for addition in sums
+        ]
+        convolutions = {keras.layers.Conv2D, keras.layers.SeparableConv2D}
+        if name == "big_xception":
+            assert followers == [
+                {keras.layers.Conv2D, keras.layers.Activation},
+                {keras.layers.Conv2D},
+            ]
+        else:
+            assert followers == [convolutions] * 3 + [{keras.layers.Conv2D}]
+
+
+def test_sizes_of_the_feature_maps_of_mini_xception(published: dict[str, keras.Model]) -> None:
+    model = published["mini_xception"]
+    stem = layers_of(model, keras.layers.Conv2D)[:2]
+    sizes = [layer.output.shape[1] for layer in stem + layers_of(model, keras.layers.Add)]
+    assert sizes == [62, 60, 30, 15, 8, 4]
+
+
+def test_the_last_module_of_the_48_pixel_network_keeps_its_size(
+    published: dict[str, keras.Model],
+) -> None:
+    sums = layers_of(published["mini_xception_48"], keras.layers.Add)
+    assert [addition.output.shape[1] for addition in sums] == [22, 11, 6, 6]
+
+
+def test_settings_of_batch_normalization_and_initial_values(
+    published: dict[str, keras.Model],
+) -> None:
+    for model in published.values():
+        for layer in layers_of(model, keras.layers.BatchNormalization):
+            assert (layer.momentum, layer.epsilon) == (0.99, 1e-3)
+        for layer in layers_of(model, keras.layers.Conv2D):
+            assert isinstance(layer.kernel_initializer, keras.initializers.GlorotUniform)
+            if layer.use_bias:
+                assert not keras.ops.convert_to_numpy(layer.bias).any()
+
+
+@pytest.mark.parametrize("input_shape", [(5, 5, 1), (5, 9, 3), (31, 47, 1), (None, None, 1)])
+def test_any_size_that_the_plan_allows(
+    input_shape: tuple[int | None, int | None, int],
+) -> None:
+    model = models.build("tiny_xception", input_shape, 3)
+    height, width, channels = (size or 33 for size in input_shape)
+    outputs = keras.ops.convert_to_numpy(model(np.zeros((2, height, width, channels), np.float32)))
+    assert outputs.shape == (2, 3)
+    assert np.isfinite(outputs).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "input_shape", "reason"),
+    [
+        ("mini_xception", (4, 64, 1), "at least 5 pixels.*unpadded"),
+        ("big_xception", (64, 6, 1), "at least 7 pixels.*unpadded"),
+        ("simpler_cnn", (65, 64, 1), "1 to 64 pixels.*six strides"),
+        ("simpler_cnn", (None, None, 1), "1 to 64 pixels.*six strides"),
+        ("mini_xception", (64, 64, 2), "1 or 3 channels"),
+        ("mini_xception", (64, 64), "height, width, channels"),
+    ],
+)
+def test_an_impossible_size_is_refused_with_its_reason(
+    name: str, input_shape: tuple[int, int, int], reason: str
+) -> None:
+    with pytest.raises(ValueError, match=reason) as caught:
+        models.build(name, input_shape, 7)
+    assert f"Received: input_shape={input_shape}" in str(caught.value)
+
+
+def test_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="nano_xception") as caught:
+        models.build("nano_xception", (64, 64, 1), 7)
+    for name in models.network_names():
+        assert name in str(caught.value)
+
+
+def test_one_class_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"at least 2\. Received: num_classes=1"):
+        models.build("mini_xception", (64, 64, 1), 1)
+
+
+def test_the_same_seed_gives_the_same_initial_weights() -> None:
+    def initial_weights(seed: int) -> list[np.ndarray]:
+        keras.utils.set_random_seed(seed)
+        return models.build("tiny_xception", (16, 16, 1), 3).get_weights()
+
+    first, again, other = initial_weights(1), initial_weights(1), initial_weights(2)
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))

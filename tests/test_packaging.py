@@ -1,0 +1,65 @@
+import importlib.util
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import minixception
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of what is packed: building leaves files beside it."""
+    for module in ("setuptools", "wheel", "pip"):
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"building without network needs {module} in this environment")
+    for name in ("README.md", "trained_models"):
+        if not (ROOT / name).exists():
+            pytest.skip(f"there is no {name} to pack")
+    copy = tmp_path_factory.mktemp("packaging") / "checkout"
+    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    for name in ("src", "trained_models"):
+        shutil.copytree(ROOT / name, copy / name, ignore=ignored)
+    for file in ROOT.glob("*"):
+        if file.is_file():
+            shutil.copy(file, copy / file.name)
+    return copy
+
+
+def shipped_files() -> set[str]:
+    folder = ROOT / "trained_models"
+    files = [folder / "README.md", *folder.glob("*_models/*/*")]
+    return {file.relative_to(ROOT).as_posix() for file in files if file.is_file()}
+
+
+def test_wheel_holds_code_models_and_command(checkout: Path, tmp_path: Path) -> None:
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    command = [sys.executable, "-m", "pip", "wheel", *options, "--wheel-dir", str(tmp_path), "."]
+    subprocess.run(command, cwd=checkout, check=True, capture_output=True, timeout=120)
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.name == f"minixception-{minixception.__version__}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        (entry_points,) = (name for name in names if name.endswith("/entry_points.txt"))
+        text = archive.read(entry_points).decode()
+    assert "minixception = minixception.commands:main" in text
+    package = ROOT / "src"
+    modules = {path.relative_to(package).as_posix() for path in package.glob("*/**/*.py")}
+    packed = {name for name in names if ".dist-info/" not in name}
+    assert packed == modules | {f"minixception/{name}" for name in shipped_files()}
+
+
+def test_source_distribution_can_be_built_again(checkout: Path) -> None:
+    command = [sys.executable, "setup.py", "--quiet", "sdist"]
+    subprocess.run(command, cwd=checkout, check=True, capture_output=True, timeout=120)
+    (source,) = (checkout / "dist").glob("*.tar.gz")
+    with tarfile.open(source) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"setup.py", "README.md", "requirements.txt", "requirements-dev.txt"} <= names
+    assert shipped_files() <= names

@@ -1,0 +1,140 @@
+"""From faces of any size and colour to the network's input."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minixception.preprocessor import Preprocessor
+
+
+def random_image(height: int, width: int, channels: int, *, seed: int = 0) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    return generator.integers(0, 256, (height, width, channels), dtype=np.uint8)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    sizes=st.lists(st.tuples(st.integers(1, 90), st.integers(1, 90)), min_size=1, max_size=4),
+    channels=st.sampled_from([1, 3]),
+    size=st.tuples(st.integers(1, 64), st.integers(1, 64)),
+    network_channels=st.sampled_from([1, 3]),
+)
+def test_any_size_and_colour_gives_the_network_s_input(
+    sizes: list[tuple[int, int]], channels: int, size: tuple[int, int], network_channels: int
+) -> None:
+    images = [random_image(*of, channels, seed=row) for row, of in enumerate(sizes)]
+    before = [image.copy() for image in images]
+    preprocess = Preprocessor(size, network_channels)
+    batch = preprocess(images)
+    assert batch.shape == (len(images), *preprocess.input_shape)
+    assert batch.dtype == np.float32
+    assert batch.min() >= -1
+    assert batch.max() <= 1
+    assert all(np.array_equal(a, b) for a, b in zip(images, before, strict=True))
+
+
+def test_values_are_those_of_the_publication() -> None:
+    pixels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
+    batch = Preprocessor((16, 16))(pixels)
+    np.testing.assert_allclose(batch, (pixels / 255 - 0.5) * 2, atol=1e-6)
+    assert (batch.min(), batch.max()) == (-1.0, 1.0)
+
+
+@pytest.mark.parametrize("value_range", [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)])
+def test_black_and_white_become_the_ends_of_the_range(value_range: tuple[float, float]) -> None:
+    preprocess = Preprocessor((4, 4), value_range=value_range)
+    black_and_white = np.stack([np.zeros((4, 4, 1), np.uint8), np.full((4, 4, 1), 255, np.uint8)])
+    batch = preprocess(black_and_white)
+    np.testing.assert_allclose([batch[0].max(), batch[1].min()], value_range, rtol=1e-6)
+
+
+def test_grey_from_rgb_has_the_usual_weights() -> None:
+    image = random_image(8, 8, 3)
+    expected = image @ np.array([0.299, 0.587, 0.114])
+    grey = Preprocessor((8, 8), value_range=(0, 255))([image])[0, :, :, 0]
+    assert np.abs(grey - expected).max() <= 0.51  # rounded to whole numbers
+
+
+def test_a_colour_network_takes_grey_three_times() -> None:
+    image = random_image(8, 8, 1)
+    batch = Preprocessor((8, 8), 3)([image])
+    for channel in range(3):
+        assert np.array_equal(batch[0, :, :, channel], Preprocessor((8, 8))([image])[0, :, :, 0])
+
+
+def test_the_mean_is_subtracted_per_channel() -> None:
+    image = random_image(8, 8, 3)
+    mean = (120.0, 100.5, 30.0)
+    batch = Preprocessor((8, 8), 3, mean=mean)([image])
+    np.testing.assert_allclose(batch[0], (image - np.array(mean)) / 255 * 2, atol=1e-6)
+    centred = Preprocessor((8, 8), 3, mean=tuple(image.mean(axis=(0, 1))))([image])
+    np.testing.assert_allclose(centred.mean(axis=(0, 1, 2)), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_image_comes_out_the_same_alone_and_in_a_batch(channels: int) -> None:
+    images = np.stack([random_image(48, 48, channels, seed=seed) for seed in range(5)])
+    preprocess = Preprocessor((64, 64))
+    batch = preprocess(images)
+    assert np.array_equal(batch, preprocess(list(images)))
+    for row, image in enumerate(images):
+        assert np.array_equal(preprocess(image[np.newaxis])[0], batch[row])
+
+
+@pytest.mark.parametrize("images", [[], np.zeros((0, 48, 48, 1), np.uint8)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_empty_batch_keeps_its_rank(images: Any, channels: int) -> None:
+    batch = Preprocessor((64, 32), channels)(images)
+    assert batch.shape == (0, 64, 32, channels)
+    assert batch.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.zeros((2, 48, 48, 1), np.float32),
+        np.zeros((2, 48, 48, 1), np.float64),
+        np.zeros((2, 48, 48, 1), np.int64),
+        np.zeros((2, 48, 48), np.uint8),
+        np.zeros((2, 48, 48, 2), np.uint8),
+        np.zeros((48, 48, 1), np.uint8),
+    ],
+    ids=["float32", "float64", "int64", "no channels", "two channels", "one image"],
+)
+def test_what_is_no_batch_of_uint8_images_is_refused(images: Any) -> None:
+    with pytest.raises(ValueError, match="must be uint8 arrays") as caught:
+        Preprocessor((48, 48))(images)
+    assert f"dtype={images.dtype}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "preprocessor",
+    [
+        Preprocessor((64, 64)),
+        Preprocessor((48, 40), 3, (0.0, 1.0), (0.1, 1 / 3, 254.9)),
+        Preprocessor((1, 1), mean=(127.5,)),
+    ],
+)
+def test_json_round_trip(preprocessor: Preprocessor) -> None:
+    text = json.dumps(preprocessor.to_json())
+    assert Preprocessor.from_json(json.loads(text)) == preprocessor
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"image_size": (0, 64)}, "image_size"),
+        ({"image_size": (64,)}, "image_size"),
+        ({"channels": 2}, "channels"),
+        ({"value_range": (1.0, 1.0)}, "value_range"),
+        ({"value_range": (float("nan"), 1.0)}, "value_range"),
+        ({"mean": (1.0, 2.0)}, "mean"),
+    ],
+)
+def test_impossible_fields_are_refused(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=f"`{message}` must .*Received: {message}="):
+        Preprocessor(**{"image_size": (64, 64), **fields})

@@ -1,0 +1,234 @@
+"""Weight files of the authors' code: tensor order, equal outputs, the converter."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from keras.layers import (
+    Activation,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    GlobalAveragePooling2D,
+    MaxPooling2D,
+    SeparableConv2D,
+    add,
+)
+
+from minixception import models
+from minixception.checkpoints import load_checkpoint
+from minixception.commands import run_command
+from minixception.engines import load_engine
+from minixception.labels import EMOTIONS_FER2013
+
+# Of the tensors in the authors' file, layer by layer: a separable convolution has two, a batch
+# normalization four, and the main path of a module stands before its shortcut.
+MINI_XCEPTION_SHAPES = [
+    *[(3, 3, 1, 8), (8,), (8,), (8,), (8,)],
+    *[(3, 3, 8, 8), (8,), (8,), (8,), (8,)],
+    *[(3, 3, 8, 1), (1, 1, 8, 16), (16,), (16,), (16,), (16,)],
+    *[(3, 3, 16, 1), (1, 1, 16, 16), (16,), (16,), (16,), (16,)],
+    *[(1, 1, 8, 16), (16,), (16,), (16,), (16,)],
+    *[(3, 3, 16, 1), (1, 1, 16, 32), (32,), (32,), (32,), (32,)],
+    *[(3, 3, 32, 1), (1, 1, 32, 32), (32,), (32,), (32,), (32,)],
+    *[(1, 1, 16, 32), (32,), (32,), (32,), (32,)],
+    *[(3, 3, 32, 1), (1, 1, 32, 64), (64,), (64,), (64,), (64,)],
+    *[(3, 3, 64, 1), (1, 1, 64, 64), (64,), (64,), (64,), (64,)],
+    *[(1, 1, 32, 64), (64,), (64,), (64,), (64,)],
+    *[(3, 3, 64, 1), (1, 1, 64, 128), (128,), (128,), (128,), (128,)],
+    *[(3, 3, 128, 1), (1, 1, 128, 128), (128,), (128,), (128,), (128,)],
+    *[(1, 1, 64, 128), (128,), (128,), (128,), (128,)],
+    *[(3, 3, 128, 7), (7,)],
+]
+
+
+def authors_mini_xception() -> keras.Model:
+    """The layers one by one, as the authors' code has them (without what their Keras ignored)."""
+    regularization = keras.regularizers.l2(0.01)
+    img_input = keras.Input((64, 64, 1))
+    x = Conv2D(8, (3, 3), strides=(1, 1), kernel_regularizer=regularization, use_bias=False)(
+        img_input
+    )
+    x = BatchNormalization()(x)
+    x = Activation("relu")(x)
+    x = Conv2D(8, (3, 3), strides=(1, 1), kernel_regularizer=regularization, use_bias=False)(x)
+    x = BatchNormalization()(x)
+    x = Activation("relu")(x)
+
+    residual = Conv2D(16, (1, 1), strides=(2, 2), padding="same", use_bias=False)(x)
+    residual = BatchNormalization()(residual)
+    x = SeparableConv2D(16, (3, 3), padding="same", use_bias=False)(x)
+    x = BatchNormalization()(x)
+    x = Activation("relu")(x)
+    x = SeparableConv2D(16, (3, 3), padding="same", use_bias=False)(x)
+    x = BatchNormalization()(x)
+    x = MaxPooling2D((3, 3), strides=(2, 2), padding="same")(x)
+    x = add([x, residual])
+
+    residual = Conv2D(32, (1, 1), strides=(2, 2), padding="same", use_bias=False)(x)
+    residual = BatchNormalization()(residual)
+    x = SeparableConv2D(32, (3, 3), padding="same", use_bias=False)(x)
+    x = BatchNormalization()(x)
+    x = Activation("relu")(x)
+    x = SeparableConv2D(32, (3, 3), padding="same", use_bias=False)(x)
+    x = BatchNormalization()(x)
+    x = MaxPooling2D((3, 3), strides=(2, 2), padding="same")(x)
+    x = add([x, residual])
+
+    residual = Conv2D(64, (1, 1), strides=(2, 2), padding="same", use_bias=False)(x)
+    residual = BatchNormalization()(residual)
+    x = SeparableConv2D(64, (3, 3), padding="same", use_bias=False)(x)
+    x = BatchNormalization()(x)
+    x = Activation("relu")(x)
+    x = SeparableConv2D(64, (3, 3), padding="same", use_bias=False)(x)
+    x = BatchNormalization()(x)
+    x = MaxPooling2D((3, 3), strides=(2, 2), padding="same")(x)
+    x = add([x, residual])
+
+    residual = Conv2D(128, (1, 1), strides=(2, 2), padding="same", use_bias=False)(x)
+    residual = BatchNormalization()(residual)
+    x = SeparableConv2D(128, (3, 3), padding="same", use_bias=False)(x)
+    x = BatchNormalization()(x)
+    x = Activation("relu")(x)
+    x = SeparableConv2D(128, (3, 3), padding="same", use_bias=False)(x)
+    x = BatchNormalization()(x)
+    x = MaxPooling2D((3, 3), strides=(2, 2), padding="same")(x)
+    x = add([x, residual])
+
+    x = Conv2D(7, (3, 3), padding="same")(x)
+    x = GlobalAveragePooling2D()(x)
+    output = Activation("softmax", name="predictions")(x)
+    return keras.Model(img_input, output)
+
+
+@pytest.fixture(scope="module")
+def authors_model() -> keras.Model:
+    """With random weights everywhere, so that a tensor in a wrong place would show."""
+    model = authors_mini_xception()
+    generator = np.random.default_rng(0)
+    model.set_weights(
+        [
+            weight + generator.uniform(-0.05, 0.05, weight.shape).astype(np.float32)
+            for weight in model.get_weights()
+        ]
+    )
+    return model
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    return np.random.default_rng(1).uniform(-1, 1, (6, 64, 64, 1)).astype(np.float32)
+
+
+def test_tensors_stand_in_the_order_of_the_authors_file(authors_model: keras.Model) -> None:
+    ours = models.build("mini_xception", (64, 64, 1), 7)
+    assert [tuple(weight.shape) for weight in ours.weights] == MINI_XCEPTION_SHAPES
+    assert [tuple(weight.shape) for weight in authors_model.weights] == MINI_XCEPTION_SHAPES
+    assert [weight.name for weight in ours.weights] == [
+        weight.name for weight in authors_model.weights
+    ]
+
+
+def test_set_weights_copies_the_network_exactly(
+    authors_model: keras.Model, images: np.ndarray
+) -> None:
+    ours = models.build("mini_xception", (64, 64, 1), 7)
+    ours.set_weights(authors_model.get_weights())
+    expected = authors_model.predict_on_batch(images)
+    assert np.ptp(expected, axis=0).max() > 1e-4  # the images are told apart
+    assert np.abs(ours.predict_on_batch(images) - expected).max() == 0.0
+
+
+def convert(file: Path, output: Path, *options: str) -> int:
+    return run_command(
+        "convert", [str(file), "--task", "emotion", "--output", str(output), *options]
+    )
+
+
+def test_converter_writes_an_equal_checkpoint(
+    tmp_path: Path,
+    authors_model: keras.Model,
+    images: np.ndarray,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file, folder = tmp_path / "fer2013_mini_XCEPTION.hdf5", tmp_path / "converted"
+    authors_model.save(file)
+    assert convert(file, folder) == 0
+    assert "mini_xception with 58,423 parameters" in capsys.readouterr().out
+
+    checkpoint = load_checkpoint(folder)
+    expected = authors_model.predict_on_batch(images)
+    assert np.abs(checkpoint.model.predict_on_batch(images) - expected).max() == 0.0
+    card, engine = load_engine(folder)
+    np.testing.assert_allclose(engine.predict(images), expected, atol=1e-5)
+    assert card.architecture == "mini_xception"
+    assert card.class_names == EMOTIONS_FER2013
+    assert card.preprocessor.input_shape == (64, 64, 1)
+    assert card.preprocessor.value_range == (-1.0, 1.0)
+    assert json.loads((folder / "card.json").read_text())["data"]["source"] == file.name
+
+    assert convert(file, folder) == 1  # nothing is overwritten
+    assert "already holds a checkpoint" in capsys.readouterr().err
+    other = tmp_path / "other"
+    assert convert(file, other, "--class-names", "woman", "man") == 1
+    assert "names 2 classes (woman, man), the model has 7 outputs" in capsys.readouterr().err
+    assert not other.exists()
+
+
+def write_text(path: Path) -> None:
+    path.write_text("no weights at all")
+
+
+def write_weights_only(path: Path) -> None:
+    write_vector_network(path)
+    with h5py.File(path, "r+") as file:
+        del file.attrs["model_config"]
+
+
+def write_other_network(path: Path) -> None:
+    inputs = keras.Input((12, 12, 1))
+    x = GlobalAveragePooling2D()(Conv2D(3, 3)(inputs))
+    keras.Model(inputs, Activation("softmax")(x)).save(path)
+
+
+def write_vector_network(path: Path) -> None:
+    keras.Sequential([keras.Input((4,)), Dense(2)]).save(path)
+
+
+def write_lambda(path: Path) -> None:
+    inputs = keras.Input((12, 12, 1))
+    x = keras.layers.Lambda(lambda x: x * 2)(inputs)
+    keras.Model(inputs, GlobalAveragePooling2D()(x)).save(path)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (write_text, "cannot be loaded as a Keras model"),
+        (write_weights_only, "cannot be loaded as a Keras model"),
+        (write_lambda, "cannot be loaded as a Keras model"),
+        (write_other_network, "none of mini_xception"),
+        (write_vector_network, "none of mini_xception"),
+        (None, "does not exist"),
+    ],
+)
+def test_converter_refuses_another_file(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    write: Callable[[Path], None] | None,
+    message: str,
+) -> None:
+    file, folder = tmp_path / "weights.hdf5", tmp_path / "converted"
+    if write is not None:
+        write(file)
+    assert convert(file, folder) == 1
+    error = capsys.readouterr().err.strip()
+    assert message in error
+    assert str(file) in error
+    assert "\n" not in error.removeprefix("WARNING")
+    assert not folder.exists()

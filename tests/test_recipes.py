@@ -1,0 +1,182 @@
+"""Recipes are what was published, and the optimizer follows them."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from minixception.recipes import RECIPES, Augmentation, Recipe, get_recipe
+from minixception.training import averaged_weights, compile_model, make_optimizer
+
+CONSTANT = Recipe(name="constant", summary="", optimizer="sgd", schedule="constant")
+
+
+def test_the_paper_s_emotion_recipe() -> None:
+    recipe = get_recipe("paper")
+    assert recipe == Recipe(
+        name="paper",
+        summary=recipe.summary,
+        source=recipe.source,
+        image_size=(64, 64),
+        batch_size=32,
+        epochs=10_000,
+        optimizer="adam",
+        learning_rate=1e-3,
+        schedule="constant",
+        monitor="val_loss",
+        early_stopping_patience=50,
+        plateau_patience=12,
+        plateau_factor=0.1,
+        label_smoothing=0.0,
+        weight_decay=0.0,
+        ema_momentum=None,
+        augmentation=Augmentation(
+            rotation=10, width_shift=0.1, height_shift=0.1, zoom=0.1, horizontal_flip=True
+        ),
+    )
+    assert "1710.07557" in recipe.source
+
+
+def test_the_paper_s_gender_recipe() -> None:
+    recipe = get_recipe("paper-gender")
+    assert (recipe.image_size, recipe.batch_size, recipe.monitor) == ((64, 64), 32, "val_loss")
+    assert (recipe.optimizer, recipe.schedule, recipe.learning_rate) == ("adam", "constant", 1e-3)
+    assert (recipe.early_stopping_patience, recipe.plateau_patience) == (100, 50)
+    assert recipe.plateau_factor == 0.1
+    assert (recipe.label_smoothing, recipe.weight_decay, recipe.ema_momentum) == (0, 0, None)
+    assert recipe.augmentation == Augmentation(
+        horizontal_flip=True, brightness=0.5, contrast=0.5, saturation=0.5, lighting=0.5
+    )
+
+
+def test_the_paper_s_optimizer_is_adam_as_keras_has_it() -> None:
+    optimizer = make_optimizer(get_recipe("paper"), steps=897)
+    assert type(optimizer) is keras.optimizers.Adam
+    assert float(optimizer.learning_rate) == pytest.approx(1e-3)
+    assert (optimizer.beta_1, optimizer.beta_2) == (0.9, 0.999)
+    assert not optimizer.use_ema
+    assert not optimizer.weight_decay
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
+def test_every_recipe_is_plain_data_under_its_name(recipe: Recipe) -> None:
+    assert get_recipe(recipe.name) is recipe
+    data = json.loads(json.dumps(recipe.to_json()))
+    assert data["augmentation"]["rotation"] == recipe.augmentation.rotation
+    assert data["epochs"] == recipe.epochs
+
+
+def test_an_unknown_recipe_lists_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=f"{', '.join(RECIPES)}.*Received: recipe='fast'"):
+        get_recipe("fast")
+
+
+def test_changes_leave_out_what_is_none() -> None:
+    recipe = get_recipe("paper")
+    changed = recipe.with_changes({"epochs": 3, "batch_size": None})
+    assert changed == replace(recipe, epochs=3)
+    assert recipe.epochs == 10_000
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer": "lion"},
+        {"schedule": "linear"},
+        {"monitor": "loss"},
+        {"batch_size": 0},
+        {"epochs": 0},
+        {"learning_rate": 0.0},
+        {"learning_rate": float("nan")},
+        {"weight_decay": -0.1},
+        {"label_smoothing": 1.0},
+        {"label_smoothing": -0.1},
+        {"ema_momentum": 1.0},
+        {"warmup": 1.0},
+        {"early_stopping_patience": -1},
+        {"plateau_patience": 3},  # together with the one-cycle schedule
+    ],
+    ids=str,
+)
+def test_what_no_engine_could_follow_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"`{next(iter(changes))}` must.*Received: "):
+        Recipe(**{"name": "bad", "summary": "", **changes})
+
+
+def rates(recipe: Recipe, *, steps: int) -> list[float]:
+    """The learning rate before every step of the run, and after the last."""
+    optimizer = make_optimizer(recipe, steps=steps)
+    found = []
+    for step in range(recipe.epochs * steps + 1):
+        optimizer.iterations.assign(step)
+        found.append(float(optimizer.learning_rate))
+    return found
+
+
+def test_one_cycle_rises_to_its_peak_and_falls_to_zero() -> None:
+    recipe = Recipe(name="cycle", summary="", epochs=10, learning_rate=0.5, warmup=0.2)
+    found = rates(recipe, steps=5)
+    assert found[0] == 0
+    assert found[10] == max(found) == pytest.approx(0.5)
+    np.testing.assert_allclose(np.diff(found[:11]), 0.05, rtol=1e-4)  # straight
+    assert (np.diff(found[10:]) < 0).all()
+    assert found[30] == pytest.approx(0.25, rel=1e-4)  # half way down the cosine
+    assert found[-1] == pytest.approx(0, abs=1e-7)
+
+
+def test_one_cycle_without_warm_up_begins_at_its_peak() -> None:
+    recipe = Recipe(name="cycle", summary="", epochs=2, learning_rate=0.5, warmup=0.0)
+    found = rates(recipe, steps=2)
+    assert found[0] == pytest.approx(0.5)
+    assert found[-1] == pytest.approx(0, abs=1e-7)
+
+
+def test_a_constant_schedule_is_constant() -> None:
+    assert rates(replace(CONSTANT, epochs=3, learning_rate=0.25), steps=2) == [0.25] * 7
+
+
+def test_weight_decay_acts_on_kernels_only() -> None:
+    model = keras.Sequential(
+        [
+            keras.Input((4, 4, 1)),
+            layers.SeparableConv2D(2, 3),
+            layers.BatchNormalization(),
+            layers.Flatten(),
+            layers.Dense(2),
+        ]
+    )
+    model.set_weights([np.ones_like(weight) for weight in model.get_weights()])
+    recipe = replace(CONSTANT, optimizer="adamw", learning_rate=0.1, weight_decay=0.5)
+    optimizer = make_optimizer(recipe, steps=1)
+    variables = model.trainable_variables
+    optimizer.apply([keras.ops.zeros_like(variable) for variable in variables], variables)
+    for variable in variables:
+        kept = 1 - 0.1 * 0.5 if "kernel" in variable.name else 1.0
+        np.testing.assert_allclose(keras.ops.convert_to_numpy(variable), kept, rtol=1e-6)
+
+
+def test_averaged_weights_are_the_moving_average_and_leave_afterwards() -> None:
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2, activation="softmax")])
+    compile_model(model, replace(CONSTANT, learning_rate=0.5, ema_momentum=0.75), steps=1)
+    generator = np.random.default_rng(0)
+    average: list[np.ndarray] = []
+    for step in range(4):
+        inputs = generator.normal(size=(6, 3)).astype(np.float32)
+        model.train_on_batch(inputs, np.eye(2, dtype=np.float32)[[0, 1, 0, 1, 0, 1]])
+        weights = model.get_weights()
+        momentum = 0.75 if step else 0.0  # it begins with the weights after the first step
+        average = [
+            momentum * old + (1 - momentum) * new
+            for old, new in zip(average or weights, weights, strict=True)
+        ]
+    with averaged_weights(model):
+        inside = model.get_weights()
+    for expected, found in zip(average, inside, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert not np.allclose(inside[0], weights[0])
+    for expected, found in zip(weights, model.get_weights(), strict=True):
+        assert np.array_equal(found, expected)

@@ -1,0 +1,109 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minixception import FaceAnalyzer
+from minixception.cards import read_card
+from minixception.datasets import load_fer2013, load_utkface
+from minixception.engines import load_engine
+from minixception.labels import EMOTIONS_FER2013, GENDERS
+from minixception.paths import (
+    DEFAULT_EMOTION_MODEL,
+    DEFAULT_GENDER_MODEL,
+    find_model,
+    shipped_models,
+    trained_models_folder,
+)
+
+DEFAULTS = {"emotion": DEFAULT_EMOTION_MODEL, "gender": DEFAULT_GENDER_MODEL}
+PICTURES = Path(__file__).parents[1] / "images"
+
+
+def folder_of(task: str) -> Path:
+    if DEFAULTS[task] not in shipped_models(task):
+        pytest.skip(f"no {DEFAULTS[task]} in {trained_models_folder()}")
+    return find_model(DEFAULTS[task], tasks=(task,))
+
+
+def accuracy(card: Any, engine: Any, faces: Any) -> float:
+    """Return the share of faces whose most probable class has the right name."""
+    best = engine.predict(card.preprocessor(faces.images)).argmax(axis=1)
+    found = np.array(card.class_names)[best]
+    return float((found == np.array(faces.class_names)[faces.labels]).mean())
+
+
+def test_every_shipped_folder_is_a_whole_checkpoint() -> None:
+    folders = {task: shipped_models(task) for task in ("emotion", "gender")}
+    if not any(folders.values()):
+        pytest.skip(f"no shipped models in {trained_models_folder()}")
+    for task, models in folders.items():
+        for name, folder in models.items():
+            card, engine = load_engine(folder)
+            assert (card.name, card.task) == (name, task)
+            assert {path.name for path in folder.iterdir()} >= {
+                "model.keras",
+                "model.tflite",
+                "card.json",
+                "history.csv",
+            }
+            prepared = np.zeros((2, *card.preprocessor.input_shape), np.float32)
+            assert engine.predict(prepared).shape == (2, len(card.class_names))
+
+
+@pytest.mark.parametrize(
+    ("task", "class_names", "parameters"),
+    [("emotion", EMOTIONS_FER2013, 58_423), ("gender", GENDERS, 52_658)],
+)
+def test_card_of_a_default_model(task: str, class_names: tuple[str, ...], parameters: int) -> None:
+    folder = folder_of(task)
+    card = read_card(folder)
+    assert card.name == DEFAULTS[task]
+    assert card.architecture == "mini_xception"
+    assert card.class_names == class_names
+    assert card.parameters == parameters
+    assert card.preprocessor.channels == 1
+    assert card.preprocessor.value_range == (-1.0, 1.0)
+    for entry in (card.data, card.recipe, card.versions, card.metrics):
+        assert entry
+    assert card.command
+    content = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    # One number or four: both forms of the margin are read.
+    assert card.to_json() == {**content, "crop_margin": card.crop_margin.to_json()}
+    history = (folder / "history.csv").read_text(encoding="utf-8").splitlines()
+    assert len(history) > 1
+    assert history[0].startswith("epoch")
+
+
+@pytest.mark.parametrize("task", ["emotion", "gender"])
+def test_both_files_of_a_default_model_agree(task: str) -> None:
+    folder = folder_of(task)
+    card, litert = load_engine(folder)
+    _, keras_engine = load_engine(folder, engine="keras")
+    shape = (20, *card.preprocessor.input_shape)
+    images = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+    np.testing.assert_allclose(litert.predict(images), keras_engine.predict(images), atol=1e-4)
+
+
+def test_emotions_of_real_faces(data_root: Path) -> None:
+    card, engine = load_engine(folder_of("emotion"))
+    faces = load_fer2013(data_root / "fer2013" / "fer2013.csv.gz", split="PublicTest")
+    assert accuracy(card, engine, faces.select(np.arange(600))) > 0.55
+
+
+def test_gender_of_real_faces(data_root: Path) -> None:
+    card, engine = load_engine(folder_of("gender"))
+    path = data_root / "utkface" / "crop_part1_adults.tar"
+    assert accuracy(card, engine, load_utkface(path, split="test")) > 0.85
+
+
+def test_a_smiling_woman() -> None:
+    for task in DEFAULTS:
+        folder_of(task)
+    analyzer = FaceAnalyzer.from_pretrained()
+    (face,) = analyzer.analyze(PICTURES / "astronaut.jpg")
+    assert (face.emotion, face.gender) == ("happy", "woman")
+    (face,) = analyzer.analyze(PICTURES / "grace_hopper.jpg")
+    assert face.emotion in EMOTIONS_FER2013

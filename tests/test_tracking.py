@@ -1,0 +1,207 @@
+import math
+import random
+
+import numpy as np
+import pytest
+
+from minixception.boxes import Box
+from minixception.inference import FacePrediction
+from minixception.tracking import (
+    FaceTracker,
+    TrackedFace,
+    TrackHistory,
+    match_boxes,
+    mix_scores,
+    record,
+)
+
+NAMES = ("angry", "happy", "neutral")
+RATE = 25.0
+
+
+def make_face(x: float, y: float = 50, *, side: int = 60, happy: float = 0.5) -> FacePrediction:
+    scores = dict(zip(NAMES, ((1 - happy) / 2, happy, (1 - happy) / 2), strict=True))
+    return FacePrediction(
+        box=Box(round(x), round(y), side, side),
+        emotion=max(scores, key=lambda name: scores[name]),
+        emotion_scores=scores,
+        gender="woman",
+        gender_scores={"woman": 0.75, "man": 0.25},
+    )
+
+
+def follow(tracker: FaceTracker, frames: list[list[FacePrediction]]) -> list[list[TrackedFace]]:
+    return [tracker.update(faces, number / RATE) for number, faces in enumerate(frames)]
+
+
+def test_a_still_and_a_moving_face_keep_their_numbers() -> None:
+    seen = follow(FaceTracker(), [[make_face(20), make_face(200 + 4 * i)] for i in range(50)])
+    assert {tuple(face.track for face in faces) for faces in seen} == {(1, 2)}
+
+
+def test_boxes_and_order_of_the_input_are_kept() -> None:
+    faces = [make_face(300), make_face(20), make_face(150)]
+    tracked = FaceTracker().update(faces, 0.0)
+    assert [face.box for face in tracked] == [face.box for face in faces]
+    assert [face.track for face in tracked] == [3, 1, 2]  # numbered from left to right
+
+
+def test_the_order_of_the_faces_changes_nothing() -> None:
+    frames = [
+        [make_face(20 + 2 * i), make_face(120 - i, 60), make_face(240, 50 + i)] for i in range(40)
+    ]
+    shuffler = random.Random(0)
+    shuffled = [shuffler.sample(faces, len(faces)) for faces in frames]
+    for ordered, mixed in zip(
+        follow(FaceTracker(), frames), follow(FaceTracker(), shuffled), strict=True
+    ):
+        assert sorted(ordered, key=lambda f: f.track) == sorted(mixed, key=lambda f: f.track)
+
+
+@pytest.mark.parametrize("hidden", [0, 3, 8])
+def test_two_faces_that_cross_keep_their_numbers(hidden: int) -> None:
+    # They meet at frame 40; around it one hides the other for `hidden` frames.
+    tracker = FaceTracker()
+    for i in range(81):
+        left, right = make_face(20 + 4 * i), make_face(340 - 4 * i)
+        faces = [left] if abs(2 * (i - 40)) < hidden else [left, right]
+        tracked = {face.box.x: face.track for face in tracker.update(faces, i / RATE)}
+        if i in (0, 80):
+            assert tracked == ({20: 1, 340: 2} if i == 0 else {340: 1, 20: 2})
+
+
+def test_a_face_missed_for_a_while_keeps_its_number() -> None:
+    tracker = FaceTracker(lost_after_seconds=1.0)
+    seen = follow(tracker, [[make_face(50)] if i < 10 or i > 30 else [] for i in range(40)])
+    assert {face.track for faces in seen for face in faces} == {1}
+
+
+def test_a_face_missed_for_too_long_gets_a_new_number_and_none_comes_twice() -> None:
+    tracker = FaceTracker(lost_after_seconds=0.5)
+    seen = follow(tracker, [[make_face(50)] if i % 40 < 10 else [] for i in range(120)])
+    tracks = [face.track for faces in seen for face in faces]
+    assert tracks == [1] * 10 + [2] * 10 + [3] * 10
+
+
+def test_a_moving_face_that_stops_while_unseen_is_found() -> None:
+    tracker = FaceTracker()
+    follow(tracker, [[make_face(20 + 6 * i)] for i in range(30)])
+    assert tracker.update([make_face(20 + 6 * 29)], 29 / RATE + 0.4)[0].track == 1
+
+
+def test_frames_seconds_apart_are_followed_too() -> None:
+    tracker = FaceTracker(lost_after_seconds=0.0)
+    assert [tracker.update([make_face(50)], 5.0 * i)[0].track for i in range(4)] == [1] * 4
+
+
+def test_a_trembling_box_keeps_its_number() -> None:
+    trembling = np.random.default_rng(0).normal(0, 2.5, size=(200, 2))
+    seen = follow(FaceTracker(), [[make_face(100 + x, 80 + y)] for x, y in trembling])
+    assert {face.track for faces in seen for face in faces} == {1}
+
+
+def test_smoothed_scores_are_a_mix_that_sums_to_one() -> None:
+    happy = np.random.default_rng(0).random(100)
+    seen = follow(FaceTracker(smoothing_seconds=0.3), [[make_face(50, happy=h)] for h in happy])
+    for number, (face,) in enumerate(seen):
+        assert sum(face.emotion_scores.values()) == pytest.approx(1)
+        assert sum(face.gender_scores.values()) == pytest.approx(1)
+        so_far = happy[: number + 1]
+        assert so_far.min() - 1e-9 <= face.emotion_scores["happy"] <= so_far.max() + 1e-9
+        assert face.emotion == max(NAMES, key=lambda name: face.emotion_scores[name])
+        assert list(face.emotion_scores) == list(NAMES)
+    smoothed = np.array([face.emotion_scores["happy"] for (face,) in seen])
+    assert np.diff(smoothed).std() < 0.3 * np.diff(happy).std()
+
+
+@pytest.mark.parametrize("rate", [5, 25, 100])
+def test_smoothing_counts_seconds_not_frames(rate: int) -> None:
+    tracker = FaceTracker(smoothing_seconds=0.5)
+    tracker.update([make_face(50, happy=0.0)], 0.0)
+    for i in range(1, rate + 1):
+        (face,) = tracker.update([make_face(50, happy=1.0)], i / rate)
+    assert face.emotion_scores["happy"] == pytest.approx(1 - math.exp(-1 / 0.5))
+
+
+def test_without_smoothing_scores_pass_unchanged() -> None:
+    tracker = FaceTracker(smoothing_seconds=0)
+    for i, happy in enumerate((0.1, 0.9, 0.3)):
+        face = make_face(50, happy=happy)
+        (tracked,) = tracker.update([face], i / RATE)
+        assert tracked.emotion_scores == face.emotion_scores
+        assert tracked.emotion == face.emotion
+
+
+def test_one_face_does_not_colour_another() -> None:
+    frames = [[make_face(20, happy=0.0), make_face(200, happy=1.0)] for _ in range(20)]
+    for sad, glad in follow(FaceTracker(smoothing_seconds=5), frames):
+        assert sad.emotion_scores["happy"] == 0
+        assert glad.emotion_scores["happy"] == 1
+
+
+def test_faces_without_scores_are_followed() -> None:
+    tracker = FaceTracker()
+    for i in range(3):
+        (face,) = tracker.update([FacePrediction(Box(5, 5, 40, 40))], float(i))
+    assert face == TrackedFace(box=Box(5, 5, 40, 40), track=1)
+
+
+def test_the_faces_given_stay_as_they_are() -> None:
+    tracker, face = FaceTracker(), make_face(50, happy=0.2)
+    before = face.to_json()
+    follow(tracker, [[make_face(50, happy=0.9)], [face]])
+    assert face.to_json() == before
+
+
+def test_time_must_grow() -> None:
+    tracker = FaceTracker()
+    tracker.update([], 1.0)
+    for time_seconds in (1.0, 0.5, math.nan):
+        with pytest.raises(ValueError, match="must grow"):
+            tracker.update([], time_seconds)
+
+
+@pytest.mark.parametrize("value", [-1.0, math.nan, math.inf])
+def test_times_outside_their_range_are_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="smoothing_seconds"):
+        FaceTracker(smoothing_seconds=value)
+    with pytest.raises(ValueError, match="lost_after_seconds"):
+        FaceTracker(lost_after_seconds=value)
+
+
+def test_expected_boxes_move_on_and_stay_in_the_image() -> None:
+    tracker = FaceTracker()
+    follow(tracker, [[make_face(5 * i), make_face(300, 250)] for i in range(40)])
+    moving, still = tracker.expected_boxes(42 / RATE, 480, 640)
+    assert abs(moving.x - 5 * 42) <= 2
+    assert still == Box(300, 250, 60, 60)
+    assert tracker.expected_boxes(42 / RATE, 480, 310)[-1] == Box(300, 250, 10, 60)
+    assert len(tracker.expected_boxes(42 / RATE, 480, 250)) == 1
+    tracker.update([make_face(5 * 42)], 42 / RATE)  # the other face is not seen
+    assert len(tracker.expected_boxes(43 / RATE, 480, 640)) == 1
+
+
+def test_match_boxes_prefers_the_largest_overlap() -> None:
+    here, near, far = Box(0, 0, 10, 10), Box(3, 0, 10, 10), Box(50, 0, 10, 10)
+    assert match_boxes([near, here], [here]) == {1: 0}
+    assert match_boxes([here, near], [near, here]) == {0: 1, 1: 0}
+    assert match_boxes([here], [far]) == {}
+    assert match_boxes([], [here]) == match_boxes([here], []) == {}
+
+
+def test_mix_scores() -> None:
+    assert mix_scores({"a": 1.0, "b": 0.0}, {"b": 1.0, "a": 0.0}, 0.25) == {"a": 0.75, "b": 0.25}
+    assert mix_scores({}, {"a": 1.0}, 0.25) == {"a": 1.0}
+
+
+def test_histories_hold_times_and_scores() -> None:
+    histories: dict[int, TrackHistory] = {}
+    tracker = FaceTracker(smoothing_seconds=0)
+    for i in range(5):
+        faces = [make_face(20, happy=i / 10)] + ([make_face(200)] if i == 2 else [])
+        record(histories, tracker.update(faces, i / RATE), i / RATE)
+    assert {number: len(history) for number, history in histories.items()} == {1: 5, 2: 1}
+    np.testing.assert_allclose(histories[1].times, np.arange(5) / RATE)
+    np.testing.assert_allclose(histories[1].emotions[:, 1], np.arange(5) / 10, rtol=1e-6)
+    assert histories[1].emotion_names == NAMES
+    assert histories[2].genders.shape == (1, 2)
