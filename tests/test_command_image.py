@@ -93,7 +93,10 @@ def test_pictures_without_and_with_faces(demo: Demo, portraits: Path, tmp_path: 
     assert list(face["gender_scores"]) == list(GENDERS)  # type: ignore[call-overload]
     with (tmp_path / "f.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
+    assert list(rows[0].values())[:4] == ["wall.png", "0", "", ""]
+    del rows[0]
     assert [row["picture"] for row in rows] == [str(portraits)] * 3
+    assert [(row["faces"], row["error"]) for row in rows] == [("3", "")] * 3
     assert [int(rows[0][name]) for name in Box._fields] == face["box"]
     assert rows[0]["emotion"] == face["emotion"]
     assert float(rows[0]["gender_man"]) == face["gender_scores"]["man"]  # type: ignore[index]
@@ -107,20 +110,21 @@ def test_csv_columns_do_not_depend_on_faces(
     assert main(["image", str(portraits), "--csv", "three.csv", *models]) == 0
     none = (here / "none.csv").read_text(encoding="utf-8").splitlines()
     three = (here / "three.csv").read_text(encoding="utf-8").splitlines()
-    assert none == three[:1]
+    assert none[:1] == three[:1]
+    assert none[1:] == ["wall.png,0" + "," * (none[0].count(",") - 1)]
 
 
 def test_unreadable_among_good_ones(demo: Demo, portraits: Path, tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("no picture")
     (tmp_path / "half.jpg").write_bytes(portraits.read_bytes()[:50_000])
     (tmp_path / "empty.png").touch()
-    bad = ["text.jpg", "half.jpg", "empty.png", "missing.jpg", "."]
+    bad = ["text.jpg", "half.jpg", "empty.png", "missing.jpg"]
     done = demo(*bad, portraits, "--json", "faces.json")
     assert done.returncode == 1
     for name, line in zip(bad, messages(done), strict=False):
         assert line.startswith("not done: ")
         assert name in line
-    assert messages(done)[len(bad) :] == ["5 of 6 pictures could not be done."]
+    assert messages(done)[len(bad) :] == ["4 of 5 pictures could not be done."]
     assert list(read_faces(tmp_path / "faces.json")) == [str(portraits)]
     assert (tmp_path / "portraits_faces.png").is_file()
 

@@ -10,6 +10,7 @@ are measured on training faces, and what it loses is printed for the validation 
 """
 
 import argparse
+import importlib
 import importlib.util
 import shutil
 import tempfile
@@ -20,8 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    import keras
-
     from minixception.cards import Card
     from minixception.datasets import FaceDataset
 
@@ -119,11 +118,10 @@ def _export_onnx(folder: Path, card: "Card", output: Path) -> float:
     Raises:
         ValueError: if it exceeds the tolerance of exports; then no file is written.
     """
-    import onnxruntime
-
     from minixception.checkpoints import EXPORT_TOLERANCE, load_checkpoint
     from minixception.storage import atomic_path
 
+    onnxruntime = importlib.import_module("onnxruntime")  # may be missing, to type checkers too
     model, images = load_checkpoint(folder).model, _noise(card)
     expected = [np.asarray(model.predict_on_batch(images[:batch])) for batch in BATCHES]
     with atomic_path(output) as path:
@@ -151,25 +149,30 @@ def _noise(card: "Card") -> NDArray[np.float32]:
 
 def _export_int8(folder: Path, card: "Card", arguments: argparse.Namespace) -> None:
     """Write an 8-bit `.tflite` file; print the accuracies of both on the validation split."""
-    from minixception.checkpoints import load_checkpoint
     from minixception.datasets.registry import DATASETS, dataset_names, load_dataset
+    from minixception.engines import Engine, KerasEngine, LiteRTEngine
+    from minixception.inference import FaceClassifier
     from minixception.storage import atomic_path
 
     name = arguments.dataset or dataset_names(card.task)[0]
     dataset = load_dataset(name, arguments.data)
-    split = DATASETS[name].validation_split
-    training, validation = dataset.split(DATASETS[name].training_split), dataset.split(split)
-    model = load_checkpoint(folder).model
-    with tempfile.TemporaryDirectory() as temporary, atomic_path(arguments.output) as path:
-        exact = Path(temporary) / "exact.tflite"
-        _export_litert(folder, card, exact)
-        before = _accuracy(exact, card, validation)
-        path.write_bytes(_quantized(model, _calibration_faces(training, card)))
-        after = _accuracy(path, card, validation)
-        smaller = exact.stat().st_size / path.stat().st_size
+    entry = DATASETS[name]
+    training, validation = (
+        dataset.split(entry.training_split),
+        dataset.split(entry.validation_split),
+    )
+
+    def accuracy(engine: Engine) -> float:
+        probabilities = FaceClassifier(card, engine).predict_faces(validation)
+        return float((probabilities.argmax(axis=1) == validation.labels).mean())
+
+    before = accuracy(KerasEngine(folder))
+    with atomic_path(arguments.output) as path:
+        path.write_bytes(_quantized(folder, _calibration_faces(training, card)))
+        after = accuracy(LiteRTEngine(path, num_classes=len(card.class_names)))
     print(
-        f"accuracy on {dataset.name} {split}, {len(validation)} faces: float32 {before:.4f}, "
-        f"int8 {after:.4f}, loss {100 * (before - after):.2f} points; {smaller:.1f} times smaller"
+        f"accuracy on {dataset.name} {entry.validation_split}, {len(validation)} faces: "
+        f"float32 {before:.4f}, int8 {after:.4f}, loss {100 * (before - after):.2f} points"
     )
 
 
@@ -179,21 +182,14 @@ def _calibration_faces(training: "FaceDataset", card: "Card") -> NDArray[np.floa
     return card.preprocessor(training.images[np.sort(rows)])
 
 
-def _quantized(model: "keras.Model", faces: NDArray[np.float32]) -> bytes:
+def _quantized(folder: Path, faces: NDArray[np.float32]) -> bytes:
     """Return the content of an 8-bit `.tflite` file whose ranges are measured on the faces."""
     import tensorflow as tf
 
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    from minixception.checkpoints import load_checkpoint
+
+    converter = tf.lite.TFLiteConverter.from_keras_model(load_checkpoint(folder).model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: ([face[np.newaxis]] for face in faces)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     return bytes(converter.convert())
-
-
-def _accuracy(path: Path, card: "Card", faces: "FaceDataset") -> float:
-    from minixception.engines import LiteRTEngine
-    from minixception.inference import FaceClassifier
-
-    engine = LiteRTEngine(path, num_classes=len(card.class_names))
-    probabilities = FaceClassifier(card, engine).predict_faces(faces)
-    return float((probabilities.argmax(axis=1) == faces.labels).mean())

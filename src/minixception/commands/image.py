@@ -14,7 +14,7 @@ cannot be read has the reason in `error` as well. It is reported, the others are
 code is 1. A picture without a face is no error. --json leaves out what cannot be read.
 
 While the job runs, the rows are in hidden files .NAME.part beside the tables, picture by picture.
-After Ctrl-C, `kill` or a power cut, the same command with --resume goes on behind the last whole
+After Ctrl-C, `kill -9` or a crash, the same command with --resume goes on behind the last whole
 picture, and the tables become those of a job without interruption, down to the byte.
 """
 
@@ -22,10 +22,9 @@ import argparse
 import errno
 import importlib.util
 import os
-import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,17 +36,14 @@ from minixception.commands.picture_jobs import (
     shared_cores,
 )
 from minixception.commands.picture_paths import find_pictures, output_paths
+from minixception.commands.picture_report import FEW_PICTURES, Report
 from minixception.commands.picture_tables import FORMATS, Table, TableWriter
-from minixception.commands.run_control import Progress, StopRequest, Stopwatch
+from minixception.commands.run_control import StopRequest
 from minixception.paths import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL
 
 if TYPE_CHECKING:
     from minixception.detector import FaceDetector
-    from minixception.inference import FaceAnalyzer, FacePrediction
-
-# Up to so many pictures each is told of as it is done, by a single worker.
-FEW_PICTURES = 20
-LISTED_FAILURES = 20
+    from minixception.inference import FaceAnalyzer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -198,30 +194,26 @@ def run_job(arguments: argparse.Namespace, outputs: Mapping[Path, Path | None]) 
     """Work through the pictures and finish the tables; return the exit code."""
     pictures = list(outputs)
     analyzer = load_analyzer(arguments)
-    writer = TableWriter(_tables(arguments, analyzer), pictures, resume=arguments.resume)
-    report = Report(len(pictures), done=len(writer.done))
-    for one in writer.done:
-        report.count(one.faces, one.error)
+    tables = _tables(arguments, analyzer)
+    writer = TableWriter(tables, pictures, resume=arguments.resume)
+    report = Report(len(pictures), done=writer.done)
     workers = arguments.workers or _default_workers(arguments, len(pictures))
 
     def work(picture: Path) -> PictureResult:
         return process_picture(analyzer, picture, outputs[picture], bars=arguments.bars)
 
-    with StopRequest() as stop, ExitStack() as stack:
-        stack.enter_context(shared_cores(workers))
-        stack.callback(report.close)
-        stack.callback(writer.close)
+    with StopRequest() as stop, shared_cores(workers), closing(report), closing(writer):
         writer.open()
         rest = pictures[len(writer.done) :]
-        results = stack.enter_context(closing(in_order(work, rest, workers=workers)))
-        for result in report.watch(results):
-            writer.write(result)
-            report.tell(result)
-            if stop.number:
-                break
+        with closing(in_order(work, rest, workers=workers)) as results:
+            for result in report.watch(results):
+                writer.write(result)
+                report.tell(result)
+                if stop.number:
+                    break
         if report.done == len(pictures):
             writer.finish()
-    return report.summarize(arguments, stop.number)
+    return report.summarize([table.target for table in tables], stop.number)
 
 
 def _default_workers(arguments: argparse.Namespace, pictures: int) -> int:
@@ -234,80 +226,6 @@ def _tables(arguments: argparse.Namespace, analyzer: "FaceAnalyzer") -> list[Tab
     named = {name: getattr(arguments, name) for name in FORMATS}
     columns = tuple(analyzer.columns)
     return [Table(name, path, columns) for name, path in named.items() if path is not None]
-
-
-class Report:
-    """Tells of few pictures one by one, and of many how far the job is and what came of it.
-
-    Args:
-        total: number of pictures.
-        done: how many of them an earlier job has done.
-
-    Attributes:
-        done: number of pictures done so far.
-    """
-
-    def __init__(self, total: int, *, done: int) -> None:
-        self.done = 0
-        self._total = total
-        self._faces = 0
-        self._failures: list[str] = []
-        self._one_by_one = total <= FEW_PICTURES
-        self._stopwatch = Stopwatch()
-        self._progress = Progress(
-            total, self._stopwatch, shown=not self._one_by_one, item="picture"
-        )
-        if done:
-            print(f"going on after {done} of {total} pictures", file=sys.stderr)
-
-    def watch(self, results: Iterator[PictureResult]) -> Iterator[PictureResult]:
-        """Pass the results on, with an eye on the clock."""
-        return self._stopwatch.each("analyze", results)
-
-    def count(self, faces: int, error: str | None) -> None:
-        """Count a picture."""
-        self.done += 1
-        self._faces += faces
-        if error is not None:
-            self._failures.append(f"not done: {error}")
-
-    def tell(self, result: PictureResult) -> None:
-        """Count a picture, and print what came of it or how far the job is."""
-        self.count(len(result.faces), result.error)
-        if not self._one_by_one:
-            self._progress.update(self.done)
-        elif result.error is not None:
-            print(self._failures[-1], file=sys.stderr)
-        else:
-            print(_format_table(result.picture, result.faces))
-            print("" if result.drawn is None else f"written to {result.drawn}\n")
-
-    def close(self) -> None:
-        """Clear the line that tells how far the job is."""
-        self._progress.close()
-
-    def summarize(self, arguments: argparse.Namespace, stop: int) -> int:
-        """Say how the job ended and where the tables lie; return the exit code."""
-        if not self._one_by_one:
-            print(f"{self._faces} faces in {self.done} pictures")
-        for text in [] if self._one_by_one else self._failures[:LISTED_FAILURES]:
-            print(text, file=sys.stderr)
-        if not self._one_by_one and len(self._failures) > LISTED_FAILURES:
-            more = len(self._failures) - LISTED_FAILURES
-            print(f"and {more} more; tables name all of them", file=sys.stderr)
-        if self._failures:
-            count = f"{len(self._failures)} of {self.done}"
-            print(f"{count} pictures could not be done.", file=sys.stderr)
-        tables = [getattr(arguments, name) for name in FORMATS if getattr(arguments, name)]
-        if self.done < self._total:
-            name = signal.Signals(stop).name
-            advice = "; add --resume to go on" if tables else ""
-            count = f"{self.done} of {self._total}"
-            print(f"stopped by {name} after {count} pictures{advice}", file=sys.stderr)
-            return 128 + stop
-        for table in tables:
-            print(f"written to {table}")
-        return 1 if self._failures else 0
 
 
 def _check_outputs(arguments: argparse.Namespace, outputs: Mapping[Path, Path | None]) -> None:
@@ -331,20 +249,3 @@ def _check_outputs(arguments: argparse.Namespace, outputs: Mapping[Path, Path | 
         path.parent.mkdir(parents=True, exist_ok=True)
         if not os.access(path.parent, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path.parent))
-
-
-def _format_table(picture: Path, faces: "Sequence[FacePrediction]") -> str:
-    if not faces:
-        return f"{picture}: no face found"
-    lines = [f"{picture}: {len(faces)} face{'s' if len(faces) > 1 else ''}"]
-    lines.append(f"{'x':>6}{'y':>6}{'width':>7}{'height':>8}   emotion           gender")
-    for face in faces:
-        emotion = _label(face.emotion, face.emotion_scores)
-        gender = _label(face.gender, face.gender_scores)
-        x, y, width, height = face.box
-        lines.append(f"{x:6d}{y:6d}{width:7d}{height:8d}   {emotion:<18}{gender}")
-    return "\n".join(lines)
-
-
-def _label(name: str | None, scores: Mapping[str, float]) -> str:
-    return "-" if name is None else f"{name} {100 * scores[name]:.0f} %"

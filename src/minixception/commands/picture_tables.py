@@ -21,7 +21,7 @@ from typing import IO, Any
 from minixception.commands.picture_jobs import PictureResult
 from minixception.commands.picture_paths import short_name
 
-FORMATS = ("csv", "jsonl", "parquet", "json")
+FORMATS = ("json", "csv", "jsonl", "parquet")
 
 
 @dataclass(frozen=True)
@@ -163,13 +163,18 @@ def _done_at_finish(
         return []
     complete = list(found.values())
     if not found:
-        complete = [
-            list(read_done(table, table.target)) for table in gone if table.format not in _MAKERS
-        ]
+        complete = [_done_in_target(table) for table in gone if table.format not in _MAKERS]
     names = [as_text(str(picture)) for picture in pictures]
     if all([one.name for one in done] == names for done in complete):
         return complete[0] if complete else []
     return []
+
+
+def _done_in_target(table: Table) -> list[DonePicture]:
+    try:
+        return list(read_done(table, table.target))
+    except ValueError:  # an older table, of other models
+        return []
 
 
 def read_checked(table: Table, path: Path, pictures: Sequence[Path]) -> list[DonePicture]:

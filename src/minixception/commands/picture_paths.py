@@ -1,0 +1,170 @@
+"""Which pictures a command reads, and where each is drawn to."""
+
+import glob
+import mimetypes
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+# Of the formats that `images.read_image` reads.
+PICTURE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".dib", ".gif"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff", ".webp"),
+)
+LONGEST_NAME = 255  # of a file, in bytes, on all common file systems
+_DRAWN_NAME = re.compile(r"(.+)_faces(_\d+)?\.png")
+
+
+@dataclass(frozen=True)
+class FoundPictures:
+    """What there is to do.
+
+    Attributes:
+        places: picture -> its folder below the folder or pattern that it was found by.
+        left_out: pictures that are results of an earlier run.
+        empty: a message for each folder or pattern without a picture.
+        failures: a message for each folder that cannot be listed.
+    """
+
+    places: dict[Path, Path] = field(default_factory=dict)
+    left_out: list[Path] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+def find_pictures(paths: Iterable[Path], *, output: Path | None = None) -> FoundPictures:
+    """Replace folders and patterns by the pictures they stand for, in the order given.
+
+    A folder is searched with all below it, sorted by name; links to folders are not followed. Of
+    what is found, only files with a picture's suffix count, and hidden ones do not. Left out are
+    the results of an earlier run: what lies in the output folder where that is part of the
+    searched one, and NAME_faces.png beside a picture NAME. Files named one by one all stay.
+
+    Args:
+        paths: files, folders and patterns such as `*.jpg` or `**/*.png`.
+        output: the folder for drawn pictures, if one was named.
+    """
+    found = FoundPictures()
+    for path in paths:
+        if path.is_dir():
+            start, files = path, list(_files_below(path, found.failures))
+        elif glob.has_magic(str(path)) and not os.path.lexists(path):
+            start, files = _start_of(path), _files_matching(path)
+        else:
+            found.places.setdefault(path, Path())
+            continue
+        pictures = sorted(filter(is_picture_name, files), key=lambda file: file.parts)
+        if not pictures:
+            found.empty.append(
+                f"{path}: no picture found; pictures end in {', '.join(PICTURE_SUFFIXES)}"
+            )
+        results = _results_among(pictures, start, output)
+        found.left_out.extend(picture for picture in pictures if picture in results)
+        for picture in pictures:
+            if picture not in results:
+                found.places.setdefault(picture, picture.parent.relative_to(start))
+    return found
+
+
+def is_picture_name(path: Path) -> bool:
+    """Tell by its name whether a file is a picture, and no hidden one."""
+    return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
+
+
+def _files_below(folder: Path, failures: list[str]) -> Iterator[Path]:
+    def tell(error: OSError) -> None:
+        failures.append(f"{error.filename}: {error.strerror}")
+
+    for place, folders, names in os.walk(folder, onerror=tell):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(place, name) for name in names)
+
+
+def _files_matching(pattern: Path) -> list[Path]:
+    # Unlike `Path.glob` this leaves out hidden folders.
+    matches = map(Path, glob.glob(str(pattern), recursive=True))  # noqa: PTH207
+    return [path for path in matches if not path.is_dir()]
+
+
+def _start_of(pattern: Path) -> Path:
+    """Return the folders before the first that is a pattern."""
+    parts = pattern.parts[:-1]
+    plain = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts))
+    return Path(*parts[:plain])
+
+
+def _results_among(pictures: list[Path], start: Path, output: Path | None) -> set[Path]:
+    """Return the pictures that an earlier run has drawn."""
+    originals = {(picture.parent, picture.stem) for picture in pictures}
+    names = ((picture, _DRAWN_NAME.fullmatch(picture.name)) for picture in pictures)
+    results = {
+        picture for picture, name in names if name and (picture.parent, name[1]) in originals
+    }
+    folder = Path(os.path.realpath(output)) if output is not None else None
+    if folder is not None and Path(os.path.realpath(start)) in folder.parents:
+        folders = {place: Path(os.path.realpath(place)) for place, _ in originals}
+        results.update(
+            picture
+            for picture in pictures
+            if folder in (folders[picture.parent], *folders[picture.parent].parents)
+        )
+    return results
+
+
+def output_paths(places: dict[Path, Path], output: Path | None) -> dict[Path, Path]:
+    """Return where each picture is drawn to.
+
+    Args:
+        places: picture -> folder below the output folder.
+        output: a picture file or a folder; None is the current folder.
+
+    Raises:
+        ValueError: if several pictures shall go into one file, or pictures cannot be written so.
+    """
+    from minixception.images import WRITABLE_SUFFIXES
+
+    if output is None or output.is_dir():
+        return _paths_in_folder(places, output or Path())
+    if output.suffix.lower() in WRITABLE_SUFFIXES:
+        if len(places) > 1:
+            raise ValueError(
+                f"--output must be a folder for {len(places)} pictures. Received: {output}"
+            )
+        return {next(iter(places)): output}
+    # A folder may have a dot in its name, but nobody means a folder by "drawn.gif".
+    if output.is_file() or (mimetypes.guess_type(output.name)[0] or "").startswith("image/"):
+        raise ValueError(
+            f"--output must be a folder or end in one of {', '.join(WRITABLE_SUFFIXES)}. "
+            f"Received: {output}"
+        )
+    return _paths_in_folder(places, output)
+
+
+def _paths_in_folder(places: dict[Path, Path], folder: Path) -> dict[Path, Path]:
+    """Return NAME_faces.png for each; a number keeps equal names and the pictures themselves apart.
+
+    Upper and lower case count as equal, as they do to some file systems.
+    """
+
+    def identity(path: Path) -> str:
+        return os.path.realpath(path).casefold()
+
+    taken = {identity(picture) for picture in places}
+    paths = {}
+    for picture, place in places.items():
+        path, number = folder / place / short_name(picture.stem, "_faces.png"), 1
+        while identity(path) in taken:
+            number += 1
+            path = folder / place / short_name(picture.stem, f"_faces_{number}.png")
+        taken.add(identity(path))
+        paths[picture] = path
+    return paths
+
+
+def short_name(stem: str, ending: str) -> str:
+    """Return a file name of stem and ending, the stem cut so that file systems take it."""
+    while len(os.fsencode(stem + ending)) > LONGEST_NAME:
+        stem = stem[:-1]
+    return stem + ending

@@ -1,0 +1,118 @@
+"""What is said on the terminal about pictures being done."""
+
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from minixception.commands.picture_jobs import PictureResult
+from minixception.commands.picture_tables import DonePicture
+from minixception.commands.run_control import Progress, Stopwatch
+
+if TYPE_CHECKING:
+    from minixception.inference import FacePrediction
+
+# Up to so many pictures each is told of as it is done.
+FEW_PICTURES = 20
+LISTED_FAILURES = 20
+
+
+class Report:
+    """Tells of few pictures one by one, and of many how far the job is and what came of it.
+
+    Args:
+        total: number of pictures.
+        done: those that an interrupted job has done.
+
+    Attributes:
+        done: number of pictures done so far.
+    """
+
+    def __init__(self, total: int, *, done: Sequence[DonePicture]) -> None:
+        self.done = 0
+        self._total = total
+        self._faces = 0
+        self._failures: list[str] = []
+        self._one_by_one = total <= FEW_PICTURES
+        self._stopwatch = Stopwatch()
+        self._progress = Progress(
+            total, self._stopwatch, shown=not self._one_by_one, item="picture"
+        )
+        if done:
+            print(f"going on after {len(done)} of {total} pictures", file=sys.stderr)
+        for one in done:
+            self._count(one.faces, one.error)
+
+    def watch(self, results: Iterator[PictureResult]) -> Iterator[PictureResult]:
+        """Pass the results on, with an eye on the clock."""
+        return self._stopwatch.each("analyze", results)
+
+    def _count(self, faces: int, error: str | None) -> None:
+        self.done += 1
+        self._faces += faces
+        if error is not None:
+            self._failures.append(f"not done: {error}")
+
+    def tell(self, result: PictureResult) -> None:
+        """Count a picture, and print what came of it or how far the job is."""
+        self._count(len(result.faces), result.error)
+        if not self._one_by_one:
+            self._progress.update(self.done)
+        elif result.error is not None:
+            print(self._failures[-1], file=sys.stderr)
+        else:
+            print(format_table(result.picture, result.faces))
+            print("" if result.drawn is None else f"written to {result.drawn}\n")
+
+    def close(self) -> None:
+        """Clear the line that tells how far the job is."""
+        self._progress.close()
+
+    def summarize(self, tables: Sequence[Path], stop: int) -> int:
+        """Say how the job ended and where the tables lie; return the exit code.
+
+        Args:
+            tables: what was asked for.
+            stop: number of the signal that ended the job, 0 if none.
+        """
+        if not self._one_by_one:
+            print(f"{self._faces} faces in {self.done} pictures")
+            self._list_failures()
+        if self._failures:
+            count = f"{len(self._failures)} of {self.done}"
+            print(f"{count} pictures could not be done.", file=sys.stderr)
+        if self.done < self._total:
+            name = signal.Signals(stop).name
+            advice = "; add --resume to go on" if tables else ""
+            count = f"{self.done} of {self._total}"
+            print(f"stopped by {name} after {count} pictures{advice}", file=sys.stderr)
+            return 128 + stop
+        for table in tables:
+            print(f"written to {table}")
+        return 1 if self._failures else 0
+
+    def _list_failures(self) -> None:
+        for text in self._failures[:LISTED_FAILURES]:
+            print(text, file=sys.stderr)
+        if len(self._failures) > LISTED_FAILURES:
+            more = len(self._failures) - LISTED_FAILURES
+            print(f"and {more} more; a table would name them all", file=sys.stderr)
+
+
+def format_table(picture: Path, faces: "Sequence[FacePrediction]") -> str:
+    """Return a line for the picture and one for each face."""
+    if not faces:
+        return f"{picture}: no face found"
+    lines = [f"{picture}: {len(faces)} face{'s' if len(faces) > 1 else ''}"]
+    lines.append(f"{'x':>6}{'y':>6}{'width':>7}{'height':>8}   emotion           gender")
+    for face in faces:
+        emotion = _label(face.emotion, face.emotion_scores)
+        gender = _label(face.gender, face.gender_scores)
+        x, y, width, height = face.box
+        lines.append(f"{x:6d}{y:6d}{width:7d}{height:8d}   {emotion:<18}{gender}")
+    return "\n".join(lines)
+
+
+def _label(name: str | None, scores: Mapping[str, float]) -> str:
+    return "-" if name is None else f"{name} {100 * scores[name]:.0f} %"

@@ -1,0 +1,335 @@
+import csv
+import importlib.util
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minixception.commands import main
+from minixception.commands.picture_paths import find_pictures, output_paths
+from minixception.commands.picture_report import FEW_PICTURES
+from minixception.images import write_image
+
+SCRIPT = Path(__file__).parents[1] / "src" / "image_emotion_gender_demo.py"
+
+Command = Callable[..., int]
+
+
+@pytest.fixture
+def models(checkpoints: dict[str, Path]) -> list[str]:
+    return [f"--{task}-model={folder}" for task, folder in checkpoints.items()]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the test's own folder, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def image(models: list[str], here: Path) -> Command:
+    """Return a function that runs the command in the test's own folder."""
+
+    def run(*arguments: str) -> int:
+        return main(["image", *models, *arguments])
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def album(portraits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of 24 pictures in two sub-folders, three of them unreadable."""
+    folder = tmp_path_factory.mktemp("album")
+    picture = Image.open(portraits).convert("RGB").reduce(2)
+    for number in range(21):
+        path = folder / "ab"[number % 2] / f"{number:02}.png"
+        path.parent.mkdir(exist_ok=True)
+        if number % 4:
+            picture.crop((0, 0, picture.width // (1 + number % 3), picture.height)).save(path)
+        else:
+            write_image(path, np.full((60 + number, 50, 3), 200, np.uint8))
+    (folder / "a" / "broken.jpg").write_text("no picture")
+    (folder / "b" / "empty.png").touch()
+    (folder / "b" / 'a "strange",\nname.png').write_bytes(b"GIF89a")
+    return folder
+
+
+def copy_of(album: Path, folder: Path) -> None:
+    shutil.copytree(album, folder)
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+# Which pictures
+
+
+def touch(*names: str) -> None:
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+
+
+def test_folder_is_searched_with_all_below_it(here: Path) -> None:
+    touch("p/b.JPG", "p/a.png", "p/sub/deep/c.webp", "p/notes.txt", "p/.hidden.png", "p/.git/x.png")
+    touch("p/b.jpg.txt", "p/Thumbs.db", "p/a/z.tif", "q.gif")
+    found = find_pictures([Path("p"), Path("q.gif"), Path("p/a.png")])
+    assert [str(path) for path in found.places] == [
+        "p/a/z.tif",
+        "p/a.png",
+        "p/b.JPG",
+        "p/sub/deep/c.webp",
+        "q.gif",
+    ]
+    assert found.places[Path("p/sub/deep/c.webp")] == Path("sub/deep")
+    assert (found.left_out, found.empty, found.failures) == ([], [], [])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("*.png", {"b.png": "."}),
+        ("**/*.png", {"b.png": ".", "p/a.png": "p", "p/s/c.png": "p/s"}),
+        ("p/**/*", {"p/a.png": ".", "p/s/c.png": "s", "p/s/d[1].jpg": "s"}),
+        ("p/s/[cd]*", {"p/s/c.png": ".", "p/s/d[1].jpg": "."}),
+        ("p/s/d[1].jpg", {"p/s/d[1].jpg": "."}),
+        ("?", {}),
+    ],
+)
+def test_patterns(here: Path, pattern: str, expected: dict[str, str]) -> None:
+    touch("b.png", "p/a.png", "p/s/c.png", "p/s/d[1].jpg", "p/s/stray.txt", "p/.h/x.png")
+    found = find_pictures([Path(pattern)])
+    assert {str(path): str(place) for path, place in found.places.items()} == expected
+    assert len(found.empty) == (not expected)
+
+
+def test_what_an_earlier_run_has_drawn_is_left_out(here: Path) -> None:
+    touch(
+        "a.jpg", "a_faces.png", "a_faces_2.png", "b_faces.png", "out/s/a_faces.png", "out/own.png"
+    )
+    found = find_pictures([Path()], output=Path("out"))
+    assert [str(path) for path in found.places] == ["a.jpg", "b_faces.png"]
+    assert len(found.left_out) == 4
+    assert list(find_pictures([Path("out")], output=Path("out")).places) == [
+        Path("out/own.png"),
+        Path("out/s/a_faces.png"),
+    ]
+    assert list(find_pictures([Path("a_faces.png")]).places) == [Path("a_faces.png")]
+
+
+def test_drawn_pictures_keep_their_folder(here: Path) -> None:
+    touch("p/a.png", "p/s/a.png", "p/s/a.jpg", "q/s/a.png")
+    outputs = output_paths(find_pictures([Path("p"), Path("q")]).places, Path("out"))
+    assert {str(path): str(drawn) for path, drawn in outputs.items()} == {
+        "p/a.png": "out/a_faces.png",
+        "p/s/a.jpg": "out/s/a_faces.png",
+        "p/s/a.png": "out/s/a_faces_2.png",
+        "q/s/a.png": "out/s/a_faces_3.png",
+    }
+
+
+def test_nothing_to_do(image: Command, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    touch("p/notes.txt")
+    assert image("p", "*.gif", "--csv", "f.csv") == 1
+    messages = capsys.readouterr().err.splitlines()
+    assert messages[0].startswith("p: no picture found; pictures end in .jpg, .jpeg")
+    assert messages[1].startswith("*.gif: no picture found")
+    assert names_in(here) == ["p/notes.txt"]
+
+
+# The whole command
+
+
+def test_number_of_workers_changes_nothing(
+    image: Command, album: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tables = ("--csv", "f.csv", "--jsonl", "f.jsonl", "--json", "f.json")
+    copy_of(album, here / "album")
+    written, printed = [], []
+    for workers in ("1", "4"):
+        code = image("album", *tables, "--output", f"out{workers}", "--workers", workers)
+        assert code == 1  # three are unreadable
+        output = capsys.readouterr()
+        printed.append((output.out, output.err))
+        names = ("f.csv", "f.jsonl", "f.json")
+        written.append([(here / name).read_bytes() for name in names])
+    assert written[0] == written[1]
+    assert printed[0] == printed[1]
+    drawn = names_in(here / "out1")
+    assert len(drawn) == 21
+    assert "b/01_faces.png" in drawn
+    for name in drawn:
+        assert (here / "out1" / name).read_bytes() == (here / "out4" / name).read_bytes()
+    assert not list(here.glob(".*.part"))
+    check_tables(here, printed[0])
+
+
+def check_tables(here: Path, printed: tuple[str, str]) -> None:
+    with (here / "f.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    pictures = list(dict.fromkeys(row["picture"] for row in rows))
+    assert pictures == sorted(pictures)
+    assert len(pictures) == 24
+    errors = [row for row in rows if row["error"]]
+    assert [row["faces"] for row in errors] == ["0"] * 3
+    assert [Path(row["picture"]).name for row in errors] == [
+        "broken.jpg",
+        'a "strange",\nname.png',
+        "empty.png",
+    ]
+    assert any(row["faces"] == "0" and not row["error"] for row in rows)
+    faces = [row for row in rows if row["x"]]
+    lines = [json.loads(line) for line in (here / "f.jsonl").read_text("utf-8").splitlines()]
+    assert [line["picture"] for line in lines] == [row["picture"] for row in rows]
+    content = json.loads((here / "f.json").read_text("utf-8"))
+    assert sum(map(len, content.values())) == len(faces) > 20
+    assert list(content) == [path for path in pictures if Path(path).name[0].isdigit()]
+    assert f"{len(faces)} faces in 24 pictures" in printed[0]
+    assert "3 of 24 pictures could not be done." in printed[1]
+    for row in errors:
+        assert " ".join(row["error"].split()) in " ".join(printed[1].split())
+
+
+def test_few_pictures_are_told_of_in_order(
+    image: Command, album: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert image(str(album / "a"), "--no-draw", "--workers", "3") == 1
+    output = capsys.readouterr()
+    told = [line.split(": ")[0] for line in output.out.splitlines() if line.startswith("/")]
+    assert told == [str(album / "a" / f"{number:02}.png") for number in range(0, 21, 2)]
+    assert len(told) < FEW_PICTURES
+    assert output.err.startswith("not done: `path` must be a picture in one of the formats")
+    assert "broken.jpg" in output.err
+    assert names_in(here) == []
+
+
+def test_the_current_folder_can_be_done_again(
+    image: Command, album: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy_of(album / "a", here / "a")
+    assert image(".", "--csv", "f.csv") == 1
+    assert capsys.readouterr().err.startswith("not done: ")
+    before, names = (here / "f.csv").read_bytes(), names_in(here)
+    assert "a/02_faces.png" in names
+    assert image(".", "--csv", "f.csv") == 1
+    assert "left out as results of an earlier run: 11 pictures" in capsys.readouterr().err
+    assert (here / "f.csv").read_bytes() == before
+    assert names_in(here) == names
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--resume"], "--resume goes on with a table: it needs one of --json, --csv, --jsonl"),
+        (["--no-draw", "--output", "out"], "--no-draw and --output contradict each other"),
+        (["--no-draw", "--bars"], "--no-draw and --bars contradict each other"),
+        (["--workers", "0"], "--workers must be 1 or more. Received: 0"),
+        (["--workers", "2", "--engine", "keras"], "--engine keras uses all cores"),
+        (["--csv", "f", "--jsonl", "./f"], "--jsonl must be another file. Received: f, written"),
+    ],
+)
+def test_contradictions_are_refused(
+    image: Command,
+    here: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    touch("a.jpg")
+    assert image("a.jpg", *arguments) == 1
+    assert message in capsys.readouterr().err
+    assert names_in(here) == ["a.jpg"]
+
+
+def test_parquet(image: Command, album: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tables = ("--parquet", "f.parquet", "--csv", "f.csv")
+    code = image(str(album / "b"), "--no-draw", *tables)
+    if importlib.util.find_spec("pyarrow") is None:
+        assert (
+            "--parquet needs the package pyarrow, which is missing: pip" in capsys.readouterr().err
+        )
+        pytest.skip("pyarrow is not installed")
+    import pandas
+
+    assert code == 1
+    frame = pandas.read_parquet("f.parquet")
+    expected = pandas.read_csv("f.csv", keep_default_na=False)
+    assert list(frame.columns) == list(expected.columns)
+    assert list(frame["picture"]) == list(expected["picture"])
+    assert str(frame["x"].dtype) == "Int64"
+    assert str(frame["gender_man"].dtype) == "float64"
+    assert frame["error"].count() == 2
+    assert not list(Path().glob(".*.part"))
+
+
+@pytest.fixture
+def job(models: list[str], here: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Return a function that starts the script; what still runs is killed at the end."""
+    started = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, str(SCRIPT), *models, *arguments]
+        started.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def wait_for_rows(process: subprocess.Popen[str], part: Path, rows: int) -> None:
+    """Wait until the part has so many lines."""
+    end = time.monotonic() + 60
+    while not part.exists() or part.read_bytes().count(b"\n") < rows:
+        assert process.poll() is None, "the job ended too early"
+        assert time.monotonic() < end
+        time.sleep(0.002)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_killed_jobs_go_on(
+    job: Callable[..., subprocess.Popen[str]],
+    image: Command,
+    album: Path,
+    here: Path,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+) -> None:
+    for copy in range(4):
+        copy_of(album, here / "album" / str(copy))
+    options = ("album", "--no-draw", "--jsonl", "f.jsonl", "--csv")
+    assert image(*options, "expected.csv") == 1
+    expected = (here / "f.jsonl").read_bytes()
+    process = job(*options, "f.csv", "--workers", "2")
+    wait_for_rows(process, here / ".f.csv.part", 12)
+    process.send_signal(number)
+    _, messages = process.communicate(timeout=60)
+    assert process.returncode == (-9 if number == signal.SIGKILL else 128 + number)
+    assert ("add --resume to go on" in messages) == (number == signal.SIGTERM)
+    assert (here / ".f.jsonl.part").stat().st_size < len(expected)
+    capsys.readouterr()
+    assert image(*options, "f.csv") == 1
+    assert "is left of an interrupted job that had done" in capsys.readouterr().err
+    assert image(*options, "f.csv", "--resume", "--workers", "2") == 1
+    output = capsys.readouterr()
+    assert output.err.startswith("going on after ")
+    assert "12 of 96 pictures could not be done." in output.err
+    assert (here / "f.csv").read_bytes() == (here / "expected.csv").read_bytes()
+    assert (here / "f.jsonl").read_bytes() == expected
+    assert sorted(path.name for path in here.iterdir() if path.name != "album") == [
+        "expected.csv",
+        "f.csv",
+        "f.jsonl",
+    ]

@@ -1,0 +1,120 @@
+"""Tables that were interrupted; what kills a whole job is in test_command_image_folders.py."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from minixception.boxes import Box
+from minixception.commands.picture_jobs import PictureResult
+from minixception.commands.picture_tables import Table, TableWriter, read_done
+from minixception.inference import FacePrediction
+
+COLUMNS = ("x", "y", "width", "height", "emotion", "gender", "emotion_sad", "emotion_happy")
+
+
+def make_results() -> list[PictureResult]:
+    """Return results of pictures with no, one and three faces, and names that are hard to write."""
+    names = ["a.jpg", 'b "quoted",\nin two\r\nlines.jpg', "ä 顔.jpg", os.fsdecode(b"\xff.jpg"), "e"]
+
+    def face(number: int) -> FacePrediction:
+        scores = {"sad": 0.1 + number / 3, "happy": 0.9 - number / 3}
+        return FacePrediction(Box(number, 2, 30, 40), "happy", scores)
+
+    counts = (1, 3, 0, 2, 0)
+    return [
+        PictureResult(
+            Path(name),
+            tuple(face(number) for number in range(count)),
+            error='cannot "read", it' if name == "e" else None,
+        )
+        for name, count in zip(names, counts, strict=True)
+    ]
+
+
+def write_tables(tables: list[Table], *, resume: bool = False, finish: bool = True) -> int:
+    """Write all results; return how many there were already."""
+    results = make_results()
+    writer = TableWriter(tables, [one.picture for one in results], resume=resume)
+    writer.open()
+    for result in results[len(writer.done) :]:
+        writer.write(result)
+    if finish:
+        writer.finish()
+    writer.close()
+    return len(writer.done)
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_a_part_cut_anywhere_is_completed(tmp_path: Path, form: str) -> None:
+    table = Table(form, tmp_path / "faces", COLUMNS)
+    write_tables([table], finish=False)
+    whole = table.part.read_bytes()
+    ends = [one.end for one in read_done(table, table.part)]
+    assert ends[-1] == len(whole)
+    for length in range(len(whole) + 1):
+        table.part.write_bytes(whole[:length])
+        done = write_tables([table], resume=True)
+        assert done == sum(end <= length for end in ends)
+        assert table.target.read_bytes() == whole
+        assert not table.part.exists()
+        table.target.unlink()
+
+
+def test_tables_go_on_where_the_shortest_ends(tmp_path: Path) -> None:
+    tables = [Table(form, tmp_path / form, COLUMNS) for form in ("json", "csv", "jsonl")]
+    write_tables(tables, finish=False)
+    parts = [table.part.read_bytes() for table in tables]
+    write_tables(tables, resume=True)
+    expected = [table.target.read_bytes() for table in tables]
+    for cut in range(0, min(map(len, parts)), 31):
+        for table, part in zip(tables, parts, strict=True):
+            table.part.write_bytes(part[: len(part) - (cut if table.format == "csv" else 0)])
+            table.target.unlink()
+        write_tables(tables, resume=True)
+        assert [table.target.read_bytes() for table in tables] == expected
+
+
+def test_interrupted_while_finishing(tmp_path: Path) -> None:
+    tables = [Table(form, tmp_path / form, COLUMNS) for form in ("json", "csv", "jsonl")]
+    write_tables(tables, finish=False)
+    parts = [table.part.read_bytes() for table in tables]
+    write_tables(tables, resume=True)
+    expected = [table.target.read_bytes() for table in tables]
+    for left in range(4):  # parts that are not yet gone
+        for table, part in list(zip(tables, parts, strict=True))[3 - left :]:
+            table.part.write_bytes(part)
+        assert write_tables(tables, resume=True) == 5
+        assert [table.target.read_bytes() for table in tables] == expected
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["csv", "json", "jsonl"]
+
+
+def test_a_part_of_another_job_is_refused(tmp_path: Path) -> None:
+    table = Table("csv", tmp_path / "faces.csv", COLUMNS)
+    write_tables([table], finish=False)
+    before = table.part.read_bytes()
+    pictures = [one.picture for one in make_results()]
+    for resume, others, columns, message in (
+        (False, pictures, COLUMNS, "add --resume to go on with it, or delete the file"),
+        (True, pictures[:3], COLUMNS, "begun with 5 or more pictures, now there are 3"),
+        (True, pictures[::-1], COLUMNS, r"other pictures \(number 1 was a.jpg, now it is e\)"),
+        (True, pictures, COLUMNS[:5], "begun with other columns: use the models of then"),
+    ):
+        with pytest.raises((FileExistsError, ValueError), match=message):
+            TableWriter([Table("csv", table.target, columns)], others, resume=resume)
+    more = [table, Table("jsonl", tmp_path / "faces.jsonl", COLUMNS)]
+    with pytest.raises(ValueError, match=r"faces\.jsonl was not among the tables"):
+        TableWriter(more, pictures, resume=True)
+    with pytest.raises(FileExistsError, match="had done 5 pictures"):
+        TableWriter(more[::-1], pictures, resume=False)
+    assert table.part.read_bytes() == before
+
+
+def test_a_damaged_end_is_done_again(tmp_path: Path) -> None:
+    table = Table("jsonl", tmp_path / "faces.jsonl", COLUMNS)
+    write_tables([table], finish=False)
+    whole = table.part.read_bytes()
+    for tail in (b"\0" * 50, b"\0" * 50 + b"\n", b"{}\n", b'"', b"5\n[]\n"):
+        table.part.write_bytes(whole[: len(whole) // 2] + tail)
+        write_tables([table], resume=True)
+        assert table.target.read_bytes() == whole
