@@ -1,5 +1,6 @@
 import json
 import shutil
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minixception.engines import LARGEST_BATCH, KerasEngine, LiteRTEngine, load_engine
+from minixception.engines import (
+    FACES_PER_RUN,
+    FEW_FACES,
+    LARGEST_BATCH,
+    KerasEngine,
+    LiteRTEngine,
+    available_cores,
+    load_engine,
+)
 from minixception.labels import EMOTIONS_FER2013
 
 
@@ -36,7 +45,9 @@ def change_card(folder: Path, **entries: Any) -> None:
     (folder / "card.json").write_text(json.dumps({**card, **entries}))
 
 
-@pytest.mark.parametrize("number", [0, 1, 7, LARGEST_BATCH, LARGEST_BATCH + 1, 130])
+@pytest.mark.parametrize(
+    "number", [0, 1, FEW_FACES, FEW_FACES + 1, 3 * FACES_PER_RUN, LARGEST_BATCH + 1, 130]
+)
 def test_engines_agree_on_every_batch_size(
     litert: LiteRTEngine, keras_engine: KerasEngine, number: int
 ) -> None:
@@ -72,6 +83,47 @@ def test_threads_share_an_engine(engine_name: str, request: pytest.FixtureReques
     with ThreadPoolExecutor(4) as pool:
         for found, wanted in zip(pool.map(engine.predict, batches), expected, strict=True):
             np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("number", [FEW_FACES + 1, FACES_PER_RUN + 1, 3 * FACES_PER_RUN + 5])
+@pytest.mark.parametrize("num_workers", [1, 3, 16])
+def test_the_number_of_workers_changes_nothing(
+    checkpoints: dict[str, Path], litert: LiteRTEngine, num_workers: int, number: int
+) -> None:
+    path = checkpoints["emotion"] / "model.tflite"
+    engine = LiteRTEngine(path, num_classes=7, num_workers=num_workers)
+    images = faces(number)
+    np.testing.assert_allclose(engine.predict(images), litert.predict(images), atol=1e-6)
+
+
+def test_threads_share_the_workers(checkpoints: dict[str, Path]) -> None:
+    path = checkpoints["emotion"] / "model.tflite"
+    engine = LiteRTEngine(path, num_classes=7, num_workers=2)
+    before = set(threading.enumerate())
+    assert engine.predict(faces(FEW_FACES)).shape == (FEW_FACES, 7)
+    assert set(threading.enumerate()) == before  # a single face wakes nobody
+    with ThreadPoolExecutor(4, "caller") as pool:
+        found = list(pool.map(engine.predict, [faces(40)] * 12))
+        started = set(threading.enumerate()) - before
+    assert len([thread for thread in started if thread.name.startswith("litert")]) == 2
+    for probabilities in found:
+        np.testing.assert_array_equal(probabilities, found[0])
+
+
+def test_memory_stays_flat_whatever_the_batch_sizes(litert: LiteRTEngine) -> None:
+    status = Path("/proc/self/statm")
+    if not status.is_file():
+        pytest.skip("this system does not tell the memory of a process")
+    sizes = np.random.default_rng(0).choice([1, 2, 3, 4, 5, 9, 17, 30], 900)
+    pages = []
+    for size in sizes:
+        litert.predict(faces(int(size)))
+        pages.append(int(status.read_text().split()[1]))
+    assert pages[-1] - pages[300] < 1000  # of 4 kB; a leak of one batch per call would be 4000
+
+
+def test_available_cores() -> None:
+    assert available_cores() >= 1
 
 
 def test_non_contiguous_images_are_fine(litert: LiteRTEngine) -> None:

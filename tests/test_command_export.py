@@ -1,0 +1,187 @@
+"""`export` in one process, since each start of TensorFlow takes seconds."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minixception import checkpoints as checkpoint_module
+from minixception.cards import read_card
+from minixception.commands import run_command
+from minixception.datasets import load_fer2013
+from minixception.engines import LiteRTEngine, load_engine
+from minixception.labels import EMOTIONS_FER2013
+
+COUNTS = {"Training": 35, "PublicTest": 28, "PrivateTest": 7}
+
+
+@pytest.fixture(scope="module")
+def csv_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Each class is a brightness."""
+    generator = np.random.default_rng(0)
+    rows = []
+    for usage, count in COUNTS.items():
+        for row in range(count):
+            values = np.clip(generator.normal(20 + 35 * (row % 7), 10, 48 * 48), 0, 255)
+            rows.append(f"{row % 7},{' '.join(map(str, values.astype(int)))},{usage}")
+    path = tmp_path_factory.mktemp("data") / "fer2013.csv"
+    path.write_text("\n".join(["emotion,pixels,Usage", *rows]) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def emotion(checkpoints: dict[str, Path]) -> Path:
+    return checkpoints["emotion"]
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    """Return a folder that does not exist yet."""
+    return tmp_path / "exported"
+
+
+def faces(number: int) -> np.ndarray:
+    return np.random.default_rng(1).uniform(-1, 1, (number, 48, 48, 1)).astype(np.float32)
+
+
+def export(model: Path, form: str, output: Path, *options: object) -> int:
+    arguments = [model, "--format", form, "--output", output, *options]
+    return run_command("export", list(map(str, arguments)))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_litert_gives_what_keras_gives(
+    emotion: Path, output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(emotion)
+    assert export(emotion, "litert", output / "emotion.tflite") == 0
+    said = capsys.readouterr().out
+    assert float(re.search(r"from the Keras model: (\S+)", said).group(1)) <= 1e-4  # type: ignore[union-attr]
+    assert f"written to {output / 'emotion.tflite'}" in said
+    assert "float32 (B, 48, 48, 1), pixels scaled to [-1, 1]" in said
+    assert ", ".join(EMOTIONS_FER2013) in said
+    expected = load_engine(emotion, engine="keras")[1].predict(faces(9))
+    found = LiteRTEngine(output / "emotion.tflite", num_classes=7).predict(faces(9))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert contents(emotion) == before
+    assert list(contents(output)) == ["emotion.tflite"]
+
+
+def test_int8_runs_in_the_engine_and_tells_its_accuracy(
+    emotion: Path, output: Path, csv_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = output / "small.tflite"
+    assert export(emotion, "litert-int8", path, "--data", csv_file) == 0
+    said = capsys.readouterr().out
+    line = re.search(
+        r"accuracy on fer2013 PublicTest, 28 faces: float32 (\d\.\d+), int8 (\d\.\d+), "
+        r"loss (-?\d+\.\d+) points",
+        said,
+    )
+    assert line is not None, said
+    before, after, loss = map(float, line.groups())
+    assert loss == pytest.approx(100 * (before - after), abs=0.02)
+
+    card, exact = load_engine(emotion)
+    small = LiteRTEngine(path, num_classes=7)
+    validation = load_fer2013(csv_file, split="PublicTest")
+    inputs = card.preprocessor(validation.images)
+    for engine, accuracy in ((exact, before), (small, after)):
+        found = (engine.predict(inputs).argmax(axis=1) == validation.labels).mean()
+        assert found == pytest.approx(accuracy, abs=1e-4)
+    assert path.stat().st_size < (emotion / "model.tflite").stat().st_size / 1.5
+    for number in (1, 7, 20):
+        np.testing.assert_allclose(small.predict(inputs[:number]).sum(axis=1), 1, atol=0.05)
+    assert np.abs(small.predict(inputs) - exact.predict(inputs)).mean() < 0.1
+
+
+def test_onnx_gives_what_keras_gives(
+    emotion: Path, output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tf2onnx")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    assert export(emotion, "onnx", output / "emotion.onnx") == 0
+    assert "largest difference" in capsys.readouterr().out
+    session = onnxruntime.InferenceSession(str(output / "emotion.onnx"))
+    found = session.run(None, {session.get_inputs()[0].name: faces(9)})[0]
+    expected = load_engine(emotion, engine="keras")[1].predict(faces(9))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert list(contents(output)) == ["emotion.onnx"]
+
+
+@pytest.mark.parametrize("missing", [["tf2onnx"], ["onnxruntime"], ["tf2onnx", "onnxruntime"]])
+def test_missing_packages_are_named(
+    emotion: Path,
+    output: Path,
+    missing: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def find(name: str) -> object:
+        return None if name in missing else object()
+
+    monkeypatch.setattr(importlib.util, "find_spec", find)
+    assert export(emotion, "onnx", output / "emotion.onnx") == 1
+    said = capsys.readouterr().err
+    assert f'needs {" and ".join(missing)}. Run: pip install "minixception[onnx]"' in said
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("form", ["litert", "onnx"])
+def test_a_model_that_differs_is_not_written(
+    emotion: Path,
+    output: Path,
+    form: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if form == "onnx":
+        pytest.importorskip("tf2onnx")
+        pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(checkpoint_module, "EXPORT_TOLERANCE", -1.0)
+    path = output / ("emotion.onnx" if form == "onnx" else "emotion.tflite")
+    assert export(emotion, form, path) == 1
+    assert "differs from the Keras model by" in capsys.readouterr().err
+    assert not output.exists() or not contents(output)
+
+
+@pytest.mark.parametrize(
+    ("form", "name", "options", "message"),
+    [
+        ("litert", "a.onnx", [], r"must be a file ending in \.tflite for --format litert\. Rec"),
+        ("onnx", "a.tflite", [], r"must be a file ending in \.onnx for --format onnx"),
+        ("litert-int8", "a", [], r"ending in \.tflite for --format litert-int8. Received: .*/a$"),
+        ("litert", "a.tflite", ["--data", "x.csv"], r"--data is for --format litert-int8, which"),
+        ("litert-int8", "a.tflite", ["--data", "x.csv"], r"There is no file x\.csv\."),
+        ("litert-int8", "a.tflite", ["--dataset", "mnist"], r"one of fer2013.*name='mnist'"),
+    ],
+)
+def test_options_that_cannot_be_followed(
+    emotion: Path,
+    output: Path,
+    form: str,
+    name: str,
+    options: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert export(emotion, form, output / name, *options) == 1
+    assert re.search(message, capsys.readouterr().err, re.MULTILINE)
+    assert not output.exists()
+
+
+def test_unknown_model_and_folder_as_output(
+    emotion: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export(Path("nobody"), "litert", tmp_path / "a.tflite") == 1
+    assert "nobody is neither a checkpoint folder nor a shipped" in capsys.readouterr().err
+    folder = tmp_path / "folder.tflite"
+    folder.mkdir()
+    assert export(emotion, "litert", folder) == 1
+    assert "must be a file ending in .tflite" in capsys.readouterr().err
+    assert read_card(emotion).task == "emotion"
