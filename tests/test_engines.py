@@ -101,7 +101,7 @@ def test_threads_share_the_workers(checkpoints: dict[str, Path]) -> None:
     engine = LiteRTEngine(path, num_classes=7, num_workers=2)
     before = set(threading.enumerate())
     assert engine.predict(faces(FEW_FACES)).shape == (FEW_FACES, 7)
-    assert set(threading.enumerate()) == before  # a single face wakes nobody
+    assert set(threading.enumerate()) <= before  # a single face wakes nobody
     with ThreadPoolExecutor(4, "caller") as pool:
         found = list(pool.map(engine.predict, [faces(40)] * 12))
         started = set(threading.enumerate()) - before

@@ -16,7 +16,7 @@ from minixception.cards import Card, read_card
 
 ENGINES = ("litert", "keras")
 
-# More faces than this go through in several runs, so that memory does not grow with their number.
+# Keras: more faces go through in several runs, so that memory does not grow with their number.
 LARGEST_BATCH = 64
 
 # LiteRT: up to `FEW_FACES` run in the thread that asks, where handing them to others costs about

@@ -30,7 +30,6 @@ from typing import TYPE_CHECKING
 
 from minixception.commands.picture_jobs import (
     PictureResult,
-    available_cores,
     in_order,
     process_picture,
     shared_cores,
@@ -219,6 +218,8 @@ def run_job(arguments: argparse.Namespace, outputs: Mapping[Path, Path | None]) 
 def _default_workers(arguments: argparse.Namespace, pictures: int) -> int:
     if pictures <= FEW_PICTURES or arguments.engine == "keras":
         return 1
+    from minixception.engines import available_cores
+
     return available_cores()
 
 

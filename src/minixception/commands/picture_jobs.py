@@ -1,6 +1,5 @@
 """Working through many pictures: several at a time, results in the order of the pictures."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -89,17 +88,12 @@ def in_order(
                 future.cancel()
 
 
-def available_cores() -> int:
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 @contextmanager
 def shared_cores(workers: int) -> Iterator[None]:
     """Let OpenCV use, inside the block, as many threads per worker as there are cores for each."""
     import cv2
+
+    from minixception.engines import available_cores
 
     if workers == 1:
         yield
