@@ -192,9 +192,9 @@ class FaceAnalyzer:
         return [
             FacePrediction(
                 box=box,
-                emotion=_most_probable(emotion_scores),
+                emotion=most_probable(emotion_scores),
                 emotion_scores=emotion_scores,
-                gender=_most_probable(gender_scores),
+                gender=most_probable(gender_scores),
                 gender_scores=gender_scores,
             )
             for box, emotion_scores, gender_scores in zip(boxes, emotions, genders, strict=True)
@@ -231,5 +231,6 @@ def to_frame(faces: Iterable[FacePrediction]) -> "pandas.DataFrame":
     return pandas.DataFrame(rows, columns=columns)
 
 
-def _most_probable(scores: Mapping[str, float]) -> str | None:
+def most_probable(scores: Mapping[str, float]) -> str | None:
+    """Return the class with the highest score, None where there are no scores."""
     return max(scores, key=lambda name: scores[name]) if scores else None

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minixception.boxes import Box, clip, intersection_over_union
-from minixception.inference import FacePrediction
+from minixception.inference import FacePrediction, most_probable
 
 # Boxes of one face in successive frames share more than half their area in all test clips; half of
 # that leaves room for slow cameras, and two people side by side stay apart.
@@ -185,9 +185,9 @@ def _follow(track: _Track, face: FacePrediction, time_seconds: float, smoothing:
     genders = mix_scores(track.face.gender_scores, face.gender_scores, weight)
     mixed = FacePrediction(
         box=face.box,
-        emotion=_most_probable(emotions),
+        emotion=most_probable(emotions),
         emotion_scores=emotions,
-        gender=_most_probable(genders),
+        gender=most_probable(genders),
         gender_scores=genders,
     )
     speed_weight = 1 - math.exp(-elapsed / SPEED_SECONDS)
@@ -213,10 +213,6 @@ def _numbered(face: FacePrediction, track: int) -> TrackedFace:
 
 def _centre(box: Box) -> tuple[float, float]:
     return box.x + box.width / 2, box.y + box.height / 2
-
-
-def _most_probable(scores: Mapping[str, float]) -> str | None:
-    return max(scores, key=lambda name: scores[name]) if scores else None
 
 
 @dataclass

@@ -44,8 +44,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Load, predict, score, write; return the exit code."""
-    from minixception.cards import read_card, write_card
-    from minixception.datasets.registry import DATASETS, load_dataset
     from minixception.evaluation import format_table, score
     from minixception.inference import FaceClassifier
     from minixception.paths import find_model
@@ -55,6 +53,35 @@ def run(arguments: argparse.Namespace) -> int:
             "--output names the JSON file; the picture goes beside it. "
             f"Received: {arguments.output}"
         )
+    folder = find_model(arguments.model)
+    split, faces = _load_faces(arguments)
+    classifier = FaceClassifier.load(folder, engine=arguments.engine)
+    probabilities = classifier.predict_faces(faces, flip=arguments.flip)
+    scores = score(faces.labels, probabilities, faces.class_names)
+
+    title = f"{classifier.card.name} on {faces.name} {split}"
+    print(title)
+    print(format_table(scores))
+    facts = {
+        "model": classifier.card.name,
+        "dataset": faces.name,
+        "checksum": faces.checksum,
+        "split": split,
+        "flip": arguments.flip,
+        "without_twins": arguments.without_twins,
+        **scores.to_json(),
+    }
+    if arguments.output is not None:
+        _write(arguments.output, facts, title=title)
+    if arguments.record:
+        _record(folder, facts, scores.to_json())
+    return 0
+
+
+def _load_faces(arguments: argparse.Namespace) -> tuple[str, "FaceDataset"]:
+    """Return the name of the split that is asked for, and its faces."""
+    from minixception.datasets.registry import DATASETS, load_dataset
+
     dataset = load_dataset(arguments.dataset, arguments.data)
     entry = DATASETS[arguments.dataset]
     split = arguments.split or entry.validation_split
@@ -63,32 +90,20 @@ def run(arguments: argparse.Namespace) -> int:
         faces = _without_twins(faces, dataset.split(entry.training_split))
         if len(faces) == 0:
             raise ValueError(f"Every face of {dataset.name} {split} has a twin in training.")
-    folder = find_model(arguments.model)
-    classifier = FaceClassifier.load(folder, engine=arguments.engine)
-    card = classifier.card
-    probabilities = classifier.predict_faces(faces, flip=arguments.flip)
-    scores = score(faces.labels, probabilities, faces.class_names)
+    return split, faces
 
-    facts: dict[str, Any] = {
-        "model": card.name,
-        "dataset": dataset.name,
-        "checksum": dataset.checksum,
-        "split": split,
-        "flip": arguments.flip,
-        "without_twins": arguments.without_twins,
-        **scores.to_json(),
-    }
-    print(f"{card.name} on {dataset.name} {split}")
-    print(format_table(scores))
-    if arguments.output is not None:
-        _write(arguments.output, facts, title=f"{card.name} on {split}")
-    if arguments.record:
-        # The split alone names the set that the model was trained on.
-        name = split if card.data.get("name") == dataset.name else f"{dataset.name} {split}"
-        name += " flip" if arguments.flip else ""
-        name += " without twins" if arguments.without_twins else ""
-        write_card(folder, read_card(folder).with_metrics(name, scores.to_json()))
-    return 0
+
+def _record(folder: Path, facts: dict[str, Any], scores: dict[str, Any]) -> None:
+    """Add the scores to the card, under a name that says what they were made from."""
+    from minixception.cards import read_card, write_card
+
+    card = read_card(folder)
+    # The split alone names the set that the model was trained on.
+    own = card.data.get("name") == facts["dataset"]
+    name = facts["split"] if own else f"{facts['dataset']} {facts['split']}"
+    name += " flip" if facts["flip"] else ""
+    name += " without twins" if facts["without_twins"] else ""
+    write_card(folder, card.with_metrics(name, scores))
 
 
 def _without_twins(faces: "FaceDataset", training: "FaceDataset") -> "FaceDataset":

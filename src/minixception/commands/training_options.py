@@ -3,6 +3,7 @@
 import argparse
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
 from importlib import metadata
@@ -15,6 +16,7 @@ from minixception.recipes import MONITORS, OPTIMIZERS, RECIPES, Augmentation, Re
 if TYPE_CHECKING:
     from minixception.datasets import FaceDataset
     from minixception.datasets.registry import DatasetEntry
+    from minixception.training import TrainingRun
 
 RECORDED_LIBRARIES = ("keras", "tensorflow", "numpy", "opencv-python")
 
@@ -104,7 +106,22 @@ def run_training(arguments: argparse.Namespace, *, task: str) -> int:
     if arguments.seed < 0:
         raise ValueError(f"--seed must not be negative. Received: {arguments.seed}")
     recipe = chosen_recipe(arguments)
+    entry, dataset = _load_data(arguments, task)
 
+    from minixception.training import best_epoch, train
+
+    run = _prepare_run(arguments, task, recipe, entry, dataset)
+    history = train(run, resume=arguments.resume, verbose=1 if sys.stdout.isatty() else 2)
+    kept = best_epoch(history, recipe.monitor)
+    print(
+        f"Kept epoch {kept['epoch'] + 1} of {len(history)}, the best by {recipe.monitor}: "
+        f"{entry.validation_split} accuracy {kept['val_accuracy']:.4f}.\nWritten to {run.folder}"
+    )
+    _export(run)
+    return 0
+
+
+def _load_data(arguments: argparse.Namespace, task: str) -> tuple["DatasetEntry", "FaceDataset"]:
     from minixception.datasets.registry import DATASETS, dataset_names, load_dataset
 
     if arguments.dataset not in dataset_names(task):
@@ -112,20 +129,27 @@ def run_training(arguments: argparse.Namespace, *, task: str) -> int:
             f"--dataset must be one of {', '.join(dataset_names(task))} to train on {task}. "
             f"Received: {arguments.dataset}"
         )
-    entry = DATASETS[arguments.dataset]
-    dataset = load_dataset(arguments.dataset, arguments.data)
-    training = dataset.split(entry.training_split)
-    validation = dataset.split(entry.validation_split)
-    print(f"{dataset.name}: {len(training)} faces to train on, {len(validation)} to validate on")
+    return DATASETS[arguments.dataset], load_dataset(arguments.dataset, arguments.data)
 
+
+def _prepare_run(
+    arguments: argparse.Namespace,
+    task: str,
+    recipe: Recipe,
+    entry: "DatasetEntry",
+    dataset: "FaceDataset",
+) -> "TrainingRun":
+    """Seed, build the network, and say in a card where it will come from."""
     import keras
 
     from minixception import models
     from minixception.cards import Card
-    from minixception.checkpoints import export_litert
     from minixception.preprocessor import Preprocessor
-    from minixception.training import TrainingRun, best_epoch, train
+    from minixception.training import TrainingRun
 
+    training = dataset.split(entry.training_split)
+    validation = dataset.split(entry.validation_split)
+    print(f"{dataset.name}: {len(training)} faces to train on, {len(validation)} to validate on")
     keras.utils.set_random_seed(arguments.seed)
     preprocessor = Preprocessor(image_size=recipe.image_size)
     model = models.build(arguments.model, preprocessor.input_shape, len(dataset.class_names))
@@ -143,7 +167,7 @@ def run_training(arguments: argparse.Namespace, *, task: str) -> int:
         command=shlex.join(arguments.command_line),
         versions=_versions(),
     )
-    run = TrainingRun(
+    return TrainingRun(
         model=model,
         training=training,
         validation=validation,
@@ -154,18 +178,18 @@ def run_training(arguments: argparse.Namespace, *, task: str) -> int:
         make_card=lambda scores: card.with_metrics(entry.validation_split, scores.to_json()),
         keep_improvements=arguments.keep_improvements,
     )
-    history = train(run, resume=arguments.resume, verbose=1 if sys.stdout.isatty() else 2)
-    kept = best_epoch(history, recipe.monitor)
-    print(
-        f"Kept epoch {kept['epoch'] + 1} of {len(history)}, the best by {recipe.monitor}: "
-        f"{entry.validation_split} accuracy {kept['val_accuracy']:.4f}.\nWritten to {folder}"
-    )
-    if keras.backend.backend() == "tensorflow":
-        difference = export_litert(folder, images=preprocessor(validation.images[:64]))
-        print(f"Exported for LiteRT; largest difference of a probability {difference:.1e}")
-    else:
+
+
+def _export(run: "TrainingRun") -> None:
+    import keras
+
+    from minixception.checkpoints import export_litert
+
+    if keras.backend.backend() != "tensorflow":
         print("No model.tflite: Keras writes it with the TensorFlow backend only.")
-    return 0
+        return
+    difference = export_litert(run.folder, images=run.preprocessor(run.validation.images[:64]))
+    print(f"Exported for LiteRT; largest difference of a probability {difference:.1e}")
 
 
 def _describe_data(
@@ -194,15 +218,20 @@ def _versions() -> dict[str, str]:
             versions[library] = metadata.version(library)
         except metadata.PackageNotFoundError:
             continue  # an optional backend, or an installation without metadata
-    root = checkout_root()
-    if root is not None:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty"],
-            cwd=root,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if described.returncode == 0:
-            versions["commit"] = described.stdout.strip()
-    return versions
+    commit = _commit()
+    return versions if commit is None else {**versions, "commit": commit}
+
+
+def _commit() -> str | None:
+    """Return the commit of the checkout that runs, or None where there is no such thing."""
+    root, git = checkout_root(), shutil.which("git")
+    if root is None or git is None:
+        return None
+    described = subprocess.run(
+        [git, "describe", "--always", "--dirty"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return described.stdout.strip() if described.returncode == 0 else None
