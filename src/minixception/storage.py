@@ -1,6 +1,9 @@
 """Writing files so that a reader never sees half of one."""
 
+import glob
 import os
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,3 +61,19 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
             return
         for file in sorted(contents.iterdir(), reverse=True):
             file.replace(path / file.name)
+
+
+def remove_leftovers(folder: str | Path) -> None:
+    """Remove what a killed writer of this folder has left unfinished, in it and beside it.
+
+    Only to be called by whoever may write the folder: a writer at work would lose its file.
+    """
+    folder = Path(folder)
+    for file in folder.glob(".*"):
+        if file.is_file() and re.search(r"\.\d+\.\w+$", file.name):  # see `atomic_path`
+            file.unlink()
+    for unfinished in folder.glob(".writing-????????"):  # see `images.write_image`
+        shutil.rmtree(unfinished)
+    for unfinished in folder.parent.glob(f".{glob.escape(folder.name[:40])}.????????"):
+        if (unfinished / "contents").is_dir():  # see `atomic_folder`
+            shutil.rmtree(unfinished)

@@ -28,7 +28,7 @@ from minixception.input_pipeline import steps_per_epoch, training_batches
 from minixception.plots import plot_history
 from minixception.preprocessor import Preprocessor
 from minixception.recipes import Recipe
-from minixception.storage import atomic_path
+from minixception.storage import atomic_path, remove_leftovers
 from minixception.training_state import (
     STATE_FILE,
     History,
@@ -115,6 +115,7 @@ def train(run: TrainingRun, *, resume: bool = False, verbose: int | str = "auto"
             f"{run.folder} already holds a training run ({used[0]}). Give --resume to go on with "
             "it, or another --output."
         )
+    remove_leftovers(run.folder)
     state = None
     if state_path.exists():
         state = read_state(state_path)

@@ -53,8 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
             "--output names the JSON file; the picture goes beside it. "
             f"Received: {arguments.output}"
         )
-    folder = find_model(arguments.model)
     split, faces = _load_faces(arguments)
+    folder = find_model(arguments.model)
     classifier = FaceClassifier.load(folder, engine=arguments.engine)
     probabilities = classifier.predict_faces(faces, flip=arguments.flip)
     scores = score(faces.labels, probabilities, faces.class_names)

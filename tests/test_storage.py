@@ -1,0 +1,42 @@
+"""Files appear whole or not at all, and what a killed writer left behind goes away."""
+
+from pathlib import Path
+
+import pytest
+
+from minixception.storage import atomic_folder, atomic_path, remove_leftovers
+
+
+def test_a_failed_writer_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "table.csv"
+    with atomic_path(path) as temporary:
+        temporary.write_text("old")
+    with pytest.raises(ZeroDivisionError), atomic_path(path) as temporary:
+        temporary.write_text(f"half of the n{1 / 0}")
+    assert path.read_text() == "old"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_folder_appears_whole_and_keeps_its_other_files(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoint"
+    with atomic_folder(folder) as temporary:
+        (temporary / "a").write_text("1")
+        assert not folder.exists()
+    (folder / "b").write_text("mine")
+    with atomic_folder(folder) as temporary:
+        (temporary / "a").write_text("2")
+    assert {file.name: file.read_text() for file in folder.iterdir()} == {"a": "2", "b": "mine"}
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_leftovers_of_a_killed_writer_are_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in ("history.csv", ".hidden", ".history.4711.csv", ".training_state.12.npz"):
+        (folder / name).touch()
+    (tmp_path / ".run.ab12cd34" / "contents").mkdir(parents=True)
+    (tmp_path / ".run.settings").mkdir()
+    (folder / ".writing-ab12cd34").mkdir()
+    remove_leftovers(folder)
+    assert {file.name for file in folder.iterdir()} == {"history.csv", ".hidden"}
+    assert {file.name for file in tmp_path.iterdir()} == {"run", ".run.settings"}
