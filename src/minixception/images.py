@@ -1,7 +1,8 @@
 """Pictures as arrays: reading, writing, resizing, cropping.
 
 Everywhere in the package an image is RGB uint8 (height, width, 3), or (height, width, 1) when grey,
-and a size is (height, width). OpenCV's windows and videos speak BGR: only this module knows that.
+and a size is (height, width). OpenCV's networks, windows and videos speak BGR: this module has the
+two conversions.
 
 Files are read with Pillow rather than OpenCV: OpenCV drops transparency, decodes half a file
 without an error and writes warnings to the terminal, and its result is the same to the last bit.
@@ -257,10 +258,10 @@ def crop(image: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
 
 
 def rgb_to_bgr(image: np.ndarray) -> np.ndarray:
-    """Return a copy of an RGB image (height, width, 3) in the order of OpenCV's windows."""
-    return np.ascontiguousarray(image[:, :, ::-1])
+    """Return a copy of an RGB image (height, width, 3) in the order of OpenCV, BGR."""
+    return cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
 
 
 def bgr_to_rgb(image: np.ndarray) -> np.ndarray:
-    """Return a copy of a BGR video frame (height, width, 3) in the package's order, RGB."""
-    return np.ascontiguousarray(image[:, :, ::-1])
+    """Return a copy of an image (height, width, 3) from OpenCV, BGR, as RGB."""
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

@@ -35,8 +35,7 @@ def training_batches(
         targets: float32 (N, K), a distribution over the classes per image.
         preprocessor: the one that goes into the checkpoint.
         augmentation: the random changes.
-        batch_size: images per batch. All batches of an epoch are full: what is left over at the
-            end of its order is not shown in that epoch. A smaller set is one batch.
+        batch_size: images per batch; the last batch of an epoch has what is left.
         seed: non-negative seed of order and augmentation.
         first_epoch: epoch to begin with, counted from 0.
 
@@ -54,12 +53,12 @@ def training_batches(
 
 
 def steps_per_epoch(num_images: int, batch_size: int) -> int:
-    """Return the number of full batches, at least 1.
+    """Return the number of batches that show every image once.
 
     >>> steps_per_epoch(28_709, 32)
-    897
+    898
     """
-    return max(num_images // batch_size, 1)
+    return -(-num_images // batch_size)
 
 
 def augment(

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from minixception.images import resize_image
+from minixception.images import as_rgb, bgr_to_rgb, resize_image, rgb_to_bgr
 from minixception.storage import atomic_path
 
 # OpenCV's wheels bring an MPEG-4 encoder for each of these, but none for H.264.
@@ -118,8 +118,8 @@ class VideoReader:
             if self.is_live:
                 time.sleep(0.05)
             return None
-        code = cv2.COLOR_BGR2RGB if image.ndim == 3 else cv2.COLOR_GRAY2RGB
-        return cv2.cvtColor(image, code).astype(np.uint8, copy=False)
+        image = image.astype(np.uint8, copy=False)
+        return bgr_to_rgb(image) if image.ndim == 3 else as_rgb(image)
 
     def _time_in_file(self) -> float:
         milliseconds = self._capture.get(cv2.CAP_PROP_POS_MSEC)
@@ -205,7 +205,7 @@ class VideoWriter:
         image = frame.image
         if self._encoder is None:
             self._encoder = self._open(image.shape[0], image.shape[1])
-        bgr = cv2.cvtColor(resize_image(image, self._size), cv2.COLOR_RGB2BGR)
+        bgr = rgb_to_bgr(resize_image(image, self._size))
         copies = 1
         if self._follow_clock:
             copies = max(round(frame.time_seconds * self._rate) + 1 - self.written, 0)
@@ -290,7 +290,7 @@ class Window:
             scale = min(1.0, 1280 / image.shape[1], 720 / image.shape[0])
             cv2.resizeWindow(self._title, *(round(scale * side) for side in image.shape[1::-1]))
             self._is_open = True
-        cv2.imshow(self._title, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        cv2.imshow(self._title, rgb_to_bgr(image))
         key = cv2.waitKey(max(1, round(1000 * wait_seconds))) & 0xFF
         is_closed = cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1
         return not is_closed and key not in (ord("q"), 27)
