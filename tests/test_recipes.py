@@ -180,3 +180,22 @@ def test_averaged_weights_are_the_moving_average_and_leave_afterwards() -> None:
     assert not np.allclose(inside[0], weights[0])
     for expected, found in zip(weights, model.get_weights(), strict=True):
         assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "field", ["width_shift", "height_shift", "brightness", "contrast", "saturation"]
+)
+def test_the_limits_of_augmentation(field: str) -> None:
+    def augmentation(value: Any) -> Augmentation:
+        changes: dict[str, Any] = {field: value}
+        return Augmentation(**changes)
+
+    assert getattr(augmentation(1.0), field) == 1.0
+    for value in (-0.1, 1.1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=f"`{field}`"):
+            augmentation(value)
+
+
+def test_a_zoom_to_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="`zoom` must be below 1"):
+        Augmentation(zoom=1.0)

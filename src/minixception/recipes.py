@@ -44,16 +44,16 @@ class Augmentation:
         """Check the ranges.
 
         Raises:
-            ValueError: for a negative value, or a zoom or light factor that could reach zero.
+            ValueError: for a negative or infinite value, a fraction above 1, or a zoom of 1, which
+                would shrink an image to nothing.
         """
         for name, value in asdict(self).items():
-            if value < 0 or (
-                name not in ("rotation", "lighting", "horizontal_flip") and value >= 1
-            ):
-                raise ValueError(
-                    f"`{name}` must not be negative, and fractions must be below 1. "
-                    f"Received: {name}={value}"
-                )
+            if not 0 <= value < float("inf"):
+                raise ValueError(f"`{name}` must be 0 or more, and finite. Received: {value}")
+            if value > 1 and name not in ("rotation", "lighting"):
+                raise ValueError(f"`{name}` is a fraction, at most 1. Received: {value}")
+        if self.zoom == 1:
+            raise ValueError("`zoom` must be below 1. Received: 1")
 
 
 @dataclass(frozen=True)
