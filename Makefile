@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 OLDEST ?= .venv-oldest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz test-oldest check format docs clean
+.PHONY: help demo test fuzz test-oldest check format docs notebooks clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,9 @@ format: $(VENV)/.installed-dev  ## bring the code into the common format
 
 docs: $(VENV)/.installed-docs  ## build the API reference into build/api; a warning is an error
 	$(BIN)/python docs/make_api_reference.py
+
+notebooks: $(VENV)/.installed-dev  ## run the notebooks, store them with their outputs
+	$(BIN)/python notebooks/run_notebooks.py
 
 clean:  ## remove the environment and what was built
 	rm -rf $(VENV) $(OLDEST) build src/*.egg-info

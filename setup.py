@@ -39,6 +39,7 @@ setup(
     extras_require={
         "dev": read_requirements("requirements-dev.txt"),
         "docs": ["pdoc>=15,<17"],
+        "notebooks": ["ipykernel>=6.29", "nbclient>=0.10.1"],
         "parquet": ["pyarrow>=15"],
         "onnx": ["onnxruntime>=1.18", "tf2onnx>=1.16"],
     },

@@ -1,0 +1,144 @@
+"""The notebooks: they run from top to bottom in a checkout without data sets, and are stored so."""
+
+import base64
+import importlib.util
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+
+LARGEST = 400_000  # bytes
+ABSOLUTE_PATH = re.compile(r"""(?<![\w.:/])/(home|root|tmp|work|usr|var|opt|Users)/|\b[A-Z]:\\""")
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the checkout, in which no data set is."""
+    for module in ("nbclient", "ipykernel"):
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"running notebooks needs {module}; requirements-dev.txt has it")
+    copy = tmp_path_factory.mktemp("notebooks") / "checkout"
+    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", ".ipynb_checkpoints")
+    for name in ("src", "trained_models", "images", "notebooks"):
+        shutil.copytree(ROOT / name, copy / name, ignore=ignored)
+    return copy
+
+
+def run(checkout: Path, name: str) -> dict[str, Any]:
+    """Run a notebook of the checkout and return it."""
+    command = [sys.executable, "notebooks/run_notebooks.py", f"notebooks/{name}.ipynb"]
+    done = subprocess.run(
+        [*command, "--output", "done"], cwd=checkout, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return read(checkout / "done" / f"{name}.ipynb")
+
+
+def read(path: Path) -> dict[str, Any]:
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    assert isinstance(notebook, dict)
+    return notebook
+
+
+def outputs(notebook: dict[str, Any]) -> list[dict[str, Any]]:
+    return [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
+
+
+def printed(notebook: dict[str, Any]) -> str:
+    """All text among the outputs."""
+    parts = []
+    for output in outputs(notebook):
+        parts += output.get("text", []) or output.get("data", {}).get("text/plain", [])
+        parts.append("\n")
+    return "".join(parts)
+
+
+def pictures(notebook: dict[str, Any]) -> list[np.ndarray]:
+    found = []
+    for output in outputs(notebook):
+        for kind, content in output.get("data", {}).items():
+            if kind.startswith("image/"):
+                picture = Image.open(io.BytesIO(base64.b64decode("".join(content))))
+                found.append(np.asarray(picture.convert("RGB")))
+    return found
+
+
+def accuracies(notebook: dict[str, Any]) -> list[float]:
+    return [float(text) for text in re.findall(r"^accuracy (\S+)", printed(notebook), re.MULTILINE)]
+
+
+def test_quickstart_runs(checkout: Path) -> None:
+    notebook = run(checkout, "quickstart")
+    assert "happy" in printed(notebook)
+    assert len(pictures(notebook)) == 3
+    written = checkout / "output" / "notebooks" / "quickstart" / "faces.csv"
+    assert len(written.read_text().splitlines()) == 4
+
+
+def test_training_runs_without_fer2013_and_says_so(checkout: Path) -> None:
+    notebook = run(checkout, "train_on_fer2013")
+    assert "Faces: drawn, as FER2013 is not here." in printed(notebook)
+    assert len(pictures(notebook)) == 2
+    (accuracy,) = accuracies(notebook)
+    assert accuracy > 2 / 7  # twice what guessing gives
+
+
+def test_own_classes_run(checkout: Path) -> None:
+    notebook = run(checkout, "your_own_classes")
+    training, test = accuracies(notebook)
+    assert training > 0.9
+    assert test > 0.5
+    assert len(pictures(notebook)) == 3
+
+
+def test_a_failing_notebook_is_told_and_not_stored(checkout: Path) -> None:
+    path = checkout / "notebooks" / "failing.ipynb"
+    source = "from minixception.commands import run_command\nrun_command('compare', ['nowhere'])"
+    cell = {"cell_type": "code", "id": "one", "metadata": {}, "outputs": [], "source": source}
+    content = {"cells": [cell | {"execution_count": None}], "metadata": {}}
+    path.write_text(json.dumps(content | {"nbformat": 4, "nbformat_minor": 5}))
+    command = [sys.executable, "notebooks/run_notebooks.py", str(path), "--output", "done"]
+    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "failing.ipynb, cell 1: minixception compare: error:" in done.stderr
+    assert not (checkout / "done" / "failing.ipynb").exists()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_stored_notebook_is_whole_small_and_of_no_machine(path: Path) -> None:
+    notebook = read(path)
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    assert all(output["output_type"] != "error" for output in outputs(notebook))
+    assert all(output.get("name") != "stderr" for output in outputs(notebook))
+    assert pictures(notebook)
+    assert path.stat().st_size < LARGEST
+    text = printed(notebook) + "".join("".join(cell["source"]) for cell in notebook["cells"])
+    assert not ABSOLUTE_PATH.search(text)
+
+
+def test_no_picture_of_fer2013_is_stored() -> None:
+    """Two plots are shown and nothing else; they stand on white."""
+    notebook = read(FOLDER / "train_on_fer2013.ipynb")
+    source = "\n".join("".join(cell["source"]) for cell in notebook["cells"])
+    assert re.findall(r"Image\(filename=.*\"(\w+\.png)\"", source) == [
+        "curves.png",
+        "confusion.png",
+    ]
+    stored = pictures(notebook)
+    assert len(stored) == 2
+    for picture in stored:
+        assert all((edge == 255).all() for edge in (picture[0], picture[-1], picture[:, 0]))
