@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from minixception import locks
 from minixception.commands import run_command
 from minixception.locks import lock_file, own_folder, sole_writer
 
@@ -70,31 +69,14 @@ def test_one_process_has_a_file_once_and_others_beside_it(tmp_path: Path) -> Non
     assert list(table.parent.iterdir()) == []
 
 
-def test_a_lock_that_the_run_before_has_just_removed_is_taken_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lock, original = lock_file(tmp_path), locks._lock
-    calls: list[int] = []
-
-    def remove_first(descriptor: int) -> None:
-        if not calls:
-            lock.unlink()
-        calls.append(descriptor)
-        original(descriptor)
-
-    monkeypatch.setattr(locks, "_lock", remove_first)
-    with sole_writer(tmp_path):
-        assert len(calls) == 2
-        assert lock.exists()
-
-
 def test_a_file_system_without_locks_costs_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse(_: int) -> None:
+    def refuse(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(locks, "_lock", refuse)
+    fcntl = pytest.importorskip("fcntl")
+    monkeypatch.setattr(fcntl, "flock", refuse)
     with sole_writer(tmp_path):
         pass
     assert "is not locked against other runs: No locks available" in caplog.text

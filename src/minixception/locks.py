@@ -13,19 +13,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
 _LOGGER = logging.getLogger(__name__)
 
 LOCK_NAME = ".lock"
 
-# What `flock` and `locking` raise while another process, or another part of this one, has the lock.
-_HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 # Some network file systems have no locks.
-_IMPOSSIBLE = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
+_IMPOSSIBLE = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
 
 
 @contextmanager
@@ -82,53 +75,24 @@ def lock_file(path: str | Path) -> Path:
 
 @contextmanager
 def _held(lock: Path, path: Path) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
     lock.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = _acquire(lock, path)
+    file_lock = FileLock(lock, blocking=False)
+    try:
+        file_lock.acquire()
+    except Timeout as error:
+        raise BlockingIOError(
+            f"{path} is being written by another run. Wait for it, or give another output."
+        ) from error
+    except OSError as error:
+        if error.errno not in _IMPOSSIBLE:
+            raise
+        _LOGGER.warning("%s is not locked against other runs: %s", path, error.strerror)
     try:
         yield
     finally:
-        # First the name, then the lock: whoever waits with the old file open sees that it is gone.
+        # First the name, then the lock: a run that comes between sees that its file is gone.
         with contextlib.suppress(OSError):  # Windows keeps open files; the folder may be gone
             lock.unlink()
-        os.close(descriptor)
-        if fcntl is None:
-            with contextlib.suppress(OSError):
-                lock.unlink()
-
-
-def _acquire(lock: Path, path: Path) -> int:
-    """Open and lock the file; return its descriptor."""
-    while True:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            _lock(descriptor)
-            if _is_at(descriptor, lock):
-                return descriptor
-        except OSError as error:
-            if error.errno in _IMPOSSIBLE:
-                _LOGGER.warning("%s is not locked against other runs: %s", path, error.strerror)
-                return descriptor
-            os.close(descriptor)
-            if error.errno in _HELD:
-                raise BlockingIOError(
-                    f"{path} is being written by another run. Wait for it, or give another output."
-                ) from error
-            raise
-        os.close(descriptor)  # the one before has just taken this file away: try again
-
-
-def _lock(descriptor: int) -> None:
-    if fcntl is not None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return
-    import msvcrt
-
-    msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-
-
-def _is_at(descriptor: int, lock: Path) -> bool:
-    """Tell whether the open file is still the one that has the name."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), lock.stat())
-    except FileNotFoundError:
-        return False
+        file_lock.release()
