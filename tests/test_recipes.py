@@ -225,7 +225,7 @@ def test_weight_decay_acts_on_kernels_only() -> None:
 
 def test_averaged_weights_are_the_moving_average_and_leave_afterwards() -> None:
     model = keras.Sequential([keras.Input((3,)), layers.Dense(2, activation="softmax")])
-    compile_model(model, replace(CONSTANT, learning_rate=0.5, ema_momentum=0.75), steps=1)
+    compile_model(model, replace(CONSTANT, learning_rate=0.5, ema_momentum=0.75), steps=100)
     generator = np.random.default_rng(0)
     average: list[np.ndarray] = []
     for step in range(4):
@@ -244,6 +244,12 @@ def test_averaged_weights_are_the_moving_average_and_leave_afterwards() -> None:
     assert not np.allclose(inside[0], weights[0])
     for expected, found in zip(weights, model.get_weights(), strict=True):
         assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize(("epochs", "momentum"), [(1, 0.0), (10, 0.9), (100, 0.99), (1000, 0.998)])
+def test_the_average_spans_at_most_a_tenth_of_a_short_run(epochs: int, momentum: float) -> None:
+    recipe = replace(CONSTANT, epochs=epochs, ema_momentum=0.998)
+    assert make_optimizer(recipe, steps=10).ema_momentum == pytest.approx(momentum)
 
 
 @pytest.mark.parametrize(

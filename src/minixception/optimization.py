@@ -34,7 +34,8 @@ def make_optimizer(recipe: Recipe, *, steps: int) -> keras.optimizers.Optimizer:
         )
     average: dict[str, Any] = {}
     if recipe.ema_momentum is not None:
-        average = {"use_ema": True, "ema_momentum": recipe.ema_momentum}
+        momentum = min(recipe.ema_momentum, 1 - 1 / max(recipe.epochs * steps / 10, 1))
+        average = {"use_ema": True, "ema_momentum": momentum}
     if recipe.optimizer == "sgd":
         return keras.optimizers.SGD(
             learning_rate=rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0, **average

@@ -95,7 +95,8 @@ class Recipe:
         teacher_share: share of the target that comes from the teachers, where there are any; the
             rest is the label.
         ema_momentum: momentum of the average of the weights that is validated and kept, or None
-            to keep the weights as they are.
+            to keep the weights as they are. A short run takes a smaller one, so that the average
+            spans 1 / (1 - momentum) steps, but no more than a tenth of the run.
         monitor: column of the history that chooses the best epoch and drives the two patiences.
         early_stopping_patience: epochs without improvement before training ends, or None.
         plateau_patience: epochs without improvement before the rate is reduced, or None.
