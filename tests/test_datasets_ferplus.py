@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from minixception.datasets import FaceDataset, load_ferplus, read_ferplus_votes, votes_as_targets
+from minixception.datasets.face_dataset import split_names
+from minixception.datasets.registry import load_dataset
 from minixception.labels import EMOTIONS_8, EMOTIONS_FER2013, FERPLUS_COLUMNS
 
 USAGES = ("Training", "Training", "Training", "Training", "PublicTest", "PrivateTest")
@@ -181,3 +183,11 @@ def test_the_real_public_test_rows(data_root: Path) -> None:
     assert len(dataset) == 3199
     assert list(dataset.class_counts().values()) == [287, 13, 24, 62, 865, 1182, 351, 415]
     assert sum(dataset.dropped.values()) == 3589 - 3199
+
+
+def test_the_stand_in_for_report_000(data_root: Path) -> None:
+    dataset = load_dataset("ferplus_public", data_root / "fer2013" / "fer2013.csv.gz")
+    assert dataset.class_names == EMOTIONS_8
+    counts = {split: len(dataset.split(split)) for split in split_names(dataset)}
+    assert counts == {"train": 2304, "validation": 256, "test": 639}
+    assert (dataset.split("test").class_counts()["contempt"], len(dataset)) == (3, 3199)

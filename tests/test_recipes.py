@@ -96,7 +96,7 @@ def differences(recipe: Recipe, other: Recipe) -> dict[str, Any]:
 def test_the_recipes_of_the_reports() -> None:
     paper = get_recipe("paper")
     assert differences(get_recipe("report-000"), paper) == {
-        "dataset": "ferplus",
+        "dataset": "ferplus_public",
         "augmentation": {**paper.to_json()["augmentation"], "rotation": 0.0},
     }
     assert differences(get_recipe("report-002"), paper) == {"epochs": 85}

@@ -131,10 +131,10 @@ _REPORT_000 = replace(
     name="report-000",
     summary="the paper's recipe without rotation, on eight emotions, for several batch sizes",
     source="report 000",
-    data="eight classes, 2,555 + 636 pictures, not public; here FER+ by majority",
-    cost=f"1 to 2 minutes an epoch with all of FER+, {_TWO_CORES}",
+    data="eight classes, 2,555 + 636 pictures, not public; here `ferplus_public`",
+    cost=f"4 to 8 s an epoch, {_TWO_CORES}",
     expected="curves of loss and accuracy for several --batch-size; no accuracy is reported",
-    dataset="ferplus",
+    dataset="ferplus_public",
     augmentation=replace(_PAPER.augmentation, rotation=0.0),
 )
 
