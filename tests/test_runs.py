@@ -44,11 +44,11 @@ def test_runs_are_told_apart_by_what_differs(tmp_path: Path) -> None:
     runs = [read_run(write_run(tmp_path / f"b{size}", batch_size=size)) for size in (16, 32)]
     assert describe_differences(runs) == ["batch size 16", "batch size 32"]
     runs.append(read_run(write_run(tmp_path / "again", batch_size=32)))
-    third = f"batch size 32 ({tmp_path / 'again'})"
+    third = f"batch size 32, {tmp_path / 'again'}"
     assert describe_differences(runs)[2] == third
     runs[2] = read_run(write_run(tmp_path / "seed", batch_size=16, seed=1, image_size=(48, 48)))
     assert describe_differences(runs)[2] == "seed 1, image size 48x48, batch size 16"
-    assert describe_differences(runs[:1]) == [f"({tmp_path / 'b16'})"]
+    assert describe_differences(runs[:1]) == [str(tmp_path / "b16")]
 
 
 def test_nested_settings_and_remarks(tmp_path: Path) -> None:
