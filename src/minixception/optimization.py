@@ -49,6 +49,12 @@ def make_optimizer(recipe: Recipe, *, steps: int) -> keras.optimizers.Optimizer:
     return optimizer
 
 
+def remove_regularizers(model: keras.Model) -> None:
+    """Take the penalties on its weights out of a model's loss; its configuration keeps them."""
+    for variable in model.trainable_variables:
+        variable.regularizer = None
+
+
 @contextmanager
 def averaged_weights(model: keras.Model) -> Iterator[None]:
     """Put the optimizer's average of the weights in place, then the weights themselves again."""

@@ -27,6 +27,20 @@ _EMOTION = Recipe(
     ),
 )
 
+_DISTILLED = replace(
+    _EMOTION,
+    name="distilled",
+    summary="64 px, light mixup; give --teacher, and --initial-weights of a run at 48 px",
+    cost=f"40 epochs of 65 to 85 s with two teachers, {_TWO_CORES}",
+    expected="not measured yet",
+    image_size=(64, 64),
+    epochs=40,
+    learning_rate=3e-3,
+    label_smoothing=0.0,
+    mixup=0.2,
+    regularizers=False,
+)
+
 _FERPLUS = replace(
     _EMOTION,
     name="ferplus",
@@ -213,6 +227,7 @@ RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
         _EMOTION,
+        _DISTILLED,
         _FERPLUS,
         _TEACHER,
         _GENDER,

@@ -90,6 +90,9 @@ class Recipe:
         schedule: "constant", or "one-cycle": a linear rise, then a cosine fall to zero.
         warmup: share of the steps in which the one-cycle schedule rises.
         weight_decay: decoupled decay of kernels (no biases, no batch normalization); adamw only.
+        regularizers: whether the network's own penalties, the L2 of the Xception stems, are part of
+            the loss. Adam scales the gradient of a penalty up where that of the data is small, and
+            filters vanish: with it half of the eight of the first convolution did.
         momentum: of sgd, with Nesterov's correction.
         label_smoothing: share of the target that is spread over all classes.
         teacher_share: share of the target that comes from the teachers, where there are any; the
@@ -130,6 +133,7 @@ class Recipe:
     schedule: str = "one-cycle"
     warmup: float = 0.15
     weight_decay: float = 0.0
+    regularizers: bool = True
     momentum: float = 0.9
     label_smoothing: float = 0.0
     teacher_share: float = 0.7

@@ -27,7 +27,7 @@ from minixception.distillation import Teacher, taught
 from minixception.evaluation import Scores, cross_entropy, score
 from minixception.input_pipeline import steps_per_epoch, training_batches
 from minixception.locks import own_folder
-from minixception.optimization import averaged_weights, compile_model
+from minixception.optimization import averaged_weights, compile_model, remove_regularizers
 from minixception.plots import plot_history
 from minixception.preprocessor import Preprocessor
 from minixception.recipes import Recipe
@@ -160,6 +160,8 @@ def _fit(run: TrainingRun, state: "TrainingState | None", verbose: int | str) ->
     )
     batches = taught(batches, run.teachers, share=recipe.teacher_share)
     model = accelerated(run.model, precision=recipe.precision)
+    if not recipe.regularizers:
+        remove_regularizers(model)
     compile_model(model, recipe, steps=run.steps)
     model.fit(
         batches,
@@ -244,9 +246,9 @@ class _Validation(keras.callbacks.Callback):
 
     def _score(self) -> tuple[Scores, float]:
         """Return the scores and, as in Keras, a loss that has the penalties on the weights."""
-        validation, model = self.run.validation, self.run.model
-        probabilities = _predict(model, self.images)
-        penalties = float(sum(ops.convert_to_numpy(loss) for loss in model.losses))
+        validation = self.run.validation
+        probabilities = _predict(self.run.model, self.images)
+        penalties = float(sum(ops.convert_to_numpy(loss) for loss in self.model.losses))
         return (
             score(validation.labels, probabilities, validation.class_names),
             cross_entropy(self.targets, probabilities) + penalties,

@@ -1,8 +1,11 @@
 """Options that let a network begin with, or learn from, what others have learned."""
 
 import argparse
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from minixception.paths import find_model
 
@@ -11,6 +14,11 @@ if TYPE_CHECKING:
 
     from minixception.cards import Card
     from minixception.distillation import Teacher
+
+# The norm of a filter, as a share of that of the greatest of its convolution.
+_VANISHED = 1e-5
+
+log = logging.getLogger(__name__)
 
 
 def add_teaching_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +79,7 @@ def begin_with(model: "keras.Model", origin: Path | None, class_names: tuple[str
     """Copy the weights of another model of the same network into a fresh one.
 
     Where the classes are others, in number, names or order, the tensors that hold one entry per
-    class keep their fresh values.
+    class keep their fresh values, and so do filters of a convolution that have vanished.
 
     Raises:
         FileNotFoundError: the other model is missing.
@@ -97,7 +105,32 @@ def begin_with(model: "keras.Model", origin: Path | None, class_names: tuple[str
             f"{origin}, whose tensor {different[0]} is {theirs[different[0]].shape}, here "
             f"{ours[different[0]].shape}"
         )
-    model.set_weights([*theirs[:count], *ours[count:]])
+    model.set_weights(renew_vanished_filters([*theirs[:count], *ours[count:]], ours))
+
+
+def renew_vanished_filters(weights: list[Any], fresh: list[Any]) -> list[Any]:
+    """Return the weights with the fresh values of filters that can learn nothing any more.
+
+    A penalty may shrink a filter until it answers nothing, whatever it is shown; then ReLU lets no
+    gradient through either. What it shares with its batch normalization, the next tensors with one
+    number per filter, begins anew with it.
+
+    Args:
+        weights: of a model, as from `get_weights`; kernels are (height, width, inputs, filters).
+        fresh: of the same model before it has learned anything.
+    """
+    renewed, vanished = list(weights), None
+    for index, tensor in enumerate(weights):
+        if tensor.ndim == 4:
+            norms = np.sqrt((tensor.astype(np.float64) ** 2).sum(axis=(0, 1, 2)))
+            vanished = norms < _VANISHED * norms.max(initial=0.0)
+            if vanished.any():
+                log.info(
+                    "%d of %d filters had vanished: they begin anew.", vanished.sum(), len(norms)
+                )
+        if vanished is not None and vanished.any() and tensor.shape[-1:] == vanished.shape:
+            renewed[index] = np.where(vanished, fresh[index], tensor)
+    return renewed
 
 
 def describe_teaching(arguments: argparse.Namespace, teachers: list["Teacher"]) -> dict[str, Any]:
