@@ -88,6 +88,24 @@ def test_fine_tuning_begins_with_the_other_weights(network: keras.Model, tmp_pat
     assert load_checkpoint(tmp_path / "origin").model.count_params() == network.count_params()
 
 
+def test_a_filter_that_has_vanished_begins_anew_with_its_normalization(
+    network: keras.Model, tmp_path: Path
+) -> None:
+    origin = keras.models.clone_model(network)
+    learned = [np.full_like(weight, 0.5) for weight in network.get_weights()]
+    learned[0][..., 2] = 1e-9
+    origin.set_weights(learned)
+    save_checkpoint(tmp_path / "origin", origin, make_card(origin))
+    model = models.build("tiny_xception", (48, 48, 1), 3)
+    fresh = model.get_weights()
+    begin_with(model, tmp_path / "origin", CLASSES)
+    for number, weight in enumerate(model.get_weights()):
+        expected = learned[number].copy()
+        if number < 5:  # kernel, gamma, beta, mean and variance of the first convolution
+            expected[..., 2] = fresh[number][..., 2]
+        np.testing.assert_array_equal(weight, expected)
+
+
 def test_fine_tuning_of_another_network_is_refused(network: keras.Model, tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "origin", network, make_card(network))
     with pytest.raises(ValueError, match=r"must be a mini_xception\. Received: .*tiny_xception"):

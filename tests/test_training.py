@@ -248,6 +248,17 @@ def test_the_best_epoch_is_kept_with_its_averaged_weights(
     )
 
 
+def test_a_recipe_can_leave_the_penalties_out(tmp_path: Path) -> None:
+    losses = {}
+    for regularizers in (True, False):
+        recipe = replace(STANDSTILL, epochs=1, regularizers=regularizers)
+        run = make_run(tmp_path / str(regularizers), recipe)
+        row = train(run, verbose=0)[0]
+        losses[regularizers] = (row["loss"], row["val_loss"])
+    penalty = 0.01 * float((run.model.get_weights()[0] ** 2).sum())
+    assert np.subtract(losses[True], losses[False]) == pytest.approx([penalty] * 2, rel=1e-3)
+
+
 def test_each_improvement_has_a_file_named_by_epoch_and_accuracy(
     finished: tuple[Path, training.History],
 ) -> None:
