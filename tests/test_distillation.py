@@ -57,6 +57,17 @@ def test_classes_are_matched_by_name_and_images_resized(network: keras.Model) ->
     np.testing.assert_allclose(teacher.opinion(IMAGES), expected, atol=1e-5)
 
 
+def test_a_student_of_mirror_images_gets_the_mean_opinion_on_both(network: keras.Model) -> None:
+    card = make_card(network)
+    student = replace(card, recipe={"augmentation": {"horizontal_flip": True}})
+    opinion = make_teacher(network, card, student=student).opinion(IMAGES)
+    both = [
+        np.asarray(network(np.ascontiguousarray(view))) for view in (IMAGES, IMAGES[:, :, ::-1])
+    ]
+    np.testing.assert_allclose(opinion, np.mean(both, axis=0), atol=1e-5)
+    assert not np.allclose(opinion, both[0], atol=1e-4)
+
+
 def test_a_teacher_of_other_classes_or_pixels_is_refused(network: keras.Model) -> None:
     student = make_card(network)
     with pytest.raises(ValueError, match="tells woman, man; the student learns angry, happy, sad"):

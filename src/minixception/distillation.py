@@ -28,29 +28,38 @@ class Teacher:
         model: from (B, height, width, channels) to (B, K), the classes in its own order.
         image_size: (height, width) that it takes.
         columns: for each class of the student, the teacher's output.
+        flip: whether its opinion is the mean of those on the picture and on its mirror image.
         description: name, network and checksum of the weights, for the student's card.
     """
 
     model: keras.Model
     image_size: tuple[int, int]
     columns: tuple[int, ...]
+    flip: bool
     description: Mapping[str, Any]
 
     def opinion(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return probabilities (B, K) of the student's classes for its own inputs (B, H, W, C)."""
         if images.shape[1:3] != self.image_size:
             images = ops.convert_to_numpy(ops.image.resize(images, self.image_size))
-        probabilities = ops.convert_to_numpy(self.model.predict_on_batch(images))
+        views = [images, images[:, :, ::-1]] if self.flip else [images]
+        probabilities = np.mean([self._predict(view) for view in views], axis=0)
         return np.asarray(probabilities[:, self.columns], np.float32)
+
+    def _predict(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(ops.convert_to_numpy(self.model.predict_on_batch(images)))
 
 
 def make_teacher(model: keras.Model, card: Card, *, student: Card) -> Teacher:
     """Check that a model can teach a student, and return it as a teacher.
 
+    A student that is trained on mirror images is given the mean opinion on both: such a mean is
+    right more often, by half a point to two points.
+
     Args:
         model: a trained network.
         card: of this network.
-        student: card of the student, with its classes and its preprocessor.
+        student: card of the student, with its classes, its preprocessor and its recipe.
 
     Raises:
         ValueError: it tells other classes apart, or takes pixels of another range, mean or number
@@ -73,6 +82,7 @@ def make_teacher(model: keras.Model, card: Card, *, student: Card) -> Teacher:
         model=accelerated(model, precision=card.recipe.get("precision", "float32")),
         image_size=card.preprocessor.image_size,
         columns=tuple(index_of(name, card.class_names) for name in student.class_names),
+        flip=bool(student.recipe.get("augmentation", {}).get("horizontal_flip")),
         description={
             "name": card.name,
             "architecture": card.architecture,
