@@ -89,6 +89,7 @@ def place(monkeypatch: pytest.MonkeyPatch, portraits: Path) -> Iterator[Place]:
     with tempfile.TemporaryDirectory() as name, monkeypatch.context() as patch:
         patch.chdir(name)
         Path("folder").mkdir()
+        os.mkfifo("pipe")
         emotion, gender = find_model(DEFAULT_EMOTION_MODEL), find_model(DEFAULT_GENDER_MODEL)
         yield Place(Path(name), emotion, gender, portraits.read_bytes())
 
@@ -233,10 +234,10 @@ def exported(*options: str) -> Arguments:
 # -- broken files
 
 
-def png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
-    """Return a PNG that promises a size, with further chunks and no pixels."""
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(b"")), (b"IEND", b"")]
+def png(width: int, height: int, *chunks: tuple[bytes, bytes], colours: int = 2) -> bytes:
+    """Return a PNG that promises a size, with further chunks and few pixels, all 0."""
+    header = struct.pack(">IIBBBBB", width, height, 8, colours, 0, 0, 0)
+    parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(b"\0" * 72)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
         for name, data in parts
@@ -395,6 +396,8 @@ PICTURES = [
         ("PPM of 99999x99999", content(b"P6 99999 99999 255\n"), "at most 178956970 pixels"),
         ("TIFF of NaN", content(float_tiff(float("nan"))), "32-bit pixels"),
         ("TIFF of infinity", content(float_tiff(float("inf"))), "32-bit pixels"),
+        ("PNG without its palette", content(png(8, 8, colours=3)), "AssertionError"),
+        ("broken, with a line break in its name", content(b"x", "a\nb.jpg"), "a b.jpg"),
     )
 ]
 PICTURES[11] = Case(
@@ -702,6 +705,7 @@ OPTIONS = [
         ("--no-draw", "--csv", "t", "--json", "t", "--csv must be another file"),
         ("--no-draw", "--csv", "a.jpg/t.csv", "a.jpg"),
         ("--no-draw", "--output", "b.png", "contradict each other"),
+        ("--no-draw", "--csv", "pipe", "a pipe or device"),
         ("--no-draw", "--resume", "--resume goes on with a table"),
         ("--workers", "0", "--workers must be 1 or more"),
         ("--workers", "two", "invalid int value"),
@@ -723,6 +727,7 @@ OPTIONS = [
         ("--output", "clip.avi", "must not be the same file"),
         ("--output", "clip.avi/b.mp4", "clip.avi"),
         ("--csv", "folder", "folder: Is a directory"),
+        ("--csv", "pipe", "a pipe or device"),
         ("--plot", "a.svg", "must end in one of"),
         ("--plot", "a.png", "--emotion-model", "none", "needs an --emotion-model"),
         ("--smoothing", "nan", "must be 0 or more, and finite"),
@@ -739,6 +744,7 @@ OPTIONS = [
         ("--output", "a.png", "--output names the JSON file"),
         ("--output", "folder", "--output must name a file"),
         ("--output", "faces.csv", "--output must be another file"),
+        ("--output", "pipe", "a pipe or device"),
         ("--output", "faces.csv/s.json", "faces.csv"),
         ("--without-twins", "Every face of fer2013 PublicTest has a twin"),
     ),

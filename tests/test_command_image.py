@@ -129,6 +129,13 @@ def test_unreadable_among_good_ones(demo: Demo, portraits: Path, tmp_path: Path)
     assert (tmp_path / "portraits_faces.png").is_file()
 
 
+def test_broken_exif_is_no_message(demo: Demo, portraits: Path, tmp_path: Path) -> None:
+    exif = b"Exif\0\0MM\0*\xff\xff\xff\xff"
+    Image.open(portraits).resize((200, 200)).save(tmp_path / "a.jpg", exif=exif)
+    done = demo("a.jpg", "--no-draw")
+    assert (done.returncode, messages(done)) == (0, [])
+
+
 def test_picture_forms_give_the_same_faces(demo: Demo, portraits: Path, tmp_path: Path) -> None:
     picture = Image.open(portraits).convert("RGB")
     picture.save(tmp_path / "plain.png")

@@ -90,8 +90,10 @@ def run_command(command: str, arguments: Sequence[str], *, program: str | None =
     parsed = parser.parse_args(arguments)
     parsed.command_line = ["minixception", command, *arguments]
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    # Pictures of 90 to 179 million pixels are read; Pillow would print a warning for each.
-    warnings.filterwarnings("ignore", message=".*decompression bomb")
+    # Pillow would print lines about damaged EXIF data of a picture that can be read, and about one
+    # of 90 to 179 million pixels. What cannot be read raises an error.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file name that the terminal cannot show is no reason to fail.
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -99,6 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _check_arguments(arguments: argparse.Namespace) -> None:
     """Refuse before anything is opened what would fail later."""
     from minixception.images import WRITABLE_SUFFIXES
+    from minixception.storage import refuse_special_file
     from minixception.videos import require_writable_suffix
 
     if arguments.detect_every < 1:
@@ -123,6 +124,7 @@ def _check_arguments(arguments: argparse.Namespace) -> None:
             if path.resolve() == taken.resolve():
                 raise ValueError(f"--{option} and {other} must not be the same file: {path}")
         named[f"--{option}"] = path
+        refuse_special_file(path)
         path.parent.mkdir(parents=True, exist_ok=True)
 
 
