@@ -283,6 +283,22 @@ def bmp(width: int, height: int) -> bytes:
     return b"BM" + struct.pack("<IHHI", 1000, 0, 0, 54) + header
 
 
+def avi(frames: int, bits: int = 24) -> bytes:
+    """Return a film of uncompressed 8x8 frames, the last line first, as Windows writes it."""
+
+    def part(name: bytes, *contents: bytes) -> bytes:
+        return name + struct.pack("<I", len(b"".join(contents))) + b"".join(contents)
+
+    film = struct.pack("<10I16x", 100000, 0, 0, 16, frames, 0, 1, 0, 8, 8)
+    stream = struct.pack("<8sIHHIIIIIIIIHHHH", b"vidsDIB ", *(0,) * 4, 1, 10, 0, frames, *(0,) * 7)
+    form = struct.pack("<IiiHHIIiiII", 40, 8, 8, 1, bits, 0, 8 * bits, 0, 0, 0, 0)
+    streams = part(b"LIST", b"strl", part(b"strh", stream), part(b"strf", form))
+    head = part(b"LIST", b"hdrl", part(b"avih", film), streams)
+    return part(
+        b"RIFF", b"AVI ", head, part(b"LIST", b"movi", part(b"00db", b"a" * 8 * bits) * frames)
+    )
+
+
 def pipe(name: str) -> str:
     os.mkfifo(name)
     return name
@@ -417,6 +433,8 @@ VIDEOS = [
         ("a name of 300 characters", lambda _: f"{LONG}.mp4", "File name too long"),
         ("a camera that is not there", lambda _: "93", "camera 93 does not open"),
         ("a camera number of 30 digits", lambda _: "9" * 30, "No such file"),
+        ("without frames", content(avi(0, bits=32), "a.avi"), "no frame of it can be decoded"),
+        ("uncompressed, bottom up", content(avi(3), "a.avi"), "on which OpenCV crashes"),
         ("an address that does not answer", lambda _: "http://127.0.0.1:1/a.mp4", "does not open"),
     )
 ]

@@ -291,6 +291,17 @@ def test_help_is_fast_and_complete(demo: Demo) -> None:
         assert option in done.stdout
 
 
+def test_interrupted_while_it_starts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("importlib.import_module", interrupt)
+    assert main(["image", "a.jpg"]) == 130
+    assert capsys.readouterr().err == "minixception image: interrupted\n"
+
+
 def test_overview_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     for option, expected in (("--help", "find faces in pictures"), ("--version", "minixception 0")):
         with pytest.raises(SystemExit) as stop:

@@ -18,6 +18,7 @@ import signal
 import sys
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,12 +85,14 @@ def run(arguments: argparse.Namespace) -> int:
     with VideoReader(arguments.input) as reader, sole_writer(*_outputs(arguments).values()):
         session = Session(arguments, load_analyzer(arguments), load_overlay(arguments))
         with StopRequest() as stop, ExitStack() as stack:
-            session.open_outputs(reader, stack)
-            for frame in session.stopwatch.each("decode", reader):
+            frames = session.stopwatch.each("decode", reader)
+            first = next(frames, None)
+            if first is None and not stop.number:
+                raise ValueError(f"{arguments.input}: no frame of it can be decoded")
+            session.open_outputs(reader, stack)  # now that there is something to write
+            for frame in chain([] if first is None else [first], frames):
                 if not session.process(frame) or stop.number:
                     break
-        if reader.done == 0 and not stop.number:
-            raise ValueError(f"{arguments.input}: no frame of it can be decoded")
         _report(arguments, reader, stop)
         print(format_summary(session.histories))
         print(session.stopwatch.summary(reader.done))
