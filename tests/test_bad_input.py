@@ -448,6 +448,7 @@ TABLES = [
         ("binary", csv(lambda _: bytes(range(256)) * 9), "is not a CSV text file"),
         ("UTF-16", csv(lambda text: text.encode("utf-16")), "is not a CSV text file"),
         ("a folder", scored("fer2013", lambda _: "folder"), "must be a CSV file, not a folder"),
+        ("a link to itself", scored("fer2013", lambda _: loop("a.csv")), "There is no file a.csv"),
         ("other columns", csv(lambda _: "a,b\n1,2\n"), "Missing: emotion, pixels, Usage"),
         ("truncated", csv(lambda text: text[:30000]), "fields expected. Received: 2 fields"),
         ("a row of three pixels", csv(lambda t: t + "1,7 7 7,Training\n"), "row 16 (line 17)"),
@@ -491,6 +492,7 @@ VOTES = [
         ("truncated", lambda text: text.encode()[:-30], "row 15 (line 16)"),
         ("a field of 200,000 characters", lambda t: (t + "x" * 200000).encode(), "not a CSV text"),
         ("a vote of thirty digits", lambda t: t.replace(",9", "," + "9" * 30).encode(), "row 1"),
+        ("no vote at all", lambda t: t.replace(",9,1", ",0,0").encode(), "no row with a majority"),
         ("a vote of -1", lambda text: text.replace(",9", ",-1", 1).encode(), "row 1 (line 2)"),
     )
 ]
@@ -514,6 +516,15 @@ def other_classes(place: Place) -> str:
     return "set"
 
 
+def named_folders(*names: str) -> Callable[[Place], str]:
+    def make(place: Place) -> str:
+        for name in names:
+            place.write(f"set/{name}/a.jpg", place.picture)
+        return "set"
+
+    return make
+
+
 FOLDERS = [
     Case("folder of classes", given, "evaluate", scored("folder", make), said)
     for given, make, said in (
@@ -522,6 +533,8 @@ FOLDERS = [
         ("a file", content(TEXT, "a.txt"), "must be a folder of class folders"),
         ("unreadable pictures", unreadable_picture, "none of them readable"),
         ("a pipe for a picture", pipe_for_a_picture, "must hold class folders with pictures"),
+        ("two folders of one class", named_folders("happy", "Happiness"), "different things"),
+        ("a class name with a line break", named_folders("a\nb"), "must be printable"),
         (
             "other classes than the model's",
             other_classes,
@@ -599,6 +612,7 @@ CHECKPOINTS = [
         ("card: images of 10^6 x 10^6", preprocessor(image_size=[10**6] * 2), "at most 2048 each"),
         ("card: images of 0x0", preprocessor(image_size=[0, 0]), "at least 1 and at most 2048"),
         ("card: three channels", preprocessor(channels=3), "Card and model disagree"),
+        ("card: a range up to 1e308", preprocessor(value_range=[0, 1e308]), "numbers up to 1e+06"),
         ("card: an infinite range", preprocessor(value_range=[0, 1e999]), "finite numbers"),
         ("card: a mean of NaN", preprocessor(mean=[float("nan")]), "numbers from 0 to 255"),
         (".tflite missing", lambda p: p.checkpoint(tflite=None), "model.tflite does not exist"),

@@ -14,13 +14,12 @@ def open_capture(source: str) -> "cv2.VideoCapture":
     """Open a video.
 
     Args:
-        source: a path, the number of a camera ("0"), or an address with "://".
+        source: a path, the number of a camera ("0"), or an address with "://", in UTF-8.
 
     Raises:
         OSError: if it is missing or does not open.
-        ValueError: if the file is no video, or OpenCV would crash on it or on its name.
+        ValueError: if the file is no video, or OpenCV would crash on it.
     """
-    require_utf8(source)
     if "://" in source:
         capture = cv2.VideoCapture(source)
         error: Exception = OSError(f"{source} does not open; check the address and the network")
@@ -60,20 +59,6 @@ def _is_bottom_up(source: str, capture: "cv2.VideoCapture") -> bool:
         return False
     with Path(source).open("rb") as file:
         return file.read(12)[8:] == b"AVI "
-
-
-def require_utf8(path: str | Path) -> None:
-    """Refuse a name that OpenCV's videos, which take it for UTF-8, crash on.
-
-    Raises:
-        ValueError: if it is not UTF-8.
-    """
-    try:
-        str(Path(path).absolute()).encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(
-            f"{path}: the names of a video and its folders must be UTF-8; rename it"
-        ) from error
 
 
 def _require_readable(path: str) -> None:

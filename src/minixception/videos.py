@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from minixception.images import as_rgb, bgr_to_rgb, resize_image, rgb_to_bgr
+from minixception.paths import require_utf8
 from minixception.storage import atomic_path
-from minixception.video_sources import open_capture, require_utf8
+from minixception.video_sources import open_capture
 
 # OpenCV's wheels bring an MPEG-4 encoder for each of these, but none for H.264.
 WRITABLE_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".avi")
@@ -72,6 +73,7 @@ class VideoReader:
 
     def __init__(self, source: str) -> None:
         self.source = source
+        require_utf8(source)
         self._capture = open_capture(source)
         self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
         self._require_bounded_frames()

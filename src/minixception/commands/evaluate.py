@@ -157,7 +157,7 @@ def _check_output(output: Path, data: Path | None) -> None:
         ancestor = next(folder for folder in path.absolute().parents if folder.exists())
         if not ancestor.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(ancestor))
-        if data is not None and path.resolve() == data.resolve():
+        if data is not None and os.path.realpath(path) == os.path.realpath(data):
             raise ValueError(f"--output must be another file than --data. Received: {path}")
 
 

@@ -14,6 +14,7 @@ at least that large; --detect-every 2 halves it, with boxes that are moved along
 
 import argparse
 import csv
+import os
 import signal
 import sys
 from contextlib import ExitStack
@@ -124,7 +125,7 @@ def _check_arguments(arguments: argparse.Namespace) -> None:
         if path is None:
             continue
         for other, taken in named.items():
-            if path.resolve() == taken.resolve():
+            if os.path.realpath(path) == os.path.realpath(taken):
                 raise ValueError(f"--{option} and {other} must not be the same file: {path}")
         named[f"--{option}"] = path
         refuse_special_file(path)
