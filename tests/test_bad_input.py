@@ -89,6 +89,7 @@ def place(monkeypatch: pytest.MonkeyPatch, portraits: Path) -> Iterator[Place]:
     with tempfile.TemporaryDirectory() as name, monkeypatch.context() as patch:
         patch.chdir(name)
         Path("folder").mkdir()
+        os.mkfifo("pipe")
         emotion, gender = find_model(DEFAULT_EMOTION_MODEL), find_model(DEFAULT_GENDER_MODEL)
         yield Place(Path(name), emotion, gender, portraits.read_bytes())
 
@@ -233,10 +234,10 @@ def exported(*options: str) -> Arguments:
 # -- broken files
 
 
-def png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
-    """Return a PNG that promises a size, with further chunks and no pixels."""
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(b"")), (b"IEND", b"")]
+def png(width: int, height: int, *chunks: tuple[bytes, bytes], colours: int = 2) -> bytes:
+    """Return a PNG that promises a size, with further chunks and few pixels, all 0."""
+    header = struct.pack(">IIBBBBB", width, height, 8, colours, 0, 0, 0)
+    parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(b"\0" * 72)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
         for name, data in parts
@@ -280,6 +281,22 @@ def webp(width: int, height: int) -> bytes:
 def bmp(width: int, height: int) -> bytes:
     header = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, 0, 0, 0, 0, 0)
     return b"BM" + struct.pack("<IHHI", 1000, 0, 0, 54) + header
+
+
+def avi(frames: int, bits: int = 24) -> bytes:
+    """Return a film of uncompressed 8x8 frames, the last line first, as Windows writes it."""
+
+    def part(name: bytes, *contents: bytes) -> bytes:
+        return name + struct.pack("<I", len(b"".join(contents))) + b"".join(contents)
+
+    film = struct.pack("<10I16x", 100000, 0, 0, 16, frames, 0, 1, 0, 8, 8)
+    stream = struct.pack("<8sIHHIIIIIIIIHHHH", b"vidsDIB ", *(0,) * 4, 1, 10, 0, frames, *(0,) * 7)
+    form = struct.pack("<IiiHHIIiiII", 40, 8, 8, 1, bits, 0, 8 * bits, 0, 0, 0, 0)
+    streams = part(b"LIST", b"strl", part(b"strh", stream), part(b"strf", form))
+    head = part(b"LIST", b"hdrl", part(b"avih", film), streams)
+    return part(
+        b"RIFF", b"AVI ", head, part(b"LIST", b"movi", part(b"00db", b"a" * 8 * bits) * frames)
+    )
 
 
 def pipe(name: str) -> str:
@@ -395,6 +412,8 @@ PICTURES = [
         ("PPM of 99999x99999", content(b"P6 99999 99999 255\n"), "at most 178956970 pixels"),
         ("TIFF of NaN", content(float_tiff(float("nan"))), "32-bit pixels"),
         ("TIFF of infinity", content(float_tiff(float("inf"))), "32-bit pixels"),
+        ("PNG without its palette", content(png(8, 8, colours=3)), "AssertionError"),
+        ("broken, with a line break in its name", content(b"x", "a\nb.jpg"), "a b.jpg"),
     )
 ]
 PICTURES[11] = Case(
@@ -414,6 +433,8 @@ VIDEOS = [
         ("a name of 300 characters", lambda _: f"{LONG}.mp4", "File name too long"),
         ("a camera that is not there", lambda _: "93", "camera 93 does not open"),
         ("a camera number of 30 digits", lambda _: "9" * 30, "No such file"),
+        ("without frames", content(avi(0, bits=32), "a.avi"), "no frame of it can be decoded"),
+        ("uncompressed, bottom up", content(avi(3), "a.avi"), "on which OpenCV crashes"),
         ("an address that does not answer", lambda _: "http://127.0.0.1:1/a.mp4", "does not open"),
     )
 ]
@@ -427,6 +448,7 @@ TABLES = [
         ("binary", csv(lambda _: bytes(range(256)) * 9), "is not a CSV text file"),
         ("UTF-16", csv(lambda text: text.encode("utf-16")), "is not a CSV text file"),
         ("a folder", scored("fer2013", lambda _: "folder"), "must be a CSV file, not a folder"),
+        ("a link to itself", scored("fer2013", lambda _: loop("a.csv")), "There is no file a.csv"),
         ("other columns", csv(lambda _: "a,b\n1,2\n"), "Missing: emotion, pixels, Usage"),
         ("truncated", csv(lambda text: text[:30000]), "fields expected. Received: 2 fields"),
         ("a row of three pixels", csv(lambda t: t + "1,7 7 7,Training\n"), "row 16 (line 17)"),
@@ -470,6 +492,7 @@ VOTES = [
         ("truncated", lambda text: text.encode()[:-30], "row 15 (line 16)"),
         ("a field of 200,000 characters", lambda t: (t + "x" * 200000).encode(), "not a CSV text"),
         ("a vote of thirty digits", lambda t: t.replace(",9", "," + "9" * 30).encode(), "row 1"),
+        ("no vote at all", lambda t: t.replace(",9,1", ",0,0").encode(), "no row with a majority"),
         ("a vote of -1", lambda text: text.replace(",9", ",-1", 1).encode(), "row 1 (line 2)"),
     )
 ]
@@ -493,6 +516,15 @@ def other_classes(place: Place) -> str:
     return "set"
 
 
+def named_folders(*names: str) -> Callable[[Place], str]:
+    def make(place: Place) -> str:
+        for name in names:
+            place.write(f"set/{name}/a.jpg", place.picture)
+        return "set"
+
+    return make
+
+
 FOLDERS = [
     Case("folder of classes", given, "evaluate", scored("folder", make), said)
     for given, make, said in (
@@ -501,6 +533,8 @@ FOLDERS = [
         ("a file", content(TEXT, "a.txt"), "must be a folder of class folders"),
         ("unreadable pictures", unreadable_picture, "none of them readable"),
         ("a pipe for a picture", pipe_for_a_picture, "must hold class folders with pictures"),
+        ("two folders of one class", named_folders("happy", "Happiness"), "different things"),
+        ("a class name with a line break", named_folders("a\nb"), "must be printable"),
         (
             "other classes than the model's",
             other_classes,
@@ -578,6 +612,7 @@ CHECKPOINTS = [
         ("card: images of 10^6 x 10^6", preprocessor(image_size=[10**6] * 2), "at most 2048 each"),
         ("card: images of 0x0", preprocessor(image_size=[0, 0]), "at least 1 and at most 2048"),
         ("card: three channels", preprocessor(channels=3), "Card and model disagree"),
+        ("card: a range up to 1e308", preprocessor(value_range=[0, 1e308]), "numbers up to 1e+06"),
         ("card: an infinite range", preprocessor(value_range=[0, 1e999]), "finite numbers"),
         ("card: a mean of NaN", preprocessor(mean=[float("nan")]), "numbers from 0 to 255"),
         (".tflite missing", lambda p: p.checkpoint(tflite=None), "model.tflite does not exist"),
@@ -702,6 +737,7 @@ OPTIONS = [
         ("--no-draw", "--csv", "t", "--json", "t", "--csv must be another file"),
         ("--no-draw", "--csv", "a.jpg/t.csv", "a.jpg"),
         ("--no-draw", "--output", "b.png", "contradict each other"),
+        ("--no-draw", "--csv", "pipe", "a pipe or device"),
         ("--no-draw", "--resume", "--resume goes on with a table"),
         ("--workers", "0", "--workers must be 1 or more"),
         ("--workers", "two", "invalid int value"),
@@ -723,6 +759,7 @@ OPTIONS = [
         ("--output", "clip.avi", "must not be the same file"),
         ("--output", "clip.avi/b.mp4", "clip.avi"),
         ("--csv", "folder", "folder: Is a directory"),
+        ("--csv", "pipe", "a pipe or device"),
         ("--plot", "a.svg", "must end in one of"),
         ("--plot", "a.png", "--emotion-model", "none", "needs an --emotion-model"),
         ("--smoothing", "nan", "must be 0 or more, and finite"),
@@ -739,6 +776,7 @@ OPTIONS = [
         ("--output", "a.png", "--output names the JSON file"),
         ("--output", "folder", "--output must name a file"),
         ("--output", "faces.csv", "--output must be another file"),
+        ("--output", "pipe", "a pipe or device"),
         ("--output", "faces.csv/s.json", "faces.csv"),
         ("--without-twins", "Every face of fer2013 PublicTest has a twin"),
     ),

@@ -129,6 +129,13 @@ def test_unreadable_among_good_ones(demo: Demo, portraits: Path, tmp_path: Path)
     assert (tmp_path / "portraits_faces.png").is_file()
 
 
+def test_broken_exif_is_no_message(demo: Demo, portraits: Path, tmp_path: Path) -> None:
+    exif = b"Exif\0\0MM\0*\xff\xff\xff\xff"
+    Image.open(portraits).resize((200, 200)).save(tmp_path / "a.jpg", exif=exif)
+    done = demo("a.jpg", "--no-draw")
+    assert (done.returncode, messages(done)) == (0, [])
+
+
 def test_picture_forms_give_the_same_faces(demo: Demo, portraits: Path, tmp_path: Path) -> None:
     picture = Image.open(portraits).convert("RGB")
     picture.save(tmp_path / "plain.png")
@@ -282,6 +289,17 @@ def test_help_is_fast_and_complete(demo: Demo) -> None:
     assert "default: None" not in done.stdout
     for option in ("--output", "--json", "--csv", "--bars", "--engine", "--yunet", "--min-face"):
         assert option in done.stdout
+
+
+def test_interrupted_while_it_starts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("importlib.import_module", interrupt)
+    assert main(["image", "a.jpg"]) == 130
+    assert capsys.readouterr().err == "minixception image: interrupted\n"
 
 
 def test_overview_and_version(capsys: pytest.CaptureFixture[str]) -> None:

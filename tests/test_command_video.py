@@ -184,6 +184,14 @@ def test_no_display_and_no_output(clip: Path, capsys: pytest.CaptureFixture[str]
     assert "frames per second" in printed.out
 
 
+def test_a_video_without_frames_leaves_the_old_table(clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("old")
+    film = tmp_path / "a.mov"
+    film.write_bytes(clip.read_bytes().replace(b"stsd", b"xxxx"))
+    assert run_video("--input", film, "--csv", tmp_path / "a.csv") == 1
+    assert (tmp_path / "a.csv").read_text() == "old"
+
+
 def test_a_video_without_faces(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     clip = write_clip(tmp_path / "empty.mp4", 5, face=False)
     table, plot = tmp_path / "o.csv", tmp_path / "o.png"

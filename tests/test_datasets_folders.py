@@ -1,4 +1,5 @@
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +112,15 @@ def test_images_are_independent_of_the_working_folder(
     relative = load_class_folders(".")
     assert relative.name == "faces"
     assert np.array_equal(relative.images, load_class_folders(folder).images)
+
+
+def test_a_picture_whose_name_is_not_utf8(folder: Path) -> None:
+    write_picture(Path(os.fsdecode(os.fsencode(folder) + b"/sad/\xff.png")), (30, 30, 30))
+    assert len(load_class_folders(folder)) == 4
+
+
+@pytest.mark.parametrize("name", ["Sad", "sadness", "a\nb", "x" * 101])
+def test_class_folders_that_cannot_be_told_apart_or_shown(folder: Path, name: str) -> None:
+    write_picture(folder / name / "a.png", (30, 30, 30))
+    with pytest.raises(ValueError, match="has class folders to rename"):
+        load_class_folders(folder)

@@ -1,3 +1,4 @@
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -234,3 +235,10 @@ def test_yunet_in_four_threads(yunet: YuNetDetector, portraits: np.ndarray) -> N
     expected = [yunet.detect(variant) for variant in variants]
     with ThreadPoolExecutor(max_workers=4) as threads:
         assert list(threads.map(yunet.detect, variants)) == expected
+
+
+def test_yunet_file_whose_name_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.onnx"))
+    path.touch()
+    with pytest.raises(ValueError, match="must be UTF-8"):
+        YuNetDetector(path)

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -193,3 +194,10 @@ def test_unknown_engine_is_refused(checkpoints: dict[str, Path]) -> None:
 def test_folder_without_card_is_no_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"is no checkpoint: it has no card\.json"):
         load_engine(tmp_path)
+
+
+def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.tflite"))
+    path.touch()
+    with pytest.raises(ValueError, match="must be UTF-8"):
+        LiteRTEngine(path, num_classes=7)

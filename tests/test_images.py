@@ -1,3 +1,7 @@
+import contextlib
+import io
+import os
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -155,6 +159,34 @@ def test_truncated_file_is_refused(
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits"])
+def test_libtiff_writes_nothing_to_the_terminal(
+    tmp_path: Path, compression: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.tif", compression=compression)
+    content = bytearray((tmp_path / "a.tif").read_bytes())
+    content[200:600] = b"\xff" * 400
+    (tmp_path / "a.tif").write_bytes(content)
+    with contextlib.suppress(ValueError):  # what follows the damage may be there
+        read_image(tmp_path / "a.tif")
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("tag", [256, 257, 258, 259, 262, 273, 277, 278, 279])
+@pytest.mark.parametrize("kind", [1, 2, 5, 7, 11, 99])
+@pytest.mark.filterwarnings("ignore")
+def test_tiff_with_an_entry_of_another_type(tmp_path: Path, tag: int, kind: int) -> None:
+    stream = io.BytesIO()
+    Image.new("RGB", (9, 9)).save(stream, "TIFF")
+    start = stream.getvalue().index(struct.pack("<H", tag), 8)
+    content = bytearray(stream.getvalue())
+    content[start + 2 : start + 4] = struct.pack("<H", kind)
+    (tmp_path / "a.tif").write_bytes(content)
+    with contextlib.suppress(ValueError):
+        assert read_image(tmp_path / "a.tif").shape[2] == 3
+
+
 def test_huge_picture_is_refused_before_decoding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, picture: np.ndarray
 ) -> None:
@@ -209,6 +241,19 @@ def test_unknown_ending_is_refused(tmp_path: Path, picture: np.ndarray, name: st
     with pytest.raises(ValueError, match="must end in one of"):
         write_image(tmp_path / name, picture)
     assert not list(tmp_path.iterdir())
+
+
+def test_side_too_long_for_the_format_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"must be a \.png for sides above 16383.*1x20000 pixels"):
+        write_image(tmp_path / "a.webp", np.zeros((20000, 1), np.uint8))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pipe_is_not_replaced(tmp_path: Path, picture: np.ndarray) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(ValueError, match="a pipe or device"):
+        write_image(tmp_path / "a.png", picture)
+    assert (tmp_path / "a.png").is_fifo()
 
 
 def test_failed_write_keeps_the_old_file(

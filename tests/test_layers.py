@@ -24,6 +24,7 @@ FLOORS = (
         "model_files",
         "models",
         "gradients",
+        "video_sources",
     ),
     (
         "preprocessor",

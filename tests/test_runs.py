@@ -96,6 +96,7 @@ def test_the_command_draws_and_prints(tmp_path: Path, capsys: pytest.CaptureFixt
         ("history.csv", f"{HEADER}\n0,1,2", "a number per column and epoch"),
         ("history.csv", f"{HEADER}\n0,1,two,3,4,5,6", "'two'"),
         ("history.csv", f"{HEADER}\n0,1,nan,3,4,5,6", "finite"),
+        ("history.csv", f"{HEADER}\n0,1,1e308,3,4,5,6", "finite"),
         ("history.csv", "epoch,loss\n0,1", "column accuracy"),
         ("card.json", None, "no card.json"),
         ("card.json", "{", "card.json cannot be used"),

@@ -1,10 +1,16 @@
 """Files appear whole or not at all, and what a killed writer left behind goes away."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from minixception.storage import atomic_folder, atomic_path, remove_leftovers
+from minixception.storage import (
+    atomic_folder,
+    atomic_path,
+    refuse_special_file,
+    remove_leftovers,
+)
 
 
 def test_a_failed_writer_leaves_the_old_file(tmp_path: Path) -> None:
@@ -15,6 +21,21 @@ def test_a_failed_writer_leaves_the_old_file(tmp_path: Path) -> None:
         temporary.write_text(f"half of the n{1 / 0}")
     assert path.read_text() == "old"
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["/dev/null", "/dev/stdout", "/proc/self/fd/1", "pipe"])
+def test_a_device_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    with pytest.raises(ValueError, match=f"the name of one. Received: {name}"):
+        refuse_special_file(name)
+
+
+def test_a_pipe_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="a pipe or device"), atomic_path(tmp_path / "pipe"):
+        pass
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_a_folder_appears_whole_and_keeps_its_other_files(tmp_path: Path) -> None:

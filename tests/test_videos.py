@@ -1,4 +1,5 @@
 import math
+import os
 import struct
 import sys
 from pathlib import Path
@@ -60,7 +61,16 @@ def test_colours_and_times_survive(tmp_path: Path) -> None:
     np.testing.assert_allclose(frames[0].image.mean((0, 1)), [220, 0, 0], atol=8)
 
 
-@pytest.mark.parametrize("rate", [0.5, 23.67164648529643, 239.7612])
+def test_names_that_are_not_utf8_are_refused(clip: Path, tmp_path: Path) -> None:
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.mp4")
+    Path(name).write_bytes(clip.read_bytes())
+    with pytest.raises(ValueError, match="must be UTF-8"):
+        VideoReader(name)
+    with pytest.raises(ValueError, match="must be UTF-8"):
+        VideoWriter(name, rate=10)
+
+
+@pytest.mark.parametrize("rate", [0.002, 0.5, 23.67164648529643, 239.7612])
 def test_unusual_rates(rate: float, tmp_path: Path) -> None:
     path = write_clip(tmp_path / "o.mp4", 4, rate=rate)
     with VideoReader(str(path)) as reader:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from minixception.boxes import CropMargin
+from minixception.labels import check_class_names
 from minixception.paths import TASKS
 from minixception.preprocessor import Preprocessor
 from minixception.storage import atomic_path
@@ -18,7 +19,6 @@ from minixception.storage import atomic_path
 CARD_FILE = "card.json"
 HISTORY_FILE = "history.csv"
 
-LONGEST_CLASS_NAME = 100
 # A card has some ten thousand characters.
 LARGEST_CARD = 16 << 20
 
@@ -131,12 +131,7 @@ def _entries(data: Mapping[str, Any], name: str, default: Any = None) -> dict[st
 def _class_names(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise TypeError(f"`class_names` must be a list of strings. Received: {value!r:.200}")
-    for name in value:
-        if not 0 < len(name) <= LONGEST_CLASS_NAME or not name.isprintable():
-            raise ValueError(
-                f"`class_names` must be printable, of 1 to {LONGEST_CLASS_NAME} characters. "
-                f"Received: {name[:200]!r}"
-            )
+    check_class_names(value)
     return tuple(value)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from minixception.boxes import Box, clip, intersection_over_union
 from minixception.images import as_rgb, resize_image, rgb_to_bgr, to_grey
+from minixception.paths import require_utf8
 
 CASCADE_NAME = "haarcascade_frontalface_default.xml"
 YUNET_SOURCE = (
@@ -200,10 +201,11 @@ def load_yunet(path: Path, score_threshold: float) -> Any:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if OpenCV cannot read the file.
+        ValueError: if OpenCV cannot read the file or its name.
     """
     if not path.is_file():
         raise FileNotFoundError(f"No YuNet model at '{path}'. It comes from {YUNET_SOURCE}")
+    require_utf8(path)
     try:
         # The size is set for each image; 0.3 and 5000 are OpenCV's own defaults.
         network = cv2.FaceDetectorYN.create(str(path), "", (64, 64), score_threshold, 0.3, 5000)

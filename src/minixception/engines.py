@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minixception.cards import Card, read_card
+from minixception.paths import require_utf8
 
 ENGINES = ("litert", "keras")
 
@@ -53,13 +54,15 @@ class LiteRTEngine:
 
     Raises:
         FileNotFoundError: if the file is missing.
-        ValueError: if it is no such model, or has another number of outputs.
+        ValueError: if it is no such model, or has another number of outputs, or its name is not
+            UTF-8.
     """
 
     def __init__(
         self, path: str | Path, *, num_classes: int, num_workers: int | None = None
     ) -> None:
         self._path = Path(path)
+        require_utf8(path)
         self._num_classes = num_classes
         self._num_workers = num_workers or available_cores()
         self._workers = ThreadPoolExecutor(self._num_workers, "litert")  # starts no thread yet

@@ -11,17 +11,18 @@ The price is 150 instead of 70 ms for a JPEG of twelve megapixels (two cores).
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import functools
 import io
 import os
-import struct
 import tempfile
-import zlib
 from pathlib import Path
 from typing import BinaryIO
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, _imaging
 
 # Named one by one, since Pillow would start Ghostscript for an EPS file. JPEG includes the MPO that
 # phones write, PPM includes PBM and PGM.
@@ -30,16 +31,8 @@ WRITABLE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 PIXELS_AT_A_TIME = 1 << 20
 
-# What Pillow raises on broken files, found by cutting and corrupting a file of each format.
-_DECODING_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    IndexError,
-    struct.error,
-    zlib.error,
-)
+# Pixels of a side that the encoder takes; the others take any.
+LARGEST_SIDES = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
 
 
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:
@@ -83,6 +76,7 @@ def decode_image(content: bytes, name: str) -> np.ndarray:
 
 
 def _decode(file: BinaryIO, name: str, size: int) -> np.ndarray:
+    _silence_libtiff()
     try:
         with Image.open(file, formats=READABLE_FORMATS) as picture:
             picture.load()
@@ -99,11 +93,24 @@ def _decode(file: BinaryIO, name: str, size: int) -> np.ndarray:
             f"`path` must be a picture of at most {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels; "
             f"shrink it first. Received: path='{name}'"
         ) from error
-    except _DECODING_ERRORS as error:
+    except MemoryError:
+        raise
+    # Pillow raises many kinds for a damaged file: an AssertionError where a PNG lacks its palette,
+    # a TypeError where a number of a TIFF is a text.
+    except Exception as error:
         raise ValueError(
             f"`path` must be a complete picture; copy or download it again, or convert it to "
-            f"8-bit PNG. Received: path='{name}' ({error})"
+            f"8-bit PNG. Received: path='{name}' ({str(error) or type(error).__name__})"
         ) from error
+
+
+@functools.cache
+def _silence_libtiff() -> None:
+    """Keep libtiff from writing to the terminal what Pillow raises as an error as well."""
+    # Pillow turns its warnings off, and has no switch for its errors. Where libtiff is part of
+    # Pillow's own file, as on Windows, it cannot be reached.
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
 
 
 def _require_regular_file(path: Path) -> None:
@@ -200,7 +207,8 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
         image: any array that `as_rgb` takes.
 
     Raises:
-        ValueError: for another ending or an array that is no image.
+        ValueError: for another ending, an array that is no image, or one that is too large for the
+            format; or if `path` is a pipe or device.
         OSError: if the folder cannot be made or written to.
     """
     path = Path(path)
@@ -209,6 +217,13 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
             f"`path` must end in one of {', '.join(WRITABLE_SUFFIXES)}. Received: path='{path}'"
         )
     picture = Image.fromarray(np.ascontiguousarray(as_rgb(image)))
+    largest = LARGEST_SIDES.get(path.suffix.lower(), max(picture.size))
+    if max(picture.size) > largest:
+        raise ValueError(
+            f"`path` must be a .png for sides above {largest} pixels. Received: path='{path}', "
+            f"{picture.width}x{picture.height} pixels"
+        )
+    _require_regular_file(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".writing-", dir=path.parent) as folder:
         temporary = Path(folder) / path.name

@@ -53,6 +53,9 @@ SYNONYMS = {
 }
 """Canonical name -> its spellings in lower case; two-letter codes are those of KDEF and JAFFE."""
 
+LONGEST_CLASS_NAME = 100
+"""Characters of a class name."""
+
 _CANONICAL_NAMES = {
     spelling: canonical for canonical, spellings in SYNONYMS.items() for spelling in spellings
 }
@@ -91,3 +94,24 @@ def index_of(name: str, class_names: Sequence[str]) -> int:
     raise ValueError(
         f"`name` must mean the same as one of {', '.join(class_names)}. Received: name={name!r}"
     )
+
+
+def check_class_names(names: Sequence[str]) -> None:
+    """Refuse class names that cannot be told apart, or not be shown in a line.
+
+    Raises:
+        ValueError: A name is empty, longer than `LONGEST_CLASS_NAME` or not printable, or two
+            mean the same.
+    """
+    meanings: dict[str, str] = {}
+    for name in names:
+        if not 0 < len(name) <= LONGEST_CLASS_NAME or not name.isprintable():
+            raise ValueError(
+                f"`class_names` must be printable, of 1 to {LONGEST_CLASS_NAME} characters. "
+                f"Received: {name[:200]!r}"
+            )
+        other = meanings.setdefault(canonical_name(name), name)
+        if other != name:
+            raise ValueError(
+                f"`class_names` must mean different things. Received: {other!r} and {name!r}"
+            )

@@ -63,3 +63,17 @@ def find_data(*candidates: str) -> Path:
 def checkout_root() -> Path | None:
     """Return the root of the checkout that this package is imported from, or None."""
     return _CHECKOUT if (_CHECKOUT / "setup.py").is_file() else None
+
+
+def require_utf8(path: str | Path) -> None:
+    """Refuse a name that OpenCV and LiteRT, which take it for UTF-8, cannot open, or crash on.
+
+    Raises:
+        ValueError: if it, or that of a folder above, is not UTF-8.
+    """
+    try:
+        str(Path(path).absolute()).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{path}: the names of videos, models and their folders must be UTF-8; rename it"
+        ) from error

@@ -1,6 +1,5 @@
 """From face crops to the input of a network: one object for training, evaluation and inference."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +13,8 @@ Images = NDArray[np.uint8] | Sequence[NDArray[np.uint8]]
 
 # The largest network here takes 224. A card that asks for a million would fill the memory.
 LARGEST_SIDE = 2048
+# The published ranges end at 1 and 255; float32, and the sums in a network, end at 1e38.
+LARGEST_BOUND = 1e6
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,9 @@ class Preprocessor:
         if self.channels not in (1, 3):
             raise ValueError(f"`channels` must be 1 or 3. Received: channels={self.channels}")
         bounds = self.value_range
-        if len(bounds) != 2 or not -math.inf < bounds[0] < bounds[1] < math.inf:
+        if len(bounds) != 2 or not -LARGEST_BOUND <= bounds[0] < bounds[1] <= LARGEST_BOUND:
             raise ValueError(
-                "`value_range` must be (low, high), finite numbers. "
+                f"`value_range` must be (low, high), finite numbers up to {LARGEST_BOUND:g}. "
                 f"Received: value_range={self.value_range}"
             )
         if self.mean is not None and (

@@ -12,6 +12,8 @@ from minixception.cards import HISTORY_FILE, Card, read_card
 # Words about a recipe, which no training depends on.
 _REMARKS = ("name", "summary", "source", "data", "cost", "expected", "network", "dataset")
 _DEFAULT_MONITOR = "val_accuracy"
+# Beyond it no curve can be drawn.
+_LARGEST_VALUE = 1e30
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,8 @@ def _read_history(path: Path) -> dict[str, list[float]]:
                 f"{path} must have the column {name} and at least one epoch. "
                 f"Received: {len(rows)} epochs of {', '.join(columns) or 'nothing'}"
             )
-    if not all(math.isfinite(value) for values in columns.values() for value in values):
-        raise ValueError(f"{path} must hold finite numbers.")
+    if not all(abs(value) <= _LARGEST_VALUE for values in columns.values() for value in values):
+        raise ValueError(f"{path} must hold finite numbers up to {_LARGEST_VALUE:g}.")
     return columns
 
 

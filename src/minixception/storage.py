@@ -1,6 +1,7 @@
 """Writing files so that a reader never sees half of one."""
 
 import glob
+import os
 import re
 import secrets
 import shutil
@@ -8,6 +9,25 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+# Where names stand for devices and open files of a process, whatever they seem to be.
+_SYSTEM_FOLDERS = (Path("/dev"), Path("/proc"))
+
+
+def refuse_special_file(path: str | Path) -> None:
+    """Refuse what is no name for a file to write: a new file would take the place of a device.
+
+    Raises:
+        ValueError: if `path` is a pipe or device, as /dev/null is, or a name such as /dev/stdout.
+    """
+    path = Path(path)
+    folder = Path(os.path.realpath(path.parent))
+    is_special = path.exists() and not (path.is_file() or path.is_dir())
+    if is_special or folder in _SYSTEM_FOLDERS or _SYSTEM_FOLDERS[1] in folder.parents:
+        raise ValueError(
+            f"What is written must be a file; give the name of one. Received: {path}, a pipe or "
+            "device"
+        )
 
 
 @contextmanager
@@ -25,8 +45,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
     Raises:
         OSError: where the folder cannot be written to.
+        ValueError: if `path` is a pipe or device.
     """
     path = Path(path)
+    refuse_special_file(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # A number of its own: threads, and runs on several machines, may write the same file.
     number = secrets.randbelow(10**12)

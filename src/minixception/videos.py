@@ -21,15 +21,18 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from minixception.images import as_rgb, bgr_to_rgb, resize_image, rgb_to_bgr
+from minixception.paths import require_utf8
 from minixception.storage import atomic_path
+from minixception.video_sources import open_capture
 
 # OpenCV's wheels bring an MPEG-4 encoder for each of these, but none for H.264.
 WRITABLE_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".avi")
 ENCODER = "mp4v"
 # Written where the source does not tell: most cameras deliver 30.
 UNKNOWN_RATE = 30.0
-# Some recorders write 1000 for "no fixed rate".
-RATE_LIMIT = 1000.0
+# Some recorders write 1000 for "no fixed rate"; what lasts longer than a quarter of an hour a frame
+# cannot be written.
+SLOWEST_RATE, RATE_LIMIT = 0.001, 1000.0
 # Where a file is damaged, reading fails once per lost frame and then goes on.
 LARGEST_DAMAGE = 1000
 # Pixels: as for pictures, see `images.read_image`. A frame in 8K has 33 million.
@@ -70,11 +73,12 @@ class VideoReader:
 
     def __init__(self, source: str) -> None:
         self.source = source
-        self._capture = _open_capture(source)
+        require_utf8(source)
+        self._capture = open_capture(source)
         self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
         self._require_bounded_frames()
         rate = self._capture.get(cv2.CAP_PROP_FPS)
-        self.rate = float(rate) if 0 < rate < RATE_LIMIT else None  # refuses NaN too
+        self.rate = float(rate) if SLOWEST_RATE <= rate < RATE_LIMIT else None  # refuses NaN too
         promised = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.promised = int(promised) if 0 < promised < math.inf else 0
         is_file = "://" not in source and Path(source).is_file()
@@ -139,42 +143,6 @@ class VideoReader:
         if milliseconds > 0:
             return milliseconds / 1000
         return self.done / (self.rate or UNKNOWN_RATE)
-
-
-def _open_capture(source: str) -> "cv2.VideoCapture":
-    if "://" in source:
-        capture = cv2.VideoCapture(source)
-        error: Exception = OSError(f"{source} does not open; check the address and the network")
-    elif source.isdecimal() and len(source) < 5 and not Path(source).exists():
-        capture = cv2.VideoCapture(int(source))
-        # One frame of buffer: with more the picture lags behind when work takes longer.
-        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-        error = OSError(
-            f"camera {source} does not open: there is none, or another program uses it, or this "
-            "user may not. A video file is named with --input FILE"
-        )
-    else:
-        _require_readable(source)
-        # An absolute path: FFmpeg takes what stands before a colon for a protocol.
-        capture = cv2.VideoCapture(str(Path(source).absolute()))
-        error = ValueError(
-            f"{source} is no video, or is incomplete, or in a format that OpenCV cannot read; "
-            "copy it again, or convert it to .mp4"
-        )
-    if not capture.isOpened():
-        raise error
-    return capture
-
-
-def _require_readable(path: str) -> None:
-    if Path(path).is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-    if not Path(path).exists():
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-    if Path(path).is_fifo():
-        raise ValueError(f"{path} is a pipe; a video must be a file, a camera or an address")
-    if not os.access(path, os.R_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
 
 class VideoWriter:
@@ -273,6 +241,7 @@ def require_writable_suffix(path: str | Path) -> Path:
     """
     if Path(path).suffix.lower() not in WRITABLE_SUFFIXES:
         raise ValueError(f"{path}: a video must end in one of {', '.join(WRITABLE_SUFFIXES)}")
+    require_utf8(path)
     return Path(path)
 
 

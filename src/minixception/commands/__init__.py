@@ -78,25 +78,9 @@ def run_command(command: str, arguments: Sequence[str], *, program: str | None =
         0 on success, 1 where the input is at fault, 2 where the options are, 130 after Ctrl-C, 70
         after an error that nobody has foreseen. MINIXCEPTION_TRACEBACK=1 shows where one occurred.
     """
-    module_name, description = COMMANDS[command]
-    module = importlib.import_module(f"{__name__}.{module_name}")
     program = program or f"minixception {command}"
-    parser = argparse.ArgumentParser(
-        prog=program, description=module.__doc__ or description, formatter_class=_HelpFormatter
-    )
-    module.add_arguments(parser)
-    if "" in arguments:
-        parser.error("an argument is empty; is a variable of the shell not set?")
-    parsed = parser.parse_args(arguments)
-    parsed.command_line = ["minixception", command, *arguments]
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    # Pictures of 90 to 179 million pixels are read; Pillow would print a warning for each.
-    warnings.filterwarnings("ignore", message=".*decompression bomb")
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A file name that the terminal cannot show is no reason to fail.
-        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        code = int(module.run(parsed))
+        code = _run_parsed(command, arguments, program)
         sys.stdout.flush()  # here, where a closed pipe is handled, and not at exit
         return code
     except KeyboardInterrupt:
@@ -118,6 +102,29 @@ def run_command(command: str, arguments: Sequence[str], *, program: str | None =
             file=sys.stderr,
         )
         return UNEXPECTED
+
+
+def _run_parsed(command: str, arguments: Sequence[str], program: str) -> int:
+    """Import the command, read its options, run it; what goes wrong is raised."""
+    module_name, description = COMMANDS[command]
+    module = importlib.import_module(f"{__name__}.{module_name}")
+    parser = argparse.ArgumentParser(
+        prog=program, description=module.__doc__ or description, formatter_class=_HelpFormatter
+    )
+    module.add_arguments(parser)
+    if "" in arguments:
+        parser.error("an argument is empty; is a variable of the shell not set?")
+    parsed = parser.parse_args(arguments)
+    parsed.command_line = ["minixception", command, *arguments]
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    # Pillow would print lines about damaged EXIF data of a picture that can be read, and about one
+    # of 90 to 179 million pixels. What cannot be read raises an error.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file name that the terminal cannot show is no reason to fail.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    return int(module.run(parsed))
 
 
 def _print_traceback() -> None:

@@ -6,6 +6,7 @@ The legend names what differs between the runs' settings.
 """
 
 import argparse
+import os
 from pathlib import Path
 
 
@@ -29,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     from minixception.runs import describe_differences, format_runs, read_run
 
     runs = [read_run(folder) for folder in arguments.runs]
-    if len({run.folder.resolve() for run in runs}) < len(runs):
+    if len({os.path.realpath(run.folder) for run in runs}) < len(runs):
         raise ValueError(
             "Each run must be given once. Received: " + " ".join(map(str, arguments.runs))
         )

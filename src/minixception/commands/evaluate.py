@@ -142,8 +142,10 @@ def _check_output(output: Path, data: Path | None) -> None:
     """Find out before the work what could not be written after it.
 
     Raises:
-        ValueError: if the file is a picture, a folder or the data.
+        ValueError: if the file is a picture, a folder, a device or the data.
     """
+    from minixception.storage import refuse_special_file
+
     if output.suffix.lower() == ".png":
         raise ValueError(
             f"--output names the JSON file; the picture goes beside it. Received: {output}"
@@ -151,10 +153,11 @@ def _check_output(output: Path, data: Path | None) -> None:
     for path in (output, output.with_suffix(".png")):
         if path.is_dir():
             raise ValueError(f"--output must name a file. Received: the folder {path}")
+        refuse_special_file(path)
         ancestor = next(folder for folder in path.absolute().parents if folder.exists())
         if not ancestor.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(ancestor))
-        if data is not None and path.resolve() == data.resolve():
+        if data is not None and os.path.realpath(path) == os.path.realpath(data):
             raise ValueError(f"--output must be another file than --data. Received: {path}")
 
 

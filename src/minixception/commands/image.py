@@ -39,6 +39,7 @@ from minixception.commands.picture_tables import FORMATS, Table, TableWriter
 from minixception.commands.run_control import StopRequest
 from minixception.locks import sole_writer
 from minixception.paths import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL
+from minixception.storage import refuse_special_file
 
 if TYPE_CHECKING:
     from minixception.detector import FaceDetector
@@ -233,7 +234,8 @@ def _check_outputs(arguments: argparse.Namespace, outputs: Mapping[Path, Path | 
     """Make the folders, and find out before the work what could not be written after it.
 
     Raises:
-        ValueError: if a file to write is a folder, a picture to read, or meant for something else.
+        ValueError: if a file to write is a folder, a device, a picture to read, or meant for
+            something else.
         OSError: if a folder cannot be made or written to.
     """
     taken = {os.path.realpath(picture): "a picture to read" for picture in outputs}
@@ -244,6 +246,7 @@ def _check_outputs(arguments: argparse.Namespace, outputs: Mapping[Path, Path | 
             continue
         if path.is_dir():
             raise ValueError(f"{option} must name a file. Received: the folder {path}")
+        refuse_special_file(path)
         use = taken.setdefault(os.path.realpath(path), f"written by {option}")
         if use != f"written by {option}":
             raise ValueError(f"{option} must be another file. Received: {path}, {use}")

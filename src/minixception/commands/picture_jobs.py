@@ -63,8 +63,8 @@ def process_picture(
 
 def failure_of(picture: Path, error: BaseException) -> str:
     """Return one line that names the picture and says why it could not be done."""
-    reason = explain(error)
-    return reason if str(picture) in reason else f"{picture}: {reason}"
+    reason, name = explain(error), " ".join(str(picture).split())  # it may hold a line break
+    return reason if name in reason else f"{name}: {reason}"
 
 
 def in_order(

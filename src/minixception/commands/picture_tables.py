@@ -20,6 +20,7 @@ from typing import IO, Any
 
 from minixception.commands.picture_jobs import PictureResult
 from minixception.commands.picture_paths import short_name
+from minixception.storage import refuse_special_file
 
 FORMATS = ("json", "csv", "jsonl", "parquet")
 
@@ -77,12 +78,14 @@ class TableWriter:
 
     Raises:
         FileExistsError: without `resume`, if an interrupted job has left pictures.
-        ValueError: if what it has left does not belong to this job.
+        ValueError: if what it has left does not belong to this job, or is a pipe.
     """
 
     def __init__(self, tables: Sequence[Table], pictures: Sequence[Path], *, resume: bool) -> None:
         self._tables = tables
         self._files: list[IO[bytes]] = []
+        for table in tables:
+            refuse_special_file(table.part)
         parts = {table: table.part for table in tables if table.part.exists()}
         if not resume:
             refuse_parts(parts)
@@ -256,7 +259,7 @@ def parse_line(table: Table, line: bytes) -> dict[str, Any] | None:
         (values,) = csv.reader(io.StringIO(text, newline=""))
         row = dict(zip(table.all_columns, values, strict=True))
         return {**row, "faces": int(row["faces"]), "error": row["error"] or None}
-    except (ValueError, TypeError, csv.Error):
+    except (ValueError, TypeError, RecursionError, csv.Error):
         return None
 
 

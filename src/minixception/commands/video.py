@@ -14,10 +14,12 @@ at least that large; --detect-every 2 halves it, with boxes that are moved along
 
 import argparse
 import csv
+import os
 import signal
 import sys
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,12 +86,14 @@ def run(arguments: argparse.Namespace) -> int:
     with VideoReader(arguments.input) as reader, sole_writer(*_outputs(arguments).values()):
         session = Session(arguments, load_analyzer(arguments), load_overlay(arguments))
         with StopRequest() as stop, ExitStack() as stack:
-            session.open_outputs(reader, stack)
-            for frame in session.stopwatch.each("decode", reader):
+            frames = session.stopwatch.each("decode", reader)
+            first = next(frames, None)
+            if first is None and not stop.number:
+                raise ValueError(f"{arguments.input}: no frame of it can be decoded")
+            session.open_outputs(reader, stack)  # now that there is something to write
+            for frame in chain([] if first is None else [first], frames):
                 if not session.process(frame) or stop.number:
                     break
-        if reader.done == 0 and not stop.number:
-            raise ValueError(f"{arguments.input}: no frame of it can be decoded")
         _report(arguments, reader, stop)
         print(format_summary(session.histories))
         print(session.stopwatch.summary(reader.done))
@@ -99,6 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _check_arguments(arguments: argparse.Namespace) -> None:
     """Refuse before anything is opened what would fail later."""
     from minixception.images import WRITABLE_SUFFIXES
+    from minixception.storage import refuse_special_file
     from minixception.videos import require_writable_suffix
 
     if arguments.detect_every < 1:
@@ -120,9 +125,10 @@ def _check_arguments(arguments: argparse.Namespace) -> None:
         if path is None:
             continue
         for other, taken in named.items():
-            if path.resolve() == taken.resolve():
+            if os.path.realpath(path) == os.path.realpath(taken):
                 raise ValueError(f"--{option} and {other} must not be the same file: {path}")
         named[f"--{option}"] = path
+        refuse_special_file(path)
         path.parent.mkdir(parents=True, exist_ok=True)
 
 

@@ -87,7 +87,8 @@ def _folder_state(path: Path) -> str:
     digest = hashlib.sha256()
     for file in sorted(path.rglob("*")):
         if file.is_file():
-            digest.update(f"{file.relative_to(path)}\0{_file_state(file)}\0".encode())
+            name = os.fsencode(file.relative_to(path))  # which need not be UTF-8
+            digest.update(b"%b\0%b\0" % (name, _file_state(file).encode()))
     return digest.hexdigest()
 
 

@@ -23,6 +23,6 @@ def content_checksum(named_contents: Iterable[tuple[str, bytes]]) -> str:
     """Return "md5:..." over the names and contents of many files, in the order given."""
     digest = hashlib.md5(usedforsecurity=False)
     for name, content in named_contents:
-        digest.update(f"{name}\0{len(content)}\0".encode())
+        digest.update(f"{name}\0{len(content)}\0".encode(errors="surrogateescape"))
         digest.update(content)
     return f"md5:{digest.hexdigest()}"

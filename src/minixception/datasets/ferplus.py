@@ -69,6 +69,10 @@ def load_ferplus(
         votes = votes[faces.splits == split]
         faces = faces.split(split)
     kept, dropped = _rows_by_rule(labels, votes, faces.splits)
+    if not kept.any():
+        raise ValueError(
+            f"{votes_path} must have rows for the rule {labels!r}. Received: no row with a majority"
+        )
     faces, votes = faces.select(kept), votes[kept]
     emotions = _votes_for(votes, EMOTIONS_8)
     targets = None if labels == "majority" else votes_as_targets(votes, EMOTIONS_8)[0]

@@ -14,7 +14,7 @@ from minixception.datasets.checksums import content_checksum
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.picture_forms import PictureForm, read_in_form
 from minixception.datasets.pictures import PICTURE_SUFFIXES, check_image_form, log_dropped
-from minixception.labels import index_of
+from minixception.labels import check_class_names, index_of
 
 if TYPE_CHECKING:
     from minixception.detector import FaceDetector
@@ -84,6 +84,8 @@ def load_class_folders(
     listing = _list_pictures(path)
     log_dropped(_LOGGER, "stray entries", listing.strays)
     names = tuple(sorted(set(listing.class_folders)) if class_names is None else class_names)
+    if class_names is None:
+        _check_folder_names(path, names)
     labels = _labels_of(path, listing.class_folders, names)
     form = PictureForm(image_size, channels, crop_faces, detector)
     images, is_kept, lost = read_in_form(listing.files, form)
@@ -143,6 +145,13 @@ def _add_classes(class_folders: list[Path], split: str, listing: _Listing) -> No
                 listing.class_folders.append(folder.name)
             else:
                 listing.strays.append(str(entry))
+
+
+def _check_folder_names(path: Path, names: Sequence[str]) -> None:
+    try:
+        check_class_names(names)
+    except ValueError as error:
+        raise ValueError(f"{path} has class folders to rename: {error}") from error
 
 
 def _labels_of(path: Path, class_folders: list[str], class_names: Sequence[str]) -> np.ndarray:

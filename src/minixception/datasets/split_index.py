@@ -20,7 +20,7 @@ from minixception.datasets.checksums import content_checksum
 from minixception.datasets.face_dataset import FaceDataset, split_names, stratified_split
 from minixception.datasets.picture_forms import PictureForm, read_in_form
 from minixception.datasets.pictures import check_image_form
-from minixception.labels import index_of
+from minixception.labels import check_class_names, index_of
 from minixception.storage import atomic_path
 
 if TYPE_CHECKING:
@@ -199,6 +199,10 @@ def _read_classes(folder: Path) -> tuple[str, ...]:
             f"{folder / CLASSES_FILE} must hold a different class name in each line. "
             f"Received: {', '.join(names)!r}"
         )
+    try:
+        check_class_names(names)
+    except ValueError as error:
+        raise ValueError(f"{folder / CLASSES_FILE}: {error}") from error
     return names
 
 
@@ -224,7 +228,7 @@ def _read_lines(folder: Path, class_count: int) -> list[_Line]:
 def _parse_line(where: str, text: str, class_count: int, split: str) -> _Line:
     file, blank, label = text.rpartition(" ")
     parts = PurePosixPath(file).parts
-    is_label = label.isascii() and label.isdigit() and int(label) < class_count
+    is_label = label.isascii() and label.isdigit() and len(label) < 10 and int(label) < class_count
     is_inside = bool(file) and not PurePosixPath(file).is_absolute() and ".." not in parts
     if not (blank and is_label and is_inside):
         raise ValueError(
