@@ -58,7 +58,7 @@ $(OLDEST)/.installed: requirements.txt requirements-dev.txt
 	$(PYTHON) -m venv $(OLDEST)
 	sed -E 's/>=([0-9.]+).*/==\1.*/' requirements.txt > $(OLDEST)/requirements.txt
 	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check \
-		-r $(OLDEST)/requirements.txt pytest hypothesis
+		-r $(OLDEST)/requirements.txt pytest pytest-xdist hypothesis
 	touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
