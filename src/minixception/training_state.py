@@ -78,7 +78,7 @@ def write_state(path: Path, state: TrainingState) -> None:
     arrays |= {f"model_{index}": value for index, value in enumerate(state.model)}
     arrays |= {f"optimizer_{index}": value for index, value in enumerate(state.optimizer)}
     with atomic_path(path) as temporary:
-        np.savez(temporary, allow_pickle=False, **arrays)
+        np.savez(temporary, **arrays)  # type: ignore[arg-type]
 
 
 def read_state(path: Path) -> TrainingState:
