@@ -54,7 +54,7 @@ def make_teacher(model: keras.Model, card: Card, *, student: Card) -> Teacher:
     """Check that a model can teach a student, and return it as a teacher.
 
     A student that is trained on mirror images is given the mean opinion on both: such a mean is
-    right more often, by half a point to two points.
+    right more often, by up to two points.
 
     Args:
         model: a trained network.

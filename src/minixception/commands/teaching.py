@@ -119,18 +119,24 @@ def renew_vanished_filters(weights: list[Any], fresh: list[Any]) -> list[Any]:
         weights: of a model, as from `get_weights`; kernels are (height, width, inputs, filters).
         fresh: of the same model before it has learned anything.
     """
-    renewed, vanished = list(weights), None
+    renewed, vanished = list(weights), np.zeros(0, np.bool_)
     for index, tensor in enumerate(weights):
-        if tensor.ndim == 4:
-            norms = np.sqrt((tensor.astype(np.float64) ** 2).sum(axis=(0, 1, 2)))
-            vanished = norms < _VANISHED * norms.max(initial=0.0)
-            if vanished.any():
-                log.info(
-                    "%d of %d filters had vanished: they begin anew.", vanished.sum(), len(norms)
-                )
-        if vanished is not None and vanished.any() and tensor.shape[-1:] == vanished.shape:
+        if tensor.ndim != 1:  # another layer begins
+            vanished = _vanished_filters(tensor)
+        if vanished.any() and tensor.shape[-1:] == vanished.shape:
             renewed[index] = np.where(vanished, fresh[index], tensor)
     return renewed
+
+
+def _vanished_filters(kernel: Any) -> Any:
+    """Return bool (filters,) for the kernel of a convolution, none for that of another layer."""
+    if kernel.ndim != 4:
+        return np.zeros(0, np.bool_)
+    norms = np.sqrt((kernel.astype(np.float64) ** 2).sum(axis=(0, 1, 2)))
+    vanished = norms < _VANISHED * norms.max(initial=0.0)
+    if vanished.any():
+        log.info("%d of %d filters had vanished: they begin anew.", vanished.sum(), len(norms))
+    return vanished
 
 
 def describe_teaching(arguments: argparse.Namespace, teachers: list["Teacher"]) -> dict[str, Any]:
