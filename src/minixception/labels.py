@@ -110,8 +110,9 @@ def check_class_names(names: Sequence[str]) -> None:
                 f"`class_names` must be printable, of 1 to {LONGEST_CLASS_NAME} characters. "
                 f"Received: {name[:200]!r}"
             )
-        other = meanings.setdefault(canonical_name(name), name)
-        if other != name:
+        other = meanings.get(canonical_name(name))
+        if other is not None:
             raise ValueError(
                 f"`class_names` must mean different things. Received: {other!r} and {name!r}"
             )
+        meanings[canonical_name(name)] = name

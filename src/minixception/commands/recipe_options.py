@@ -101,9 +101,8 @@ def load_backbone(model: "keras.Model", path: Path | None) -> dict[str, Any]:
         ValueError: the network has no such part, or the file does not fit.
         FileNotFoundError: the file is missing.
     """
-    import hashlib
-
     from minixception import models
+    from minixception.datasets.checksums import file_checksum
 
     load = models.NETWORKS[model.name].load_backbone
     if load is None:
@@ -118,8 +117,8 @@ def load_backbone(model: "keras.Model", path: Path | None) -> dict[str, Any]:
         return {"backbone_weights": None}
     naming = load(model, path)
     print(f"{path}: weights of {model.name}'s backbone, layers named as in {naming}")
-    digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-    return {"backbone_weights": {"file": path.name, "checksum": f"md5:{digest}", "naming": naming}}
+    facts = {"file": path.name, "checksum": file_checksum(path), "naming": naming}
+    return {"backbone_weights": facts}
 
 
 def _names(text: str) -> tuple[str, ...]:

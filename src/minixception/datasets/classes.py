@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from minixception.datasets.face_dataset import FaceDataset
-from minixception.labels import canonical_name
+from minixception.labels import canonical_name, check_class_names
 
 
 def with_classes(dataset: FaceDataset, class_names: Sequence[str]) -> FaceDataset:
@@ -22,7 +22,8 @@ def with_classes(dataset: FaceDataset, class_names: Sequence[str]) -> FaceDatase
         add up to 1 again.
 
     Raises:
-        ValueError: Two of `class_names` mean the same, or none means a class of the data set.
+        ValueError: `class_names` are refused by `check_class_names`, or none means a class of the
+            data set.
     """
     positions = _positions(class_names)
     new_labels = np.array(
@@ -76,12 +77,8 @@ def select_classes(dataset: FaceDataset, class_names: Sequence[str]) -> FaceData
 
 def _positions(class_names: Sequence[str]) -> dict[str, int]:
     """Return canonical name -> position."""
-    positions = {canonical_name(name): place for place, name in enumerate(class_names)}
-    if len(positions) < len(class_names):
-        raise ValueError(
-            f"`class_names` must differ in meaning. Received: {', '.join(class_names)}"
-        )
-    return positions
+    check_class_names(class_names)
+    return {canonical_name(name): place for place, name in enumerate(class_names)}
 
 
 def _targets(
