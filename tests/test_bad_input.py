@@ -599,7 +599,7 @@ CHECKPOINTS = [
         ("card: metrics a number", entry(metrics=5), "`metrics` must be an object"),
         ("card: -1 parameters", entry(parameters=-1), "`parameters` must be at least 0"),
         ("card: unknown task", entry(task="age"), "`task` must be one of emotion, gender"),
-        ("card: equal class names", entry(class_names=["a"] * 7), "at least two different names"),
+        ("card: equal class names", entry(class_names=["a"] * 7), "must mean different things"),
         ("card: an empty class name", entry(class_names=["", *"abcdef"]), "must be printable"),
         (
             "card: a class name with a line break",
