@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -88,6 +89,14 @@ def change_card(folder: Path, **changes: Any) -> None:
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def test_a_stored_model_says_nothing_that_only_the_newest_keras_knows(folder: Path) -> None:
+    with zipfile.ZipFile(folder / KERAS_FILE) as archive:
+        config = archive.read("config.json").decode()
+    assert "GlorotUniform" in config
+    for option in ("input_axes", "output_axes", "renorm"):
+        assert f'"{option}' not in config
 
 
 def test_round_trip(saved: Path, model: keras.Model, card: Card, images: np.ndarray) -> None:

@@ -1,18 +1,31 @@
 """Checkpoint folders of Keras models: `model.keras`, `card.json`, `history.csv`, `model.tflite`."""
 
+import json
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
 from minixception.cards import HISTORY_FILE, Card, read_card, write_card
-from minixception.model_files import check_model_file
+from minixception.model_files import CONFIG_MEMBER, check_model_file
 from minixception.storage import atomic_folder, atomic_path
 
 KERAS_FILE = "model.keras"
 LITERT_FILE = "model.tflite"
+
+# Options that Keras has got since 3.12, with what they do when left out. Nothing here sets them;
+# an older Keras does not load a file that names one.
+_NEW_OPTIONS: dict[str, Any] = {
+    "input_axes": None,  # of initializers
+    "output_axes": None,
+    "renorm": False,  # of batch normalization
+    "renorm_clipping": None,
+    "renorm_momentum": 0.99,
+}
 
 # Greatest difference of a probability that an exported model may show.
 EXPORT_TOLERANCE = 1e-4
@@ -43,7 +56,7 @@ def save_checkpoint(
     """
     check_agreement(model, card, where=str(folder))
     with atomic_folder(folder) as temporary:
-        model.save(temporary / KERAS_FILE, include_optimizer=False)
+        save_keras_file(model, temporary / KERAS_FILE)
         write_history(temporary / HISTORY_FILE, history)
         write_card(temporary, card)
 
@@ -59,6 +72,36 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     model = load_keras_file(Path(folder) / KERAS_FILE)
     check_agreement(model, card, where=str(folder))
     return Checkpoint(model, card)
+
+
+def save_keras_file(model: keras.Model, path: str | Path) -> None:
+    """Write a `.keras` file without optimizer, such that Keras 3.12 and later can load it.
+
+    Raises:
+        OSError: if it cannot be written; then a file of that name stays as it was.
+    """
+    with atomic_path(path) as temporary:
+        model.save(temporary, include_optimizer=False)
+        with zipfile.ZipFile(temporary) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        config = _without_new_options(json.loads(members[CONFIG_MEMBER]))
+        members[CONFIG_MEMBER] = json.dumps(config).encode()
+        with zipfile.ZipFile(temporary, "w") as archive:
+            for name, content in members.items():
+                archive.writestr(name, content)
+
+
+def _without_new_options(config: Any) -> Any:
+    """Return a configuration without those new options that are left at their defaults."""
+    if isinstance(config, dict):
+        return {
+            key: _without_new_options(value)
+            for key, value in config.items()
+            if key not in _NEW_OPTIONS or value != _NEW_OPTIONS[key]
+        }
+    if isinstance(config, list):
+        return [_without_new_options(value) for value in config]
+    return config
 
 
 def load_keras_file(path: str | Path) -> keras.Model:

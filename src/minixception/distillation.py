@@ -17,7 +17,7 @@ from minixception.acceleration import accelerated
 from minixception.cards import Card
 from minixception.datasets.checksums import content_checksum
 from minixception.input_pipeline import Batch
-from minixception.labels import index_of
+from minixception.labels import canonical_name, index_of
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Teacher:
     Attributes:
         model: from (B, height, width, channels) to (B, K), the classes in its own order.
         image_size: (height, width) that it takes.
-        columns: for each class of the student, the teacher's output.
+        columns: for each class of the student, the teacher's output; what it says of further
+            classes is left out, and the rest sums to one again.
         flip: whether its opinion is the mean of those on the picture and on its mirror image.
         description: name, network and checksum of the weights, for the student's card.
     """
@@ -43,8 +44,10 @@ class Teacher:
         if images.shape[1:3] != self.image_size:
             images = ops.convert_to_numpy(ops.image.resize(images, self.image_size))
         views = [images, images[:, :, ::-1]] if self.flip else [images]
-        probabilities = np.mean([self._predict(view) for view in views], axis=0)
-        return np.asarray(probabilities[:, self.columns], np.float32)
+        probabilities = np.mean([self._predict(view) for view in views], axis=0)[:, self.columns]
+        # A teacher that is sure of a class that the student does not learn leaves nothing to share.
+        total = np.maximum(probabilities.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
+        return np.asarray(probabilities / total, np.float32)
 
     def _predict(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(ops.convert_to_numpy(self.model.predict_on_batch(images)))
@@ -62,13 +65,15 @@ def make_teacher(model: keras.Model, card: Card, *, student: Card) -> Teacher:
         student: card of the student, with its classes, its preprocessor and its recipe.
 
     Raises:
-        ValueError: it tells other classes apart, or takes pixels of another range, mean or number
-            of channels; only its image size may differ from the student's.
+        ValueError: it lacks a class of the student, or takes pixels of another range, mean or
+            number of channels; only its image size may differ from the student's.
     """
-    if len(card.class_names) != len(student.class_names):
+    known = {canonical_name(name) for name in card.class_names}
+    missing = [name for name in student.class_names if canonical_name(name) not in known]
+    if missing:
         raise ValueError(
-            f"The teacher {card.name} tells {', '.join(card.class_names)}; the student learns "
-            f"{', '.join(student.class_names)}. Choose a teacher of the same classes."
+            f"A teacher must tell all classes that the student learns. The teacher {card.name} "
+            f"tells {', '.join(card.class_names)}; missing: {', '.join(missing)}."
         )
     theirs, ours = card.preprocessor.to_json(), student.preprocessor.to_json()
     different = [key for key in ours if key != "image_size" and theirs[key] != ours[key]]

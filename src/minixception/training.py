@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from minixception.acceleration import accelerated
 from minixception.cards import CARD_FILE, Card
-from minixception.checkpoints import HISTORY_FILE, save_checkpoint, write_history
+from minixception.checkpoints import HISTORY_FILE, save_checkpoint, save_keras_file, write_history
 from minixception.datasets.checksums import content_checksum
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.distillation import Teacher, taught
@@ -31,7 +31,7 @@ from minixception.optimization import averaged_weights, compile_model, remove_re
 from minixception.plots import plot_history
 from minixception.preprocessor import Preprocessor
 from minixception.recipes import Recipe
-from minixception.storage import atomic_path, remove_leftovers
+from minixception.storage import remove_leftovers
 from minixception.training_state import (
     STATE_FILE,
     History,
@@ -259,8 +259,7 @@ class _Validation(keras.callbacks.Callback):
         save_checkpoint(self.run.folder, model, self.run.make_card(scores), [*self.history, row])
         if self.run.keep_improvements:
             name = f"epoch-{row['epoch'] + 1:04d}_accuracy-{row['val_accuracy']:.4f}.keras"
-            with atomic_path(self.run.folder / IMPROVEMENTS_FOLDER / name) as path:
-                model.save(path, include_optimizer=False)
+            save_keras_file(model, self.run.folder / IMPROVEMENTS_FOLDER / name)
 
 
 def _predict(model: keras.Model, images: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -36,7 +36,7 @@ def add_teaching_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=(),
         metavar="MODEL",
-        help="models of the same classes whose opinion goes into the targets (distillation)",
+        help="models that know the classes, whose opinion goes into the targets (distillation)",
     )
     parser.add_argument(
         "--teacher-share",
