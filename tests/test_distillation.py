@@ -15,6 +15,7 @@ from minixception.distillation import make_teacher, taught
 from minixception.preprocessor import Preprocessor
 
 CLASSES = ("angry", "happy", "sad")
+PIXELS = Preprocessor((48, 48))
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (4, 48, 48, 1)).astype(np.float32)
 TARGETS = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
 
@@ -91,12 +92,12 @@ def test_a_teacher_of_other_classes_or_pixels_is_refused(network: keras.Model) -
 def test_fine_tuning_begins_with_the_other_weights(network: keras.Model, tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "origin", network, make_card(network))
     same = models.build("tiny_xception", (48, 48, 1), 3)
-    begin_with(same, tmp_path / "origin", CLASSES)
+    begin_with(same, tmp_path / "origin", CLASSES, PIXELS)
     for weight, expected in zip(same.get_weights(), network.get_weights(), strict=True):
         np.testing.assert_array_equal(weight, expected)
     other = models.build("tiny_xception", (48, 48, 1), 5)
     fresh = other.get_weights()
-    begin_with(other, tmp_path / "origin", ("a", "b", "c", "d", "e"))
+    begin_with(other, tmp_path / "origin", ("a", "b", "c", "d", "e"), PIXELS)
     kernels = zip(other.get_weights(), network.get_weights(), fresh, strict=True)
     *trunk, kernel, bias = kernels
     for weight, expected, _ in trunk:
@@ -116,7 +117,7 @@ def test_a_filter_that_has_vanished_begins_anew_with_its_normalization(
     save_checkpoint(tmp_path / "origin", origin, make_card(origin))
     model = models.build("tiny_xception", (48, 48, 1), 3)
     fresh = model.get_weights()
-    begin_with(model, tmp_path / "origin", CLASSES)
+    begin_with(model, tmp_path / "origin", CLASSES, PIXELS)
     for number, weight in enumerate(model.get_weights()):
         expected = learned[number].copy()
         if number < 5:  # kernel, gamma, beta, mean and variance of the first convolution
@@ -127,4 +128,9 @@ def test_a_filter_that_has_vanished_begins_anew_with_its_normalization(
 def test_fine_tuning_of_another_network_is_refused(network: keras.Model, tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "origin", network, make_card(network))
     with pytest.raises(ValueError, match=r"must be a mini_xception\. Received: .*tiny_xception"):
-        begin_with(models.build("mini_xception", (48, 48, 1), 3), tmp_path / "origin", CLASSES)
+        begin_with(
+            models.build("mini_xception", (48, 48, 1), 3), tmp_path / "origin", CLASSES, PIXELS
+        )
+    brighter = Preprocessor((48, 48), value_range=(0.0, 1.0))
+    with pytest.raises(ValueError, match=r"pixels of the range.*\(0.0, 1.0\).*\(-1.0, 1.0\)"):
+        begin_with(network, tmp_path / "origin", CLASSES, brighter)

@@ -18,6 +18,12 @@ from minixception.storage import atomic_path
 
 CARD_FILE = "card.json"
 HISTORY_FILE = "history.csv"
+STATE_FILE = "training_state.npz"
+KERAS_FILE = "model.keras"
+LITERT_FILE = "model.tflite"
+CURVES_FILE = "curves.png"
+CHECKPOINT_FILES = (CARD_FILE, HISTORY_FILE, STATE_FILE, KERAS_FILE, LITERT_FILE, CURVES_FILE)
+"""What training writes into a folder; converting leaves some out."""
 
 # A card has some ten thousand characters.
 LARGEST_CARD = 16 << 20
@@ -61,17 +67,17 @@ class Card:
         """Check task and class names.
 
         Raises:
-            ValueError: for an unknown task, a negative number of parameters, or fewer than two or
-                repeated class names.
+            ValueError: for an unknown task, a negative number of parameters, fewer than two class
+                names, or names that `labels.check_class_names` refuses.
         """
         if self.task not in TASKS:
             raise ValueError(f"`task` must be one of {', '.join(TASKS)}. Received: {self.task!r}")
         if self.parameters < 0:
             raise ValueError(f"`parameters` must be at least 0. Received: {self.parameters}")
-        if len(self.class_names) < 2 or len(set(self.class_names)) < len(self.class_names):
+        check_class_names(self.class_names)
+        if len(self.class_names) < 2:
             raise ValueError(
-                "`class_names` must be at least two different names. "
-                f"Received: class_names={self.class_names}"
+                f"`class_names` must be at least two. Received: class_names={self.class_names}"
             )
 
     def with_metrics(self, split: str, scores: Mapping[str, Any]) -> "Card":
@@ -131,7 +137,6 @@ def _entries(data: Mapping[str, Any], name: str, default: Any = None) -> dict[st
 def _class_names(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise TypeError(f"`class_names` must be a list of strings. Received: {value!r:.200}")
-    check_class_names(value)
     return tuple(value)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from minixception.cards import HISTORY_FILE, Card, read_card, write_card
+from minixception.cards import HISTORY_FILE, KERAS_FILE, LITERT_FILE, Card, read_card, write_card
 from minixception.model_files import CONFIG_MEMBER, check_model_file
 from minixception.storage import atomic_folder, atomic_path
-
-KERAS_FILE = "model.keras"
-LITERT_FILE = "model.tflite"
 
 # Options that Keras has got since 3.12, with what they do when left out. Nothing here sets them;
 # an older Keras does not load a file that names one.
@@ -29,6 +26,7 @@ _NEW_OPTIONS: dict[str, Any] = {
 
 # Greatest difference of a probability that an exported model may show.
 EXPORT_TOLERANCE = 1e-4
+COMPARED_BATCHES = (1, 7, 64)
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ def load_keras_file(path: str | Path) -> keras.Model:
             memory; see `model_files.check_model_file`.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"{path} does not exist.")
+        raise FileNotFoundError(f"{path} is no file.")
     try:
         check_model_file(path)
         return keras.saving.load_model(path, compile=False, safe_mode=True)
@@ -159,41 +157,67 @@ def write_history(path: str | Path, history: Sequence[dict[str, float]]) -> None
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def export_litert(folder: str | Path, *, images: np.ndarray) -> float:
-    """Write `model.tflite` beside `model.keras` and compare the two.
+def export_litert(folder: str | Path, *, images: np.ndarray, output: Path | None = None) -> float:
+    """Write a `.tflite` file and compare it with the `model.keras` that it comes from.
 
     Args:
         folder: a checkpoint folder.
-        images: float32 (N, height, width, channels), N at least 64, prepared faces to compare on,
-            in batches of 1, 7 and 64.
+        images: float32 (N, height, width, channels), prepared faces to compare on; see
+            `largest_difference`.
+        output: the file to write; `model.tflite` in the folder where it is None.
 
     Returns:
-        The greatest difference of a probability.
+        The largest difference of a probability.
 
     Raises:
-        ValueError: if it exceeds `EXPORT_TOLERANCE`; then no file is written.
+        FileNotFoundError, ValueError: as in `load_checkpoint`.
+        ValueError: if the difference exceeds `EXPORT_TOLERANCE`; then no file is written.
     """
     from minixception.engines import LiteRTEngine
 
     checkpoint = load_checkpoint(folder)
-    with atomic_path(Path(folder) / LITERT_FILE) as path:
+    output = Path(folder) / LITERT_FILE if output is None else output
+    with atomic_path(output) as path:
         _write_litert(checkpoint.model, path)
         engine = LiteRTEngine(path, num_classes=len(checkpoint.card.class_names))
-        difference = max(
-            float(
-                np.abs(
-                    engine.predict(images[:batch])
-                    - keras.ops.convert_to_numpy(checkpoint.model(images[:batch], training=False))
-                ).max()
-            )
-            for batch in (1, 7, 64)
-        )
-        if difference > EXPORT_TOLERANCE:
-            raise ValueError(
-                f"The exported model of {folder} differs from the Keras model by {difference:.2e}, "
-                f"more than {EXPORT_TOLERANCE:.0e}; {LITERT_FILE} was not written."
-            )
+        difference = largest_difference(engine.predict, checkpoint.model, images)
+        require_equal(difference, what=f"The exported model of {folder}", output=output)
     return difference
+
+
+def largest_difference(
+    predict: Callable[[np.ndarray], Any], model: keras.Model, images: np.ndarray
+) -> float:
+    """Return the largest difference of a probability between another runtime and Keras.
+
+    Args:
+        predict: from float32 (B, height, width, channels) to (B, K), by the other runtime.
+        model: a Keras model.
+        images: float32 (N, height, width, channels), in batches of `COMPARED_BATCHES`, or of N
+            where that is less.
+
+    Returns:
+        NaN where one of them gives NaN.
+    """
+    batches = [images[:count] for count in COMPARED_BATCHES]
+    differences = [
+        np.abs(predict(batch) - keras.ops.convert_to_numpy(model(batch, training=False))).max()
+        for batch in batches
+    ]
+    return float(np.max(differences))
+
+
+def require_equal(difference: float, *, what: str, output: str | Path) -> None:
+    """Refuse an exported model that gives other probabilities than the Keras model.
+
+    Raises:
+        ValueError: if the difference exceeds `EXPORT_TOLERANCE`, or is NaN.
+    """
+    if not difference <= EXPORT_TOLERANCE:
+        raise ValueError(
+            f"{what} differs from the Keras model by {difference:.2e}, more than "
+            f"{EXPORT_TOLERANCE:.0e}; {output} was not written."
+        )
 
 
 def _write_litert(model: keras.Model, path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from minixception.boxes import Box, clip
 from minixception.images import as_rgb, resize_image, to_grey
@@ -17,6 +17,7 @@ from minixception.visualizer import (
     PANEL_COLOUR,
     WHITE,
     emotion_colour,
+    label_font,
 )
 
 if TYPE_CHECKING:
@@ -129,9 +130,9 @@ def _draw_tile(
 def _draw_caption(picture: Image.Image, place: tuple[int, int], caption: str) -> None:
     middle = (place[0] + TILE / 2, place[1] + TILE + CAPTION / 2)
     draw, size = ImageDraw.Draw(picture), FONT_SIZE
-    while draw.textlength(caption, font_size=size) > TILE and size > 6:
+    while draw.textlength(caption, font=label_font(size, [caption])) > TILE and size > 6:
         size -= 1
-    draw.text(middle, caption, fill=WHITE, font=ImageFont.load_default(size), anchor="mm")
+    draw.text(middle, caption, fill=WHITE, font=label_font(size, [caption]), anchor="mm")
 
 
 def _draw_scores(
@@ -141,7 +142,7 @@ def _draw_scores(
     draw = ImageDraw.Draw(picture)
     names = explanation.class_names
     step = min(2 * FONT_SIZE, TILE // len(names))
-    font = ImageFont.load_default(max(6, min(FONT_SIZE, round(step * 0.8))))
+    font = label_font(max(6, min(FONT_SIZE, round(step * 0.8))), names)
     left = place[0] + max(draw.textlength(name, font=font) for name in names) + 8
     right = place[0] + TILE - draw.textlength("100 %", font=font) - 8
     top = place[1] + (TILE - step * len(names)) / 2

@@ -1,4 +1,4 @@
-"""Where things lie: shipped models, data sets.
+"""Where things lie and how they are named: shipped models, data sets, pictures.
 
 In a checkout they are top-level folders beside `src/`; in an installed package the shipped models
 lie inside it.
@@ -12,6 +12,13 @@ _CHECKOUT = _PACKAGE.parents[1]
 TASKS = ("emotion", "gender")
 DEFAULT_EMOTION_MODEL = "fer2013_mini_xception"
 DEFAULT_GENDER_MODEL = "utkface_mini_xception"
+
+PICTURE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".dib", ".gif"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff", ".webp"),
+)
+"""Names of files that count as pictures where a folder is searched, in lower case: those of the
+formats that `images.read_image` reads."""
 
 
 def trained_models_folder() -> Path:

@@ -100,15 +100,15 @@ def plot_runs(
             colour = LINE_COLOURS[run % len(LINE_COLOURS)]
             for name, style in ((metric, "--"), (f"val_{metric}", "-")):
                 values = np.asarray(history.get(name, []), dtype=float)
-                marker = "o" if len(values) == 1 else None
                 axes.plot(
                     np.arange(1, len(values) + 1),
                     values,
                     style,
                     color=colour,
                     linewidth=1.0 if style == "--" else 1.8,
-                    marker=marker,
-                    label=label if style == "-" else None,
+                    marker="o" if len(values) == 1 else None,
+                    # A legend leaves out what begins with an underscore.
+                    label=" " * label.startswith("_") + label if style == "-" else None,
                 )
         _finish_axes(axes, metric)
     _add_run_legend(figure, axes)
@@ -342,6 +342,10 @@ def _new_figure(width: float, height: float) -> Figure:
 
 
 def _write_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # names of files and classes may have dollar signs
     canvas: Any = figure.canvas
     canvas.draw()
     write_image(path, np.asarray(canvas.buffer_rgba()))

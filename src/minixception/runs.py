@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from minixception.cards import HISTORY_FILE, Card, read_card
+from minixception.cards import CARD_FILE, HISTORY_FILE, STATE_FILE, Card, read_card
 
 # Words about a recipe, which no training depends on.
 _REMARKS = ("name", "summary", "source", "data", "cost", "expected", "network", "dataset")
@@ -40,6 +40,42 @@ class RunRecord:
         return list(column).index(chosen)
 
 
+def refuse_used_folder(folder: str | Path) -> None:
+    """Refuse to train into a folder that holds a run or a model.
+
+    Raises:
+        FileExistsError: if it does.
+    """
+    files = (STATE_FILE, CARD_FILE, HISTORY_FILE)
+    used = [name for name in files if (Path(folder) / name).exists()]
+    if used:
+        raise FileExistsError(
+            f"{folder} already holds a training run ({used[0]}). Give --resume to go on with it, "
+            "or another --output."
+        )
+
+
+def refuse_run_without_state(folder: str | Path) -> None:
+    """Refuse to go on with a model that nothing is known of but its weights.
+
+    The first epoch's model may be alone: a run that was killed then has no state yet, and begins
+    anew.
+
+    Raises:
+        FileNotFoundError: if the folder holds a model of later epochs, or of no training.
+    """
+    folder = Path(folder)
+    if (folder / STATE_FILE).exists() or not (folder / CARD_FILE).exists():
+        return
+    history = folder / HISTORY_FILE
+    rows = history.read_text(encoding="utf-8").splitlines()[1:] if history.is_file() else []
+    if len(rows) != 1:
+        raise FileNotFoundError(
+            f"{folder} holds a model but no {STATE_FILE}, so that its training cannot go on. Give "
+            "another --output, with --initial-weights to begin with this model."
+        )
+
+
 def read_run(folder: str | Path) -> RunRecord:
     """Read card and history of a folder that training wrote.
 
@@ -59,8 +95,10 @@ def _read_history(path: Path) -> dict[str, list[float]]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
+        if any(None in row for row in rows):
+            raise ValueError("a row has more entries than there are columns")
         columns = {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else [])}
-    # A row that is too short gives None, one that is too long a column without a name.
+    # A row that is too short gives None.
     except (UnicodeDecodeError, csv.Error, TypeError, ValueError) as error:
         raise ValueError(f"{path} must hold a number per column and epoch: {error}") from error
     for name in ("loss", "accuracy"):

@@ -9,7 +9,7 @@ import json
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,8 @@ from keras import ops
 from numpy.typing import NDArray
 
 from minixception.acceleration import accelerated
-from minixception.cards import CARD_FILE, Card
-from minixception.checkpoints import HISTORY_FILE, save_checkpoint, save_keras_file, write_history
+from minixception.cards import CURVES_FILE, HISTORY_FILE, STATE_FILE, Card
+from minixception.checkpoints import save_checkpoint, save_keras_file, write_history
 from minixception.datasets.checksums import content_checksum
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.distillation import Teacher, taught
@@ -31,9 +31,9 @@ from minixception.optimization import averaged_weights, compile_model, remove_re
 from minixception.plots import plot_history
 from minixception.preprocessor import Preprocessor
 from minixception.recipes import Recipe
+from minixception.runs import refuse_run_without_state, refuse_used_folder
 from minixception.storage import remove_leftovers
 from minixception.training_state import (
-    STATE_FILE,
     History,
     TrainingState,
     capture,
@@ -42,7 +42,6 @@ from minixception.training_state import (
     write_state,
 )
 
-CURVES_FILE = "curves.png"
 IMPROVEMENTS_FOLDER = "improvements"
 
 VALIDATION_BATCH = 256
@@ -64,6 +63,8 @@ class TrainingRun:
         folder: for checkpoint, history, curves and state.
         make_card: from the validation scores of an epoch to the card to store with it.
         teachers: networks whose opinion goes into the targets.
+        origin: plain data: what the weights began with, and what else the card says that a recipe
+            does not.
         keep_improvements: also keep one model file per improvement.
     """
 
@@ -76,6 +77,7 @@ class TrainingRun:
     folder: Path
     make_card: Callable[[Scores], Card]
     teachers: Sequence[Teacher] = ()
+    origin: Mapping[str, Any] = field(default_factory=dict)
     keep_improvements: bool = False
 
     @property
@@ -95,6 +97,7 @@ class TrainingRun:
             "teachers": [teacher.description["weights"] for teacher in self.teachers] or None,
             "validation": [self.validation.checksum, len(self.validation)],
             "preprocessor": self.preprocessor.to_json(),
+            **self.origin,
         }
 
 
@@ -112,6 +115,7 @@ def train(run: TrainingRun, *, resume: bool = False, verbose: int | str = "auto"
 
     Raises:
         FileExistsError: if the folder holds a run and `resume` is False.
+        FileNotFoundError: if it holds a model without the state to go on from.
         BlockingIOError: if another run is writing the folder.
         ValueError: if the state in the folder belongs to a run with other settings, or the loss is
             no finite number any more.
@@ -126,14 +130,12 @@ def train(run: TrainingRun, *, resume: bool = False, verbose: int | str = "auto"
 
 def _state_to_go_on_from(run: TrainingRun, *, resume: bool) -> TrainingState | None:
     """Return what an interrupted run has left, None where there is nothing; clear up after it."""
-    state_path = run.folder / STATE_FILE
-    used = [name for name in (STATE_FILE, CARD_FILE, HISTORY_FILE) if (run.folder / name).exists()]
-    if used and not resume:
-        raise FileExistsError(
-            f"{run.folder} already holds a training run ({used[0]}). Give --resume to go on with "
-            "it, or another --output."
-        )
+    if resume:
+        refuse_run_without_state(run.folder)
+    else:
+        refuse_used_folder(run.folder)
     remove_leftovers(run.folder)
+    state_path = run.folder / STATE_FILE
     if not state_path.exists():
         return None
     state = read_state(state_path)

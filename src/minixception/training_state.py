@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from minixception.storage import atomic_path
 
-STATE_FILE = "training_state.npz"
-
 History = list[dict[str, float]]
 
 
@@ -43,12 +41,25 @@ class TrainingState:
         Raises:
             ValueError: naming what differs from `identity`.
         """
-        changed = [name for name in identity if identity[name] != self.identity.get(name)]
+        then, now = _flat(self.identity), _flat(identity)
+        changed = [name for name in now if now[name] != then.get(name)]
         if changed:
             raise ValueError(
-                f"{where} holds a run with other settings, so it cannot be resumed with these: "
-                + "; ".join(f"{n} was {self.identity.get(n)}, now {identity[n]}" for n in changed)
+                f"{where} holds a run with other settings: "
+                + "; ".join(f"{name} was {then.get(name)}, now {now[name]}" for name in changed)
+                + ". Give the same options to go on with it, or another --output."
             )
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings as one level: `recipe.epochs`."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
 
 
 def capture(

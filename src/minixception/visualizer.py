@@ -6,6 +6,8 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -13,8 +15,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from minixception.boxes import Box
 from minixception.images import as_rgb
+from minixception.labels import canonical_name
 
 Colour = tuple[int, int, int]
+Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
 # The eight colours of Okabe and Ito, chosen to stay apart for colour-blind eyes; grey for black.
 EMOTION_COLOURS: dict[str, Colour] = {
@@ -27,19 +31,14 @@ EMOTION_COLOURS: dict[str, Colour] = {
     "sad": (0, 114, 178),
     "surprise": (86, 180, 233),
 }
-# Names of the eight-class set and of other collections for the same emotions.
-EMOTION_SYNONYMS = {
-    "anger": "angry",
-    "happiness": "happy",
-    "sadness": "sad",
-    "afraid": "fear",
-    "surprised": "surprise",
-}
+_COLOUR_OF_MEANING = {canonical_name(name): colour for name, colour in EMOTION_COLOURS.items()}
 NO_EMOTION_COLOUR: Colour = (255, 255, 255)
 BLACK: Colour = (0, 0, 0)
 WHITE: Colour = (255, 255, 255)
 PANEL_COLOUR: Colour = (24, 24, 24)
 BAR_TRACK_COLOUR: Colour = (80, 80, 80)
+
+_DEJAVU = "mpl-data/fonts/ttf/DejaVuSans.ttf"
 
 # What a place for a label or panel costs per pixel of each kind that it covers.
 _COST_OF_DRAWING = 8
@@ -80,7 +79,7 @@ class DrawableFace(Protocol):
 class _Style:
     """Sizes in pixels that belong together for one face in one image."""
 
-    font: ImageFont.ImageFont | ImageFont.FreeTypeFont
+    font: Font
     font_size: int
     stroke: int
     padding: int
@@ -133,7 +132,7 @@ def draw_predictions(
     faces = list(faces)
     picture = Image.fromarray(np.ascontiguousarray(as_rgb(image)))  # RGB is copied by Pillow
     canvas = _Canvas(picture, [face.box for face in faces])
-    styles = [_style_for(face.box, picture.size) for face in faces]
+    styles = [_style_for(face, picture.size) for face in faces]
     for face, style in zip(faces, styles, strict=True):
         _draw_box(canvas.draw, face.box, emotion_colour(face.emotion), style)
     for face, style in zip(faces, styles, strict=True):
@@ -148,11 +147,10 @@ def emotion_colour(name: str | None) -> Colour:
     """Return the RGB colour of an emotion: always the same, also for names not known here."""
     if name is None:
         return NO_EMOTION_COLOUR
-    key = name.lower()
-    key = EMOTION_SYNONYMS.get(key, key)
+    meaning = canonical_name(name)
     palette = list(EMOTION_COLOURS.values())
     # A checksum and not `hash`, which differs from one start of Python to the next.
-    return EMOTION_COLOURS.get(key, palette[zlib.crc32(key.encode()) % len(palette)])
+    return _COLOUR_OF_MEANING.get(meaning, palette[zlib.crc32(meaning.encode()) % len(palette)])
 
 
 def label_lines(face: DrawableFace) -> list[str]:
@@ -165,7 +163,7 @@ def label_lines(face: DrawableFace) -> list[str]:
     ]
 
 
-def _style_for(box: Box, picture_size: tuple[int, int]) -> _Style:
+def _style_for(face: DrawableFace, picture_size: tuple[int, int]) -> _Style:
     """Text follows the face, between bounds that follow the picture, so that it can be read.
 
     A picture is looked at as a whole, whatever its number of pixels: 1/70 of its longer side is
@@ -173,12 +171,12 @@ def _style_for(box: Box, picture_size: tuple[int, int]) -> _Style:
     only where a line of a label ("surprise 93 %", 7 times the font size) finds no room in the
     picture they may, down to 6 pixels.
     """
-    longer_side = max(picture_size)
+    box, longer_side = face.box, max(picture_size)
     smallest, largest = max(11, longer_side // 70), max(14, longer_side // 28)
     font_size = min(max(box.width // 9, smallest), largest)
     font_size = max(6, min(font_size, picture_size[0] // 7))
     return _Style(
-        font=_font(font_size),
+        font=label_font(font_size, [*face.emotion_scores, *label_lines(face)]),
         font_size=font_size,
         stroke=max(2, round(font_size / 7)) if box.width >= 40 else 1,
         padding=max(2, font_size // 4),
@@ -186,13 +184,22 @@ def _style_for(box: Box, picture_size: tuple[int, int]) -> _Style:
     )
 
 
-@lru_cache(maxsize=64)
-def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    """Pillow's built-in Aileron: smooth at any size, where OpenCV's fonts are strokes of a plotter.
+def label_font(size: int, texts: Iterable[str]) -> Font:
+    """Return a font of `size` pixels, smooth at any size, that has the letters of the texts.
 
-    It has ASCII and the middle dot, as have the class names.
+    That is Pillow's built-in Aileron for ASCII, else DejaVu Sans, which comes with matplotlib and
+    has the alphabets of Europe and the Near East, but no Chinese, Japanese or Korean.
     """
-    return ImageFont.load_default(size)
+    return _font(size, all(text.isascii() for text in texts))
+
+
+@lru_cache(maxsize=64)
+def _font(size: int, is_ascii: bool) -> Font:
+    if is_ascii:
+        return ImageFont.load_default(size)
+    found = find_spec("matplotlib")  # not imported, which would take longer than drawing
+    assert found is not None, "matplotlib is required"
+    return ImageFont.truetype(Path(str(found.origin)).parent / _DEJAVU, size)
 
 
 def _draw_box(draw: ImageDraw.ImageDraw, box: Box, colour: Colour, style: _Style) -> None:

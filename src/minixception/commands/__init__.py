@@ -9,6 +9,7 @@ import importlib
 import io
 import logging
 import os
+import re
 import sys
 import traceback
 import warnings
@@ -75,8 +76,11 @@ def run_command(command: str, arguments: Sequence[str], *, program: str | None =
         program: the name shown in help and messages.
 
     Returns:
-        0 on success, 1 where the input is at fault, 2 where the options are, 130 after Ctrl-C, 70
-        after an error that nobody has foreseen. MINIXCEPTION_TRACEBACK=1 shows where one occurred.
+        0 on success, 1 where the input is at fault, 130 after Ctrl-C, 70 after an error that
+        nobody has foreseen. MINIXCEPTION_TRACEBACK=1 shows where one occurred.
+
+    Raises:
+        SystemExit: from argparse: 0 after --help, 2 for options that it cannot read.
     """
     program = program or f"minixception {command}"
     try:
@@ -112,7 +116,7 @@ def _run_parsed(command: str, arguments: Sequence[str], program: str) -> int:
         prog=program, description=module.__doc__ or description, formatter_class=_HelpFormatter
     )
     module.add_arguments(parser)
-    if "" in arguments:
+    if any(argument == "" or re.fullmatch(r"--[\w-]+=", argument) for argument in arguments):
         parser.error("an argument is empty; is a variable of the shell not set?")
     parsed = parser.parse_args(arguments)
     parsed.command_line = ["minixception", command, *arguments]
@@ -150,6 +154,6 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescrip
     """Show defaults where there are any, and descriptions as they were written."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        if action.default is None or action.default is False:
+        if action.default in (None, False, ()):
             return action.help
         return super()._get_help_string(action)

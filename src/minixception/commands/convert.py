@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minixception.labels import EMOTIONS_FER2013, GENDERS
+from minixception.labels import EMOTIONS_FER2013, GENDERS, check_class_names
 
 if TYPE_CHECKING:
     import keras
@@ -37,19 +37,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Convert and return the exit code."""
-    from minixception.cards import Card
-    from minixception.checkpoints import export_litert, load_keras_file, save_checkpoint
+    from minixception.cards import CARD_FILE, Card
+    from minixception.checkpoints import (
+        export_litert,
+        largest_difference,
+        load_keras_file,
+        save_checkpoint,
+    )
+    from minixception.commands.outputs import check_folder
+    from minixception.locks import sole_writer
     from minixception.preprocessor import Preprocessor
     from minixception.storage import atomic_folder
 
-    if arguments.output.exists() and not arguments.output.is_dir():
-        raise NotADirectoryError(f"--output must be a folder. Received: {arguments.output}")
-    names = arguments.class_names
-    names = names or (EMOTIONS_FER2013 if arguments.task == "emotion" else GENDERS)
-    if (arguments.output / "card.json").exists():
+    check_folder(arguments.output, "--output")
+    if (arguments.output / CARD_FILE).exists():
         raise FileExistsError(f"{arguments.output} already holds a checkpoint. Give another one.")
     published = load_keras_file(arguments.file)
     model = rebuild(published, arguments.file)
+    names = _class_names(arguments, model.output_shape[-1])
     height, width, channels = model.input_shape[1:]
     if None in (height, width):
         raise ValueError(
@@ -57,29 +62,48 @@ def run(arguments: argparse.Namespace) -> int:
             f"Received: input shape {model.input_shape[1:]}"
         )
     images = np.random.default_rng(0).uniform(-1, 1, (64, height, width, channels))
-    difference = largest_difference(published, model, images.astype(np.float32))
-    if difference > TOLERANCE:
+    images = images.astype(np.float32)
+    difference = largest_difference(published.predict_on_batch, model, images)
+    if not difference <= TOLERANCE:  # NaN fails too
         raise ValueError(
             f"{arguments.file}: the rebuilt {model.name} differs by {difference:.1e} from the "
             "published model. Nothing was written."
         )
     card = Card(
-        name=arguments.output.name,
+        name=arguments.output.resolve().name,
         task=arguments.task,
         architecture=model.name,
         parameters=model.count_params(),
-        class_names=tuple(names),
+        class_names=names,
         preprocessor=Preprocessor((height, width), channels),
         data={"name": "as published", "source": arguments.file.name},
     )
-    with atomic_folder(arguments.output) as folder:  # both models, or nothing
+    # Both models, or nothing.
+    with sole_writer(arguments.output), atomic_folder(arguments.output) as folder:
         save_checkpoint(folder, model, card)
-        export_litert(folder, images=images.astype(np.float32))
+        export_litert(folder, images=images)
     print(
         f"{arguments.file.name} is {model.name} with {model.count_params():,} parameters; largest "
         f"difference of an output {difference:.1e}.\nWritten to {arguments.output}"
     )
     return 0
+
+
+def _class_names(arguments: argparse.Namespace, count: int) -> tuple[str, ...]:
+    """Return the names that were given, else those of the task.
+
+    Raises:
+        ValueError: if they are not as many as the outputs, or not usable as names.
+    """
+    names = arguments.class_names
+    names = tuple(names or (EMOTIONS_FER2013 if arguments.task == "emotion" else GENDERS))
+    check_class_names(names)
+    if len(names) != count:
+        raise ValueError(
+            f"{arguments.file} has {count} outputs: give --class-names with {count} names in their "
+            f"order, or the other --task. Received: --task {arguments.task}, {', '.join(names)}"
+        )
+    return names
 
 
 def rebuild(published: "keras.Model", path: Path) -> "keras.Model":
@@ -103,11 +127,3 @@ def rebuild(published: "keras.Model", path: Path) -> "keras.Model":
         f"{path} has {published.count_params():,} parameters in {len(shapes)} tensors; none of "
         f"{', '.join(models.network_names())} looks like that."
     )
-
-
-def largest_difference(
-    published: "keras.Model", rebuilt: "keras.Model", images: np.ndarray
-) -> float:
-    """Return the largest difference of an output on float32 images (N, H, W, C)."""
-    outputs = [np.asarray(model.predict_on_batch(images)) for model in (published, rebuilt)]
-    return float(np.abs(outputs[0] - outputs[1]).max())

@@ -9,9 +9,8 @@ Faces of classes that the model does not know are left out and counted. Several 
 """
 
 import argparse
-import errno
 import json
-import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", required=True, metavar="NAME_OR_FOLDER", help="shipped model or folder"
     )
-    parser.add_argument("--dataset", default="fer2013", help="name of the data set")
+    parser.add_argument(
+        "--dataset", help="name of the data set (default: the one that the model was trained on)"
+    )
     parser.add_argument("--data", type=Path, help="its file or folder (default: in datasets/)")
     parser.add_argument(
         "--split",
@@ -57,14 +58,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Load, predict, score, write; return the exit code."""
     from minixception.cards import read_card
+    from minixception.datasets.registry import default_dataset, get_entry
     from minixception.evaluation import format_splits
     from minixception.inference import FaceClassifier
     from minixception.paths import find_model
 
-    if arguments.output is not None:
-        _check_output(arguments.output, arguments.data)
     folder = find_model(arguments.model)
-    faces = _load_faces(arguments, read_card(folder))
+    card = read_card(folder)
+    name = arguments.dataset or default_dataset(card.task, card.data)
+    splits = arguments.split or [get_entry(name).validation_split]
+    pictures = _check_output(arguments, splits, folder)
+    faces = _load_faces(arguments, name, splits, card)
     classifier = FaceClassifier.load(folder, engine=arguments.engine)
     scores = {split: _score(classifier, faces[split], split, arguments) for split in faces}
     if len(scores) > 1:
@@ -74,24 +78,24 @@ def run(arguments: argparse.Namespace) -> int:
         for split in faces
     }
     if arguments.output is not None:
-        _write(arguments.output, facts)
+        _write(arguments.output, facts, pictures)
     if arguments.record:
         for split in facts:
             _record(folder, facts[split], scores[split].to_json())
     return 0
 
 
-def _load_faces(arguments: argparse.Namespace, card: "Card") -> dict[str, "FaceDataset"]:
-    """Return the faces of each split that is asked for, of the model's classes in its order."""
-    from minixception.datasets.registry import DATASETS, load_dataset
+def _load_faces(
+    arguments: argparse.Namespace, name: str, splits: list[str], card: "Card"
+) -> dict[str, "FaceDataset"]:
+    """Return the faces of each split, of the model's classes in its order."""
+    from minixception.datasets.registry import get_entry, load_dataset, require_same_files
 
-    form = card.preprocessor
-    dataset = load_dataset(
-        arguments.dataset, arguments.data, image_size=form.image_size, channels=form.channels
-    )
-    entry = DATASETS[arguments.dataset]
+    form, entry = card.preprocessor, get_entry(name)
+    dataset = load_dataset(name, arguments.data, image_size=form.image_size, channels=form.channels)
+    require_same_files(name, dataset, model=card.name, trained_on=card.data)
     found = {}
-    for split in arguments.split or [entry.validation_split]:
+    for split in splits:
         every = dataset.split(split)
         faces = _in_known_classes(every, card.class_names)
         if len(faces) == 0:
@@ -128,6 +132,8 @@ def _title(model: str, dataset: str, split: str) -> str:
 def _facts(
     card: "Card", faces: "FaceDataset", split: str, arguments: argparse.Namespace
 ) -> dict[str, Any]:
+    from minixception.commands.training_options import checkout_commit
+
     return {
         "model": card.name,
         "dataset": faces.name,
@@ -135,30 +141,43 @@ def _facts(
         "split": split,
         "flip": arguments.flip,
         "without_twins": arguments.without_twins,
+        "engine": arguments.engine,
+        "command": shlex.join(arguments.command_line),
+        "commit": checkout_commit(),
     }
 
 
-def _check_output(output: Path, data: Path | None) -> None:
+def _check_output(
+    arguments: argparse.Namespace, splits: list[str], folder: Path
+) -> dict[str, Path]:
     """Find out before the work what could not be written after it.
 
-    Raises:
-        ValueError: if the file is a picture, a folder, a device or the data.
-    """
-    from minixception.storage import refuse_special_file
+    Returns:
+        Split -> the picture of its confusion matrix; none where nothing is to be written.
 
+    Raises:
+        ValueError: if a file is none to write, the data, or a part of the model.
+        OSError: if their folder cannot be made or written to.
+    """
+    from minixception.cards import CHECKPOINT_FILES
+    from minixception.commands.outputs import check_file
+
+    output = arguments.output
+    if output is None:
+        return {}
     if output.suffix.lower() == ".png":
         raise ValueError(
             f"--output names the JSON file; the picture goes beside it. Received: {output}"
         )
-    for path in (output, output.with_suffix(".png")):
-        if path.is_dir():
-            raise ValueError(f"--output must name a file. Received: the folder {path}")
-        refuse_special_file(path)
-        ancestor = next(folder for folder in path.absolute().parents if folder.exists())
-        if not ancestor.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(ancestor))
-        if data is not None and os.path.realpath(path) == os.path.realpath(data):
-            raise ValueError(f"--output must be another file than --data. Received: {path}")
+    endings = {split: f"_{split}" if len(splits) > 1 else "" for split in splits}
+    pictures = {
+        split: output.with_name(f"{output.stem}{end}.png") for split, end in endings.items()
+    }
+    inputs = {"--data": arguments.data}
+    inputs |= {f"the model's {name}": folder / name for name in CHECKPOINT_FILES}
+    for path in (output, *pictures.values()):
+        check_file(path, "--output", apart_from=inputs)
+    return pictures
 
 
 def _in_known_classes(faces: "FaceDataset", known: tuple[str, ...]) -> "FaceDataset":
@@ -202,7 +221,7 @@ def _without_twins(faces: "FaceDataset", training: "FaceDataset") -> "FaceDatase
     return faces.select(~twins)
 
 
-def _write(path: Path, facts: dict[str, dict[str, Any]]) -> None:
+def _write(path: Path, facts: dict[str, dict[str, Any]], pictures: dict[str, Path]) -> None:
     """Write the facts of one split, or those of several under their names, and a picture each."""
     from minixception.plots import plot_confusion_matrix
     from minixception.storage import atomic_path
@@ -210,14 +229,11 @@ def _write(path: Path, facts: dict[str, dict[str, Any]]) -> None:
     content = {"splits": facts} if len(facts) > 1 else next(iter(facts.values()))
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    pictures = []
     for split, one in facts.items():
-        stem = f"{path.stem}_{split}" if len(facts) > 1 else path.stem
-        pictures.append(path.with_name(f"{stem}.png"))
         plot_confusion_matrix(
             np.array(one["confusion_matrix"]),
             list(one["per_class"]),
-            pictures[-1],
+            pictures[split],
             title=_title(one["model"], one["dataset"], split),
         )
-    print(f"written to {path} and {', '.join(map(str, pictures))}")
+    print(f"written to {path} and {', '.join(map(str, pictures.values()))}")

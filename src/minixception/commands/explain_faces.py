@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 
 from minixception.commands.image import add_detector_arguments, make_detector
 from minixception.commands.picture_jobs import failure_of
-from minixception.commands.picture_paths import find_pictures, paths_in_folder, short_name
+from minixception.commands.picture_paths import find_pictures, paths_in_folder
 from minixception.commands.picture_report import tell_of_search
+from minixception.locks import sole_writer
 from minixception.paths import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL, TASKS
 
 if TYPE_CHECKING:
@@ -75,8 +76,11 @@ def run(arguments: argparse.Namespace) -> int:
     if not found.places:
         return 1
     job = _Job(arguments, folder, card, found.places)
-    outputs = paths_in_folder(found.places, arguments.output or Path(), ending="_explained")
-    is_done = [job.do(picture, output) for picture, output in outputs.items()]
+    outputs = paths_in_folder(
+        found.places, arguments.output or Path(), ending="_explained", spare=len("_9999")
+    )
+    with sole_writer(*filter(None, [arguments.output])):
+        is_done = [job.do(picture, output) for picture, output in outputs.items()]
     return 0 if all(is_done) and not found.failures else 1
 
 
@@ -107,7 +111,9 @@ def _check_arguments(arguments: argparse.Namespace, card: "Card") -> None:
 
     Raises:
         ValueError: for a class that the model does not know, or an output that is no folder.
+        OSError: if the folder cannot be made or written to.
     """
+    from minixception.commands.outputs import check_folder
     from minixception.images import WRITABLE_SUFFIXES
     from minixception.labels import index_of
 
@@ -120,12 +126,11 @@ def _check_arguments(arguments: argparse.Namespace, card: "Card") -> None:
                 f"Received: {arguments.class_name}"
             ) from error
     output = arguments.output
-    if output is None:
-        return
-    if output.is_file() or output.suffix.lower() in WRITABLE_SUFFIXES:
+    if output is not None and (output.is_file() or output.suffix.lower() in WRITABLE_SUFFIXES):
         raise ValueError(
             f"--output must be a folder, since each face gets a picture. Received: {output}"
         )
+    check_folder(output or Path(), "--output")
 
 
 class _Job:
@@ -171,7 +176,7 @@ class _Job:
         explanation = self._explainer.explain(faces, self._class_name)
         print(f"{picture}: {len(faces)} face{'s' if len(faces) > 1 else ''}")
         for index, face in enumerate(faces):
-            path = output.with_name(short_name(output.stem, f"_{index + 1}.png"))
+            path = output.with_name(f"{output.stem}_{index + 1}.png")
             if os.path.realpath(path) in self._pictures:
                 raise ValueError(f"{path} is a picture to read: choose another --output")
             write_image(path, draw_explanation(face, explanation, index))

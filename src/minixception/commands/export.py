@@ -12,8 +12,6 @@ are measured on training faces, and what it loses is printed for the validation 
 import argparse
 import importlib
 import importlib.util
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
 SUFFIXES = {"litert": ".tflite", "litert-int8": ".tflite", "onnx": ".onnx"}
 ONNX_PACKAGES = ("tf2onnx", "onnxruntime")
 CALIBRATION_FACES = 300
-BATCHES = (1, 7, 64)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=SUFFIXES, required=True, help="what to write")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="where to")
     parser.add_argument(
-        "--dataset", help="litert-int8: name of the data set (default: fer2013 or utkface)"
+        "--dataset", help="litert-int8: name of the data set (default: that of the training)"
     )
     parser.add_argument(
         "--data", type=Path, help="litert-int8: its file or folder (default: in datasets/)"
@@ -48,8 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     from minixception.cards import read_card
     from minixception.paths import find_model
 
-    _check_arguments(arguments)
     folder = find_model(arguments.model)
+    _check_arguments(arguments, folder)
     card = read_card(folder)
     if arguments.format == "litert-int8":
         _export_int8(folder, card, arguments)
@@ -68,19 +65,26 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _check_arguments(arguments: argparse.Namespace) -> None:
+def _check_arguments(arguments: argparse.Namespace, folder: Path) -> None:
     """Find out before the work what could not be done after it.
 
     Raises:
-        ValueError: for another suffix, a folder, or options that do not go together.
+        ValueError: for another suffix, a folder, a device, the model of the checkpoint where that
+            is to stay, or options that do not go together.
+        OSError: if the folder of the file cannot be made or written to.
         ImportError: if packages for ONNX are missing.
     """
-    suffix = SUFFIXES[arguments.format]
-    if arguments.output.suffix.lower() != suffix or arguments.output.is_dir():
-        raise ValueError(
-            f"--output must be a file ending in {suffix} for --format {arguments.format}. "
-            f"Received: {arguments.output}"
-        )
+    from minixception.cards import LITERT_FILE
+    from minixception.commands.outputs import check_file
+
+    # Nobody would see from the checkpoint that its model computes with 8 bits.
+    taken = folder / LITERT_FILE if arguments.format == "litert-int8" else None
+    check_file(
+        arguments.output,
+        "--output",
+        suffixes=(SUFFIXES[arguments.format],),
+        apart_from={"the float32 model of the checkpoint": taken},
+    )
     given = [name for name in ("dataset", "data") if getattr(arguments, name) is not None]
     if given and arguments.format != "litert-int8":
         raise ValueError(
@@ -96,20 +100,9 @@ def _check_arguments(arguments: argparse.Namespace) -> None:
 
 def _export_litert(folder: Path, card: "Card", output: Path) -> float:
     """Write a float32 `.tflite` file; return the largest difference of a probability."""
-    from minixception.cards import CARD_FILE
-    from minixception.checkpoints import KERAS_FILE, LITERT_FILE, export_litert
-    from minixception.storage import atomic_path
+    from minixception.checkpoints import export_litert
 
-    # `export_litert` writes into the checkpoint that it reads, which is to stay as it is.
-    with tempfile.TemporaryDirectory() as name:
-        copy = Path(name)
-        for file in (CARD_FILE, KERAS_FILE):
-            if (folder / file).is_file():  # if not, the message of the loader says so
-                shutil.copy(folder / file, copy / file)
-        difference = export_litert(copy, images=_noise(card))
-        with atomic_path(output) as path:
-            shutil.copy(copy / LITERT_FILE, path)
-    return difference
+    return export_litert(folder, images=_noise(card), output=output)
 
 
 def _export_onnx(folder: Path, card: "Card", output: Path) -> float:
@@ -118,48 +111,44 @@ def _export_onnx(folder: Path, card: "Card", output: Path) -> float:
     Raises:
         ValueError: if it exceeds the tolerance of exports; then no file is written.
     """
-    from minixception.checkpoints import EXPORT_TOLERANCE, load_checkpoint
+    from minixception.checkpoints import largest_difference, load_checkpoint, require_equal
     from minixception.storage import atomic_path
 
     onnxruntime = importlib.import_module("onnxruntime")  # may be missing, to type checkers too
-    model, images = load_checkpoint(folder).model, _noise(card)
-    expected = [np.asarray(model.predict_on_batch(images[:batch])) for batch in BATCHES]
+    model = load_checkpoint(folder).model
     with atomic_path(output) as path:
         model.export(path, format="onnx", verbose=False)
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         name = session.get_inputs()[0].name
-        found = [session.run(None, {name: images[:batch]})[0] for batch in BATCHES]
-        difference = max(
-            float(np.abs(one - other).max()) for one, other in zip(found, expected, strict=True)
+        difference = largest_difference(
+            lambda batch: session.run(None, {name: batch})[0], model, _noise(card)
         )
-        if not difference <= EXPORT_TOLERANCE:
-            raise ValueError(
-                f"The ONNX model differs from the Keras model by {difference:.2e}, more than "
-                f"{EXPORT_TOLERANCE:.0e}; {output} was not written."
-            )
+        require_equal(difference, what="The ONNX model", output=output)
     return difference
 
 
 def _noise(card: "Card") -> NDArray[np.float32]:
     """Return as many prepared images as the largest batch needs."""
+    from minixception.checkpoints import COMPARED_BATCHES
+
     generator = np.random.default_rng(0)
-    shape = (max(BATCHES), *card.preprocessor.input_shape)
+    shape = (max(COMPARED_BATCHES), *card.preprocessor.input_shape)
     return card.preprocessor(generator.integers(0, 256, shape, dtype=np.uint8))
 
 
 def _export_int8(folder: Path, card: "Card", arguments: argparse.Namespace) -> None:
     """Write an 8-bit `.tflite` file; print the accuracies of both on the validation split."""
     from minixception.datasets import select_classes
-    from minixception.datasets.registry import DATASETS, dataset_names, load_dataset
+    from minixception.datasets.registry import default_dataset, get_entry, load_dataset
     from minixception.engines import Engine, KerasEngine, LiteRTEngine
     from minixception.inference import FaceClassifier
     from minixception.storage import atomic_path
 
-    name = arguments.dataset or dataset_names(card.task)[0]
+    name = arguments.dataset or default_dataset(card.task, card.data)
     form = card.preprocessor
     dataset = load_dataset(name, arguments.data, image_size=form.image_size, channels=form.channels)
     dataset = select_classes(dataset, card.class_names)
-    entry = DATASETS[name]
+    entry = get_entry(name)
     training, validation = (
         dataset.split(entry.training_split),
         dataset.split(entry.validation_split),

@@ -301,7 +301,9 @@ def _method_section(report: LimitsReport) -> str:
             "many faces of the same kind might give, not what other kinds of pictures would. "
             "Among many groups the worst and the best differ by chance more than any two chosen "
             "beforehand. One person may be on both sides of the split of UTKFace, which does not "
-            "tell who is shown.\n",
+            "tell who is shown. UTKFace starts here from frames of "
+            f"{report.gender.width} pixels, so that they can be made smaller; `evaluate` takes the "
+            "loader's smaller ones and may differ by a few faces.\n",
         ]
     )
 

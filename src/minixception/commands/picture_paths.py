@@ -8,11 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# Of the formats that `images.read_image` reads.
-PICTURE_SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".dib", ".gif"),
-    *(".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff", ".webp"),
-)
+from minixception.paths import PICTURE_SUFFIXES
+
 LONGEST_NAME = 255  # of a file, in bytes, on all common file systems
 _DRAWN_NAME = re.compile(r"(.+)_(?:faces|explained)(?:_\d+){0,2}\.png")
 
@@ -145,11 +142,17 @@ def output_paths(places: dict[Path, Path], output: Path | None) -> dict[Path, Pa
 
 
 def paths_in_folder(
-    places: dict[Path, Path], folder: Path, *, ending: str = "_faces"
+    places: dict[Path, Path], folder: Path, *, ending: str = "_faces", spare: int = 0
 ) -> dict[Path, Path]:
     """Return NAME_faces.png for each; a number keeps equal names and the pictures themselves apart.
 
     Upper and lower case count as equal, as they do to some file systems.
+
+    Args:
+        places: picture -> folder below the output folder.
+        folder: the output folder.
+        ending: of the names, before the suffix.
+        spare: bytes that may still be added to a name.
     """
 
     def identity(path: Path) -> str:
@@ -158,17 +161,23 @@ def paths_in_folder(
     taken = {identity(picture) for picture in places}
     paths = {}
     for picture, place in places.items():
-        path, number = folder / place / short_name(picture.stem, f"{ending}.png"), 1
+        path, number = folder / place / short_name(picture.stem, f"{ending}.png", spare=spare), 1
         while identity(path) in taken:
             number += 1
-            path = folder / place / short_name(picture.stem, f"{ending}_{number}.png")
+            path = folder / place / short_name(picture.stem, f"{ending}_{number}.png", spare=spare)
         taken.add(identity(path))
         paths[picture] = path
     return paths
 
 
-def short_name(stem: str, ending: str) -> str:
-    """Return a file name of stem and ending, the stem cut so that file systems take it."""
-    while len(os.fsencode(stem + ending)) > LONGEST_NAME:
+def short_name(stem: str, ending: str, *, spare: int = 0) -> str:
+    """Return a file name of stem and ending, the stem cut so that file systems take it.
+
+    Args:
+        stem: cut where need be.
+        ending: kept.
+        spare: bytes to leave unused.
+    """
+    while len(os.fsencode(stem + ending)) > LONGEST_NAME - spare:
         stem = stem[:-1]
     return stem + ending

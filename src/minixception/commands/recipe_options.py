@@ -94,11 +94,31 @@ def preprocessor_of(recipe: Recipe, training: "FaceDataset") -> "Preprocessor":
     return preprocessor.centred_on(training.images) if recipe.fit_mean else preprocessor
 
 
+def check_backbone(network: str, path: Path | None) -> None:
+    """Refuse a file for a network without a pre-trained part, and one that is missing.
+
+    Raises:
+        ValueError: the network has no such part.
+        FileNotFoundError: there is no such file.
+    """
+    from minixception import models
+
+    if path is None:
+        return
+    having = [name for name, entry in models.NETWORKS.items() if entry.load_backbone]
+    if network not in having:
+        raise ValueError(
+            f"--backbone-weights goes with --model {' or '.join(having)}. Received: {network}"
+        )
+    if not path.is_file():
+        raise FileNotFoundError(f"--backbone-weights must be a file. Received: {path}")
+
+
 def load_backbone(model: "keras.Model", path: Path | None) -> dict[str, Any]:
     """Put the weights of a file into the network's pre-trained part; return what the card says.
 
     Raises:
-        ValueError: the network has no such part, or the file does not fit.
+        ValueError: the file does not fit.
         FileNotFoundError: the file is missing.
     """
     from minixception import models
@@ -106,12 +126,7 @@ def load_backbone(model: "keras.Model", path: Path | None) -> dict[str, Any]:
 
     load = models.NETWORKS[model.name].load_backbone
     if load is None:
-        if path is None:
-            return {}
-        having = [name for name, network in models.NETWORKS.items() if network.load_backbone]
-        raise ValueError(
-            f"--backbone-weights goes with --model {' or '.join(having)}. Received: {model.name}"
-        )
+        return {}
     if path is None:
         print(f"The frozen layers of {model.name} are random: give --backbone-weights FILE.h5")
         return {"backbone_weights": None}

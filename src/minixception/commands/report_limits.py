@@ -15,10 +15,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minixception.labels import EMOTIONS_FER2013, canonical_name
+from minixception.locks import sole_writer
 from minixception.paths import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL, find_data, find_model
 
 if TYPE_CHECKING:
@@ -71,8 +74,9 @@ def run(arguments: argparse.Namespace) -> int:
     _check_arguments(arguments)
     commit = checkout_commit()  # of the code that runs, whatever is changed meanwhile
     example = None if arguments.example is None else _largest_face(arguments.example)
-    report = _measure(arguments, commit=commit)
-    _write(report, example, arguments.output)
+    with sole_writer(arguments.output):
+        report = _measure(arguments, commit=commit)
+        _write(report, example, arguments.output)
     return 0
 
 
@@ -80,6 +84,7 @@ def _measure(arguments: argparse.Namespace, *, commit: str | None) -> "LimitsRep
     from minixception.commands.limits_report import LimitsReport
 
     emotion_model = _load_model(arguments.emotion_model, "emotion")
+    _require_fer2013_classes(emotion_model)
     gender_model = _load_model(arguments.gender_model, "gender")
     emotion_faces, twins = _emotion_faces(arguments)
     gender_faces = _gender_faces(arguments.gender_data, gender_model)
@@ -114,7 +119,7 @@ def _write(report: "LimitsReport", example: "NDArray[np.uint8] | None", page: Pa
     limits_report.write_pictures(report, folder, groups=chosen)
     if example is not None:
         limits_report.write_example(example, folder, seed=report.seed)
-    text = limits_page.format_page(report, chosen, folder=folder.name)
+    text = limits_page.format_page(report, chosen, folder=quote(folder.name))
     with atomic_path(page) as path:
         path.write_text(text, encoding="utf-8")
     print(f"written to {page} and {folder}")
@@ -122,14 +127,16 @@ def _write(report: "LimitsReport", example: "NDArray[np.uint8] | None", page: Pa
 
 def _check_arguments(arguments: argparse.Namespace) -> None:
     """Find out before the work what could not be done after it."""
-    output = arguments.output
-    if output.suffix.lower() != ".md" or output.is_dir():
-        raise ValueError(f"--output must be a file ending in .md. Received: {output}")
-    if output.with_suffix("").is_file():
+    from minixception.commands.outputs import check_file, check_folder
+
+    check_file(arguments.output, "--output", suffixes=(".md",))
+    folder = arguments.output.with_suffix("")
+    if folder.is_file():
         raise ValueError(
-            f"The tables and pictures of {output} belong into the folder {output.with_suffix('')}, "
-            "but a file has that name. Choose another --output."
+            f"The tables and pictures of {arguments.output} belong into the folder {folder}, but a "
+            "file has that name. Choose another --output."
         )
+    check_folder(folder, "--output without .md")
     if arguments.seed < 0:
         raise ValueError(f"--seed must not be negative. Received: {arguments.seed}")
 
@@ -158,6 +165,16 @@ def _load_model(name: str, task: str) -> "FaceClassifier":
     return classifier
 
 
+def _require_fer2013_classes(classifier: "FaceClassifier") -> None:
+    names = classifier.card.class_names
+    if {canonical_name(name) for name in names} != set(map(canonical_name, EMOTIONS_FER2013)):
+        raise ValueError(
+            "--emotion-model must tell the emotions of FER2013, which the page is measured on: "
+            f"{', '.join(EMOTIONS_FER2013)}. Received: {classifier.card.name}, which tells "
+            f"{', '.join(names)}"
+        )
+
+
 def _emotion_faces(arguments: argparse.Namespace) -> tuple["FaceDataset", int]:
     """Return the faces of the split, and how many of them have a twin among the training faces."""
     from minixception.datasets import twins_of
@@ -173,23 +190,16 @@ def _gender_faces(path: Path | None, classifier: "FaceClassifier") -> "FaceDatas
     """Return the validation and test faces of UTKFace at their full size.
 
     Raises:
-        ValueError: if the model was trained on another edition of the set: its splits are drawn
-            from all files, so that other files would bring training faces into the test.
+        ValueError: if the model was trained on other files of the set; see `require_same_files`.
     """
     from minixception.datasets import load_utkface
-    from minixception.datasets.registry import DATASETS
+    from minixception.datasets.registry import DATASETS, require_same_files
 
     path = path or find_data(*DATASETS["utkface"].default_paths)
     # A cache of the whole frames would take 0.7 GB, more than reading them again is worth.
     dataset = load_utkface(path, image_size=FRAME, use_cache=False)
-    data = classifier.card.data
-    if data.get("name") == dataset.name and data.get("checksum") != dataset.checksum:
-        raise ValueError(
-            f"{classifier.card.name} was trained on other files of UTKFace (its card says "
-            f"{data.get('checksum')}), so that its training faces may be among those tested here. "
-            f"Give --gender-data the files that it was trained on. Received: {path}, "
-            f"{dataset.checksum}"
-        )
+    card = classifier.card
+    require_same_files("utkface", dataset, model=card.name, trained_on=card.data)
     assert dataset.splits is not None  # the loader draws them
     return dataset.select(np.flatnonzero(dataset.splits != "train"))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minixception.labels import canonical_name
 from minixception.paths import find_model
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from minixception.cards import Card
     from minixception.distillation import Teacher
+    from minixception.preprocessor import Preprocessor
 
 # The norm of a filter, as a share of that of the greatest of its convolution.
 _VANISHED = 1e-5
@@ -75,15 +77,26 @@ def load_teachers(folders: tuple[Path, ...], student: "Card") -> list["Teacher"]
     return teachers
 
 
-def begin_with(model: "keras.Model", origin: Path | None, class_names: tuple[str, ...]) -> None:
+def begin_with(
+    model: "keras.Model",
+    origin: Path | None,
+    class_names: tuple[str, ...],
+    preprocessor: "Preprocessor",
+) -> None:
     """Copy the weights of another model of the same network into a fresh one.
 
-    Where the classes are others, in number, names or order, the tensors that hold one entry per
+    Where the classes are others, in number, meaning or order, the tensors that hold one entry per
     class keep their fresh values, and so do filters of a convolution that have vanished.
+
+    Args:
+        model: fresh.
+        origin: the other model, None to leave the model as it is.
+        class_names: that the model is to tell.
+        preprocessor: of the model; it may take another size and another mean than the origin's.
 
     Raises:
         FileNotFoundError: the other model is missing.
-        ValueError: it is another network.
+        ValueError: it is another network, or learned from pixels of another range.
     """
     from minixception.checkpoints import load_checkpoint
 
@@ -96,7 +109,8 @@ def begin_with(model: "keras.Model", origin: Path | None, class_names: tuple[str
             f"--initial-weights must be a {model.name}. "
             f"Received: {origin}, a {checkpoint.card.architecture}"
         )
-    same_classes = checkpoint.card.class_names == class_names
+    _check_pixels(checkpoint.card.preprocessor, preprocessor, origin)
+    same_classes = _meanings(checkpoint.card.class_names) == _meanings(class_names)
     count = len(ours) if same_classes else len(ours) - _tensors_per_class(ours, len(class_names))
     different = [index for index in range(count) if theirs[index].shape != ours[index].shape]
     if different:
@@ -106,6 +120,20 @@ def begin_with(model: "keras.Model", origin: Path | None, class_names: tuple[str
             f"{ours[different[0]].shape}"
         )
     model.set_weights(renew_vanished_filters([*theirs[:count], *ours[count:]], ours))
+
+
+def _check_pixels(theirs: "Preprocessor", ours: "Preprocessor", origin: Path) -> None:
+    if theirs.value_range != ours.value_range or (theirs.mean is None) != (ours.mean is None):
+        raise ValueError(
+            "--initial-weights must have learned from pixels of the range that the recipe has, "
+            f"{ours.value_range}, {'as they are' if ours.mean is None else 'less their mean'}. "
+            f"Received: {origin}, which takes {theirs.value_range}, "
+            f"{'as they are' if theirs.mean is None else 'less their mean'}"
+        )
+
+
+def _meanings(class_names: tuple[str, ...]) -> list[str]:
+    return [canonical_name(name) for name in class_names]
 
 
 def renew_vanished_filters(weights: list[Any], fresh: list[Any]) -> list[Any]:

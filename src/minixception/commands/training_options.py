@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from minixception.commands.recipe_options import (
     add_recipe_arguments,
+    check_backbone,
     dataset_of,
     load_backbone,
     preprocessor_of,
@@ -138,21 +139,30 @@ def check_options(arguments: argparse.Namespace, recipe: Recipe) -> None:
     """Refuse before the data is loaded what would fail after it.
 
     Raises:
-        ValueError: a number is out of its range, the network is unknown, or options contradict
-            each other.
-        FileNotFoundError: a model that is named is missing.
+        ValueError: a number is out of its range, the network is unknown or does not take the
+            input, or options contradict each other.
+        FileNotFoundError: a model or file that is named is missing.
+        FileExistsError: the folder holds a run that is not to go on.
         NotADirectoryError: the folder to write is a file.
     """
-    from minixception.models import require_network
+    from minixception.boxes import CropMargin
     from minixception.preprocessor import Preprocessor
+    from minixception.runs import refuse_used_folder
 
     if not 0 <= arguments.seed < 2**32:  # what NumPy takes
         raise ValueError(f"--seed must be from 0 to {2**32 - 1}. Received: {arguments.seed}")
     if arguments.output is not None and arguments.output.exists() and not arguments.output.is_dir():
         raise NotADirectoryError(f"--output must be a folder. Received: {arguments.output}")
+    if arguments.output is not None and not arguments.resume:
+        refuse_used_folder(arguments.output)
+    CropMargin.from_json(arguments.crop_margin)
     Preprocessor(image_size=recipe.image_size)
     check_teaching(arguments)
-    require_network(recipe.network)
+
+    from minixception import models  # imports Keras, which takes seconds
+
+    models.check_input(recipe.network, (*recipe.image_size, recipe.channels))
+    check_backbone(recipe.network, arguments.backbone_weights)
 
 
 def _load_data(path: Path | None, recipe: Recipe) -> tuple["DatasetEntry", "FaceDataset"]:
@@ -190,7 +200,7 @@ def _prepare_run(
     preprocessor = preprocessor_of(recipe, training)
     model = models.build(recipe.network, preprocessor.input_shape, len(dataset.class_names))
     backbone = load_backbone(model, arguments.backbone_weights)
-    begin_with(model, arguments.initial_weights, dataset.class_names)
+    begin_with(model, arguments.initial_weights, dataset.class_names, preprocessor)
     folder = arguments.output or Path("runs", f"{dataset.name}_{model.name}_{recipe.name}")
     card = Card(
         name=folder.resolve().name,
@@ -218,6 +228,11 @@ def _prepare_run(
         folder=folder,
         make_card=lambda scores: card.with_metrics(entry.validation_split, scores.to_json()),
         teachers=teachers,
+        origin={
+            "initial weights": str(arguments.initial_weights),
+            "crop margin": card.crop_margin.to_json(),
+            **backbone,
+        },
         keep_improvements=arguments.keep_improvements,
     )
 

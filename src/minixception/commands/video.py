@@ -117,6 +117,8 @@ def _check_arguments(arguments: argparse.Namespace) -> None:
             )
         if arguments.emotion_model == "none":
             raise ValueError("--plot shows emotions: it needs an --emotion-model")
+    if arguments.explain and arguments.output is None and arguments.no_window:
+        raise ValueError("--explain draws into the film: it needs --output, or the window")
     if arguments.explain and getattr(arguments, f"{arguments.explain}_model") == "none":
         raise ValueError(f"--explain {arguments.explain} needs its --{arguments.explain}-model")
     named = {"--input": Path(arguments.input).absolute()} if Path(arguments.input).exists() else {}

@@ -24,10 +24,11 @@ from minixception.datasets.cache import load_arrays, source_fingerprint, store_a
 from minixception.datasets.checksums import content_checksum
 from minixception.datasets.face_crops import crop_faces
 from minixception.datasets.face_dataset import DEFAULT_FRACTIONS, FaceDataset, subject_split
-from minixception.datasets.pictures import PICTURE_SUFFIXES, check_image_form, log_dropped
+from minixception.datasets.pictures import check_image_form, log_dropped
 from minixception.datasets.sources import named_contents
 from minixception.images import decode_image
 from minixception.labels import EMOTIONS_8, index_of
+from minixception.paths import PICTURE_SUFFIXES
 
 if TYPE_CHECKING:
     from minixception.detector import FaceDetector

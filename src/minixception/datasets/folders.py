@@ -13,8 +13,9 @@ import numpy as np
 from minixception.datasets.checksums import content_checksum
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.picture_forms import PictureForm, read_in_form
-from minixception.datasets.pictures import PICTURE_SUFFIXES, check_image_form, log_dropped
+from minixception.datasets.pictures import check_image_form, log_dropped
 from minixception.labels import check_class_names, index_of
+from minixception.paths import PICTURE_SUFFIXES
 
 if TYPE_CHECKING:
     from minixception.detector import FaceDetector

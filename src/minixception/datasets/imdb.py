@@ -117,7 +117,7 @@ def _find_metadata(path: Path) -> Path:
         raise FileNotFoundError(
             f"There is no file {file}. Get imdb_crop.tar from "
             "https://data.vision.ee.ethz.ch/cvl/rrothe/imdb-wiki/ and unpack it into "
-            "datasets/imdb/."
+            "datasets/, which makes datasets/imdb_crop/."
         )
     return file
 

@@ -11,8 +11,9 @@ import numpy as np
 from minixception.datasets.checksums import content_checksum
 from minixception.datasets.face_dataset import DEFAULT_FRACTIONS, FaceDataset, subject_split
 from minixception.datasets.picture_forms import PictureForm, read_in_form
-from minixception.datasets.pictures import PICTURE_SUFFIXES, check_image_form, log_dropped
+from minixception.datasets.pictures import check_image_form, log_dropped
 from minixception.labels import index_of
+from minixception.paths import PICTURE_SUFFIXES
 
 _LOGGER = logging.getLogger(__name__)
 

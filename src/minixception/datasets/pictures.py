@@ -10,11 +10,6 @@ from minixception.images import read_image, resize_image, to_grey
 
 _LOGGER = logging.getLogger(__name__)
 
-PICTURE_SUFFIXES = (
-    ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
-)  # fmt: skip
-"""Names of files that are read as pictures, in lower case."""
-
 _NAMES_SHOWN = 5
 
 

@@ -1,9 +1,10 @@
 """The data sets by name, for the command line: which loader, which split plays which part."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,7 @@ class DatasetEntry:
     Attributes:
         load: from the path to all faces, with their splits.
         takes_form: whether `load` takes `image_size` and `channels`, the form of the faces.
+        draws_splits: whether the splits are drawn from all files, so that other files change them.
         tasks: what its labels may stand for.
         default_paths: where the data is looked for inside `datasets/`, best first.
         training_split: faces to learn from.
@@ -39,6 +41,7 @@ class DatasetEntry:
     tasks: tuple[str, ...]
     default_paths: tuple[str, ...]
     takes_form: bool = False
+    draws_splits: bool = False
     training_split: str = "train"
     validation_split: str = "validation"
     test_split: str = "test"
@@ -125,14 +128,20 @@ DATASETS: dict[str, DatasetEntry] = {
         load=load_utkface,
         tasks=("gender",),
         default_paths=(
+            "utkface/crop_part1_adults",
+            "utkface/crop_part1_adults.tar",
             "utkface/crop_part1",
             "utkface/crop_part1.tar.gz",
-            "utkface/crop_part1_adults.tar",
             "utkface",
         ),
+        draws_splits=True,
     ),
     "imdb": DatasetEntry(
-        load=load_imdb, tasks=("gender",), default_paths=("imdb_crop/imdb.mat", "imdb_crop")
+        load=load_imdb,
+        tasks=("gender",),
+        default_paths=("imdb_crop/imdb.mat", "imdb_crop"),
+        takes_form=True,
+        draws_splits=True,
     ),
     "facial_expressions": DatasetEntry(
         load=load_facial_expressions,
@@ -142,18 +151,26 @@ DATASETS: dict[str, DatasetEntry] = {
             "facial_expressions/facial_expressions_subset.tar",
             "facial_expressions",
         ),
+        takes_form=True,
     ),
     "ck_plus": DatasetEntry(
-        load=load_ck_plus, tasks=("emotion",), default_paths=("ck_plus/CK+48", "ck_plus")
+        load=load_ck_plus,
+        tasks=("emotion",),
+        default_paths=("ck_plus/CK+48", "ck_plus"),
+        takes_form=True,
     ),
     # The models are trained on faces cut out by the detector, so that is what they are given.
     "jaffe": DatasetEntry(
         load=partial(load_jaffe, crop_faces=True),
         tasks=("emotion",),
         default_paths=("jaffe", "jaffedbase"),
+        takes_form=True,
     ),
     "kdef": DatasetEntry(
-        load=partial(load_kdef, crop_faces=True), tasks=("emotion",), default_paths=("kdef",)
+        load=partial(load_kdef, crop_faces=True),
+        tasks=("emotion",),
+        default_paths=("kdef",),
+        takes_form=True,
     ),
     "folder": DatasetEntry(
         load=_load_folder,
@@ -165,6 +182,7 @@ DATASETS: dict[str, DatasetEntry] = {
         load=partial(_load_folder, crop_faces=True),
         tasks=("emotion", "gender"),
         default_paths=("folder",),
+        takes_form=True,
     ),
 }
 
@@ -172,6 +190,54 @@ DATASETS: dict[str, DatasetEntry] = {
 def dataset_names(task: str) -> tuple[str, ...]:
     """Return the names of the data sets that are labelled for a task."""
     return tuple(name for name, entry in DATASETS.items() if task in entry.tasks)
+
+
+def get_entry(name: str) -> DatasetEntry:
+    """Look a data set up by name.
+
+    Raises:
+        ValueError: for an unknown name; the message lists the known ones.
+    """
+    if name not in DATASETS:
+        raise ValueError(f"`name` must be one of {', '.join(DATASETS)}. Received: name={name!r}")
+    return DATASETS[name]
+
+
+def default_dataset(task: str, trained_on: Mapping[str, Any]) -> str:
+    """Return the data set that a model was trained on, the first of its task if that is not known.
+
+    Args:
+        task: "emotion" or "gender".
+        trained_on: entry `data` of the model's card.
+    """
+    name = str(trained_on.get("name"))
+    return name if name in dataset_names(task) else dataset_names(task)[0]
+
+
+def require_same_files(
+    name: str, dataset: FaceDataset, *, model: str, trained_on: Mapping[str, Any]
+) -> None:
+    """Refuse to score a model on splits that may hold the faces that it learned from.
+
+    Args:
+        name: a key of `DATASETS`.
+        dataset: what it loaded.
+        model: name of the model.
+        trained_on: entry `data` of the model's card.
+
+    Raises:
+        ValueError: if the model was trained on this set, the splits are drawn from all its files,
+            and the files are others.
+    """
+    is_same_set = trained_on.get("name") == dataset.name
+    are_other_files = trained_on.get("checksum") != dataset.checksum
+    if get_entry(name).draws_splits and is_same_set and are_other_files:
+        raise ValueError(
+            f"{model} was trained on other files of {dataset.name} (its card says "
+            f"{trained_on.get('checksum')}). The splits are drawn from all files, so that its "
+            "training faces may be among those to be tested. Give the files that it was trained "
+            f"on; datasets/README.md says which. Received: {dataset.checksum}"
+        )
 
 
 def load_dataset(
@@ -194,9 +260,7 @@ def load_dataset(
         ValueError: for an unknown name, or a file that does not hold what it should.
         FileNotFoundError: if the file or folder is missing.
     """
-    if name not in DATASETS:
-        raise ValueError(f"`name` must be one of {', '.join(DATASETS)}. Received: name={name!r}")
-    entry = DATASETS[name]
+    entry = get_entry(name)
     form = {"image_size": image_size, "channels": channels} if entry.takes_form else {}
     return entry.load(
         path if path is not None else find_data(*entry.default_paths),

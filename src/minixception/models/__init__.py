@@ -12,8 +12,8 @@ from minixception.models.registry import (
     NETWORKS,
     Network,
     build,
+    check_input,
     network_names,
-    require_network,
 )
 
-__all__ = ["NETWORKS", "Network", "build", "network_names", "require_network"]
+__all__ = ["NETWORKS", "Network", "build", "check_input", "network_names"]

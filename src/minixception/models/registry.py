@@ -106,18 +106,6 @@ def network_names() -> tuple[str, ...]:
     return tuple(NETWORKS)
 
 
-def require_network(name: str) -> None:
-    """Refuse a name that `build` does not know.
-
-    Raises:
-        ValueError: the message lists the known names.
-    """
-    if name not in NETWORKS:
-        raise ValueError(
-            f"`name` must be one of {', '.join(network_names())}. Received: name={name!r}"
-        )
-
-
 def build(
     name: str, input_shape: tuple[int | None, int | None, int], num_classes: int
 ) -> keras.Model:
@@ -139,17 +127,24 @@ def build(
     >>> build("mini_xception", (64, 64, 1), 7).count_params()
     58423
     """
-    require_network(name)
-    network = NETWORKS[name]
-    _check_input_shape(name, network, input_shape)
+    check_input(name, input_shape)
     if num_classes < 2:
         raise ValueError(f"`num_classes` must be at least 2. Received: num_classes={num_classes}")
-    return network.builder(input_shape=tuple(input_shape), num_classes=num_classes, name=name)
+    builder = NETWORKS[name].builder
+    return builder(input_shape=tuple(input_shape), num_classes=num_classes, name=name)
 
 
-def _check_input_shape(
-    name: str, network: Network, input_shape: tuple[int | None, int | None, int]
-) -> None:
+def check_input(name: str, input_shape: tuple[int | None, int | None, int]) -> None:
+    """Refuse a network that there is none of, or an input that it cannot take; build nothing.
+
+    Raises:
+        ValueError: for an unknown name or an impossible input shape, as in `build`.
+    """
+    if name not in NETWORKS:
+        raise ValueError(
+            f"`name` must be one of {', '.join(network_names())}. Received: name={name!r}"
+        )
+    network = NETWORKS[name]
     received = f"Received: input_shape={input_shape}"
     if len(input_shape) != 3 or input_shape[2] not in (1, 3):
         raise ValueError(

@@ -1,0 +1,61 @@
+"""What a command is to write, refused before the work where it could not be written after it."""
+
+import errno
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from minixception.storage import refuse_special_file
+
+
+def check_file(
+    path: Path,
+    option: str,
+    *,
+    suffixes: Sequence[str] = (),
+    apart_from: Mapping[str, Path | None] | None = None,
+) -> None:
+    """Refuse what could not be written as a file; make nothing.
+
+    Args:
+        path: the file.
+        option: that named it, for the message.
+        suffixes: it must end in one of these, where there are any; upper case is fine.
+        apart_from: what else it might be confused with -> that file.
+
+    Raises:
+        ValueError: if it is a folder, a pipe or device, one of `apart_from`, or ends otherwise.
+        OSError: if its folder cannot be made or written to.
+    """
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise ValueError(
+            f"{option} must be a file ending in {' or '.join(suffixes)}. Received: {path}"
+        )
+    if path.is_dir():
+        raise ValueError(f"{option} must name a file. Received: the folder {path}")
+    refuse_special_file(path)
+    for other, taken in (apart_from or {}).items():
+        if taken is not None and os.path.realpath(path) == os.path.realpath(taken):
+            raise ValueError(f"{option} must be another file than {other}. Received: {path}")
+    _check_place(path.parent)
+
+
+def check_folder(path: Path, option: str) -> None:
+    """Refuse what could not be written as a folder; make nothing.
+
+    Raises:
+        OSError: if it is a file, or it or its parent cannot be made or written to.
+    """
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(f"{option} must be a folder. Received: {path}")
+    _check_place(path)
+
+
+def _check_place(folder: Path) -> None:
+    """Refuse a folder that cannot be written to, or made in the first of its parents."""
+    places = (folder.absolute(), *folder.absolute().parents)
+    existing = next(place for place in places if place.exists())
+    if not existing.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(existing))
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(existing))
