@@ -146,6 +146,27 @@ def test_a_used_folder_needs_resume_and_the_same_settings(
     assert "other settings" in capsys.readouterr().err
 
 
+def test_the_card_says_who_taught_and_where_the_weights_began(
+    csv_file: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minixception.checkpoints.export_litert", lambda *_, **__: 0.0)  # slow
+    folder, origin = tmp_path / "student", read_card(trained)
+    options = ["--epochs", "1", "--teacher", str(trained), "--initial-weights", str(trained)]
+    assert run_command("train-emotion", [*training_options(csv_file, folder), *options]) == 0
+    card = read_card(folder)
+    assert card.data["initial_weights"] == str(trained)
+    (teacher,) = card.data["teachers"]
+    assert teacher["weights"].startswith("md5:")
+    assert {**teacher, "weights": ""} == {
+        "name": "example",
+        "architecture": "simple_cnn",
+        "weights": "",
+        "command": origin.command,
+        "commit": origin.versions.get("commit"),
+    }
+    assert card.recipe["teacher_share"] == RECIPES["paper"].teacher_share
+
+
 def test_evaluate_matches_a_data_set_with_other_classes(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

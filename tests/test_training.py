@@ -15,6 +15,7 @@ from minixception import training
 from minixception.cards import Card
 from minixception.checkpoints import HISTORY_FILE, load_checkpoint, load_keras_file
 from minixception.datasets import FaceDataset
+from minixception.distillation import Teacher
 from minixception.evaluation import cross_entropy
 from minixception.preprocessor import Preprocessor
 from minixception.recipes import Augmentation, Recipe
@@ -182,6 +183,29 @@ def test_an_interrupted_run_goes_on_exactly(
         for each in (folder, other)
     ]
     assert improvements[0] == improvements[1]
+
+
+def test_a_taught_run_on_mixed_images_goes_on_exactly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = replace(
+        EVERYTHING, epochs=2, mixup=0.2, teacher_share=0.5, precision="mixed_bfloat16"
+    )
+    teacher = Teacher(build_network(), (8, 8), (2, 0, 1), flip=True, description={"weights": "x"})
+    whole, cut, untaught = (
+        make_run(tmp_path / name, recipe, teachers=teachers)
+        for name, teachers in (("whole", [teacher]), ("cut", [teacher]), ("untaught", []))
+    )
+    history = train(whole, verbose=0)
+    interrupt(monkeypatch, "write_state", call=2, run=cut, resume=False)
+    cut = make_run(cut.folder, recipe, teachers=[teacher])
+    assert train(cut, resume=True, verbose=0) == history
+    for left, right in zip(whole.model.get_weights(), cut.model.get_weights(), strict=True):
+        assert np.array_equal(left, right)
+
+    assert train(untaught, verbose=0)[0]["loss"] != history[0]["loss"]
+    with pytest.raises(ValueError, match=r"other settings.*teachers was \['x'\], now None"):
+        train(replace(whole, teachers=()), resume=True, verbose=0)
 
 
 def test_a_finished_run_is_left_alone(
