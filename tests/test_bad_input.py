@@ -9,6 +9,7 @@ import io
 import json
 import os
 import shutil
+import stat
 import struct
 import tarfile
 import tempfile
@@ -375,6 +376,8 @@ def entry(**changes: Any) -> Callable[[Place], str]:
 
 
 TEXT = b"hello " * 300
+PIPE = "a pipe or device"
+CARD = "model/card.json cannot be used"
 NAMES = ["anger", *"abcdef"]
 BOMB_TEXT = (b"zTXt", b"a\0\0" + zlib.compress(b"x" * (20 << 20)))
 
@@ -388,13 +391,12 @@ PICTURES = [
         ("a folder without pictures", lambda _: "folder", "folder: no picture found"),
         ("a pattern without matches", lambda _: "*.xyz", "no picture found"),
         ("a pipe", lambda _: pipe("a.jpg"), "a pipe or device"),
-        ("a folder with a pipe in it", lambda _: str(Path(pipe("folder/a.jpg")).parent), "a pipe"),
+        ("a folder with a pipe in it", lambda _: str(Path(pipe("folder/a.jpg")).parent), PIPE),
         ("a link to itself", lambda _: loop("a.jpg"), "Too many levels of symbolic links"),
         ("a name of 300 characters", lambda _: f"{LONG}.jpg", "File name too long"),
         ("a name that is not there, not ASCII", lambda _: "é顔.jpg", "é顔.jpg: No such file"),
-        ("an empty name", lambda _: "", "an argument is empty"),
         ("PNG of 60000x60000", content(png(60000, 60000)), "at most 178956970 pixels"),
-        ("PNG with a text of 20 MB", content(png(8, 8, BOMB_TEXT)), "too large"),
+        ("PNG with a text of 20 MB", content(png(8, 8, BOMB_TEXT)), "Decompressed data too large"),
         ("JPEG of 65000x65000", content(jpeg(65000, 65000)), "at most 178956970 pixels"),
         ("GIF of 65535x65535", content(gif(65535, 65535)), "at most 178956970 pixels"),
         (
@@ -413,10 +415,10 @@ PICTURES = [
         ("TIFF of NaN", content(float_tiff(float("nan"))), "32-bit pixels"),
         ("TIFF of infinity", content(float_tiff(float("inf"))), "32-bit pixels"),
         ("PNG without its palette", content(png(8, 8, colours=3)), "AssertionError"),
-        ("broken, with a line break in its name", content(b"x", "a\nb.jpg"), "a b.jpg"),
+        ("broken, with a line break in its name", content(b"x", "a\nb.jpg"), "path='a b.jpg'"),
     )
 ]
-PICTURES[11] = Case(
+EMPTY_NAME = Case(
     "picture", "an empty name", "image", picture(lambda _: ""), "an argument is empty", code=2
 )
 
@@ -426,18 +428,29 @@ VIDEOS = [
         ("missing", lambda _: "a.mp4", "a.mp4: No such file"),
         ("empty", content(b"", "a.mp4"), "is no video"),
         ("text", content(TEXT, "a.mp4"), "is no video"),
-        ("a list of files", content(b"ffconcat version 1.0\nfile /etc/hostname\n"), "no video"),
+        ("a list of files", content(b"ffconcat version 1.0\nfile /etc/hostname\n"), "is no video"),
         ("truncated", lambda p: p.write("a.avi", Path(clip(p)).read_bytes()[:99]), "is no video"),
-        ("a folder", lambda _: "folder", "Is a directory"),
+        ("a folder", lambda _: "folder", "folder: Is a directory"),
         ("a pipe", lambda _: pipe("a.mp4"), "a.mp4 is a pipe"),
         ("a name of 300 characters", lambda _: f"{LONG}.mp4", "File name too long"),
         ("a camera that is not there", lambda _: "93", "camera 93 does not open"),
-        ("a camera number of 30 digits", lambda _: "9" * 30, "No such file"),
+        ("a camera number of 30 digits", lambda _: "9" * 30, "999: No such file"),
         ("without frames", content(avi(0, bits=32), "a.avi"), "no frame of it can be decoded"),
         ("uncompressed, bottom up", content(avi(3), "a.avi"), "on which OpenCV crashes"),
-        ("an address that does not answer", lambda _: "http://127.0.0.1:1/a.mp4", "does not open"),
+        (
+            "an address that does not answer",
+            lambda _: "http://127.0.0.1:1/a.mp4",
+            "a.mp4 does not open",
+        ),
     )
 ]
+NEW_FOLDER = Case(
+    "video",
+    "missing, and the table in a new folder",
+    "video",
+    film(lambda _: "a.mp4", "--csv", "new/deep/t.csv"),
+    "a.mp4: No such file",
+)
 
 TABLES = [
     Case("CSV", given, "evaluate", arguments, said)
@@ -459,14 +472,22 @@ TABLES = [
         ("a pixel of 1.5", first_row(" 7", " 1.5"), "Received: '1.5'"),
         ("an unknown label", first_row("0,7", "9,7"), "`emotion` must be in 0..6"),
         ("an unknown Usage", first_row("Training", "Test"), "`Usage` must be one of"),
-        ("a row without end", csv(lambda _: "emotion,pixels,Usage\n" + "1 " * 10**6), "not end"),
+        (
+            "a row without end",
+            csv(lambda _: "emotion,pixels,Usage\n" + "1 " * 10**6),
+            "row 1 does not end",
+        ),
         ("gzip, truncated", csv(lambda t: gzip.compress(t.encode())[:-9]), "truncated or damaged"),
         (
             "gzip that unpacks to 100 MB of one row",
             csv(lambda _: gzip.compress(b"emotion,pixels,Usage\n" + b"1" * (100 << 20), 1)),
             "row 1 does not end",
         ),
-        ("no row of the split", csv(lambda t: t.replace("PublicTest", "Training")), "`split` must"),
+        (
+            "no row of the split",
+            csv(lambda text: text.replace("PublicTest", "Training")),
+            "`split` must be one of Training, PrivateTest",
+        ),
     )
 ]
 
@@ -490,10 +511,22 @@ VOTES = [
         ("empty", lambda _: b"", "must have the columns"),
         ("binary", lambda _: bytes(range(256)), "is not a CSV text file"),
         ("truncated", lambda text: text.encode()[:-30], "row 15 (line 16)"),
-        ("a field of 200,000 characters", lambda t: (t + "x" * 200000).encode(), "not a CSV text"),
-        ("a vote of thirty digits", lambda t: t.replace(",9", "," + "9" * 30).encode(), "row 1"),
+        (
+            "a field of 200,000 characters",
+            lambda text: (text + "x" * 200000).encode(),
+            "is not a CSV text file",
+        ),
+        (
+            "a vote of thirty digits",
+            lambda text: text.replace(",9", "," + "9" * 30).encode(),
+            "row 1 (line 2): 10 votes, whole numbers of at least 0",
+        ),
         ("no vote at all", lambda t: t.replace(",9,1", ",0,0").encode(), "no row with a majority"),
-        ("a vote of -1", lambda text: text.replace(",9", ",-1", 1).encode(), "row 1 (line 2)"),
+        (
+            "a vote of -1",
+            lambda text: text.replace(",9", ",-1", 1).encode(),
+            "row 1 (line 2): 10 votes",
+        ),
     )
 ]
 
@@ -552,7 +585,7 @@ ARCHIVES = [
         ("text", scored("utkface", content(TEXT, "a.tar"), task="gender"), "a whole tar archive"),
         ("a pipe", scored("utkface", lambda _: pipe("a.tar"), task="gender"), "nothing at a.tar"),
         ("no face in it", archive("readme.txt", b"x"), "none of them such a picture"),
-        ("a member of 50 GB", archive(FACE_NAME, b"", size=50 << 30), "tar archive"),
+        ("a member of 50 GB", archive(FACE_NAME, b"", size=50 << 30), "unexpected end of data"),
         ("a JPEG of 65000x65000", archive(FACE_NAME, jpeg(65000, 65000)), "none of them such"),
         ("a link to a file outside", archive(FACE_NAME, b"", kind=b"2"), "Received: 0 files"),
     )
@@ -586,15 +619,11 @@ CHECKPOINTS = [
         ("a file", content(TEXT, "a.txt"), "a.txt is neither a checkpoint folder"),
         ("of the other task", lambda p: str(p.gender), "must be a model of the task emotion"),
         ("card.json missing", lambda p: p.checkpoint(card=None), "it has no card.json"),
-        ("card.json empty", lambda p: p.checkpoint(card=b""), "card.json cannot be used"),
-        (
-            "card.json truncated",
-            lambda p: p.checkpoint(card=cut(0.5, "card.json")(p)),
-            "card.json cannot be used",
-        ),
+        ("card.json empty", lambda p: p.checkpoint(card=b""), CARD),
+        ("card.json truncated", lambda p: p.checkpoint(card=cut(0.5, "card.json")(p)), CARD),
         ("card.json a list", lambda p: p.checkpoint(card=b"[]"), "it must hold one object"),
-        ("card.json binary", lambda p: p.checkpoint(card=b"\xff\xfe\0"), "cannot be used"),
-        ("card.json nested deeply", lambda p: p.checkpoint(card=b"[" * 10**5), "cannot be used"),
+        ("card.json binary", lambda p: p.checkpoint(card=b"\xff\xfe\0"), CARD),
+        ("card.json nested deeply", lambda p: p.checkpoint(card=b"[" * 10**5), CARD),
         ("card: preprocessor null", entry(preprocessor=None), "`preprocessor` must be an object"),
         ("card: metrics a number", entry(metrics=5), "`metrics` must be an object"),
         ("card: -1 parameters", entry(parameters=-1), "`parameters` must be at least 0"),
@@ -664,25 +693,35 @@ KERAS_FILES = [
             "it must hold metadata.json",
         ),
         (".keras", "80 MB of zeros", lambda p: p.keras(bigger), "would unpack to"),
-        (".keras", "a Lambda layer", lambda p: p.layer(class_name="Lambda"), "layers.Lambda"),
-        (".keras", "a TFSMLayer", lambda p: p.layer(class_name="TFSMLayer"), "TFSMLayer"),
+        (
+            ".keras",
+            "a Lambda layer",
+            lambda p: p.layer(class_name="Lambda"),
+            "it would need keras.layers.Lambda",
+        ),
+        (
+            ".keras",
+            "a TFSMLayer",
+            lambda p: p.layer(class_name="TFSMLayer"),
+            "need keras.layers.TFSMLayer",
+        ),
         (
             ".keras",
             "a layer that reads a file",
             lambda p: p.layer(class_name="StringLookup", config={"vocabulary": "/etc/hostname"}),
-            "StringLookup",
+            "it would need keras.layers.StringLookup",
         ),
         (
             ".keras",
             "a function of Keras",
             lambda p: p.layer(module="keras.utils", class_name="get_file"),
-            "keras.utils.get_file",
+            "it would need keras.utils.get_file",
         ),
         (
             ".keras",
             "a layer of another package",
             lambda p: p.layer(module="evil", class_name="Layer", registered_name="evil>Layer"),
-            "evil.Layer",
+            "it would need evil.Layer",
         ),
         (
             ".keras",
@@ -690,8 +729,8 @@ KERAS_FILES = [
             lambda p: p.layer(registered_name="evil>Conv2D"),
             "only plain layers of Keras",
         ),
-        (".keras", "os.system", code_for_config(SYSTEM), "os.system"),
-        (".keras", "an empty configuration", code_for_config({}), "cannot be loaded"),
+        (".keras", "os.system", code_for_config(SYSTEM), "it would need os.system"),
+        (".keras", "an empty configuration", code_for_config({}), "broken.keras cannot be loaded"),
         (".hdf5", "text", content(TEXT, "a.hdf5"), "neither a .keras archive nor an HDF5 file"),
         (
             ".hdf5",
@@ -699,7 +738,12 @@ KERAS_FILES = [
             lambda p: p.write("a.hdf5", Path(hdf5(str)(p)).read_bytes()[:2000]),
             "cannot be loaded as a Keras model",
         ),
-        (".hdf5", "weights without a network", hdf5(lambda h: h.attrs.clear()), "no network"),
+        (
+            ".hdf5",
+            "weights without a network",
+            hdf5(lambda h: h.attrs.clear()),
+            "weights but no network",
+        ),
         (".hdf5", "another network", hdf5(str), "looks like that"),
         (".hdf5", "a Lambda layer", hdf5(h5_lambda), "it would need Lambda"),
         (".hdf5", "a link to another file", hdf5(h5_link), "a link to elsewhere"),
@@ -735,7 +779,7 @@ OPTIONS = [
         ("--no-draw", "--csv", "folder", "--csv must name a file"),
         ("--no-draw", "--csv", "a.jpg", "--csv must be another file"),
         ("--no-draw", "--csv", "t", "--json", "t", "--csv must be another file"),
-        ("--no-draw", "--csv", "a.jpg/t.csv", "a.jpg"),
+        ("--no-draw", "--csv", "a.jpg/t.csv", "a.jpg is in the way"),
         ("--no-draw", "--output", "b.png", "contradict each other"),
         ("--no-draw", "--csv", "pipe", "a pipe or device"),
         ("--no-draw", "--resume", "--resume goes on with a table"),
@@ -757,7 +801,7 @@ OPTIONS = [
         film_options,
         ("--output", "a.gif", "must end in one of"),
         ("--output", "clip.avi", "must not be the same file"),
-        ("--output", "clip.avi/b.mp4", "clip.avi"),
+        ("--output", "clip.avi/b.mp4", "clip.avi is in the way"),
         ("--csv", "folder", "folder: Is a directory"),
         ("--csv", "pipe", "a pipe or device"),
         ("--plot", "a.svg", "must end in one of"),
@@ -777,7 +821,7 @@ OPTIONS = [
         ("--output", "folder", "--output must name a file"),
         ("--output", "faces.csv", "--output must be another file"),
         ("--output", "pipe", "a pipe or device"),
-        ("--output", "faces.csv/s.json", "faces.csv"),
+        ("--output", "faces.csv/s.json", "faces.csv: Not a directory"),
         ("--without-twins", "Every face of fer2013 PublicTest has a twin"),
     ),
     *options(
@@ -838,33 +882,116 @@ OPTIONS = [
 FORBIDDEN = [
     Case(kind, "no permission", command, arguments, said, forbidden=forbidden)
     for kind, command, arguments, said, forbidden in (
-        ("picture", "image", picture(lambda p: p.write("b.jpg", p.picture)), "b.jpg: P", "b.jpg"),
-        ("picture folder", "image", picture(lambda _: "folder"), "folder: P", "folder"),
+        (
+            "picture",
+            "image",
+            picture(lambda p: p.write("b.jpg", p.picture)),
+            "b.jpg: Permission denied",
+            "b.jpg",
+        ),
+        (
+            "picture folder",
+            "image",
+            picture(lambda _: "folder"),
+            "folder: Permission denied",
+            "folder",
+        ),
         ("video", "video", film(clip), "clip.avi: Permission denied", "clip.avi"),
         ("CSV", "evaluate", scored("fer2013", table), "faces.csv: Permission denied", "faces.csv"),
-        ("archive (.tar)", "evaluate", archive(FACE_NAME, b""), "Permission denied", "faces.tar"),
+        (
+            "archive (.tar)",
+            "evaluate",
+            archive(FACE_NAME, b""),
+            "a whole tar archive. [Errno 13] Permission denied: 'faces.tar'",
+            "faces.tar",
+        ),
         (".mat", "evaluate", mat(), "imdb.mat: Permission denied", "imdb/imdb.mat"),
-        ("folder of classes", "evaluate", scored("folder", lambda _: "folder"), ": P", "folder"),
-        ("checkpoint folder", "image", model(Place.checkpoint), "card.json: P", "model/card.json"),
-        (".tflite", "image", model(Place.checkpoint), "cannot be loaded", "model/model.tflite"),
-        (".hdf5", "convert", converted(hdf5(str)), "Permission denied", "model.hdf5"),
-        ("YuNet file", "image", image_options("--yunet", "a.jpg"), "a YuNet ONNX file", "a.jpg"),
-        ("output folder", "image", image_options("--output", "folder"), "Permission", "folder"),
-        ("table", "image", image_options("--no-draw", "--csv", "folder/a"), "r/a: P", "folder"),
-        ("film", "video", film_options("--output", "folder/a.mp4"), "folder", "folder"),
+        (
+            "folder of classes",
+            "evaluate",
+            scored("folder", lambda _: "folder"),
+            "folder/classes.txt: Permission denied",
+            "folder",
+        ),
+        (
+            "checkpoint folder",
+            "image",
+            model(Place.checkpoint),
+            "card.json: Permission denied",
+            "model/card.json",
+        ),
+        (
+            ".tflite",
+            "image",
+            model(Place.checkpoint),
+            "model.tflite cannot be loaded by LiteRT: Could not open",
+            "model/model.tflite",
+        ),
+        (
+            ".hdf5",
+            "convert",
+            converted(hdf5(str)),
+            "([Errno 13] Permission denied: 'model.hdf5')",
+            "model.hdf5",
+        ),
+        (
+            "YuNet file",
+            "image",
+            image_options("--yunet", "a.jpg"),
+            "`model_path` must be a YuNet ONNX file",
+            "a.jpg",
+        ),
+        (
+            "output folder",
+            "image",
+            image_options("--output", "folder"),
+            "folder/a_faces.png: Permission denied",
+            "folder",
+        ),
+        (
+            "table",
+            "image",
+            image_options("--no-draw", "--csv", "folder/a"),
+            "folder/a: Permission denied",
+            "folder",
+        ),
+        (
+            "film",
+            "video",
+            film_options("--output", "folder/a.mp4"),
+            "folder/a.mp4: Permission denied",
+            "folder",
+        ),
         (
             "scores",
             "evaluate",
             scored("fer2013", table, "--output", "folder/s"),
-            "P",
+            "folder/s: Permission denied",
             "folder",
         ),
-        ("run", "train-emotion", training("--output", "folder/run"), "folder", "folder"),
+        (
+            "run",
+            "train-emotion",
+            training("--output", "folder/run"),
+            "folder/run: Permission denied",
+            "folder",
+        ),
     )
 ]
 
 CASES = [
-    *(*PICTURES, *VIDEOS, *TABLES, *VOTES, *FOLDERS, *ARCHIVES, *MATS, *CHECKPOINTS),
+    *(
+        *PICTURES,
+        EMPTY_NAME,
+        *VIDEOS,
+        NEW_FOLDER,
+        *TABLES,
+        *VOTES,
+        *FOLDERS,
+        *ARCHIVES,
+        *MATS,
+        *CHECKPOINTS,
+    ),
     *(*KERAS_FILES, *FORBIDDEN, *OPTIONS),
 ]
 
@@ -902,8 +1029,19 @@ def without_permission(path: str, folder: Path) -> Iterator[None]:
         Path(path).chmod(0o700)
 
 
-def files_of(folder: Path) -> dict[str, int]:
-    return {str(path): path.lstat().st_size for path in folder.rglob("*") if not path.is_dir()}
+State = dict[str, tuple[int, int] | None]
+
+
+def state_of(folder: Path) -> State:
+    """Return what lies in a folder: path -> size and time of the last change, None for a folder."""
+    state: State = {}
+    for path in folder.rglob("*"):
+        facts = path.lstat()
+        is_folder = stat.S_ISDIR(facts.st_mode)
+        state[str(path.relative_to(folder))] = (
+            None if is_folder else (facts.st_size, facts.st_mtime_ns)
+        )
+    return state
 
 
 @pytest.fixture(autouse=True)
@@ -917,7 +1055,7 @@ def test_one_message_and_nothing_half_written(
     case: Case, place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = case.arguments(place)
-    before = files_of(place.folder)
+    before = state_of(place.folder)
     with without_permission(case.forbidden, place.folder):
         try:
             code = run_command(case.command, arguments)
@@ -929,7 +1067,7 @@ def test_one_message_and_nothing_half_written(
     assert case.said in message
     assert "error: unexpected" not in message
     assert len(printed.strip().splitlines()) == 1 or code == 2, printed  # argparse shows the usage
-    assert files_of(place.folder) == before
+    assert state_of(place.folder) == before
 
 
 def table_rows() -> list[str]:
