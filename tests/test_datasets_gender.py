@@ -1,6 +1,6 @@
 import logging
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +111,8 @@ def test_truncated_utkface_archive(utkface_folder: Path, tmp_path: Path) -> None
         load_utkface(path)
 
 
-def test_the_real_utkface_part(data_root: Path) -> None:
-    path = data_root / "utkface" / "crop_part1_adults.tar"
+def test_the_real_utkface_part(real_data: Callable[[str], Path]) -> None:
+    path = real_data("utkface/crop_part1_adults.tar")
     dataset = load_utkface(path, image_size=(32, 32))
     assert sum(dataset.dropped.values()) + len(dataset) == 6127
     assert dataset.dropped["malformed name"] == 2
@@ -192,6 +192,7 @@ def test_imdb_split_is_of_the_seed(tmp_path: Path) -> None:
     train = load_imdb(tmp_path, split="train", seed=3)
     assert train.class_counts() == {"woman": 8, "man": 8}
     assert np.array_equal(train.images, load_imdb(tmp_path, split="train", seed=3).images)
+    assert not np.array_equal(train.images, load_imdb(tmp_path, split="train", seed=4).images)
 
 
 def test_imdb_without_what_it_needs(tmp_path: Path, imdb_folder: Path) -> None:

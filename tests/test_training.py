@@ -188,9 +188,7 @@ def test_an_interrupted_run_goes_on_exactly(
 def test_a_taught_run_on_mixed_images_goes_on_exactly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = replace(
-        EVERYTHING, epochs=2, mixup=0.2, teacher_share=0.5, precision="mixed_bfloat16"
-    )
+    recipe = replace(EVERYTHING, epochs=2, mixup=0.2, teacher_share=0.5, precision="mixed_bfloat16")
     teacher = Teacher(build_network(), (8, 8), (2, 0, 1), flip=True, description={"weights": "x"})
     whole, cut, untaught = (
         make_run(tmp_path / name, recipe, teachers=teachers)

@@ -143,7 +143,6 @@ def check_options(arguments: argparse.Namespace, recipe: Recipe) -> None:
         FileNotFoundError: a model that is named is missing.
         NotADirectoryError: the folder to write is a file.
     """
-    from minixception.models import require_network
     from minixception.preprocessor import Preprocessor
 
     if not 0 <= arguments.seed < 2**32:  # what NumPy takes
@@ -152,6 +151,9 @@ def check_options(arguments: argparse.Namespace, recipe: Recipe) -> None:
         raise NotADirectoryError(f"--output must be a folder. Received: {arguments.output}")
     Preprocessor(image_size=recipe.image_size)
     check_teaching(arguments)
+
+    from minixception.models import require_network  # with Keras: after all that needs none
+
     require_network(recipe.network)
 
 
