@@ -209,9 +209,9 @@ def write_lambda(path: Path) -> None:
 @pytest.mark.parametrize(
     ("write", "message"),
     [
-        (write_text, "cannot be loaded as a Keras model"),
-        (write_weights_only, "cannot be loaded as a Keras model"),
-        (write_lambda, "cannot be loaded as a Keras model"),
+        (write_text, "it is neither a .keras archive nor an HDF5 file"),
+        (write_weights_only, "it has weights but no network"),
+        (write_lambda, "it would need Lambda; only plain layers of Keras are loaded"),
         (write_other_network, "none of mini_xception"),
         (write_vector_network, "none of mini_xception"),
         (None, "does not exist"),
@@ -230,5 +230,5 @@ def test_converter_refuses_another_file(
     error = capsys.readouterr().err.strip()
     assert message in error
     assert str(file) in error
-    assert "\n" not in error.removeprefix("WARNING")
+    assert "\n" not in error
     assert not folder.exists()
