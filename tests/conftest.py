@@ -1,44 +1,69 @@
 """What all tests share: a cache of their own, small checkpoints, the real data where it is."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from minixception.labels import EMOTIONS_FER2013, GENDERS
 
 PICTURES = Path(__file__).parents[1] / "images"
 
 
+@contextmanager
+def shared_folder(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
+    """Give a folder that the workers of one run of tests have in common, to one at a time."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        yield factory.mktemp(name)
+        return
+    folder = factory.getbasetemp().parent / name
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        yield folder
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache_in_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Keep the tests away from the user's cache."""
-    folder = tmp_path_factory.mktemp("cache")
+    with shared_folder(tmp_path_factory, "cache") as folder:
+        pass
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MINIXCEPTION_CACHE", str(folder))
         yield folder
 
 
 @pytest.fixture(scope="session")
-def data_root() -> Path:
-    """Return the folder of the real data sets; tests that need it are skipped where it is not."""
+def real_data() -> Callable[[str], Path]:
+    """Return a function from a name among the real data sets, as "media/a.mp4", to its path.
+
+    A test that asks for what is not there is skipped.
+    """
     chosen = os.environ.get("MINIXCEPTION_DATA")
-    folder = Path(chosen) if chosen else Path(__file__).parents[2] / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip(f"no data sets in {folder}; name their folder in MINIXCEPTION_DATA")
-    return folder
+    root = Path(chosen) if chosen else Path(__file__).parents[2] / "shared" / "data"
+
+    def find(name: str) -> Path:
+        if chosen and not root.is_dir():
+            pytest.fail(f"MINIXCEPTION_DATA must name a folder. Received: {chosen}")
+        if not (root / name).exists():
+            pytest.skip(f"no {root / name}; MINIXCEPTION_DATA names the folder of the data sets")
+        return root / name
+
+    return find
 
 
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Return task -> folder of an untrained mini-Xception for 48 px, with both model files."""
-    root = tmp_path_factory.mktemp("checkpoints")
-    folders = {"emotion": root / "emotion", "gender": root / "gender"}
-    _write_checkpoint(folders["emotion"], EMOTIONS_FER2013)
-    _write_checkpoint(folders["gender"], GENDERS)
-    return folders
+    with shared_folder(tmp_path_factory, "checkpoints") as root:
+        if not (root / "complete").exists():
+            _write_checkpoint(root / "emotion", EMOTIONS_FER2013)
+            _write_checkpoint(root / "gender", GENDERS)
+            (root / "complete").touch()
+    return {"emotion": root / "emotion", "gender": root / "gender"}
 
 
 def _write_checkpoint(folder: Path, class_names: tuple[str, ...]) -> None:
@@ -72,3 +97,16 @@ def _write_checkpoint(folder: Path, class_names: tuple[str, ...]) -> None:
 def portraits() -> Path:
     """Return the path of a picture of three faces."""
     return PICTURES / "portraits.jpg"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the test's own folder, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let training write no model.tflite, which is slow and tested elsewhere."""
+    monkeypatch.setattr("minixception.checkpoints.export_litert", lambda *_, **__: 0.0)

@@ -1,7 +1,5 @@
 import argparse
 import importlib
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +12,6 @@ from minixception.explain import Explainer
 from minixception.explanation_pictures import colours_of, draw_explanation, draw_maps
 from minixception.images import read_image, write_image
 from minixception.inference import FacePrediction
-
-SCRIPT = Path(__file__).parents[1] / "src" / "image_gradcam_demo.py"
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the test's own folder, which is the current one."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def explain(checkpoint: Path, *arguments: str | Path) -> int:
@@ -98,14 +87,6 @@ def test_no_picture_to_read_is_overwritten(
     assert explain(checkpoints["emotion"], "one.png", "one_explained_1.png") == 1
     assert "one_explained_1.png is a picture to read" in capsys.readouterr().err
     assert read_image("one_explained_1.png").shape == read_image(portraits).shape
-
-
-def test_help_imports_no_framework() -> None:
-    command = [sys.executable, "-X", "importtime", str(SCRIPT), "--help"]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60, check=True)
-    assert "image_gradcam_demo.py" in done.stdout
-    for heavy in ("keras", "tensorflow", "matplotlib", "minixception.explain\n"):
-        assert f"| {heavy}" not in done.stderr
 
 
 def test_maps_lie_over_faces_and_nowhere_else() -> None:

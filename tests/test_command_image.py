@@ -3,7 +3,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,13 +44,6 @@ def demo(models: list[str], tmp_path: Path) -> Demo:
         return done
 
     return run
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the test's own folder, which is the current one."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def messages(done: subprocess.CompletedProcess[str]) -> list[str]:
@@ -279,16 +271,6 @@ def test_closed_pipe_is_no_error_message(
     with process.stderr as stderr:
         assert [line for line in stderr if not line.startswith(b"INFO: Created")] == []
     assert process.wait(60) == 1
-
-
-def test_help_is_fast_and_complete(demo: Demo) -> None:
-    start = time.perf_counter()
-    done = demo("--help")
-    assert time.perf_counter() - start < 5  # importing Keras takes longer
-    assert done.returncode == 0
-    assert "default: None" not in done.stdout
-    for option in ("--output", "--json", "--csv", "--bars", "--engine", "--yunet", "--min-face"):
-        assert option in done.stdout
 
 
 def test_interrupted_while_it_starts(

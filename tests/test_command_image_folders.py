@@ -29,13 +29,6 @@ def models(checkpoints: dict[str, Path]) -> list[str]:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the test's own folder, which is the current one."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
 def image(models: list[str], here: Path) -> Command:
     """Return a function that runs the command in the test's own folder."""
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from made_up_data import fer2013_csv
 from minixception.commands import run_command
 from minixception.commands.limits_report import (
     CONFUSIONS_TABLE,
@@ -27,16 +28,9 @@ PUBLIC, PRIVATE, TEST, VALIDATION = 21, 14, 6, 6
 @pytest.fixture(scope="module")
 def fer2013(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first PublicTest face is also a Training face."""
-    generator = np.random.default_rng(0)
-    rows: list[str] = []
-    for usage, count in {"Training": 7, "PublicTest": PUBLIC, "PrivateTest": PRIVATE}.items():
-        for row in range(count):
-            values = generator.integers(0, 256, 48 * 48)
-            pixels = " ".join(map(str, values))
-            twin = rows[0].split(",")[1] if (usage, row) == ("PublicTest", 0) else pixels
-            rows.append(f"{row % 7},{twin},{usage}")
+    counts = {"Training": 7, "PublicTest": PUBLIC, "PrivateTest": PRIVATE}
     path = tmp_path_factory.mktemp("fer2013") / "fer2013.csv"
-    path.write_text("\n".join(["emotion,pixels,Usage", *rows]) + "\n")
+    path.write_text(fer2013_csv(counts, twins=["PublicTest"]))
     return path
 
 

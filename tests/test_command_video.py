@@ -21,6 +21,7 @@ from minixception.inference import FaceAnalyzer, FaceClassifier
 from minixception.plots import plot_timeline
 from minixception.preprocessor import Preprocessor
 from minixception.videos import Frame, VideoReader, VideoWriter
+from stored_files import file_size_limit
 
 EMOTIONS = ("angry", "happy", "neutral")
 ASTRONAUT = Path(__file__).parents[1] / "images" / "astronaut.jpg"
@@ -363,29 +364,24 @@ def test_kill_leaves_whole_rows_and_the_old_video(clip: Path, tmp_path: Path) ->
 
 
 def test_full_disk(tmp_path: Path, clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, before[1]))
-    try:
+    with file_size_limit(4000):
         assert run_video("--input", clip, "--output", tmp_path / "o.mp4") == 1
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert "is the disk full?" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_promises_too_much(
-    data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    real_data: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "o.mp4"
-    film = data_root / "media" / "no_face.mp4"
+    film = real_data("media/no_face.mp4")
     assert run_video("--input", film, "--output", output, "--min-face", 150) == 0
     assert "95 of the 98 frames" in capsys.readouterr().err
     assert count_frames(output) == 95
 
 
-def test_one_person_is_one_track(data_root: Path, tmp_path: Path) -> None:
-    film = data_root / "media" / "single_face.mp4"
+def test_one_person_is_one_track(real_data: Callable[[str], Path], tmp_path: Path) -> None:
+    film = real_data("media/single_face.mp4")
     assert run_video("--input", film, "--csv", tmp_path / "o.csv", "--min-face", 80) == 0
     rows = read_rows(tmp_path / "o.csv")
     assert [(row["frame"], row["track"]) for row in rows] == [(str(i), "1") for i in range(72)]
@@ -402,12 +398,3 @@ def test_timeline(frames: int, tmp_path: Path) -> None:
     for colour in colours:
         # 3000 pixels are more than the legend has: the areas themselves are there.
         assert ((image == colour).all(axis=2).sum() > 3000) == bool(frames)
-
-
-def test_script_tells_its_options() -> None:
-    script = Path(__file__).parents[1] / "src" / "video_emotion_gender_demo.py"
-    done = subprocess.run(
-        [sys.executable, str(script), "--help"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0
-    assert all(option in done.stdout for option in ("--csv", "--smoothing", "--yunet"))

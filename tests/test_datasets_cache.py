@@ -103,4 +103,5 @@ def test_damage_is_noticed_wherever_it_is(
 
 def test_a_file_of_objects_is_not_trusted(folder: Path, fingerprint: str) -> None:
     store_arrays(fingerprint, {"images": np.array([object()], dtype=object)})
+    assert len(list(folder.iterdir())) == 1
     assert load_arrays(fingerprint) is None

@@ -1,4 +1,5 @@
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +121,8 @@ def test_a_wrong_place(folder: Path, tmp_path: Path) -> None:
         load_facial_expressions(folder)
 
 
-def test_part_of_the_real_archive(data_root: Path, tmp_path: Path) -> None:
-    source = data_root / "facial_expressions" / "facial_expressions_subset.tar"
+def test_part_of_the_real_archive(real_data: Callable[[str], Path], tmp_path: Path) -> None:
+    source = real_data("facial_expressions/facial_expressions_subset.tar")
     with tarfile.open(source) as full, tarfile.open(tmp_path / "part.tar", "w") as part:
         members = [member for member in full if member.isreg()]
         legend = [member for member in members if member.name.endswith("legend.csv")]

@@ -1,7 +1,7 @@
 import gzip
 import hashlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -228,8 +228,8 @@ def test_parse_pixels_refuses_exactly_what_explain_row_explains(fields: list[str
 
 
 @pytest.fixture(scope="session")
-def fer2013(data_root: Path) -> FaceDataset:
-    return load_fer2013(data_root / "fer2013" / "fer2013.csv.gz")
+def fer2013(real_data: Callable[[str], Path]) -> FaceDataset:
+    return load_fer2013(real_data("fer2013/fer2013.csv.gz"))
 
 
 @pytest.mark.parametrize(

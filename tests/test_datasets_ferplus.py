@@ -1,5 +1,5 @@
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -177,16 +177,16 @@ def test_votes_as_targets_refuses_other_input() -> None:
         votes_as_targets(np.zeros((2, 10), int), ["woman"])
 
 
-def test_the_real_public_test_rows(data_root: Path) -> None:
-    folder = data_root / "fer2013"
-    dataset = load_ferplus(folder / "fer2013.csv.gz", folder / "fer2013new.csv", split="PublicTest")
+def test_the_real_public_test_rows(real_data: Callable[[str], Path]) -> None:
+    faces, votes = real_data("fer2013/fer2013.csv.gz"), real_data("fer2013/fer2013new.csv")
+    dataset = load_ferplus(faces, votes, split="PublicTest")
     assert len(dataset) == 3199
     assert list(dataset.class_counts().values()) == [287, 13, 24, 62, 865, 1182, 351, 415]
     assert sum(dataset.dropped.values()) == 3589 - 3199
 
 
-def test_the_stand_in_for_report_000(data_root: Path) -> None:
-    dataset = load_dataset("ferplus_public", data_root / "fer2013" / "fer2013.csv.gz")
+def test_the_stand_in_for_report_000(real_data: Callable[[str], Path]) -> None:
+    dataset = load_dataset("ferplus_public", real_data("fer2013/fer2013.csv.gz"))
     assert dataset.class_names == EMOTIONS_8
     counts = {split: len(dataset.split(split)) for split in split_names(dataset)}
     assert counts == {"train": 2304, "validation": 256, "test": 639}

@@ -1,6 +1,7 @@
 import logging
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from scipy.io import savemat
 
 from minixception.datasets import load_imdb, load_utkface
 from minixception.datasets import utkface as utkface_module
+from minixception.datasets.registry import default_dataset, require_same_files
 from minixception.labels import GENDERS
 
 NAMES = (
@@ -69,6 +71,24 @@ def test_utkface_archive_and_folder_give_the_same(utkface_folder: Path, tmp_path
         assert dataset.checksum == expected.checksum
 
 
+def test_a_model_is_not_scored_on_other_files_of_its_set(utkface_folder: Path) -> None:
+    dataset = load_utkface(utkface_folder)
+    same = {"name": dataset.name, "checksum": dataset.checksum}
+    require_same_files("utkface", dataset, model="m", trained_on=same)
+    require_same_files("utkface", dataset, model="m", trained_on={"name": "imdb", "checksum": "x"})
+    with pytest.raises(ValueError, match=r"m was trained on other files of utkface.*md5:0"):
+        require_same_files("utkface", dataset, model="m", trained_on={**same, "checksum": "md5:0"})
+    # FER2013 brings its splits.
+    brings = replace(dataset, name="fer2013")
+    require_same_files("fer2013", brings, model="m", trained_on={"name": "fer2013"})
+
+
+def test_a_model_is_scored_on_its_own_set_by_default() -> None:
+    assert default_dataset("emotion", {"name": "ferplus"}) == "ferplus"
+    assert default_dataset("gender", {"name": "as published"}) == "utkface"
+    assert default_dataset("gender", {"name": "fer2013"}) == "utkface"
+
+
 def test_identical_faces_of_both_genders_are_left_out(utkface_folder: Path) -> None:
     twin = utkface_folder / "40_0_4_20180101000000006.jpg.chip.jpg"
     twin.write_bytes((utkface_folder / NAMES[2]).read_bytes())
@@ -111,8 +131,8 @@ def test_truncated_utkface_archive(utkface_folder: Path, tmp_path: Path) -> None
         load_utkface(path)
 
 
-def test_the_real_utkface_part(data_root: Path) -> None:
-    path = data_root / "utkface" / "crop_part1_adults.tar"
+def test_the_real_utkface_part(real_data: Callable[[str], Path]) -> None:
+    path = real_data("utkface/crop_part1_adults.tar")
     dataset = load_utkface(path, image_size=(32, 32))
     assert sum(dataset.dropped.values()) + len(dataset) == 6127
     assert dataset.dropped["malformed name"] == 2
@@ -192,6 +212,7 @@ def test_imdb_split_is_of_the_seed(tmp_path: Path) -> None:
     train = load_imdb(tmp_path, split="train", seed=3)
     assert train.class_counts() == {"woman": 8, "man": 8}
     assert np.array_equal(train.images, load_imdb(tmp_path, split="train", seed=3).images)
+    assert not np.array_equal(train.images, load_imdb(tmp_path, split="train", seed=4).images)
 
 
 def test_imdb_without_what_it_needs(tmp_path: Path, imdb_folder: Path) -> None:

@@ -1,6 +1,5 @@
 """Choosing classes, splitting by subject and merging data sets."""
 
-import doctest
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ from hypothesis import strategies as st
 
 from minixception.datasets import (
     FaceDataset,
-    face_dataset,
     merge_datasets,
     select_classes,
     subject_split,
@@ -233,7 +231,3 @@ def test_subject_splits_that_are_not_allowed() -> None:
         subject_split(np.zeros(2), fractions={"a": 0.5}, seed=0)
     with pytest.raises(ValueError, match="`labels` must have one entry per image"):
         subject_split(np.zeros(2), fractions={"a": 1.0}, seed=0, labels=np.zeros(3))
-
-
-def test_the_example_in_the_docstring() -> None:
-    assert doctest.testmod(face_dataset) == (0, 1)

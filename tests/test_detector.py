@@ -1,4 +1,5 @@
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,8 +18,8 @@ PORTRAITS = [Box(91, 107, 120, 120), Box(368, 108, 125, 125), Box(649, 73, 116, 
 
 
 @pytest.fixture(scope="module")
-def portraits() -> np.ndarray:
-    return read_image(IMAGES / "portraits.jpg")
+def three_faces(portraits: Path) -> np.ndarray:
+    return read_image(portraits)
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +28,8 @@ def haar() -> HaarDetector:
 
 
 @pytest.fixture
-def yunet(data_root: Path) -> YuNetDetector:
-    return YuNetDetector(data_root / "models" / "face_detection_yunet.onnx")
+def yunet(real_data: Callable[[str], Path]) -> YuNetDetector:
+    return YuNetDetector(real_data("models/face_detection_yunet.onnx"))
 
 
 def assert_same_faces(found: list[Box], expected: list[Box], overlap: float = 0.7) -> None:
@@ -38,21 +39,21 @@ def assert_same_faces(found: list[Box], expected: list[Box], overlap: float = 0.
 
 
 def test_haar_finds_the_portraits_from_left_to_right(
-    haar: FaceDetector, portraits: np.ndarray
+    haar: FaceDetector, three_faces: np.ndarray
 ) -> None:
-    before = portraits.copy()
-    found = haar.detect(portraits)
+    before = three_faces.copy()
+    found = haar.detect(three_faces)
     assert_same_faces(found, PORTRAITS)
     assert found == sorted(found)
     assert all(type(value) is int for box in found for value in box)
-    np.testing.assert_array_equal(portraits, before)
+    np.testing.assert_array_equal(three_faces, before)
 
 
 def test_haar_equals_the_published_call_on_an_image_of_common_size(
-    haar: HaarDetector, portraits: np.ndarray
+    haar: HaarDetector, three_faces: np.ndarray
 ) -> None:
-    published = load_cascade().detectMultiScale(to_grey(portraits), 1.3, 5)
-    assert haar.detect(portraits) == sorted(Box(*row) for row in published.tolist())
+    published = load_cascade().detectMultiScale(to_grey(three_faces), 1.3, 5)
+    assert haar.detect(three_faces) == sorted(Box(*row) for row in published.tolist())
 
 
 @pytest.mark.parametrize("name", ["astronaut.jpg", "grace_hopper.jpg"])
@@ -60,8 +61,8 @@ def test_haar_finds_the_single_portraits(haar: HaarDetector, name: str) -> None:
     assert len(haar.detect(read_image(IMAGES / name))) == 1
 
 
-def test_grey_and_float_arrays_are_welcome(haar: HaarDetector, portraits: np.ndarray) -> None:
-    grey = to_grey(portraits)
+def test_grey_and_float_arrays_are_welcome(haar: HaarDetector, three_faces: np.ndarray) -> None:
+    grey = to_grey(three_faces)
     expected = haar.detect(grey)
     assert_same_faces(expected, PORTRAITS)
     assert haar.detect(grey[:, :, 0]) == expected
@@ -85,11 +86,11 @@ def test_min_face_keeps_the_working_copy_sharp_enough() -> None:
 
 @pytest.mark.parametrize("corner", [(0, 0), (0, 348), (200, 0), (200, 348)])
 def test_face_in_a_corner_is_found_inside_the_image(
-    haar: HaarDetector, portraits: np.ndarray, corner: tuple[int, int]
+    haar: HaarDetector, three_faces: np.ndarray, corner: tuple[int, int]
 ) -> None:
     top, left = corner
     canvas = np.full((344, 492, 3), 128, np.uint8)
-    canvas[top : top + 144, left : left + 144] = portraits[95:239, 79:223]
+    canvas[top : top + 144, left : left + 144] = three_faces[95:239, 79:223]
     (box,) = haar.detect(canvas)
     assert box.x >= 0
     assert box.y >= 0
@@ -98,17 +99,17 @@ def test_face_in_a_corner_is_found_inside_the_image(
 
 
 def test_rotated_file_gives_the_boxes_of_the_upright_one(
-    tmp_path: Path, haar: HaarDetector, portraits: np.ndarray
+    tmp_path: Path, haar: HaarDetector, three_faces: np.ndarray
 ) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned: rotate clockwise to see the picture upright
     path = tmp_path / "rotated.png"
-    Image.fromarray(np.ascontiguousarray(np.rot90(portraits))).save(path, exif=exif)
-    assert haar.detect(read_image(path)) == haar.detect(portraits)
+    Image.fromarray(np.ascontiguousarray(np.rot90(three_faces))).save(path, exif=exif)
+    assert haar.detect(read_image(path)) == haar.detect(three_faces)
 
 
-def test_four_threads_see_what_one_sees(haar: HaarDetector, portraits: np.ndarray) -> None:
-    variants = [np.roll(portraits, shift, axis=1) for shift in range(0, 60, 5)]
+def test_four_threads_see_what_one_sees(haar: HaarDetector, three_faces: np.ndarray) -> None:
+    variants = [np.roll(three_faces, shift, axis=1) for shift in range(0, 60, 5)]
     expected = [haar.detect(variant) for variant in variants]
     with ThreadPoolExecutor(max_workers=4) as threads:
         assert list(threads.map(haar.detect, variants)) == expected
@@ -143,9 +144,9 @@ def test_haar_arguments_are_checked(arguments: dict[str, float], message: str) -
 
 @pytest.mark.parametrize("arguments", [{"min_neighbors": 10**12}, {"min_face": 10**12}])
 def test_numbers_beyond_those_of_opencv_find_nothing(
-    portraits: np.ndarray, arguments: dict[str, int]
+    three_faces: np.ndarray, arguments: dict[str, int]
 ) -> None:
-    assert HaarDetector(**arguments).detect(portraits) == []
+    assert HaarDetector(**arguments).detect(three_faces) == []
 
 
 def test_opencv_without_cascades_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,16 +190,18 @@ def test_yunet_refuses_another_network(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 def test_yunet_frames_faces_as_the_cascade_does(
-    yunet: FaceDetector, haar: HaarDetector, portraits: np.ndarray
+    yunet: FaceDetector, haar: HaarDetector, three_faces: np.ndarray
 ) -> None:
     # The drawing apart: a network trained on photographs frames it a little differently.
-    found = yunet.detect(portraits)
+    found = yunet.detect(three_faces)
     assert_same_faces(found, PORTRAITS, overlap=0.6)
     assert all(abs(box.width - box.height) <= 1 for box in found)
 
 
-def test_yunet_finds_one_more_than_the_cascade(data_root: Path, yunet: YuNetDetector) -> None:
-    group = read_image(data_root / "media" / "multi_face.jpg")
+def test_yunet_finds_one_more_than_the_cascade(
+    real_data: Callable[[str], Path], yunet: YuNetDetector
+) -> None:
+    group = read_image(real_data("media/multi_face.jpg"))
     boxes = yunet.detect(group)
     assert len(boxes) == 5
     assert len(HaarDetector().detect(group)) == 4
@@ -207,10 +210,10 @@ def test_yunet_finds_one_more_than_the_cascade(data_root: Path, yunet: YuNetDete
 
 
 def test_yunet_frames_match_the_cascade_on_portraits(
-    data_root: Path, yunet: YuNetDetector, haar: HaarDetector
+    real_data: Callable[[str], Path], yunet: YuNetDetector, haar: HaarDetector
 ) -> None:
     overlaps = []
-    for path in sorted((data_root / "webmorph_canada").glob("*.jpg"))[:10]:
+    for path in sorted(real_data("webmorph_canada").glob("*.jpg"))[:10]:
         image = resize_image(read_image(path), (400, 300))
         (found,), expected = yunet.detect(image), haar.detect(image)
         overlaps.append(max(intersection_over_union(found, box) for box in expected))
@@ -230,8 +233,8 @@ def test_yunet_finds_the_face_of_a_small_picture(yunet: YuNetDetector) -> None:
     assert intersection_over_union(box, Box(15, 10, 24, 24)) > 0.6
 
 
-def test_yunet_in_four_threads(yunet: YuNetDetector, portraits: np.ndarray) -> None:
-    variants = [portraits[:, shift : shift + 700] for shift in range(0, 120, 10)]
+def test_yunet_in_four_threads(yunet: YuNetDetector, three_faces: np.ndarray) -> None:
+    variants = [three_faces[:, shift : shift + 700] for shift in range(0, 120, 10)]
     expected = [yunet.detect(variant) for variant in variants]
     with ThreadPoolExecutor(max_workers=4) as threads:
         assert list(threads.map(yunet.detect, variants)) == expected

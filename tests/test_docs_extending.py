@@ -24,6 +24,7 @@ def blocks(section: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
 
 
+@pytest.mark.usefixtures("no_export")
 def test_a_network_of_one_s_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -35,7 +36,6 @@ def test_a_network_of_one_s_own(
             image = generator.integers(low, low + 120, (48, 48, 3), dtype=np.uint8)
             write_image(folder / f"{number}.png", image)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("minixception.checkpoints.export_litert", lambda *_, **__: 0.0)  # slow
     code = blocks("A network")
     assert sum(len(block.splitlines()) for block in code) < LONGEST
     scope: dict[str, object] = {}
@@ -64,11 +64,11 @@ def my_faces(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("no_export")
 def test_a_data_set_of_one_s_own(
     my_faces: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(my_faces.parent)
-    monkeypatch.setattr("minixception.checkpoints.export_litert", lambda *_, **__: 0.0)  # slow
     small = RECIPES["emotion"].with_changes({"image_size": (16, 16)})
     monkeypatch.setitem(RECIPES, "emotion", small)
     monkeypatch.setitem(DATASETS, "my_faces", DATASETS["folder"])  # removed after the test

@@ -1,4 +1,3 @@
-import json
 import os
 import shutil
 import threading
@@ -19,6 +18,7 @@ from minixception.engines import (
     load_engine,
 )
 from minixception.labels import EMOTIONS_FER2013
+from stored_files import change_card
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +39,6 @@ def checkpoint(checkpoints: dict[str, Path], tmp_path: Path) -> Path:
 
 def faces(number: int, *, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).uniform(-1, 1, (number, 48, 48, 1)).astype(np.float32)
-
-
-def change_card(folder: Path, **entries: Any) -> None:
-    card = json.loads((folder / "card.json").read_text())
-    (folder / "card.json").write_text(json.dumps({**card, **entries}))
 
 
 @pytest.mark.parametrize(

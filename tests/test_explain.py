@@ -249,7 +249,7 @@ def test_feature_maps_are_the_last_that_everything_goes_through() -> None:
     assert [tuple(output.shape[1:3]) for output in tiny.image_to_maps.outputs] == [(2, 2), (2, 2)]
 
 
-def test_the_model_stays_as_it_is(checkpoints: dict[str, Path]) -> None:
+def test_the_model_stays_as_it_is() -> None:
     model = models.build("mini_xception", (48, 48, 1), 2)
     weights, config, output = model.get_weights(), model.get_config(), model.layers[5].output
     explainer = Explainer(model, Preprocessor((48, 48)), ("a", "b"))

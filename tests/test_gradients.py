@@ -1,11 +1,8 @@
-import doctest
-
 import keras
 import numpy as np
 import pytest
 from keras import layers, ops
 
-from minixception import gradients
 from minixception.gradients import GuidedReLU, compiled, gradient_of
 
 
@@ -56,7 +53,3 @@ def test_a_backend_without_gradients_is_named(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(keras.backend, "backend", lambda: "numpy")
     with pytest.raises(ValueError, match=r"tensorflow, jax, torch for gradients.*Received: numpy"):
         gradient_of(lambda x: x, np.ones(2, np.float32))
-
-
-def test_examples_in_docstrings() -> None:
-    assert doctest.testmod(gradients).failed == 0

@@ -13,6 +13,7 @@ import pytest
 import minixception
 from minixception import FaceAnalyzer, FaceClassifier, FacePrediction, draw_predictions, to_frame
 from minixception.boxes import Box, CropMargin, crop_box
+from minixception.datasets import FaceDataset
 from minixception.images import read_image, to_grey
 from minixception.inference import to_rows
 from minixception.labels import EMOTIONS_FER2013, GENDERS
@@ -39,6 +40,15 @@ class CountingEngine:
     def predict(self, images: np.ndarray) -> np.ndarray:
         self.batches.append(images)
         brightness = (images.mean(axis=(1, 2, 3)) + 1) / 2
+        return np.stack([brightness, 1 - brightness], axis=1).astype(np.float32)
+
+
+class LeftHalf:
+    """Gives class 0 the mean of the left half of the image."""
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        left = images[:, :, : images.shape[2] // 2]
+        brightness = (left.mean(axis=(1, 2, 3)) + 1) / 2
         return np.stack([brightness, 1 - brightness], axis=1).astype(np.float32)
 
 
@@ -179,6 +189,24 @@ def test_the_crop_is_the_box_with_the_margin_of_the_card(
         (scores,) = FaceClassifier(card, engine).classify(image, [box])
         assert crop_box(box, margin, 100, 200).area > 0
         assert scores["woman"] == pytest.approx(expected, abs=0.03)
+
+
+def test_faces_of_a_data_set_are_told_in_its_class_order(checkpoints: dict[str, Path]) -> None:
+    card = FaceClassifier.load(checkpoints["gender"]).card
+    assert card.class_names == ("woman", "man")
+    classifier = FaceClassifier(card, LeftHalf())
+    image = np.zeros((48, 48, 1), np.uint8)
+    image[:, :24] = 255
+    faces = FaceDataset(
+        images=image[None],
+        labels=np.zeros(1, np.int64),
+        class_names=("man", "woman"),
+        name="one",
+        licence="none",
+        checksum="none",
+    )
+    assert classifier.predict_faces(faces).tolist() == [[0, 1]]
+    assert classifier.predict_faces(faces, flip=True).tolist() == [[0.5, 0.5]]
 
 
 def test_a_task_may_be_left_out(

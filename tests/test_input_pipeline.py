@@ -40,6 +40,7 @@ def batches(
     seed: int = 0,
     first_epoch: int = 0,
     augmentation: Augmentation = ALL_CHANGES,
+    mixup: float = 0.0,
 ) -> list[Batch]:
     stream = training_batches(
         images,
@@ -48,6 +49,7 @@ def batches(
         augmentation=augmentation,
         batch_size=batch_size,
         seed=seed,
+        mixup=mixup,
         first_epoch=first_epoch,
     )
     return list(islice(stream, count))
@@ -73,14 +75,24 @@ def test_epochs_differ() -> None:
     assert not equal(stream[:2], stream[2:])
 
 
-@given(first_epoch=st.integers(0, 4), batch_size=st.integers(1, 12))
-@settings(max_examples=25, deadline=None)
-def test_a_resumed_stream_is_the_tail_of_the_whole_one(first_epoch: int, batch_size: int) -> None:
+@given(
+    first_epoch=st.integers(0, 4),
+    batch_size=st.integers(1, 12),
+    mixup=st.sampled_from([0.0, 0.4]),
+)
+@settings(max_examples=40, deadline=None)
+def test_a_resumed_stream_is_the_tail_of_the_whole_one(
+    first_epoch: int, batch_size: int, mixup: float
+) -> None:
     images = random_images(9)
     steps = steps_per_epoch(len(images), batch_size)
-    whole = batches(images, 6 * steps, batch_size=batch_size)
+    whole = batches(images, 6 * steps, batch_size=batch_size, mixup=mixup)
     resumed = batches(
-        images, (6 - first_epoch) * steps, batch_size=batch_size, first_epoch=first_epoch
+        images,
+        (6 - first_epoch) * steps,
+        batch_size=batch_size,
+        mixup=mixup,
+        first_epoch=first_epoch,
     )
     assert equal(whole[first_epoch * steps :], resumed)
 

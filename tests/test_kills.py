@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from made_up_data import fer2013_csv
 from minixception.commands import run_command
 from minixception.images import read_image, write_image
 from minixception.paths import DEFAULT_EMOTION_MODEL
@@ -47,12 +48,7 @@ def kill_after(process: subprocess.Popen[bytes], seconds: float) -> bool:
 
 
 def faces_csv(path: Path) -> Path:
-    generator, rows = np.random.default_rng(0), ["emotion,pixels,Usage"]
-    for usage, count in (("Training", 35), ("PublicTest", 14), ("PrivateTest", 7)):
-        for row in range(count):
-            values = np.clip(generator.normal(20 + 35 * (row % 7), 10, 48 * 48), 0, 255)
-            rows.append(f"{row % 7},{' '.join(map(str, values.astype(int)))},{usage}")
-    path.write_text("\n".join(rows) + "\n")
+    path.write_text(fer2013_csv({"Training": 35, "PublicTest": 14, "PrivateTest": 7}))
     return path
 
 

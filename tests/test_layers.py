@@ -1,6 +1,7 @@
 """The floors of the house: a module imports from lower floors only, or from its own subpackage."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -159,6 +160,29 @@ def test_the_inference_wing_reaches_no_framework() -> None:
             if unit(module_name(path)) == here:
                 waiting |= imported_units(path, at_import_time=True) - reached
     assert not reached & KERAS_MODULES
+
+
+def rows_of_the_table() -> list[str]:
+    """Return what CONTRIBUTING.md says of each floor, from the ground up."""
+    text = (PACKAGE.parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    _, found = text.split("| floor | modules |\n|---|---|\n")
+    return [row.split("|")[2] for row in found.split("\n\n")[0].splitlines()]
+
+
+def names_in(text: str) -> list[str]:
+    return [name.rstrip("/") for name in re.findall(r"`([\w*/]+)`", text)]
+
+
+def test_contributing_has_these_floors() -> None:
+    *rows, roof = rows_of_the_table()
+    commands, behind = roof.split(";")
+    assert [set(names_in(row)) for row in [*rows, commands]] == [set(row) for row in FLOORS[:-1]]
+    for pattern in names_in(behind):
+        assert list((PACKAGE / "commands").glob(f"{pattern}.py")), pattern
+
+
+def test_every_module_stands_on_one_floor() -> None:
+    assert sorted(name for names in FLOORS for name in names) == sorted(UNITS)
 
 
 def test_every_script_only_calls_its_command() -> None:

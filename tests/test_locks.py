@@ -49,6 +49,16 @@ def test_a_second_run_is_refused_until_the_first_ends(
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["file"]
 
 
+def test_folders_that_stay_empty_go_away_again(tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    with pytest.raises(KeyError), sole_writer(tmp_path / "new" / "deep" / "er" / "file"):
+        raise KeyError
+    assert list(tmp_path.rglob("*")) == [tmp_path / "new"]
+    with sole_writer(tmp_path / "new" / "deep" / "file"):
+        (tmp_path / "new" / "deep" / "file").touch()
+    assert (tmp_path / "new" / "deep" / "file").exists()
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
 def test_a_killed_run_leaves_nothing_locked(holder: subprocess.Popen[str], tmp_path: Path) -> None:
     holder.kill()
@@ -66,7 +76,7 @@ def test_one_process_has_a_file_once_and_others_beside_it(tmp_path: Path) -> Non
             pass
         with sole_writer(table.with_name("other.csv"), table.parent):
             pass
-    assert list(table.parent.iterdir()) == []
+    assert not table.parent.exists()
 
 
 def test_a_file_system_without_locks_costs_a_warning(

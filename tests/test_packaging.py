@@ -32,6 +32,11 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
+def test_the_citation_has_the_version() -> None:
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8").splitlines()
+    assert f"version: {minixception.__version__}" in citation
+
+
 def shipped_files() -> set[str]:
     folder = ROOT / "trained_models"
     files = [folder / "README.md", *folder.glob("*_models/*/*")]

@@ -16,10 +16,17 @@ import numpy as np
 import pandas
 import pytest
 
+from made_up_data import fer2013_csv
+from minixception.cards import read_card
 from minixception.commands import COMMANDS, main, run_command
 from minixception.images import read_image, rgb_to_bgr, write_image
 from minixception.labels import FERPLUS_COLUMNS
-from minixception.paths import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL, find_model
+from minixception.paths import (
+    DEFAULT_EMOTION_MODEL,
+    DEFAULT_GENDER_MODEL,
+    find_model,
+    shipped_models,
+)
 from minixception.recipe_book import RECIPES
 
 ROOT = Path(__file__).parents[1]
@@ -123,17 +130,15 @@ def write_film(path: Path, image: np.ndarray) -> None:
 
 
 def write_fer2013(folder: Path) -> None:
-    """Each class is a brightness; beside the faces lie the votes of FER+."""
-    generator = np.random.default_rng(0)
-    faces, votes = ["emotion,pixels,Usage"], [f"Usage,Image name,{','.join(FERPLUS_COLUMNS)}"]
-    for usage, count in (("Training", 28), ("PublicTest", 14), ("PrivateTest", 7)):
-        for row in range(count):
-            pixels = generator.normal(30 + 30 * (row % 7), 5, 48 * 48).clip(0, 255).astype(int)
-            faces.append(f"{row % 7},{' '.join(map(str, pixels))},{usage}")
+    """Write faces, and beside them the votes of FER+."""
+    sizes = {"Training": 28, "PublicTest": 14, "PrivateTest": 7}
+    votes = [f"Usage,Image name,{','.join(FERPLUS_COLUMNS)}"]
+    for usage, size in sizes.items():
+        for row in range(size):
             counts = [10 * (column == row % 7) for column in range(len(FERPLUS_COLUMNS))]
             votes.append(f"{usage},,{','.join(map(str, counts))}")
     folder.mkdir(parents=True)
-    (folder / "fer2013.csv").write_text("\n".join(faces) + "\n")
+    (folder / "fer2013.csv").write_text(fer2013_csv(sizes))
     (folder / "fer2013new.csv").write_text("\n".join(votes) + "\n")
 
 
@@ -151,13 +156,11 @@ def write_weight_file(path: Path) -> None:
 
 
 @pytest.fixture
-def here(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return an empty current folder that holds links to the data and to the checkout's folders."""
+def here(here: Path, data: Path, no_export: None) -> Path:
+    """Return the current folder, with links to the data and to the checkout's folders."""
     for entry in [*data.iterdir(), *(ROOT / name for name in ("images", "src", "benchmarks"))]:
-        (tmp_path / entry.name).symlink_to(entry)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("minixception.checkpoints.export_litert", lambda *_, **__: 0.0)  # slow
-    return tmp_path
+        (here / entry.name).symlink_to(entry)
+    return here
 
 
 def test_commands_are_found() -> None:
@@ -220,6 +223,31 @@ def test_python_runs(code: str, here: Path, capsys: pytest.CaptureFixture[str]) 
     assert "gender_woman" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))
-def test_link_leads_somewhere(target: str) -> None:
-    assert (ROOT / target).exists()
+@pytest.mark.parametrize("name", sorted([*shipped_models("emotion"), *shipped_models("gender")]))
+def test_scores_are_those_of_the_card(name: str) -> None:
+    card = read_card(find_model(name))
+    (row,) = [line for line in README.splitlines() if line.startswith(f"| `{name}`")]
+    scores = card.metrics["PrivateTest" if "PrivateTest" in card.metrics else "test"]
+    accuracy, low, high = (
+        f"{100 * share:.1f}" for share in (scores["accuracy"], *scores["accuracy_interval"])
+    )
+    assert f"| {card.parameters:,} | {accuracy} % ({low} to {high})" in row
+    assert f"commit {card.versions['commit']}" in row
+
+
+def links() -> list[tuple[str, str]]:
+    """Return (document, target) for each link to a file that a document of the project has."""
+    documents = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
+    documents += [ROOT / name / "README.md" for name in ("trained_models", "datasets", "notebooks")]
+    return [
+        (document.relative_to(ROOT).as_posix(), target)
+        for document in documents
+        for target in sorted(
+            set(re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")))
+        )
+    ]
+
+
+@pytest.mark.parametrize(("document", "target"), links())
+def test_link_leads_somewhere(document: str, target: str) -> None:
+    assert (ROOT / document).parent.joinpath(target).exists()

@@ -94,6 +94,7 @@ def test_the_command_draws_and_prints(tmp_path: Path, capsys: pytest.CaptureFixt
         ("history.csv", "", "column loss and at least one epoch"),
         ("history.csv", HEADER, "Received: 0 epochs"),
         ("history.csv", f"{HEADER}\n0,1,2", "a number per column and epoch"),
+        ("history.csv", f"{HEADER}\n0,1,2,3,4,5,6\n1,1,0,53,3,4,5,6", "more entries than"),
         ("history.csv", f"{HEADER}\n0,1,two,3,4,5,6", "'two'"),
         ("history.csv", f"{HEADER}\n0,1,nan,3,4,5,6", "finite"),
         ("history.csv", f"{HEADER}\n0,1,1e308,3,4,5,6", "finite"),
@@ -129,6 +130,17 @@ def test_a_missing_or_repeated_folder_is_refused(
     folder = str(write_run(tmp_path / "run"))
     assert run_command("compare", [folder, folder]) == 1
     assert "Each run must be given once" in capsys.readouterr().err
+
+
+def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
+    history = {"loss": [1.0, 0.5], "accuracy": [0.1, 0.2], "val_accuracy": [0.1, 0.2]}
+    pictures = []
+    for number, name in enumerate(("a_b", "_b", "lr$1_vs_$^")):
+        path = tmp_path / f"{number}.png"
+        plot_runs({name: history}, path)
+        pictures.append(path.read_bytes())
+    plot_runs({"": history}, tmp_path / "empty.png")
+    assert len({*pictures, (tmp_path / "empty.png").read_bytes()}) == 4
 
 
 def test_a_picture_needs_an_epoch_of_a_run(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -87,29 +88,29 @@ def test_both_files_of_a_default_model_agree(task: str) -> None:
     np.testing.assert_allclose(litert.predict(images), keras_engine.predict(images), atol=1e-4)
 
 
-def test_emotions_of_real_faces(data_root: Path) -> None:
+def test_emotions_of_real_faces(real_data: Callable[[str], Path]) -> None:
     card, engine = load_engine(folder_of("emotion"))
-    faces = load_fer2013(data_root / "fer2013" / "fer2013.csv.gz", split="PublicTest")
+    faces = load_fer2013(real_data("fer2013/fer2013.csv.gz"), split="PublicTest")
     assert accuracy(card, engine, faces.select(np.arange(600))) > 0.55
 
 
-def test_eight_emotions_of_real_faces(data_root: Path) -> None:
+def test_eight_emotions_of_real_faces(real_data: Callable[[str], Path]) -> None:
     folder = shipped_models("emotion").get("ferplus_mini_xception")
     if folder is None:
         pytest.skip(f"no ferplus_mini_xception in {trained_models_folder()}")
     card, engine = load_engine(folder)
     faces = load_ferplus(
-        data_root / "fer2013" / "fer2013.csv.gz",
-        data_root / "fer2013" / "fer2013new.csv",
+        real_data("fer2013/fer2013.csv.gz"),
+        real_data("fer2013/fer2013new.csv"),
         split="PublicTest",
     )
     assert card.class_names == EMOTIONS_8
     assert accuracy(card, engine, faces.select(np.arange(600))) > 0.75
 
 
-def test_gender_of_real_faces(data_root: Path) -> None:
+def test_gender_of_real_faces(real_data: Callable[[str], Path]) -> None:
     card, engine = load_engine(folder_of("gender"))
-    path = data_root / "utkface" / "crop_part1_adults.tar"
+    path = real_data("utkface/crop_part1_adults.tar")
     assert accuracy(card, engine, load_utkface(path, split="test")) > 0.85
 
 

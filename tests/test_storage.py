@@ -11,6 +11,7 @@ from minixception.storage import (
     refuse_special_file,
     remove_leftovers,
 )
+from stored_files import contents
 
 
 def test_a_failed_writer_leaves_the_old_file(tmp_path: Path) -> None:
@@ -38,6 +39,29 @@ def test_a_pipe_is_not_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "pipe").is_fifo()
 
 
+def test_atomic_path_replaces_at_the_end_only(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file.txt"
+    with atomic_path(path) as temporary:
+        temporary.write_text("first")
+        assert not path.exists()
+        assert temporary.suffix == ".txt"
+    with pytest.raises(KeyboardInterrupt), atomic_path(path) as temporary:  # noqa: PT012
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+    assert contents(path.parent) == {"file.txt": b"first"}
+
+
+def test_atomic_folder_may_be_the_current_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = tmp_path / "run"
+    inside.mkdir()
+    monkeypatch.chdir(inside)
+    with atomic_folder(".") as temporary:
+        (temporary / "file.txt").write_text("first")
+    assert contents(inside) == {"file.txt": b"first"}
+
+
 def test_a_folder_appears_whole_and_keeps_its_other_files(tmp_path: Path) -> None:
     folder = tmp_path / "checkpoint"
     with atomic_folder(folder) as temporary:
@@ -46,7 +70,7 @@ def test_a_folder_appears_whole_and_keeps_its_other_files(tmp_path: Path) -> Non
     (folder / "b").write_text("mine")
     with atomic_folder(folder) as temporary:
         (temporary / "a").write_text("2")
-    assert {file.name: file.read_text() for file in folder.iterdir()} == {"a": "2", "b": "mine"}
+    assert contents(folder) == {"a": b"2", "b": b"mine"}
     assert list(tmp_path.iterdir()) == [folder]
 
 

@@ -1,6 +1,7 @@
 """The training engine on a network of a few hundred parameters and faces of 8x8 pixels."""
 
 import csv
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +14,9 @@ from keras import layers
 
 from minixception import training
 from minixception.cards import Card
-from minixception.checkpoints import HISTORY_FILE, load_checkpoint, load_keras_file
+from minixception.checkpoints import HISTORY_FILE, KERAS_FILE, load_checkpoint, load_keras_file
 from minixception.datasets import FaceDataset
+from minixception.distillation import Teacher
 from minixception.evaluation import cross_entropy
 from minixception.preprocessor import Preprocessor
 from minixception.recipes import Augmentation, Recipe
@@ -184,6 +186,23 @@ def test_an_interrupted_run_goes_on_exactly(
     assert improvements[0] == improvements[1]
 
 
+def test_a_taught_run_on_mixed_images_goes_on_exactly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = replace(EVERYTHING, epochs=2, mixup=0.2, teacher_share=0.5, precision="mixed_bfloat16")
+    teacher = Teacher(build_network(), (8, 8), (2, 0, 1), flip=True, description={"weights": "x"})
+    whole, cut = (make_run(tmp_path / name, recipe, teachers=[teacher]) for name in ("a", "b"))
+    history = train(whole, verbose=0)
+    interrupt(monkeypatch, "write_state", call=2, run=cut, resume=False)
+    cut = make_run(cut.folder, recipe, teachers=[teacher])
+    assert train(cut, resume=True, verbose=0) == history
+    pairs = zip(whole.model.get_weights(), cut.model.get_weights(), strict=True)
+    assert all(np.array_equal(left, right) for left, right in pairs)
+    assert train(make_run(tmp_path / "untaught", recipe), verbose=0)[0] != history[0]
+    with pytest.raises(ValueError, match=r"other settings.*teachers was \['x'\], now None"):
+        train(replace(whole, teachers=()), resume=True, verbose=0)
+
+
 def test_a_finished_run_is_left_alone(
     finished: tuple[Path, training.History], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -204,13 +223,28 @@ def test_a_used_folder_is_refused_without_resume(
         train(make_run(tmp_path), verbose=0)
 
 
+def test_a_model_without_its_state_is_not_trained_over(
+    finished: tuple[Path, training.History], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(finished[0], tmp_path / "model"))
+    (folder / STATE_FILE).unlink()
+    before = (folder / KERAS_FILE).read_bytes()
+    with pytest.raises(FileNotFoundError, match=r"a model but no training_state\.npz.*--output"):
+        train(make_run(folder), resume=True, verbose=0)
+    assert (folder / KERAS_FILE).read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"seed": 5}, "seed was 0, now 5"),
-        ({"recipe": replace(EVERYTHING, learning_rate=0.5)}, "recipe was .*0.03.* now .*0.5"),
+        (
+            {"recipe": replace(EVERYTHING, learning_rate=0.5)},
+            r"settings: recipe\.learning_rate was 0.03, now 0.5\. Give",
+        ),
         ({"training": faces(24, seed=9)}, r"training was \['seed:1', 24\], now \['seed:9', 24\]"),
         ({"validation": faces(6, seed=2)}, r"validation was .*12\], now .*6\]"),
+        ({"origin": {"initial weights": "a"}}, "initial weights was None, now a"),
     ],
 )
 def test_a_run_with_other_settings_is_not_resumed(

@@ -94,7 +94,6 @@ def test_frames_of_another_size_are_fitted(tmp_path: Path) -> None:
 
 
 def test_display_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     if sys.platform.startswith("linux"):

@@ -11,6 +11,7 @@ from minixception.visualizer import (
     EMOTION_COLOURS,
     draw_predictions,
     emotion_colour,
+    label_font,
     label_lines,
 )
 
@@ -113,11 +114,18 @@ def test_face_without_predictions_gets_a_box_only(background: np.ndarray) -> Non
     assert columns.max() <= 310
 
 
+def test_letters_of_other_alphabets_are_drawn() -> None:
+    for one, other in (("fröhlich", "frählich"), ("радость", "радуга")):
+        masks = [bytes(label_font(20, [one]).getmask(text)) for text in (one, other)]
+        assert masks[0] != masks[1]
+
+
 def test_colours_are_stable_and_follow_the_meaning() -> None:
     assert emotion_colour("happy") == emotion_colour("Happiness") == EMOTION_COLOURS["happy"]
     assert len({emotion_colour(name) for name in EMOTIONS}) == len(EMOTIONS)
     # Written down: the colour of an unknown name must not change from run to run.
     assert emotion_colour("boredom") == (0, 158, 115)
+    assert emotion_colour("Disgusted") == EMOTION_COLOURS["disgust"]
     assert emotion_colour(None) == (255, 255, 255)
 
 

@@ -111,7 +111,7 @@ def load_keras_file(path: str | Path) -> keras.Model:
             memory; see `model_files.check_model_file`.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"{path} is no file.")
+        raise FileNotFoundError(f"{path} does not exist, or is no file.")
     try:
         check_model_file(path)
         return keras.saving.load_model(path, compile=False, safe_mode=True)

@@ -117,7 +117,7 @@ def wilson_interval(correct: int, total: int) -> tuple[float, float]:
     """Return the 95 % score interval of a share (Wilson 1927).
 
     >>> [round(bound, 4) for bound in wilson_interval(2351, 3589)]
-    [0.6394, 0.6705]
+    [0.6393, 0.6704]
     """
     z = 1.959964  # 97.5 % quantile of the normal distribution
     share = correct / total

@@ -26,7 +26,8 @@ def sole_writer(*paths: str | Path) -> Iterator[None]:
     """Keep every other run away from these files and folders inside the block.
 
     A folder is locked by a file `.lock` in it, a file by `.NAME.HASH.lock` beside it; parent
-    folders are made. Both go away at the end. A file system without locks costs a warning.
+    folders are made. The locks go away at the end, and so do folders that this has made and that
+    are still empty. A file system without locks costs a warning.
 
     Args:
         paths: what will be written. A path given twice is locked once.
@@ -46,22 +47,14 @@ def sole_writer(*paths: str | Path) -> Iterator[None]:
 def own_folder(folder: str | Path) -> Iterator[None]:
     """Make a folder and keep every other run away from it inside the block.
 
-    A folder that this has made and that is still empty at the end goes away again.
+    Folders that this has made and that are still empty at the end go away again.
 
     Raises:
         BlockingIOError: if another run has it.
         OSError: if it cannot be made or written to.
     """
-    folder = Path(folder)
-    is_new = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with sole_writer(folder):
-            yield
-    finally:
-        if is_new:
-            with contextlib.suppress(OSError):  # not empty, or gone
-                folder.rmdir()
+    with _made(Path(folder)), sole_writer(folder):
+        yield
 
 
 def lock_file(path: str | Path) -> Path:
@@ -74,25 +67,38 @@ def lock_file(path: str | Path) -> Path:
 
 
 @contextmanager
-def _held(lock: Path, path: Path) -> Iterator[None]:
-    from filelock import FileLock, Timeout
-
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    file_lock = FileLock(lock, blocking=False)
-    try:
-        file_lock.acquire()
-    except Timeout as error:
-        raise BlockingIOError(
-            f"{path} is being written by another run. Wait for it, or give another output."
-        ) from error
-    except OSError as error:
-        if error.errno not in _IMPOSSIBLE:
-            raise
-        _LOGGER.warning("%s is not locked against other runs: %s", path, error.strerror)
+def _made(folder: Path) -> Iterator[None]:
+    """Make a folder with its parents; those of them that are empty at the end go away again."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
     try:
         yield
     finally:
-        # First the name, then the lock: a run that comes between sees that its file is gone.
-        with contextlib.suppress(OSError):  # Windows keeps open files; the folder may be gone
-            lock.unlink()
-        file_lock.release()
+        for place in missing:
+            with contextlib.suppress(OSError):  # not empty, or gone
+                place.rmdir()
+
+
+@contextmanager
+def _held(lock: Path, path: Path) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    file_lock = FileLock(lock, blocking=False)
+    with _made(lock.parent):
+        try:
+            file_lock.acquire()
+        except Timeout as error:
+            raise BlockingIOError(
+                f"{path} is being written by another run. Wait for it, or give another output."
+            ) from error
+        except OSError as error:
+            if error.errno not in _IMPOSSIBLE:
+                raise
+            _LOGGER.warning("%s is not locked against other runs: %s", path, error.strerror)
+        try:
+            yield
+        finally:
+            # First the name, then the lock: a run that comes between sees that its file is gone.
+            with contextlib.suppress(OSError):  # Windows keeps open files; the folder may be gone
+                lock.unlink()
+            file_lock.release()

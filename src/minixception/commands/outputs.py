@@ -37,7 +37,7 @@ def check_file(
     for other, taken in (apart_from or {}).items():
         if taken is not None and os.path.realpath(path) == os.path.realpath(taken):
             raise ValueError(f"{option} must be another file than {other}. Received: {path}")
-    _check_place(path.parent)
+    _check_place(path.parent, path)
 
 
 def check_folder(path: Path, option: str) -> None:
@@ -48,14 +48,14 @@ def check_folder(path: Path, option: str) -> None:
     """
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(f"{option} must be a folder. Received: {path}")
-    _check_place(path)
+    _check_place(path, path)
 
 
-def _check_place(folder: Path) -> None:
+def _check_place(folder: Path, named: Path) -> None:
     """Refuse a folder that cannot be written to, or made in the first of its parents."""
     places = (folder.absolute(), *folder.absolute().parents)
     existing = next(place for place in places if place.exists())
     if not existing.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(existing))
     if not os.access(existing, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(existing))
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(named))

@@ -131,7 +131,6 @@ def _check_arguments(arguments: argparse.Namespace) -> None:
                 raise ValueError(f"--{option} and {other} must not be the same file: {path}")
         named[f"--{option}"] = path
         refuse_special_file(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
 
 
 class Session:

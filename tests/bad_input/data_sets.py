@@ -1,0 +1,213 @@
+"""Bad data sets: tables, votes, folders of classes, archives."""
+
+import gzip
+import tarfile
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.io import savemat
+
+from bad_input.broken_media import jpeg
+from bad_input.place import LONG, TEXT, Arguments, Case, Place, content, loop, pipe, scored, table
+
+
+def csv(change: Callable[[str], str | bytes]) -> Arguments:
+    return scored("fer2013", lambda place: table(place, change))
+
+
+def first_row(old: str, new: str) -> Arguments:
+    return csv(lambda text: text.replace(old, new, 1))
+
+
+def mat(**changes: Any) -> Arguments:
+    """Write imdb.mat beside a picture a.jpg, fields changed; None leaves one out."""
+
+    def make(place: Place) -> str:
+        place.write("imdb/a.jpg", place.picture)
+        fields = {
+            "full_path": np.array(["a.jpg"] * 3, dtype=object),
+            "gender": np.zeros(3),
+            "face_score": np.full(3, 5.0),
+            "second_face_score": np.full(3, np.nan),
+            "dob": np.full(3, 7e5),
+            "photo_taken": np.full(3, 2000.0),
+            **changes,
+        }
+        kept = {name: value for name, value in fields.items() if value is not None}
+        savemat("imdb/imdb.mat", {"imdb": kept})
+        return "imdb/imdb.mat"
+
+    return scored("imdb", make, task="gender")
+
+
+def archive(name: str, content: bytes, *, size: int | None = None, kind: bytes = b"0") -> Arguments:
+    """Write a tar archive with one member that may lie about its size."""
+
+    def make(place: Place) -> str:
+        member = tarfile.TarInfo(name)
+        member.size, member.type, member.linkname = size or len(content), kind, "/etc/hostname"
+        padding = b"\0" * (-len(content) % 512 + 1024)
+        return place.write("faces.tar", member.tobuf() + content + padding)
+
+    return scored("utkface", make, task="gender")
+
+
+TABLES = [
+    Case("CSV", given, "evaluate", arguments, said)
+    for given, arguments, said in (
+        ("missing", scored("fer2013", lambda _: "none.csv"), "There is no file none.csv"),
+        ("empty", csv(lambda _: ""), "is empty"),
+        ("header only", csv(lambda text: text.splitlines()[0]), "has a header and no rows"),
+        ("binary", csv(lambda _: bytes(range(256)) * 9), "is not a CSV text file"),
+        ("UTF-16", csv(lambda text: text.encode("utf-16")), "is not a CSV text file"),
+        ("a folder", scored("fer2013", lambda _: "folder"), "must be a CSV file, not a folder"),
+        ("a link to itself", scored("fer2013", lambda _: loop("a.csv")), "There is no file a.csv"),
+        ("other columns", csv(lambda _: "a,b\n1,2\n"), "Missing: emotion, pixels, Usage"),
+        ("truncated", csv(lambda text: text[:30000]), "fields expected. Received: 2 fields"),
+        ("a row of three pixels", csv(lambda t: t + "1,7 7 7,Training\n"), "row 16 (line 17)"),
+        ("a pixel that is a word", first_row(" 7", " x"), "row 1 (line 2): pixel 2"),
+        ("a pixel that is NaN", first_row(",7", ",nan"), "Received: 'nan'"),
+        ("a pixel of -5", first_row(" 7", " -5"), "Received: '-5'"),
+        ("a pixel of 300", first_row(" 7", " 300"), "pixel 2 must be in 0..255"),
+        ("a pixel of 1.5", first_row(" 7", " 1.5"), "Received: '1.5'"),
+        ("an unknown label", first_row("0,7", "9,7"), "`emotion` must be in 0..6"),
+        ("an unknown Usage", first_row("Training", "Test"), "`Usage` must be one of"),
+        (
+            "a row without end",
+            csv(lambda _: "emotion,pixels,Usage\n" + "1 " * 10**6),
+            "row 1 does not end",
+        ),
+        ("gzip, truncated", csv(lambda t: gzip.compress(t.encode())[:-9]), "truncated or damaged"),
+        (
+            "gzip that unpacks to 100 MB of one row",
+            csv(lambda _: gzip.compress(b"emotion,pixels,Usage\n" + b"1" * (100 << 20), 1)),
+            "row 1 does not end",
+        ),
+        (
+            "no row of the split",
+            csv(lambda text: text.replace("PublicTest", "Training")),
+            "`split` must be one of Training, PrivateTest",
+        ),
+    )
+]
+
+
+def votes(change: Callable[[str], bytes]) -> Arguments:
+    header = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,"
+
+    def make(place: Place) -> str:
+        usages = ["Training"] * 7 + ["PublicTest"] * 7 + ["PrivateTest"]
+        rows = [f"{usage},a.png,9,1,0,0,0,0,0,0,0,0" for usage in usages]
+        text = "\n".join([f"{header}unknown,NF", *rows]) + "\n"
+        place.write("fer2013new.csv", change(text))
+        return table(place)
+
+    return scored("ferplus", make)
+
+
+VOTES = [
+    Case("votes CSV", given, "evaluate", votes(change), said)
+    for given, change, said in (
+        ("empty", lambda _: b"", "must have the columns"),
+        ("binary", lambda _: bytes(range(256)), "is not a CSV text file"),
+        ("truncated", lambda text: text.encode()[:-30], "row 15 (line 16)"),
+        (
+            "a field of 200,000 characters",
+            lambda text: (text + "x" * 200000).encode(),
+            "is not a CSV text file",
+        ),
+        (
+            "a vote of thirty digits",
+            lambda text: text.replace(",9", "," + "9" * 30).encode(),
+            "row 1 (line 2): 10 votes, whole numbers of at least 0",
+        ),
+        ("no vote at all", lambda t: t.replace(",9,1", ",0,0").encode(), "no row with a majority"),
+        (
+            "a vote of -1",
+            lambda text: text.replace(",9", ",-1", 1).encode(),
+            "row 1 (line 2): 10 votes",
+        ),
+    )
+]
+
+
+def unreadable_picture(place: Place) -> str:
+    place.write("set/happy/a.jpg", b"x")
+    return "set"
+
+
+def pipe_for_a_picture(place: Place) -> str:
+    place.write("set/happy/b.txt", b"")
+    pipe("set/happy/a.jpg")
+    return "set"
+
+
+def other_classes(place: Place) -> str:
+    for name in "ab":
+        for number in range(9):
+            place.write(f"set/{name}/{number}.jpg", place.picture)
+    return "set"
+
+
+def named_folders(*names: str) -> Callable[[Place], str]:
+    def make(place: Place) -> str:
+        for name in names:
+            place.write(f"set/{name}/a.jpg", place.picture)
+        return "set"
+
+    return make
+
+
+FOLDERS = [
+    Case("folder of classes", given, "evaluate", scored("folder", make), said)
+    for given, make, said in (
+        ("missing", lambda _: "none", "must be a folder of class folders. Received: none"),
+        ("empty", lambda _: "folder", "must hold class folders with pictures"),
+        ("a file", content(TEXT, "a.txt"), "must be a folder of class folders"),
+        ("unreadable pictures", unreadable_picture, "none of them readable"),
+        ("a pipe for a picture", pipe_for_a_picture, "must hold class folders with pictures"),
+        ("two folders of one class", named_folders("happy", "Happiness"), "different things"),
+        ("a class name with a line break", named_folders("a\nb"), "must be printable"),
+        (
+            "other classes than the model's",
+            other_classes,
+            "Choose a data set with the same classes",
+        ),
+    )
+]
+
+FACE_NAME = "21_0_2_2017.jpg"
+ARCHIVES = [
+    Case("archive (.tar)", given, "evaluate", arguments, said)
+    for given, arguments, said in (
+        ("missing", scored("utkface", lambda _: "a.tar", task="gender"), "nothing at a.tar"),
+        ("empty", scored("utkface", content(b"", "a.tar"), task="gender"), "a whole tar archive"),
+        ("text", scored("utkface", content(TEXT, "a.tar"), task="gender"), "a whole tar archive"),
+        ("a pipe", scored("utkface", lambda _: pipe("a.tar"), task="gender"), "nothing at a.tar"),
+        ("no face in it", archive("readme.txt", b"x"), "none of them such a picture"),
+        ("a member of 50 GB", archive(FACE_NAME, b"", size=50 << 30), "unexpected end of data"),
+        ("a JPEG of 65000x65000", archive(FACE_NAME, jpeg(65000, 65000)), "none of them such"),
+        ("a link to a file outside", archive(FACE_NAME, b"", kind=b"2"), "Received: 0 files"),
+    )
+]
+
+MATS = [
+    Case(".mat", given, "evaluate", arguments, said)
+    for given, arguments, said in (
+        ("missing", scored("imdb", lambda _: "a.mat", task="gender"), "There is no file a.mat"),
+        ("empty", scored("imdb", content(b"", "a.mat"), task="gender"), "is not a MATLAB file"),
+        ("text", scored("imdb", content(TEXT, "a.mat"), task="gender"), "is not a MATLAB file"),
+        ("a folder", scored("imdb", lambda _: "folder", task="gender"), "There is no file"),
+        ("a missing field", mat(gender=None), "Missing: gender"),
+        ("fields of two lengths", mat(gender=np.zeros(2)), "fields of one length"),
+        ("words for genders", mat(gender=np.array(list("abc"), object)), "must hold numbers"),
+        ("cells for scores", mat(face_score=np.array([[1], "x", 2], object)), "must hold numbers"),
+        ("NaN for all scores", mat(face_score=np.full(3, np.nan)), "0 rows after filtering"),
+        (
+            "pictures outside its folder",
+            mat(full_path=np.array(["../a.jpg", "/etc/a.jpg", LONG], object)),
+            "3 rows after filtering, 0 files",
+        ),
+    )
+]

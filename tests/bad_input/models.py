@@ -1,0 +1,214 @@
+"""Bad checkpoint folders and Keras files."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bad_input.place import TEXT, Case, Place, content, converted, model
+
+CARD = "model/card.json cannot be used"
+
+
+def hdf5(change: Callable[[Any], object]) -> Callable[[Place], str]:
+    """Write a small model as .hdf5, changed."""
+
+    def make(place: Place) -> str:
+        import h5py
+        import keras
+
+        given = keras.Input((8, 8, 1))
+        keras.Model(given, keras.layers.Flatten()(given)).save("model.hdf5")
+        with h5py.File("model.hdf5", "a") as content:
+            change(content)
+        return "model.hdf5"
+
+    return make
+
+
+def h5_link(content: Any) -> None:
+    import h5py
+
+    content["stolen"] = h5py.ExternalLink("/etc/secret.h5", "/data")
+
+
+def h5_soft_link(content: Any) -> None:
+    import h5py
+
+    content["loop"] = h5py.SoftLink("/loop")
+
+
+def h5_lambda(content: Any) -> None:
+    config = content.attrs["model_config"].replace('"Flatten"', '"Lambda"')
+    content.attrs["model_config"] = config
+
+
+def h5_bomb(content: Any) -> None:
+    content.create_dataset("zeros", (1 << 40,), "f4", chunks=(1 << 20,))
+
+
+def h5_outside(content: Any) -> None:
+    content.create_dataset("zeros", (8,), "f4", external=[("/etc/hostname", 0, 32)])
+
+
+def bigger(members: dict[str, bytes]) -> None:
+    members["model.weights.h5"] += b"\0" * (80 << 20)
+
+
+def cut(share: float, file: str) -> Callable[[Place], bytes]:
+    def part(place: Place) -> bytes:
+        whole = (place.emotion / file).read_bytes()
+        return whole[: int(share * len(whole))]
+
+    return part
+
+
+def preprocessor(**changes: Any) -> Callable[[Place], str]:
+    return lambda place: place.card(lambda card: card["preprocessor"].update(changes))
+
+
+def entry(**changes: Any) -> Callable[[Place], str]:
+    return lambda place: place.card(lambda card: card.update(changes))
+
+
+CHECKPOINTS = [
+    Case("checkpoint folder", given, "image", model(make), said)
+    for given, make, said in (
+        ("missing", lambda _: "nowhere", "neither a checkpoint folder nor a shipped"),
+        ("empty", lambda _: "folder", "folder is no checkpoint: it has no card.json"),
+        ("a file", content(TEXT, "a.txt"), "a.txt is neither a checkpoint folder"),
+        ("of the other task", lambda p: str(p.gender), "must be a model of the task emotion"),
+        ("card.json missing", lambda p: p.checkpoint(card=None), "it has no card.json"),
+        ("card.json empty", lambda p: p.checkpoint(card=b""), CARD),
+        ("card.json truncated", lambda p: p.checkpoint(card=cut(0.5, "card.json")(p)), CARD),
+        ("card.json a list", lambda p: p.checkpoint(card=b"[]"), "it must hold one object"),
+        ("card.json binary", lambda p: p.checkpoint(card=b"\xff\xfe\0"), CARD),
+        ("card.json nested deeply", lambda p: p.checkpoint(card=b"[" * 10**5), CARD),
+        ("card: preprocessor null", entry(preprocessor=None), "`preprocessor` must be an object"),
+        ("card: metrics a number", entry(metrics=5), "`metrics` must be an object"),
+        ("card: -1 parameters", entry(parameters=-1), "`parameters` must be at least 0"),
+        ("card: unknown task", entry(task="age"), "`task` must be one of emotion, gender"),
+        ("card: equal class names", entry(class_names=["a"] * 7), "must mean different things"),
+        ("card: an empty class name", entry(class_names=["", *"abcdef"]), "must be printable"),
+        (
+            "card: a class name with a line break",
+            entry(class_names=["a\nb", *"cdefgh"]),
+            "must be printable",
+        ),
+        ("card: two classes of seven", entry(class_names=["a", "b"]), "do not belong together"),
+        ("card: a margin of NaN", entry(crop_margin=float("nan")), "`margin` must have fractions"),
+        ("card: a margin of 1e308", entry(crop_margin=1e308), "`margin` must have fractions"),
+        ("card: images of 10^6 x 10^6", preprocessor(image_size=[10**6] * 2), "at most 2048 each"),
+        ("card: images of 0x0", preprocessor(image_size=[0, 0]), "at least 1 and at most 2048"),
+        ("card: three channels", preprocessor(channels=3), "Card and model disagree"),
+        ("card: a range up to 1e308", preprocessor(value_range=[0, 1e308]), "numbers up to 1e+06"),
+        ("card: an infinite range", preprocessor(value_range=[0, 1e999]), "finite numbers"),
+        ("card: a mean of NaN", preprocessor(mean=[float("nan")]), "numbers from 0 to 255"),
+        (".tflite missing", lambda p: p.checkpoint(tflite=None), "model.tflite does not exist"),
+        (".tflite empty", lambda p: p.checkpoint(tflite=b""), "cannot be loaded by LiteRT"),
+        (".tflite text", lambda p: p.checkpoint(tflite=TEXT), "cannot be loaded by LiteRT"),
+        (
+            ".tflite truncated",
+            lambda p: p.checkpoint(tflite=cut(0.5, "model.tflite")(p)),
+            "cannot be loaded by LiteRT",
+        ),
+        (
+            ".tflite of another model",
+            lambda p: p.checkpoint(tflite=(p.gender / "model.tflite").read_bytes()),
+            "do not belong together",
+        ),
+    )
+]
+
+
+def outside(members: dict[str, bytes]) -> None:
+    members["../../evil.txt"] = b"x"
+
+
+def code_for_config(config: Mapping[str, Any]) -> Callable[[Place], str]:
+    return lambda place: place.keras(
+        lambda members: members.update({"config.json": json.dumps(config).encode()})
+    )
+
+
+SYSTEM = {"module": "os", "class_name": "system", "config": "true", "registered_name": None}
+KERAS_FILES = [
+    Case(kind, given, "convert", converted(make), said)
+    for kind, given, make, said in (
+        (".keras", "missing", lambda _: "a.keras", "a.keras does not exist"),
+        (".keras", "empty", content(b"", "a.keras"), "cannot be loaded as a Keras model"),
+        (".keras", "text", content(TEXT, "a.keras"), "neither a .keras archive nor an HDF5 file"),
+        (
+            ".keras",
+            "truncated",
+            lambda p: p.write("a.keras", cut(0.5, "model.keras")(p)),
+            "neither a .keras archive nor an HDF5 file",
+        ),
+        (".keras", "a folder", lambda _: "folder", "folder does not exist"),
+        (".keras", "a member outside", lambda p: p.keras(outside), "it must hold metadata.json"),
+        (
+            ".keras",
+            "a member less",
+            lambda p: p.keras(lambda members: members.pop("metadata.json")),
+            "it must hold metadata.json",
+        ),
+        (".keras", "80 MB of zeros", lambda p: p.keras(bigger), "would unpack to"),
+        (
+            ".keras",
+            "a Lambda layer",
+            lambda p: p.layer(class_name="Lambda"),
+            "it would need keras.layers.Lambda",
+        ),
+        (
+            ".keras",
+            "a TFSMLayer",
+            lambda p: p.layer(class_name="TFSMLayer"),
+            "need keras.layers.TFSMLayer",
+        ),
+        (
+            ".keras",
+            "a layer that reads a file",
+            lambda p: p.layer(class_name="StringLookup", config={"vocabulary": "/etc/hostname"}),
+            "it would need keras.layers.StringLookup",
+        ),
+        (
+            ".keras",
+            "a function of Keras",
+            lambda p: p.layer(module="keras.utils", class_name="get_file"),
+            "it would need keras.utils.get_file",
+        ),
+        (
+            ".keras",
+            "a layer of another package",
+            lambda p: p.layer(module="evil", class_name="Layer", registered_name="evil>Layer"),
+            "it would need evil.Layer",
+        ),
+        (
+            ".keras",
+            "a name that somebody registered",
+            lambda p: p.layer(registered_name="evil>Conv2D"),
+            "only plain layers of Keras",
+        ),
+        (".keras", "os.system", code_for_config(SYSTEM), "it would need os.system"),
+        (".keras", "an empty configuration", code_for_config({}), "broken.keras cannot be loaded"),
+        (".hdf5", "text", content(TEXT, "a.hdf5"), "neither a .keras archive nor an HDF5 file"),
+        (
+            ".hdf5",
+            "truncated",
+            lambda p: p.write("a.hdf5", Path(hdf5(str)(p)).read_bytes()[:2000]),
+            "cannot be loaded as a Keras model",
+        ),
+        (
+            ".hdf5",
+            "weights without a network",
+            hdf5(lambda h: h.attrs.clear()),
+            "weights but no network",
+        ),
+        (".hdf5", "another network", hdf5(str), "looks like that"),
+        (".hdf5", "a Lambda layer", hdf5(h5_lambda), "it would need Lambda"),
+        (".hdf5", "a link to another file", hdf5(h5_link), "a link to elsewhere"),
+        (".hdf5", "a link inside", hdf5(h5_soft_link), "a link to elsewhere"),
+        (".hdf5", "data in another file", hdf5(h5_outside), "lies in another file"),
+        (".hdf5", "4 TB of zeros", hdf5(h5_bomb), "its tensors would take"),
+    )
+]

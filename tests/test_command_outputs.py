@@ -1,0 +1,65 @@
+"""What may be written is known before the work."""
+
+from pathlib import Path
+
+import pytest
+
+from minixception.commands import run_command
+from minixception.commands.outputs import check_file, check_folder
+
+
+def test_what_can_be_written_is_not_made(tmp_path: Path) -> None:
+    check_file(tmp_path / "new" / "deep" / "a.PNG", "--output", suffixes=(".png", ".jpg"))
+    check_file(tmp_path / "b", "--output", apart_from={"--data": tmp_path / "c", "--x": None})
+    check_folder(tmp_path / "new" / "deep", "--output")
+    check_folder(tmp_path, "--output")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    for path, message in (
+        (tmp_path, r"--output must name a file\. Received: the folder"),
+        (Path("/dev/null"), "a pipe or device"),
+        (tmp_path / "link", r"--output must be another file than --data\. Received: .*link"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            check_file(path, "--output", apart_from={"--data": tmp_path / "file"})
+    with pytest.raises(ValueError, match=r"must be a file ending in \.png or \.jpg\. Received"):
+        check_file(tmp_path / "a.gif", "--output", suffixes=(".png", ".jpg"))
+    with pytest.raises(NotADirectoryError, match=r"--output must be a folder\. Received"):
+        check_folder(tmp_path / "file", "--output")
+    for check in (check_file, check_folder):
+        with pytest.raises(NotADirectoryError, match=r"Not a directory: '.*file'"):
+            check(tmp_path / "file" / "below", "--output")
+
+
+@pytest.mark.parametrize("name", ["card.json", "history.csv", "curves.json"])
+def test_scores_do_not_take_the_place_of_the_model(
+    checkpoints: dict[str, Path], capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    folder = checkpoints["emotion"]
+    output = str(folder / name)
+    assert run_command("evaluate", ["--model", str(folder), "--output", output]) == 1
+    assert "must be another file than the model's" in capsys.readouterr().err
+
+
+def test_a_picture_of_any_split_that_is_in_the_way_is_noticed(
+    tmp_path: Path, checkpoints: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "s_PublicTest.png").mkdir()
+    arguments = ["--model", str(checkpoints["emotion"]), "--split", "Training", "PublicTest"]
+    assert run_command("evaluate", [*arguments, "--output", str(tmp_path / "s.json")]) == 1
+    assert "s_PublicTest.png" in capsys.readouterr().err
+    assert not (tmp_path / "s.json").exists()
+
+
+def test_an_8_bit_model_does_not_replace_that_of_the_checkpoint(
+    checkpoints: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = checkpoints["emotion"]
+    output = str(folder / "model.tflite")
+    arguments = [str(folder), "--format", "litert-int8", "--output", output]
+    assert run_command("export", arguments) == 1
+    assert "another file than the float32 model" in capsys.readouterr().err
