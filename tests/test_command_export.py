@@ -140,9 +140,14 @@ def test_a_model_that_differs_is_not_written(
 @pytest.mark.parametrize(
     ("form", "name", "options", "message"),
     [
-        ("litert", "a.onnx", [], r"must be a file ending in \.tflite for --format litert\. Rec"),
-        ("onnx", "a.tflite", [], r"must be a file ending in \.onnx for --format onnx"),
-        ("litert-int8", "a", [], r"ending in \.tflite for --format litert-int8. Received: .*/a$"),
+        (
+            "litert",
+            "a.onnx",
+            [],
+            r"--output for --format litert must be a file ending in \.tflite\.",
+        ),
+        ("onnx", "a.tflite", [], r"--output for --format onnx must be a file ending in \.onnx\. R"),
+        ("litert-int8", "a", [], r"--format litert-int8 must be .* \.tflite\. Received: .*/a$"),
         ("litert", "a.tflite", ["--data", "x.csv"], r"--data is for --format litert-int8, which"),
         ("litert-int8", "a.tflite", ["--data", "x.csv"], r"There is no file x\.csv\."),
         ("litert-int8", "a.tflite", ["--dataset", "mnist"], r"one of fer2013.*name='mnist'"),
@@ -170,5 +175,5 @@ def test_unknown_model_and_folder_as_output(
     folder = tmp_path / "folder.tflite"
     folder.mkdir()
     assert export(emotion, "litert", folder) == 1
-    assert "must be a file ending in .tflite" in capsys.readouterr().err
+    assert "must name a file. Received: the folder" in capsys.readouterr().err
     assert read_card(emotion).task == "emotion"

@@ -10,7 +10,7 @@ import pytest
 from minixception import models
 from minixception.cards import read_card
 from minixception.commands import run_command
-from minixception.commands.recipe_options import load_backbone
+from minixception.commands.recipe_options import check_backbone, load_backbone
 from minixception.datasets.registry import load_dataset
 from minixception.images import write_image
 
@@ -137,5 +137,8 @@ def test_a_backbone_s_weights_come_from_a_file_and_go_into_the_card(
 def test_weights_for_a_network_without_backbone_are_refused(tmp_path: Path) -> None:
     model = models.build("lenet5_rgb", (48, 48, 3), 2)
     assert load_backbone(model, None) == {}
+    check_backbone("lenet5_rgb", None)
     with pytest.raises(ValueError, match=r"goes with --model facenet\. Received: lenet5_rgb"):
-        load_backbone(model, tmp_path / "resnet50.h5")
+        check_backbone("lenet5_rgb", tmp_path / "resnet50.h5")
+    with pytest.raises(FileNotFoundError, match=r"must be a file\. Received: .*resnet50\.h5"):
+        check_backbone("facenet", tmp_path / "resnet50.h5")

@@ -81,7 +81,7 @@ def _check_arguments(arguments: argparse.Namespace, folder: Path) -> None:
     taken = folder / LITERT_FILE if arguments.format == "litert-int8" else None
     check_file(
         arguments.output,
-        "--output",
+        f"--output for --format {arguments.format}",
         suffixes=(SUFFIXES[arguments.format],),
         apart_from={"the float32 model of the checkpoint": taken},
     )
