@@ -204,7 +204,7 @@ def test_a_gender_model_trained_on_other_files_is_refused(
     page = tmp_path / "limits.md"
     assert run_command("report-limits", options(models, fer2013, utkface, page)) == 1
     error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert "was trained on other files of UTKFace" in error
+    assert "was trained on other files of utkface" in error
     assert "md5:of other files" in error
     assert not page.exists()
 

@@ -240,7 +240,7 @@ def test_a_model_without_its_state_is_not_trained_over(
         ({"seed": 5}, "seed was 0, now 5"),
         (
             {"recipe": replace(EVERYTHING, learning_rate=0.5)},
-            r"settings: recipe\.learning_rate was 0.03, now 0.5\. Give",
+            r"recipe\.learning_rate was 0.03, now 0.5\. Give",
         ),
         ({"training": faces(24, seed=9)}, r"training was \['seed:1', 24\], now \['seed:9', 24\]"),
         ({"validation": faces(6, seed=2)}, r"validation was .*12\], now .*6\]"),
