@@ -25,6 +25,7 @@ from minixception.training import (
     IMPROVEMENTS_FOLDER,
     STATE_FILE,
     TrainingRun,
+    TrainingState,
     best_epoch,
     is_improvement,
     one_hot_targets,
@@ -221,6 +222,19 @@ def test_a_used_folder_is_refused_without_resume(
     (tmp_path / HISTORY_FILE).write_text(COLUMNS)
     with pytest.raises(FileExistsError, match="already holds a training run"):
         train(make_run(tmp_path), verbose=0)
+
+
+def test_what_a_run_has_lost_is_noticed_too() -> None:
+    state = TrainingState(
+        {"seed": 1, "backbone": {"file": "a.h5"}},
+        history=[],
+        finished=False,
+        model=[],
+        optimizer=[],
+    )
+    state.check_identity(state.identity, where="runs/a")
+    with pytest.raises(ValueError, match=r"runs/a holds .* backbone\.file was a\.h5, now None"):
+        state.check_identity({"seed": 1, "backbone": None}, where="runs/a")
 
 
 def test_a_model_without_its_state_is_not_trained_over(

@@ -42,11 +42,11 @@ class TrainingState:
             ValueError: naming what differs from `identity`.
         """
         then, now = _flat(self.identity), _flat(identity)
-        changed = [name for name in now if now[name] != then.get(name)]
+        changed = [name for name in {**then, **now} if now.get(name) != then.get(name)]
         if changed:
             raise ValueError(
                 f"{where} holds a run with other settings: "
-                + "; ".join(f"{name} was {then.get(name)}, now {now[name]}" for name in changed)
+                + "; ".join(f"{name} was {then.get(name)}, now {now.get(name)}" for name in changed)
                 + ". Give the same options to go on with it, or another --output."
             )
 

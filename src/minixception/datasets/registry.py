@@ -152,12 +152,14 @@ DATASETS: dict[str, DatasetEntry] = {
             "facial_expressions",
         ),
         takes_form=True,
+        draws_splits=True,
     ),
     "ck_plus": DatasetEntry(
         load=load_ck_plus,
         tasks=("emotion",),
         default_paths=("ck_plus/CK+48", "ck_plus"),
         takes_form=True,
+        draws_splits=True,
     ),
     # The models are trained on faces cut out by the detector, so that is what they are given.
     "jaffe": DatasetEntry(
@@ -165,12 +167,14 @@ DATASETS: dict[str, DatasetEntry] = {
         tasks=("emotion",),
         default_paths=("jaffe", "jaffedbase"),
         takes_form=True,
+        draws_splits=True,
     ),
     "kdef": DatasetEntry(
         load=partial(load_kdef, crop_faces=True),
         tasks=("emotion",),
         default_paths=("kdef",),
         takes_form=True,
+        draws_splits=True,
     ),
     "folder": DatasetEntry(
         load=_load_folder,
