@@ -199,7 +199,7 @@ def test_equal_names_and_earlier_results_do_not_collide(
     [
         (["a.jpg", "b.jpg", "--output", "c.png"], "--output must be a folder for 2 pictures"),
         (["a.jpg", "--output", "c.gif"], "--output must be a folder or end in one of .png, .jpg"),
-        (["a.jpg", "--output", "b.jpg/x"], "b.jpg/x: Not a directory"),
+        (["a.jpg", "--output", "b.jpg/x"], "b.jpg is in the way"),
         (["a.jpg", "--output", "b.jpg/x.png"], "b.jpg is in the way"),
         (["a.jpg", "--output", "a.jpg"], "--output must be another file. Received: a.jpg, a pic"),
         (["a.jpg", "--json", "./a.jpg"], "--json must be another file"),

@@ -31,7 +31,7 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NotADirectoryError, match=r"--output must be a folder\. Received"):
         check_folder(tmp_path / "file", "--output")
     for check in (check_file, check_folder):
-        with pytest.raises(NotADirectoryError, match=r"Not a directory: '.*file'"):
+        with pytest.raises(FileExistsError, match=r"File exists: '.*file'"):
             check(tmp_path / "file" / "below", "--output")
 
 

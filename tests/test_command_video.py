@@ -262,9 +262,12 @@ def test_impossible_outputs(clip: Path, tmp_path: Path, capsys: pytest.CaptureFi
     (tmp_path / "file").touch()
     for options, message in (
         (("--output", tmp_path / "o.txt"), "must end in"),
-        (("--plot", tmp_path / "o.svg"), "must end in"),
-        (("--output", clip), "must not be the same file"),
-        (("--csv", tmp_path / "o.png", "--plot", tmp_path / "o.png"), "must not be the same"),
+        (("--plot", tmp_path / "o.svg"), "must be a file ending in"),
+        (("--output", clip), "must be another file than --input"),
+        (
+            ("--csv", tmp_path / "o.png", "--plot", tmp_path / "o.png"),
+            "must be another file than --csv",
+        ),
         (("--plot", tmp_path / "o.png", "--emotion-model", "none"), "--emotion-model"),
         (("--output", tmp_path / "file" / "o.mp4"), "file"),
         (("--smoothing", "-1"), "smoothing_seconds"),

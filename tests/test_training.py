@@ -1,120 +1,28 @@
-"""The training engine on a network of a few hundred parameters and faces of 8x8 pixels."""
+"""The training engine: what a run writes, which epoch it keeps."""
 
 import csv
-import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import keras
 import numpy as np
 import pytest
-from keras import layers
 
 from minixception import training
-from minixception.cards import Card
-from minixception.checkpoints import HISTORY_FILE, KERAS_FILE, load_checkpoint, load_keras_file
-from minixception.datasets import FaceDataset
-from minixception.distillation import Teacher
+from minixception.checkpoints import HISTORY_FILE, load_checkpoint, load_keras_file
 from minixception.evaluation import cross_entropy
-from minixception.preprocessor import Preprocessor
-from minixception.recipes import Augmentation, Recipe
 from minixception.training import (
     CURVES_FILE,
     IMPROVEMENTS_FOLDER,
     STATE_FILE,
-    TrainingRun,
-    TrainingState,
     best_epoch,
     is_improvement,
     one_hot_targets,
     read_state,
     train,
 )
+from pattern_runs import PREPROCESSOR, STANDSTILL, faces, make_run
 
-NAMES = ("dark", "light", "striped")
 COLUMNS = "epoch,learning_rate,loss,accuracy,val_loss,val_accuracy,val_macro_f1"
-PREPROCESSOR = Preprocessor((8, 8))
-
-EVERYTHING = Recipe(
-    name="everything",
-    summary="all that has a state: momenta, averages, statistics, schedule, dropout, augmentation",
-    image_size=(8, 8),
-    batch_size=8,
-    epochs=5,
-    learning_rate=0.03,
-    weight_decay=0.02,
-    label_smoothing=0.1,
-    ema_momentum=0.8,
-    augmentation=Augmentation(10, 0.1, 0.1, 0.1, True, brightness=0.2),
-)
-# A rate too small to change a weight: nothing ever improves on the first epoch.
-STANDSTILL = Recipe(
-    name="standstill",
-    summary="for the patiences",
-    image_size=(8, 8),
-    batch_size=8,
-    epochs=20,
-    optimizer="sgd",
-    learning_rate=1e-12,
-    schedule="constant",
-    monitor="val_loss",
-)
-
-
-def faces(count: int, *, seed: int) -> FaceDataset:
-    generator = np.random.default_rng(seed)
-    labels = np.arange(count) % 3
-    images = generator.integers(0, 120, (count, 8, 8, 1))
-    images[labels == 1] += 120
-    images[labels == 2, ::2] += 120
-    return FaceDataset(
-        images=images.astype(np.uint8),
-        labels=labels.astype(np.int64),
-        class_names=NAMES,
-        name="patterns",
-        licence="none",
-        checksum=f"seed:{seed}",
-    )
-
-
-def build_network(*, stateful: bool = True) -> keras.Model:
-    """A stem with a penalty, batch normalization and dropout; or none that moves by itself."""
-    keras.utils.set_random_seed(0)
-    inputs = keras.Input((8, 8, 1))
-    x = layers.Conv2D(4, 3, kernel_regularizer=keras.regularizers.L2(0.01))(inputs)
-    if stateful:
-        x = layers.BatchNormalization()(x)
-        x = layers.Activation("relu")(x)
-        x = layers.Dropout(0.3)(x)
-    x = layers.Dense(3)(layers.Flatten()(x))
-    outputs = layers.Activation("softmax", name="predictions")(x)
-    return keras.Model(inputs, outputs, name="patterns_network")
-
-
-def make_run(folder: Path, recipe: Recipe = EVERYTHING, **changes: Any) -> TrainingRun:
-    model = build_network(stateful=recipe is EVERYTHING)
-    card = Card(
-        name=folder.name,
-        task="emotion",
-        architecture=model.name,
-        parameters=model.count_params(),
-        class_names=NAMES,
-        preprocessor=PREPROCESSOR,
-    )
-    run = TrainingRun(
-        model=model,
-        training=faces(24, seed=1),
-        validation=faces(12, seed=2),
-        preprocessor=PREPROCESSOR,
-        recipe=recipe,
-        seed=0,
-        folder=folder,
-        make_card=lambda scores: card.with_metrics("validation", scores.to_json()),
-        keep_improvements=True,
-    )
-    return replace(run, **changes)
 
 
 @pytest.fixture(scope="module")
@@ -122,26 +30,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, training.H
     """Folder and history of a run that nothing interrupted."""
     folder = tmp_path_factory.mktemp("runs") / "finished"
     return folder, train(make_run(folder), verbose=0)
-
-
-def interrupt(
-    monkeypatch: pytest.MonkeyPatch, name: str, *, call: int, run: TrainingRun, resume: bool
-) -> None:
-    """Train until the function `name` is called for the n-th time, which ends it like Ctrl-C."""
-    original: Callable[..., Any] = getattr(training, name)
-    calls = 0
-
-    def interrupted(*arguments: Any, **keywords: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == call:
-            raise KeyboardInterrupt
-        return original(*arguments, **keywords)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(training, name, interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            train(run, resume=resume, verbose=0)
 
 
 def test_history_and_its_file(finished: tuple[Path, training.History]) -> None:
@@ -161,120 +49,6 @@ def test_files_of_a_run(finished: tuple[Path, training.History]) -> None:
         IMPROVEMENTS_FOLDER,
     }
     assert (folder / CURVES_FILE).read_bytes().startswith(b"\x89PNG")
-
-
-def test_an_interrupted_run_goes_on_exactly(
-    tmp_path: Path, finished: tuple[Path, training.History], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder, history = finished
-    other = tmp_path / "finished"
-    # Between the history and the state of the second epoch; then inside the fourth's validation.
-    interrupt(monkeypatch, "plot_history", call=2, run=make_run(other), resume=False)
-    assert len(read_state(other / STATE_FILE).history) == 1
-    interrupt(monkeypatch, "score", call=3, run=make_run(other), resume=True)
-    assert len(read_state(other / STATE_FILE).history) == 3
-    assert train(make_run(other), resume=True, verbose=0) == history
-
-    assert (other / HISTORY_FILE).read_text() == (folder / HISTORY_FILE).read_text()
-    assert (other / "card.json").read_text() == (folder / "card.json").read_text()
-    expected, found = load_checkpoint(folder).model, load_checkpoint(other).model
-    for left, right in zip(expected.get_weights(), found.get_weights(), strict=True):
-        assert np.array_equal(left, right)
-    improvements = [
-        sorted(path.name for path in (each / IMPROVEMENTS_FOLDER).iterdir())
-        for each in (folder, other)
-    ]
-    assert improvements[0] == improvements[1]
-
-
-def test_a_taught_run_on_mixed_images_goes_on_exactly(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    recipe = replace(EVERYTHING, epochs=2, mixup=0.2, teacher_share=0.5, precision="mixed_bfloat16")
-    teacher = Teacher(build_network(), (8, 8), (2, 0, 1), flip=True, description={"weights": "x"})
-    whole, cut = (make_run(tmp_path / name, recipe, teachers=[teacher]) for name in ("a", "b"))
-    history = train(whole, verbose=0)
-    interrupt(monkeypatch, "write_state", call=2, run=cut, resume=False)
-    cut = make_run(cut.folder, recipe, teachers=[teacher])
-    assert train(cut, resume=True, verbose=0) == history
-    pairs = zip(whole.model.get_weights(), cut.model.get_weights(), strict=True)
-    assert all(np.array_equal(left, right) for left, right in pairs)
-    assert train(make_run(tmp_path / "untaught", recipe), verbose=0)[0] != history[0]
-    with pytest.raises(ValueError, match=r"other settings.*teachers was \['x'\], now None"):
-        train(replace(whole, teachers=()), resume=True, verbose=0)
-
-
-def test_a_finished_run_is_left_alone(
-    finished: tuple[Path, training.History], caplog: pytest.LogCaptureFixture
-) -> None:
-    folder, history = finished
-    before = (folder / STATE_FILE).read_bytes()
-    assert train(make_run(folder), resume=True, verbose=0) == history
-    assert "nothing to do" in caplog.text
-    assert (folder / STATE_FILE).read_bytes() == before
-
-
-def test_a_used_folder_is_refused_without_resume(
-    finished: tuple[Path, training.History], tmp_path: Path
-) -> None:
-    with pytest.raises(FileExistsError, match=r"already holds a training run.*--resume"):
-        train(make_run(finished[0]), verbose=0)
-    (tmp_path / HISTORY_FILE).write_text(COLUMNS)
-    with pytest.raises(FileExistsError, match="already holds a training run"):
-        train(make_run(tmp_path), verbose=0)
-
-
-def test_what_a_run_has_lost_is_noticed_too() -> None:
-    state = TrainingState(
-        {"seed": 1, "backbone": {"file": "a.h5"}},
-        history=[],
-        finished=False,
-        model=[],
-        optimizer=[],
-    )
-    state.check_identity(state.identity, where="runs/a")
-    with pytest.raises(ValueError, match=r"runs/a holds .* backbone\.file was a\.h5, now None"):
-        state.check_identity({"seed": 1, "backbone": None}, where="runs/a")
-
-
-def test_a_model_without_its_state_is_not_trained_over(
-    finished: tuple[Path, training.History], tmp_path: Path
-) -> None:
-    folder = Path(shutil.copytree(finished[0], tmp_path / "model"))
-    (folder / STATE_FILE).unlink()
-    before = (folder / KERAS_FILE).read_bytes()
-    with pytest.raises(FileNotFoundError, match=r"a model but no training_state\.npz.*--output"):
-        train(make_run(folder), resume=True, verbose=0)
-    assert (folder / KERAS_FILE).read_bytes() == before
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"seed": 5}, "seed was 0, now 5"),
-        (
-            {"recipe": replace(EVERYTHING, learning_rate=0.5)},
-            r"recipe\.learning_rate was 0.03, now 0.5\. Give",
-        ),
-        ({"training": faces(24, seed=9)}, r"training was \['seed:1', 24\], now \['seed:9', 24\]"),
-        ({"validation": faces(6, seed=2)}, r"validation was .*12\], now .*6\]"),
-        ({"origin": {"initial weights": "a"}}, "initial weights was None, now a"),
-    ],
-)
-def test_a_run_with_other_settings_is_not_resumed(
-    finished: tuple[Path, training.History], changes: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(ValueError, match=f"other settings.*{message}"):
-        train(replace(make_run(finished[0]), **changes), resume=True, verbose=0)
-
-
-@pytest.mark.parametrize("damage", [lambda _: b"", lambda state: state[: len(state) // 2]])
-def test_a_damaged_state_is_refused(
-    tmp_path: Path, finished: tuple[Path, training.History], damage: Callable[[bytes], bytes]
-) -> None:
-    (tmp_path / STATE_FILE).write_bytes(damage((finished[0] / STATE_FILE).read_bytes()))
-    with pytest.raises(ValueError, match=r"is damaged.*another --output"):
-        train(make_run(tmp_path), resume=True, verbose=0)
 
 
 def test_the_best_epoch_is_kept_with_its_averaged_weights(
@@ -340,23 +114,6 @@ def test_only_strictly_better_is_an_improvement(
     found = [n for n, row in enumerate(history) if is_improvement(history[:n], row, column)]
     assert found == improvements
     assert best_epoch(history, column)["epoch"] == best
-
-
-@pytest.mark.parametrize("monitor", ["val_loss", "val_accuracy"])
-def test_both_patiences_survive_an_interruption(
-    tmp_path: Path, monitor: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    recipe = replace(STANDSTILL, monitor=monitor, plateau_patience=2, early_stopping_patience=5)
-    run = make_run(tmp_path / "run", recipe)
-    interrupt(monkeypatch, "write_state", call=4, run=run, resume=False)
-    history = train(make_run(tmp_path / "run", recipe), resume=True, verbose=0)
-    assert len(history) == 6  # the best and five without improvement
-    rates = [row["learning_rate"] for row in history]
-    assert rates == pytest.approx([1e-12, 1e-12, 1e-12, 1e-13, 1e-13, 1e-14], rel=1e-4)
-    assert read_state(run.folder / STATE_FILE).finished
-    assert [path.name[:10] for path in (run.folder / IMPROVEMENTS_FOLDER).iterdir()] == [
-        "epoch-0001"
-    ]
 
 
 def test_a_set_smaller_than_the_batch_is_trained_on(tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ picture, and the tables become those of a job without interruption, down to the 
 """
 
 import argparse
-import errno
 import importlib.util
 import os
 from collections.abc import Mapping
@@ -27,6 +26,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from minixception.commands.outputs import check_file
 from minixception.commands.picture_jobs import (
     PictureResult,
     in_order,
@@ -39,7 +39,6 @@ from minixception.commands.picture_tables import FORMATS, Table, TableWriter
 from minixception.commands.run_control import StopRequest
 from minixception.locks import sole_writer
 from minixception.paths import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL
-from minixception.storage import refuse_special_file
 
 if TYPE_CHECKING:
     from minixception.detector import FaceDetector
@@ -244,12 +243,8 @@ def _check_outputs(arguments: argparse.Namespace, outputs: Mapping[Path, Path | 
     for option, path in files:
         if path is None:
             continue
-        if path.is_dir():
-            raise ValueError(f"{option} must name a file. Received: the folder {path}")
-        refuse_special_file(path)
+        check_file(path, option)
         use = taken.setdefault(os.path.realpath(path), f"written by {option}")
         if use != f"written by {option}":
             raise ValueError(f"{option} must be another file. Received: {path}, {use}")
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not os.access(path.parent, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path.parent))

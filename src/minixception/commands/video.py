@@ -14,7 +14,6 @@ at least that large; --detect-every 2 halves it, with boxes that are moved along
 
 import argparse
 import csv
-import os
 import signal
 import sys
 from contextlib import ExitStack
@@ -28,6 +27,7 @@ from minixception.commands.image import (
     add_model_arguments,
     load_analyzer,
 )
+from minixception.commands.outputs import check_file
 from minixception.commands.run_control import Progress, StopRequest, Stopwatch
 from minixception.commands.video_overlay import Overlay, add_overlay_argument, load_overlay
 from minixception.locks import sole_writer
@@ -103,34 +103,23 @@ def run(arguments: argparse.Namespace) -> int:
 def _check_arguments(arguments: argparse.Namespace) -> None:
     """Refuse before anything is opened what would fail later."""
     from minixception.images import WRITABLE_SUFFIXES
-    from minixception.storage import refuse_special_file
     from minixception.videos import require_writable_suffix
 
     if arguments.detect_every < 1:
         raise ValueError(f"--detect-every must be 1 or more. Received: {arguments.detect_every}")
     if arguments.output is not None:
         require_writable_suffix(arguments.output)
-    if arguments.plot is not None:
-        if arguments.plot.suffix.lower() not in WRITABLE_SUFFIXES:
-            raise ValueError(
-                f"{arguments.plot}: a picture must end in one of {', '.join(WRITABLE_SUFFIXES)}"
-            )
-        if arguments.emotion_model == "none":
-            raise ValueError("--plot shows emotions: it needs an --emotion-model")
+    if arguments.plot is not None and arguments.emotion_model == "none":
+        raise ValueError("--plot shows emotions: it needs an --emotion-model")
     if arguments.explain and arguments.output is None and arguments.no_window:
         raise ValueError("--explain draws into the film: it needs --output, or the window")
     if arguments.explain and getattr(arguments, f"{arguments.explain}_model") == "none":
         raise ValueError(f"--explain {arguments.explain} needs its --{arguments.explain}-model")
-    named = {"--input": Path(arguments.input).absolute()} if Path(arguments.input).exists() else {}
-    for option in ("output", "csv", "plot"):
-        path = getattr(arguments, option)
-        if path is None:
-            continue
-        for other, taken in named.items():
-            if os.path.realpath(path) == os.path.realpath(taken):
-                raise ValueError(f"--{option} and {other} must not be the same file: {path}")
-        named[f"--{option}"] = path
-        refuse_special_file(path)
+    suffixes = {"--plot": WRITABLE_SUFFIXES}
+    named = {"--input": Path(arguments.input)} if Path(arguments.input).exists() else {}
+    for option, path in _outputs(arguments).items():
+        check_file(path, option, suffixes=suffixes.get(option, ()), apart_from=named)
+        named[option] = path
 
 
 class Session:

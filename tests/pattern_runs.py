@@ -1,0 +1,120 @@
+"""Runs of a network of a few hundred parameters on patterns of 8x8 pixels."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from minixception import training
+from minixception.cards import Card
+from minixception.datasets import FaceDataset
+from minixception.preprocessor import Preprocessor
+from minixception.recipes import Augmentation, Recipe
+from minixception.training import TrainingRun, train
+
+NAMES = ("dark", "light", "striped")
+PREPROCESSOR = Preprocessor((8, 8))
+
+EVERYTHING = Recipe(
+    name="everything",
+    summary="all that has a state: momenta, averages, statistics, schedule, dropout, augmentation",
+    image_size=(8, 8),
+    batch_size=8,
+    epochs=5,
+    learning_rate=0.03,
+    weight_decay=0.02,
+    label_smoothing=0.1,
+    ema_momentum=0.8,
+    augmentation=Augmentation(10, 0.1, 0.1, 0.1, True, brightness=0.2),
+)
+# A rate too small to change a weight: nothing ever improves on the first epoch.
+STANDSTILL = Recipe(
+    name="standstill",
+    summary="for the patiences",
+    image_size=(8, 8),
+    batch_size=8,
+    epochs=20,
+    optimizer="sgd",
+    learning_rate=1e-12,
+    schedule="constant",
+    monitor="val_loss",
+)
+
+
+def faces(count: int, *, seed: int) -> FaceDataset:
+    generator = np.random.default_rng(seed)
+    labels = np.arange(count) % 3
+    images = generator.integers(0, 120, (count, 8, 8, 1))
+    images[labels == 1] += 120
+    images[labels == 2, ::2] += 120
+    return FaceDataset(
+        images=images.astype(np.uint8),
+        labels=labels.astype(np.int64),
+        class_names=NAMES,
+        name="patterns",
+        licence="none",
+        checksum=f"seed:{seed}",
+    )
+
+
+def build_network(*, stateful: bool = True) -> keras.Model:
+    """A stem with a penalty, batch normalization and dropout; or none that moves by itself."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 1))
+    x = layers.Conv2D(4, 3, kernel_regularizer=keras.regularizers.L2(0.01))(inputs)
+    if stateful:
+        x = layers.BatchNormalization()(x)
+        x = layers.Activation("relu")(x)
+        x = layers.Dropout(0.3)(x)
+    x = layers.Dense(3)(layers.Flatten()(x))
+    outputs = layers.Activation("softmax", name="predictions")(x)
+    return keras.Model(inputs, outputs, name="patterns_network")
+
+
+def make_run(folder: Path, recipe: Recipe = EVERYTHING, **changes: Any) -> TrainingRun:
+    model = build_network(stateful=recipe is EVERYTHING)
+    card = Card(
+        name=folder.name,
+        task="emotion",
+        architecture=model.name,
+        parameters=model.count_params(),
+        class_names=NAMES,
+        preprocessor=PREPROCESSOR,
+    )
+    run = TrainingRun(
+        model=model,
+        training=faces(24, seed=1),
+        validation=faces(12, seed=2),
+        preprocessor=PREPROCESSOR,
+        recipe=recipe,
+        seed=0,
+        folder=folder,
+        make_card=lambda scores: card.with_metrics("validation", scores.to_json()),
+        keep_improvements=True,
+    )
+    return replace(run, **changes)
+
+
+def interrupt(
+    monkeypatch: pytest.MonkeyPatch, name: str, *, call: int, run: TrainingRun, resume: bool
+) -> None:
+    """Train until the function `name` is called for the n-th time, which ends it like Ctrl-C."""
+    original: Callable[..., Any] = getattr(training, name)
+    calls = 0
+
+    def interrupted(*arguments: Any, **keywords: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            raise KeyboardInterrupt
+        return original(*arguments, **keywords)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, name, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(run, resume=resume, verbose=0)

@@ -1,0 +1,160 @@
+"""Interrupted runs, and what is refused when one is to go on."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minixception import training
+from minixception.checkpoints import HISTORY_FILE, KERAS_FILE, load_checkpoint
+from minixception.distillation import Teacher
+from minixception.training import (
+    IMPROVEMENTS_FOLDER,
+    STATE_FILE,
+    TrainingState,
+    read_state,
+    train,
+)
+from pattern_runs import EVERYTHING, STANDSTILL, build_network, faces, interrupt, make_run
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, training.History]:
+    """Folder and history of a run that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("runs") / "finished"
+    return folder, train(make_run(folder), verbose=0)
+
+
+def test_an_interrupted_run_goes_on_exactly(
+    tmp_path: Path, finished: tuple[Path, training.History], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, history = finished
+    other = tmp_path / "finished"
+    # Between the history and the state of the second epoch; then inside the fourth's validation.
+    interrupt(monkeypatch, "plot_history", call=2, run=make_run(other), resume=False)
+    assert len(read_state(other / STATE_FILE).history) == 1
+    interrupt(monkeypatch, "score", call=3, run=make_run(other), resume=True)
+    assert len(read_state(other / STATE_FILE).history) == 3
+    assert train(make_run(other), resume=True, verbose=0) == history
+
+    assert (other / HISTORY_FILE).read_text() == (folder / HISTORY_FILE).read_text()
+    assert (other / "card.json").read_text() == (folder / "card.json").read_text()
+    expected, found = load_checkpoint(folder).model, load_checkpoint(other).model
+    for left, right in zip(expected.get_weights(), found.get_weights(), strict=True):
+        assert np.array_equal(left, right)
+    improvements = [
+        sorted(path.name for path in (each / IMPROVEMENTS_FOLDER).iterdir())
+        for each in (folder, other)
+    ]
+    assert improvements[0] == improvements[1]
+
+
+def test_a_taught_run_on_mixed_images_goes_on_exactly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = replace(EVERYTHING, epochs=2, mixup=0.2, teacher_share=0.5, precision="mixed_bfloat16")
+    teacher = Teacher(build_network(), (8, 8), (2, 0, 1), flip=True, description={"weights": "x"})
+    whole, cut = (make_run(tmp_path / name, recipe, teachers=[teacher]) for name in ("a", "b"))
+    history = train(whole, verbose=0)
+    interrupt(monkeypatch, "write_state", call=2, run=cut, resume=False)
+    cut = make_run(cut.folder, recipe, teachers=[teacher])
+    assert train(cut, resume=True, verbose=0) == history
+    pairs = zip(whole.model.get_weights(), cut.model.get_weights(), strict=True)
+    assert all(np.array_equal(left, right) for left, right in pairs)
+    assert train(make_run(tmp_path / "untaught", recipe), verbose=0)[0] != history[0]
+    with pytest.raises(ValueError, match=r"other settings.*teachers was \['x'\], now None"):
+        train(replace(whole, teachers=()), resume=True, verbose=0)
+
+
+def test_a_finished_run_is_left_alone(
+    finished: tuple[Path, training.History], caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, history = finished
+    before = (folder / STATE_FILE).read_bytes()
+    assert train(make_run(folder), resume=True, verbose=0) == history
+    assert "nothing to do" in caplog.text
+    assert (folder / STATE_FILE).read_bytes() == before
+
+
+def test_a_used_folder_is_refused_without_resume(
+    finished: tuple[Path, training.History], tmp_path: Path
+) -> None:
+    with pytest.raises(FileExistsError, match=r"already holds a training run.*--resume"):
+        train(make_run(finished[0]), verbose=0)
+    (tmp_path / HISTORY_FILE).write_text("epoch")
+    with pytest.raises(FileExistsError, match="already holds a training run"):
+        train(make_run(tmp_path), verbose=0)
+
+
+def test_what_a_run_has_lost_is_noticed_too() -> None:
+    state = TrainingState(
+        {"seed": 1, "backbone": {"file": "a.h5"}},
+        history=[],
+        finished=False,
+        model=[],
+        optimizer=[],
+    )
+    state.check_identity(state.identity, where="runs/a")
+    with pytest.raises(ValueError, match=r"runs/a holds .* backbone\.file was a\.h5, now None"):
+        state.check_identity({"seed": 1, "backbone": None}, where="runs/a")
+
+
+def test_a_model_without_its_state_is_not_trained_over(
+    finished: tuple[Path, training.History], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(finished[0], tmp_path / "model"))
+    (folder / STATE_FILE).unlink()
+    before = (folder / KERAS_FILE).read_bytes()
+    with pytest.raises(FileNotFoundError, match=r"a model but no training_state\.npz.*--output"):
+        train(make_run(folder), resume=True, verbose=0)
+    assert (folder / KERAS_FILE).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": 5}, "seed was 0, now 5"),
+        (
+            {"recipe": replace(EVERYTHING, learning_rate=0.5)},
+            r"recipe\.learning_rate was 0.03, now 0.5\. Give",
+        ),
+        ({"training": faces(24, seed=9)}, r"training was \['seed:1', 24\], now \['seed:9', 24\]"),
+        ({"validation": faces(6, seed=2)}, r"validation was .*12\], now .*6\]"),
+        ({"origin": {"initial weights": "a"}}, "initial weights was None, now a"),
+    ],
+)
+def test_a_run_with_other_settings_is_not_resumed(
+    finished: tuple[Path, training.History], changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"other settings.*{message}"):
+        train(replace(make_run(finished[0]), **changes), resume=True, verbose=0)
+
+
+@pytest.mark.parametrize("damage", [lambda _: b"", lambda state: state[: len(state) // 2]])
+def test_a_damaged_state_is_refused(
+    tmp_path: Path, finished: tuple[Path, training.History], damage: Callable[[bytes], bytes]
+) -> None:
+    (tmp_path / STATE_FILE).write_bytes(damage((finished[0] / STATE_FILE).read_bytes()))
+    with pytest.raises(ValueError, match=r"is damaged.*another --output"):
+        train(make_run(tmp_path), resume=True, verbose=0)
+
+
+@pytest.mark.parametrize("monitor", ["val_loss", "val_accuracy"])
+def test_both_patiences_survive_an_interruption(
+    tmp_path: Path, monitor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = replace(STANDSTILL, monitor=monitor, plateau_patience=2, early_stopping_patience=5)
+    run = make_run(tmp_path / "run", recipe)
+    interrupt(monkeypatch, "write_state", call=4, run=run, resume=False)
+    history = train(make_run(tmp_path / "run", recipe), resume=True, verbose=0)
+    assert len(history) == 6  # the best and five without improvement
+    rates = [row["learning_rate"] for row in history]
+    assert rates == pytest.approx([1e-12, 1e-12, 1e-12, 1e-13, 1e-13, 1e-14], rel=1e-4)
+    assert read_state(run.folder / STATE_FILE).finished
+    assert [path.name[:10] for path in (run.folder / IMPROVEMENTS_FOLDER).iterdir()] == [
+        "epoch-0001"
+    ]
