@@ -146,8 +146,8 @@ _REPORT_000 = replace(
     summary="the paper's recipe without rotation, on eight emotions, for several batch sizes",
     source="report 000",
     data="eight classes, 2,555 + 636 pictures, not public; here `ferplus_public`",
-    cost=f"4 to 8 s an epoch, {_TWO_CORES}",
-    expected="curves of loss and accuracy for several --batch-size; no accuracy is reported",
+    cost=f"60 epochs of 4 to 8 s, {_TWO_CORES}",
+    expected="curves for several --batch-size, no accuracy; here 72.5 % test in 60 epochs",
     dataset="ferplus_public",
     augmentation=replace(_PAPER.augmentation, rotation=0.0),
 )
