@@ -326,3 +326,14 @@ def test_killed_jobs_go_on(
         "f.csv",
         "f.jsonl",
     ]
+
+
+def test_what_a_killed_job_left_in_its_folder_goes_away(
+    image: Command, portraits: Path, here: Path
+) -> None:
+    for place in (here, here / "drawn"):
+        (place / ".writing-ab12cd34").mkdir(parents=True)
+    assert image(str(portraits), "--output", "drawn") == 0
+    assert image(str(portraits), "--output", "one.jpg") == 0  # the folder around it may be in use
+    assert [path.name for path in (here / "drawn").iterdir()] == ["portraits_faces.png"]
+    assert (here / ".writing-ab12cd34").is_dir()

@@ -131,7 +131,7 @@ def test_a_folder_job_killed_again_and_again(tmp_path: Path, portraits: Path) ->
     for file in (tmp_path / "whole").rglob("*.*"):
         other = tmp_path / "killed" / file.relative_to(tmp_path / "whole")
         assert file.read_bytes() == other.read_bytes()
-    assert not list((tmp_path / "killed").rglob(".*"))
+    assert [*(tmp_path / "killed").rglob(".*")] == []
 
 
 @pytest.mark.skipif(not OFTEN, reason="`make fuzz` kills a training run many times")
@@ -163,4 +163,4 @@ def test_a_training_run_killed_again_and_again(tmp_path: Path) -> None:
         found = (killed / name).read_text().replace(str(killed), "").replace(" --resume", "")
         expected = (tmp_path / "whole" / "run" / name).read_text()
         assert found == expected.replace(str(tmp_path / "whole" / "run"), "")
-    assert not list(killed.glob(".*"))
+    assert [*killed.glob(".*")] == []

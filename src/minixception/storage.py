@@ -93,6 +93,15 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
             file.replace(path / file.name)
 
 
+def remove_unfinished_pictures(folder: str | Path) -> None:
+    """Remove what `images.write_image` leaves in a folder when it is killed.
+
+    Only to be called by whoever may write the folder: a writer at work would lose its picture.
+    """
+    for unfinished in Path(folder).glob(".writing-????????"):
+        shutil.rmtree(unfinished)
+
+
 def remove_leftovers(folder: str | Path) -> None:
     """Remove what a killed writer of this folder has left unfinished, in it and beside it.
 
@@ -102,8 +111,7 @@ def remove_leftovers(folder: str | Path) -> None:
     for file in folder.glob(".*"):
         if file.is_file() and re.search(r"\.\d+\.\w+$", file.name):  # see `atomic_path`
             file.unlink()
-    for unfinished in folder.glob(".writing-????????"):  # see `images.write_image`
-        shutil.rmtree(unfinished)
+    remove_unfinished_pictures(folder)
     for place in (folder, folder.parent):
         for unfinished in place.glob(f".{glob.escape(folder.name[:40])}.????????"):
             if (unfinished / "contents").is_dir():  # see `atomic_folder`

@@ -39,6 +39,7 @@ from minixception.commands.picture_tables import FORMATS, Table, TableWriter
 from minixception.commands.run_control import StopRequest
 from minixception.locks import sole_writer
 from minixception.paths import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL
+from minixception.storage import remove_unfinished_pictures
 
 if TYPE_CHECKING:
     from minixception.detector import FaceDetector
@@ -162,6 +163,9 @@ def run(arguments: argparse.Namespace) -> int:
     _check_outputs(arguments, outputs)
     named = [arguments.output, *(getattr(arguments, name) for name in FORMATS)]
     with sole_writer(*(path for path in named if path is not None)):
+        if arguments.output is not None and arguments.output.is_dir():  # and locked, so ours
+            for folder in {path.parent for path in outputs.values() if path is not None}:
+                remove_unfinished_pictures(folder)
         code = run_job(arguments, outputs)
     return 1 if code == 0 and found.failures else code
 
