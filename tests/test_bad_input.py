@@ -17,6 +17,7 @@ import pytest
 from bad_input.data_sets import ARCHIVES, FOLDERS, MATS, TABLES, VOTES
 from bad_input.media import EMPTY_NAME, NEW_FOLDER, PICTURES, VIDEOS
 from bad_input.models import CHECKPOINTS, KERAS_FILES
+from bad_input.names import NAMES
 from bad_input.options import FORBIDDEN, OPTIONS
 from bad_input.place import Case, Place
 from minixception.commands import run_command
@@ -37,7 +38,7 @@ CASES = [
         *MATS,
         *CHECKPOINTS,
     ),
-    *(*KERAS_FILES, *FORBIDDEN, *OPTIONS),
+    *(*KERAS_FILES, *NAMES, *FORBIDDEN, *OPTIONS),
 ]
 
 LOADED_LATE = (

@@ -40,7 +40,7 @@ def emotion(checkpoints: dict[str, Path]) -> Explainer:
     return Explainer.load(checkpoints["emotion"])
 
 
-@pytest.mark.parametrize("name", sorted({*models.network_names()} - {"facenet"}))  # is large
+@pytest.mark.parametrize("name", models.network_names())
 def test_every_network_can_be_explained(name: str) -> None:
     height, _, channels = NETWORKS[name].input_shape
     size = max(min(height, 64), NETWORKS[name].smallest)

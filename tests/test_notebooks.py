@@ -158,6 +158,15 @@ def test_stored_notebook_is_whole_small_and_of_no_machine(path: Path) -> None:
     assert not ABSOLUTE_PATH.search(text)
 
 
+def test_the_stored_trainings_have_learned() -> None:
+    """In full length, where the tests above shorten them."""
+    (fer2013,) = accuracies(read(FOLDER / "train_on_fer2013.ipynb"))
+    assert fer2013 > 2 / 7  # twice what guessing gives
+    training, test = accuracies(read(FOLDER / "your_own_classes.ipynb"))
+    assert training > 0.9
+    assert test > 0.5
+
+
 def test_no_picture_of_fer2013_is_stored() -> None:
     """Two plots are shown and nothing else; they stand on white."""
     notebook = read(FOLDER / "train_on_fer2013.ipynb")

@@ -47,7 +47,10 @@ PLACEHOLDERS = {
     "video --explain": "video --explain --input film.mp4 --output explained.mp4",
 }
 DEFAULTS = {"emotion": DEFAULT_EMOTION_MODEL, "gender": DEFAULT_GENDER_MODEL}
-SHORT = dict.fromkeys(("train-emotion", "train-gender"), ("--epochs", "1", "--model", "simple_cnn"))
+SHORT = {
+    "train-emotion": ("--epochs", "1"),
+    "train-gender": ("--epochs", "1", "--model", "simple_cnn"),  # one run of its network is enough
+}
 
 
 def spans() -> list[str]:

@@ -94,12 +94,13 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
 
 
 def remove_unfinished_pictures(folder: str | Path) -> None:
-    """Remove what `images.write_image` leaves in a folder when it is killed.
+    """Remove the folders that `images.write_image` leaves in a folder when it is killed.
 
     Only to be called by whoever may write the folder: a writer at work would lose its picture.
     """
     for unfinished in Path(folder).glob(".writing-????????"):
-        shutil.rmtree(unfinished)
+        if unfinished.is_dir() and not unfinished.is_symlink():
+            shutil.rmtree(unfinished)
 
 
 def remove_leftovers(folder: str | Path) -> None:

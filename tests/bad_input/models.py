@@ -71,6 +71,12 @@ def entry(**changes: Any) -> Callable[[Place], str]:
     return lambda place: place.card(lambda card: card.update(changes))
 
 
+def tflite_folder(place: Place) -> str:
+    name = place.checkpoint(tflite=None)
+    (place.folder / name / "model.tflite").mkdir()
+    return name
+
+
 CHECKPOINTS = [
     Case("checkpoint folder", given, "image", model(make), said)
     for given, make, said in (
@@ -105,6 +111,7 @@ CHECKPOINTS = [
         ("card: an infinite range", preprocessor(value_range=[0, 1e999]), "finite numbers"),
         ("card: a mean of NaN", preprocessor(mean=[float("nan")]), "numbers from 0 to 255"),
         (".tflite missing", lambda p: p.checkpoint(tflite=None), "model.tflite does not exist"),
+        (".tflite a folder", tflite_folder, "model.tflite does not exist"),
         (".tflite empty", lambda p: p.checkpoint(tflite=b""), "cannot be loaded by LiteRT"),
         (".tflite text", lambda p: p.checkpoint(tflite=TEXT), "cannot be loaded by LiteRT"),
         (
