@@ -1,5 +1,6 @@
 """Teachers: what they say goes into the targets, whatever their class order and image size."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import pytest
 
 from minixception import models
 from minixception.cards import Card
-from minixception.checkpoints import load_checkpoint, save_checkpoint
-from minixception.commands.teaching import begin_with
+from minixception.checkpoints import export_litert, load_checkpoint, save_checkpoint
+from minixception.commands.teaching import begin_with, load_teachers
 from minixception.distillation import make_teacher, taught
 from minixception.preprocessor import Preprocessor
 
@@ -87,6 +88,23 @@ def test_a_teacher_of_other_classes_or_pixels_is_refused(network: keras.Model) -
     bright = replace(student, preprocessor=Preprocessor((48, 48), value_range=(0.0, 1.0)))
     with pytest.raises(ValueError, match=r"the same pixels.*value_range"):
         make_teacher(network, bright, student=student)
+
+
+def test_litert_runs_a_teacher_that_has_such_a_file(tmp_path: Path) -> None:
+    network = models.build("tiny_xception", (48, 48, 1), 3)
+    save_checkpoint(tmp_path / "teacher", network, make_card(network))
+    (slow,) = load_teachers((tmp_path / "teacher",), make_card(network))
+    export_litert(tmp_path / "teacher", images=IMAGES)
+    (fast,) = load_teachers((tmp_path / "teacher",), make_card(network))
+    assert fast.predict != slow.predict
+    assert fast.description == slow.description
+    np.testing.assert_allclose(fast.opinion(IMAGES), slow.opinion(IMAGES), atol=1e-5)
+
+    other = keras.models.clone_model(network)  # with weights of its own
+    save_checkpoint(tmp_path / "other", other, make_card(network))
+    shutil.copy(tmp_path / "teacher/model.tflite", tmp_path / "other")
+    with pytest.raises(ValueError, match=r"other/model.tflite and model.keras .* not the same"):
+        load_teachers((tmp_path / "other",), make_card(network))
 
 
 def test_fine_tuning_begins_with_the_other_weights(network: keras.Model, tmp_path: Path) -> None:

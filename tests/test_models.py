@@ -35,7 +35,7 @@ def layers_of(model: keras.Model, kind: type) -> list[keras.layers.Layer]:
         ("simple_cnn", 642_935),
         ("simpler_cnn", 559_671),
         ("lenet5_rgb", 169_271),
-        ("easynet", 1_512_103),
+        ("easynet", 2_365_479),
         ("emonet", 41_600_823),
         ("facenet", 36_182_919),
     ],
@@ -54,7 +54,7 @@ def test_parameters_with_seven_classes(
         ("tiny_xception", (32, 48, 1), 2, 15_429),
         ("big_xception", (64, 64, 1), 2, 197_346),
         ("simple_cnn", (48, 48, 3), 2, 632_978),
-        ("easynet", (64, 64, 1), 6, 1_511_974),
+        ("easynet", (64, 64, 1), 6, 2_365_350),
     ],
 )
 def test_parameters_with_other_inputs_and_classes(
@@ -195,7 +195,7 @@ def plan_of(model: keras.Model) -> list[str]:
         ),
         (
             "easynet",
-            "Conv 32 5/1, MaxPool 3/2, Conv 64 5/1, MaxPool 3/2, Conv 128 4/1, FC 128, FC 7",
+            "Conv 32 5/1, MaxPool 3/2, Conv 96 5/1, MaxPool 3/2, Conv 192 4/1, FC 128, FC 7",
             [60, 29, 25, 12, 9],
         ),
         (

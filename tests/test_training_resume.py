@@ -57,7 +57,8 @@ def test_a_taught_run_on_mixed_images_goes_on_exactly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = replace(EVERYTHING, epochs=2, mixup=0.2, teacher_share=0.5, precision="mixed_bfloat16")
-    teacher = Teacher(build_network(), (8, 8), (2, 0, 1), flip=True, description={"weights": "x"})
+    predict = build_network().predict_on_batch
+    teacher = Teacher(predict, (8, 8), (2, 0, 1), flip=True, description={"weights": "x"})
     whole, cut = (make_run(tmp_path / name, recipe, teachers=[teacher]) for name in ("a", "b"))
     history = train(whole, verbose=0)
     interrupt(monkeypatch, "write_state", call=2, run=cut, resume=False)

@@ -4,7 +4,7 @@ Source: Hinton, Vinyals, Dean 2015 (arXiv 1503.02531). That teacher and student 
 augmented picture is from Beyer et al. 2022 (arXiv 2106.05237).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ class Teacher:
     """A trained network that gives its opinion on the pictures that a student is shown.
 
     Attributes:
-        model: from (B, height, width, channels) to (B, K), the classes in its own order.
+        predict: from float32 (B, height, width, channels) to (B, K), the classes in its own order.
         image_size: (height, width) that it takes.
         columns: for each class of the student, the teacher's output; what it says of further
             classes is left out, and the rest sums to one again.
@@ -33,7 +33,7 @@ class Teacher:
         description: name, network and checksum of the weights, for the student's card.
     """
 
-    model: keras.Model
+    predict: Callable[[NDArray[np.float32]], Any]
     image_size: tuple[int, int]
     columns: tuple[int, ...]
     flip: bool
@@ -44,16 +44,21 @@ class Teacher:
         if images.shape[1:3] != self.image_size:
             images = ops.convert_to_numpy(ops.image.resize(images, self.image_size))
         views = [images, images[:, :, ::-1]] if self.flip else [images]
-        probabilities = np.mean([self._predict(view) for view in views], axis=0)[:, self.columns]
+        # Batches of fresh memory: the mirror image is a view that runs backwards through its base.
+        opinions = [self.predict(np.ascontiguousarray(view)) for view in views]
+        probabilities = np.mean(opinions, axis=0)[:, self.columns]
         # A teacher that is sure of a class that the student does not learn leaves nothing to share.
         total = np.maximum(probabilities.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
         return np.asarray(probabilities / total, np.float32)
 
-    def _predict(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(ops.convert_to_numpy(self.model.predict_on_batch(images)))
 
-
-def make_teacher(model: keras.Model, card: Card, *, student: Card) -> Teacher:
+def make_teacher(
+    model: keras.Model,
+    card: Card,
+    *,
+    student: Card,
+    predict: Callable[[NDArray[np.float32]], Any] | None = None,
+) -> Teacher:
     """Check that a model can teach a student, and return it as a teacher.
 
     A student that is trained on mirror images is given the mean opinion on both: such a mean is
@@ -63,6 +68,7 @@ def make_teacher(model: keras.Model, card: Card, *, student: Card) -> Teacher:
         model: a trained network.
         card: of this network.
         student: card of the student, with its classes, its preprocessor and its recipe.
+        predict: runs the same model in a faster way than Keras does.
 
     Raises:
         ValueError: it lacks a class of the student, or takes pixels of another range, mean or
@@ -82,9 +88,14 @@ def make_teacher(model: keras.Model, card: Card, *, student: Card) -> Teacher:
             f"The teacher {card.name} must take the same pixels as the student. Different: "
             + "; ".join(f"{key} is {theirs[key]} and {ours[key]}" for key in different)
         )
-    weights = [(variable.path, np.asarray(variable).tobytes()) for variable in model.variables]
+    weights = [
+        (variable.path, ops.convert_to_numpy(variable).tobytes()) for variable in model.variables
+    ]
+    if predict is None:
+        twin = accelerated(model, precision=card.recipe.get("precision", "float32"))
+        predict = twin.predict_on_batch
     return Teacher(
-        model=accelerated(model, precision=card.recipe.get("precision", "float32")),
+        predict=predict,
         image_size=card.preprocessor.image_size,
         columns=tuple(index_of(name, card.class_names) for name in student.class_names),
         flip=bool(student.recipe.get("augmentation", {}).get("horizontal_flip")),

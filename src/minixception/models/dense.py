@@ -29,10 +29,10 @@ class EasyNetPlan:
         dropout: before each of the two fully connected layers.
     """
 
-    filters: tuple[int, int, int] = (32, 64, 128)
+    filters: tuple[int, int, int] = (32, 96, 192)
     units: int = 128
     block_dropout: float = 0.1
-    dropout: float = 0.5
+    dropout: float = 0.4
 
 
 EASYNET = EasyNetPlan()
@@ -75,15 +75,18 @@ def build_easynet(
     128, FC 6, and no more.
 
     Chosen here: what `EasyNetPlan` holds; convolutions without padding and poolings with stride 2
-    (maps of 60, 29, 25, 12 and 9 pixels); batch normalization and ReLU after each convolution.
+    (maps of 60, 29, 25, 12 and 9 pixels); batch normalization and ReLU after each of them, behind
+    the pooling, where a quarter of the positions is left to work on.
     """
     inputs = keras.Input(input_shape, name="image")
     x = inputs
     for filters in plan.filters[:2]:
-        x = _normalized_convolution(x, filters, 5, padding="valid")
+        x = layers.Conv2D(filters, 5, use_bias=False)(x)
         x = layers.MaxPooling2D(3, strides=2)(x)
+        x = _normalized(x)
         x = layers.Dropout(plan.block_dropout)(x)
-    x = _normalized_convolution(x, plan.filters[2], 4, padding="valid")
+    x = layers.Conv2D(plan.filters[2], 4, use_bias=False)(x)
+    x = _normalized(x)
     x = layers.Flatten()(x)
     x = layers.Dropout(plan.dropout)(x)
     x = layers.Dense(plan.units)(x)
@@ -120,9 +123,13 @@ def build_emonet(*, input_shape: tuple[int, int, int], num_classes: int, name: s
 
 
 def _normalized_convolution(
-    x: keras.KerasTensor, filters: int, size: int, *, strides: int = 1, padding: str = "same"
+    x: keras.KerasTensor, filters: int, size: int, *, strides: int = 1
 ) -> keras.KerasTensor:
-    x = layers.Conv2D(filters, size, strides=strides, padding=padding, use_bias=False)(x)
+    x = layers.Conv2D(filters, size, strides=strides, padding="same", use_bias=False)(x)
+    return _normalized(x)
+
+
+def _normalized(x: keras.KerasTensor) -> keras.KerasTensor:
     x = layers.BatchNormalization()(x)
     return layers.Activation("relu")(x)
 
