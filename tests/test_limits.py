@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minixception.commands.limits_plots import plot_intervals, plot_levels, plot_tiles
 from minixception.evaluation import score, wilson_interval
 from minixception.images import read_image
 from minixception.limits import (
@@ -19,7 +20,6 @@ from minixception.limits import (
     score_groups,
     score_level,
 )
-from minixception.plots import plot_intervals, plot_levels, plot_tiles
 
 GENDERS = ("woman", "man")
 

@@ -41,11 +41,11 @@ def plot_history(history: Mapping[str, Sequence[float]], path: str | os.PathLike
             f"Received: history with {sorted(history)}"
         )
     metrics = [metric for metric in ("loss", "accuracy") if metric in history]
-    figure = _new_figure(width=5.0 * len(metrics), height=4.0)
+    figure = new_figure(width=5.0 * len(metrics), height=4.0)
     for number, metric in enumerate(metrics, start=1):
         axes = figure.add_subplot(1, len(metrics), number)
         _plot_metric(axes, history, metric)
-    _write_figure(figure, path)
+    write_figure(figure, path)
 
 
 def _plot_metric(axes: Any, history: Mapping[str, Sequence[float]], metric: str) -> None:
@@ -70,7 +70,7 @@ def _finish_axes(axes: Any, metric: str) -> None:
     axes.set_xlabel("epoch")
     axes.set_ylabel(metric)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    _lighten(axes)
+    lighten(axes)
 
 
 def plot_runs(
@@ -93,7 +93,7 @@ def plot_runs(
             "`histories` must hold at least one run, each with `loss` for at least one epoch. "
             f"Received: {list(histories)}"
         )
-    figure = _new_figure(width=11.0, height=4.5)
+    figure = new_figure(width=11.0, height=4.5)
     for number, metric in enumerate(("loss", "accuracy"), start=1):
         axes = figure.add_subplot(1, 2, number)
         for run, (label, history) in enumerate(histories.items()):
@@ -112,7 +112,7 @@ def plot_runs(
                 )
         _finish_axes(axes, metric)
     _add_run_legend(figure, axes)
-    _write_figure(figure, path)
+    write_figure(figure, path)
 
 
 def _add_run_legend(figure: Figure, axes: Any) -> None:
@@ -156,7 +156,7 @@ def plot_confusion_matrix(
         )
     # A class without images has a row of zeros: dividing by 1 keeps it so.
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    figure = _new_figure(width=2.2 + 0.85 * count, height=1.6 + 0.75 * count)
+    figure = new_figure(width=2.2 + 0.85 * count, height=1.6 + 0.75 * count)
     axes = figure.add_subplot(1, 1, 1)
     axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
     axes.set_xticks(range(count), class_names, rotation=30, ha="right")
@@ -166,7 +166,7 @@ def plot_confusion_matrix(
     axes.set_title(title)
     axes.spines[:].set_visible(False)
     _write_cells(axes, matrix, shares)
-    _write_figure(figure, path)
+    write_figure(figure, path)
 
 
 def _write_cells(axes: Any, matrix: np.ndarray, shares: np.ndarray) -> None:
@@ -194,7 +194,7 @@ def plot_timeline(
         path: the picture to write, see `images.write_image`.
         colours: RGB from 0 to 255, one per class.
     """
-    figure = _new_figure(width=10.0, height=1.2 + 1.5 * max(len(tracks), 1))
+    figure = new_figure(width=10.0, height=1.2 + 1.5 * max(len(tracks), 1))
     grid = figure.subplots(max(len(tracks), 1), 1, sharex=True, squeeze=False)[:, 0]
     shades = [tuple(part / 255 for part in colour) for colour in colours]
     for axes, (title, (times, scores)) in zip(grid, tracks.items(), strict=False):
@@ -210,7 +210,7 @@ def plot_timeline(
     else:
         grid[0].text(0.5, 0.5, "no face", ha="center", transform=grid[0].transAxes)
     grid[-1].set_xlabel("seconds")
-    _write_figure(figure, path)
+    write_figure(figure, path)
 
 
 def _with_gaps(times: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -231,107 +231,14 @@ def _with_gaps(times: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.nd
     return table[:, 0], table[:, 1:]
 
 
-def plot_intervals(
-    panels: Mapping[str, Mapping[str, tuple[float, float, float]]],
-    path: str | os.PathLike[str],
-    *,
-    label: str,
-) -> None:
-    """Draw shares with their intervals, a line per group and a panel per kind of groups.
-
-    Args:
-        panels: title to group name to (share, lower bound, upper bound), at least one of each. The
-            last group of a panel is all faces: a dotted line goes through all groups at its share.
-        path: the picture to write, see `images.write_image`.
-        label: what is shared.
-    """
-    longest = max(map(len, panels.values()))
-    figure = _new_figure(width=5.0 * len(panels), height=1.2 + 0.36 * longest)
-    grid = figure.subplots(1, len(panels), sharex=True, squeeze=False)[0]
-    for axes, (title, groups) in zip(grid, panels.items(), strict=True):
-        table = 100 * np.array(list(groups.values()), float)
-        shares, rows = table[:, 0], np.arange(len(table))
-        spread = np.abs(table[:, 1:] - table[:, :1]).T
-        axes.errorbar(shares, rows, xerr=spread, fmt="o", color=TRAINING_COLOUR, capsize=3)
-        axes.axvline(shares[-1], color=TRAINING_COLOUR, linewidth=0.8, linestyle=":")
-        axes.set_yticks(rows, list(groups))
-        axes.invert_yaxis()
-        axes.set_title(title)
-        axes.set_xlabel(label)
-        _lighten(axes)
-    _write_figure(figure, path)
-
-
-def plot_levels(
-    panels: Mapping[str, Mapping[str, np.ndarray]],
-    path: str | os.PathLike[str],
-    *,
-    label: str,
-    descending: Sequence[str] = (),
-) -> None:
-    """Draw how shares change with the strength of something, two panels side by side.
-
-    Args:
-        panels: label of the strength to name of a line to (N, 4): strength, share, lower and upper
-            bound of its interval.
-        path: the picture to write, see `images.write_image`.
-        label: what is shared.
-        descending: the panels where less is harder: their axis is logarithmic, and turned round so
-            that it gets harder to the right everywhere.
-    """
-    rows = -(-len(panels) // 2)
-    figure = _new_figure(width=10.0, height=3.4 * rows)
-    grid = figure.subplots(rows, 2, sharey=True, squeeze=False).ravel()
-    for axes, (title, lines) in zip(grid, panels.items(), strict=False):
-        for (name, table), colour in zip(lines.items(), LINE_COLOURS, strict=False):
-            strength, share, low, high = np.asarray(table, float).T
-            axes.plot(strength, 100 * share, "o-", color=colour, markersize=4, label=name)
-            axes.fill_between(strength, 100 * low, 100 * high, color=colour, alpha=0.2, linewidth=0)
-        axes.set_xlabel(title)
-        if title in descending:
-            _turn_round(axes, sorted({level for table in lines.values() for level in table[:, 0]}))
-        _lighten(axes)
-    for axes in grid[len(panels) :]:
-        axes.set_visible(False)
-    for axes in grid[::2]:
-        axes.set_ylabel(label)
-    grid[0].set_ylim(0, 100)
-    grid[0].legend(frameon=False, loc="lower left")
-    _write_figure(figure, path)
-
-
-def plot_tiles(rows: Sequence[Mapping[str, np.ndarray]], path: str | os.PathLike[str]) -> None:
-    """Draw rows of small images, each under its name and of the same size on paper.
-
-    Args:
-        rows: name to image, uint8 (H, W, 1 or 3), for each row.
-        path: the picture to write, see `images.write_image`.
-    """
-    columns = max(map(len, rows))
-    figure = _new_figure(width=1.3 * columns, height=1.55 * len(rows))
-    grid = figure.subplots(len(rows), columns, squeeze=False)
-    for axes in grid.ravel():
-        axes.set_axis_off()
-    for line, tiles in zip(grid, rows, strict=True):
-        for axes, (name, image) in zip(line, tiles.items(), strict=False):
-            axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-            axes.set_title(name, fontsize=8)
-    _write_figure(figure, path)
-
-
-def _turn_round(axes: Any, levels: Sequence[float]) -> None:
-    axes.set_xscale("log")
-    axes.set_xticks(levels, [f"{level:g}" for level in levels])
-    axes.minorticks_off()
-    axes.invert_xaxis()
-
-
-def _lighten(axes: Any) -> None:
+def lighten(axes: Any) -> None:
+    """Give axes a faint grid and no frame at the top and on the right."""
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _new_figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure of this size in inches."""
     # Not pyplot, which keeps every figure in a global list and may want a screen.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -341,7 +248,8 @@ def _new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _write_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
+def write_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Draw a figure and write it as a picture, see `images.write_image`."""
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):

@@ -160,7 +160,8 @@ def write_pictures(
     report: LimitsReport, folder: Path, *, groups: Mapping[str, list[GroupScores]]
 ) -> None:
     """Write the three pictures into a folder; `groups` are the rows to show of each kind."""
-    from minixception.plots import plot_confusion_matrix, plot_intervals, plot_levels
+    from minixception.commands.limits_plots import plot_intervals, plot_levels
+    from minixception.plots import plot_confusion_matrix
 
     plot_intervals(
         {
@@ -205,7 +206,7 @@ def _curve(levels: list[LevelScores]) -> np.ndarray:
 
 def write_example(face: np.ndarray, folder: Path, *, seed: int) -> None:
     """Draw one face, uint8 (H, W, C), at each level of each perturbation."""
-    from minixception.plots import plot_tiles
+    from minixception.commands.limits_plots import plot_tiles
 
     rows = [
         {
