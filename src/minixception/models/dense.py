@@ -25,14 +25,12 @@ class EasyNetPlan:
     Attributes:
         filters: of the three convolutions. Multiples of 32 suit the vector units of a CPU.
         units: of the first fully connected layer; 128 in the poster.
-        block_dropout: after each pooling.
         dropout: before each of the two fully connected layers.
     """
 
     filters: tuple[int, int, int] = (32, 96, 192)
     units: int = 128
-    block_dropout: float = 0.1
-    dropout: float = 0.4
+    dropout: float = 0.2
 
 
 EASYNET = EasyNetPlan()
@@ -84,7 +82,6 @@ def build_easynet(
         x = layers.Conv2D(filters, 5, use_bias=False)(x)
         x = layers.MaxPooling2D(3, strides=2)(x)
         x = _normalized(x)
-        x = layers.Dropout(plan.block_dropout)(x)
     x = layers.Conv2D(plan.filters[2], 4, use_bias=False)(x)
     x = _normalized(x)
     x = layers.Flatten()(x)
