@@ -23,6 +23,7 @@ PREPROCESSOR = Preprocessor((8, 8))
 EVERYTHING = Recipe(
     name="everything",
     summary="all that has a state: momenta, averages, statistics, schedule, dropout, augmentation",
+    keep_improvements=True,
     image_size=(8, 8),
     batch_size=8,
     epochs=5,
@@ -36,6 +37,7 @@ EVERYTHING = Recipe(
 STANDSTILL = Recipe(
     name="standstill",
     summary="for the patiences",
+    keep_improvements=True,
     image_size=(8, 8),
     batch_size=8,
     epochs=20,
@@ -95,7 +97,6 @@ def make_run(folder: Path, recipe: Recipe = EVERYTHING, **changes: Any) -> Train
         seed=0,
         folder=folder,
         make_card=lambda scores: card.with_metrics("validation", scores.to_json()),
-        keep_improvements=True,
     )
     return replace(run, **changes)
 

@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
+from made_up_data import fer2013_csv
 from minixception import models
 from minixception.cards import read_card
 from minixception.commands import run_command
@@ -107,6 +108,40 @@ def test_classes_are_chosen_by_name_and_their_order_is_stored(
     assert "left out: 2 faces of disgust" in capsys.readouterr().out
     scores = read_card(run).metrics["test"]
     assert [scores["per_class"][name]["total"] for name in ("Happiness", "anger")] == [2, 2]
+
+
+def test_several_sets_are_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    counts = {"Training": 21, "PublicTest": 7, "PrivateTest": 7}
+    (tmp_path / "datasets/fer2013").mkdir(parents=True)
+    (tmp_path / "datasets/fer2013/fer2013.csv").write_text(fer2013_csv(counts), encoding="utf-8")
+    generator = np.random.default_rng(0)
+    for subject in range(10):
+        for emotion in ("anger", "contempt", "happy"):
+            path = tmp_path / f"datasets/ck_plus/CK+48/{emotion}/S{subject:03}_001_00000001.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_image(path, generator.integers(0, 255, (48, 48, 1), dtype=np.uint8))
+    both = "fer2013+ck_plus"
+    options = ["--recipe", "poster-easynet", "--dataset", both, "--image-size", "32"]
+    assert run_command("train-emotion", [*options, "--epochs", "1", "--output", "run"]) == 0
+    card = read_card(tmp_path / "run")
+    assert (card.data["dataset"], card.data["name"]) == (both, both)
+    assert len(card.class_names) == 6
+    assert card.data["dropped"]["class disgust"] == 5
+    assert card.data["dropped"]["class contempt"] == 10
+    assert card.data["sizes"]["train"] + card.data["sizes"]["validation"] > 18 + 6
+    # Alone they are scored by their own splits.
+    for own, split in ((both, "test"), ("fer2013", "PrivateTest"), ("ck_plus", "test")):
+        arguments = ["--model", "run", "--dataset", own, "--split", split, "--record"]
+        assert run_command("evaluate", arguments) == 0
+    assert set(read_card(tmp_path / "run").metrics) == {
+        *("validation", "test", "fer2013 PrivateTest", "ck_plus test")
+    }
+    write_image(path, np.zeros((48, 48, 1), np.uint8))
+    assert run_command("evaluate", arguments) == 1
+    assert "run was trained on other files of ck_plus" in capsys.readouterr().err
 
 
 def test_a_backbone_s_weights_come_from_a_file_and_go_into_the_card(

@@ -41,10 +41,12 @@ def write(path: Path, lines: Sequence[str], *, header: str = HEADER, end: str = 
 
 
 def test_pixels_labels_and_splits_come_back(
-    tmp_path: Path, images: np.ndarray, lines: list[str]
+    tmp_path: Path, images: np.ndarray, lines: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     path = write(tmp_path / "fer2013.csv", lines)
     dataset = load_fer2013(path, use_cache=False)
+    assert "fer2013.csv does not have the rows of FER2013 (Training 28709" in caplog.text
+    assert "Received: Training 3, PublicTest 3, PrivateTest 3" in caplog.text
     assert dataset.images.shape == (9, 48, 48, 1)
     assert np.array_equal(dataset.images.reshape(9, -1), images)
     assert dataset.labels.tolist() == [0, 1, 2, 3, 4, 5, 6, 0, 1]

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from minixception.datasets import load_imdb, load_utkface
+from minixception.datasets import FaceDataset, load_imdb, load_utkface
 from minixception.datasets import utkface as utkface_module
-from minixception.datasets.registry import default_dataset, require_same_files
+from minixception.datasets.registry import default_dataset, is_trained_on, require_same_files
 from minixception.labels import GENDERS
 
 NAMES = (
@@ -74,19 +74,39 @@ def test_utkface_archive_and_folder_give_the_same(utkface_folder: Path, tmp_path
 def test_a_model_is_not_scored_on_other_files_of_its_set(utkface_folder: Path) -> None:
     dataset = load_utkface(utkface_folder)
     same = {"name": dataset.name, "checksum": dataset.checksum}
-    require_same_files("utkface", dataset, model="m", trained_on=same)
-    require_same_files("utkface", dataset, model="m", trained_on={"name": "imdb", "checksum": "x"})
-    with pytest.raises(ValueError, match=r"m was trained on other files of utkface.*md5:0"):
-        require_same_files("utkface", dataset, model="m", trained_on={**same, "checksum": "md5:0"})
-    # FER2013 brings its splits.
-    brings = replace(dataset, name="fer2013")
-    require_same_files("fer2013", brings, model="m", trained_on={"name": "fer2013"})
+    both = {"dataset": "imdb+utkface", "name": "imdb+utkface"}
+
+    def require(data: FaceDataset, trained_on: dict[str, str], split: str = "test") -> None:
+        require_same_files("utkface", data, splits=[split], model="m", trained_on=trained_on)
+
+    require(dataset, same)
+    require(dataset, {"name": "imdb", "checksum": "x"})
+    require(dataset, {**both, "checksum": f"imdb md5:0 + utkface {dataset.checksum}"})
+    for trained_on in ({**same, "checksum": "md5:0"}, {**both, "checksum": "imdb md5:0 + md5:1"}):
+        with pytest.raises(ValueError, match=r"m was trained on other files of utkface.*md5:0"):
+            require(dataset, trained_on)
+    # Splits that the source tells do not change with the files.
+    require(replace(dataset, drawn_splits=()), {**same, "checksum": "md5:0"})
+    require(replace(dataset, drawn_splits=("train", "validation")), {**same, "checksum": "md5:0"})
 
 
 def test_a_model_is_scored_on_its_own_set_by_default() -> None:
     assert default_dataset("emotion", {"name": "ferplus"}) == "ferplus"
+    assert default_dataset("emotion", {"dataset": "folder_faces", "name": "x"}) == "folder_faces"
+    assert default_dataset("emotion", {"dataset": "folder", "name": "fer2013"}) == "folder"
+    assert default_dataset("emotion", {"dataset": "jaffe+kdef", "name": "x"}) == "jaffe+kdef"
     assert default_dataset("gender", {"name": "as published"}) == "utkface"
-    assert default_dataset("gender", {"name": "fer2013"}) == "utkface"
+    with pytest.raises(ValueError, match=r"trained on my_faces.*Name one with --dataset: fer2013"):
+        default_dataset("emotion", {"name": "my_faces"})
+    with pytest.raises(ValueError, match=r"trained on fer2013.*no data set with labels of gender"):
+        default_dataset("gender", {"name": "fer2013"})
+
+
+def test_a_folder_with_the_name_of_a_set_is_not_that_set(utkface_folder: Path) -> None:
+    dataset = replace(load_utkface(utkface_folder), name="fer2013", checksum="md5:1")
+    trained_on = {"dataset": "folder", "name": "fer2013", "checksum": "md5:0"}
+    assert not is_trained_on("fer2013", dataset, trained_on)
+    assert is_trained_on("folder_faces", dataset, trained_on)  # which reads the same pictures
 
 
 def test_identical_faces_of_both_genders_are_left_out(utkface_folder: Path) -> None:
@@ -213,6 +233,24 @@ def test_imdb_split_is_of_the_seed(tmp_path: Path) -> None:
     assert train.class_counts() == {"woman": 8, "man": 8}
     assert np.array_equal(train.images, load_imdb(tmp_path, split="train", seed=3).images)
     assert not np.array_equal(train.images, load_imdb(tmp_path, split="train", seed=4).images)
+
+
+def test_nobody_of_imdb_is_on_two_sides(tmp_path: Path) -> None:
+    rows = [
+        (f"{person}/nm{person:07}_rm{picture}_1980-1-1_2010.jpg", float(person % 2), *others)
+        for person, others in enumerate([IMDB_ROWS[0][2:]] * 10)
+        for picture in range(4)
+    ]
+    write_imdb(tmp_path, rows)
+    for seed, row in enumerate(rows):
+        write_jpeg(tmp_path / row[0], seed)
+    dataset = load_imdb(tmp_path)
+    assert dataset.splits is not None
+    sides = set(zip(dataset.attributes["subject"], dataset.splits, strict=True))
+    assert len(sides) == 10
+    assert {side for _, side in sides} == {"train", "validation", "test"}
+    (tmp_path / rows[0][0]).unlink()  # other files, other splits
+    assert load_imdb(tmp_path).checksum != dataset.checksum
 
 
 def test_imdb_without_what_it_needs(tmp_path: Path, imdb_folder: Path) -> None:

@@ -93,15 +93,33 @@ def test_the_command_line_follows_an_index(root: Path, divided: FaceDataset) -> 
     test = dataset.split("test").attributes["file"]
     assert set(test) == set(divided.split("test").attributes["file"])
     assert len(dataset.split("train")) + len(dataset.split("validation")) == 24
+    # Other files would change who is validated on, and not who is tested.
+    assert set(dataset.drawn_splits) == {"train", "validation"}
 
 
-def test_missing_and_unreadable_pictures_are_counted(root: Path, divided: FaceDataset) -> None:
+@pytest.mark.parametrize("missing", ["classes.txt", "train.txt"])
+def test_a_part_of_an_index_is_not_passed_over(
+    root: Path, divided: FaceDataset, missing: str
+) -> None:
+    write_split_index(root, divided)
+    (root / missing).unlink()
+    with pytest.raises(ValueError, match=rf"a part of a text index.*without {missing}"):
+        load_dataset("folder", root)
+    with pytest.raises(ValueError, match="a part of a text index"):
+        read_split_index(root)
+
+
+def test_missing_and_unreadable_pictures_are_counted(
+    root: Path, divided: FaceDataset, caplog: pytest.LogCaptureFixture
+) -> None:
     write_split_index(root, divided)
     (root / "fear" / "Zoë 0 .png").unlink()
     (root / "fear" / "Zoë 1 .png").write_bytes(b"no picture")
     dataset = read_split_index(root)
     assert len(dataset) == 28
     assert dataset.dropped == {"missing picture": 1, "unreadable picture": 1}
+    assert "1 missing pictures" in caplog.text
+    assert "Zoë 0 .png" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_the_recipes_of_the_reports() -> None:
         "dataset": "ferplus_public",
         "augmentation": {**paper.to_json()["augmentation"], "rotation": 0.0},
     }
-    assert differences(get_recipe("report-002"), paper) == {"epochs": 85}
+    assert differences(get_recipe("report-002"), paper) == {"epochs": 85, "keep_improvements": True}
     recipe = get_recipe("report-003")
     assert (recipe.network, recipe.dataset) == ("lenet5_rgb", "folder")
     assert (recipe.image_size, recipe.channels, recipe.fit_mean) == ((48, 48), 3, True)

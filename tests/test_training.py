@@ -117,8 +117,8 @@ def test_only_strictly_better_is_an_improvement(
 
 
 def test_a_set_smaller_than_the_batch_is_trained_on(tmp_path: Path) -> None:
-    recipe = replace(STANDSTILL, batch_size=32, epochs=1)
-    run = make_run(tmp_path / "run", recipe, training=faces(6, seed=1), keep_improvements=False)
+    recipe = replace(STANDSTILL, batch_size=32, epochs=1, keep_improvements=False)
+    run = make_run(tmp_path / "run", recipe, training=faces(6, seed=1))
     assert run.steps == 1
     assert len(train(run, verbose=0)) == 1
     assert not (run.folder / IMPROVEMENTS_FOLDER).exists()

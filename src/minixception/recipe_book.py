@@ -32,13 +32,14 @@ _DISTILLED = replace(
     name="distilled",
     summary="64 px, light mixup; give --teacher, and --initial-weights of a run at 48 px",
     cost=f"40 epochs of 65 to 85 s with two teachers, {_TWO_CORES}",
-    expected="PublicTest 66.1 %, PrivateTest 68.0 %, in 30 epochs after a run like it",
+    expected="PublicTest 66.1 %, PrivateTest 68.0 %, in 30 epochs after a run like it (bcbd459)",
     image_size=(64, 64),
     epochs=40,
     learning_rate=3e-3,
     label_smoothing=0.0,
     mixup=0.2,
     regularizers=False,
+    needs_teacher=True,
 )
 
 _FERPLUS = replace(
@@ -84,6 +85,7 @@ _GENDER = Recipe(
     weight_decay=0.02,
     label_smoothing=0.1,
     ema_momentum=0.99,
+    crop_margin=-0.1,
     augmentation=Augmentation(
         rotation=15,
         width_shift=0.05,
@@ -121,7 +123,8 @@ _PAPER = Recipe(
 _PAPER_GENDER = Recipe(
     name="paper-gender",
     summary="gender as published: 64 px, Adam 1e-3, light jitter, plateau, early stopping",
-    source="arXiv 1710.07557 and the authors' train_gender_classifier.py",
+    source="arXiv 1710.07557 and the authors' train_gender_classifier.py; light and colour change "
+    "there before a picture becomes grey, so saturation has nothing to act on here",
     data="IMDB: face_score above 3, one face, gender known",
     cost="not measured here",
     expected="96 % on IMDB",
@@ -155,11 +158,12 @@ _REPORT_000 = replace(
 _REPORT_002 = replace(
     _PAPER,
     name="report-002",
-    summary="the paper's recipe for 85 epochs; a file per improvement with --keep-improvements",
+    summary="the paper's recipe for 85 epochs, with a model file per improvement",
     source="report 002",
     cost=f"85 epochs of 1 to 2 minutes, {_TWO_CORES}",
     expected="65 % validation accuracy",
     epochs=85,
+    keep_improvements=True,
 )
 
 _REPORT_003 = Recipe(
@@ -190,7 +194,8 @@ _POSTER_EASYNET = Recipe(
     name="poster-easynet",
     summary="EasyNet, six emotions, Nesterov SGD, mirror, random crop, small rotation",
     source="poster 004; rate, schedule, epochs, batch size and amounts are chosen here",
-    data="FER2013, CK+ and JAFFE merged, six classes; here FER2013 without disgust",
+    data="FER2013, CK+ and JAFFE merged (--dataset fer2013+ck_plus+jaffe), six classes; here "
+    "FER2013 without disgust",
     cost=f"60 epochs of about a minute, {_TWO_CORES}",
     expected="68.9 % on FER2013, six classes",
     network="easynet",

@@ -95,6 +95,7 @@ class Recipe:
             filters vanish: with it half of the eight of the first convolution did.
         momentum: of sgd, with Nesterov's correction.
         label_smoothing: share of the target that is spread over all classes.
+        needs_teacher: whether it makes no sense without a teacher.
         teacher_share: share of the target that comes from the teachers, where there are any; the
             rest is the label.
         ema_momentum: momentum of the average of the weights that is validated and kept, or None
@@ -104,6 +105,9 @@ class Recipe:
         early_stopping_patience: epochs without improvement before training ends, or None.
         plateau_patience: epochs without improvement before the rate is reduced, or None.
         plateau_factor: what the rate is multiplied by then.
+        keep_improvements: whether to keep a model file per improvement.
+        crop_margin: stored with the model: how far crops reach beyond the box of a detected face,
+            as a fraction of it, negative to cut some off.
         augmentation: random changes of the training images.
         mixup: parameter of the Beta distribution by which images and targets are mixed in pairs,
             or 0 for none (Zhang et al. 2018, arXiv 1710.09412).
@@ -136,12 +140,15 @@ class Recipe:
     regularizers: bool = True
     momentum: float = 0.9
     label_smoothing: float = 0.0
+    needs_teacher: bool = False
     teacher_share: float = 0.7
     ema_momentum: float | None = None
     monitor: str = "val_accuracy"
     early_stopping_patience: int | None = None
     plateau_patience: int | None = None
     plateau_factor: float = 0.1
+    keep_improvements: bool = False
+    crop_margin: float = 0.0
     augmentation: Augmentation = field(default_factory=Augmentation)
     mixup: float = 0.0
     precision: str = "float32"
@@ -166,8 +173,8 @@ class Recipe:
             raise ValueError(f"`weight_decay` must be at least 0. Received: {self.weight_decay}")
         if self.weight_decay and self.optimizer != "adamw":
             raise ValueError(
-                f"`weight_decay` goes with the optimizer adamw. Received: {self.weight_decay} "
-                f"with {self.optimizer}"
+                "`weight_decay` goes with the optimizer adamw, and must be 0 with others. "
+                f"Received: {self.weight_decay} with {self.optimizer}"
             )
         for name in ("warmup", "momentum", "label_smoothing", "ema_momentum"):
             if not 0 <= (getattr(self, name) or 0.0) < 1:

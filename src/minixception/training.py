@@ -65,7 +65,6 @@ class TrainingRun:
         teachers: networks whose opinion goes into the targets.
         origin: plain data: what the weights began with, and what else the card says that a recipe
             does not.
-        keep_improvements: also keep one model file per improvement.
     """
 
     model: keras.Model
@@ -78,7 +77,6 @@ class TrainingRun:
     make_card: Callable[[Scores], Card]
     teachers: Sequence[Teacher] = ()
     origin: Mapping[str, Any] = field(default_factory=dict)
-    keep_improvements: bool = False
 
     @property
     def steps(self) -> int:
@@ -259,7 +257,7 @@ class _Validation(keras.callbacks.Callback):
     def _keep(self, row: dict[str, float], scores: Scores) -> None:
         model = self.run.model
         save_checkpoint(self.run.folder, model, self.run.make_card(scores), [*self.history, row])
-        if self.run.keep_improvements:
+        if self.run.recipe.keep_improvements:
             name = f"epoch-{row['epoch'] + 1:04d}_accuracy-{row['val_accuracy']:.4f}.keras"
             save_keras_file(model, self.run.folder / IMPROVEMENTS_FOLDER / name)
 

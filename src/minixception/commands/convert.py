@@ -45,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         save_checkpoint,
     )
     from minixception.commands.outputs import check_folder
+    from minixception.datasets.registry import AS_PUBLISHED
     from minixception.locks import sole_writer
     from minixception.preprocessor import Preprocessor
     from minixception.storage import atomic_folder
@@ -76,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         parameters=model.count_params(),
         class_names=names,
         preprocessor=Preprocessor((height, width), channels),
-        data={"name": "as published", "source": arguments.file.name},
+        data={"name": AS_PUBLISHED, "source": arguments.file.name},
     )
     # Both models, or nothing.
     with sole_writer(arguments.output), atomic_folder(arguments.output) as folder:

@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Load, predict, score, write; return the exit code."""
     from minixception.cards import read_card
-    from minixception.datasets.registry import default_dataset, get_entry
+    from minixception.datasets.registry import default_dataset, get_entry, is_trained_on
     from minixception.evaluation import format_splits
     from minixception.inference import FaceClassifier
     from minixception.paths import find_model
@@ -81,7 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
         _write(arguments.output, facts, pictures)
     if arguments.record:
         for split in facts:
-            _record(folder, facts[split], scores[split].to_json())
+            own = is_trained_on(name, faces[split], card.data)
+            _record(folder, facts[split], scores[split].to_json(), own=own)
     return 0
 
 
@@ -93,7 +94,7 @@ def _load_faces(
 
     form, entry = card.preprocessor, get_entry(name)
     dataset = load_dataset(name, arguments.data, image_size=form.image_size, channels=form.channels)
-    require_same_files(name, dataset, model=card.name, trained_on=card.data)
+    require_same_files(name, dataset, splits=splits, model=card.name, trained_on=card.data)
     found = {}
     for split in splits:
         every = dataset.split(split)
@@ -200,13 +201,14 @@ def _in_known_classes(faces: "FaceDataset", known: tuple[str, ...]) -> "FaceData
     return fitted
 
 
-def _record(folder: Path, facts: dict[str, Any], scores: dict[str, Any]) -> None:
-    """Add the scores to the card, under a name that says what they were made from."""
+def _record(folder: Path, facts: dict[str, Any], scores: dict[str, Any], *, own: bool) -> None:
+    """Add the scores to the card, under a name that says what they were made from.
+
+    The split alone names the set that the model was trained on, its `own`.
+    """
     from minixception.cards import read_card, write_card
 
     card = read_card(folder)
-    # The split alone names the set that the model was trained on.
-    own = card.data.get("name") == facts["dataset"]
     name = facts["split"] if own else f"{facts['dataset']} {facts['split']}"
     name += " flip" if facts["flip"] else ""
     name += " without twins" if facts["without_twins"] else ""

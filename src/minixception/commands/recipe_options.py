@@ -21,8 +21,8 @@ def add_recipe_arguments(parser: argparse.ArgumentParser, *, recipe: str, datase
     )
     parser.add_argument(
         "--dataset",
-        help="data set; an unknown name lists the known ones (default: the recipe's, or "
-        f"{dataset} where that has no such labels)",
+        help="data set, or several as in fer2013+jaffe; an unknown name lists the known ones "
+        f"(default: the recipe's, or {dataset} where that has no such labels)",
     )
     parser.add_argument("--data", type=Path, help="its file or folder (default: in datasets/)")
     parser.add_argument(
@@ -73,9 +73,9 @@ def dataset_of(arguments: argparse.Namespace, recipe: Recipe, *, task: str) -> s
     known = dataset_names(task)
     if arguments.dataset is None:
         return recipe.dataset if recipe.dataset in known else str(arguments.task_dataset)
-    if arguments.dataset not in known:
+    if not set(arguments.dataset.split("+")) <= set(known):
         raise ValueError(
-            f"--dataset must be one of {', '.join(known)} to train on {task}. "
+            f"--dataset must be one of {', '.join(known)} to train on {task}, or some joined by +. "
             f"Received: {arguments.dataset}"
         )
     return str(arguments.dataset)

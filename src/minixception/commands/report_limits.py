@@ -199,7 +199,8 @@ def _gender_faces(path: Path | None, classifier: "FaceClassifier") -> "FaceDatas
     # A cache of the whole frames would take 0.7 GB, more than reading them again is worth.
     dataset = load_utkface(path, image_size=FRAME, use_cache=False)
     card = classifier.card
-    require_same_files("utkface", dataset, model=card.name, trained_on=card.data)
+    splits = ("validation", "test")
+    require_same_files("utkface", dataset, splits=splits, model=card.name, trained_on=card.data)
     assert dataset.splits is not None  # the loader draws them
     return dataset.select(np.flatnonzero(dataset.splits != "train"))
 

@@ -50,13 +50,18 @@ def add_teaching_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def check_teaching(arguments: argparse.Namespace) -> None:
+def check_teaching(arguments: argparse.Namespace, *, needs_teacher: bool) -> None:
     """Refuse before anything is loaded what would fail after it.
 
     Raises:
-        ValueError: the options contradict each other.
+        ValueError: the options contradict each other, or the recipe lacks its teacher.
         FileNotFoundError: a model that is named is missing.
     """
+    if needs_teacher and not arguments.teacher:
+        raise ValueError(
+            f"The recipe {arguments.recipe} learns from a model that is there already: name one "
+            "with --teacher, such as fer2013_mini_xception_wide."
+        )
     if arguments.teacher_share is not None and not arguments.teacher:
         raise ValueError("--teacher-share is a share of --teacher: give one.")
     for origin in (*arguments.teacher, *filter(None, [arguments.initial_weights])):

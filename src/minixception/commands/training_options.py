@@ -58,10 +58,9 @@ def add_training_arguments(parser: argparse.ArgumentParser, *, recipe: str, data
     parser.add_argument(
         "--crop-margin",
         type=float,
-        default=0.0,
         metavar="FRACTION",
         help="how far crops reach beyond the box of a detected face, as a fraction of it, negative "
-        "to cut some off (default: %(default)s); it is stored with the model",
+        "to cut some off (default: the recipe's); it is stored with the model",
     )
     parser.add_argument("--precision", choices=PRECISIONS, help="default: the recipe's")
     parser.add_argument("--optimizer", choices=OPTIMIZERS, help="default: the recipe's")
@@ -77,7 +76,9 @@ def add_training_arguments(parser: argparse.ArgumentParser, *, recipe: str, data
     parser.add_argument(
         "--keep-improvements",
         action="store_true",
-        help="keep a model file per improvement, with epoch and accuracy in its name",
+        default=None,
+        help="keep a model file per improvement, with epoch and accuracy in its name, whatever the "
+        "recipe says",
     )
     add_teaching_arguments(parser)
 
@@ -100,6 +101,8 @@ def chosen_recipe(arguments: argparse.Namespace) -> Recipe:
             "ema_momentum": arguments.ema_momentum,
             "early_stopping_patience": arguments.early_stopping_patience,
             "teacher_share": arguments.teacher_share,
+            "crop_margin": arguments.crop_margin,
+            "keep_improvements": arguments.keep_improvements,
             "precision": arguments.precision,
             "optimizer": arguments.optimizer,
             "monitor": arguments.monitor,
@@ -155,9 +158,9 @@ def check_options(arguments: argparse.Namespace, recipe: Recipe) -> None:
         raise NotADirectoryError(f"--output must be a folder. Received: {arguments.output}")
     if arguments.output is not None and not arguments.resume:
         refuse_used_folder(arguments.output)
-    CropMargin.from_json(arguments.crop_margin)
+    CropMargin.from_json(recipe.crop_margin)
     Preprocessor(image_size=recipe.image_size)
-    check_teaching(arguments)
+    check_teaching(arguments, needs_teacher=recipe.needs_teacher)
 
     from minixception import models  # imports Keras, which takes seconds
 
@@ -168,14 +171,14 @@ def check_options(arguments: argparse.Namespace, recipe: Recipe) -> None:
 def _load_data(path: Path | None, recipe: Recipe) -> tuple["DatasetEntry", "FaceDataset"]:
     """Return the faces in the form that the recipe's network takes, those of its classes."""
     from minixception.datasets import select_classes
-    from minixception.datasets.registry import DATASETS, load_dataset
+    from minixception.datasets.registry import get_entry, load_dataset
 
     dataset = load_dataset(
         recipe.dataset, path, image_size=recipe.image_size, channels=recipe.channels
     )
     if recipe.classes:
         dataset = select_classes(dataset, recipe.classes)
-    return DATASETS[recipe.dataset], dataset
+    return get_entry(recipe.dataset), dataset
 
 
 def _prepare_run(
@@ -209,8 +212,10 @@ def _prepare_run(
         parameters=model.count_params(),
         class_names=dataset.class_names,
         preprocessor=preprocessor,
-        crop_margin=CropMargin.from_json(arguments.crop_margin),
-        data=_describe_data(dataset, training, validation, entry) | backbone,
+        crop_margin=CropMargin.from_json(recipe.crop_margin),
+        data={"dataset": recipe.dataset}
+        | _describe_data(dataset, training, validation, entry)
+        | backbone,
         recipe=recipe.to_json(),
         seed=arguments.seed,
         command=shlex.join(arguments.command_line),
@@ -228,12 +233,7 @@ def _prepare_run(
         folder=folder,
         make_card=lambda scores: card.with_metrics(entry.validation_split, scores.to_json()),
         teachers=teachers,
-        origin={
-            "initial weights": str(arguments.initial_weights),
-            "crop margin": card.crop_margin.to_json(),
-            **backbone,
-        },
-        keep_improvements=arguments.keep_improvements,
+        origin={"initial weights": str(arguments.initial_weights), **backbone},
     )
 
 

@@ -26,6 +26,8 @@ class FaceDataset:
         licence: Terms of the data in a few words.
         checksum: "algorithm:hexadecimal" of the source content.
         splits: str (N,), the name of the split of each row, or None when there are none.
+        drawn_splits: The splits that were drawn here from all files, so that other files change who
+            is in them; empty where the source tells.
         targets: float32 (N, classes), a probability per class whose rows sum to 1, or None.
         attributes: Further facts by name, each an array with one entry per row (age, ...).
         dropped: Reason -> number of source rows left out for it.
@@ -41,6 +43,7 @@ class FaceDataset:
     licence: str
     checksum: str
     splits: np.ndarray | None = None
+    drawn_splits: tuple[str, ...] = ()
     targets: np.ndarray | None = None
     attributes: Mapping[str, np.ndarray] = field(default_factory=dict)
     dropped: Mapping[str, int] = field(default_factory=dict)

@@ -127,6 +127,7 @@ def _as_dataset(arrays: dict[str, np.ndarray], seed: int) -> FaceDataset:
         licence=FACIAL_EXPRESSIONS_LICENCE,
         checksum=str(arrays["checksum"]),
         splits=splits,
+        drawn_splits=tuple(DEFAULT_FRACTIONS),
         attributes={
             "subject": arrays["subject"],
             "contributor": arrays["contributor"],

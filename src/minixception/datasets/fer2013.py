@@ -7,6 +7,7 @@ redistribution.
 
 import gzip
 import hashlib
+import logging
 import zlib
 from collections import deque
 from collections.abc import Iterator
@@ -27,6 +28,8 @@ from minixception.datasets.pixel_text import (
     unquoted,
 )
 from minixception.labels import EMOTIONS_FER2013
+
+_LOGGER = logging.getLogger(__name__)
 
 FER2013_MD5 = "f8428a1edbd21e88f42c73edd2a14f95"
 """MD5 of the uncompressed `fer2013.csv` of Kaggle (301,072,766 bytes)."""
@@ -93,7 +96,8 @@ def load_fer2013(
         use_cache: Keep the decoded arrays in the cache folder and read them from there.
 
     Returns:
-        A data set of images uint8 (N, 48, 48, 1) with classes `EMOTIONS_FER2013`.
+        A data set of images uint8 (N, 48, 48, 1) with classes `EMOTIONS_FER2013`. A file with other
+        numbers of rows than `FER2013_SPLIT_COUNTS` is read, with a warning.
 
     Raises:
         FileNotFoundError: There is no file at `path`.
@@ -118,7 +122,22 @@ def load_fer2013(
         checksum=str(arrays["checksum"]),
         splits=arrays["splits"],
     )
+    _warn_of_other_rows(path, arrays["splits"])
     return dataset if split is None else dataset.split(split)
+
+
+def _warn_of_other_rows(path: Path, splits: np.ndarray) -> None:
+    counts = {name: int((splits == name).sum()) for name in FER2013_SPLIT_COUNTS}
+    if counts != FER2013_SPLIT_COUNTS:
+        _LOGGER.warning(
+            "%s does not have the rows of FER2013 (%s): scores on it compare with no others. "
+            "Received: %s",
+            path,
+            *(
+                ", ".join(f"{name} {count}" for name, count in rows.items())
+                for rows in (FER2013_SPLIT_COUNTS, counts)
+            ),
+        )
 
 
 def check_fer2013_split(split: str | None) -> None:

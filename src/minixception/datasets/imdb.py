@@ -5,13 +5,14 @@ archive `imdb_crop.tar`. Licence: academic research only.
 """
 
 import logging
+import re
 from datetime import date
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from minixception.datasets.checksums import file_checksum
-from minixception.datasets.face_dataset import DEFAULT_FRACTIONS, FaceDataset, stratified_split
+from minixception.datasets.checksums import content_checksum
+from minixception.datasets.face_dataset import DEFAULT_FRACTIONS, FaceDataset, subject_split
 from minixception.datasets.mat_reader import read_struct
 from minixception.datasets.pictures import check_image_form, log_dropped, read_pictures
 from minixception.labels import GENDERS
@@ -22,6 +23,7 @@ IMDB_LICENCE = "academic research only"
 
 _FIELDS = ("full_path", "gender", "face_score", "second_face_score", "dob", "photo_taken")
 _METADATA_FILE = "imdb.mat"
+_PERSON = re.compile(r"nm[0-9]+(?=_)")
 # MATLAB counts days from year 0, Python from year 1.
 _MATLAB_DAYS_AHEAD = 366
 # Only the year of a photograph is known; it is taken to be from the middle of that year.
@@ -41,7 +43,7 @@ def load_imdb(
 
     A row is kept when its face score is above `minimum_face_score`, there is no second face and
     the gender is known. The set comes without splits, so 80 % of each gender are drawn for
-    "train", 10 % for "validation" and 10 % for "test".
+    "train", 10 % for "validation" and 10 % for "test", whole people at a time.
 
     Args:
         path: `imdb.mat`, or the folder `imdb_crop` that holds it; picture paths are relative to
@@ -54,8 +56,9 @@ def load_imdb(
 
     Returns:
         A data set of images uint8 (N, height, width, channels) with classes `GENDERS`, in the
-        order of the file; `attributes` hold "age" in years, int64 (N,). `dropped` counts the rows
-        left out by reason, each row under the first that applies.
+        order of the file; `attributes` hold "age" in years, int64 (N,), and "subject", who is shown
+        ("nm0000001", from the name of the picture). `dropped` counts the rows left out by reason,
+        each row under the first that applies.
 
     Raises:
         FileNotFoundError: There is no `imdb.mat`.
@@ -76,15 +79,24 @@ def load_imdb(
     dropped["unreadable picture"] = len(rows) - len(images)
     rows = rows[is_readable]
     labels = metadata["gender"][rows].astype(np.int64)
+    paths = [_picture_path(metadata, row) for row in rows]
+    subjects = np.array([_subject(path) for path in paths])
+    listing = "\n".join(paths).encode("utf-8", "surrogateescape")
     dataset = FaceDataset(
         images=images,
         labels=labels,
         class_names=GENDERS,
         name="imdb",
         licence=IMDB_LICENCE,
-        checksum=file_checksum(metadata_file),
-        splits=stratified_split(labels, fractions=DEFAULT_FRACTIONS, seed=seed),
-        attributes={"age": _ages(metadata["dob"][rows], metadata["photo_taken"][rows])},
+        checksum=content_checksum(
+            [(_METADATA_FILE, metadata_file.read_bytes()), ("pictures", listing)]
+        ),
+        splits=subject_split(subjects, fractions=DEFAULT_FRACTIONS, seed=seed, labels=labels),
+        drawn_splits=tuple(DEFAULT_FRACTIONS),
+        attributes={
+            "age": _ages(metadata["dob"][rows], metadata["photo_taken"][rows]),
+            "subject": subjects,
+        },
         dropped=dropped,
     )
     return dataset if split is None else dataset.split(split)
@@ -97,11 +109,24 @@ def _existing_pictures(
 
     A path that leads out of the folder counts as missing.
     """
-    files = [folder / str(metadata["full_path"][row]).strip() for row in rows]
+    files = [folder / _picture_path(metadata, row) for row in rows]
     exists = np.array([_is_file_below(folder, file) for file in files], dtype=bool)
     missing = [str(files[position]) for position in np.flatnonzero(~exists)]
     log_dropped(_LOGGER, "missing pictures", missing)
     return rows[exists], [files[position] for position in np.flatnonzero(exists)]
+
+
+def _picture_path(metadata: dict[str, np.ndarray], row: int) -> str:
+    return str(metadata["full_path"][row]).strip()
+
+
+def _subject(path: str) -> str:
+    """Return the person's number at IMDB, from `01/nm0000001_rm124825600_1899-5-10_1968.jpg`.
+
+    A name of another form is taken for a person of its own.
+    """
+    number = _PERSON.match(PurePosixPath(path).name)
+    return number.group() if number else path
 
 
 def _is_file_below(folder: Path, file: Path) -> bool:

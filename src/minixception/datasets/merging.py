@@ -65,6 +65,7 @@ def merge_datasets(
         licence=_joined(datasets, [part.licence for part in parts], "; "),
         checksum=_joined(datasets, [part.checksum for part in parts], " + "),
         splits=_joined_splits(parts, splits),
+        drawn_splits=_joined_drawn_splits(parts, splits),
         targets=_joined_targets(parts),
         attributes=_joined_attributes(parts),
         dropped={
@@ -123,6 +124,11 @@ def _joined_splits(parts: Sequence[FaceDataset], names: Mapping[str, str]) -> np
         new_names = {split: names.get(split, split) for split in split_names(part)}
         columns.append(np.array([new_names[str(split)] for split in part.splits], dtype=str))
     return np.concatenate(columns)
+
+
+def _joined_drawn_splits(parts: Sequence[FaceDataset], names: Mapping[str, str]) -> tuple[str, ...]:
+    drawn = [names.get(split, split) for part in parts for split in part.drawn_splits]
+    return tuple(dict.fromkeys(drawn))
 
 
 def _joined_targets(parts: Sequence[FaceDataset]) -> np.ndarray | None:

@@ -109,6 +109,7 @@ def load_named_pictures(
         licence=named_set.licence,
         checksum=content_checksum((file.as_posix(), (path / file).read_bytes()) for file in kept),
         splits=splits,
+        drawn_splits=tuple(DEFAULT_FRACTIONS),
         attributes=attributes,
         dropped=dropped,
     )

@@ -9,6 +9,7 @@ blank, since paths may hold blanks themselves; Caffe's image lists have this for
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -19,12 +20,14 @@ import numpy as np
 from minixception.datasets.checksums import content_checksum
 from minixception.datasets.face_dataset import FaceDataset, split_names, stratified_split
 from minixception.datasets.picture_forms import PictureForm, read_in_form
-from minixception.datasets.pictures import check_image_form
+from minixception.datasets.pictures import check_image_form, log_dropped
 from minixception.labels import check_class_names, index_of
 from minixception.storage import atomic_path
 
 if TYPE_CHECKING:
     from minixception.detector import FaceDetector
+
+_LOGGER = logging.getLogger(__name__)
 
 INDEX_FRACTIONS = {"train": 0.8, "test": 0.2}
 """Shares of each class in report 003."""
@@ -47,7 +50,8 @@ def split_per_class(
     dataset: FaceDataset, *, fractions: Mapping[str, float] = INDEX_FRACTIONS, seed: int = 0
 ) -> FaceDataset:
     """Return the data set with new splits, each with its share of every class: 80 to 20 %."""
-    return replace(dataset, splits=stratified_split(dataset.labels, fractions=fractions, seed=seed))
+    splits = stratified_split(dataset.labels, fractions=fractions, seed=seed)
+    return replace(dataset, splits=splits, drawn_splits=tuple(fractions))
 
 
 def write_split_index(folder: str | Path, dataset: FaceDataset) -> list[Path]:
@@ -106,8 +110,21 @@ def _check_lines(texts: Mapping[str, Sequence[str]]) -> None:
 
 
 def has_split_index(folder: str | Path) -> bool:
-    """Return whether a folder holds an index: `classes.txt` and `train.txt`."""
-    return all((Path(folder) / name).is_file() for name in (CLASSES_FILE, "train.txt"))
+    """Return whether a folder holds an index: `classes.txt` and `train.txt`.
+
+    Raises:
+        ValueError: There is a part of one. What it names must not be split in another way.
+    """
+    names = [CLASSES_FILE, *(f"{split}.txt" for split in INDEX_SPLITS)]
+    found = [name for name in names if (Path(folder) / name).is_file()]
+    missing = [name for name in (CLASSES_FILE, "train.txt") if name not in found]
+    if found and missing:
+        raise ValueError(
+            f"{folder} holds a part of a text index, {', '.join(found)}, without "
+            f"{' and '.join(missing)}. Add what is missing ({CLASSES_FILE}: the name of each label "
+            "in a line, from label 0 on), or move the files away."
+        )
+    return not missing
 
 
 def read_split_index(
@@ -156,6 +173,8 @@ def read_split_index(
     chosen = names if class_names is None else tuple(class_names)
     new_labels = _new_labels(folder, names, chosen)
     present = [line for line in lines if (root / line.file).is_file()]
+    missing = sorted({line.file for line in lines} - {line.file for line in present})
+    log_dropped(_LOGGER, "missing pictures", [str(root / file) for file in missing])
     form = PictureForm(image_size, channels, crop_faces, detector)
     images, is_kept, lost = read_in_form([root / line.file for line in present], form)
     if not len(images):
@@ -173,7 +192,7 @@ def read_split_index(
         checksum=content_checksum((line.file, (root / line.file).read_bytes()) for line in kept),
         splits=np.array([line.split for line in kept]),
         attributes={"file": np.array([line.file for line in kept])},
-        dropped={"missing picture": len(lines) - len(present), **lost},
+        dropped={"missing picture": len(missing), **lost},
     )
     return dataset if split is None else dataset.split(split)
 

@@ -108,6 +108,7 @@ def _as_dataset(arrays: dict[str, np.ndarray], seed: int) -> FaceDataset:
         licence=UTKFACE_LICENCE,
         checksum=str(arrays["checksum"]),
         splits=stratified_split(arrays["labels"], fractions=DEFAULT_FRACTIONS, seed=seed),
+        drawn_splits=tuple(DEFAULT_FRACTIONS),
         attributes={"age": arrays["age"], "ethnicity": arrays["ethnicity"]},
         dropped={str(reason): int(count) for reason, count in zip(reasons, counts, strict=True)},
     )
