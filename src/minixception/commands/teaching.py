@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minixception.cards import KERAS_FILE, LITERT_FILE
 from minixception.labels import canonical_name
 from minixception.paths import find_model
 
@@ -83,19 +82,20 @@ def load_teachers(folders: tuple[Path, ...], student: "Card") -> list["Teacher"]
     teachers = []
     for folder in map(find_model, folders):
         checkpoint = load_checkpoint(folder)
-        predict = (
-            _litert_prediction(folder, checkpoint) if (folder / LITERT_FILE).exists() else None
-        )
+        predict = _litert_prediction(folder, checkpoint)
         teachers.append(
             make_teacher(checkpoint.model, checkpoint.card, student=student, predict=predict)
         )
     return teachers
 
 
-def _litert_prediction(folder: Path, checkpoint: "Checkpoint") -> Callable[[Any], Any]:
+def _litert_prediction(folder: Path, checkpoint: "Checkpoint") -> Callable[[Any], Any] | None:
+    from minixception.cards import KERAS_FILE, LITERT_FILE
     from minixception.checkpoints import EXPORT_TOLERANCE, largest_difference
     from minixception.engines import load_engine
 
+    if not (folder / LITERT_FILE).exists():
+        return None
     _, engine = load_engine(folder)
     shape = (8, *checkpoint.card.preprocessor.input_shape)
     noise = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)

@@ -190,7 +190,7 @@ DATASETS: dict[str, DatasetEntry] = {
 }
 
 
-def merged_entry(names: Sequence[str]) -> DatasetEntry:
+def _merged_entry(names: Sequence[str]) -> DatasetEntry:
     """Return an entry for several data sets as one, each from its place in `datasets/`.
 
     Raises:
@@ -229,7 +229,7 @@ def get_entry(name: str) -> DatasetEntry:
         ValueError: for an unknown name; the message lists the known ones.
     """
     if "+" in name:
-        return merged_entry(name.split("+"))
+        return _merged_entry(name.split("+"))
     if name not in DATASETS:
         raise ValueError(f"`name` must be one of {', '.join(DATASETS)}. Received: name={name!r}")
     return DATASETS[name]
