@@ -10,11 +10,11 @@ import pytest
 from minixception import training
 from minixception.checkpoints import HISTORY_FILE, load_checkpoint, load_keras_file
 from minixception.evaluation import cross_entropy
+from minixception.runs import best_epoch
 from minixception.training import (
     CURVES_FILE,
     IMPROVEMENTS_FOLDER,
     STATE_FILE,
-    best_epoch,
     is_improvement,
     one_hot_targets,
     read_state,
@@ -56,7 +56,7 @@ def test_the_best_epoch_is_kept_with_its_averaged_weights(
 ) -> None:
     folder, history = finished
     checkpoint, state = load_checkpoint(folder), read_state(folder / STATE_FILE)
-    best = best_epoch(history, "val_accuracy")
+    best = history[best_epoch([row["val_accuracy"] for row in history], "val_accuracy")]
     validation = faces(12, seed=2)
     probabilities = np.asarray(checkpoint.model(PREPROCESSOR(validation.images)))
     assert (probabilities.argmax(axis=1) == validation.labels).mean() == best["val_accuracy"]
@@ -113,7 +113,7 @@ def test_only_strictly_better_is_an_improvement(
     history = [{"epoch": epoch, column: value} for epoch, value in enumerate(values)]
     found = [n for n, row in enumerate(history) if is_improvement(history[:n], row, column)]
     assert found == improvements
-    assert best_epoch(history, column)["epoch"] == best
+    assert best_epoch(values, column) == best
 
 
 def test_a_set_smaller_than_the_batch_is_trained_on(tmp_path: Path) -> None:

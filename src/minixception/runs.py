@@ -34,10 +34,19 @@ class RunRecord:
     def best(self) -> int:
         """Number of the epoch, counted from 0, whose model is kept."""
         monitor = str(self.card.recipe.get("monitor", _DEFAULT_MONITOR))
-        column = self.history.get(monitor) or self.history["loss"]
-        lower_is_better = monitor.endswith("loss") or monitor not in self.history
-        chosen = min(column) if lower_is_better else max(column)
-        return list(column).index(chosen)
+        column = monitor if self.history.get(monitor) else "loss"
+        return best_epoch(self.history[column], column)
+
+
+def best_epoch(values: Sequence[float], column: str) -> int:
+    """Return the number, from 0, of the epoch whose model is kept.
+
+    It is the first with the lowest value of a loss, with the highest of anything else.
+
+    >>> best_epoch([0.5, 0.7, 0.7], "val_accuracy")
+    1
+    """
+    return list(values).index(min(values) if column.endswith("loss") else max(values))
 
 
 def refuse_used_folder(folder: str | Path) -> None:

@@ -31,7 +31,7 @@ from minixception.optimization import averaged_weights, compile_model, remove_re
 from minixception.plots import plot_history
 from minixception.preprocessor import Preprocessor
 from minixception.recipes import Recipe
-from minixception.runs import refuse_run_without_state, refuse_used_folder
+from minixception.runs import best_epoch, refuse_run_without_state, refuse_used_folder
 from minixception.storage import remove_leftovers
 from minixception.training_state import (
     History,
@@ -273,13 +273,7 @@ def _predict(model: keras.Model, images: NDArray[np.float32]) -> NDArray[np.floa
 
 def is_improvement(history: Sequence[Mapping[str, float]], row: dict[str, float], by: str) -> bool:
     """Tell whether `row` is strictly better than all of `history`: lower loss, higher accuracy."""
-    sign = -1 if by.endswith("loss") else 1
-    return all(sign * row[by] > sign * earlier[by] for earlier in history)
-
-
-def best_epoch(history: Sequence[dict[str, float]], by: str) -> dict[str, float]:
-    """Return the row whose model is kept: the first of the best in column `by`."""
-    return min(history, key=lambda row: row[by] if by.endswith("loss") else -row[by])
+    return best_epoch([earlier[by] for earlier in (*history, row)], by) == len(history)
 
 
 def _learning_rate(optimizer: keras.optimizers.Optimizer) -> float:

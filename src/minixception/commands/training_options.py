@@ -125,13 +125,15 @@ def run_training(arguments: argparse.Namespace, *, task: str) -> int:
     check_options(arguments, recipe)
     entry, dataset = _load_data(arguments.data, recipe)
 
-    from minixception.training import best_epoch, train
+    from minixception.runs import best_epoch
+    from minixception.training import train
 
     run = _prepare_run(arguments, task, recipe, entry, dataset)
     history = train(run, resume=arguments.resume, verbose=1 if sys.stdout.isatty() else 2)
-    kept = best_epoch(history, recipe.monitor)
+    best = best_epoch([row[recipe.monitor] for row in history], recipe.monitor)
+    kept = history[best]
     print(
-        f"Kept epoch {kept['epoch'] + 1} of {len(history)}, the best by {recipe.monitor}: "
+        f"Kept epoch {best + 1} of {len(history)}, the best by {recipe.monitor}: "
         f"{entry.validation_split} accuracy {kept['val_accuracy']:.4f}.\nWritten to {run.folder}"
     )
     _export(run)
