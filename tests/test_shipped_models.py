@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from minixception import FaceAnalyzer
+from minixception.boxes import CropMargin
 from minixception.cards import read_card
 from minixception.datasets import load_fer2013, load_ferplus, load_utkface
 from minixception.engines import load_engine
@@ -18,6 +19,7 @@ from minixception.paths import (
     shipped_models,
     trained_models_folder,
 )
+from minixception.recipe_book import get_recipe
 
 DEFAULTS = {"emotion": DEFAULT_EMOTION_MODEL, "gender": DEFAULT_GENDER_MODEL}
 PICTURES = Path(__file__).parents[1] / "images"
@@ -76,6 +78,12 @@ def test_card_of_a_default_model(task: str, class_names: tuple[str, ...], parame
     history = (folder / "history.csv").read_text(encoding="utf-8").splitlines()
     assert len(history) > 1
     assert history[0].startswith("epoch")
+
+
+@pytest.mark.parametrize("task", ["emotion", "gender"])
+def test_the_recipe_of_the_task_gives_the_crop_margin_of_its_default_model(task: str) -> None:
+    margin = CropMargin.from_json(get_recipe(task).crop_margin)
+    assert read_card(folder_of(task)).crop_margin == margin
 
 
 @pytest.mark.parametrize("task", ["emotion", "gender"])
