@@ -9,7 +9,7 @@ import pytest
 from minixception import FaceAnalyzer
 from minixception.boxes import CropMargin
 from minixception.cards import read_card
-from minixception.datasets import load_fer2013, load_ferplus, load_utkface
+from minixception.datasets import load_fer2013, load_ferplus, load_utkface, select_classes
 from minixception.engines import load_engine
 from minixception.labels import EMOTIONS_8, EMOTIONS_FER2013, GENDERS
 from minixception.paths import (
@@ -114,6 +114,17 @@ def test_eight_emotions_of_real_faces(real_data: Callable[[str], Path]) -> None:
     )
     assert card.class_names == EMOTIONS_8
     assert accuracy(card, engine, faces.select(np.arange(600))) > 0.75
+
+
+def test_six_emotions_of_real_faces(real_data: Callable[[str], Path]) -> None:
+    folder = shipped_models("emotion").get("fer2013_easynet")
+    if folder is None:
+        pytest.skip(f"no fer2013_easynet in {trained_models_folder()}")
+    card, engine = load_engine(folder)
+    faces = load_fer2013(real_data("fer2013/fer2013.csv.gz"), split="PublicTest")
+    faces = select_classes(faces, card.class_names)
+    assert set(EMOTIONS_FER2013) - set(card.class_names) == {"disgust"}
+    assert accuracy(card, engine, faces.select(np.arange(600))) > 0.55
 
 
 def test_gender_of_real_faces(real_data: Callable[[str], Path]) -> None:
