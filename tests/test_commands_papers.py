@@ -124,7 +124,7 @@ def test_several_sets_are_one(
             path.parent.mkdir(parents=True, exist_ok=True)
             write_image(path, generator.integers(0, 255, (48, 48, 1), dtype=np.uint8))
     both = "fer2013+ck_plus"
-    options = ["--recipe", "poster-easynet", "--dataset", both, "--image-size", "32"]
+    options = ["--recipe", "poster-easynet", "--dataset", both, "--model", "tiny_xception"]
     assert run_command("train-emotion", [*options, "--epochs", "1", "--output", "run"]) == 0
     card = read_card(tmp_path / "run")
     assert (card.data["dataset"], card.data["name"]) == (both, both)
@@ -133,12 +133,9 @@ def test_several_sets_are_one(
     assert card.data["dropped"]["class contempt"] == 10
     assert card.data["sizes"]["train"] + card.data["sizes"]["validation"] > 18 + 6
     # Alone they are scored by their own splits.
-    for own, split in ((both, "test"), ("fer2013", "PrivateTest"), ("ck_plus", "test")):
-        arguments = ["--model", "run", "--dataset", own, "--split", split, "--record"]
-        assert run_command("evaluate", arguments) == 0
-    assert set(read_card(tmp_path / "run").metrics) == {
-        *("validation", "test", "fer2013 PrivateTest", "ck_plus test")
-    }
+    arguments = ["--model", "run", "--dataset", "ck_plus", "--split", "test", "--record"]
+    assert run_command("evaluate", arguments) == 0
+    assert set(read_card(tmp_path / "run").metrics) == {"validation", "ck_plus test"}
     write_image(path, np.zeros((48, 48, 1), np.uint8))
     assert run_command("evaluate", arguments) == 1
     assert "run was trained on other files of ck_plus" in capsys.readouterr().err

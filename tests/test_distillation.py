@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from minixception import models
-from minixception.cards import Card
-from minixception.checkpoints import export_litert, load_checkpoint, save_checkpoint
+from minixception.cards import Card, read_card
+from minixception.checkpoints import load_checkpoint, save_checkpoint
 from minixception.commands.teaching import begin_with, load_teachers
 from minixception.distillation import make_teacher, taught
+from minixception.paths import find_model
 from minixception.preprocessor import Preprocessor
 
 CLASSES = ("angry", "happy", "sad")
@@ -91,20 +92,19 @@ def test_a_teacher_of_other_classes_or_pixels_is_refused(network: keras.Model) -
 
 
 def test_litert_runs_a_teacher_that_has_such_a_file(tmp_path: Path) -> None:
-    network = models.build("tiny_xception", (48, 48, 1), 3)
-    save_checkpoint(tmp_path / "teacher", network, make_card(network))
-    (slow,) = load_teachers((tmp_path / "teacher",), make_card(network))
-    export_litert(tmp_path / "teacher", images=IMAGES)
-    (fast,) = load_teachers((tmp_path / "teacher",), make_card(network))
+    shipped = find_model("fer2013_mini_xception")
+    student = read_card(shipped)
+    images = np.random.default_rng(0).uniform(-1, 1, (4, 64, 64, 1)).astype(np.float32)
+    keras_only, mixed = tmp_path / "keras_only", tmp_path / "mixed"
+    for folder in (keras_only, mixed):
+        shutil.copytree(shipped, folder, ignore=shutil.ignore_patterns("*.tflite"))
+    fast, slow = load_teachers((shipped, keras_only), student)
     assert fast.predict != slow.predict
     assert fast.description == slow.description
-    np.testing.assert_allclose(fast.opinion(IMAGES), slow.opinion(IMAGES), atol=1e-5)
-
-    other = keras.models.clone_model(network)  # with weights of its own
-    save_checkpoint(tmp_path / "other", other, make_card(network))
-    shutil.copy(tmp_path / "teacher/model.tflite", tmp_path / "other")
-    with pytest.raises(ValueError, match=r"other/model.tflite and model.keras .* not the same"):
-        load_teachers((tmp_path / "other",), make_card(network))
+    np.testing.assert_allclose(fast.opinion(images), slow.opinion(images), atol=1e-5)
+    shutil.copy(find_model("fer2013_mini_xception_wide") / "model.tflite", mixed)
+    with pytest.raises(ValueError, match=r"mixed/model.tflite and model.keras .* not the same"):
+        load_teachers((mixed,), student)
 
 
 def test_fine_tuning_begins_with_the_other_weights(network: keras.Model, tmp_path: Path) -> None:
