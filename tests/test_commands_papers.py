@@ -1,6 +1,8 @@
 """The commands with the recipes, classes and splits of the reports and posters, on small data."""
 
 import json
+from argparse import Namespace
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -11,9 +13,11 @@ from made_up_data import fer2013_csv
 from minixception import models
 from minixception.cards import read_card
 from minixception.commands import run_command
-from minixception.commands.recipe_options import check_backbone, load_backbone
-from minixception.datasets.registry import load_dataset
+from minixception.commands.recipe_options import check_backbone, dataset_of, load_backbone
+from minixception.datasets import select_classes
+from minixception.datasets.registry import get_entry, load_dataset, require_same_files
 from minixception.images import write_image
+from minixception.recipe_book import get_recipe
 
 CLASSES = ("angry", "disgust", "happy")
 
@@ -110,9 +114,7 @@ def test_classes_are_chosen_by_name_and_their_order_is_stored(
     assert [scores["per_class"][name]["total"] for name in ("Happiness", "anger")] == [2, 2]
 
 
-def test_several_sets_are_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_several_sets_are_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     counts = {"Training": 21, "PublicTest": 7, "PrivateTest": 7}
     (tmp_path / "datasets/fer2013").mkdir(parents=True)
@@ -123,22 +125,28 @@ def test_several_sets_are_one(
             path = tmp_path / f"datasets/ck_plus/CK+48/{emotion}/S{subject:03}_001_00000001.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             write_image(path, generator.integers(0, 255, (48, 48, 1), dtype=np.uint8))
-    both = "fer2013+ck_plus"
-    options = ["--recipe", "poster-easynet", "--dataset", both, "--model", "tiny_xception"]
-    assert run_command("train-emotion", [*options, "--epochs", "1", "--output", "run"]) == 0
-    card = read_card(tmp_path / "run")
-    assert (card.data["dataset"], card.data["name"]) == (both, both)
-    assert len(card.class_names) == 6
-    assert card.data["dropped"]["class disgust"] == 5
-    assert card.data["dropped"]["class contempt"] == 10
-    assert card.data["sizes"]["train"] + card.data["sizes"]["validation"] > 18 + 6
-    # Alone they are scored by their own splits.
-    arguments = ["--model", "run", "--dataset", "ck_plus", "--split", "test", "--record"]
-    assert run_command("evaluate", arguments) == 0
-    assert set(read_card(tmp_path / "run").metrics) == {"validation", "ck_plus test"}
+    recipe = get_recipe("poster-easynet")
+    name = dataset_of(Namespace(dataset="fer2013+ck_plus"), recipe, task="emotion")
+    load = partial(load_dataset, image_size=recipe.image_size, channels=recipe.channels)
+    merged = load(name)
+    assert merged.images.shape == (65, 64, 64, 1)
+    dataset = select_classes(merged, recipe.classes)
+    assert dataset.class_names == recipe.classes
+    assert (dataset.dropped["class disgust"], dataset.dropped["class contempt"]) == (5, 10)
+    entry = get_entry(name)
+    splits = (entry.training_split, entry.validation_split, entry.test_split)
+    assert sum(len(dataset.split(split)) for split in splits) == len(dataset) == 50
+    for source, split, count in (("fer2013", "test", 6), ("fer2013", "train", 18)):
+        assert (dataset.split(split).attributes["source"] == source).sum() == count
+    # One of them alone is scored only while its files are those that were learned from.
+    trained_on = {"dataset": name, "name": dataset.name, "checksum": dataset.checksum}
+    check = partial(require_same_files, splits=["test"], model="m", trained_on=trained_on)
+    check("ck_plus", load("ck_plus"))
     write_image(path, np.zeros((48, 48, 1), np.uint8))
-    assert run_command("evaluate", arguments) == 1
-    assert "run was trained on other files of ck_plus" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="m was trained on other files of ck_plus"):
+        check("ck_plus", load("ck_plus"))
+    with pytest.raises(ValueError, match="leave the path out"):
+        load_dataset(name, tmp_path)
 
 
 def test_a_backbone_s_weights_come_from_a_file_and_go_into_the_card(

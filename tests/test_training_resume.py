@@ -1,7 +1,7 @@
 """Interrupted runs, and what is refused when one is to go on."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,14 @@ from minixception.training import (
     train,
 )
 from pattern_runs import EVERYTHING, STANDSTILL, build_network, faces, interrupt, make_run
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_curves() -> Iterator[None]:
+    """Leave out the pictures, which take longer to draw than these epochs to train."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "plot_history", lambda *_: None)
+        yield
 
 
 @pytest.fixture(scope="module")
