@@ -161,7 +161,7 @@ _REPORT_002 = replace(
     summary="the paper's recipe for 85 epochs, with a model file per improvement",
     source="report 002",
     cost=f"85 epochs of 1 to 2 minutes, {_TWO_CORES}",
-    expected="65 % validation accuracy",
+    expected="65 % validation accuracy; here 65.3 % of PrivateTest, at 48 px",
     epochs=85,
     keep_improvements=True,
 )
