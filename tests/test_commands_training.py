@@ -286,6 +286,22 @@ def test_evaluate_names_the_splits_and_needs_a_model(
     assert "required: --model" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("recipe", "channels"), [("paper-gender", 3), ("gender", 1)])
+def test_faces_keep_their_colours_until_these_have_been_changed(
+    recipe: str, channels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def note_channels(*_: object, channels: int, **__: object) -> None:
+        asked.append(channels)
+        raise ValueError("far enough")
+
+    monkeypatch.setattr("minixception.datasets.registry.load_dataset", note_channels)
+    assert run_command("train-gender", ["--recipe", recipe]) == 1
+    assert run_command("train-gender", ["--recipe", recipe, "--no-augmentation"]) == 1
+    assert asked == [channels, 1]
+
+
 def test_paper_means_the_gender_recipe_when_training_on_gender(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

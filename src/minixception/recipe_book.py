@@ -123,8 +123,8 @@ _PAPER = Recipe(
 _PAPER_GENDER = Recipe(
     name="paper-gender",
     summary="gender as published: 64 px, Adam 1e-3, light jitter, plateau, early stopping",
-    source="arXiv 1710.07557 and the authors' train_gender_classifier.py; light and colour change "
-    "there before a picture becomes grey, so saturation has nothing to act on here",
+    source="arXiv 1710.07557 and the authors' train_gender_classifier.py; light and colours change "
+    "before a picture becomes grey",
     data="IMDB: face_score above 3, one face, gender known",
     cost="not measured here",
     expected="96 % on IMDB",

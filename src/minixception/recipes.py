@@ -47,6 +47,11 @@ class Augmentation:
     random_crop: float = 0.0
     erasing: float = 0.0
 
+    @property
+    def changes_colour(self) -> bool:
+        """Whether it needs faces in colour, be the network's input grey or not."""
+        return self.saturation > 0 or self.lighting > 0
+
     def __post_init__(self) -> None:
         """Check the ranges.
 

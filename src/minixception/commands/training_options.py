@@ -171,13 +171,15 @@ def check_options(arguments: argparse.Namespace, recipe: Recipe) -> None:
 
 
 def _load_data(path: Path | None, recipe: Recipe) -> tuple["DatasetEntry", "FaceDataset"]:
-    """Return the faces in the form that the recipe's network takes, those of its classes."""
+    """Return the faces of the recipe's classes, in the form that its network takes.
+
+    They keep their colours, which the preprocessor takes off later, where these are to be changed.
+    """
     from minixception.datasets import select_classes
     from minixception.datasets.registry import get_entry, load_dataset
 
-    dataset = load_dataset(
-        recipe.dataset, path, image_size=recipe.image_size, channels=recipe.channels
-    )
+    channels = 3 if recipe.augmentation.changes_colour else recipe.channels
+    dataset = load_dataset(recipe.dataset, path, image_size=recipe.image_size, channels=channels)
     if recipe.classes:
         dataset = select_classes(dataset, recipe.classes)
     return get_entry(recipe.dataset), dataset
