@@ -196,7 +196,7 @@ _POSTER_EASYNET = Recipe(
     source="poster 004; rate, schedule, epochs, batch size and amounts are chosen here",
     data="FER2013, CK+ and JAFFE merged (--dataset fer2013+ck_plus+jaffe), six classes; here "
     "FER2013 without disgust",
-    cost=f"60 epochs of about a minute, {_TWO_CORES}",
+    cost=f"60 epochs of about 80 s, {_TWO_CORES}",
     expected="68.9 % on FER2013, six classes",
     network="easynet",
     classes=_SIX_EMOTIONS,
