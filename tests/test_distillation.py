@@ -52,6 +52,13 @@ def test_targets_are_mixed_with_the_mean_opinion(network: keras.Model) -> None:
     np.testing.assert_array_equal(next(taught(batches, [], share=0.75))[1], TARGETS)
 
 
+def test_a_teacher_with_dropout_is_known_again(tmp_path: Path) -> None:
+    model = models.build("narrow_vgg", (48, 48, 1), 3)
+    save_checkpoint(tmp_path, model, make_card(model))
+    first, again = load_teachers((tmp_path, tmp_path), make_card(model))
+    assert first.description == again.description
+
+
 def test_classes_are_matched_by_name_and_images_resized(network: keras.Model) -> None:
     theirs = make_card(network, class_names=("sadness", "anger", "happiness"), size=32)
     teacher = make_teacher(network, theirs, student=make_card(network))

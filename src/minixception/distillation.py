@@ -88,8 +88,9 @@ def make_teacher(
             f"The teacher {card.name} must take the same pixels as the student. Different: "
             + "; ".join(f"{key} is {theirs[key]} and {ours[key]}" for key in different)
         )
+    # `model.variables` would have the random state of dropout too, new in every process.
     weights = [
-        (variable.path, ops.convert_to_numpy(variable).tobytes()) for variable in model.variables
+        (variable.path, ops.convert_to_numpy(variable).tobytes()) for variable in model.weights
     ]
     if predict is None:
         twin = accelerated(model, precision=card.recipe.get("precision", "float32"))
