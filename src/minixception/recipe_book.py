@@ -73,6 +73,7 @@ _TEACHER = replace(
     augmentation=replace(_EMOTION.augmentation, erasing=0.3),
     mixup=0.2,
     precision="mixed_bfloat16",
+    monitor="val_loss",  # students learn its probabilities, not its first choice
 )
 
 _GENDER = Recipe(
