@@ -37,10 +37,6 @@ _DISTILLED = replace(
     epochs=40,
     learning_rate=3e-3,
     label_smoothing=0.0,
-    # A teacher tells of a changed picture what it sees there, not the label that it remembers.
-    augmentation=replace(
-        _EMOTION.augmentation, brightness=0.2, contrast=0.3, random_crop=0.15, erasing=0.15
-    ),
     mixup=0.2,
     regularizers=False,
     needs_teacher=True,
