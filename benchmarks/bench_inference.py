@@ -1,6 +1,6 @@
 """Measure what an answer costs: per face, per engine, per process, and per part of the pipeline.
 
-Usage: python benchmarks/bench_inference.py [--output FILE.json] [--models mini_xception@48 ...]
+Usage: python benchmarks/bench_inference.py [--output FILE.json] [--models mini_xception@64 ...]
 
 A model is NETWORK@PIXELS, built with fresh weights, or a checkpoint folder; the first one serves
 for everything but the first table. The contestants take turns and of each the median round
@@ -38,7 +38,7 @@ from minixception.storage import atomic_path
 from minixception.visualizer import draw_predictions
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
-MODELS = ("mini_xception@48", "mini_xception@64", "tiny_xception@64", "big_xception@64")
+MODELS = ("mini_xception@64", "mini_xception@48", "tiny_xception@64", "big_xception@64")
 BATCHES = (1, 8, 64)
 PICTURE = SOURCE.parent / "images" / "portraits.jpg"
 PICTURE_SIZES = ((480, 640), (720, 1280), (3000, 4000))
