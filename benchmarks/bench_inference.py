@@ -295,7 +295,7 @@ def measure_all(arguments: argparse.Namespace, root: Path) -> dict[str, Any]:
     """Build the models in `root` and measure everything; return plain data."""
     rounds, turns = arguments.rounds, arguments.process_rounds
     emotions = [checkpoint_folder(model, root) for model in arguments.models]
-    gender = checkpoint_folder("mini_xception@48", root, task="gender")
+    gender = checkpoint_folder("mini_xception@64", root, task="gender")
     return {
         "machine": {"processor": platform.processor(), "cores": available_cores()},
         "load_average": os.getloadavg() if hasattr(os, "getloadavg") else None,
