@@ -1,8 +1,10 @@
 """Batches of training: order, resuming, augmentation."""
 
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -41,11 +43,12 @@ def batches(
     first_epoch: int = 0,
     augmentation: Augmentation = ALL_CHANGES,
     mixup: float = 0.0,
+    image_size: tuple[int, int] | None = None,
 ) -> list[Batch]:
     stream = training_batches(
         images,
         np.eye(len(images), dtype=np.float32),
-        preprocessor=Preprocessor(images.shape[1:3], value_range=(0, 255)),
+        preprocessor=Preprocessor(image_size or images.shape[1:3], value_range=(0, 255)),
         augmentation=augmentation,
         batch_size=batch_size,
         seed=seed,
@@ -163,6 +166,37 @@ def test_no_augmentation_changes_nothing(channels: int) -> None:
     changed = augment(images, Augmentation(), generator=np.random.default_rng(0))
     assert np.array_equal(changed, images)
     assert not np.shares_memory(changed, images)
+
+
+@pytest.mark.parametrize("stored", [(9, 12), (12, 12), (30, 40), (9, 40)])
+def test_faces_from_their_stored_size_are_those_that_are_resized(stored: tuple[int, int]) -> None:
+    generator = np.random.default_rng(0)
+    faces = cv2.GaussianBlur(generator.integers(0, 256, (*stored, 5), dtype=np.uint8), (5, 5), 1)
+    images = np.ascontiguousarray(faces.transpose(2, 0, 1))[..., np.newaxis]
+    preprocessor = Preprocessor((12, 16), value_range=(0, 255))
+    unchanged = Augmentation(from_stored_size=True)
+    stream = training_batches(
+        images,
+        np.eye(5, dtype=np.float32),
+        preprocessor=preprocessor,
+        augmentation=unchanged,
+        batch_size=5,
+        seed=0,
+    )
+    changed, targets = next(stream)
+    expected = preprocessor.normalize(preprocessor.resize(images))[targets.argmax(axis=1)]
+    assert np.abs(changed - expected).max() <= 3  # a warp counts in parts of a pixel, a 32nd
+
+
+def test_one_interpolation_is_sharper_than_two() -> None:
+    images = random_images(size=12)
+    twice = Augmentation(rotation=15, width_shift=0.1, height_shift=0.1)
+    once = replace(twice, from_stored_size=True)
+    contrast = [
+        batches(images, 1, image_size=(16, 16), augmentation=changes)[0][0].std()
+        for changes in (twice, once)
+    ]
+    assert contrast[1] > 1.05 * contrast[0]
 
 
 @given(

@@ -32,7 +32,8 @@ def training_batches(
     """Yield batches for ever, epoch after epoch, `steps_per_epoch` batches each.
 
     Args:
-        images: uint8 (N, H, W, C), any size: they are resized once, before augmentation.
+        images: uint8 (N, H, W, C), any size: they are resized once, before augmentation, unless
+            it asks for faces `from_stored_size`.
         targets: float32 (N, K), a distribution over the classes per image.
         preprocessor: the one that goes into the checkpoint.
         augmentation: the random changes.
@@ -44,13 +45,16 @@ def training_batches(
     Yields:
         (float32 (B, height, width, channels), float32 (B, K)).
     """
-    images = preprocessor.resize(images)
+    size = preprocessor.image_size
+    larger = any(np.greater(images.shape[1:3], size))
+    if larger or not augmentation.from_stored_size:
+        images = preprocessor.resize(images)
     for epoch in itertools.count(first_epoch):
         generator = np.random.default_rng([seed, epoch])
         order = generator.permutation(len(images))
         for step in range(steps_per_epoch(len(images), batch_size)):
             rows = order[step * batch_size : (step + 1) * batch_size]
-            changed = augment(images[rows], augmentation, generator=generator)
+            changed = augment(images[rows], augmentation, generator=generator, size=size)
             batch = preprocessor.normalize(changed), targets[rows]
             yield mix_images(batch, mixup, generator=generator) if mixup else batch
 
@@ -86,16 +90,28 @@ def mix_images(batch: Batch, alpha: float, *, generator: np.random.Generator) ->
 
 
 def augment(
-    images: NDArray[np.uint8], augmentation: Augmentation, *, generator: np.random.Generator
+    images: NDArray[np.uint8],
+    augmentation: Augmentation,
+    *,
+    generator: np.random.Generator,
+    size: tuple[int, int] | None = None,
 ) -> NDArray[np.uint8]:
     """Return a changed copy of a batch, uint8 (B, H, W, C), by one warp per image.
 
-    Rotation, shifts, zoom, crop and flip are composed into one matrix, so that pixels are
-    interpolated once (bilinear).
+    Rotation, shifts, zoom, crop, flip and the change of size are composed into one matrix, so that
+    pixels are interpolated once (bilinear).
+
+    Args:
+        images: uint8 (B, H, W, C).
+        augmentation: the random changes.
+        generator: source of chance.
+        size: (height, width) of the result, if it is to be another.
     """
-    matrices = _affine_matrices(len(images), images.shape[1:3], augmentation, generator)
-    height, width = images.shape[1:3]
-    changed = np.empty_like(images)
+    height, width = size or images.shape[1:3]
+    matrices = _affine_matrices(len(images), (height, width), augmentation, generator)
+    if images.shape[1:3] != (height, width):
+        _read_from(matrices, images.shape[1:3], size=(height, width))
+    changed = np.empty((len(images), height, width, images.shape[3]), np.uint8)
     for index, matrix in enumerate(matrices):
         warped = cv2.warpAffine(
             images[index],
@@ -104,7 +120,7 @@ def augment(
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
         )
-        changed[index] = warped.reshape(images.shape[1:])
+        changed[index] = warped.reshape(changed.shape[1:])
     if _changes_light(augmentation):
         for index in range(len(changed)):
             changed[index] = _jitter_light(changed[index], augmentation, generator)
@@ -151,6 +167,19 @@ def _affine_matrices(
     matrices[:, 0, 2] = centre_x + shift_x - linear_x
     matrices[:, 1, 2] = centre_y + shift_y - linear_y
     return matrices
+
+
+def _read_from(
+    matrices: NDArray[np.float64], stored: tuple[int, int], *, size: tuple[int, int]
+) -> None:
+    """Let matrices that point into images of `size` point into images of size `stored`, in place.
+
+    The outer edges of both coincide, as in `cv2.resize`; pixel k has its centre at k + 0.5.
+    """
+    for axis, (there, here) in enumerate(zip(stored[::-1], size[::-1], strict=True)):
+        matrices[:, axis, 2] += 0.5
+        matrices[:, axis] *= there / here
+        matrices[:, axis, 2] -= 0.5
 
 
 def _changes_light(augmentation: Augmentation) -> bool:

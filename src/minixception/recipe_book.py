@@ -37,6 +37,7 @@ _DISTILLED = replace(
     epochs=40,
     learning_rate=3e-3,
     label_smoothing=0.0,
+    augmentation=replace(_EMOTION.augmentation, from_stored_size=True),
     mixup=0.2,
     regularizers=False,
     needs_teacher=True,

@@ -33,6 +33,9 @@ class Augmentation:
             and is enlarged to the size of the image.
         erasing: greatest share of the area that a rectangle of noise covers, in every second image
             at random (Zhong et al. 2017, arXiv 1708.04896).
+        from_stored_size: where faces are stored smaller than the network takes them, change and
+            enlarge them in one interpolation. Each one blurs: faces that are enlarged first and
+            changed then are less sharp than those that the trained model will see.
     """
 
     rotation: float = 0.0
@@ -46,6 +49,7 @@ class Augmentation:
     lighting: float = 0.0
     random_crop: float = 0.0
     erasing: float = 0.0
+    from_stored_size: bool = False
 
     @property
     def changes_colour(self) -> bool:
