@@ -172,7 +172,7 @@ def test_no_augmentation_changes_nothing(channels: int) -> None:
 def test_faces_from_their_stored_size_are_those_that_are_resized(stored: tuple[int, int]) -> None:
     generator = np.random.default_rng(0)
     faces = cv2.GaussianBlur(generator.integers(0, 256, (*stored, 5), dtype=np.uint8), (5, 5), 1)
-    images = np.ascontiguousarray(faces.transpose(2, 0, 1))[..., np.newaxis]
+    images = np.asarray(faces, np.uint8).transpose(2, 0, 1)[..., np.newaxis]
     preprocessor = Preprocessor((12, 16), value_range=(0, 255))
     unchanged = Augmentation(from_stored_size=True)
     stream = training_batches(
