@@ -57,7 +57,6 @@ def _least_size(plan: xception.XceptionPlan) -> int:
 NETWORKS: dict[str, Network] = {
     "mini_xception": _xception(xception.MINI_XCEPTION, (64, 64, 1)),
     "mini_xception_wide": _xception(xception.MINI_XCEPTION_WIDE, (48, 48, 1)),
-    "mini_xception_se": _xception(xception.MINI_XCEPTION_SE, (64, 64, 1)),
     "tiny_xception": _xception(xception.TINY_XCEPTION, (64, 64, 1)),
     "big_xception": _xception(xception.BIG_XCEPTION, (64, 64, 1)),
     "mini_xception_48": _xception(xception.MINI_XCEPTION_48, (48, 48, 1)),

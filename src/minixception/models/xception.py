@@ -28,19 +28,11 @@ class StemConvolution:
 
 @dataclass(frozen=True)
 class ResidualModule:
-    """Two separable convolutions beside a 1x1 shortcut (see `residual_module`).
-
-    Attributes:
-        filters: of both convolutions and of the shortcut.
-        strides: of the pooling and of the shortcut.
-        starts_with_relu: whether a ReLU comes before the first separable convolution.
-        squeeze: hidden units of squeeze-and-excitation, or None for none.
-    """
+    """Two separable convolutions beside a 1x1 shortcut (see `residual_module`)."""
 
     filters: int
     strides: int = 2
     starts_with_relu: bool = False
-    squeeze: int | None = None
 
 
 @dataclass(frozen=True)
@@ -60,12 +52,6 @@ MINI_XCEPTION = XceptionPlan(
 MINI_XCEPTION_WIDE = XceptionPlan(
     stem=(StemConvolution(16), StemConvolution(16)),
     modules=tuple(ResidualModule(filters) for filters in (32, 64, 128, 240)),
-)
-# The same with squeeze-and-excitation, an eighth of the filters as hidden units; the last module is
-# narrower, for fewer than 200,000 parameters in all.
-MINI_XCEPTION_SE = XceptionPlan(
-    stem=(StemConvolution(16), StemConvolution(16)),
-    modules=tuple(ResidualModule(filters, squeeze=filters // 8) for filters in (32, 64, 128, 224)),
 )
 TINY_XCEPTION = XceptionPlan(
     stem=(StemConvolution(5), StemConvolution(5)),
@@ -122,21 +108,7 @@ def residual_module(x: keras.KerasTensor, module: ResidualModule) -> keras.Keras
     x = layers.BatchNormalization()(x)
     if module.strides > 1:
         x = layers.MaxPooling2D(3, strides=module.strides, padding="same")(x)
-    if module.squeeze is not None:
-        x = squeeze_and_excitation(x, units=module.squeeze)
     return layers.Add()([x, shortcut])
-
-
-def squeeze_and_excitation(x: keras.KerasTensor, *, units: int) -> keras.KerasTensor:
-    """Scale each channel by a gate from 0 to 1 that sees the mean of all channels.
-
-    Source: J. Hu, L. Shen, G. Sun, "Squeeze-and-Excitation Networks", arXiv 1709.01507, figure 3.
-    The two fully connected layers are 1x1 convolutions here, so that the model takes any size.
-    """
-    gate = layers.GlobalAveragePooling2D(keepdims=True)(x)
-    gate = layers.Conv2D(units, 1, activation="relu")(gate)
-    gate = layers.Conv2D(x.shape[-1], 1, activation="sigmoid")(gate)
-    return layers.Multiply()([x, gate])
 
 
 def _stem_convolution(
