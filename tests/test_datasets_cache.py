@@ -101,6 +101,16 @@ def test_damage_is_noticed_wherever_it_is(
     assert is_whole(load_arrays(fingerprint))
 
 
+def test_a_directory_that_ends_early_is_noticed(folder: Path, fingerprint: str) -> None:
+    store_arrays(fingerprint, ARRAYS)
+    (file,) = folder.iterdir()
+    content = bytearray(file.read_bytes())
+    first_entry = content.index(b"PK\x01\x02")
+    content[first_entry + 33] = 0x10  # its comment is 4,096 bytes long and takes in the others
+    file.write_bytes(content)
+    assert load_arrays(fingerprint) is None
+
+
 def test_a_file_of_objects_is_not_trusted(folder: Path, fingerprint: str) -> None:
     store_arrays(fingerprint, {"images": np.array([object()], dtype=object)})
     assert len(list(folder.iterdir())) == 1

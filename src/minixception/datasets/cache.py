@@ -104,9 +104,9 @@ def load_arrays(fingerprint: str) -> Arrays | None:
         if not file.is_file():
             return None
         with np.load(file, allow_pickle=False) as archive:
-            if str(archive[_FINGERPRINT]) != fingerprint:
-                return None
-            return {name: archive[name] for name in archive.files if name != _FINGERPRINT}
+            # The names too: damage to the zip directory can make it end early.
+            stored, *names = archive[_FINGERPRINT].tolist()
+            return {name: archive[name] for name in names} if stored == fingerprint else None
     except _DAMAGE as error:
         _LOGGER.warning("Cache file %s cannot be read and is rebuilt: %s", file, error)
         return None
@@ -115,7 +115,7 @@ def load_arrays(fingerprint: str) -> Arrays | None:
 def store_arrays(fingerprint: str, arrays: Arrays) -> None:
     """Write `arrays` under `fingerprint`, whole or not at all; a failure is logged as a warning."""
     file = _cache_file(fingerprint)
-    named_arrays = {_FINGERPRINT: np.array(fingerprint), **arrays}
+    named_arrays = {_FINGERPRINT: np.array([fingerprint, *arrays]), **arrays}
     try:
         with atomic_path(file) as temporary, temporary.open("wb") as stream:
             np.savez(stream, **named_arrays)  # type: ignore[arg-type]
