@@ -99,7 +99,7 @@ def augment(
     """Return a changed copy of a batch, uint8 (B, H, W, C), by one warp per image.
 
     Rotation, shifts, zoom, crop, flip and the change of size are composed into one matrix, so that
-    pixels are interpolated once (bilinear).
+    pixels are interpolated once.
 
     Args:
         images: uint8 (B, H, W, C).
@@ -112,12 +112,13 @@ def augment(
     if images.shape[1:3] != (height, width):
         _read_from(matrices, images.shape[1:3], size=(height, width))
     changed = np.empty((len(images), height, width, images.shape[3]), np.uint8)
+    interpolation = cv2.INTER_CUBIC if augmentation.cubic else cv2.INTER_LINEAR
     for index, matrix in enumerate(matrices):
         warped = cv2.warpAffine(
             images[index],
             matrix,
             (width, height),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            flags=interpolation | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
         )
         changed[index] = warped.reshape(changed.shape[1:])

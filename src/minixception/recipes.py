@@ -36,6 +36,7 @@ class Augmentation:
         from_stored_size: where faces are stored smaller than the network takes them, change and
             enlarge them in one interpolation. Each one blurs: faces that are enlarged first and
             changed then are less sharp than those that the trained model will see.
+        cubic: interpolate over 4x4 pixels instead of 2x2, which blurs less.
     """
 
     rotation: float = 0.0
@@ -50,6 +51,7 @@ class Augmentation:
     random_crop: float = 0.0
     erasing: float = 0.0
     from_stored_size: bool = False
+    cubic: bool = False
 
     @property
     def changes_colour(self) -> bool:
@@ -93,6 +95,8 @@ class Recipe:
         mean: value per channel, 0 to 255, that is subtracted first, or None.
         fit_mean: take for `mean` that of the training faces.
         batch_size: images in a step.
+        replicas: copies of the network that share a step, each with its part of the batch, over
+            which it takes the statistics of batch normalization. Two are faster on two cores.
         epochs: passes over the training set, at most.
         optimizer: one of `OPTIMIZERS`.
         learning_rate: the peak of the one-cycle schedule, else the first rate.
@@ -140,6 +144,7 @@ class Recipe:
     mean: tuple[float, ...] | None = None
     fit_mean: bool = False
     batch_size: int = 64
+    replicas: int = 1
     epochs: int = 40
     optimizer: str = "adamw"
     learning_rate: float = 3e-3
@@ -173,7 +178,7 @@ class Recipe:
         _check_choice("schedule", self.schedule, SCHEDULES)
         _check_choice("monitor", self.monitor, MONITORS)
         _check_choice("precision", self.precision, PRECISIONS)
-        for name in ("batch_size", "epochs"):
+        for name in ("batch_size", "replicas", "epochs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}")
         if not 0 < self.learning_rate < float("inf"):

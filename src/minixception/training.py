@@ -159,7 +159,7 @@ def _fit(run: TrainingRun, state: "TrainingState | None", verbose: int | str) ->
         first_epoch=first_epoch,
     )
     batches = taught(batches, run.teachers, share=recipe.teacher_share)
-    model = accelerated(run.model, precision=recipe.precision)
+    model = accelerated(run.model, precision=recipe.precision, replicas=recipe.replicas)
     if not recipe.regularizers:
         remove_regularizers(model)
     compile_model(model, recipe, steps=run.steps)

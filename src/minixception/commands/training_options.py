@@ -196,10 +196,12 @@ def _prepare_run(
     import keras
 
     from minixception import models
+    from minixception.acceleration import divide_cores
     from minixception.boxes import CropMargin
     from minixception.cards import Card
     from minixception.training import TrainingRun
 
+    divide_cores(recipe.replicas)
     training = dataset.split(entry.training_split)
     validation = dataset.split(entry.validation_split)
     print(f"{dataset.name}: {len(training)} faces to train on, {len(validation)} to validate on")
