@@ -26,6 +26,7 @@ EVERYTHING = Recipe(
     keep_improvements=True,
     image_size=(8, 8),
     batch_size=8,
+    replicas=2,
     epochs=5,
     learning_rate=0.03,
     weight_decay=0.02,

@@ -1,11 +1,16 @@
 """The twin that is trained on TensorFlow learns what the network itself would."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 
+import minixception
 from minixception import models
-from minixception.acceleration import SubsampledConv2D, accelerated
+from minixception.acceleration import DataParallel, SubsampledConv2D, accelerated
 
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (64, 48, 48, 1)).astype(np.float32)
 TARGETS = np.eye(7, dtype=np.float32)[np.arange(64) % 7]
@@ -56,3 +61,83 @@ def test_a_step_in_bfloat16_learns_nearly_the_same_in_float32_weights() -> None:
     model.set_weights(twin.get_weights())
     assert {weight.dtype for weight in map(np.asarray, twin.get_weights())} == {np.dtype("float32")}
     assert model(IMAGES[:1]).dtype == "float32"
+
+
+def small_network() -> keras.Model:
+    """A network for images (8, 8, 1), with a normalization over the batch."""
+    inputs = keras.Input((8, 8, 1))
+    outputs = keras.layers.Conv2D(4, 3, use_bias=False)(inputs)
+    outputs = keras.layers.BatchNormalization(momentum=0.5)(outputs)
+    outputs = keras.layers.GlobalAveragePooling2D()(keras.layers.ReLU()(outputs))
+    outputs = keras.layers.Dense(7, kernel_regularizer="l2", activation="softmax")(outputs)
+    return keras.Model(inputs, outputs)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 8])
+@pytest.mark.parametrize("replicas", [2, 3, 4])
+def test_replicas_say_what_the_network_says_in_the_same_order(replicas: int, count: int) -> None:
+    keras.utils.set_random_seed(0)
+    model = small_network()
+    images = IMAGES[:count, :8, :8]
+    np.testing.assert_allclose(DataParallel(model, replicas)(images), model(images), atol=1e-6)
+
+
+def test_each_replica_normalizes_its_part_of_the_batch_by_itself() -> None:
+    keras.utils.set_random_seed(0)
+    model = small_network()
+    images = np.concatenate([IMAGES[:2, :8, :8], 5 * IMAGES[2:4, :8, :8]])
+    twin = DataParallel(model, 2)
+    parts = [np.asarray(model(part, training=True)) for part in (images[:2], images[2:])]
+    together = np.asarray(model(images, training=True))
+    result = np.asarray(twin(images, training=True))
+    np.testing.assert_allclose(result, np.concatenate(parts), atol=1e-5)
+    assert np.abs(result - together).max() > 1e-3
+
+
+@pytest.mark.parametrize("count", [64, 37, 1])
+def test_a_step_of_replicas_is_the_step_on_the_mean_gradient(count: int) -> None:
+    """Where nothing is normalized over the batch, two replicas take the step of one."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 1))
+    outputs = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(inputs))
+    outputs = keras.layers.Dense(7, kernel_regularizer="l2", activation="softmax")(outputs)
+    model = keras.Model(inputs, outputs)
+    start = model.get_weights()
+    steps = []
+    for network in (model, DataParallel(model, 2)):
+        model.set_weights(start)
+        network.compile(optimizer=keras.optimizers.SGD(0.5), loss="categorical_crossentropy")
+        network.train_on_batch(IMAGES[:count, :8, :8], TARGETS[:count])
+        steps.append(network.get_weights())
+    for weight, expected, before in zip(*reversed(steps), start, strict=True):
+        np.testing.assert_allclose(weight, expected, atol=1e-6)
+        assert not np.allclose(weight, before, atol=1e-6)
+
+
+def test_a_twin_with_replicas_has_the_weights_of_the_network_in_their_order() -> None:
+    model = models.build("mini_xception", (48, 48, 1), 7)
+    twin = accelerated(model, replicas=2)
+    for weight, expected in zip(twin.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, expected)
+    twin.compile(optimizer=keras.optimizers.SGD(0.01), loss="categorical_crossentropy")
+    for batch in (64, 1):
+        assert np.isfinite(twin.train_on_batch(IMAGES[:batch], TARGETS[:batch]))
+    assert all(np.isfinite(weight).all() for weight in twin.get_weights())
+
+
+@on_tensorflow
+def test_cores_are_divided_before_tensorflow_begins_and_never_after() -> None:
+    script = """
+import os, keras, tensorflow as tf
+from minixception.acceleration import divide_cores
+threads = tf.config.threading.get_intra_op_parallelism_threads
+divide_cores(1)
+assert threads() == 0, "one replica has what TensorFlow chooses"
+divide_cores(2)
+assert threads() == max(os.cpu_count() // 2, 1)
+keras.ops.zeros(1)
+divide_cores(os.cpu_count() * 4)
+assert threads() == max(os.cpu_count() // 2, 1)
+"""
+    source = Path(minixception.__file__).parents[1]
+    subprocess.run([sys.executable, "-c", script], cwd=source, check=True)

@@ -188,15 +188,17 @@ def test_faces_from_their_stored_size_are_those_that_are_resized(stored: tuple[i
     assert np.abs(changed - expected).max() <= 3  # a warp counts in parts of a pixel, a 32nd
 
 
-def test_one_interpolation_is_sharper_than_two() -> None:
+def test_one_interpolation_is_sharper_than_two_and_a_cubic_one_sharper_still() -> None:
     images = random_images(size=12)
     twice = Augmentation(rotation=15, width_shift=0.1, height_shift=0.1)
     once = replace(twice, from_stored_size=True)
+    cubic = replace(once, cubic=True)
     contrast = [
         batches(images, 1, image_size=(16, 16), augmentation=changes)[0][0].std()
-        for changes in (twice, once)
+        for changes in (twice, once, cubic)
     ]
     assert contrast[1] > 1.05 * contrast[0]
+    assert contrast[2] > 1.05 * contrast[1]
 
 
 @given(
@@ -217,6 +219,7 @@ def test_one_interpolation_is_sharper_than_two() -> None:
         saturation=st.floats(0, 1),
         lighting=st.floats(0, 1),
         random_crop=st.floats(0, 0.9),
+        cubic=st.booleans(),
     ),
 )
 @settings(max_examples=60, deadline=None)

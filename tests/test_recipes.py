@@ -153,6 +153,7 @@ def test_changes_leave_out_what_is_none() -> None:
         {"schedule": "linear"},
         {"monitor": "loss"},
         {"batch_size": 0},
+        {"replicas": 0},
         {"epochs": 0},
         {"learning_rate": 0.0},
         {"learning_rate": float("nan")},

@@ -89,12 +89,13 @@ class DataParallel(keras.Model):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Return what the network makes of (B, ...), in the order of the inputs."""
-        count = ops.shape(inputs)[0]
+        count = ops.shape(inputs)[0]  # a tensor in a graph of TensorFlow
+        lesser = min if isinstance(count, int) else ops.minimum
         size = -(-count // self.replicas)
         outputs = []
         for replica in range(self.replicas):
             # No part is empty, which would have no mean: beyond the end, the last image comes anew.
-            start = ops.minimum(replica * size, count - 1)
+            start = lesser(replica * size, count - 1)
             part = inputs[start : (replica + 1) * size]
             outputs.append(self.network(part, training=training))
         return ops.concatenate(outputs)[:count]
