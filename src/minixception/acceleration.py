@@ -9,8 +9,11 @@ Two layers are written differently in the twin; both compute the same function.
   stride 2 and fewer than 16 input channels (uxlfoundation/oneDNN issue 6035), which is the first
   shortcut of mini-Xception: depending on batch and image size, training ends with a segmentation
   fault, at 64 pixels and batch 32 for one. Picking every second pixel first avoids that gradient,
-  and a pooling of single pixels picks them faster than slicing does: slices and their gradients
-  took a fifth of the step.
+  and a pooling of single pixels picks them faster than slicing does.
+
+A third thing changes what is computed, and is for a recipe to ask for: replicas of the network,
+each with a core and a part of the batch. `benchmarks/training_pace.md` has what each is worth, and
+what was tried besides.
 """
 
 import contextlib

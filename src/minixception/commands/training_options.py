@@ -44,6 +44,7 @@ def add_training_arguments(parser: argparse.ArgumentParser, *, recipe: str, data
     for name, kind, text in (
         ("epochs", int, "passes over the training set"),
         ("batch-size", int, "images per step"),
+        ("replicas", int, "copies of the network that share a step and the cores"),
         ("learning-rate", float, "peak or first learning rate"),
         ("label-smoothing", float, "share of the target spread over all classes"),
         ("mixup", float, "mix images and targets in pairs, parameter of the Beta distribution"),
@@ -94,6 +95,7 @@ def chosen_recipe(arguments: argparse.Namespace) -> Recipe:
         {
             "epochs": arguments.epochs,
             "batch_size": arguments.batch_size,
+            "replicas": arguments.replicas,
             "learning_rate": arguments.learning_rate,
             "label_smoothing": arguments.label_smoothing,
             "mixup": arguments.mixup,
