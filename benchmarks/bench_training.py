@@ -7,7 +7,7 @@ Usage: python benchmarks/bench_training.py fer2013.csv [--rounds 3] [--steps 60]
 - plain, not augmented: 48 px, batch 64, Keras's own layers;
 - ours, not augmented: the step of the recipe `emotion`: 48 px, two replicas of 64 images, the
   accelerated layers;
-- ours: the same with augmentation, which is what `train_emotion_classifier.py` does.
+- ours: the same with augmentation and mixup, which is what `train_emotion_classifier.py` does.
 
 Each way has a process of its own, since TensorFlow's threads are set per process, and the ways
 take turns; of each the median round counts. Besides the time on the clock the processor time is
@@ -49,12 +49,11 @@ from minixception.recipes import Augmentation, Recipe
 from minixception.training import one_hot_targets
 
 _OURS = get_recipe("emotion")
+_NOT_AUGMENTED = replace(_OURS, augmentation=Augmentation(), mixup=0.0)
 RECIPES = {
     "published": get_recipe("paper"),
-    "plain, not augmented": replace(
-        _OURS, augmentation=Augmentation(), batch_size=64, replicas=1, regularizers=True
-    ),
-    "ours, not augmented": replace(_OURS, augmentation=Augmentation()),
+    "plain, not augmented": replace(_NOT_AUGMENTED, batch_size=64, replicas=1, regularizers=True),
+    "ours, not augmented": _NOT_AUGMENTED,
     "ours": _OURS,
 }
 
@@ -83,6 +82,7 @@ def our_batches(faces: FaceDataset, recipe: Recipe) -> Iterator[Any]:
         augmentation=recipe.augmentation,
         batch_size=recipe.batch_size,
         seed=0,
+        mixup=recipe.mixup,
     )
 
 
