@@ -64,6 +64,15 @@ def test_nested_settings_and_remarks(tmp_path: Path) -> None:
     assert labels == ["classes all", "classes angry happy"]
 
 
+def test_runs_of_different_recipes_are_named_by_recipe_and_folder(tmp_path: Path) -> None:
+    first, second = write_run(tmp_path / "one"), write_run(tmp_path / "two")
+    content = json.loads((second / "card.json").read_text())
+    content["recipe"] = get_recipe("emotion").to_json()
+    (second / "card.json").write_text(json.dumps(content))
+    labels = describe_differences([read_run(first), read_run(second)])
+    assert labels == [f"recipe report-000, {first}", f"recipe emotion, {second}"]
+
+
 def test_the_table_has_the_kept_epoch(tmp_path: Path) -> None:
     run = read_run(write_run(tmp_path / "run"))
     assert run.best == 1  # by the recipe's monitor, the validation loss

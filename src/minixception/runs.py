@@ -11,6 +11,7 @@ from minixception.cards import CARD_FILE, HISTORY_FILE, STATE_FILE, Card, read_c
 
 # Words about a recipe, which no training depends on.
 _REMARKS = ("name", "summary", "source", "data", "cost", "expected", "network", "dataset")
+_READABLE_SETTINGS = 5
 _DEFAULT_MONITOR = "val_accuracy"
 # Beyond it no curve can be drawn.
 _LARGEST_VALUE = 1e30
@@ -125,13 +126,16 @@ def describe_differences(runs: Sequence[RunRecord]) -> list[str]:
     """Return a different text per run: the settings in which it differs from the others.
 
     Settings are those of recipe, network, data set and seed. Runs that share all of them are told
-    apart by their folders.
+    apart by their folders. Where more than five settings differ, which nobody reads in a legend,
+    recipe and folder are named instead.
     """
     settings = [_settings(run.card) for run in runs]
     names = list(dict.fromkeys(name for one in settings for name in one))
     differing = [
         name for name in names if any(one.get(name) != settings[0].get(name) for one in settings)
     ]
+    if len(differing) > _READABLE_SETTINGS:
+        return [f"recipe {run.card.recipe.get('name')}, {run.folder}" for run in runs]
     texts = [
         ", ".join(f"{name.replace('_', ' ')} {_shown(one.get(name))}" for name in differing)
         for one in settings
