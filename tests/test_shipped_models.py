@@ -56,6 +56,17 @@ def test_every_shipped_folder_is_a_whole_checkpoint() -> None:
             assert engine.predict(prepared).shape == (2, len(card.class_names))
 
 
+@pytest.mark.parametrize("task", ["emotion", "gender"])
+def test_card_and_page_tell_the_same_weaknesses_of_every_shipped_model(task: str) -> None:
+    page = trained_models_folder() / "README.md"
+    text = " ".join(page.read_text(encoding="utf-8").split()).lower()
+    for name, folder in shipped_models(task).items():
+        section = text.split(f"## {task}_models/{name} ")[1].split(" ## ")[0]
+        weaknesses = read_card(folder).known_weaknesses
+        assert weaknesses
+        assert f"known weaknesses: {weaknesses}".lower().rstrip(".") in section
+
+
 @pytest.mark.parametrize(
     ("task", "class_names", "parameters"),
     [("emotion", EMOTIONS_FER2013, 58_423), ("gender", GENDERS, 52_658)],

@@ -47,6 +47,7 @@ class Card:
         command: the command that trained the model.
         versions: of Python, the libraries and this project.
         metrics: split -> scores.
+        known_weaknesses: what the model is bad at, in words.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Card:
     command: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    known_weaknesses: str = ""
 
     def __post_init__(self) -> None:
         """Check task and class names.
@@ -100,6 +102,7 @@ class Card:
             "command": self.command,
             "versions": dict(self.versions),
             "metrics": dict(self.metrics),
+            "known_weaknesses": self.known_weaknesses,
         }
 
     @classmethod
@@ -123,6 +126,7 @@ class Card:
             command=str(data.get("command", "")),
             versions=_entries(data, "versions", default={}),
             metrics=_entries(data, "metrics", default={}),
+            known_weaknesses=str(data.get("known_weaknesses", "")),
         )
 
 
