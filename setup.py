@@ -33,6 +33,7 @@ setup(
     packages=[*find_packages("src"), "minixception.trained_models"],
     package_dir={"": "src", "minixception.trained_models": "trained_models"},
     package_data={
+        "minixception.limits": ["page.md"],
         "minixception.trained_models": ["README.md", "*_models/*/*"],
     },
     install_requires=read_requirements("requirements.txt"),

@@ -11,18 +11,14 @@ from PIL import Image
 
 from made_up_data import fer2013_csv
 from minixception.commands import run_command
-from minixception.commands.limits_report import (
-    CONFUSIONS_TABLE,
-    GROUPS_TABLE,
-    LEVELS_TABLE,
-    RECALL_TABLE,
-)
 from minixception.datasets import load_utkface
 from minixception.datasets.utkface import ETHNICITIES
 from minixception.labels import EMOTIONS_FER2013
-from minixception.perturbations import PERTURBATIONS
+from minixception.limits.perturbations import PERTURBATIONS
 
 PUBLIC, PRIVATE, TEST, VALIDATION = 21, 14, 6, 6
+GROUPS_TABLE, RECALL_TABLE = "gender_by_group.csv", "emotion_recall.csv"
+CONFUSIONS_TABLE, LEVELS_TABLE = "emotion_confusions.csv", "perturbations.csv"
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +99,7 @@ def test_the_page_says_what_it_was_made_from(page: Path, checkpoints: dict[str, 
     assert "Seed 0, commit " in text
     assert "fer2013 PublicTest" in text
     assert "utkface test" in text
-    assert f"{PUBLIC} faces; 1 of them have a pixel-identical twin" in text
+    assert f"{PUBLIC} faces. 1 have a pixel-identical twin" in text
     assert "must not be used for" in text
     for name in ("size", "blur", "darkness", "rotation"):
         assert f"### {name.capitalize()}" in text
@@ -183,7 +179,7 @@ def test_an_interrupted_run_leaves_the_old_page(
     def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device", "limits.md")
 
-    monkeypatch.setattr("minixception.commands.limits_report.write_pictures", fail)
+    monkeypatch.setattr("minixception.limits.page._draw", fail)
     assert run_command("report-limits", options(checkpoints, fer2013, utkface, copy)) == 1
     assert copy.read_text(encoding="utf-8") == "old"
     assert {path.name for path in tmp_path.iterdir()} == {"limits.md", "limits"}

@@ -1,25 +1,25 @@
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minixception.commands.limits_plots import plot_intervals, plot_levels, plot_tiles
 from minixception.evaluation import score, wilson_interval
 from minixception.images import read_image
-from minixception.limits import (
+from minixception.limits.measurements import (
     EVERYBODY,
     SMALLEST_CLASS,
-    LevelScores,
     age_bands,
     balanced_interval,
     choose_rows,
-    confusions,
+    confusion_rows,
     first_noticeable,
     score_groups,
     score_level,
 )
+from minixception.limits.plots import plot_intervals, plot_levels, plot_tiles
 
 GENDERS = ("woman", "man")
 
@@ -36,21 +36,16 @@ def test_groups_partition_the_faces_and_the_table_adds_up(
     faces: list[tuple[int, int, int]],
 ) -> None:
     ages, labels, predicted = np.array(faces).T
-    rows = score_groups(labels, certain(predicted), GENDERS, age_bands(ages), split="test")
+    rows = score_groups(labels, certain(predicted), GENDERS, age_bands(ages))
     *groups, everybody = rows
-    assert everybody.group == EVERYBODY
-    assert everybody.scores == score(labels, certain(predicted), GENDERS)
-    assert sum(row.scores.n for row in groups) == everybody.scores.n == len(faces)
-    for index in range(2):
-        parts = [row.scores.per_class[index] for row in groups]
-        whole = everybody.scores.per_class[index]
-        assert sum(one.total for one in parts) == whole.total
-        assert sum(one.correct for one in parts) == whole.correct
-    matrices = np.array([row.scores.confusion_matrix for row in groups])
-    np.testing.assert_array_equal(matrices.sum(axis=0), everybody.scores.confusion_matrix)
+    assert everybody["group"] == EVERYBODY
+    whole = score(labels, certain(predicted), GENDERS)
+    assert everybody["accuracy"] == whole.accuracy
+    assert everybody["faces"] == len(faces)
+    for column in ("faces", "woman", "woman_correct", "man", "man_correct"):
+        assert sum(row[column] for row in groups) == everybody[column]
     for row in rows:
-        low, high = row.interval
-        assert low <= row.scores.balanced_accuracy <= high
+        assert row["low"] <= row["balanced_accuracy"] <= row["high"]
 
 
 def test_every_age_is_in_the_band_that_its_name_says() -> None:
@@ -68,9 +63,7 @@ def test_every_age_is_in_the_band_that_its_name_says() -> None:
 
 def test_groups_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="`groups` must have an entry per label"):
-        score_groups(
-            np.array([0, 1]), certain(np.array([0, 1])), GENDERS, np.array(["a"]), split="test"
-        )
+        score_groups(np.array([0, 1]), certain(np.array([0, 1])), GENDERS, np.array(["a"]))
 
 
 def test_the_interval_of_a_balanced_accuracy() -> None:
@@ -97,27 +90,28 @@ def test_the_interval_of_a_balanced_accuracy_covers() -> None:
 
 
 def test_small_groups_take_more_faces_in() -> None:
-    def rows(split: str, sizes: dict[str, int]) -> list:
+    def rows(split: str, sizes: dict[str, int]) -> list[dict]:
         groups = np.repeat(list(sizes), [2 * size for size in sizes.values()])
         labels = np.tile([0, 1], len(groups) // 2)
-        return score_groups(labels, certain(labels), GENDERS, groups, split=split)
+        scored = score_groups(labels, certain(labels), GENDERS, groups)
+        return [{"kind": "age", "split": split, **row} for row in scored]
 
     test = rows("test", {"a": SMALLEST_CLASS, "b": SMALLEST_CLASS - 1})
     more = rows("both", {"a": 50, "b": 50, "c": 2})
-    chosen = choose_rows(test, more)
-    assert [(row.group, row.split, row.is_small) for row in chosen] == [
-        ("a", "test", False),
-        ("b", "both", False),
-        ("c", "both", True),
-        (EVERYBODY, "test", False),
+    chosen = choose_rows(pandas.DataFrame([*test, *more]), GENDERS)
+    assert list(zip(chosen.group, chosen.split, strict=True)) == [
+        ("a", "test"),
+        ("b", "both"),
+        ("c", "both"),
+        (EVERYBODY, "test"),
     ]
 
 
 def test_confusions_are_all_errors_the_most_frequent_first() -> None:
     labels = np.array([0] * 5 + [1] * 4)
     scores = score(labels, certain(np.array([0, 2, 2, 1, 2, 1, 1, 1, 0]), 3), ("a", "b", "c"))
-    found = confusions(scores)
-    assert [(one.true, one.predicted, one.count) for one in found] == [
+    found = confusion_rows(scores)
+    assert [(row["true"], row["predicted"], row["count"]) for row in found] == [
         ("a", "c", 3),
         ("a", "b", 1),
         ("b", "a", 1),
@@ -125,24 +119,13 @@ def test_confusions_are_all_errors_the_most_frequent_first() -> None:
         ("c", "a", 0),
         ("c", "b", 0),
     ]
-    assert found[0].share == pytest.approx(3 / 5)
-    assert found[-1].share == 0
+    assert found[0]["share"] == pytest.approx(3 / 5)
+    assert found[-1]["share"] == 0
 
 
-def level(correct: int, strength: float = 0.0) -> LevelScores:
-    labels = np.tile([0, 1], 50)
-    predicted = np.where(np.arange(100) < correct, labels, 1 - labels)
-    return score_level(
-        labels, certain(predicted), GENDERS, perturbation="blur", level=strength, task="gender"
-    )
-
-
-def test_the_answer_given_most_often() -> None:
-    labels = np.array([0, 1, 1, 1])
-    row = score_level(
-        labels, certain(np.zeros(4, int)), GENDERS, perturbation="blur", level=1, task="gender"
-    )
-    assert (row.answer, row.answer_share, row.scores.accuracy) == ("woman", 1, 0.25)
+def test_the_most_frequent_answer() -> None:
+    row = score_level(np.array([0, 1, 1, 1]), certain(np.zeros(4, int)), GENDERS)
+    assert (row["most_frequent_answer"], row["its_share"], row["accuracy"]) == ("woman", 1, 0.25)
 
 
 @pytest.mark.parametrize(
@@ -150,9 +133,7 @@ def test_the_answer_given_most_often() -> None:
     [((90, 88, 85, 70), 2), ((90, 89, 88, 87), None), ((90, 80, 89, 70), 3), ((90, 10), 1)],
 )
 def test_the_first_level_that_is_noticed(correct: tuple[int, ...], first: int | None) -> None:
-    levels = [level(number, index) for index, number in enumerate(correct)]
-    found = first_noticeable(levels)
-    assert (None if found is None else found.level) == first
+    assert first_noticeable([number / 100 for number in correct]) == first
 
 
 def test_intervals_and_levels_are_drawn(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from minixception.perturbations import (
+from minixception.limits.perturbations import (
     BLUR,
     DARKNESS,
     FULL_WELL,

@@ -32,6 +32,7 @@ class Perturbation:
         levels: from the mildest to the hardest.
         level_name: from a level to a short text.
         change: from an image uint8 (H, W, C), a level and a source of chance to uint8 (H', W', C).
+        description: how faces are changed, a sentence or two.
         is_size: levels are widths in pixels, and images change their size.
     """
 
@@ -40,6 +41,7 @@ class Perturbation:
     levels: tuple[float, ...]
     level_name: Callable[[float], str]
     change: Change
+    description: str
     is_size: bool = False
 
     def levels_for(self, width: int) -> tuple[float, ...]:
@@ -143,6 +145,8 @@ SIZE = Perturbation(
     levels=(200, 150, 100, 64, 48, 40, 32, 24, 20, 16),
     level_name="{:g} px".format,
     change=_shrink,
+    description="The face is scaled down to this width (mean over the area), and up again by the "
+    "preprocessor where the network takes more.",
     is_size=True,
 )
 BLUR = Perturbation(
@@ -151,6 +155,7 @@ BLUR = Perturbation(
     levels=(0.01, 0.02, 0.03, 0.04, 0.06, 0.08),
     level_name=lambda level: f"{100 * level:g} % of the width",
     change=_blur,
+    description="A Gaussian; its standard deviation is given as a share of the face's width.",
 )
 DARKNESS = Perturbation(
     name="darkness",
@@ -158,6 +163,10 @@ DARKNESS = Perturbation(
     levels=(1, 2, 3, 4, 5, 6),
     level_name=lambda level: f"{level:g} stop{'' if level == 1 else 's'}",
     change=_darken,
+    description="Each stop halves the light that reaches the camera, which neither exposes longer "
+    "nor brightens the picture. Noise is added as a sensor would have it: shot noise and read "
+    f"noise (EMVA standard 1288), with {FULL_WELL:g} electrons at white and {READ_NOISE:g} "
+    "electrons of read noise, assumed values of the order of small sensors.",
 )
 ROTATION = Perturbation(
     name="rotation",
@@ -165,5 +174,7 @@ ROTATION = Perturbation(
     levels=(10, 20, 30, 45, 60, 75, 90),
     level_name="{:g}°".format,
     change=_turn,
+    description="In the plane of the picture, to either side by chance, about the middle; the "
+    "border is repeated into the corners.",
 )
 PERTURBATIONS = (SIZE, BLUR, DARKNESS, ROTATION)

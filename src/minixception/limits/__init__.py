@@ -1,0 +1,1 @@
+"""Where the models fail: what `minixception report-limits` measures, and the page it writes."""

@@ -1,0 +1,364 @@
+"""Scores by group of faces, by class, and by strength of a perturbation, as tables."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minixception.cards import Card
+from minixception.datasets import FaceDataset, load_utkface, twins_of
+from minixception.datasets.registry import DATASETS, load_dataset, require_same_files
+from minixception.datasets.utkface import ETHNICITIES
+from minixception.evaluation import Scores, score, wilson_interval
+from minixception.inference import FaceClassifier
+from minixception.labels import EMOTIONS_FER2013, canonical_name
+from minixception.limits.perturbations import PERTURBATIONS, perturb
+from minixception.paths import find_data
+
+if TYPE_CHECKING:
+    import pandas
+
+EMOTION_SPLITS = ("PublicTest", "PrivateTest")
+# The frames of UTKFace as they are stored: a size to start from, for faces made smaller.
+FRAME = (200, 200)
+# First ages of the bands: the youngest adults of UTKFace, then decades.
+_BAND_STARTS = (0, 16, 20, 30, 40, 50, 60, 70)
+# A class with fewer faces than this has an interval wider than 20 points at a recall of 90 %.
+SMALLEST_CLASS = 30
+EVERYBODY = "all"
+# A drop of accuracy that somebody who uses a model will notice.
+NOTICEABLE_DROP = 0.05
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model and the held-out faces that it was tried on.
+
+    Attributes:
+        card: of the model.
+        faces: the data set's faces of one split.
+        split: its name.
+        scores: on the faces as they are.
+    """
+
+    card: Card
+    faces: FaceDataset
+    split: str
+    scores: Scores
+
+    @property
+    def width(self) -> int:
+        """Width of the faces in pixels."""
+        return int(self.faces.images.shape[2])
+
+
+@dataclass(frozen=True)
+class Limits:
+    """All that the page, its tables and its pictures are made of.
+
+    Attributes:
+        emotion: the emotion model and its faces.
+        gender: the gender model and its faces.
+        twins: faces of `emotion` with a pixel-identical twin among the training faces.
+        groups: a row per kind of group ("age", "ethnicity code"), group and split, see
+            `score_groups`.
+        levels: a row per perturbation, level and task, see `score_levels`.
+        seed: of noise and of the direction of turns.
+    """
+
+    emotion: Subject
+    gender: Subject
+    twins: int
+    groups: "pandas.DataFrame"
+    levels: "pandas.DataFrame"
+    seed: int
+
+    def levels_of(self, perturbation: str, task: str) -> "pandas.DataFrame":
+        """Return the rows of one perturbation and task, the mildest level first."""
+        levels = self.levels
+        return levels[(levels.perturbation == perturbation) & (levels.task == task)]
+
+
+def measure_limits(
+    emotion: FaceClassifier,
+    gender: FaceClassifier,
+    *,
+    emotion_data: Path | None = None,
+    gender_data: Path | None = None,
+    split: str = EMOTION_SPLITS[0],
+    seed: int = 0,
+    report: Callable[[str], None] = print,
+) -> Limits:
+    """Score two models on held-out faces: by group, by class, and made harder to read.
+
+    Args:
+        emotion: a model of the seven emotions of FER2013.
+        gender: a model trained on UTKFace.
+        emotion_data: the FER2013 file; None looks in `datasets/`.
+        gender_data: UTKFace, the folder or archive that the model was trained on; None likewise.
+        split: one of `EMOTION_SPLITS`.
+        seed: of noise and of the direction of turns.
+        report: is given a line after each level of a perturbation.
+
+    Raises:
+        FileNotFoundError: a data set is missing.
+        ValueError: the emotion model has other classes than FER2013, or the gender model was
+            trained on other files of UTKFace, see `require_same_files`.
+    """
+    import pandas
+
+    _require_fer2013_classes(emotion)
+    fer2013 = load_dataset("fer2013", emotion_data)
+    emotion_faces = fer2013.split(split)
+    training = fer2013.split(DATASETS["fer2013"].training_split)
+    held_out = _held_out_faces(gender_data, gender)
+    test = held_out.split("test")
+    levels = pandas.DataFrame(
+        row
+        for classifier, faces in ((emotion, emotion_faces), (gender, test))
+        for row in score_levels(classifier, faces, seed=seed, report=report)
+    )
+    return Limits(
+        emotion=_subject(emotion, emotion_faces, split),
+        gender=_subject(gender, test, "test"),
+        twins=int(twins_of(emotion_faces, training).sum()),
+        groups=_score_kinds_of_groups(gender, held_out),
+        levels=levels,
+        seed=seed,
+    )
+
+
+def _require_fer2013_classes(classifier: FaceClassifier) -> None:
+    names = classifier.card.class_names
+    if {canonical_name(name) for name in names} != set(map(canonical_name, EMOTIONS_FER2013)):
+        raise ValueError(
+            "--emotion-model must have the classes of FER2013, which the page is measured on: "
+            f"{', '.join(EMOTIONS_FER2013)}. Received: {classifier.card.name}, with "
+            f"{', '.join(names)}"
+        )
+
+
+def _held_out_faces(path: Path | None, classifier: FaceClassifier) -> FaceDataset:
+    """Return the validation and test faces of UTKFace at their full size."""
+    path = path or find_data(*DATASETS["utkface"].default_paths)
+    # A cache of the whole frames would take 0.7 GB, more than reading them again is worth.
+    dataset = load_utkface(path, image_size=FRAME, use_cache=False)
+    card = classifier.card
+    splits = ("validation", "test")
+    require_same_files("utkface", dataset, splits=splits, model=card.name, trained_on=card.data)
+    assert dataset.splits is not None  # the loader draws them
+    return dataset.select(np.flatnonzero(dataset.splits != "train"))
+
+
+def _subject(classifier: FaceClassifier, faces: FaceDataset, split: str) -> Subject:
+    scores = score(faces.labels, classifier.predict_faces(faces), faces.class_names)
+    return Subject(classifier.card, faces, split, scores)
+
+
+def _score_kinds_of_groups(classifier: FaceClassifier, faces: FaceDataset) -> "pandas.DataFrame":
+    """Score each kind of group on the test split, then on test and validation together."""
+    import pandas
+
+    probabilities = classifier.predict_faces(faces)
+    codes = [f"{code} {name}" for code, name in enumerate(ETHNICITIES)]
+    kinds = {
+        "age": age_bands(faces.attributes["age"]),
+        "ethnicity code": np.array(codes)[faces.attributes["ethnicity"]],
+    }
+    parts = {
+        "test": np.asarray(faces.splits == "test"),
+        "test + validation": np.ones(len(faces), bool),
+    }
+    return pandas.DataFrame(
+        {"kind": kind, "group": row.pop("group"), "split": split, **row}
+        for kind, groups in kinds.items()
+        for split, rows in parts.items()
+        for row in score_groups(
+            faces.labels[rows], probabilities[rows], faces.class_names, groups[rows]
+        )
+    )
+
+
+def age_bands(ages: NDArray[np.int64]) -> NDArray[np.str_]:
+    """Return the name of the age band of each face.
+
+    Args:
+        ages: int (N,), years, at least 0.
+
+    Returns:
+        str (N,), names that sort as the ages do.
+
+    >>> age_bands(np.array([7, 16, 19, 20, 69, 101])).tolist()
+    [' 0 to 15', '16 to 19', '16 to 19', '20 to 29', '60 to 69', '70 and older']
+    """
+    ends = [f"{following - 1:2d}" for following in _BAND_STARTS[1:]]
+    names = [f"{start:2d} to {end}" for start, end in zip(_BAND_STARTS, ends, strict=False)]
+    names.append(f"{_BAND_STARTS[-1]} and older")
+    return np.array(names)[np.searchsorted(_BAND_STARTS, ages, side="right") - 1]
+
+
+def score_groups(
+    labels: NDArray[np.int64],
+    probabilities: NDArray[np.float32],
+    class_names: Sequence[str],
+    groups: NDArray[np.str_],
+) -> list[dict[str, Any]]:
+    """Score each group of faces, then all of them; a group without faces does not appear.
+
+    Args:
+        labels: int64 (N,), the true classes.
+        probabilities: (N, K), the model's output.
+        class_names: K names, in class order.
+        groups: str (N,), the group of each face; groups come in the order of their names.
+
+    Returns:
+        A row per group: `group`, `faces`, for each class its number of faces (NAME) and of those
+        recognized (NAME_correct), `balanced_accuracy` with the bounds of its 95 % interval (`low`,
+        `high`), `accuracy`.
+
+    Raises:
+        ValueError: if there are no faces, or the shapes do not fit together.
+    """
+    if groups.shape != labels.shape:
+        raise ValueError(
+            f"`groups` must have an entry per label. Received: {len(labels)} labels, "
+            f"shape={groups.shape}"
+        )
+
+    def scored(name: str, rows: NDArray[np.bool_]) -> dict[str, Any]:
+        scores = score(labels[rows], probabilities[rows], class_names)
+        low, high = balanced_interval(scores)
+        counts: dict[str, int] = {}
+        for row in scores.per_class:
+            counts |= {row.name: row.total, f"{row.name}_correct": row.correct}
+        return {
+            "group": name,
+            "faces": scores.n,
+            **counts,
+            "balanced_accuracy": scores.balanced_accuracy,
+            "low": low,
+            "high": high,
+            "accuracy": scores.accuracy,
+        }
+
+    each = [scored(str(name).strip(), groups == name) for name in np.unique(groups)]
+    return [*each, scored(EVERYBODY, np.ones(len(labels), bool))]
+
+
+def balanced_interval(scores: Scores) -> tuple[float, float]:
+    """Return the 95 % interval of a balanced accuracy, the mean recall of the classes that occur.
+
+    The Wilson intervals of the recalls are combined by their squares (the method of variance
+    estimates recovery: Newcombe 1998, method 10; Zou and Donner 2008).
+    """
+    recalls = [(row.correct, row.total) for row in scores.per_class if row.total]
+    bounds = np.array([wilson_interval(correct, total) for correct, total in recalls])
+    shares = np.array([correct / total for correct, total in recalls])
+    below, above = np.linalg.norm(shares[:, np.newaxis] - bounds, axis=0) / len(recalls)
+    return float(shares.mean() - below), float(shares.mean() + above)
+
+
+def is_small(groups: "pandas.DataFrame", class_names: Sequence[str]) -> "pandas.Series":
+    """Return for each row whether a class has fewer than `SMALLEST_CLASS` faces."""
+    return groups[list(class_names)].min(axis=1) < SMALLEST_CLASS
+
+
+def choose_rows(groups: "pandas.DataFrame", class_names: Sequence[str]) -> "pandas.DataFrame":
+    """Take each group from the test split, or with more faces where a class has too few there.
+
+    Args:
+        groups: `kind`, `group`, `split` ("test" or another one with more faces) and the columns of
+            `score_groups`; a group may occur outside "test" alone.
+        class_names: of the classes.
+    """
+    import pandas
+
+    key = ["kind", "group"]
+    is_test = groups.split == "test"
+    enough, more = groups[is_test & ~is_small(groups, class_names)], groups[~is_test]
+    chosen = pandas.concat([enough, more]).drop_duplicates(key).set_index(key)
+    return chosen.loc[more.set_index(key).index].reset_index()
+
+
+def recall_rows(scores: Scores) -> list[dict[str, Any]]:
+    """Return how many faces of each emotion are recognized, with the 95 % interval."""
+    rows = []
+    for row in scores.per_class:
+        low, high = wilson_interval(row.correct, row.total) if row.total else (0.0, 1.0)
+        counts = {"emotion": row.name, "faces": row.total, "correct": row.correct}
+        shares = {"recall": row.recall, "low": low, "high": high, "precision": row.precision}
+        rows.append({**counts, **shares})
+    return rows
+
+
+def confusion_rows(scores: Scores) -> list[dict[str, Any]]:
+    """Return how often each class (`true`) is taken for each other one (`predicted`).
+
+    `share` is of the faces of the true class. Within a class the most faces come first.
+    """
+    rows = []
+    names = [row.name for row in scores.per_class]
+    for name, counts in zip(names, scores.confusion_matrix, strict=True):
+        others = sorted(zip(names, counts, strict=True), key=lambda other: -other[1])
+        rows += [
+            {"true": name, "predicted": other, "count": n, "share": n / max(sum(counts), 1)}
+            for other, n in others
+            if other != name
+        ]
+    return rows
+
+
+def score_levels(
+    classifier: FaceClassifier, faces: FaceDataset, *, seed: int, report: Callable[[str], None]
+) -> Iterator[dict[str, Any]]:
+    """Score faces at each level of each perturbation.
+
+    Yields:
+        A row per level: `perturbation`, `level`, `task`, `faces`, `accuracy` with the bounds of its
+        95 % interval (`low`, `high`), `balanced_accuracy`, `most_frequent_answer` with `its_share`
+        of the faces, and `mean_probability`, which the model gives to its answers.
+    """
+    for perturbation in PERTURBATIONS:
+        for level in perturbation.levels_for(faces.images.shape[2]):
+            images = perturb(faces.images, perturbation, level, seed=seed)
+            probabilities = classifier.predict_faces(replace(faces, images=images))
+            task = classifier.card.task
+            row = score_level(faces.labels, probabilities, faces.class_names)
+            report(f"{task}, {perturbation.name} {level:g}: accuracy {row['accuracy']:.4f}")
+            yield {"perturbation": perturbation.name, "level": level, "task": task, **row}
+
+
+def score_level(
+    labels: NDArray[np.int64], probabilities: NDArray[np.float32], class_names: Sequence[str]
+) -> dict[str, Any]:
+    """Return the columns of one level, see `score_levels`."""
+    scores = score(labels, probabilities, class_names)
+    answers = np.sum(scores.confusion_matrix, axis=0)
+    low, high = scores.accuracy_interval
+    return {
+        "faces": scores.n,
+        "accuracy": scores.accuracy,
+        "low": low,
+        "high": high,
+        "balanced_accuracy": scores.balanced_accuracy,
+        "most_frequent_answer": class_names[int(answers.argmax())],
+        "its_share": float(answers.max() / scores.n),
+        "mean_probability": float(probabilities.max(axis=1).mean()),
+    }
+
+
+def first_noticeable(accuracies: Sequence[float]) -> int | None:
+    """Return the first level that costs `NOTICEABLE_DROP` of accuracy, and none after costs less.
+
+    Args:
+        accuracies: level by level, the first of them without any perturbation.
+
+    >>> first_noticeable([0.9, 0.8, 0.89, 0.7])
+    3
+    """
+    is_dropped = accuracies[0] - np.array(accuracies) >= NOTICEABLE_DROP
+    kept = np.flatnonzero(~is_dropped)[-1]  # the first level is always kept
+    return None if kept == len(accuracies) - 1 else int(kept) + 1
