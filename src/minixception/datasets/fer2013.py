@@ -9,10 +9,7 @@ import gzip
 import hashlib
 import logging
 import zlib
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
@@ -20,13 +17,6 @@ import numpy as np
 
 from minixception.datasets.cache import load_arrays, source_fingerprint, store_arrays
 from minixception.datasets.face_dataset import FaceDataset
-from minixception.datasets.pixel_text import (
-    explain_row,
-    find_fields,
-    parse_pixels,
-    shown,
-    unquoted,
-)
 from minixception.labels import EMOTIONS_FER2013
 
 _LOGGER = logging.getLogger(__name__)
@@ -45,43 +35,10 @@ IMAGE_SIZE = (48, 48)
 _COLUMNS = ("emotion", "pixels", "Usage")
 _PIXELS_PER_ROW = IMAGE_SIZE[0] * IMAGE_SIZE[1]
 _LOADER_VERSION = 1
-# Some 15 rows. Larger blocks are slower: the allocator maps fresh pages for their temporary arrays
-# (300,000 page faults instead of 25,000 over the file). Smaller ones are slower by Python's share.
-_BLOCK_BYTES = 1 << 17
+_LABELS = {str(label).encode(): label for label in range(len(EMOTIONS_FER2013))}
+_GZIP_MAGIC = b"\x1f\x8b"
 # A row is at most 2304 numbers of four characters, about 9 kB; a longer "line" is not this file.
 _LONGEST_LINE = 1 << 18
-_WORKERS = 2
-_BLOCKS_IN_FLIGHT = 2 * _WORKERS
-_LABELS = {str(label).encode(): label for label in range(len(EMOTIONS_FER2013))}
-_USAGES = {name.encode(): name for name in FER2013_SPLIT_COUNTS}
-_GZIP_MAGIC = b"\x1f\x8b"
-
-
-@dataclass(frozen=True)
-class _Columns:
-    """Positions of the columns, and how many there are."""
-
-    emotion: int
-    pixels: int
-    usage: int
-    count: int
-
-
-@dataclass(frozen=True)
-class _Block:
-    """Whole lines of the file with their newlines; `first_row` is the number of the first."""
-
-    text: bytes
-    first_row: int
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """What a block holds: uint8 (n, 2304), int64 (n,), str (n,)."""
-
-    pixels: np.ndarray
-    labels: np.ndarray
-    splits: np.ndarray
 
 
 def load_fer2013(
@@ -164,20 +121,30 @@ def _check_is_file(path: Path) -> None:
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     digest = hashlib.md5(usedforsecurity=False)
+    images, labels, splits = [], [], []
     try:
         with _open_bytes(path) as stream:
-            columns = _read_header(path, stream, digest)
-            blocks = list(_parse_blocks(path, _line_blocks(path, stream, digest), columns))
+            header = stream.readline(_LONGEST_LINE)
+            digest.update(header)
+            positions, count = _find_columns(path, header)
+            for row, fields in enumerate(_rows(path, stream, digest, count)):
+                emotion, pixels, usage = (fields[position] for position in positions)
+                try:
+                    images.append(_parse_pixels(pixels))
+                    labels.append(_parse_label(emotion))
+                    splits.append(_parse_usage(usage))
+                except ValueError as error:
+                    raise _row_error(path, row, str(error)) from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(
             f"{path} is a truncated or damaged gzip file; get it again. Received: {error}"
         ) from error
-    if not blocks:
+    if not images:
         raise ValueError(f"{path} has a header and no rows.")
     return {
-        "images": np.concatenate([rows.pixels for rows in blocks]).reshape(-1, *IMAGE_SIZE, 1),
-        "labels": np.concatenate([rows.labels for rows in blocks]),
-        "splits": np.concatenate([rows.splits for rows in blocks]),
+        "images": np.stack(images).reshape(-1, *IMAGE_SIZE, 1),
+        "labels": np.array(labels, np.int64),
+        "splits": np.array(splits),
         "checksum": np.array(f"md5:{digest.hexdigest()}"),
     }
 
@@ -189,14 +156,12 @@ def _open_bytes(path: Path) -> IO[bytes]:
     return cast("IO[bytes]", gzip.open(path, "rb")) if is_gzip else path.open("rb")
 
 
-def _read_header(path: Path, stream: IO[bytes], digest: "hashlib._Hash") -> _Columns:
-    """Read the first line and find the columns by name."""
-    line = stream.readline(_LONGEST_LINE)
-    digest.update(line)
-    if not line.strip():
+def _find_columns(path: Path, header: bytes) -> tuple[list[int], int]:
+    """Return the positions of `_COLUMNS` and the number of columns."""
+    if not header.strip():
         raise ValueError(f"{path} is empty.")
     try:
-        text = line.decode("utf-8-sig")
+        text = header.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not a CSV text file.") from error
     if "\0" in text:
@@ -208,93 +173,67 @@ def _read_header(path: Path, stream: IO[bytes], digest: "hashlib._Hash") -> _Col
             f"{path} must have the columns {', '.join(_COLUMNS)}. Missing: {', '.join(missing)}. "
             f"Received: {', '.join(names)[:200]}"
         )
-    emotion, pixels, usage = (names.index(name) for name in _COLUMNS)
-    return _Columns(emotion, pixels, usage, len(names))
+    return [names.index(name) for name in _COLUMNS], len(names)
 
 
-def _line_blocks(path: Path, stream: IO[bytes], digest: "hashlib._Hash") -> Iterator[_Block]:
-    """Cut the stream into blocks of whole lines, adding all bytes to `digest`."""
-    rest = b""
-    first_row = 1
-    while chunk := stream.read(_BLOCK_BYTES):
-        digest.update(chunk)
-        text = rest + chunk
-        # The last line is held back, with any empty lines after it: those may end the file.
-        end = text.rstrip(b"\r\n").rfind(b"\n") + 1
-        rest = text[end:]
-        if len(rest) > _LONGEST_LINE:
-            raise ValueError(f"{path} is not FER2013: row {first_row} does not end.")
-        if end:
-            yield _Block(text[:end], first_row)
-            first_row += text.count(b"\n", 0, end)
-    if rest.strip():
-        yield _Block(rest.rstrip(b"\r\n") + b"\n", first_row)
+def _rows(
+    path: Path, stream: IO[bytes], digest: "hashlib._Hash", count: int
+) -> Iterator[list[bytes]]:
+    """Yield the fields of each line, without quotes; empty lines may end the file.
+
+    All bytes are added to `digest`.
+    """
+    is_empty = False
+    lines = iter(lambda: stream.readline(_LONGEST_LINE), b"")
+    for row, line in enumerate(lines):
+        digest.update(line)
+        fields = [field.strip(b' "\r\n') for field in line.split(b",")]
+        if is_empty and fields != [b""]:
+            raise _row_error(path, row - 1, "it is empty")
+        is_empty = fields == [b""]
+        if not is_empty and len(fields) != count:
+            problem = f"{count} fields expected. Received: {len(fields)} fields"
+            raise _row_error(path, row, problem)
+        if not is_empty:
+            yield fields
 
 
-def _parse_blocks(path: Path, blocks: Iterator[_Block], columns: _Columns) -> Iterator[_Rows]:
-    """Parse blocks in worker threads (NumPy lets go of the interpreter), a few at a time."""
-    with ThreadPoolExecutor(_WORKERS) as executor:
-        pending: deque[Future[_Rows]] = deque()
-        for block in blocks:
-            pending.append(executor.submit(_parse_block, path, block, columns))
-            if len(pending) >= _BLOCKS_IN_FLIGHT:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-
-
-def _parse_block(path: Path, block: _Block, columns: _Columns) -> _Rows:
-    try:
-        table = find_fields(block.text, columns.count)
-    except ValueError:
-        raise _field_count_error(path, block, columns.count) from None
-    try:
-        pixels = parse_pixels(table, columns.pixels, _PIXELS_PER_ROW)
-    except ValueError:
-        raise _pixel_error(path, block.first_row, table.column(columns.pixels)) from None
-    labels = [
-        _parse_label(path, number, field)
-        for number, field in enumerate(table.column(columns.emotion), start=block.first_row)
-    ]
-    splits = [
-        _parse_usage(path, number, field)
-        for number, field in enumerate(table.column(columns.usage), start=block.first_row)
-    ]
-    return _Rows(pixels, np.array(labels, dtype=np.int64), np.array(splits))
-
-
-def _row_error(path: Path, number: int, problem: str) -> ValueError:
+def _row_error(path: Path, row: int, problem: str) -> ValueError:
     """Name the row as people count it; the header is line 1, so row n stands on line n + 1."""
-    return ValueError(f"{path}, row {number} (line {number + 1}): {problem}")
+    return ValueError(f"{path}, row {row + 1} (line {row + 2}): {problem}")
 
 
-def _field_count_error(path: Path, block: _Block, expected: int) -> ValueError:
-    """Find the first row of a refused block that has a wrong number of fields."""
-    counts = [line.count(b",") + 1 for line in block.text.split(b"\n")[:-1]]
-    row = next(row for row, count in enumerate(counts) if count != expected)
-    problem = f"{expected} fields expected. Received: {counts[row]} fields"
-    return _row_error(path, block.first_row + row, problem)
+def _parse_pixels(field: bytes) -> np.ndarray:
+    """Return uint8 (2304,)."""
+    if not field.translate(None, b"0123456789 \t\r"):
+        pixels = np.fromstring(field, np.int64, sep=" ")
+        if len(pixels) == _PIXELS_PER_ROW and pixels.max() <= 255:
+            return pixels.astype(np.uint8)
+    words = field.split()
+    for position, word in enumerate(words, start=1):
+        if not word.isdigit():
+            raise ValueError(
+                f"pixel {position} must be a whole number in 0..255. Received: {_shown(word)}"
+            )
+        if len(word.lstrip(b"0")) > 3 or int(word) > 255:
+            raise ValueError(f"pixel {position} must be in 0..255. Received: {_shown(word)}")
+    raise ValueError(f"a row must have {_PIXELS_PER_ROW} pixels. Received: {len(words)} pixels")
 
 
-def _pixel_error(path: Path, first_row: int, fields: list[bytes]) -> ValueError:
-    """Find the first row of a refused block whose pixels are wrong, and say how."""
-    problems = [explain_row(field, _PIXELS_PER_ROW) for field in fields]
-    row, problem = next((row, problem) for row, problem in enumerate(problems) if problem)
-    return _row_error(path, first_row + row, problem)
+def _parse_label(field: bytes) -> int:
+    if field not in _LABELS:
+        raise ValueError(f"`emotion` must be in 0..{len(_LABELS) - 1}. Received: {_shown(field)}")
+    return _LABELS[field]
 
 
-def _parse_label(path: Path, number: int, field: bytes) -> int:
-    label = _LABELS.get(unquoted(field).strip())
-    if label is None:
-        problem = f"`emotion` must be in 0..{len(_LABELS) - 1}. Received: {shown(field)}"
-        raise _row_error(path, number, problem)
-    return label
-
-
-def _parse_usage(path: Path, number: int, field: bytes) -> str:
-    usage = _USAGES.get(unquoted(field).strip())
-    if usage is None:
+def _parse_usage(field: bytes) -> str:
+    usage = field.decode("ascii", errors="replace")
+    if usage not in FER2013_SPLIT_COUNTS:
         allowed = ", ".join(FER2013_SPLIT_COUNTS)
-        problem = f"`Usage` must be one of {allowed}. Received: {shown(field)}"
-        raise _row_error(path, number, problem)
+        raise ValueError(f"`Usage` must be one of {allowed}. Received: {_shown(field)}")
     return usage
+
+
+def _shown(word: bytes) -> str:
+    """Make bytes of unknown origin and length fit for a message."""
+    return repr(word[:20].decode("ascii", errors="backslashreplace"))
