@@ -110,9 +110,7 @@ def _make_card(arguments: argparse.Namespace, model: "keras.Model", margin: "Cro
         parameters=model.count_params(),
         class_names=_class_names(arguments, model.output_shape[-1]),
         preprocessor=Preprocessor((height, width), channels),
-        crop_margin=CropMargin.from_json(
-            CROP_MARGINS[arguments.task] if margin is None else margin
-        ),
+        crop_margin=margin,
         data={"name": AS_PUBLISHED, "source": arguments.file.name},
     )
 
