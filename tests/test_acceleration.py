@@ -45,7 +45,7 @@ def test_the_twin_says_the_same_and_takes_any_batch() -> None:
     keras.utils.set_random_seed(0)
     model = models.build("mini_xception", (48, 48, 1), 7)
     twin = accelerated(model)
-    np.testing.assert_allclose(twin(IMAGES[:5]), model(IMAGES[:5]), atol=1e-6)
+    np.testing.assert_allclose(twin(IMAGES[:5]), model(IMAGES[:5]), atol=1e-5)
     twin.compile(optimizer=keras.optimizers.SGD(0.01), loss="categorical_crossentropy")
     for batch in (64, 5, 37, 1):  # sizes at some of which the plain network ended the process
         assert np.isfinite(twin.train_on_batch(IMAGES[:batch], TARGETS[:batch]))
@@ -79,7 +79,7 @@ def test_replicas_say_what_the_network_says_in_the_same_order(replicas: int, cou
     keras.utils.set_random_seed(0)
     model = small_network()
     images = IMAGES[:count, :8, :8]
-    np.testing.assert_allclose(DataParallel(model, replicas)(images), model(images), atol=1e-6)
+    np.testing.assert_allclose(DataParallel(model, replicas)(images), model(images), atol=1e-5)
 
 
 def test_each_replica_normalizes_its_part_of_the_batch_by_itself() -> None:
@@ -110,8 +110,8 @@ def test_a_step_of_replicas_is_the_step_on_the_mean_gradient(count: int) -> None
         network.train_on_batch(IMAGES[:count, :8, :8], TARGETS[:count])
         steps.append(network.get_weights())
     for weight, expected, before in zip(*reversed(steps), start, strict=True):
-        np.testing.assert_allclose(weight, expected, atol=1e-6)
-        assert not np.allclose(weight, before, atol=1e-6)
+        np.testing.assert_allclose(weight, expected, atol=1e-5)
+        assert not np.allclose(weight, before, atol=1e-4)
 
 
 def test_a_twin_with_replicas_has_the_weights_of_the_network_in_their_order() -> None:

@@ -91,7 +91,7 @@ def test_no_export_is_equal_that_gives_nan(model: keras.Model, images: np.ndarra
         answers[0, 0] = np.nan if len(batch) == 7 else answers[0, 0]
         return answers
 
-    assert largest_difference(model, model, images) == 0.0
+    assert largest_difference(model.predict_on_batch, model, images) <= 1e-5
     difference = largest_difference(broken, model, images)
     assert np.isnan(difference)
     with pytest.raises(ValueError, match=r"The file differs.*nan.*a\.onnx was not written"):

@@ -1,13 +1,17 @@
 """`export` in one process, since each start of TensorFlow takes seconds."""
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 
 from made_up_data import fer2013_csv
+from minixception import Preprocessor
 from minixception import checkpoints as checkpoint_module
 from minixception.cards import read_card
 from minixception.commands import run_command
@@ -41,9 +45,14 @@ def faces(number: int) -> np.ndarray:
     return np.random.default_rng(1).uniform(-1, 1, (number, 48, 48, 1)).astype(np.float32)
 
 
-def export(model: Path, form: str, output: Path, *options: object) -> int:
-    arguments = [model, "--format", form, "--output", output, *options]
+def export(model: Path, form: str | None, output: Path, *options: object) -> int:
+    named = [] if form is None else ["--format", form]
+    arguments = [model, *named, "--output", output, *options]
     return run_command("export", list(map(str, arguments)))
+
+
+def load_onnx(path: Path) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
 def test_litert_gives_what_keras_gives(
@@ -78,7 +87,7 @@ def test_int8_runs_in_the_engine_and_tells_its_accuracy(
     before, after, loss = map(float, line.groups())
     assert loss == pytest.approx(100 * (before - after), abs=0.02)
 
-    card, exact = load_engine(emotion)
+    card, exact = load_engine(emotion, engine="keras")
     small = LiteRTEngine(path, num_classes=7)
     validation = load_fer2013(csv_file, split="PublicTest")
     inputs = card.preprocessor(validation.images)
@@ -91,18 +100,53 @@ def test_int8_runs_in_the_engine_and_tells_its_accuracy(
     assert np.abs(small.predict(inputs) - exact.predict(inputs)).mean() < 0.1
 
 
-def test_onnx_gives_what_keras_gives(
+def test_onnx_gives_what_the_others_give(
     emotion: Path, output: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("tf2onnx")
-    onnxruntime = pytest.importorskip("onnxruntime")
     assert export(emotion, "onnx", output / "emotion.onnx") == 0
     assert "largest difference" in capsys.readouterr().out
-    session = onnxruntime.InferenceSession(str(output / "emotion.onnx"))
-    found = session.run(None, {session.get_inputs()[0].name: faces(9)})[0]
-    expected = load_engine(emotion, engine="keras")[1].predict(faces(9))
-    np.testing.assert_allclose(found, expected, atol=1e-4)
     assert list(contents(output)) == ["emotion.onnx"]
+    session = load_onnx(output / "emotion.onnx")
+    for number in (1, 9, 70):
+        found = session.run(["probabilities"], {"faces": faces(number)})[0]
+        for engine in ("litert", "keras"):
+            expected = load_engine(emotion, engine=engine)[1].predict(faces(number))
+            np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_an_onnx_file_tells_how_to_use_it(emotion: Path, output: Path) -> None:
+    assert export(emotion, None, output / "emotion.onnx") == 0
+    session = load_onnx(output / "emotion.onnx")
+    described = [(value.name, value.shape, value.type) for value in session.get_inputs()]
+    assert described == [("faces", ["batch", 48, 48, 1], "tensor(float)")]
+    described = [(value.name, value.shape, value.type) for value in session.get_outputs()]
+    assert described == [("probabilities", ["batch", 7], "tensor(float)")]
+    card = read_card(emotion)
+    stored = session.get_modelmeta().custom_metadata_map
+    entries = {name: json.loads(text) for name, text in stored.items()}
+    assert Preprocessor.from_json(entries["preprocessor"]) == card.preprocessor
+    assert tuple(entries["class_names"]) == card.class_names
+    assert entries["crop_margin"] == card.crop_margin.to_json()
+    assert entries["task"] == "emotion"
+
+
+@pytest.mark.parametrize("size", [1, 6])
+def test_a_fixed_number_of_faces(emotion: Path, output: Path, size: int) -> None:
+    expected = load_engine(emotion)[1].predict(faces(13))
+    litert, onnx = output / "fixed.tflite", output / "fixed.ONNX"
+    assert export(emotion, None, litert, "--batch-size", size) == 0
+    given = Interpreter(str(litert)).get_input_details()[0]
+    assert given["shape_signature"].tolist() == [size, 48, 48, 1]
+    for number in (1, size, 13):  # the engine runs as many batches as it takes
+        found = LiteRTEngine(litert, num_classes=7).predict(faces(number))
+        np.testing.assert_allclose(found, expected[:number], atol=1e-5)
+
+    assert export(emotion, None, onnx, "--batch-size", size) == 0
+    session = load_onnx(onnx)
+    assert session.get_inputs()[0].shape == [size, 48, 48, 1]
+    assert session.get_outputs()[0].shape == [size, 7]
+    found = session.run(None, {"faces": faces(13)[:size]})[0]
+    np.testing.assert_allclose(found, expected[:size], atol=1e-5)
 
 
 @pytest.mark.parametrize("missing", [["tf2onnx"], ["onnxruntime"], ["tf2onnx", "onnxruntime"]])
@@ -129,8 +173,6 @@ def test_a_model_that_differs_is_not_written(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    pytest.importorskip("tf2onnx")
-    pytest.importorskip("onnxruntime")
     monkeypatch.setattr(checkpoint_module, "EXPORT_TOLERANCE", -1.0)
     assert export(emotion, "onnx", output / "emotion.onnx") == 1
     assert "differs from the Keras model by" in capsys.readouterr().err
@@ -147,6 +189,15 @@ def test_a_model_that_differs_is_not_written(
             r"--output for --format litert must be a file ending in \.tflite\.",
         ),
         ("onnx", "a.tflite", [], r"--output for --format onnx must be a file ending in \.onnx\. R"),
+        (
+            None,
+            "a.h5",
+            [],
+            r"--output must be a file ending in \.tflite or \.onnx\. Received: .*h5$",
+        ),
+        (None, "a.onnx", ["--data", "x.csv"], r"--data is for --format litert-int8.*format onnx"),
+        (None, "a.tflite", ["--batch-size", "0"], r"must lie between 1 and 64\. Received: .* 0$"),
+        ("litert-int8", "a.tflite", ["--batch-size", "1"], r"is for --format litert and onnx"),
         ("litert-int8", "a", [], r"--format litert-int8 must be .* \.tflite\. Received: .*/a$"),
         ("litert", "a.tflite", ["--data", "x.csv"], r"--data is for --format litert-int8, which"),
         ("litert-int8", "a.tflite", ["--data", "x.csv"], r"There is no file x\.csv\."),
@@ -156,7 +207,7 @@ def test_a_model_that_differs_is_not_written(
 def test_options_that_cannot_be_followed(
     emotion: Path,
     output: Path,
-    form: str,
+    form: str | None,
     name: str,
     options: list[str],
     message: str,

@@ -182,9 +182,6 @@ def test_command_runs(job: tuple[str, ...], here: Path, capsys: pytest.CaptureFi
         with pytest.raises(SystemExit, match="0"):
             main([command, *arguments])
         return
-    if "onnx" in arguments:
-        pytest.importorskip("tf2onnx")
-        pytest.importorskip("onnxruntime")
     assert main([command, *arguments, *SHORT.get(command, ())]) == 0, capsys.readouterr().err
     for option in ("--output", "--csv", "--json"):
         if option in arguments:

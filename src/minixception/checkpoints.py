@@ -1,8 +1,10 @@
 """Checkpoint folders of Keras models: `model.keras`, `card.json`, `history.csv`, `model.tflite`."""
 
 import json
+import tempfile
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,8 @@ _NEW_OPTIONS: dict[str, Any] = {
     "renorm_momentum": 0.99,
 }
 
-# Greatest difference of a probability that an exported model may show.
+# Greatest difference of a probability that an exported model may show. Rounding in float32 differs
+# from runtime to runtime and from processor to processor: the shipped models differ by 2e-6.
 EXPORT_TOLERANCE = 1e-4
 COMPARED_BATCHES = (1, 7, 64)
 
@@ -157,7 +160,13 @@ def write_history(path: str | Path, history: Sequence[dict[str, float]]) -> None
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def export_litert(folder: str | Path, *, images: np.ndarray, output: Path | None = None) -> float:
+def export_litert(
+    folder: str | Path,
+    *,
+    images: np.ndarray,
+    output: Path | None = None,
+    batch_size: int | None = None,
+) -> float:
     """Write a `.tflite` file and compare it with the `model.keras` that it comes from.
 
     Args:
@@ -165,6 +174,7 @@ def export_litert(folder: str | Path, *, images: np.ndarray, output: Path | None
         images: float32 (N, height, width, channels), prepared faces to compare on; see
             `largest_difference`.
         output: the file to write; `model.tflite` in the folder where it is None.
+        batch_size: the only number of faces that the file takes at once; any where it is None.
 
     Returns:
         The largest difference of a probability.
@@ -178,7 +188,8 @@ def export_litert(folder: str | Path, *, images: np.ndarray, output: Path | None
     checkpoint = load_checkpoint(folder)
     output = Path(folder) / LITERT_FILE if output is None else output
     with atomic_path(output) as path:
-        _write_litert(checkpoint.model, path)
+        with litert_converter(checkpoint.model, batch_size) as converter:
+            path.write_bytes(converter.convert())
         engine = LiteRTEngine(path, num_classes=len(checkpoint.card.class_names))
         difference = largest_difference(engine.predict, checkpoint.model, images)
         require_equal(difference, what=f"The exported model of {folder}", output=output)
@@ -186,25 +197,33 @@ def export_litert(folder: str | Path, *, images: np.ndarray, output: Path | None
 
 
 def largest_difference(
-    predict: Callable[[np.ndarray], Any], model: keras.Model, images: np.ndarray
+    predict: Callable[[np.ndarray], Any],
+    model: keras.Model,
+    images: np.ndarray,
+    batches: Sequence[int] = COMPARED_BATCHES,
 ) -> float:
-    """Return the largest difference of a probability between another runtime and Keras.
+    """Return the largest difference of a probability between another model and a Keras model.
+
+    Keras runs as in `engines.KerasEngine`. A call of the model takes another path through the
+    framework, and its sums other roundings.
 
     Args:
-        predict: from float32 (B, height, width, channels) to (B, K), by the other runtime.
+        predict: from float32 (B, height, width, channels) to (B, K), by the other model.
         model: a Keras model.
-        images: float32 (N, height, width, channels), in batches of `COMPARED_BATCHES`, or of N
-            where that is less.
+        images: float32 (N, height, width, channels).
+        batches: numbers of images to run at once, each cut to N.
 
     Returns:
         NaN where one of them gives NaN.
     """
-    batches = [images[:count] for count in COMPARED_BATCHES]
-    differences = [
-        np.abs(predict(batch) - keras.ops.convert_to_numpy(model(batch, training=False))).max()
-        for batch in batches
-    ]
-    return float(np.max(differences))
+    return float(
+        np.max(
+            [
+                np.abs(predict(images[:count]) - model.predict_on_batch(images[:count])).max()
+                for count in batches
+            ]
+        )
+    )
 
 
 def require_equal(difference: float, *, what: str, output: str | Path) -> None:
@@ -220,11 +239,21 @@ def require_equal(difference: float, *, what: str, output: str | Path) -> None:
         )
 
 
-def _write_litert(model: keras.Model, path: Path) -> None:
-    if tuple(int(part) for part in keras.__version__.split(".")[:2]) >= (3, 13):
-        model.export(path, format="litert", verbose=False)
-        return
-    # Keras 3.12, the last for Python 3.10, has no such format; its exporter calls this converter.
+def export_signature(model: keras.Model, batch_size: int | None = None) -> list[keras.InputSpec]:
+    """Return what an exported model takes: `faces`, a fixed number of them or any."""
+    shape = (batch_size, *model.input_shape[1:])
+    return [keras.InputSpec(shape=shape, dtype="float32", name="faces")]
+
+
+@contextmanager
+def litert_converter(model: keras.Model, batch_size: int | None = None) -> Iterator[Any]:
+    """Give TensorFlow's converter of the model to `.tflite`, to be set up and run inside `with`.
+
+    Keras 3.12, the last for Python 3.10, cannot export to LiteRT; this is how later ones do it.
+    """
     import tensorflow as tf
 
-    path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
+    with tempfile.TemporaryDirectory() as folder:
+        signature = export_signature(model, batch_size)
+        model.export(folder, format="tf_saved_model", verbose=False, input_signature=signature)
+        yield tf.lite.TFLiteConverter.from_saved_model(folder)

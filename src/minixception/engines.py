@@ -104,6 +104,9 @@ class LiteRTEngine:
     def _run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         interpreter = self._interpreter()
         given = interpreter.get_input_details()[0]
+        fixed = int(given["shape_signature"][0])
+        if fixed not in (-1, len(images)):
+            return self._run_in_batches(images, fixed)
         if tuple(given["shape"]) != images.shape:
             # Without `strict` LiteRT would run images of another size, and give nonsense.
             interpreter.resize_tensor_input(given["index"], images.shape, strict=True)
@@ -111,6 +114,12 @@ class LiteRTEngine:
         interpreter.set_tensor(given["index"], images)
         interpreter.invoke()
         return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+
+    def _run_in_batches(self, images: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+        """Run a model that takes a fixed number of faces; the last batch is filled up."""
+        missing = np.zeros((-len(images) % size, *images.shape[1:]), np.float32)
+        batches = np.concatenate([images, missing]).reshape(-1, size, *images.shape[1:])
+        return np.concatenate([self._run(batch) for batch in batches])[: len(images)]
 
     def _interpreter(self) -> Any:
         if not hasattr(self._local, "interpreter"):

@@ -151,6 +151,8 @@ OPTIONS = [
         ("--format", "litert", "--output", "a.tflite", "--data", "b", "leave it out"),
         ("--format", "coreml", "--output", "a", "invalid choice"),
         ("--format", "litert", "the following arguments are required: --output"),
+        ("--output", "a.h5", "must be a file ending in .tflite or .onnx"),
+        ("--output", "a.tflite", "--batch-size", "0", "--batch-size must lie between"),
     ),
     *options(
         "convert",
@@ -158,6 +160,7 @@ OPTIONS = [
         ("--task", "emotion", "the following arguments are required: --output"),
         ("--task", "age", "--output", "b", "invalid choice"),
         ("--task", "emotion", "--output", "model.hdf5", "--output must be a folder"),
+        ("--task", "gender", "--output", "b", "--crop-margin", "nan", "`margin` must have"),
     ),
     *options(
         "explain",
