@@ -11,7 +11,7 @@ are measured on training faces, and what it loses is printed for the validation 
 
 import argparse
 import importlib
-import importlib.util
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,6 +76,7 @@ def _check_arguments(arguments: argparse.Namespace, folder: Path) -> None:
     """
     from minixception.cards import LITERT_FILE
     from minixception.commands.outputs import check_file
+    from minixception.extras import require
 
     # Nobody would see from the checkpoint that its model computes with 8 bits.
     taken = folder / LITERT_FILE if arguments.format == "litert-int8" else None
@@ -91,11 +92,8 @@ def _check_arguments(arguments: argparse.Namespace, folder: Path) -> None:
             f"--{given[0]} is for --format litert-int8, which measures ranges on training faces; "
             f"leave it out. Received: --format {arguments.format}"
         )
-    missing = [name for name in ONNX_PACKAGES if importlib.util.find_spec(name) is None]
-    if missing and arguments.format == "onnx":
-        raise ImportError(
-            f'--format onnx needs {" and ".join(missing)}. Run: pip install "minixception[onnx]"'
-        )
+    if arguments.format == "onnx":
+        require(*ONNX_PACKAGES, what="--format onnx")
 
 
 def _export_litert(folder: Path, card: "Card", output: Path) -> float:
@@ -180,8 +178,11 @@ def _quantized(folder: Path, faces: NDArray[np.float32]) -> bytes:
 
     from minixception.checkpoints import load_checkpoint
 
-    converter = tf.lite.TFLiteConverter.from_keras_model(load_checkpoint(folder).model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([face[np.newaxis]] for face in faces)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    return bytes(converter.convert())
+    with tempfile.TemporaryDirectory() as exported:
+        # `from_keras_model` would do the same, and print a page about it.
+        load_checkpoint(folder).model.export(exported, format="tf_saved_model", verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(exported)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([face[np.newaxis]] for face in faces)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        return bytes(converter.convert())
