@@ -31,10 +31,10 @@ def hush() -> Callable[[], None]:
     os.close(nowhere)
 
     def undo() -> None:
-        sys.stderr.flush()
-        sys.stderr = python
+        hushed, sys.stderr = sys.stderr, python
         os.dup2(terminal, 2)
         os.close(terminal)
+        hushed.flush()
 
     return undo
 
