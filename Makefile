@@ -4,10 +4,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+LIGHT ?= .venv-light
 OLDEST ?= .venv-oldest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz test-oldest check format docs notebooks clean
+.PHONY: help demo test test-light fuzz test-oldest check format docs notebooks clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -17,6 +18,9 @@ demo: $(VENV)/.installed  ## emotion and gender on a shipped picture
 
 test: $(VENV)/.installed-dev  ## run the tests
 	$(BIN)/python -m pytest
+
+test-light: $(LIGHT)/.installed $(VENV)/.installed-dev  ## run the tests of an installation without extras
+	MINIXCEPTION_LIGHT=$(LIGHT) $(BIN)/python -m pytest tests/test_light.py
 
 fuzz: $(VENV)/.installed-dev  ## 12,000 broken files, and kills at random moments
 	MINIXCEPTION_FUZZ_CASES=1000 $(BIN)/python -m pytest tests/test_fuzz.py tests/test_kills.py
@@ -40,7 +44,7 @@ notebooks: $(VENV)/.installed-dev  ## run the notebooks, store them with their o
 	$(BIN)/python notebooks/run_notebooks.py
 
 clean:  ## remove the environment and what was built
-	rm -rf $(VENV) $(OLDEST) build src/*.egg-info
+	rm -rf $(VENV) $(LIGHT) $(OLDEST) build src/*.egg-info
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -53,14 +57,21 @@ $(VENV)/.installed-docs: setup.py $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]"
 	touch $@
 
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	touch $@
+
+# As a user has it: built, not editable, and made anew whenever what is packed may have changed.
+$(LIGHT)/.installed: requirements.txt setup.py MANIFEST.in $(shell find src trained_models -type f -not -path '*/__pycache__/*' -not -path '*.egg-info/*')
+	rm -rf $(LIGHT) build/lib
+	$(PYTHON) -m venv $(LIGHT)
+	$(LIGHT)/bin/python -m pip install --quiet --disable-pip-version-check .
+	touch $@
+
 # The oldest minor version of each requirement, with its last corrections.
 $(OLDEST)/.installed: requirements.txt requirements-dev.txt
 	$(PYTHON) -m venv $(OLDEST)
 	sed -E 's/>=([0-9.]+).*/==\1.*/' requirements.txt > $(OLDEST)/requirements.txt
 	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check \
 		-r $(OLDEST)/requirements.txt pytest pytest-xdist hypothesis
-	touch $@
-
-$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@

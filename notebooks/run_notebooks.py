@@ -62,7 +62,7 @@ def run_notebook(path: Path, output: Path) -> None:
         raise RuntimeError(f"{path}: the kernel died before the last cell was done") from error
     for number, cell in enumerate(notebook.cells, start=1):
         if cell.cell_type == "code":
-            _refuse_errors(cell, where=f"{path}, cell {number}")
+            _look_at_messages(cell, where=f"{path}, cell {number}")
             _keep_what_lasts(cell)
     notebook.metadata = nbformat.from_dict(METADATA)
     with atomic_path(output) as temporary:
@@ -70,18 +70,22 @@ def run_notebook(path: Path, output: Path) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """Return what the kernel finds: this checkout, and no remarks of TensorFlow."""
+    """Return what the kernel finds: this checkout."""
     paths = [str(SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])]
-    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": os.pathsep.join(paths)}
-    return {**os.environ, **quiet}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
-def _refuse_errors(cell: Any, *, where: str) -> None:
-    """Raise for the message of a command that failed, which is no exception in the notebook."""
+def _look_at_messages(cell: Any, *, where: str) -> None:
+    """Raise for the message of a command that failed, which is no exception in the notebook.
+
+    Other messages on stderr, which are not stored, are shown here.
+    """
     for output in cell.outputs:
         for line in output.get("text", "").splitlines():
-            if output.get("name") == "stderr" and ERROR_OF_A_COMMAND in line:
-                raise ValueError(f"{where}: {line}")
+            if output.get("name") == "stderr":
+                if ERROR_OF_A_COMMAND in line:
+                    raise ValueError(f"{where}: {line}")
+                print(f"{where}: {line}", file=sys.stderr)
 
 
 def _keep_what_lasts(cell: Any) -> None:
@@ -103,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parser.parse_args(arguments)
     missing = [name for name in ("nbclient", "ipykernel") if find_spec(name) is None]
     if missing:
-        parser.error(f"needs {' and '.join(missing)}. Run: pip install -r requirements-dev.txt")
+        parser.error(f'needs {" and ".join(missing)}. Run: pip install "minixception[notebooks]"')
     for path in parsed.notebooks or sorted(HERE.glob("*.ipynb")):
         output = (parsed.output or path.parent) / path.name
         try:

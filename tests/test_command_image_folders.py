@@ -248,9 +248,7 @@ def test_parquet(image: Command, album: Path, capsys: pytest.CaptureFixture[str]
     tables = ("--parquet", "f.parquet", "--csv", "f.csv")
     code = image(str(album / "b"), "--no-draw", *tables)
     if importlib.util.find_spec("pyarrow") is None:
-        assert (
-            "--parquet needs the package pyarrow, which is missing: pip" in capsys.readouterr().err
-        )
+        assert "--parquet needs pyarrow" in capsys.readouterr().err
         pytest.skip("pyarrow is not installed")
     import pandas
 

@@ -320,6 +320,7 @@ def test_exported_names() -> None:
         "Preprocessor",
         "YuNetDetector",
         "draw_predictions",
+        "hush",
         "read_image",
         "to_frame",
         "write_image",

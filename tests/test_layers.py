@@ -14,6 +14,8 @@ PACKAGE = Path(minixception.__file__).parent
 # From the ground up; a folder stands for all of its modules.
 FLOORS = (
     (
+        "extras",
+        "messages",
         "labels",
         "paths",
         "recipes",

@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from test_quiet import CHATTER
+
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -65,6 +67,7 @@ def run(checkout: Path, name: str) -> dict[str, Any]:
         [*command, "--output", "done"], cwd=checkout, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+    assert not re.search(CHATTER, done.stderr), done.stderr
     return read(checkout / "done" / f"{name}.ipynb")
 
 

@@ -14,17 +14,24 @@ Importing this package loads no model and no framework.
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
+
+from minixception.extras import ExtrasFinder
 
 if TYPE_CHECKING:
     from minixception.boxes import Box
     from minixception.detector import HaarDetector, YuNetDetector
     from minixception.images import read_image, write_image
     from minixception.inference import FaceAnalyzer, FaceClassifier, FacePrediction, to_frame
+    from minixception.messages import hush
     from minixception.preprocessor import Preprocessor
     from minixception.visualizer import draw_predictions
 
 __version__ = "0.1.0"
+
+if ExtrasFinder not in sys.meta_path:
+    sys.meta_path.append(ExtrasFinder)
 
 _HOMES = {
     "Box": "boxes",
@@ -35,6 +42,7 @@ _HOMES = {
     "Preprocessor": "preprocessor",
     "YuNetDetector": "detector",
     "draw_predictions": "visualizer",
+    "hush": "messages",
     "read_image": "images",
     "to_frame": "inference",
     "write_image": "images",
@@ -49,6 +57,7 @@ __all__ = [
     "Preprocessor",
     "YuNetDetector",
     "draw_predictions",
+    "hush",
     "read_image",
     "to_frame",
     "write_image",

@@ -14,6 +14,7 @@ import numpy as np
 
 from minixception.cards import HISTORY_FILE, KERAS_FILE, LITERT_FILE, Card, read_card, write_card
 from minixception.model_files import CONFIG_MEMBER, check_model_file
+from minixception.paths import note_on_large_files, trained_models_folder
 from minixception.storage import atomic_folder, atomic_path
 
 # Options that Keras has got since 3.12, with what they do when left out. Nothing here sets them;
@@ -114,7 +115,9 @@ def load_keras_file(path: str | Path) -> keras.Model:
             memory; see `model_files.check_model_file`.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"{path} does not exist, or is no file.")
+        is_shipped = trained_models_folder() in Path(path).resolve().parents
+        note = note_on_large_files() if is_shipped else ""
+        raise FileNotFoundError(f"{path} does not exist, or is no file.{note}")
     try:
         check_model_file(path)
         return keras.saving.load_model(path, compile=False, safe_mode=True)

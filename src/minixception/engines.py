@@ -45,7 +45,7 @@ class LiteRTEngine:
     layer, 9 %.
 
     LiteRT prints "INFO: Created TensorFlow Lite XNNPACK delegate for CPU." once per process; its
-    Python interface has no way to turn that off but to do without XNNPACK, at half the speed.
+    Python interface has no way to turn that off, `minixception.hush` has.
 
     Args:
         path: the file.

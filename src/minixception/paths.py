@@ -50,7 +50,17 @@ def find_model(name_or_folder: str | Path, *, tasks: tuple[str, ...] = TASKS) ->
         return shipped[str(name_or_folder)]
     raise FileNotFoundError(
         f"{name_or_folder} is neither a checkpoint folder nor a shipped {' or '.join(tasks)} model "
-        f"({', '.join(shipped) or 'there are none'})."
+        f"({', '.join(shipped) or 'there are none'}).{note_on_large_files()}"
+    )
+
+
+def note_on_large_files() -> str:
+    """Return a sentence on the model files that an installed package lacks; none in a checkout."""
+    if checkout_root() is not None:
+        return ""
+    return (
+        " The package leaves out large model files, which lie in trained_models/ of the source: "
+        "give the folder there."
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from minixception.boxes import Box
+from minixception.extras import require
 from minixception.images import as_rgb
 from minixception.labels import canonical_name
 
@@ -197,8 +198,9 @@ def label_font(size: int, texts: Iterable[str]) -> Font:
 def _font(size: int, is_ascii: bool) -> Font:
     if is_ascii:
         return ImageFont.load_default(size)
+    require("matplotlib", what="a label with letters beyond ASCII")
     found = find_spec("matplotlib")  # not imported, which would take longer than drawing
-    assert found is not None, "matplotlib is required"
+    assert found is not None
     return ImageFont.truetype(Path(str(found.origin)).parent / _DEJAVU, size)
 
 

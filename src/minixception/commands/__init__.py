@@ -14,8 +14,11 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from minixception import __version__
+from minixception.extras import EXTRAS, describe_missing
+from minixception.messages import hush
 
 # command -> (module in this package, one line of help)
 COMMANDS = {
@@ -116,19 +119,36 @@ def _run_parsed(command: str, arguments: Sequence[str], program: str) -> int:
         prog=program, description=module.__doc__ or description, formatter_class=_HelpFormatter
     )
     module.add_arguments(parser)
+    parser.add_argument(
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="show what TensorFlow, LiteRT and CUDA have to remark too",
+    )
     if any(argument == "" or re.fullmatch(r"--[\w-]+=", argument) for argument in arguments):
         parser.error("an argument is empty; is a variable of the shell not set?")
     parsed = parser.parse_args(arguments)
     parsed.command_line = ["minixception", command, *arguments]
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    # Pillow would print lines about damaged EXIF data of a picture that can be read, and about one
-    # of 90 to 179 million pixels. What cannot be read raises an error.
-    warnings.filterwarnings("ignore", module=r"PIL\.")
-    logging.getLogger("PIL").setLevel(logging.CRITICAL)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file name that the terminal cannot show is no reason to fail.
         sys.stdout.reconfigure(errors="backslashreplace")
-    return int(module.run(parsed))
+    with ExitStack() as stack:
+        if not parsed.verbose:
+            stack.callback(hush())
+        _choose_messages(verbose=parsed.verbose)
+        return int(module.run(parsed))
+
+
+def _choose_messages(*, verbose: bool) -> None:
+    """Let the messages of this package through, those of others only where they are wanted."""
+    level = logging.INFO if verbose else logging.ERROR
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("minixception").setLevel(logging.INFO)
+    if not verbose:
+        # Pillow would print lines about damaged EXIF data of a picture that can be read, and about
+        # one of 90 to 179 million pixels. What cannot be read raises an error.
+        warnings.filterwarnings("ignore", module=r"(PIL|keras|tensorflow)\.")
+        logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
 def _print_traceback() -> None:
@@ -145,6 +165,10 @@ def explain(error: BaseException) -> str:
     """
     if isinstance(error, FileExistsError) and error.filename is not None:
         return f"{error.filename} is in the way: it is a file, and a folder is needed"
+    # Keras without TensorFlow, say; what this package imports itself has its message already.
+    name = error.name if isinstance(error, ModuleNotFoundError) else None
+    if name in EXTRAS and str(error) == f"No module named {name!r}":
+        return describe_missing(name)
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename2 or error.filename}: {error.strerror}"
     return " ".join(str(error).split()) or type(error).__name__

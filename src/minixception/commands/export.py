@@ -17,7 +17,6 @@ what its users need from the card, as JSON texts: task, class_names, preprocesso
 """
 
 import argparse
-import importlib.util
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -109,6 +108,7 @@ def _check_arguments(arguments: argparse.Namespace, folder: Path) -> None:
     """
     from minixception.cards import LITERT_FILE
     from minixception.commands.outputs import check_file
+    from minixception.extras import require
 
     # Nobody would see from the checkpoint that its model computes with 8 bits or in fixed batches.
     special = arguments.format == "litert-int8" or arguments.batch_size is not None
@@ -127,11 +127,8 @@ def _check_arguments(arguments: argparse.Namespace, folder: Path) -> None:
         )
     if arguments.batch_size is not None:
         _check_batch_size(arguments)
-    missing = [name for name in ONNX_PACKAGES if importlib.util.find_spec(name) is None]
-    if missing and arguments.format == "onnx":
-        raise ImportError(
-            f'--format onnx needs {" and ".join(missing)}. Run: pip install "minixception[onnx]"'
-        )
+    if arguments.format == "onnx":
+        require(*ONNX_PACKAGES, what="--format onnx")
 
 
 def _check_batch_size(arguments: argparse.Namespace) -> None:

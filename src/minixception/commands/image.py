@@ -19,7 +19,6 @@ picture, and the tables become those of a job without interruption, down to the 
 """
 
 import argparse
-import importlib.util
 import os
 from collections.abc import Mapping
 from contextlib import closing
@@ -37,6 +36,7 @@ from minixception.commands.picture_paths import find_pictures, output_paths
 from minixception.commands.picture_report import FEW_PICTURES, Report, tell_of_search
 from minixception.commands.picture_tables import FORMATS, Table, TableWriter
 from minixception.commands.run_control import StopRequest
+from minixception.extras import require
 from minixception.locks import sole_writer
 from minixception.paths import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL
 from minixception.storage import remove_unfinished_pictures
@@ -187,10 +187,8 @@ def _check_options(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--workers must be 1 or more. Received: {arguments.workers}")
     if arguments.engine == "keras" and (arguments.workers or 1) > 1:
         raise ValueError("--engine keras uses all cores for one picture: leave out --workers")
-    if arguments.parquet is not None and importlib.util.find_spec("pyarrow") is None:
-        raise ImportError(
-            '--parquet needs the package pyarrow, which is missing: pip install "pyarrow>=15"'
-        )
+    if arguments.parquet is not None:
+        require("pyarrow", "pandas", what="--parquet")
 
 
 def run_job(arguments: argparse.Namespace, outputs: Mapping[Path, Path | None]) -> int:

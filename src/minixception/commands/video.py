@@ -30,6 +30,7 @@ from minixception.commands.image import (
 from minixception.commands.outputs import check_file
 from minixception.commands.run_control import Progress, StopRequest, Stopwatch
 from minixception.commands.video_overlay import Overlay, add_overlay_argument, load_overlay
+from minixception.extras import require
 from minixception.locks import sole_writer
 
 if TYPE_CHECKING:
@@ -111,6 +112,8 @@ def _check_arguments(arguments: argparse.Namespace) -> None:
         require_writable_suffix(arguments.output)
     if arguments.plot is not None and arguments.emotion_model == "none":
         raise ValueError("--plot shows emotions: it needs an --emotion-model")
+    if arguments.plot is not None:
+        require("matplotlib", what="--plot")
     if arguments.explain and arguments.output is None and arguments.no_window:
         raise ValueError("--explain draws into the film: it needs --output, or the window")
     if arguments.explain and getattr(arguments, f"{arguments.explain}_model") == "none":

@@ -1,0 +1,53 @@
+"""Keeping compiled libraries from writing to the terminal."""
+
+import os
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TextIO
+
+
+def hush() -> Callable[[], None]:
+    """Send to nowhere what compiled libraries write to standard error, until undone.
+
+    TensorFlow, CUDA, XNNPACK and LiteRT write remarks to descriptor 2, most of them before, or
+    without, any setting that could stop them. What Python writes to `sys.stderr` is still shown.
+
+    Returns:
+        A function that undoes it.
+    """
+    try:
+        terminal = os.dup(2)
+    except OSError:
+        # Started without one: the next file to be opened would get its number, and the remarks.
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+        return lambda: None
+    python = sys.stderr
+    if _writes_to_descriptor_2(python):
+        python.flush()
+        sys.stderr = _second_stream(python.encoding, python.errors or "backslashreplace")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+
+    def undo() -> None:
+        hushed, sys.stderr = sys.stderr, python
+        os.dup2(terminal, 2)
+        os.close(terminal)
+        hushed.flush()
+
+    return undo
+
+
+def _writes_to_descriptor_2(stream: TextIO | None) -> bool:
+    """Tell whether a stream would fall silent too; those of tests and notebooks would not."""
+    try:
+        return stream is not None and stream.fileno() == 2
+    except (OSError, ValueError):
+        return False
+
+
+@lru_cache(maxsize=1)
+def _second_stream(encoding: str, errors: str) -> TextIO:
+    """Return a stream to where descriptor 2 led at first; it stays open, as logging keeps it."""
+    return os.fdopen(os.dup(2), "w", buffering=1, encoding=encoding, errors=errors)

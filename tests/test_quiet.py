@@ -1,0 +1,106 @@
+"""The commands are quiet: what a library writes to the terminal stays away, unless -v is given."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from made_up_data import fer2013_csv
+from minixception.commands import run_command
+from minixception.messages import hush
+
+# What TensorFlow, CUDA, XNNPACK, LiteRT and their converters begin lines with.
+CHATTER = re.compile(
+    r"XNNPACK|absl|[IWEF]0000 |oneDNN|CUDA|cuda|MLIR|UserWarning|Assets written|Saved artifact"
+    r"|fully_quantize|TensorSpec"
+)
+
+RUN = "import sys; from minixception.commands import main; sys.exit(main(sys.argv[1:]))"
+SOURCE = Path(__file__).parents[1] / "src"
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own, as a terminal would."""
+    return subprocess.run(
+        [sys.executable, "-c", RUN, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        check=False,
+    )
+
+
+def test_image_is_quiet_and_verbose_is_not(here: Path, portraits: Path) -> None:
+    done = run("image", portraits, "--output", "quiet.png")
+    assert (done.returncode, done.stderr) == (0, "")
+    done = run("image", portraits, "--output", "loud.png", "-v")
+    assert done.returncode == 0
+    assert re.search(CHATTER, done.stderr)
+
+
+def test_what_the_command_says_itself_is_shown(here: Path) -> None:
+    Path("broken.jpg").write_bytes(b"nothing")
+    done = run("image", "broken.jpg", "--no-draw")
+    assert done.returncode == 1
+    assert "broken.jpg" in done.stderr
+
+
+def test_training_with_tensorflow_is_quiet(here: Path) -> None:
+    Path("fer2013.csv").write_text(fer2013_csv({"Training": 14, "PublicTest": 7, "PrivateTest": 7}))
+    data = ("--dataset", "fer2013", "--data", "fer2013.csv")
+    done = run("train-emotion", *data, "--model", "simple_cnn", "--epochs", "1", "--output", "run")
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("fer2013.csv does not have the rows of FER2013")
+    assert not re.search(CHATTER, done.stdout)
+
+
+def test_int8_export_is_quiet(here: Path, checkpoints: dict[str, Path]) -> None:
+    Path("fer2013.csv").write_text(fer2013_csv({"Training": 14, "PublicTest": 7, "PrivateTest": 7}))
+    data = ("--dataset", "fer2013", "--data", "fer2013.csv")
+    output = ("--format", "litert-int8", "--output", "small.tflite")
+    done = run("export", checkpoints["emotion"], *data, *output)
+    assert done.returncode == 0, done.stderr
+    assert not re.search(CHATTER, done.stderr + done.stdout)
+
+
+def test_hush_silences_compiled_code_and_can_be_undone(capfd: pytest.CaptureFixture[str]) -> None:
+    undo = hush()
+    os.write(2, b"a remark\n")
+    print("a message", file=sys.stderr)
+    undo()
+    os.write(2, b"an error\n")
+    assert set(capfd.readouterr().err.splitlines()) == {"a message", "an error"}
+
+
+def test_commands_leave_standard_error_as_it_was(portraits: Path) -> None:
+    """Two commands in one process, and a closed descriptor: nothing leaks, nothing fails."""
+    code = (
+        "import os, sys; from minixception.commands import run_command\n"
+        "first, open_before = sys.stderr, len(os.listdir('/proc/self/fd'))\n"
+        "for _ in range(3): run_command('image', ['nowhere.jpg'])\n"
+        "assert sys.stderr is first\n"
+        "assert len(os.listdir('/proc/self/fd')) <= open_before + 1\n"
+        f"os.close(2); sys.stderr = None\n"
+        f"sys.exit(run_command('image', [{str(portraits)!r}, '--no-draw']))"
+    )
+    if not Path("/proc/self/fd").is_dir():
+        pytest.skip("counting open files needs /proc")
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("nowhere.jpg") == 3
+
+
+def test_verbose_is_an_option_of_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        run_command("compare", ["--help"])
+    assert "--verbose" in capsys.readouterr().out
