@@ -106,16 +106,33 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare how faces are found."""
     parser.add_argument(
-        "--scale-factor", type=float, help="Haar: ratio of one window to the next (default: 1.3)"
+        "--detector",
+        choices=("haar", "yunet"),
+        help="Haar cascade (default), or YuNet: faster and surer, its file is fetched once",
+    )
+    parser.add_argument(
+        "--scale-factor",
+        type=float,
+        metavar="RATIO",
+        help="Haar: one plain search of the whole picture with this ratio of one window to the "
+        "next, 1.3 as published (default: also a close-up, finely, for faces that fill it)",
     )
     parser.add_argument(
         "--min-neighbors", type=int, help="Haar: overlapping hits that make a face (default: 5)"
     )
     parser.add_argument(
-        "--min-face", type=int, metavar="PIXELS", help="side of the smallest face of interest"
+        "--min-face",
+        type=int,
+        metavar="PIXELS",
+        help="side of the smallest face of interest (default: 2.5 %% of the shorter side)",
     )
     parser.add_argument(
         "--yunet", type=Path, metavar="FILE", help="YuNet's .onnx file: find faces with it"
+    )
+    parser.add_argument(
+        "--trust-yunet",
+        action="store_true",
+        help="load that FILE even if it is not OpenCV Zoo's; a damaged one crashes OpenCV",
     )
 
 
@@ -141,12 +158,16 @@ def make_detector(arguments: argparse.Namespace) -> "FaceDetector":
 
     given = {name: getattr(arguments, name) for name in ("scale_factor", "min_neighbors")}
     given = {name: value for name, value in given.items() if value is not None}
-    if arguments.yunet is None:
+    if arguments.yunet is not None and arguments.detector == "haar":
+        raise ValueError("--yunet is for the detector yunet: leave it out, or --detector haar")
+    if arguments.trust_yunet and arguments.yunet is None:
+        raise ValueError("--trust-yunet is for a file of your own: it needs --yunet FILE")
+    if arguments.yunet is None and arguments.detector != "yunet":
         return HaarDetector(min_face=arguments.min_face, **given)
     if given:
         option = next(iter(given)).replace("_", "-")
-        raise ValueError(f"--{option} is for the Haar cascade: leave it out, or --yunet")
-    return YuNetDetector(arguments.yunet, min_face=arguments.min_face)
+        raise ValueError(f"--{option} is for the Haar cascade: leave it out, or YuNet")
+    return YuNetDetector(arguments.yunet, min_face=arguments.min_face, trust=arguments.trust_yunet)
 
 
 def run(arguments: argparse.Namespace) -> int:
