@@ -46,8 +46,8 @@ def require_known_yunet(path: Path) -> None:
     """
     if path.is_file() and _sha256(path) != YUNET_SHA256:
         raise ValueError(
-            f"{path} is not OpenCV Zoo's {YUNET_NAME}: its SHA-256 is another. A damaged file would "
-            f"crash OpenCV. Get it from {YUNET_URL}; or say that you trust this one, with "
+            f"{path} is not OpenCV Zoo's {YUNET_NAME}: its SHA-256 is another. A damaged file "
+            f"would crash OpenCV. Get it from {YUNET_URL}; or say that you trust this one, with "
             "--trust-yunet or YuNetDetector(..., trust=True)"
         )
 

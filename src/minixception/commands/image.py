@@ -45,6 +45,10 @@ if TYPE_CHECKING:
     from minixception.detector import FaceDetector
     from minixception.inference import FaceAnalyzer
 
+# Longer side in pixels at which the frames of a film are searched, for the frame rate: a face then
+# needs 48 of 720 pixels in HD, with YuNet 16 of 360.
+FILM_SIZES = {"haar": 1280, "yunet": 640}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -103,8 +107,10 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare how faces are found."""
+def add_detector_arguments(parser: argparse.ArgumentParser, *, film: bool = False) -> None:
+    """Declare how faces are found, in pictures or in the frames of a film."""
+    parser.set_defaults(film=film)
+    share = "7 %% in HD, 4 %% with YuNet" if film else "2.5 %%"  # see `FILM_SIZES`
     parser.add_argument(
         "--detector",
         choices=("haar", "yunet"),
@@ -124,7 +130,7 @@ def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
         "--min-face",
         type=int,
         metavar="PIXELS",
-        help="side of the smallest face of interest (default: 2.5 %% of the shorter side)",
+        help=f"side of the smallest face of interest (default: {share} of the shorter side)",
     )
     parser.add_argument(
         "--yunet", type=Path, metavar="FILE", help="YuNet's .onnx file: find faces with it"
@@ -162,12 +168,19 @@ def make_detector(arguments: argparse.Namespace) -> "FaceDetector":
         raise ValueError("--yunet is for the detector yunet: leave it out, or --detector haar")
     if arguments.trust_yunet and arguments.yunet is None:
         raise ValueError("--trust-yunet is for a file of your own: it needs --yunet FILE")
-    if arguments.yunet is None and arguments.detector != "yunet":
-        return HaarDetector(min_face=arguments.min_face, **given)
+    name = "yunet" if arguments.yunet is not None else arguments.detector or "haar"
+    working_size = FILM_SIZES[name] if arguments.film else None
+    if name == "haar":
+        return HaarDetector(min_face=arguments.min_face, working_size=working_size, **given)
     if given:
         option = next(iter(given)).replace("_", "-")
         raise ValueError(f"--{option} is for the Haar cascade: leave it out, or YuNet")
-    return YuNetDetector(arguments.yunet, min_face=arguments.min_face, trust=arguments.trust_yunet)
+    return YuNetDetector(
+        arguments.yunet,
+        min_face=arguments.min_face,
+        working_size=working_size,
+        trust=arguments.trust_yunet,
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
