@@ -29,9 +29,10 @@ shorter side of the picture."""
 
 # Pixels the smallest face gets in the working copy. Of 22 portraits (20 from webmorph.org, 2 of
 # images/) at 1.3 the cascade finds all from 44 on, 20 at 36 to 38 and 19 at 30, as its windows step
-# up from 24. Of 40 portraits YuNet finds all at 16 and 35 at 14.
+# up from 24. Of 72 small faces in a group (webmorph.org)
+# YuNet finds 56 at 16.
 HAAR_FACE_PIXELS = 48
-YUNET_FACE_PIXELS = 16
+YUNET_FACE_PIXELS = 24
 # YuNet misses faces above some 500 pixels: it finds a portrait 640 pixels high and not the same one
 # at 1000. So it looks at a large picture twice, once at this length of its longer side.
 YUNET_OVERVIEW = 640
@@ -182,7 +183,7 @@ class YuNetDetector:
 
     Its boxes follow the face from brow to chin; they are turned into the square that the cascade
     would give, since the networks were trained on such crops. Pictures with a shorter side above
-    640 pixels are shrunk to it, which leaves 16 pixels to the smallest face that is looked for,
+    960 pixels are shrunk to it, which leaves 24 pixels to the smallest face that is looked for,
     2.5 % of the shorter side. One detector may serve several threads.
 
     Args:

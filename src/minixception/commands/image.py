@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from minixception.inference import FaceAnalyzer
 
 # Longer side in pixels at which the frames of a film are searched, for the frame rate: a face then
-# needs 48 of 720 pixels in HD, with YuNet 16 of 360.
+# needs 48 of 720 pixels in HD, with YuNet 24 of 360.
 FILM_SIZES = {"haar": 1280, "yunet": 640}
 
 
@@ -110,7 +110,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 def add_detector_arguments(parser: argparse.ArgumentParser, *, film: bool = False) -> None:
     """Declare how faces are found, in pictures or in the frames of a film."""
     parser.set_defaults(film=film)
-    share = "7 %% in HD, 4 %% with YuNet" if film else "2.5 %%"  # see `FILM_SIZES`
+    share = "7 %% in HD" if film else "2.5 %%"  # see `FILM_SIZES`
     parser.add_argument(
         "--detector",
         choices=("haar", "yunet"),
