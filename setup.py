@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent
 
 # Of requirements.txt, what finding faces, naming emotions, drawing and tables take; the rest is the
 # extra `train`.
-BASE = ("ai-edge-litert", "filelock", "numpy", "opencv-python", "pillow")
+BASE = ("ai-edge-litert", "filelock", "numpy", "opencv-python", "pillow", "pooch")
 
 # Each brings the module `cv2`, and a second one would overwrite the first.
 OPENCV = (

@@ -9,7 +9,13 @@ import pytest
 from PIL import Image
 
 from minixception.boxes import Box, intersection_over_union
-from minixception.detector import FaceDetector, HaarDetector, YuNetDetector, load_cascade
+from minixception.detector import (
+    FaceDetector,
+    HaarDetector,
+    YuNetDetector,
+    load_cascade,
+    load_detector,
+)
 from minixception.images import read_image, resize_image, to_grey
 
 IMAGES = Path(__file__).parents[1] / "images"
@@ -49,11 +55,11 @@ def test_haar_finds_the_portraits_from_left_to_right(
     np.testing.assert_array_equal(three_faces, before)
 
 
-def test_haar_equals_the_published_call_on_an_image_of_common_size(
-    haar: HaarDetector, three_faces: np.ndarray
-) -> None:
-    published = load_cascade().detectMultiScale(to_grey(three_faces), 1.3, 5)
-    assert haar.detect(three_faces) == sorted(Box(*row) for row in published.tolist())
+def test_a_scale_factor_gives_the_published_call(three_faces: np.ndarray) -> None:
+    for image in (three_faces, resize_image(three_faces, (1720, 2460))):
+        published = load_cascade().detectMultiScale(to_grey(image), 1.3, 5)
+        found = HaarDetector(scale_factor=1.3).detect(image)
+        assert found == sorted(Box(*row) for row in published.tolist())
 
 
 @pytest.mark.parametrize("name", ["astronaut.jpg", "grace_hopper.jpg"])
@@ -69,19 +75,65 @@ def test_grey_and_float_arrays_are_welcome(haar: HaarDetector, three_faces: np.n
     assert haar.detect(grey / 255.0) == expected
 
 
-def test_large_image_is_searched_in_a_working_copy(haar: HaarDetector) -> None:
-    hopper = read_image(IMAGES / "grace_hopper.jpg")
-    expected = [Box(*(4 * value for value in box)) for box in haar.detect(hopper)]
-    assert_same_faces(haar.detect(resize_image(hopper, (2400, 2048))), expected)
+@pytest.mark.parametrize("side", [12, 24, 48, 200, 1000])
+def test_face_that_fills_the_picture_is_found(
+    haar: HaarDetector, three_faces: np.ndarray, side: int
+) -> None:
+    close = three_faces[107:227, 91:211]
+    assert HaarDetector(scale_factor=1.3).detect(close) == []
+    whole = Box(0, 0, side, side)
+    assert_same_faces(haar.detect(resize_image(close, (side, side))), [whole], overlap=0.6)
 
 
-def test_min_face_keeps_the_working_copy_sharp_enough() -> None:
-    canvas = np.full((1000, 3000, 3), 235, np.uint8)
-    hopper = resize_image(read_image(IMAGES / "grace_hopper.jpg"), (180, 154))
-    canvas[100:280, 1000:1154] = hopper  # her face is 72 pixels wide here
-    assert HaarDetector().detect(canvas) == []
-    assert len(HaarDetector(min_face=40).detect(canvas)) == 1
-    assert HaarDetector(min_face=100).detect(canvas) == []
+def group_picture(name: str, side: int, height: int, width: int) -> tuple[np.ndarray, list[Box]]:
+    """Tile the face of a picture, `side` pixels wide, over a grey picture of this size."""
+    image = read_image(IMAGES / name)
+    (face,) = HaarDetector().detect(image)
+    scale = side / face.width
+    tile = resize_image(image, tuple(round(length * scale) for length in image.shape[:2]))
+    across, down = round(face.x * scale), round(face.y * scale)
+    picture, boxes = np.full((height, width, 3), 90, np.uint8), []
+    for top in range(0, height - tile.shape[0], height // 6):
+        for left in range(0, width - tile.shape[1], width // 8):
+            picture[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
+            boxes.append(Box(left + across, top + down, side, side))
+    return picture, boxes
+
+
+@pytest.mark.parametrize(
+    ("name", "side"), [("astronaut.jpg", 60), ("grace_hopper.jpg", 60), ("grace_hopper.jpg", 96)]
+)
+def test_faces_of_a_group_are_found(haar: HaarDetector, name: str, side: int) -> None:
+    picture, expected = group_picture(name, side, 2400, 3200)
+    found = haar.detect(picture)
+    published = HaarDetector(scale_factor=1.3).detect(picture)
+
+    def seen(boxes: list[Box]) -> int:
+        return sum(
+            any(intersection_over_union(box, face) > 0.4 for box in boxes) for face in expected
+        )
+
+    assert seen(found) >= max(0.95 * len(expected), seen(published))
+
+
+def test_min_face_leaves_out_smaller_ones_and_finds_tinier() -> None:
+    picture, expected = group_picture("grace_hopper.jpg", 42, 1200, 1600)
+    assert len(HaarDetector(min_face=30).detect(picture)) >= len(expected)
+    assert HaarDetector(min_face=100).detect(picture) == []
+
+
+def test_the_bound_is_told() -> None:
+    assert HaarDetector().smallest_face(1920, 9000) is None
+    assert HaarDetector().smallest_face(4000, 3000) == 75
+    assert HaarDetector(min_face=50).smallest_face(4000, 3000) == 50
+    assert HaarDetector(scale_factor=1.3).smallest_face(4000, 3000) is None
+
+
+def test_detectors_have_names(haar: HaarDetector) -> None:
+    assert isinstance(load_detector("haar"), HaarDetector)
+    assert load_detector(haar) is haar
+    with pytest.raises(ValueError, match=r"must be haar or yunet.*Received: detector='hog'"):
+        load_detector("hog")
 
 
 @pytest.mark.parametrize("corner", [(0, 0), (0, 348), (200, 0), (200, 348)])
@@ -134,7 +186,7 @@ def test_nothing_is_found_in_plain_images(
         ({"scale_factor": float("nan")}, "`scale_factor` must lie between 1.01 and 10"),
         ({"min_neighbors": -1}, "`min_neighbors` must be at least 0"),
         ({"min_face": 0}, "`min_face` must be at least 1"),
-        ({"working_size": 10}, "`working_size` must be at least 36"),
+        ({"working_size": 10}, "`working_size` must be at least 48"),
     ],
 )
 def test_haar_arguments_are_checked(arguments: dict[str, float], message: str) -> None:
@@ -170,6 +222,8 @@ def test_yunet_without_its_file_says_where_to_get_it(tmp_path: Path) -> None:
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"not a network")
     with pytest.raises(ValueError, match=r"broken\.onnx"):
+        YuNetDetector(broken, trust=True)
+    with pytest.raises(ValueError, match=r"broken\.onnx is not OpenCV Zoo's.*trust"):
         YuNetDetector(broken)
     with pytest.raises(ValueError, match="`score_threshold` must lie between"):
         YuNetDetector(broken, score_threshold=80)
@@ -186,7 +240,7 @@ def test_yunet_refuses_another_network(monkeypatch: pytest.MonkeyPatch, tmp_path
     other.touch()
     monkeypatch.setattr("cv2.FaceDetectorYN.create", lambda *arguments: AnotherNetwork())
     with pytest.raises(ValueError, match=r"must be a YuNet ONNX file.*other\.onnx"):
-        YuNetDetector(other)
+        YuNetDetector(other, trust=True)
 
 
 def test_yunet_frames_faces_as_the_cascade_does(
@@ -244,4 +298,4 @@ def test_yunet_file_whose_name_is_not_utf8_is_refused(tmp_path: Path) -> None:
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.onnx"))
     path.touch()
     with pytest.raises(ValueError, match="must be UTF-8"):
-        YuNetDetector(path)
+        YuNetDetector(path, trust=True)

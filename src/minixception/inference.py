@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from minixception.boxes import Box, crop_box
 from minixception.cards import Card
-from minixception.detector import FaceDetector, HaarDetector
+from minixception.detector import FaceDetector, load_detector
 from minixception.engines import Engine, load_engine
 from minixception.images import as_rgb, crop, read_image
 from minixception.labels import index_of
@@ -109,7 +109,7 @@ class FaceAnalyzer:
     Args:
         emotion: classifier of emotions, or None.
         gender: classifier of gender, or None.
-        detector: finds the faces.
+        detector: finds the faces: "haar" (None means this too), "yunet" or an object.
 
     Raises:
         ValueError: if a classifier was trained for another task.
@@ -120,7 +120,7 @@ class FaceAnalyzer:
         *,
         emotion: FaceClassifier | None,
         gender: FaceClassifier | None,
-        detector: FaceDetector | None = None,
+        detector: FaceDetector | str | None = None,
     ) -> None:
         for task, classifier in (("emotion", emotion), ("gender", gender)):
             if classifier is not None and classifier.card.task != task:
@@ -130,7 +130,7 @@ class FaceAnalyzer:
                 )
         self.emotion = emotion
         self.gender = gender
-        self.detector = HaarDetector() if detector is None else detector
+        self.detector = load_detector(detector)
 
     @classmethod
     def from_pretrained(
@@ -138,7 +138,7 @@ class FaceAnalyzer:
         emotion_model: str | Path | None = DEFAULT_EMOTION_MODEL,
         gender_model: str | Path | None = DEFAULT_GENDER_MODEL,
         *,
-        detector: FaceDetector | None = None,
+        detector: FaceDetector | str | None = None,
         engine: str = "litert",
     ) -> "FaceAnalyzer":
         """Load models by the name of a shipped one or by folder; None leaves a task out.

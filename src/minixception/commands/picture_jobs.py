@@ -30,12 +30,15 @@ class PictureResult:
         faces: from left to right; empty where `error` is set.
         error: why the picture could not be read, None if it could.
         drawn: the file it was drawn to, None if it was not.
+        smallest_face: where no face is found, the side in pixels below which none is looked for;
+            None if there is no such bound.
     """
 
     picture: Path
     faces: "tuple[FacePrediction, ...]" = ()
     error: str | None = None
     drawn: Path | None = None
+    smallest_face: int | None = None
 
 
 def process_picture(
@@ -58,7 +61,9 @@ def process_picture(
         return PictureResult(picture, error=failure_of(picture, error))
     if output is not None:
         write_image(output, draw_predictions(image, faces, bars=bars))
-    return PictureResult(picture, tuple(faces), drawn=output)
+    bound = getattr(analyzer.detector, "smallest_face", None)  # a detector of the user has none
+    smallest = bound(*image.shape[:2]) if bound is not None and not faces else None
+    return PictureResult(picture, tuple(faces), drawn=output, smallest_face=smallest)
 
 
 def failure_of(picture: Path, error: BaseException) -> str:

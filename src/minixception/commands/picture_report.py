@@ -76,6 +76,9 @@ class Report:
             print(self._failures[-1], file=sys.stderr)
         else:
             print(format_table(result.picture, result.faces))
+            if result.smallest_face is not None:
+                smallest = f"faces below {result.smallest_face} pixels are not looked for"
+                print(f"{smallest}; a lower --min-face finds them", file=sys.stderr)
             print("" if result.drawn is None else f"written to {result.drawn}\n")
 
     def close(self) -> None:

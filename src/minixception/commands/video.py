@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="look for faces in every Nth frame, and move the boxes along in between",
     )
     add_model_arguments(parser)
-    add_detector_arguments(parser)
+    add_detector_arguments(parser, film=True)
 
 
 def run(arguments: argparse.Namespace) -> int:

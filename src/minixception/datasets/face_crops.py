@@ -11,24 +11,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
-from minixception.boxes import Box, clip, intersection_over_union
 from minixception.datasets.pictures import check_image_form, log_dropped, to_form
-from minixception.images import crop, resize_image
+from minixception.images import crop
 
 if TYPE_CHECKING:
     from minixception.detector import FaceDetector
 
 _LOGGER = logging.getLogger(__name__)
 
-# The cascade needs room around a face, and 36 pixels of it. Of 310 pictures of facial_expressions,
-# most of them close crops, it finds a face in 121; with this border and least size in 259, and with
-# the finer `scale_factor` of `default_detector` in 286.
-_BORDER = 0.3
-_SMALLEST_SIDE = 120
-_SCALE_FACTOR = 1.1
 _SECONDS_BETWEEN_REPORTS = 10.0
 
 NamedReader = tuple[str, Callable[[], np.ndarray]]
@@ -50,18 +42,8 @@ class FaceCrops:
     dropped: dict[str, int]
 
 
-def default_detector() -> FaceDetector:
-    """Return the Haar cascade as the loaders use it: patient, since no video is waiting."""
-    from minixception.detector import HaarDetector
-
-    return HaarDetector(scale_factor=_SCALE_FACTOR)
-
-
 def crop_largest_face(image: np.ndarray, detector: FaceDetector) -> np.ndarray | None:
     """Cut out the face with the largest box.
-
-    The detector sees the picture enlarged, if small, and with a black border, since it misses faces
-    that fill the frame. The box is clipped to the picture.
 
     Args:
         image: RGB uint8 (height, width, 3).
@@ -70,25 +52,8 @@ def crop_largest_face(image: np.ndarray, detector: FaceDetector) -> np.ndarray |
     Returns:
         RGB uint8, a copy of the part of `image` inside the box; None when there is no face.
     """
-    height, width = image.shape[:2]
-    scale = max(1.0, _SMALLEST_SIDE / max(height, width))
-    enlarged = resize_image(image, (round(height * scale), round(width * scale)))
-    down, across = (round(side * _BORDER) for side in enlarged.shape[:2])
-    bordered = cv2.copyMakeBorder(enlarged, down, down, across, across, cv2.BORDER_CONSTANT)
-    boxes = [
-        Box(
-            round((box.x - across) / scale),
-            round((box.y - down) / scale),
-            max(round(box.width / scale), 1),
-            max(round(box.height / scale), 1),
-        )
-        for box in detector.detect(bordered)
-    ]
-    whole = Box(0, 0, width, height)
-    visible = [box for box in boxes if intersection_over_union(box, whole) > 0]
-    if not visible:
-        return None
-    return crop(image, clip(max(visible, key=lambda box: box.area), height, width))
+    boxes = detector.detect(image)
+    return crop(image, max(boxes, key=lambda box: box.area)) if boxes else None
 
 
 def crop_faces(
@@ -104,7 +69,7 @@ def crop_faces(
         readers: N pictures.
         image_size: (height, width) of the result.
         channels: 1 for grey, 3 for RGB.
-        detector: Finds the faces; None takes `default_detector`.
+        detector: Finds the faces; None takes `HaarDetector()`.
 
     Returns:
         The faces, and what happened to the other pictures, which a logged warning names.
@@ -112,8 +77,10 @@ def crop_faces(
     Raises:
         ValueError: `image_size` or `channels` is not allowed.
     """
+    from minixception.detector import load_detector
+
     check_image_form(image_size, channels)
-    detector = default_detector() if detector is None else detector
+    detector = load_detector(detector)
     images = np.empty((len(readers), *image_size, channels), dtype=np.uint8)
     is_found = np.zeros(len(readers), dtype=bool)
     unreadable: list[str] = []

@@ -40,7 +40,7 @@ FACIAL_EXPRESSIONS_LICENCE = "Apache-2.0"
 _SOURCE = "https://github.com/muxspace/facial_expressions"
 _LEGEND = "legend.csv"
 _COLUMNS = ("user.id", "image", "emotion")
-_LOADER_VERSION = 1
+_LOADER_VERSION = 2
 # What follows the person in a file name: a number.
 _PICTURE_NUMBER = re.compile(r"_\d+$")
 

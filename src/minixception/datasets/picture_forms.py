@@ -26,7 +26,7 @@ class PictureForm:
         image_size: (height, width) of the result.
         channels: 1 for grey, 3 for RGB.
         crop_faces: cut out the largest face; else the whole picture is resized.
-        detector: finds the faces; None takes `face_crops.default_detector`.
+        detector: finds the faces; None takes `HaarDetector()`.
     """
 
     image_size: tuple[int, int]
