@@ -193,12 +193,13 @@ def _gender_faces(path: Path | None, classifier: "FaceClassifier") -> "FaceDatas
         ValueError: if the model was trained on other files of the set; see `require_same_files`.
     """
     from minixception.datasets import load_utkface
-    from minixception.datasets.registry import DATASETS, require_same_files
+    from minixception.datasets.registry import DATASETS, require_same_files, split_rule_for
 
     path = path or find_data(*DATASETS["utkface"].default_paths)
     # A cache of the whole frames would take 0.7 GB, more than reading them again is worth.
-    dataset = load_utkface(path, image_size=FRAME, use_cache=False)
     card = classifier.card
+    rule = split_rule_for("utkface", card.data)
+    dataset = load_utkface(path, image_size=FRAME, use_cache=False, split_rule=rule)
     splits = ("validation", "test")
     require_same_files("utkface", dataset, splits=splits, model=card.name, trained_on=card.data)
     assert dataset.splits is not None  # the loader draws them
