@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 # Where names stand for devices and open files of a process, whatever they seem to be.
 _SYSTEM_FOLDERS = (Path("/dev"), Path("/proc"))
@@ -28,6 +29,31 @@ def refuse_special_file(path: str | Path) -> None:
             f"What is written must be a file; give the name of one. Received: {path}, a pipe or "
             "device"
         )
+
+
+def refuse_link(path: str | Path) -> None:
+    """Refuse a hidden file that somebody may have put there, so that another one is overwritten.
+
+    Raises:
+        ValueError: if `path` is a link, has a second name, or is no file; see
+            `refuse_special_file`.
+    """
+    path = Path(path)
+    refuse_special_file(path)
+    if path.is_symlink() or (path.is_file() and path.stat().st_nlink > 1):
+        raise ValueError(
+            f"{path} is a link to another file, which would be overwritten: delete the link"
+        )
+
+
+def open_grown(path: Path) -> IO[bytes]:
+    """Open a hidden file to read and grow it, made if need be; a link is not followed.
+
+    Raises:
+        OSError: if it cannot be opened, or has become a link since `refuse_link`.
+    """
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    return os.fdopen(os.open(path, flags, 0o666), "r+b", buffering=0)
 
 
 @contextmanager

@@ -36,6 +36,7 @@ from minixception.commands.picture_jobs import (
 from minixception.commands.picture_paths import find_pictures, output_paths
 from minixception.commands.picture_report import FEW_PICTURES, Report, tell_of_search
 from minixception.commands.picture_tables import FORMATS, Table, TableWriter
+from minixception.commands.row_options import describe_rows
 from minixception.commands.run_control import StopRequest
 from minixception.locks import sole_writer
 from minixception.paths import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL
@@ -198,7 +199,8 @@ def run_job(arguments: argparse.Namespace, outputs: Mapping[Path, Path | None]) 
     pictures = list(outputs)
     analyzer = load_analyzer(arguments)
     tables = _tables(arguments, analyzer)
-    writer = TableWriter(tables, pictures, resume=arguments.resume)
+    options = describe_rows(arguments, analyzer)
+    writer = TableWriter(tables, pictures, resume=arguments.resume, options=options)
     report = Report(len(pictures), done=writer.done)
     workers = arguments.workers or _default_workers(arguments, len(pictures))
 
