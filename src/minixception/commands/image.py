@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 from minixception.commands.outputs import check_file
 from minixception.commands.picture_jobs import (
     PictureResult,
+    folder_states,
     in_order,
     process_picture,
     shared_cores,
@@ -204,8 +205,11 @@ def run_job(arguments: argparse.Namespace, outputs: Mapping[Path, Path | None]) 
     report = Report(len(pictures), done=writer.done)
     workers = arguments.workers or _default_workers(arguments, len(pictures))
 
+    folders = folder_states(pictures)
+
     def work(picture: Path) -> PictureResult:
-        return process_picture(analyzer, picture, outputs[picture], bars=arguments.bars)
+        output = outputs[picture]
+        return process_picture(analyzer, picture, output, bars=arguments.bars, folders=folders)
 
     with StopRequest() as stop, shared_cores(workers), closing(report), closing(writer):
         writer.open()

@@ -11,6 +11,7 @@ import numpy as np
 
 from minixception.datasets.face_dataset import picture_digest
 from minixception.images import read_image, resize_image, to_grey
+from minixception.storage import is_passing, read_patiently
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -86,6 +87,8 @@ def read_parts(
 
     Raises:
         ValueError: `image_size` or `channels` is not allowed.
+        OSError: A file cannot be read for a reason that may pass, see `is_passing`, also after some
+            seconds: a set without it would be another one.
     """
     check_image_form(image_size, channels)
     images = np.empty((len(readers), *image_size, channels), dtype=np.uint8)
@@ -99,8 +102,10 @@ def read_parts(
             told_at = time.monotonic()
             _LOGGER.info("Read %d of %d pictures", position, len(readers))
         try:
-            image = read()
+            image = read_patiently(read)
         except (OSError, ValueError) as error:
+            if is_passing(error):
+                raise
             unreadable.append(f"{name}: {error}")
             continue
         part = image if cut is None else cut(image)
