@@ -9,6 +9,8 @@ from minixception.boxes import Box
 from minixception.commands.picture_jobs import PictureResult
 from minixception.commands.picture_tables import Table, TableWriter, read_done
 from minixception.inference import FacePrediction
+from minixception.locks import lock_file, sole_writer
+from minixception.storage import open_grown
 
 COLUMNS = ("x", "y", "width", "height", "emotion", "gender", "emotion_sad", "emotion_happy")
 
@@ -118,3 +120,56 @@ def test_a_damaged_end_is_done_again(tmp_path: Path) -> None:
         table.part.write_bytes(whole[: len(whole) // 2] + tail)
         write_tables([table], resume=True)
         assert table.target.read_bytes() == whole
+
+
+OPTIONS = {"--emotion-model": "a md5:1", "--engine": "litert", "--min-face": "None"}
+
+
+def test_rows_of_other_options_are_refused(tmp_path: Path) -> None:
+    tables = [Table(form, tmp_path / f"faces.{form}", COLUMNS) for form in ("csv", "json")]
+    pictures = [one.picture for one in make_results()]
+
+    def begin(options: dict[str, str], *, resume: bool = True) -> TableWriter:
+        return TableWriter(tables, pictures, resume=resume, options=options)
+
+    writer = begin(OPTIONS, resume=False)
+    writer.open()
+    writer.write(make_results()[0])
+    writer.close()
+    before = [table.part.read_bytes() for table in tables]
+    other = {**OPTIONS, "--emotion-model": "a md5:2", "--min-face": "80"}
+    named = r"--emotion-model was a md5:1, now a md5:2; --min-face was None, now 80"
+    with pytest.raises(ValueError, match=named):
+        begin(other)
+    note = tables[0].note.read_bytes()
+    for damaged in (None, b"", b"[]", b"{"):
+        tables[0].note.unlink() if damaged is None else tables[0].note.write_bytes(damaged)
+        with pytest.raises(ValueError, match="options that nobody knows any more"):
+            begin(OPTIONS)
+    tables[0].note.write_bytes(note)
+    assert [table.part.read_bytes() for table in tables] == before
+    writer = begin(OPTIONS)
+    assert len(writer.done) == 1
+    writer.open()
+    for result in make_results()[1:]:
+        writer.write(result)
+    writer.finish()
+    assert {path.name for path in tmp_path.iterdir()} == {"faces.csv", "faces.json"}
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling link", "second name"])
+@pytest.mark.parametrize("hidden", ["part", "note", "lock"])
+def test_a_planted_link_is_not_followed(tmp_path: Path, kind: str, hidden: str) -> None:
+    table = Table("csv", tmp_path / "faces.csv", COLUMNS)
+    target = tmp_path / "precious"
+    if kind != "dangling link":
+        target.write_bytes(b"precious")
+    place = lock_file(table.target) if hidden == "lock" else getattr(table, hidden)
+    place.hardlink_to(target) if kind == "second name" else place.symlink_to(target)
+    with pytest.raises(ValueError, match="is a link to another file"), sole_writer(table.target):
+        TableWriter([table], [Path("a.jpg")], resume=True, options=OPTIONS)
+    assert target.exists() == (kind != "dangling link")
+    assert kind == "dangling link" or target.read_bytes() == b"precious"
+    if kind != "second name":
+        with pytest.raises(OSError, match="faces"):
+            open_grown(place)

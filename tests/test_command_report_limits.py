@@ -16,7 +16,7 @@ from minixception.datasets.utkface import ETHNICITIES
 from minixception.labels import EMOTIONS_FER2013
 from minixception.limits.perturbations import PERTURBATIONS
 
-PUBLIC, PRIVATE, TEST, VALIDATION = 21, 14, 6, 6
+PUBLIC, PRIVATE = 21, 14
 GROUPS_TABLE, RECALL_TABLE = "gender_by_group.csv", "emotion_recall.csv"
 CONFUSIONS_TABLE, LEVELS_TABLE = "emotion_confusions.csv", "perturbations.csv"
 
@@ -32,7 +32,7 @@ def fer2013(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def utkface(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """30 women and 30 men: three of each in the test split and in the validation split."""
+    """30 women and 30 men, about three of each in the test split and in the validation split."""
     folder = tmp_path_factory.mktemp("utkface") / "crop_part1"
     folder.mkdir()
     generator = np.random.default_rng(1)
@@ -110,15 +110,19 @@ def test_the_page_says_what_it_was_made_from(page: Path, checkpoints: dict[str, 
 
 def test_gender_is_told_of_held_out_faces_only(page: Path, utkface: Path) -> None:
     rows = table(page, GROUPS_TABLE)
+    test, validation = (load_utkface(utkface, split=split) for split in ("test", "validation"))
+    assert min(len(test), len(validation)) > 0
     for kind in ("age", "ethnicity code"):
-        for split, count in (("test", TEST), ("test + validation", TEST + VALIDATION)):
+        for split, count in (
+            ("test", len(test)),
+            ("test + validation", len(test) + len(validation)),
+        ):
             chosen = [row for row in rows if (row["kind"], row["split"]) == (kind, split)]
             *groups, everybody = chosen
             assert everybody["group"] == "all"
             assert int(everybody["faces"]) == count
             for column in ("faces", "woman", "man", "woman_correct", "man_correct"):
                 assert sum(int(row[column]) for row in groups) == int(everybody[column])
-    test = load_utkface(utkface, split="test")
     codes = np.bincount(test.attributes["ethnicity"], minlength=5)
     found = {
         row["group"]: int(row["faces"])

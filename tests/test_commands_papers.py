@@ -68,7 +68,7 @@ def test_report_003_takes_colour_and_stores_the_mean_of_its_training_faces(
     expected = training.images.astype(np.float64).mean(axis=(0, 1, 2))
     assert card.preprocessor.mean == pytest.approx(expected, rel=1e-6)
     prepared = card.preprocessor(training.images)
-    np.testing.assert_allclose(prepared.mean(axis=(0, 1, 2)), 0, atol=1e-2)
+    np.testing.assert_allclose(prepared.mean(axis=(0, 1, 2)), 0, atol=2e-2)
 
 
 def test_training_and_test_part_are_scored_side_by_side(
@@ -138,13 +138,13 @@ def test_several_sets_are_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert sum(len(dataset.split(split)) for split in splits) == len(dataset) == 50
     for source, split, count in (("fer2013", "test", 6), ("fer2013", "train", 18)):
         assert (dataset.split(split).attributes["source"] == source).sum() == count
-    # One of them alone is scored only while its files are those that were learned from.
+    # By the earlier rule, one of them alone is scored only while its files are those of then.
     trained_on = {"dataset": name, "name": dataset.name, "checksum": dataset.checksum}
     check = partial(require_same_files, splits=["test"], model="m", trained_on=trained_on)
-    check("ck_plus", load("ck_plus"))
+    check("ck_plus", load("ck_plus", split_rule="drawn"))
     write_image(path, np.zeros((48, 48, 1), np.uint8))
     with pytest.raises(ValueError, match="m was trained on other files of ck_plus"):
-        check("ck_plus", load("ck_plus"))
+        check("ck_plus", load("ck_plus", split_rule="drawn"))
     with pytest.raises(ValueError, match="leave the path out"):
         load_dataset(name, tmp_path)
 

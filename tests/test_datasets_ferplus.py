@@ -12,6 +12,8 @@ from minixception.datasets.registry import load_dataset
 from minixception.labels import EMOTIONS_8, EMOTIONS_FER2013, FERPLUS_COLUMNS
 
 USAGES = ("Training", "Training", "Training", "Training", "PublicTest", "PrivateTest")
+# What FERPLUS_COLUMNS call the classes of FER2013, in the order of its labels.
+MEANINGS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 # neutral, happiness, surprise, sadness, anger, disgust, fear, contempt, unknown, NF
 VOTES = (
     (0, 9, 1, 0, 0, 0, 0, 0, 0, 0),  # happiness
@@ -189,5 +191,33 @@ def test_the_stand_in_for_report_000(real_data: Callable[[str], Path]) -> None:
     dataset = load_dataset("ferplus_public", real_data("fer2013/fer2013.csv.gz"))
     assert dataset.class_names == EMOTIONS_8
     counts = {split: len(dataset.split(split)) for split in split_names(dataset)}
+    assert counts == {"train": 2300, "validation": 266, "test": 633}
+    before = load_dataset("ferplus_public", real_data("fer2013/fer2013.csv.gz"), split_rule="drawn")
+    counts = {split: len(before.split(split)) for split in split_names(before)}
     assert counts == {"train": 2304, "validation": 256, "test": 639}
-    assert (dataset.split("test").class_counts()["contempt"], len(dataset)) == (3, 3199)
+    assert (before.split("test").class_counts()["contempt"], len(before)) == (3, 3199)
+
+
+@pytest.mark.parametrize("order", ["original", "sorted", "part sorted", "shifted"])
+def test_votes_of_other_faces_are_refused(tmp_path: Path, order: str) -> None:
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 7, 1200)
+    said = np.where(generator.random(1200) < 0.65, labels, generator.integers(0, 7, 1200))
+    columns = [FERPLUS_COLUMNS.index(name) for name in MEANINGS]
+    votes = [[10 * (place == columns[one]) for place in range(10)] for one in said]
+    usages = ["Training"] * 1200
+    votes_path = write_votes(tmp_path / "fer2013new.csv", votes=votes, usages=usages)
+    labels = {
+        "original": labels,
+        "sorted": np.sort(labels),
+        "part sorted": np.concatenate([labels[:600], np.sort(labels[600:])]),
+        "shifted": np.roll(labels, 1),
+    }[order]
+    path = tmp_path / "fer2013.csv"
+    rows = [f"{label},{' '.join(['7'] * 2304)},Training\n" for label in labels]
+    path.write_text("emotion,pixels,Usage\n" + "".join(rows))
+    if order == "original":
+        assert len(load_ferplus(path, votes_path, use_cache=False)) == 1200
+    else:
+        with pytest.raises(ValueError, match=r"fer2013\.csv must have its rows in the order of"):
+            load_ferplus(path, votes_path, use_cache=False)

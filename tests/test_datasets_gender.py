@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from minixception.datasets import FaceDataset, load_imdb, load_utkface
+from minixception.datasets import FaceDataset, load_imdb, load_utkface, split_names
 from minixception.datasets import utkface as utkface_module
 from minixception.datasets.registry import default_dataset, is_trained_on, require_same_files
 from minixception.labels import GENDERS
@@ -72,7 +72,7 @@ def test_utkface_archive_and_folder_give_the_same(utkface_folder: Path, tmp_path
 
 
 def test_a_model_is_not_scored_on_other_files_of_its_set(utkface_folder: Path) -> None:
-    dataset = load_utkface(utkface_folder)
+    dataset = load_utkface(utkface_folder, split_rule="drawn")
     same = {"name": dataset.name, "checksum": dataset.checksum}
     both = {"dataset": "imdb+utkface", "name": "imdb+utkface"}
 
@@ -159,7 +159,10 @@ def test_the_real_utkface_part(real_data: Callable[[str], Path]) -> None:
     assert dataset.class_counts() == {"woman": 3411, "man": 2638}
     assert dataset.attributes["age"].min() >= 16
     shares = {name: len(dataset.split(name)) for name in ("train", "validation", "test")}
-    assert shares == {"train": 4839, "validation": 605, "test": 605}
+    # Another decoder of JPEG may round otherwise: other hashes.
+    assert list(shares.values()) == pytest.approx([4839, 605, 605], abs=100)
+    before = load_utkface(path, image_size=(32, 32), split_rule="drawn")
+    assert [len(before.split(name)) for name in shares] == [4839, 605, 605]
     again = load_utkface(path, image_size=(32, 32), split="test")
     assert np.array_equal(again.images, dataset.split("test").images)
     other_seed = load_utkface(path, image_size=(32, 32), split="test", seed=1)
@@ -248,8 +251,9 @@ def test_nobody_of_imdb_is_on_two_sides(tmp_path: Path) -> None:
     assert dataset.splits is not None
     sides = set(zip(dataset.attributes["subject"], dataset.splits, strict=True))
     assert len(sides) == 10
-    assert {side for _, side in sides} == {"train", "validation", "test"}
-    (tmp_path / rows[0][0]).unlink()  # other files, other splits
+    before = load_imdb(tmp_path, split_rule="drawn")
+    assert set(split_names(before)) == {"train", "validation", "test"}
+    (tmp_path / rows[0][0]).unlink()
     assert load_imdb(tmp_path).checksum != dataset.checksum
 
 

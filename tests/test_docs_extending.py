@@ -79,7 +79,7 @@ def test_a_data_set_of_one_s_own(
         exec(compile(block, str(PAGE), "exec"), names)
     captured = capsys.readouterr()
     assert "error" not in captured.err
-    assert "16 faces to train on, 2 to validate on" in captured.out
+    assert "12 faces to train on, 6 to validate on" in captured.out
     assert "2 faces" in captured.out
     assert read_card("runs/my_faces").data["name"] == "my_faces"
     assert len(names["merged"]) == 40

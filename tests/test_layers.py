@@ -48,8 +48,14 @@ FLOORS = (
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 
 # Neighbours that call each other inside functions: the Keras engine loads a checkpoint, the export
-# compares a checkpoint with the LiteRT engine, and loaders crop photographs with a detector.
-NEIGHBOURS = {("engines", "checkpoints"), ("checkpoints", "engines"), ("datasets", "detector")}
+# compares a checkpoint with the LiteRT engine, and loaders crop photographs with a detector. Locks
+# are files to write.
+NEIGHBOURS = {
+    ("engines", "checkpoints"),
+    ("checkpoints", "engines"),
+    ("datasets", "detector"),
+    ("locks", "storage"),
+}
 
 # Whoever imports these asks for Keras.
 KERAS_MODULES = {

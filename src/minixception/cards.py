@@ -41,7 +41,8 @@ class Card:
         class_names: in the order of the model's outputs.
         preprocessor: from a crop to the model's input.
         crop_margin: from a detected box to the crop, as fractions of the box.
-        data: name, checksum, licence and sizes of the training data.
+        data: name, checksum, licence and sizes of the training data; `split_rule`, "source" where
+            the data tells its splits, else "content" or "drawn" (also where there is no entry).
         recipe: every setting of the training.
         seed: of initial weights, order and augmentation.
         command: the command that trained the model.

@@ -296,6 +296,9 @@ def load_cascade() -> Any:
         ImportError: if the installed OpenCV has no cascades.
     """
     path = Path(cv2.data.haarcascades) / CASCADE_NAME if hasattr(cv2, "data") else Path()
+    if path.is_file():
+        with path.open("rb"):
+            pass  # OpenCV would take a failure of the system for a missing file
     cascade = cv2.CascadeClassifier(str(path)) if hasattr(cv2, "CascadeClassifier") else None
     if cascade is None or cascade.empty():
         raise ImportError(

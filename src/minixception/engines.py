@@ -125,6 +125,8 @@ class LiteRTEngine:
         if not hasattr(self._local, "interpreter"):
             from ai_edge_litert.interpreter import Interpreter
 
+            with self._path.open("rb"):
+                pass  # LiteRT would take a failure of the system for one of the file
             try:
                 interpreter = Interpreter(str(self._path), num_threads=1)
                 interpreter.allocate_tensors()

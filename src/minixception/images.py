@@ -98,6 +98,8 @@ def _decode(file: BinaryIO, name: str, size: int) -> np.ndarray:
     # Pillow raises many kinds for a damaged file: an AssertionError where a PNG lacks its palette,
     # a TypeError where a number of a TIFF is a text.
     except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the system, as when a disk goes away; Pillow's own errors have no number
         raise ValueError(
             f"`path` must be a complete picture; copy or download it again, or convert it to "
             f"8-bit PNG. Received: path='{name}' ({str(error) or type(error).__name__})"

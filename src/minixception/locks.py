@@ -34,6 +34,7 @@ def sole_writer(*paths: str | Path) -> Iterator[None]:
 
     Raises:
         BlockingIOError: if another run has one of them.
+        ValueError: if somebody has put a link where the file to lock belongs.
         OSError: if a folder cannot be written to.
     """
     locks = {lock_file(path): Path(path) for path in paths}
@@ -83,6 +84,9 @@ def _made(folder: Path) -> Iterator[None]:
 def _held(lock: Path, path: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
+    from minixception.storage import refuse_link
+
+    refuse_link(lock)
     file_lock = FileLock(lock, blocking=False)
     with _made(lock.parent):
         try:

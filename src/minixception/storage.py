@@ -1,17 +1,60 @@
 """Writing files so that a reader never sees half of one."""
 
+import errno
 import glob
 import os
 import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, TypeVar
+
+_Result = TypeVar("_Result")
+
+# Too many open files, memory, and what a network share or a disk says that is going away.
+_PASSING = {
+    number
+    for name in ("EMFILE", "ENFILE", "ENOMEM", "ENOBUFS", "ENOTCONN", "ESTALE", "EIO", "ENODEV")
+    + ("ENXIO", "EREMOTEIO", "ESHUTDOWN", "ETIMEDOUT", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN")
+    if (number := getattr(errno, name, None)) is not None
+}
+PAUSES = (0.2, 1.0, 3.0)
+"""Seconds to wait before each further attempt to read a file."""
 
 # Where names stand for devices and open files of a process, whatever they seem to be.
 _SYSTEM_FOLDERS = (Path("/dev"), Path("/proc"))
+
+
+def is_passing(error: BaseException) -> bool:
+    """Tell whether an error says something of the machine at this moment, nothing of a file.
+
+    Such are too many open files, too little memory, and a disk or a share that has gone away, with
+    or without the folder of the file.
+    """
+    if isinstance(error, FileNotFoundError) and error.filename is not None:
+        return not Path(os.fsdecode(error.filename)).parent.exists()
+    is_system = isinstance(error, OSError) and error.errno in _PASSING
+    return is_system or isinstance(error, MemoryError)
+
+
+def read_patiently(read: Callable[[], _Result]) -> _Result:
+    """Return what `read` returns, after up to three pauses where it meets a passing error.
+
+    Raises:
+        Exception: whatever `read` raises: another error at once, a passing one at the last attempt.
+    """
+    for pause in PAUSES:
+        try:
+            return read()
+        except (OSError, MemoryError) as error:
+            if not is_passing(error):
+                raise
+        time.sleep(pause)
+    return read()
 
 
 def refuse_special_file(path: str | Path) -> None:
@@ -28,6 +71,31 @@ def refuse_special_file(path: str | Path) -> None:
             f"What is written must be a file; give the name of one. Received: {path}, a pipe or "
             "device"
         )
+
+
+def refuse_link(path: str | Path) -> None:
+    """Refuse a hidden file that somebody may have put there, so that another one is overwritten.
+
+    Raises:
+        ValueError: if `path` is a link, has a second name, or is no file; see
+            `refuse_special_file`.
+    """
+    path = Path(path)
+    refuse_special_file(path)
+    if path.is_symlink() or (path.is_file() and path.stat().st_nlink > 1):
+        raise ValueError(
+            f"{path} is a link to another file, which would be overwritten: delete the link"
+        )
+
+
+def open_grown(path: Path) -> IO[bytes]:
+    """Open a hidden file to read and grow it, made if need be; a link is not followed.
+
+    Raises:
+        OSError: if it cannot be opened, or has become a link since `refuse_link`.
+    """
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    return os.fdopen(os.open(path, flags, 0o666), "r+b", buffering=0)
 
 
 @contextmanager

@@ -91,6 +91,7 @@ class TrainingRun:
             "recipe": json.loads(json.dumps(self.recipe.to_json())),
             "seed": self.seed,
             "training": [self.training.checksum, len(self.training)],
+            "split rule": self.training.split_rule if self.training.drawn_splits else None,
             "targets": target_checksum(self.training),
             "teachers": [teacher.description["weights"] for teacher in self.teachers] or None,
             "validation": [self.validation.checksum, len(self.validation)],

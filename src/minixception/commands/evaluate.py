@@ -90,10 +90,21 @@ def _load_faces(
     arguments: argparse.Namespace, name: str, splits: list[str], card: "Card"
 ) -> dict[str, "FaceDataset"]:
     """Return the faces of each split, of the model's classes in its order."""
-    from minixception.datasets.registry import get_entry, load_dataset, require_same_files
+    from minixception.datasets.registry import (
+        get_entry,
+        load_dataset,
+        require_same_files,
+        split_rule_for,
+    )
 
     form, entry = card.preprocessor, get_entry(name)
-    dataset = load_dataset(name, arguments.data, image_size=form.image_size, channels=form.channels)
+    dataset = load_dataset(
+        name,
+        arguments.data,
+        image_size=form.image_size,
+        channels=form.channels,
+        split_rule=split_rule_for(name, card.data),
+    )
     require_same_files(name, dataset, splits=splits, model=card.name, trained_on=card.data)
     found = {}
     for split in splits:
@@ -140,6 +151,7 @@ def _facts(
         "dataset": faces.name,
         "checksum": faces.checksum,
         "split": split,
+        "split_rule": faces.split_rule if split in faces.drawn_splits else "source",
         "flip": arguments.flip,
         "without_twins": arguments.without_twins,
         "engine": arguments.engine,

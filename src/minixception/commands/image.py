@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 from minixception.commands.outputs import check_file
 from minixception.commands.picture_jobs import (
     PictureResult,
+    folder_states,
     in_order,
     process_picture,
     shared_cores,
@@ -35,6 +36,7 @@ from minixception.commands.picture_jobs import (
 from minixception.commands.picture_paths import find_pictures, output_paths
 from minixception.commands.picture_report import FEW_PICTURES, Report, tell_of_search
 from minixception.commands.picture_tables import FORMATS, Table, TableWriter
+from minixception.commands.row_options import describe_rows
 from minixception.commands.run_control import StopRequest
 from minixception.extras import require
 from minixception.locks import sole_writer
@@ -230,12 +232,16 @@ def run_job(arguments: argparse.Namespace, outputs: Mapping[Path, Path | None]) 
     pictures = list(outputs)
     analyzer = load_analyzer(arguments)
     tables = _tables(arguments, analyzer)
-    writer = TableWriter(tables, pictures, resume=arguments.resume)
+    options = describe_rows(arguments, analyzer)
+    writer = TableWriter(tables, pictures, resume=arguments.resume, options=options)
     report = Report(len(pictures), done=writer.done)
     workers = arguments.workers or _default_workers(arguments, len(pictures))
 
+    folders = folder_states(pictures)
+
     def work(picture: Path) -> PictureResult:
-        return process_picture(analyzer, picture, outputs[picture], bars=arguments.bars)
+        output = outputs[picture]
+        return process_picture(analyzer, picture, output, bars=arguments.bars, folders=folders)
 
     with StopRequest() as stop, shared_cores(workers), closing(report), closing(writer):
         writer.open()

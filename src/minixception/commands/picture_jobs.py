@@ -1,7 +1,7 @@
 """Working through many pictures: several at a time, results in the order of the pictures."""
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from minixception.commands import explain
+from minixception.storage import is_passing, read_patiently
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from minixception.inference import FaceAnalyzer, FacePrediction
 
 Item = TypeVar("Item")
@@ -42,28 +46,70 @@ class PictureResult:
 
 
 def process_picture(
-    analyzer: "FaceAnalyzer", picture: Path, output: Path | None, *, bars: bool
+    analyzer: "FaceAnalyzer",
+    picture: Path,
+    output: Path | None,
+    *,
+    bars: bool,
+    folders: Mapping[Path, tuple[int, int]] | None = None,
 ) -> PictureResult:
     """Read a picture, find its faces, draw them; what cannot be read is a result too.
 
+    Args:
+        analyzer: finds the faces.
+        picture: its path.
+        output: the file to draw to, None to draw nothing.
+        bars: draw a bar per emotion.
+        folders: `folder_states` at the start of the job.
+
     Raises:
-        OSError: if the drawn picture cannot be written, since that will fail for others as well.
+        OSError: if the drawn picture cannot be written, since that will fail for others as well; or
+            if something fails that may pass and is no fault of the picture, also after some
+            seconds: see `is_passing`.
     """
     import cv2
 
     from minixception.images import read_image, write_image
     from minixception.visualizer import draw_predictions
 
-    try:
+    def read_and_analyze() -> "tuple[NDArray[np.uint8], list[FacePrediction]]":
         image = read_image(picture)
-        faces = analyzer.analyze(image)
+        return image, analyzer.analyze(image)
+
+    try:
+        image, faces = read_patiently(read_and_analyze)
     except (OSError, ValueError, MemoryError, cv2.error) as error:
+        if is_passing(error) or _has_moved(picture.parent, folders or {}):
+            raise OSError(
+                f"{failure_of(picture, error)}: this may pass, and is no fault of the picture. "
+                "What is done is kept; a job with a table goes on with --resume"
+            ) from error
         return PictureResult(picture, error=failure_of(picture, error))
     if output is not None:
         write_image(output, draw_predictions(image, faces, bars=bars))
     bound = getattr(analyzer.detector, "smallest_face", None)  # a detector of the user has none
     smallest = bound(*image.shape[:2]) if bound is not None and not faces else None
     return PictureResult(picture, tuple(faces), drawn=output, smallest_face=smallest)
+
+
+def folder_states(pictures: Iterable[Path]) -> dict[Path, tuple[int, int]]:
+    """Return the folders of the pictures with device and number, to know them again."""
+    folders = {picture.parent for picture in pictures}
+    states = ((folder, _state(folder)) for folder in folders)
+    return {folder: state for folder, state in states if state is not None}
+
+
+def _state(folder: Path) -> tuple[int, int] | None:
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _has_moved(folder: Path, folders: Mapping[Path, tuple[int, int]]) -> bool:
+    """Tell whether another folder, or none, is where one was when the job began: a lost mount."""
+    return folder in folders and _state(folder) != folders[folder]
 
 
 def failure_of(picture: Path, error: BaseException) -> str:

@@ -3,7 +3,8 @@
 Each table is first a hidden file beside its target, `.NAME.part`, to which the rows of a picture
 are appended at once. When all pictures are done it takes its final name; Parquet and JSON files
 are made from it, since their formats cannot grow row by row. After an interruption the next job
-reads the part, cuts what is incomplete, and goes on behind it.
+reads the part, cuts what is incomplete, and goes on behind it. `.NAME.options` tells what the rows
+depend on beside the pictures, since rows of two models must not be mixed.
 
 Each picture has as many rows as faces, and at least one. `faces` is their number: 0 with an empty
 `error` where the picture was read and has none, 0 with the reason in `error` where it could not be
@@ -20,7 +21,8 @@ from typing import IO, Any
 
 from minixception.commands.picture_jobs import PictureResult
 from minixception.commands.picture_paths import short_name
-from minixception.storage import refuse_special_file
+from minixception.commands.row_options import check_row_options, write_row_options
+from minixception.storage import open_grown, refuse_link
 
 FORMATS = ("json", "csv", "jsonl", "parquet")
 
@@ -43,6 +45,11 @@ class Table:
     def part(self) -> Path:
         """The file that grows."""
         return self.target.with_name(short_name(f".{self.target.name}", ".part"))
+
+    @property
+    def note(self) -> Path:
+        """The file that tells the options of the part; see `row_options`."""
+        return self.target.with_name(short_name(f".{self.target.name}", ".options"))
 
     @property
     def all_columns(self) -> list[str]:
@@ -72,25 +79,39 @@ class TableWriter:
         tables: what to write.
         pictures: all pictures of the job, in order.
         resume: whether to go on behind what an interrupted job has left.
+        options: what the rows depend on beside the pictures, see `describe_rows`.
 
     Attributes:
         done: the pictures that all tables have already.
 
     Raises:
         FileExistsError: without `resume`, if an interrupted job has left pictures.
-        ValueError: if what it has left does not belong to this job, or is a pipe.
+        ValueError: if what it has left does not belong to this job, or is a pipe or a link.
     """
 
-    def __init__(self, tables: Sequence[Table], pictures: Sequence[Path], *, resume: bool) -> None:
+    def __init__(
+        self,
+        tables: Sequence[Table],
+        pictures: Sequence[Path],
+        *,
+        resume: bool,
+        options: Mapping[str, str] | None = None,
+    ) -> None:
         self._tables = tables
+        self._options = options or {}
+        self._notes = [table.note for table in tables]
         self._files: list[IO[bytes]] = []
         for table in tables:
-            refuse_special_file(table.part)
+            refuse_link(table.part)
+            refuse_link(table.note)
         parts = {table: table.part for table in tables if table.part.exists()}
         if not resume:
             refuse_parts(parts)
             parts = {}
         found = {table: read_checked(table, part, pictures) for table, part in parts.items()}
+        for table, done in found.items():
+            if done and options is not None:
+                check_row_options(table.note, options, part=table.part)
         finished = [] if not resume else _done_at_finish(tables, found, pictures)
         if finished:
             self._tables = list(found)
@@ -107,7 +128,9 @@ class TableWriter:
     def open(self) -> None:
         """Cut the parts behind the last picture that all of them have, and open them."""
         for table in self._tables:
-            file = table.part.open("r+b" if table.part.exists() else "x+b", buffering=0)
+            if not self.done and self._options:
+                write_row_options(table.note, self._options)
+            file = open_grown(table.part)
             self._files.append(file)
             done = list(read_done(table, table.part))
             file.truncate(done[len(self.done) - 1].end if self.done else 0)
@@ -145,6 +168,8 @@ class TableWriter:
                 table.part.unlink()
             else:
                 table.part.replace(table.target)
+        for note in self._notes:
+            note.unlink(missing_ok=True)
 
 
 def refuse_parts(parts: Mapping[Table, Path]) -> None:

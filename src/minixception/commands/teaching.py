@@ -2,7 +2,7 @@
 
 import argparse
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from minixception.cards import Card
     from minixception.checkpoints import Checkpoint
+    from minixception.datasets import FaceDataset
     from minixception.distillation import Teacher
     from minixception.preprocessor import Preprocessor
 
@@ -65,6 +66,22 @@ def check_teaching(arguments: argparse.Namespace, *, needs_teacher: bool) -> Non
         raise ValueError("--teacher-share is a share of --teacher: give one.")
     for origin in (*arguments.teacher, *filter(None, [arguments.initial_weights])):
         find_model(origin)
+
+
+def check_origins(
+    arguments: argparse.Namespace, name: str, dataset: "FaceDataset", *, splits: Sequence[str]
+) -> None:
+    """Refuse models that learned from faces which the new one is to be scored on.
+
+    Raises:
+        ValueError: as `require_same_files`.
+    """
+    from minixception.cards import read_card
+    from minixception.datasets.registry import require_same_files
+
+    for origin in (*arguments.teacher, *filter(None, [arguments.initial_weights])):
+        card = read_card(find_model(origin))
+        require_same_files(name, dataset, splits=splits, model=card.name, trained_on=card.data)
 
 
 def load_teachers(folders: tuple[Path, ...], student: "Card") -> list["Teacher"]:

@@ -22,6 +22,7 @@ from minixception.commands.recipe_options import (
 from minixception.commands.teaching import (
     add_teaching_arguments,
     begin_with,
+    check_origins,
     check_teaching,
     describe_teaching,
     load_teachers,
@@ -203,6 +204,8 @@ def _prepare_run(
     from minixception.cards import Card
     from minixception.training import TrainingRun
 
+    unseen = (entry.validation_split, entry.test_split)
+    check_origins(arguments, recipe.dataset, dataset, splits=unseen)
     divide_cores(recipe.replicas)
     training = dataset.split(entry.training_split)
     validation = dataset.split(entry.validation_split)
@@ -267,6 +270,8 @@ def _describe_data(
         "name": dataset.name,
         "checksum": dataset.checksum,
         "licence": dataset.licence,
+        "split_rule": dataset.split_rule if dataset.drawn_splits else "source",
+        "drawn_splits": list(dataset.drawn_splits),
         "sizes": {
             entry.training_split: len(training),
             entry.validation_split: len(validation),

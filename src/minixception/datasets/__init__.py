@@ -23,6 +23,7 @@ from minixception.datasets.split_index import (
     split_per_class,
     write_split_index,
 )
+from minixception.datasets.splits import content_split, draw_splits
 from minixception.datasets.utkface import load_utkface
 
 __all__ = [
@@ -31,6 +32,8 @@ __all__ = [
     "EMOTIONS_KDEF",
     "FaceDataset",
     "constant_images",
+    "content_split",
+    "draw_splits",
     "load_ck_plus",
     "load_class_folders",
     "load_facial_expressions",

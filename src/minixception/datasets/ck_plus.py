@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.named_pictures import NamedSet, PictureName, load_named_pictures
 from minixception.datasets.picture_forms import PictureForm
+from minixception.datasets.splits import CONTENT_RULE
 from minixception.labels import canonical_name
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def load_ck_plus(
     *,
     split: str | None = None,
     seed: int = 0,
+    split_rule: str = CONTENT_RULE,
     image_size: tuple[int, int] = (48, 48),
     channels: int = 1,
     crop_faces: bool = False,
@@ -66,13 +68,14 @@ def load_ck_plus(
     """Load CK+48: a folder of class folders with names such as `anger/S010_004_00000017.png`.
 
     The folder of a picture tells its class in any spelling ("Happiness"), its name the subject, the
-    sequence and the frame. Frames of one sequence are near copies, so subjects are drawn for the
-    splits, 80 : 10 : 10. The pictures are cropped faces already.
+    sequence and the frame. Frames of one sequence are near copies, so whole subjects are put
+    into the splits, 80 : 10 : 10, by a hash of their name. The pictures are cropped faces already.
 
     Args:
         path: The folder `CK+48`, or one above it.
         split: "train", "validation" or "test"; None gives all.
         seed: Seed of the split.
+        split_rule: "content", or "drawn" for models of earlier versions.
         image_size: (height, width) to which each picture is resized.
         channels: 1 for grey, 3 for RGB.
         crop_faces: Cut out the largest face, for copies that are not cropped.
@@ -89,4 +92,4 @@ def load_ck_plus(
         ValueError: It holds no such picture, or an option is not allowed.
     """
     form = PictureForm(image_size, channels, crop_faces, detector)
-    return load_named_pictures(path, CK_PLUS, form, split=split, seed=seed)
+    return load_named_pictures(path, CK_PLUS, form, split=split, seed=seed, split_rule=split_rule)

@@ -26,8 +26,9 @@ class FaceDataset:
         licence: Terms of the data in a few words.
         checksum: "algorithm:hexadecimal" of the source content.
         splits: str (N,), the name of the split of each row, or None when there are none.
-        drawn_splits: The splits that were drawn here from all files, so that other files change who
-            is in them; empty where the source tells.
+        drawn_splits: The splits that were drawn here; the others are those of the source.
+        split_rule: How they were drawn: "content", so that a picture is in the same split whatever
+            is read with it, or "drawn" from all pictures, so that others change who is in them.
         targets: float32 (N, classes), a probability per class whose rows sum to 1, or None.
         attributes: Further facts by name, each an array with one entry per row (age, ...).
         dropped: Reason -> number of source rows left out for it.
@@ -44,6 +45,7 @@ class FaceDataset:
     checksum: str
     splits: np.ndarray | None = None
     drawn_splits: tuple[str, ...] = ()
+    split_rule: str = "drawn"
     targets: np.ndarray | None = None
     attributes: Mapping[str, np.ndarray] = field(default_factory=dict)
     dropped: Mapping[str, int] = field(default_factory=dict)
@@ -52,9 +54,9 @@ class FaceDataset:
         _check_images(self.images)
         _check_labels(self.labels, len(self.images), len(self.class_names))
         if self.splits is not None:
-            _check_row_count("splits", self.splits, len(self.images))
+            check_row_count("splits", self.splits, len(self.images))
         for attribute, values in self.attributes.items():
-            _check_row_count(f"attributes[{attribute!r}]", values, len(self.images))
+            check_row_count(f"attributes[{attribute!r}]", values, len(self.images))
         if self.targets is not None:
             _check_targets(self.targets, len(self.images), len(self.class_names))
 
@@ -93,7 +95,7 @@ class FaceDataset:
                 f"Received: dtype={rows.dtype}, shape={rows.shape}"
             )
         if rows.dtype == np.bool_:
-            _check_row_count("rows", rows, len(self))
+            check_row_count("rows", rows, len(self))
         return replace(
             self,
             images=self.images[rows],
@@ -136,7 +138,7 @@ def stratified_split(
     labels = np.asarray(labels)
     if labels.ndim != 1:
         raise ValueError(f"`labels` must have shape (N,). Received: shape={labels.shape}")
-    shares = _shares(fractions)
+    shares = shares_of(fractions)
     generator = np.random.default_rng(seed)
     names = np.array(list(fractions))
     splits = np.empty(len(labels), dtype=names.dtype)
@@ -182,8 +184,8 @@ def subject_split(
     if subjects.ndim != 1:
         raise ValueError(f"`subjects` must have shape (N,). Received: shape={subjects.shape}")
     if labels is not None:
-        _check_row_count("labels", labels, len(subjects))
-    shares = _shares(fractions)
+        check_row_count("labels", labels, len(subjects))
+    shares = shares_of(fractions)
     counts, subject_of_row = _rows_by_subject_and_class(subjects, labels)
     lacking = np.outer(shares, counts.sum(axis=0))
     is_empty = np.ones(len(shares), dtype=bool)
@@ -212,7 +214,12 @@ def _rows_by_subject_and_class(
     return counts, subject_of_row
 
 
-def _shares(fractions: Mapping[str, float]) -> np.ndarray:
+def shares_of(fractions: Mapping[str, float]) -> np.ndarray:
+    """Return the shares in order, float64.
+
+    Raises:
+        ValueError: They are not positive, or do not sum to 1.
+    """
     shares = np.array(list(fractions.values()), dtype=np.float64)
     if len(shares) == 0 or (shares <= 0).any() or not np.isclose(shares.sum(), 1.0):
         raise ValueError(
@@ -221,9 +228,17 @@ def _shares(fractions: Mapping[str, float]) -> np.ndarray:
     return shares
 
 
-def image_digests(images: np.ndarray) -> list[bytes]:
-    """Return a 16-byte content hash of each image of a batch (N, ...); equal pixels, equal hash."""
-    return [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images]
+def picture_digest(image: np.ndarray) -> str:
+    """Return a hash of the pixels of a picture, 32 hexadecimal digits.
+
+    Args:
+        image: uint8 (height, width, 3) as it was decoded, before any crop or change of size; or
+            (height, width, 1), which has the hash of the same picture with three equal channels.
+    """
+    colour = np.broadcast_to(image, (*image.shape[:2], 3))
+    digest = hashlib.blake2b(f"{image.shape[0]}x{image.shape[1]}".encode(), digest_size=16)
+    digest.update(colour.tobytes())
+    return digest.hexdigest()
 
 
 def twins_of(dataset: FaceDataset, reference: FaceDataset) -> np.ndarray:
@@ -242,8 +257,8 @@ def twins_of(dataset: FaceDataset, reference: FaceDataset) -> np.ndarray:
             "`dataset` and `reference` must have images of one shape. "
             f"Received: {dataset.images.shape[1:]} and {reference.images.shape[1:]}"
         )
-    known = set(image_digests(reference.images))
-    return np.array([digest in known for digest in image_digests(dataset.images)], dtype=bool)
+    known = set(map(picture_digest, reference.images))
+    return np.array([picture_digest(image) in known for image in dataset.images], dtype=bool)
 
 
 def constant_images(images: np.ndarray) -> np.ndarray:
@@ -265,14 +280,15 @@ def _check_labels(labels: np.ndarray, row_count: int, class_count: int) -> None:
         raise ValueError(
             f"`labels` must be int64 (N,). Received: dtype={labels.dtype}, shape={labels.shape}"
         )
-    _check_row_count("labels", labels, row_count)
+    check_row_count("labels", labels, row_count)
     if len(labels) and not (labels.min() >= 0 and labels.max() < class_count):
         raise ValueError(
             f"`labels` must be in 0..{class_count - 1}. Received: {labels.min()}..{labels.max()}"
         )
 
 
-def _check_row_count(field_name: str, values: np.ndarray, row_count: int) -> None:
+def check_row_count(field_name: str, values: np.ndarray, row_count: int) -> None:
+    """Raise ValueError unless there is one entry per row."""
     if len(values) != row_count:
         raise ValueError(
             f"`{field_name}` must have one entry per image ({row_count}). "

@@ -23,9 +23,10 @@ import numpy as np
 from minixception.datasets.cache import load_arrays, source_fingerprint, store_arrays
 from minixception.datasets.checksums import content_checksum
 from minixception.datasets.face_crops import crop_faces
-from minixception.datasets.face_dataset import DEFAULT_FRACTIONS, FaceDataset, subject_split
+from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.pictures import check_image_form, log_dropped
 from minixception.datasets.sources import named_contents
+from minixception.datasets.splits import CONTENT_RULE, draw_splits
 from minixception.images import decode_image
 from minixception.labels import EMOTIONS_8, index_of
 from minixception.paths import PICTURE_SUFFIXES
@@ -59,6 +60,7 @@ def load_facial_expressions(
     *,
     split: str | None = None,
     seed: int = 0,
+    split_rule: str = CONTENT_RULE,
     image_size: tuple[int, int] = (48, 48),
     channels: int = 1,
     detector: FaceDetector | None = None,
@@ -66,15 +68,16 @@ def load_facial_expressions(
 ) -> FaceDataset:
     """Load the photographs named in `legend.csv`, each reduced to its largest face.
 
-    The set comes without splits, so persons are drawn for "train", "validation" and "test",
-    80 : 10 : 10: a person is told by the file name without its number, and is on one side only. The
-    column user.id takes no part in it, since it names who added the row.
+    The set comes without splits, so persons are put into "train", "validation" and "test",
+    80 : 10 : 10, by a hash of their name: the file name without its number. The column user.id
+    takes no part in it, since it names who added the row.
 
     Args:
         path: A folder with `legend.csv` and the pictures, both anywhere in it, or a tar archive of
             it (also compressed), which is read without unpacking.
         split: "train", "validation" or "test"; None gives all.
         seed: Seed of the split.
+        split_rule: "content", or "drawn" for models of earlier versions.
         image_size: (height, width) to which each face is resized.
         channels: 1 for grey, 3 for RGB.
         detector: Finds the faces; None takes the Haar cascade, which needs two minutes for
@@ -83,9 +86,9 @@ def load_facial_expressions(
 
     Returns:
         Images uint8 (N, height, width, channels) with classes `EMOTIONS_8`, in the order of
-        the legend; `attributes` hold "subject", "contributor" and "file". `dropped` counts rows:
-        malformed, of unknown emotion, repeated, with another emotion for the same picture, with
-        a missing or unreadable picture, without a face.
+        the legend; `attributes` hold "subject", "contributor", "file" and "content", the hash of
+        the whole picture. `dropped` counts rows: malformed, of unknown emotion, repeated, with
+        another emotion for the same picture, with a missing or unreadable picture, without a face.
 
     Raises:
         FileNotFoundError: There is nothing at `path`.
@@ -110,15 +113,12 @@ def load_facial_expressions(
         arrays = _read_arrays(path, image_size, channels, detector)
         if use_cache:
             store_arrays(fingerprint, arrays)
-    dataset = _as_dataset(arrays, seed)
+    dataset = draw_splits(_as_dataset(arrays), seed=seed, split_rule=split_rule)
     return dataset if split is None else dataset.split(split)
 
 
-def _as_dataset(arrays: dict[str, np.ndarray], seed: int) -> FaceDataset:
+def _as_dataset(arrays: dict[str, np.ndarray]) -> FaceDataset:
     reasons, counts = arrays["dropped_reasons"], arrays["dropped_counts"]
-    splits = subject_split(
-        arrays["subject"], fractions=DEFAULT_FRACTIONS, seed=seed, labels=arrays["labels"]
-    )
     return FaceDataset(
         images=arrays["images"],
         labels=arrays["labels"],
@@ -126,11 +126,10 @@ def _as_dataset(arrays: dict[str, np.ndarray], seed: int) -> FaceDataset:
         name="facial_expressions",
         licence=FACIAL_EXPRESSIONS_LICENCE,
         checksum=str(arrays["checksum"]),
-        splits=splits,
-        drawn_splits=tuple(DEFAULT_FRACTIONS),
         attributes={
             "subject": arrays["subject"],
             "contributor": arrays["contributor"],
+            "content": arrays["content"],
             "file": arrays["picture_file"],  # `numpy.savez` keeps the name "file" for itself
         },
         dropped={str(reason): int(count) for reason, count in zip(reasons, counts, strict=True)},
@@ -149,7 +148,7 @@ def _read_arrays(
     ]
     faces = crop_faces(readers, image_size=image_size, channels=channels, detector=detector)
     dropped = {**dropped, **faces.dropped}
-    rows = [row for row, found in zip(rows, faces.is_found, strict=True) if found]
+    rows = [row for row, found in zip(rows, faces.is_kept, strict=True) if found]
     if not rows:
         raise ValueError(
             f"{path} must hold pictures with faces beside {_LEGEND}. Received: no face "
@@ -160,6 +159,7 @@ def _read_arrays(
         "labels": np.array([row.label for row in rows], dtype=np.int64),
         "subject": np.array([_subject(row.picture) for row in rows]),
         "contributor": np.array([row.contributor for row in rows]),
+        "content": faces.contents,
         "picture_file": np.array([row.picture for row in rows]),
         "checksum": np.array(content_checksum(_used_contents(files, pictures))),
         "dropped_reasons": np.array(list(dropped)),

@@ -5,6 +5,7 @@ https://github.com/microsoft/FERPlus, file `fer2013new.csv`. Licence: MIT for th
 pictures are those of FER2013 and keep its terms.
 
 The file is joined to `fer2013.csv` by position: its column "Image name" does not hold row numbers.
+Rows in another order are found by the labels: they are those of the voters for most faces.
 """
 
 import csv
@@ -20,6 +21,13 @@ from minixception.datasets.fer2013 import FER2013_LICENCE, check_fer2013_split, 
 from minixception.labels import EMOTIONS_8, FERPLUS_COLUMNS, canonical_name
 
 FERPLUS_LICENCE = f"votes MIT; pictures {FER2013_LICENCE}"
+
+# Of 500 faces in a row, the voters agree with FER2013's label on 58 to 69 % in the order of the
+# original, on 14 to 21 % when shifted by a row, and on 39 % at most when sorted by emotion.
+_BLOCK = 500
+_LEAST_AGREEMENT = 0.48
+# With fewer, chance decides.
+_LEAST_ROWS = 100
 
 LABEL_RULES = ("majority", "distribution", "train-on-votes")
 """Ways to turn votes into labels; see `load_ferplus`."""
@@ -59,12 +67,14 @@ def load_ferplus(
 
     Raises:
         FileNotFoundError: One of the files is missing.
-        ValueError: A file is malformed, the two do not belong together, or an option is unknown.
+        ValueError: A file is malformed, the two do not belong together, their rows are not in the
+            same order, or an option is unknown.
     """
     check_fer2013_split(split)
     _check_rule(labels)
     faces = load_fer2013(fer2013_path, use_cache=use_cache)
     votes = read_ferplus_votes(votes_path, splits=faces.splits)
+    _check_same_order(fer2013_path, votes_path, faces, votes)
     if split is not None:
         votes = votes[faces.splits == split]
         faces = faces.split(split)
@@ -238,6 +248,27 @@ def _check_same_rows(
             raise ValueError(
                 f"{path}, row {number} (line {number + 1}): {len(header)} fields and the `Usage` "
                 f"of FER2013, {split!s}, expected. Received: {','.join(row)[:80]!r}"
+            )
+
+
+def _check_same_order(
+    fer2013_path: str | Path, votes_path: str | Path, faces: FaceDataset, votes: np.ndarray
+) -> None:
+    """Refuse files whose faces and votes agree too rarely, anywhere in them, to be the same."""
+    emotions = _votes_for(votes, EMOTIONS_8)
+    rows = np.flatnonzero(emotions.any(axis=1))
+    if len(rows) < _LEAST_ROWS:
+        return
+    names = [canonical_name(name) for name in EMOTIONS_8]
+    places = np.array([names.index(canonical_name(name)) for name in faces.class_names])
+    agrees = emotions.argmax(axis=1) == places[faces.labels]
+    for block in np.array_split(rows, max(1, len(rows) // _BLOCK)):
+        if agrees[block].mean() < _LEAST_AGREEMENT:
+            raise ValueError(
+                f"{fer2013_path} must have its rows in the order of the original, which "
+                f"{votes_path} goes by: the label of a face is that of most voters for about 63 %. "
+                f"Received: {agrees[block].mean():.1%} in rows {block[0] + 1} to {block[-1] + 1}, "
+                f"{agrees[rows].mean():.1%} in all"
             )
 
 

@@ -72,9 +72,9 @@ def load_class_folders(
 
     Returns:
         A data set of images uint8 (N, height, width, channels), sorted by path; `attributes` hold
-        "file", the path below `path`. `dropped` counts stray entries (files that are no pictures,
-        folders within class folders), unreadable pictures and, with `crop_faces`, pictures without
-        a face; they are also logged.
+        "file", the path below `path`, and "content", the hash of the whole picture. `dropped`
+        counts stray entries (files that are no pictures, folders within class folders), unreadable
+        pictures and, with `crop_faces`, pictures without a face; they are also logged.
 
     Raises:
         FileNotFoundError: There is no folder at `path`.
@@ -89,8 +89,8 @@ def load_class_folders(
         _check_folder_names(path, names)
     labels = _labels_of(path, listing.class_folders, names)
     form = PictureForm(image_size, channels, crop_faces, detector)
-    images, is_kept, lost = read_in_form(listing.files, form)
-    if not len(images):
+    pictures = read_in_form(listing.files, form)
+    if not len(pictures.images):
         raise ValueError(
             f"{path} must hold class folders with pictures ({', '.join(PICTURE_SUFFIXES)}). "
             f"Received: {len(listing.files)} pictures, none of them "
@@ -98,15 +98,15 @@ def load_class_folders(
         )
     files = np.array([file.relative_to(path).as_posix() for file in listing.files])
     dataset = FaceDataset(
-        images=images,
-        labels=labels[is_kept],
+        images=pictures.images,
+        labels=labels[pictures.is_kept],
         class_names=names,
         name=path.resolve().name if name is None else name,
         licence=licence,
         checksum=_checksum(path, listing.files),
-        splits=np.array(listing.splits)[is_kept] if any(listing.splits) else None,
-        attributes={"file": files[is_kept]},
-        dropped={"stray entry": len(listing.strays), **lost},
+        splits=np.array(listing.splits)[pictures.is_kept] if any(listing.splits) else None,
+        attributes={"file": files[pictures.is_kept], "content": pictures.contents},
+        dropped={"stray entry": len(listing.strays), **pictures.dropped},
     )
     return dataset if split is None else dataset.split(split)
 

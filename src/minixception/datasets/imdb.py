@@ -12,9 +12,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from minixception.datasets.checksums import content_checksum
-from minixception.datasets.face_dataset import DEFAULT_FRACTIONS, FaceDataset, subject_split
+from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.mat_reader import read_struct
 from minixception.datasets.pictures import check_image_form, log_dropped, read_pictures
+from minixception.datasets.splits import CONTENT_RULE, draw_splits
 from minixception.labels import GENDERS
 
 _LOGGER = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ def load_imdb(
     *,
     split: str | None = None,
     seed: int = 0,
+    split_rule: str = CONTENT_RULE,
     image_size: tuple[int, int] = (64, 64),
     channels: int = 1,
     minimum_face_score: float = 3.0,
@@ -42,23 +44,24 @@ def load_imdb(
     """Load the IMDB faces with their gender, filtered as in the mini-Xception paper.
 
     A row is kept when its face score is above `minimum_face_score`, there is no second face and
-    the gender is known. The set comes without splits, so 80 % of each gender are drawn for
-    "train", 10 % for "validation" and 10 % for "test", whole people at a time.
+    the gender is known. The set comes without splits: a hash of their number puts whole people
+    into "train", "validation" or "test", 80 : 10 : 10.
 
     Args:
         path: `imdb.mat`, or the folder `imdb_crop` that holds it; picture paths are relative to
             that folder.
         split: "train", "validation" or "test"; None gives all.
         seed: Seed of the split.
+        split_rule: "content", or "drawn" for models of earlier versions.
         image_size: (height, width) to which each picture is resized.
         channels: 1 for grey, 3 for RGB.
         minimum_face_score: Rows at or below it are left out.
 
     Returns:
         A data set of images uint8 (N, height, width, channels) with classes `GENDERS`, in the
-        order of the file; `attributes` hold "age" in years, int64 (N,), and "subject", who is shown
-        ("nm0000001", from the name of the picture). `dropped` counts the rows left out by reason,
-        each row under the first that applies.
+        order of the file; `attributes` hold "age" in years, int64 (N,), "subject", who is shown
+        ("nm0000001", from the name of the picture), and "content", its hash. `dropped` counts the
+        rows left out by reason, each row under the first that applies.
 
     Raises:
         FileNotFoundError: There is no `imdb.mat`.
@@ -69,21 +72,20 @@ def load_imdb(
     metadata = read_struct(metadata_file, "imdb", _FIELDS)
     kept, dropped = _filter_rows(metadata, minimum_face_score)
     rows, files = _existing_pictures(metadata_file.parent, metadata, np.flatnonzero(kept))
-    images, is_readable = read_pictures(files, image_size=image_size, channels=channels)
-    if not len(images):
+    pictures = read_pictures(files, image_size=image_size, channels=channels)
+    if not len(pictures.images):
         raise ValueError(
             f"{metadata_file.parent} must hold the pictures that {metadata_file.name} names. "
             f"Received: {kept.sum()} rows after filtering, {len(files)} files, none is readable"
         )
     dropped["missing picture"] = int(kept.sum()) - len(rows)
-    dropped["unreadable picture"] = len(rows) - len(images)
-    rows = rows[is_readable]
+    dropped["unreadable picture"] = len(rows) - len(pictures.images)
+    rows = rows[pictures.is_kept]
     labels = metadata["gender"][rows].astype(np.int64)
     paths = [_picture_path(metadata, row) for row in rows]
-    subjects = np.array([_subject(path) for path in paths])
     listing = "\n".join(paths).encode("utf-8", "surrogateescape")
     dataset = FaceDataset(
-        images=images,
+        images=pictures.images,
         labels=labels,
         class_names=GENDERS,
         name="imdb",
@@ -91,14 +93,14 @@ def load_imdb(
         checksum=content_checksum(
             [(_METADATA_FILE, metadata_file.read_bytes()), ("pictures", listing)]
         ),
-        splits=subject_split(subjects, fractions=DEFAULT_FRACTIONS, seed=seed, labels=labels),
-        drawn_splits=tuple(DEFAULT_FRACTIONS),
         attributes={
             "age": _ages(metadata["dob"][rows], metadata["photo_taken"][rows]),
-            "subject": subjects,
+            "subject": np.array([_subject(path) for path in paths]),
+            "content": pictures.contents,
         },
         dropped=dropped,
     )
+    dataset = draw_splits(dataset, seed=seed, split_rule=split_rule)
     return dataset if split is None else dataset.split(split)
 
 

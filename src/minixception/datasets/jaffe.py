@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.named_pictures import NamedSet, PictureName, load_named_pictures
 from minixception.datasets.picture_forms import PictureForm
+from minixception.datasets.splits import CONTENT_RULE
 from minixception.labels import EMOTIONS_8
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ JAFFE = NamedSet(
     class_names=EMOTIONS_JAFFE,
     example="KA.AN1.39.tiff",
     parse=_parse,
+    subjects=("KA", "KL", "KM", "KR", "MK", "NA", "NM", "TM", "UY", "YM"),
 )
 
 
@@ -59,6 +61,7 @@ def load_jaffe(
     *,
     split: str | None = None,
     seed: int = 0,
+    split_rule: str = CONTENT_RULE,
     image_size: tuple[int, int] = (48, 48),
     channels: int = 1,
     crop_faces: bool = False,
@@ -66,14 +69,16 @@ def load_jaffe(
 ) -> FaceDataset:
     """Load JAFFE: pictures with names such as `KA.AN1.39.tiff`.
 
-    The name tells subject, expression (AN, DI, FE, HA, NE, SA, SU), repetition and number; subjects
-    are drawn for the splits, 80 : 10 : 10. The frame shows hair and shoulders: networks trained on
-    crops want `crop_faces=True`, as the command line does it.
+    The name tells subject, expression (AN, DI, FE, HA, NE, SA, SU), repetition and number; of the
+    ten subjects eight are in "train", and one each in "validation" and "test". The frame
+    shows hair and shoulders: networks trained on crops want `crop_faces=True`, as the command line
+    does it.
 
     Args:
         path: The folder `jaffe` or `jaffedbase`, or one above it.
         split: "train", "validation" or "test"; None gives all.
         seed: Seed of the split.
+        split_rule: "content", or "drawn" for models of earlier versions.
         image_size: (height, width) to which each picture or face is resized.
         channels: 1 for grey, 3 for RGB.
         crop_faces: Cut out the largest face; pictures without one are counted in `dropped`.
@@ -90,4 +95,4 @@ def load_jaffe(
         ValueError: It holds no such picture, or an option is not allowed.
     """
     form = PictureForm(image_size, channels, crop_faces, detector)
-    return load_named_pictures(path, JAFFE, form, split=split, seed=seed)
+    return load_named_pictures(path, JAFFE, form, split=split, seed=seed, split_rule=split_rule)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.named_pictures import NamedSet, PictureName, load_named_pictures
 from minixception.datasets.picture_forms import PictureForm
+from minixception.datasets.splits import CONTENT_RULE
 from minixception.labels import EMOTIONS_8
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ KDEF = NamedSet(
     class_names=EMOTIONS_KDEF,
     example="AF01ANS.JPG",
     parse=_parse,
+    subjects=tuple(f"{sex}{number:02}" for sex in "FM" for number in range(1, 36)),
 )
 
 
@@ -60,6 +62,7 @@ def load_kdef(
     poses: Sequence[str] = ("S",),
     split: str | None = None,
     seed: int = 0,
+    split_rule: str = CONTENT_RULE,
     image_size: tuple[int, int] = (48, 48),
     channels: int = 1,
     crop_faces: bool = False,
@@ -67,15 +70,17 @@ def load_kdef(
 ) -> FaceDataset:
     """Load KDEF: pictures with names such as `AF01ANS.JPG`, frontal ones by default.
 
-    The name tells session, sex, number, expression and pose; subjects, with both of their sessions,
-    are drawn for the splits, 80 : 10 : 10. The frame shows hair and shoulders: networks trained on
-    crops want `crop_faces=True`, as the command line does it.
+    The name tells session, sex, number, expression and pose; of the 70 subjects, with both of
+    their sessions, 56 are in "train", and 7 each in "validation" and "test". The frame shows
+    hair and shoulders: networks trained on crops want `crop_faces=True`, as the command line does
+    it.
 
     Args:
         path: The folder `KDEF`, with or without a folder per session and actor.
         poses: Which of `POSES_KDEF` to keep.
         split: "train", "validation" or "test"; None gives all.
         seed: Seed of the split.
+        split_rule: "content", or "drawn" for models of earlier versions.
         image_size: (height, width) to which each picture or face is resized.
         channels: 1 for grey, 3 for RGB.
         crop_faces: Cut out the largest face; pictures without one are counted in `dropped`. The
@@ -104,4 +109,6 @@ def load_kdef(
         return parsed if wanted else "other pose"
 
     form = PictureForm(image_size, channels, crop_faces, detector)
-    return load_named_pictures(path, replace(KDEF, parse=parse_pose), form, split=split, seed=seed)
+    return load_named_pictures(
+        path, replace(KDEF, parse=parse_pose), form, split=split, seed=seed, split_rule=split_rule
+    )

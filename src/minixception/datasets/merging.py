@@ -8,6 +8,7 @@ import numpy as np
 from minixception.datasets.classes import with_classes
 from minixception.datasets.face_dataset import FaceDataset, split_names
 from minixception.datasets.pictures import check_image_form, to_form
+from minixception.datasets.splits import DRAWN_RULE
 from minixception.labels import canonical_name
 
 COMMON_SPLITS = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
@@ -66,6 +67,7 @@ def merge_datasets(
         checksum=_joined(datasets, [part.checksum for part in parts], " + "),
         splits=_joined_splits(parts, splits),
         drawn_splits=_joined_drawn_splits(parts, splits),
+        split_rule=_joined_split_rule(parts),
         targets=_joined_targets(parts),
         attributes=_joined_attributes(parts),
         dropped={
@@ -129,6 +131,12 @@ def _joined_splits(parts: Sequence[FaceDataset], names: Mapping[str, str]) -> np
 def _joined_drawn_splits(parts: Sequence[FaceDataset], names: Mapping[str, str]) -> tuple[str, ...]:
     drawn = [names.get(split, split) for part in parts for split in part.drawn_splits]
     return tuple(dict.fromkeys(drawn))
+
+
+def _joined_split_rule(parts: Sequence[FaceDataset]) -> str:
+    """Return the rule of the parts whose splits are drawn, the weaker one where they differ."""
+    rules = {part.split_rule for part in parts if part.drawn_splits}
+    return rules.pop() if len(rules) == 1 else DRAWN_RULE
 
 
 def _joined_targets(parts: Sequence[FaceDataset]) -> np.ndarray | None:

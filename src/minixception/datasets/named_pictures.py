@@ -9,9 +9,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from minixception.datasets.checksums import content_checksum
-from minixception.datasets.face_dataset import DEFAULT_FRACTIONS, FaceDataset, subject_split
+from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.picture_forms import PictureForm, read_in_form
 from minixception.datasets.pictures import check_image_form, log_dropped
+from minixception.datasets.splits import draw_splits
 from minixception.labels import index_of
 from minixception.paths import PICTURE_SUFFIXES
 
@@ -46,6 +47,7 @@ class NamedSet:
         licence: its terms in a few words.
         class_names: in label order.
         example: the name of a picture, for messages.
+        subjects: everybody whom the whole set shows, where that is known.
         parse: from the path below the folder to what it says, or to the reason to leave it out.
     """
 
@@ -56,10 +58,17 @@ class NamedSet:
     class_names: tuple[str, ...]
     example: str
     parse: Callable[[PurePosixPath], PictureName | str]
+    subjects: tuple[str, ...] = ()
 
 
 def load_named_pictures(
-    path: str | Path, named_set: NamedSet, form: PictureForm, *, split: str | None, seed: int
+    path: str | Path,
+    named_set: NamedSet,
+    form: PictureForm,
+    *,
+    split: str | None,
+    seed: int,
+    split_rule: str,
 ) -> FaceDataset:
     """Load a folder of pictures, searched with its sub-folders, by their names.
 
@@ -69,10 +78,12 @@ def load_named_pictures(
         form: How to bring the pictures to one form.
         split: "train", "validation" or "test"; None gives all.
         seed: Seed of the split by subject.
+        split_rule: "content", or "drawn" for models of earlier versions.
 
     Returns:
         Images sorted by path, split by subject 80 : 10 : 10; `attributes` hold "subject", "file"
-        (the path below `path`) and the facts of the names. `dropped` counts by reason.
+        (the path below `path`), "content" (the hash of the whole picture) and the facts of the
+        names. `dropped` counts by reason.
 
     Raises:
         FileNotFoundError: There is no folder at `path`.
@@ -86,33 +97,29 @@ def load_named_pictures(
             "datasets/README.md says where it goes."
         )
     names, dropped = _list_names(path, named_set)
-    images, is_kept, lost = read_in_form([path / file for file in names], form)
-    dropped = {**dropped, **lost}
-    if not len(images):
+    pictures = read_in_form([path / file for file in names], form)
+    dropped = {**dropped, **pictures.dropped}
+    if not len(pictures.images):
         raise ValueError(
             f"{path} must hold pictures of {named_set.title} with names such as "
             f"{named_set.example}. Received: {_summary(dropped)}"
         )
-    kept = {file: name for (file, name), keep in zip(names.items(), is_kept, strict=True) if keep}
+    rows = zip(names.items(), pictures.is_kept, strict=True)
+    kept = {file: name for (file, name), is_kept in rows if is_kept}
     labels = np.array(
         [index_of(name.emotion, named_set.class_names) for name in kept.values()], dtype=np.int64
     )
-    attributes = _attributes(kept)
-    splits = subject_split(
-        attributes["subject"], fractions=DEFAULT_FRACTIONS, seed=seed, labels=labels
-    )
     dataset = FaceDataset(
-        images=images,
+        images=pictures.images,
         labels=labels,
         class_names=named_set.class_names,
         name=named_set.name,
         licence=named_set.licence,
         checksum=content_checksum((file.as_posix(), (path / file).read_bytes()) for file in kept),
-        splits=splits,
-        drawn_splits=tuple(DEFAULT_FRACTIONS),
-        attributes=attributes,
+        attributes={**_attributes(kept), "content": pictures.contents},
         dropped=dropped,
     )
+    dataset = draw_splits(dataset, seed=seed, split_rule=split_rule, roster=named_set.subjects)
     return dataset if split is None else dataset.split(split)
 
 

@@ -8,10 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from minixception.datasets.face_crops import crop_faces
-from minixception.datasets.pictures import read_pictures
+from minixception.datasets.pictures import ReadPictures, read_pictures
 from minixception.images import read_image
 
 if TYPE_CHECKING:
@@ -35,22 +33,14 @@ class PictureForm:
     detector: FaceDetector | None = None
 
 
-def read_in_form(
-    files: Sequence[Path], form: PictureForm
-) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
+def read_in_form(files: Sequence[Path], form: PictureForm) -> ReadPictures:
     """Read N picture files.
-
-    Returns:
-        uint8 (M, height, width, channels) of those that could be used; bool (N,), True for these;
-        and reason -> number of the others, which a logged warning names.
 
     Raises:
         ValueError: size or channels are not allowed.
     """
     size, channels = form.image_size, form.channels
     if not form.crop_faces:
-        images, is_readable = read_pictures(files, image_size=size, channels=channels)
-        return images, is_readable, {"unreadable picture": int((~is_readable).sum())}
+        return read_pictures(files, image_size=size, channels=channels)
     readers = [(str(file), partial(read_image, file)) for file in files]
-    crops = crop_faces(readers, image_size=size, channels=channels, detector=form.detector)
-    return crops.images, crops.is_found, crops.dropped
+    return crop_faces(readers, image_size=size, channels=channels, detector=form.detector)

@@ -9,15 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from minixception.datasets.ck_plus import load_ck_plus
-from minixception.datasets.face_dataset import (
-    DEFAULT_FRACTIONS,
-    FaceDataset,
-    split_names,
-    stratified_split,
-)
+from minixception.datasets.face_dataset import FaceDataset, split_names
 from minixception.datasets.facial_expressions import load_facial_expressions
 from minixception.datasets.fer2013 import load_fer2013
 from minixception.datasets.ferplus import load_ferplus
@@ -27,6 +20,13 @@ from minixception.datasets.jaffe import load_jaffe
 from minixception.datasets.kdef import load_kdef
 from minixception.datasets.merging import merge_datasets
 from minixception.datasets.split_index import has_split_index, read_split_index, split_per_class
+from minixception.datasets.splits import (
+    CONTENT_RULE,
+    DRAWN_RULE,
+    SPLIT_RULES,
+    draw_splits,
+    draw_validation,
+)
 from minixception.datasets.utkface import load_utkface
 from minixception.paths import find_data
 
@@ -41,6 +41,8 @@ class DatasetEntry:
     Attributes:
         load: from the path to all faces, with their splits.
         takes_form: whether `load` takes `image_size` and `channels`, the form of the faces.
+        takes_rule: whether it takes `split_rule`, since the splits are drawn here.
+        drawn_from: the split of the other sets of these files that it is drawn from, "" for none.
         tasks: what its labels may stand for.
         default_paths: where the data is looked for inside `datasets/`, best first.
         training_split: faces to learn from.
@@ -52,6 +54,8 @@ class DatasetEntry:
     tasks: tuple[str, ...]
     default_paths: tuple[str, ...]
     takes_form: bool = False
+    takes_rule: bool = False
+    drawn_from: str = ""
     training_split: str = "train"
     validation_split: str = "validation"
     test_split: str = "test"
@@ -62,14 +66,17 @@ def _load_ferplus(path: Path) -> FaceDataset:
     return load_ferplus(path, _ferplus_votes(path), labels="train-on-votes")
 
 
-def _load_ferplus_public(path: Path) -> FaceDataset:
-    """Take the majority labels of the PublicTest rows, 80 % of each class to train on.
+def _load_ferplus_public(path: Path, *, split_rule: str = CONTENT_RULE) -> FaceDataset:
+    """Take the majority labels of the PublicTest rows, 80 % to train on, a tenth of it to validate.
 
     It stands in for the 3,191 pictures of report 000, which are not public: their counts per class
     are nearly those of this rule.
     """
     dataset = load_ferplus(path, _ferplus_votes(path), split="PublicTest", labels="majority")
-    return replace(_with_validation(split_per_class(dataset)), name="ferplus_public")
+    dataset = replace(dataset, name="ferplus_public")
+    if split_rule == DRAWN_RULE:
+        return draw_validation(split_per_class(dataset), split_rule=split_rule)
+    return draw_splits(dataset, fractions={"train": 0.72, "validation": 0.08, "test": 0.2})
 
 
 def _ferplus_votes(fer2013_path: Path) -> Path:
@@ -83,28 +90,20 @@ def _load_folder(
     image_size: tuple[int, int] = (48, 48),
     channels: int = 1,
     crop_faces: bool = False,
+    split_rule: str = CONTENT_RULE,
 ) -> FaceDataset:
     """Take the splits of its index or of its split folders; make those that are missing.
 
-    Without any, the shares are 80, 10 and 10 % of each class; where only validation is missing, it
-    is a tenth of `train`. Both are drawn with the seed 0.
+    Without any, the shares are 80, 10 and 10 %; where only validation is missing, it is a tenth of
+    `train`. Both are drawn with the seed 0.
     """
     load = read_split_index if has_split_index(path) else load_class_folders
     dataset = load(path, image_size=image_size, channels=channels, crop_faces=crop_faces)
     if dataset.splits is None:
-        return split_per_class(dataset, fractions=DEFAULT_FRACTIONS)
-    return dataset if "validation" in split_names(dataset) else _with_validation(dataset)
-
-
-def _with_validation(dataset: FaceDataset) -> FaceDataset:
-    """Make a tenth of each class of `train` the split `validation`."""
-    assert dataset.splits is not None
-    splits = dataset.splits.astype(np.dtype("<U10"))
-    training = splits == "train"
-    shares = {"train": 0.9, "validation": 0.1}
-    splits[training] = stratified_split(dataset.labels[training], fractions=shares, seed=0)
-    drawn = (*dataset.drawn_splits, *shares)
-    return replace(dataset, splits=splits, drawn_splits=tuple(dict.fromkeys(drawn)))
+        return draw_splits(dataset, split_rule=split_rule)
+    if "validation" in split_names(dataset):
+        return dataset
+    return draw_validation(dataset, split_rule=split_rule)
 
 
 _FER2013_FILES = ("fer2013/fer2013.csv", "fer2013/fer2013.csv.gz", "fer2013/icml_face_data.csv")
@@ -127,7 +126,11 @@ DATASETS: dict[str, DatasetEntry] = {
         test_split="PrivateTest",
     ),
     "ferplus_public": DatasetEntry(
-        load=_load_ferplus_public, tasks=("emotion",), default_paths=_FER2013_FILES
+        load=_load_ferplus_public,
+        tasks=("emotion",),
+        default_paths=_FER2013_FILES,
+        takes_rule=True,
+        drawn_from="PublicTest",
     ),
     "utkface": DatasetEntry(
         load=load_utkface,
@@ -139,12 +142,14 @@ DATASETS: dict[str, DatasetEntry] = {
             "utkface/crop_part1.tar.gz",
             "utkface",
         ),
+        takes_rule=True,
     ),
     "imdb": DatasetEntry(
         load=load_imdb,
         tasks=("gender",),
         default_paths=("imdb_crop/imdb.mat", "imdb_crop"),
         takes_form=True,
+        takes_rule=True,
     ),
     "facial_expressions": DatasetEntry(
         load=load_facial_expressions,
@@ -155,12 +160,14 @@ DATASETS: dict[str, DatasetEntry] = {
             "facial_expressions",
         ),
         takes_form=True,
+        takes_rule=True,
     ),
     "ck_plus": DatasetEntry(
         load=load_ck_plus,
         tasks=("emotion",),
         default_paths=("ck_plus/CK+48", "ck_plus"),
         takes_form=True,
+        takes_rule=True,
     ),
     # The models are trained on faces cut out by the detector, so that is what they are given.
     "jaffe": DatasetEntry(
@@ -168,24 +175,28 @@ DATASETS: dict[str, DatasetEntry] = {
         tasks=("emotion",),
         default_paths=("jaffe", "jaffedbase"),
         takes_form=True,
+        takes_rule=True,
     ),
     "kdef": DatasetEntry(
         load=partial(load_kdef, crop_faces=True),
         tasks=("emotion",),
         default_paths=("kdef",),
         takes_form=True,
+        takes_rule=True,
     ),
     "folder": DatasetEntry(
         load=_load_folder,
         tasks=("emotion", "gender"),
         default_paths=("folder",),
         takes_form=True,
+        takes_rule=True,
     ),
     "folder_faces": DatasetEntry(
         load=partial(_load_folder, crop_faces=True),
         tasks=("emotion", "gender"),
         default_paths=("folder",),
         takes_form=True,
+        takes_rule=True,
     ),
 }
 
@@ -203,18 +214,18 @@ def _merged_entry(names: Sequence[str]) -> DatasetEntry:
             f"scored on. Received: {'+'.join(names)}"
         )
 
-    def load(path: Path | None, **form: Any) -> FaceDataset:
+    def load(path: Path | None, *, split_rule: str = CONTENT_RULE, **form: Any) -> FaceDataset:
         if path is not None:
             raise ValueError(
                 "Each of several data sets is read from its place in datasets/: leave the path "
                 f"out. Received: {path}"
             )
-        parts = {name: load_dataset(name, **form) for name in names}
+        parts = {name: load_dataset(name, split_rule=split_rule, **form) for name in names}
         return merge_datasets(parts, **form)
 
     first, *others = (entry.tasks for entry in entries.values())
     tasks = tuple(task for task in first if all(task in known for known in others))
-    return DatasetEntry(load=load, tasks=tasks, default_paths=(), takes_form=True)
+    return DatasetEntry(load=load, tasks=tasks, default_paths=(), takes_form=True, takes_rule=True)
 
 
 def dataset_names(task: str) -> tuple[str, ...]:
@@ -276,6 +287,32 @@ def _trained_dataset(trained_on: Mapping[str, Any]) -> str:
     return name if all(part in DATASETS for part in name.split("+")) else ""
 
 
+def split_rule_for(name: str, trained_on: Mapping[str, Any]) -> str:
+    """Return the rule to split a set by for a model: that of its training, if it learned from it.
+
+    Args:
+        name: a key of `DATASETS`, or several joined by "+".
+        trained_on: entry `data` of the model's card; one of an earlier version names no rule.
+    """
+    rule = trained_on.get("split_rule", DRAWN_RULE) if _may_share(name, trained_on) else ""
+    return rule if rule in SPLIT_RULES else CONTENT_RULE
+
+
+def _may_share(name: str, trained_on: Mapping[str, Any]) -> bool:
+    """Tell whether a set, or one of several, may hold pictures that a model's splits divide.
+
+    Such are the set itself and its other readings: of a folder, whole or cut to the face.
+    """
+    theirs = [DATASETS[part] for part in filter(None, _trained_dataset(trained_on).split("+"))]
+    ours = [DATASETS[part] for part in name.split("+")]
+    return any(
+        one is other
+        or (one.takes_rule and other.takes_rule and one.default_paths == other.default_paths)
+        for one in ours
+        for other in theirs
+    )
+
+
 def require_same_files(
     name: str,
     dataset: FaceDataset,
@@ -287,28 +324,51 @@ def require_same_files(
     """Refuse to score a model on splits that may hold the faces that it learned from.
 
     Args:
-        name: a key of `DATASETS`.
+        name: a key of `DATASETS`, or several joined by "+".
         dataset: what it loaded.
         splits: what is to be scored.
         model: name of the model.
         trained_on: entry `data` of the model's card.
 
     Raises:
-        ValueError: if the model was trained on this set, alone or with others, these splits are
-            drawn from all its files, and the files are others.
+        ValueError: if the model was trained on this set, alone or with others, and these splits are
+            drawn by another rule than then, or from other files by a rule for which these count.
     """
-    # A model of several sets has the checksums of all of them.
-    are_other_files = dataset.checksum not in str(trained_on.get("checksum"))
-    theirs = _trained_dataset(trained_on)
-    is_one_of_theirs = "+" in theirs and name in theirs.split("+")
-    has_seen = is_one_of_theirs or is_trained_on(name, dataset, trained_on)
-    if has_seen and are_other_files and set(splits) & set(dataset.drawn_splits):
+    theirs = DATASETS.get(_trained_dataset(trained_on))
+    if (
+        theirs
+        and theirs.drawn_from in splits
+        and theirs.default_paths == get_entry(name).default_paths
+    ):
         raise ValueError(
-            f"{model} was trained on other files of {dataset.name} (its card says "
-            f"{trained_on.get('checksum')}). The splits are drawn from all files, so that its "
-            "training faces may be among those to be tested. Give the files that it was trained "
-            f"on; datasets/README.md says which. Received: {dataset.checksum}"
+            f"{model} was trained on faces of {theirs.drawn_from}, as {trained_on.get('name')}: "
+            f"score it on another split. Received: {name} {theirs.drawn_from}"
         )
+    may_share = _may_share(name, trained_on) or is_trained_on(name, dataset, trained_on)
+    if not may_share or not set(splits) & set(dataset.drawn_splits):
+        return
+    rule = trained_on.get("split_rule", DRAWN_RULE)
+    # A model of several sets has the checksums of all of them.
+    has_same_files = dataset.checksum in str(trained_on.get("checksum"))
+    if rule == dataset.split_rule == CONTENT_RULE:
+        if set(trained_on.get("drawn_splits", ())) == set(dataset.drawn_splits):
+            return
+    elif rule == dataset.split_rule and has_same_files and _is_read_alike(name, trained_on):
+        return
+    difference = "with other splits" if has_same_files else "on other files"
+    raise ValueError(
+        f"{model} was trained {difference} of {dataset.name} (its card says "
+        f"{trained_on.get('checksum')}, split rule {rule!r}), so that its training faces may be "
+        "among those to be tested. Give the files that it was trained on, read as then; "
+        "datasets/README.md says which. Or put pictures that it has not seen into a folder `test` "
+        f"of class folders. Received: {dataset.checksum}, split rule {dataset.split_rule!r}"
+    )
+
+
+def _is_read_alike(name: str, trained_on: Mapping[str, Any]) -> bool:
+    """Tell whether the model learned from this very entry, so that the same pictures were lost."""
+    theirs = _trained_dataset(trained_on)
+    return not theirs or name == theirs or name in theirs.split("+")
 
 
 def load_dataset(
@@ -317,6 +377,7 @@ def load_dataset(
     *,
     image_size: tuple[int, int] | None = None,
     channels: int | None = None,
+    split_rule: str = CONTENT_RULE,
 ) -> FaceDataset:
     """Load a data set by name, from `path` or from its place in `datasets/`.
 
@@ -326,14 +387,18 @@ def load_dataset(
         image_size: (height, width) that a network takes. Sets of pictures of any size are read in
             this size, others in their own.
         channels: likewise, 1 (grey) or 3 (RGB).
+        split_rule: how to draw splits that the source does not tell, one of `SPLIT_RULES`; for a
+            model, see `split_rule_for`.
 
     Raises:
         ValueError: for an unknown name, or a file that does not hold what it should.
         FileNotFoundError: if the file or folder is missing.
     """
     entry = get_entry(name)
-    form = {"image_size": image_size, "channels": channels} if entry.takes_form else {}
+    options: dict[str, Any] = {"split_rule": split_rule} if entry.takes_rule else {}
+    if entry.takes_form:
+        options |= {"image_size": image_size, "channels": channels}
     return entry.load(
         find_data(*entry.default_paths) if path is None and entry.default_paths else path,
-        **{option: value for option, value in form.items() if value is not None},
+        **{option: value for option, value in options.items() if value is not None},
     )

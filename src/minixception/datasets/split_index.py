@@ -157,8 +157,8 @@ def read_split_index(
 
     Returns:
         Images uint8 (N, height, width, channels), split by split in the order of the lines, with
-        the attribute "file". `dropped` counts pictures that are missing or unreadable, or have no
-        face.
+        the attributes "file" and "content", the hash of the whole picture. `dropped` counts
+        pictures that are missing or unreadable, or have no face.
 
     Raises:
         FileNotFoundError: There is no index.
@@ -176,23 +176,26 @@ def read_split_index(
     missing = sorted({line.file for line in lines} - {line.file for line in present})
     log_dropped(_LOGGER, "missing pictures", [str(root / file) for file in missing])
     form = PictureForm(image_size, channels, crop_faces, detector)
-    images, is_kept, lost = read_in_form([root / line.file for line in present], form)
-    if not len(images):
+    pictures = read_in_form([root / line.file for line in present], form)
+    if not len(pictures.images):
         raise ValueError(
             f"{root} must hold the pictures that the index in {folder} names. "
             f"Received: {len(lines)} lines, {len(present)} of these files exist, none can be used"
         )
-    kept = [line for line, keep in zip(present, is_kept, strict=True) if keep]
+    kept = [line for line, keep in zip(present, pictures.is_kept, strict=True) if keep]
     dataset = FaceDataset(
-        images=images,
+        images=pictures.images,
         labels=new_labels[[line.label for line in kept]],
         class_names=chosen,
         name=root.resolve().name if name is None else name,
         licence=licence,
         checksum=content_checksum((line.file, (root / line.file).read_bytes()) for line in kept),
         splits=np.array([line.split for line in kept]),
-        attributes={"file": np.array([line.file for line in kept])},
-        dropped={"missing picture": len(missing), **lost},
+        attributes={
+            "file": np.array([line.file for line in kept]),
+            "content": pictures.contents,
+        },
+        dropped={"missing picture": len(missing), **pictures.dropped},
     )
     return dataset if split is None else dataset.split(split)
 

@@ -4,8 +4,6 @@ Source: https://susanqq.github.io/UTKFace/ (Zhang, Song, Qi 2017, arXiv 1702.084
 non-commercial research, no redistribution.
 """
 
-import hashlib
-import io
 import logging
 import re
 from collections import defaultdict
@@ -13,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from PIL import Image
 
 from minixception.datasets.cache import load_arrays, source_fingerprint, store_arrays
 from minixception.datasets.checksums import content_checksum
-from minixception.datasets.face_dataset import DEFAULT_FRACTIONS, FaceDataset, stratified_split
+from minixception.datasets.face_dataset import FaceDataset, picture_digest
 from minixception.datasets.pictures import check_image_form, log_dropped, to_form
 from minixception.datasets.sources import named_contents
+from minixception.datasets.splits import CONTENT_RULE, draw_splits
+from minixception.images import decode_image
 from minixception.labels import GENDERS
 
 _LOGGER = logging.getLogger(__name__)
@@ -29,7 +28,7 @@ UTKFACE_LICENCE = "non-commercial research, no redistribution"
 ETHNICITIES = ("white", "black", "asian", "indian", "other")
 """Meaning of the ethnicity codes 0 to 4, as the authors of the set wrote them down."""
 
-_LOADER_VERSION = 1
+_LOADER_VERSION = 2
 # age_gender_ethnicity_timestamp; in the file names gender 0 is a man and 1 a woman.
 _FILE_NAME = re.compile(r"(\d{1,3})_([01])_([0-4])_\d+\.jpg(?:\.chip\.jpg)?")
 _FILE_NAME_GENDERS = ("man", "woman")
@@ -37,10 +36,10 @@ _FILE_NAME_GENDERS = ("man", "woman")
 
 @dataclass(frozen=True)
 class _Face:
-    """One readable file: RGB uint8 (height, width, 3), its content hash and what its name says."""
+    """One readable file: RGB uint8 (height, width, 3), its hash and what its name says."""
 
     image: np.ndarray
-    digest: bytes
+    content: str
     age: int
     label: int
     ethnicity: int
@@ -51,29 +50,31 @@ def load_utkface(
     *,
     split: str | None = None,
     seed: int = 0,
+    split_rule: str = CONTENT_RULE,
     image_size: tuple[int, int] = (100, 100),
     use_cache: bool = True,
 ) -> FaceDataset:
     """Load the faces of UTKFace with their gender.
 
-    The set comes without splits, so 80 % of each gender are drawn for "train", 10 % for
-    "validation" and 10 % for "test". Identical pictures are kept once, lest one face be on both
-    sides, and not at all when their names contradict each other about the gender. The whole
-    200x200 frame is kept, so that a crop can be chosen later.
+    The set comes without splits: a hash of its pixels puts each picture into "train", "validation"
+    or "test", 80 : 10 : 10, see `content_split`. Identical pictures are kept once, and not at all
+    when their names contradict each other about the gender. The whole 200x200 frame is kept, so
+    that a crop can be chosen later.
 
     Args:
         path: A folder of `age_gender_ethnicity_timestamp.jpg.chip.jpg` files, searched with its
             sub-folders, or a tar archive of it (also compressed), which is read without unpacking.
         split: "train", "validation" or "test"; None gives all.
         seed: Seed of the split.
+        split_rule: "content", or "drawn" for models of earlier versions.
         image_size: (height, width) to which the frame is resized.
         use_cache: Keep the decoded arrays in the cache folder and read them from there.
 
     Returns:
         A data set of images uint8 (N, height, width, 3) with classes `GENDERS`, sorted by file
         name; `attributes` hold "age" and "ethnicity", int64 (N,), the latter an index into
-        `ETHNICITIES`. `dropped` counts malformed names, unreadable pictures, duplicates
-        and contradictory genders.
+        `ETHNICITIES`, and "content", the hash of the whole frame. `dropped` counts malformed
+        names, unreadable pictures, duplicates and contradictory genders.
 
     Raises:
         FileNotFoundError: There is nothing at `path`.
@@ -94,11 +95,11 @@ def load_utkface(
         arrays = _read_arrays(path, image_size)
         if use_cache:
             store_arrays(fingerprint, arrays)
-    dataset = _as_dataset(arrays, seed)
+    dataset = draw_splits(_as_dataset(arrays), seed=seed, split_rule=split_rule)
     return dataset if split is None else dataset.split(split)
 
 
-def _as_dataset(arrays: dict[str, np.ndarray], seed: int) -> FaceDataset:
+def _as_dataset(arrays: dict[str, np.ndarray]) -> FaceDataset:
     reasons, counts = arrays["dropped_reasons"], arrays["dropped_counts"]
     return FaceDataset(
         images=arrays["images"],
@@ -107,9 +108,7 @@ def _as_dataset(arrays: dict[str, np.ndarray], seed: int) -> FaceDataset:
         name="utkface",
         licence=UTKFACE_LICENCE,
         checksum=str(arrays["checksum"]),
-        splits=stratified_split(arrays["labels"], fractions=DEFAULT_FRACTIONS, seed=seed),
-        drawn_splits=tuple(DEFAULT_FRACTIONS),
-        attributes={"age": arrays["age"], "ethnicity": arrays["ethnicity"]},
+        attributes={name: arrays[name] for name in ("age", "ethnicity", "content")},
         dropped={str(reason): int(count) for reason, count in zip(reasons, counts, strict=True)},
     )
 
@@ -127,6 +126,7 @@ def _read_arrays(path: Path, image_size: tuple[int, int]) -> dict[str, np.ndarra
         "labels": np.array([face.label for face in faces], dtype=np.int64),
         "age": np.array([face.age for face in faces], dtype=np.int64),
         "ethnicity": np.array([face.ethnicity for face in faces], dtype=np.int64),
+        "content": np.array([face.content for face in faces]),
         "checksum": np.array(content_checksum(files)),
         "dropped_reasons": np.array(list(dropped)),
         "dropped_counts": np.array(list(dropped.values())),
@@ -138,7 +138,7 @@ def _read_faces(
 ) -> tuple[list[_Face], dict[str, int]]:
     """Read all files; return what is kept, and the number of files left out by reason."""
     malformed, unreadable = [], []
-    copies: dict[bytes, list[_Face]] = defaultdict(list)
+    copies: dict[str, list[_Face]] = defaultdict(list)
     for name, content in files:
         match = _FILE_NAME.fullmatch(name)
         face = _read_face(match, content, image_size) if match else None
@@ -147,7 +147,7 @@ def _read_faces(
         elif face is None:
             unreadable.append(name)
         else:
-            copies[face.digest].append(face)
+            copies[face.content].append(face)
     log_dropped(_LOGGER, "files with malformed names", malformed)
     log_dropped(_LOGGER, "unreadable pictures", unreadable)
     faces, dropped = _without_copies(list(copies.values()))
@@ -168,16 +168,15 @@ def _without_copies(groups: list[list[_Face]]) -> tuple[list[_Face], dict[str, i
 
 
 def _read_face(match: re.Match[str], content: bytes, image_size: tuple[int, int]) -> _Face | None:
-    """Decode one file whose name matches `_FILE_NAME`; None when it is no complete JPEG."""
+    """Decode one file whose name matches `_FILE_NAME`; None when it is no complete picture."""
     age, gender, ethnicity = (int(group) for group in match.groups())
     try:
-        with Image.open(io.BytesIO(content), formats=("JPEG",)) as picture:
-            image = np.array(picture.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        image = decode_image(content, match.string)
+    except ValueError:
         return None
     return _Face(
         image=to_form(image, image_size=image_size, channels=3),
-        digest=hashlib.blake2b(image.tobytes(), digest_size=16).digest(),
+        content=picture_digest(image),
         age=age,
         label=GENDERS.index(_FILE_NAME_GENDERS[gender]),
         ethnicity=ethnicity,

@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 
 from minixception.cards import Card
 from minixception.datasets import FaceDataset, load_utkface, twins_of
-from minixception.datasets.registry import DATASETS, load_dataset, require_same_files
+from minixception.datasets.registry import (
+    DATASETS,
+    load_dataset,
+    require_same_files,
+    split_rule_for,
+)
 from minixception.datasets.utkface import ETHNICITIES
 from minixception.evaluation import Scores, score, wilson_interval
 from minixception.inference import FaceClassifier
@@ -145,8 +150,9 @@ def _held_out_faces(path: Path | None, classifier: FaceClassifier) -> FaceDatase
     """Return the validation and test faces of UTKFace at their full size."""
     path = path or find_data(*DATASETS["utkface"].default_paths)
     # A cache of the whole frames would take 0.7 GB, more than reading them again is worth.
-    dataset = load_utkface(path, image_size=FRAME, use_cache=False)
     card = classifier.card
+    rule = split_rule_for("utkface", card.data)
+    dataset = load_utkface(path, image_size=FRAME, use_cache=False, split_rule=rule)
     splits = ("validation", "test")
     require_same_files("utkface", dataset, splits=splits, model=card.name, trained_on=card.data)
     assert dataset.splits is not None  # the loader draws them

@@ -1,0 +1,76 @@
+"""What the rows of a table depend on beside the pictures, noted while a job can be interrupted."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from minixception.storage import atomic_path
+
+if TYPE_CHECKING:
+    from minixception.inference import FaceAnalyzer, FaceClassifier
+
+_LARGEST_NOTE = 1 << 20
+
+
+def describe_rows(arguments: argparse.Namespace, analyzer: "FaceAnalyzer") -> dict[str, str]:
+    """Return option -> what it stands for: of a model its name, and the content that is used."""
+    from minixception.datasets.checksums import file_checksum
+
+    detector = ("scale_factor", "min_neighbors", "min_face")
+    yunet = arguments.yunet
+    return {
+        "--emotion-model": _describe_model(arguments.emotion_model, "emotion", analyzer.emotion),
+        "--gender-model": _describe_model(arguments.gender_model, "gender", analyzer.gender),
+        "--engine": arguments.engine,
+        **{f"--{name.replace('_', '-')}": str(getattr(arguments, name)) for name in detector},
+        "--yunet": "None" if yunet is None else f"{yunet.name} {file_checksum(yunet)}",
+    }
+
+
+def _describe_model(name: str, task: str, classifier: "FaceClassifier | None") -> str:
+    from minixception.cards import KERAS_FILE, LITERT_FILE
+    from minixception.datasets.checksums import content_checksum
+    from minixception.paths import find_model
+
+    if classifier is None:
+        return "none"
+    card, folder = classifier.card, find_model(name, tasks=(task,))
+    used = [card.preprocessor.to_json(), card.crop_margin.to_json(), list(card.class_names)]
+    files = [folder / file for file in (LITERT_FILE, KERAS_FILE) if (folder / file).is_file()]
+    contents = [(file.name, file.read_bytes()) for file in files]
+    contents.append(("card", json.dumps(used, sort_keys=True).encode()))
+    return f"{card.name} {content_checksum(contents)}"
+
+
+def check_row_options(note: Path, options: Mapping[str, str], *, part: Path) -> None:
+    """Refuse to go on with the rows of a part that were made with other options.
+
+    Raises:
+        ValueError: naming what differs from the note, or if it is gone or damaged.
+    """
+    advice = f"Give the same options to go on with it, or delete {part} to start anew."
+    try:
+        with note.open("rb") as file:
+            then = json.loads(file.read(_LARGEST_NOTE))
+        if not isinstance(then, dict):
+            raise TypeError("no options")
+    except (FileNotFoundError, TypeError, ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{part} was begun with options that nobody knows any more, since {note} is missing "
+            f"or damaged: delete {part} to start anew."
+        ) from error
+    changed = [name for name in {**then, **options} if then.get(name) != options.get(name)]
+    if changed:
+        raise ValueError(
+            f"{part} was begun with other options: "
+            + "; ".join(f"{name} was {then.get(name)}, now {options.get(name)}" for name in changed)
+            + f". {advice}"
+        )
+
+
+def write_row_options(note: Path, options: Mapping[str, str]) -> None:
+    """Write or replace a note, in one step."""
+    with atomic_path(note) as temporary:
+        temporary.write_text(json.dumps(options, indent=2) + "\n", encoding="utf-8")

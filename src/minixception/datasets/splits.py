@@ -1,0 +1,193 @@
+"""The split of a picture, drawn by what the picture shows and not by what is read with it.
+
+By the rule "content" a hash of the decoded pixels, or of the subject's name, says on which side a
+picture is. It is there in every folder, under every name, beside all pictures or a few of them,
+whole or cut to the face. What follows from this: shares of a class are met about, not exactly, and
+a class of few pictures may miss a split, of which a warning tells.
+
+By the rule "drawn", that of earlier versions, the pictures at hand are dealt like cards. With other
+pictures, each may fall to another side.
+"""
+
+import hashlib
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from minixception.datasets.face_dataset import (
+    DEFAULT_FRACTIONS,
+    FaceDataset,
+    check_row_count,
+    picture_digest,
+    shares_of,
+    split_names,
+    stratified_split,
+    subject_split,
+)
+
+_LOGGER = logging.getLogger(__name__)
+
+CONTENT_RULE = "content"
+DRAWN_RULE = "drawn"
+SPLIT_RULES = (CONTENT_RULE, DRAWN_RULE)
+
+
+def content_split(
+    contents: Sequence[str] | np.ndarray,
+    *,
+    fractions: Mapping[str, float] = DEFAULT_FRACTIONS,
+    seed: int = 0,
+    subjects: Sequence[str] | np.ndarray | None = None,
+    roster: Collection[str] = (),
+) -> np.ndarray:
+    """Assign each picture to a split by a hash; the other pictures have no part in it.
+
+    Args:
+        contents: N hashes of pictures, see `picture_digest`. Equal ones come to the same split.
+        fractions: Split name -> its share; shares are positive and sum to 1.
+        seed: The same seed gives the same split.
+        subjects: N names of persons, whose pictures stay together: then their hashes decide. Two
+            persons who share a picture are taken for one.
+        roster: All subjects that the set is known to have, however many are read: these are divided
+            in exact shares.
+
+    Returns:
+        str (N,), the split of each picture.
+
+    Raises:
+        ValueError: `subjects` has another length, or `fractions` are not shares of 1.
+
+    >>> content_split(["a0", "b1", "a0", "c2"], fractions={"train": 0.5, "test": 0.5}).tolist()
+    ['train', 'train', 'train', 'test']
+    """
+    names = np.asarray(contents, dtype=str) if subjects is None else np.asarray(subjects, dtype=str)
+    check_row_count("subjects", names, len(contents))
+    ends = np.cumsum(shares_of(fractions))[:-1]
+    positions = _positions(names, seed, roster)
+    if subjects is not None:
+        positions = _joined_positions(positions, names, np.asarray(contents, dtype=str))
+    return np.array(list(fractions))[np.searchsorted(ends, positions, side="right")]
+
+
+def _positions(names: np.ndarray, seed: int, roster: Collection[str]) -> np.ndarray:
+    """Return float64 (N,) in [0, 1), evenly spread: the middle of an equal share for the roster."""
+    in_order = sorted(roster, key=lambda name: _hash(name, seed))
+    ranks = {name: rank for rank, name in enumerate(in_order)}
+    every, row = np.unique(names, return_inverse=True)
+    places = [
+        (ranks[name] + 0.5) / len(ranks) if name in ranks else _hash(name, seed)
+        for name in every.tolist()
+    ]
+    return np.array(places, dtype=np.float64)[row]
+
+
+def _hash(name: str, seed: int) -> float:
+    text = f"{seed}/{name}".encode(errors="surrogateescape")
+    number = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
+    return (number >> 11) / (1 << 53)  # the bits that a float holds: never rounded up to 1
+
+
+def _joined_positions(positions: np.ndarray, *keys: np.ndarray) -> np.ndarray:
+    """Give the rows that share one of the keys, also through others, the least of their places."""
+    rows = [np.unique(key, return_inverse=True)[1] for key in keys]
+    while True:
+        joined = positions
+        for row in rows:
+            least = np.full(len(positions), np.inf)
+            np.minimum.at(least, row, joined)
+            joined = least[row]
+        if np.array_equal(joined, positions):
+            return positions
+        positions = joined
+
+
+def draw_splits(
+    dataset: FaceDataset,
+    *,
+    fractions: Mapping[str, float] = DEFAULT_FRACTIONS,
+    seed: int = 0,
+    split_rule: str = CONTENT_RULE,
+    roster: Collection[str] = (),
+) -> FaceDataset:
+    """Return the data set with splits, by subject where its attributes name one.
+
+    Args:
+        dataset: With the attribute "content", a hash per picture; without it, the images must be
+            the pictures as they came.
+        fractions: Split name -> its share.
+        seed: Seed of the split.
+        split_rule: "content", or "drawn" for models of earlier versions.
+        roster: See `content_split`.
+
+    Raises:
+        ValueError: There is no such rule, or `fractions` are not shares of 1.
+    """
+    splits = _choose_splits(
+        dataset, fractions=fractions, seed=seed, split_rule=split_rule, roster=roster
+    )
+    divided = replace(dataset, splits=splits, drawn_splits=tuple(fractions), split_rule=split_rule)
+    warn_of_absent_classes(divided)
+    return divided
+
+
+def draw_validation(dataset: FaceDataset, *, split_rule: str = CONTENT_RULE) -> FaceDataset:
+    """Return the data set with a tenth of `train` made the split `validation`, with the seed 0."""
+    assert dataset.splits is not None
+    splits = dataset.splits.astype(np.dtype("<U10"))
+    training = splits == "train"
+    shares = {"train": 0.9, "validation": 0.1}
+    splits[training] = _choose_splits(
+        dataset.select(training), fractions=shares, seed=0, split_rule=split_rule
+    )
+    drawn = tuple(dict.fromkeys((*dataset.drawn_splits, *shares)))
+    divided = replace(dataset, splits=splits, drawn_splits=drawn, split_rule=split_rule)
+    warn_of_absent_classes(divided)
+    return divided
+
+
+def _choose_splits(
+    dataset: FaceDataset,
+    *,
+    fractions: Mapping[str, float],
+    seed: int,
+    split_rule: str,
+    roster: Collection[str] = (),
+) -> np.ndarray:
+    subjects = dataset.attributes.get("subject")
+    if split_rule == CONTENT_RULE:
+        if "content" in dataset.attributes:
+            contents = dataset.attributes["content"]
+        else:
+            contents = np.array([picture_digest(image) for image in dataset.images], dtype=str)
+        return content_split(
+            contents, fractions=fractions, seed=seed, subjects=subjects, roster=roster
+        )
+    if split_rule != DRAWN_RULE:
+        raise ValueError(
+            f"`split_rule` must be one of {', '.join(SPLIT_RULES)}. Received: {split_rule!r}"
+        )
+    if subjects is None:
+        return stratified_split(dataset.labels, fractions=fractions, seed=seed)
+    return subject_split(subjects, fractions=fractions, seed=seed, labels=dataset.labels)
+
+
+def warn_of_absent_classes(dataset: FaceDataset) -> None:
+    """Log a warning with the counts of each class that has pictures, but none in some split."""
+    assert dataset.splits is not None
+    names = tuple(dict.fromkeys((*dataset.drawn_splits, *split_names(dataset))))
+    absent = []
+    for label, class_name in enumerate(dataset.class_names):
+        splits = dataset.splits[dataset.labels == label]
+        counts = {name: int((splits == name).sum()) for name in names}
+        if len(splits) and not all(counts.values()):
+            shown = ", ".join(f"{name} {count}" for name, count in counts.items())
+            absent.append(f"{class_name} ({shown})")
+    if absent:
+        _LOGGER.warning(
+            "%s: a split has no picture of %s. More pictures help, or splits by hand: folders "
+            "train, validation and test, or a text index.",
+            dataset.name,
+            "; ".join(absent),
+        )

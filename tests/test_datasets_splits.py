@@ -1,0 +1,286 @@
+"""A picture is in the same split wherever, and with whatever else, it is read."""
+
+import json
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minixception.boxes import Box
+from minixception.commands import run_command
+from minixception.datasets import (
+    FaceDataset,
+    content_split,
+    draw_splits,
+    load_ck_plus,
+    load_utkface,
+    merge_datasets,
+)
+from minixception.datasets.face_dataset import picture_digest
+from minixception.datasets.registry import load_dataset, require_same_files, split_rule_for
+
+PICTURES = 200
+THIRDS = {"train": 0.4, "validation": 0.3, "test": 0.3}
+
+
+class Finder:
+    """A detector that finds a face in bright pictures only."""
+
+    def detect(self, image: np.ndarray) -> list[Box]:
+        height, width = image.shape[:2]
+        return [Box(width // 4, height // 4, width // 2, height // 2)] if image[0].any() else []
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two classes of pictures, no two of them alike, a quarter without a face."""
+    monkeypatch.setattr("minixception.datasets.face_crops._BORDER", 0.0)
+    monkeypatch.setattr("minixception.datasets.face_crops.default_detector", Finder)
+    generator = np.random.default_rng(0)
+    for number in range(PICTURES):
+        pixels = generator.integers(1, 256, (10, 8, 3), dtype=np.uint8)
+        pixels[0] *= number % 4 != 0
+        path = tmp_path / "faces" / ("woman", "man")[number % 2] / f"{number:03}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    return tmp_path / "faces"
+
+
+def sides(dataset: FaceDataset) -> dict[str, str]:
+    assert dataset.splits is not None
+    return dict(zip(dataset.attributes["content"].tolist(), dataset.splits.tolist(), strict=True))
+
+
+def copy_with_one_removed(folder: Path) -> Path:
+    copy = Path(shutil.copytree(folder, folder.parent / "other name"))
+    next(copy.glob("man/*")).unlink()
+    return copy
+
+
+def half(folder: Path) -> Path:
+    copy = Path(shutil.copytree(folder, folder.parent / "half"))
+    for path in sorted(copy.rglob("*.png"))[::2]:
+        path.unlink()
+    return copy
+
+
+def other_names_in_another_container(folder: Path) -> Path:
+    for number, path in enumerate(sorted(folder.rglob("*.png"))):
+        with Image.open(path) as picture:
+            other = folder.parent / "again" / path.parent.name / f"{PICTURES - number}.tiff"
+            other.parent.mkdir(parents=True, exist_ok=True)
+            picture.save(other)
+    return folder.parent / "again"
+
+
+def other_classes(folder: Path) -> Path:
+    copy = Path(shutil.copytree(folder, folder.parent / "classes"))
+    (copy / "happy").mkdir()
+    for path in sorted(copy.glob("man/*"))[:30]:
+        path.rename(copy / "happy" / path.name)
+    return copy
+
+
+@pytest.mark.parametrize(
+    "changed", [copy_with_one_removed, half, other_names_in_another_container, other_classes]
+)
+@pytest.mark.parametrize("name", ["folder", "folder_faces"])
+def test_a_picture_keeps_its_side(folder: Path, changed: Callable[[Path], Path], name: str) -> None:
+    expected = sides(load_dataset("folder", folder))
+    found = sides(load_dataset(name, changed(folder)))
+    assert len(expected) == PICTURES
+    assert PICTURES / 4 < len(found) <= len(expected)
+    assert found.items() <= expected.items()
+    counts = [list(expected.values()).count(split) for split in ("train", "validation", "test")]
+    assert counts == pytest.approx([160, 20, 20], abs=12)
+
+
+def test_duplicates_are_together_in_whatever_class_and_set(folder: Path) -> None:
+    for path in sorted(folder.glob("man/*")):
+        shutil.copy(path, folder / "woman" / f"copy of {path.name}")
+    dataset = load_dataset("folder", folder)
+    assert len(dataset) == PICTURES * 3 // 2
+    assert dataset.splits is not None
+    pairs = set(zip(dataset.attributes["content"], dataset.splits, strict=True))
+    assert len(pairs) == len(sides(dataset)) == PICTURES
+    faces = load_dataset("folder_faces", folder)
+    merged = merge_datasets({"whole": dataset, "faces": faces})
+    assert sides(merged) == sides(dataset)
+    assert (merged.split_rule, merged.drawn_splits) == ("content", dataset.drawn_splits)
+    weaker = merge_datasets({"whole": dataset, "faces": replace(faces, split_rule="drawn")})
+    assert weaker.split_rule == "drawn"
+
+
+def test_utkface_has_the_sides_of_its_pictures_in_folders(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    for number in range(60):
+        path = tmp_path / "utkface" / f"30_{number % 2}_0_{number:017}.jpg.chip.jpg"
+        other = tmp_path / "folder" / ("man", "woman")[number % 2] / f"{number}.jpg"
+        for file in (path, other):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 256, (20, 20, 3), dtype=np.uint8)).save(path)
+        shutil.copy(path, other)
+    first = load_utkface(tmp_path / "utkface")
+    assert sides(first) == sides(load_dataset("folder", tmp_path / "folder"))
+    assert sides(load_utkface(tmp_path / "utkface")) == sides(first)  # out of the cache
+    assert sides(load_utkface(tmp_path / "utkface", seed=1)) != sides(first)
+
+
+def test_only_pixels_count_for_a_digest() -> None:
+    grey = np.random.default_rng(0).integers(0, 256, (6, 4, 1), dtype=np.uint8)
+    digest = picture_digest(grey)
+    assert digest == picture_digest(np.repeat(grey, 3, axis=2))
+    assert digest == picture_digest(np.asfortranarray(grey))
+    assert digest != picture_digest(grey.reshape(4, 6, 1))
+    changed = grey.copy()
+    changed[0, 0] ^= 1
+    assert digest != picture_digest(changed)
+
+
+def test_subjects_keep_their_side_and_those_who_share_a_picture_are_one() -> None:
+    subjects = np.array([f"person {number // 5}" for number in range(500)])
+    contents = np.array([f"{number:032x}" for number in range(500)])
+    split = partial(content_split, fractions=THIRDS, seed=3)
+    splits = split(contents, subjects=subjects)
+    assert len(set(zip(subjects, splits, strict=True))) == 100
+    some = np.random.default_rng(0).permutation(500)[:200]
+    assert np.array_equal(split(contents[some], subjects=subjects[some]), splits[some])
+    # Person 2 shares a picture with person 1, that one with person 0.
+    contents[[5, 10]] = contents[[0, 6]]
+    linked = split(contents, subjects=subjects)
+    assert set(linked[:15]) < {"train", "validation", "test"}
+    assert len(set(linked[:15])) == 1
+    assert np.array_equal(linked[15:], splits[15:])
+
+
+def test_a_known_roster_is_divided_exactly_however_few_are_read() -> None:
+    roster = [f"S{number}" for number in range(20)]
+    splits = content_split(roster, subjects=roster, roster=roster)
+    assert [int((splits == name).sum()) for name in ("train", "validation", "test")] == [16, 2, 2]
+    for row in range(20):
+        alone = content_split(["content"], subjects=[roster[row]], roster=roster)
+        assert alone.tolist() == [splits[row]]
+
+
+def test_a_class_without_a_picture_in_a_split_is_told(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = sorted(folder.glob("man/*"))[3:]
+    for path in kept:
+        path.unlink()
+    with caplog.at_level(logging.WARNING):
+        dataset = load_dataset("folder", folder)
+    counts = {
+        name: int(((dataset.splits == name) & (dataset.labels == 0)).sum())
+        for name in ("train", "validation", "test")
+    }
+    shown = ", ".join(f"{name} {count}" for name, count in counts.items())
+    assert f"faces: a split has no picture of man ({shown})" in caplog.text
+    assert "woman" not in caplog.text
+
+
+def test_what_cannot_be_split(folder: Path) -> None:
+    with pytest.raises(ValueError, match="`split_rule` must be one of content, drawn"):
+        draw_splits(load_dataset("folder", folder), split_rule="dealt")
+    with pytest.raises(ValueError, match="`subjects` must have one entry per image"):
+        content_split(["a"], subjects=["b", "c"])
+    with pytest.raises(ValueError, match="`fractions` must be positive"):
+        content_split(["a"], fractions={"train": 0.5})
+
+
+def card_data(name: str, dataset: FaceDataset, **more: Any) -> dict[str, Any]:
+    """Return what a card says of a training; `more` replaces it, None takes it away."""
+    data = {
+        "dataset": name,
+        "name": dataset.name,
+        "checksum": dataset.checksum,
+        "split_rule": dataset.split_rule,
+        "drawn_splits": list(dataset.drawn_splits),
+    }
+    return {key: value for key, value in {**data, **more}.items() if value is not None}
+
+
+@pytest.mark.parametrize("trained", ["folder", "folder_faces"])
+@pytest.mark.parametrize("scored", ["folder", "folder_faces"])
+def test_models_are_only_scored_where_training_faces_cannot_be(
+    folder: Path, trained: str, scored: str
+) -> None:
+    def check(dataset: FaceDataset, data: dict[str, Any]) -> None:
+        require_same_files(scored, dataset, splits=["test"], model="m", trained_on=data)
+
+    copy = copy_with_one_removed(folder)
+    now = card_data(trained, load_dataset(trained, folder))
+    assert split_rule_for(scored, now) == "content"
+    check(load_dataset(scored, copy), now)
+    # A model of an earlier version: its own files, read as then, by the rule of then.
+    old = card_data(
+        trained,
+        load_dataset(trained, folder, split_rule="drawn"),
+        split_rule=None,
+        drawn_splits=None,
+    )
+    assert split_rule_for(scored, old) == "drawn"
+    if trained == scored:
+        check(load_dataset(scored, folder, split_rule="drawn"), old)
+    else:
+        with pytest.raises(ValueError, match="with other splits of faces"):
+            check(load_dataset(scored, folder, split_rule="drawn"), old)
+    with pytest.raises(ValueError, match="on other files of other name"):
+        check(load_dataset(scored, copy, split_rule="drawn"), old)
+    with pytest.raises(ValueError, match=r"split rule 'source'.*Received: .*'content'"):
+        check(load_dataset(scored, folder), {**now, "split_rule": "source", "drawn_splits": []})
+    # Folders that say what is for testing are taken at their word.
+    folder.rename(folder.parent / "test")
+    check(load_dataset(scored, folder.parent), old)
+
+
+def test_other_sets_are_scored_by_the_rule_of_today() -> None:
+    old = {"dataset": "utkface", "name": "utkface", "checksum": "md5:0"}
+    assert split_rule_for("utkface", old) == split_rule_for("imdb+utkface", old) == "drawn"
+    assert split_rule_for("folder", old) == split_rule_for("imdb", old) == "content"
+
+
+def test_ck_plus_is_read_alike_from_a_part_of_it(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    for subject in range(30):
+        path = (
+            tmp_path / "CK+48" / ("happy", "fear")[subject % 2] / f"S{subject:03}_001_00000001.png"
+        )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 256, (8, 8), dtype=np.uint8)).save(path)
+    expected = sides(load_ck_plus(tmp_path))
+    part = sides(load_ck_plus(tmp_path / "CK+48" / "happy"))
+    assert len(part) == 15
+    assert part.items() <= expected.items()
+
+
+@pytest.mark.usefixtures("no_export")
+def test_a_new_model_does_not_begin_with_what_saw_its_test_faces(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--dataset", "folder", "--data", str(folder), "--epochs", "1"]
+    options += ["--recipe", "gender", "--model", "mini_xception", "--image-size", "32"]
+    first = tmp_path / "first"
+    assert run_command("train-gender", [*options, "--output", str(first)]) == 0
+    card = json.loads((first / "card.json").read_text())
+    assert card["data"]["split_rule"] == "content"
+    assert card["data"]["drawn_splits"] == ["train", "validation", "test"]
+    del card["data"]["split_rule"], card["data"]["drawn_splits"]
+    (first / "card.json").write_text(json.dumps(card))
+    capsys.readouterr()
+    more = ["--initial-weights", str(first), "--output", str(tmp_path / "second")]
+    assert run_command("train-gender", [*options, *more]) == 1
+    assert "training faces may be among those to be tested" in capsys.readouterr().err
+    scored = ["--dataset", "folder", "--data", str(folder), "--split", "test"]
+    assert run_command("evaluate", ["--model", str(first), *scored]) == 0
+    copy = copy_with_one_removed(folder)
+    scored[3] = str(copy)
+    assert run_command("evaluate", ["--model", str(first), *scored]) == 1
+    assert "on other files of other name" in capsys.readouterr().err

@@ -1,0 +1,127 @@
+"""What fails for a while stops a job, and is never noted as the fault of a picture."""
+
+import errno
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minixception import storage
+from minixception.commands import main
+from minixception.datasets import load_class_folders
+from minixception.images import decode_image, read_image, write_image
+
+NUMBERS = (errno.EMFILE, errno.ENFILE, errno.ENOTCONN, errno.ESTALE, errno.EIO, errno.ENODEV)
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "PAUSES", (0.0, 0.0))
+
+
+@pytest.fixture
+def album(here: Path) -> Path:
+    for name in ("a", "b", "c"):
+        write_image(here / "album" / "happy" / f"{name}.png", np.full((40, 40, 3), 200, np.uint8))
+    return here / "album"
+
+
+def failing(error: Exception, times: int) -> Callable[[Path], np.ndarray]:
+    """Return a `read_image` that fails for picture b so many times."""
+    left = [times]
+
+    def read(path: Path) -> np.ndarray:
+        if Path(path).stem == "b" and left[0]:
+            left[0] -= 1
+            raise error
+        return read_image(path)
+
+    return read
+
+
+@pytest.mark.parametrize(
+    "error",
+    [*(OSError(number, os.strerror(number)) for number in NUMBERS), MemoryError("no memory")],
+    ids=lambda error: str(error),
+)
+def test_a_passing_failure_is_retried_then_stops_the_job(
+    album: Path,
+    error: Exception,
+    checkpoints: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = ["image", "album", "--no-draw", "--workers", "1"]
+    options += [f"--{task}-model={folder}" for task, folder in checkpoints.items()]
+    assert main([*options, "--csv", "expected.csv"]) == 0
+    expected = Path("expected.csv").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr("minixception.images.read_image", failing(error, 2))
+        assert main([*options, "--csv", "f.csv"]) == 0
+        assert Path("f.csv").read_bytes() == expected
+        patch.setattr("minixception.images.read_image", failing(error, 3))
+        assert main([*options, "--csv", "g.csv"]) == 1
+    message = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "b.png" in message
+    assert "this may pass" in message
+    assert not Path("g.csv").exists()
+    assert Path(".g.csv.part").read_bytes() == b"".join(expected.splitlines(keepends=True)[:2])
+    assert main([*options, "--csv", "g.csv", "--resume"]) == 0
+    assert Path("g.csv").read_bytes() == expected
+
+
+@pytest.mark.parametrize("leaves_folder", [False, True])
+def test_a_folder_that_goes_away_stops_the_job(
+    album: Path,
+    leaves_folder: bool,
+    checkpoints: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def read(path: Path) -> np.ndarray:
+        if Path(path).stem == "b":
+            shutil.move(album, "gone")
+            if leaves_folder:  # as an empty mount point
+                (album / "happy").mkdir(parents=True)
+        return read_image(path)
+
+    monkeypatch.setattr("minixception.images.read_image", read)
+    options = [f"--{task}-model={folder}" for task, folder in checkpoints.items()]
+    options += ["--no-draw", "--workers", "1", "--csv", "f.csv"]
+    monkeypatch.setattr(storage, "PAUSES", ())
+    assert main(["image", "album", *options]) == 1
+    assert "this may pass" in capsys.readouterr().err
+    assert Path(".f.csv.part").read_bytes().count(b"\n") == 2
+
+
+def test_a_loader_leaves_out_broken_pictures_only(
+    album: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (album / "happy" / "broken.png").write_bytes(b"no picture")
+    error = OSError(errno.EMFILE, "Too many open files")
+    for times in (2, 3):
+        read = failing(error, times)
+        for module in ("pictures", "picture_forms"):
+            monkeypatch.setattr(f"minixception.datasets.{module}.read_image", read)
+        if times == 2:
+            assert load_class_folders(album).dropped["unreadable picture"] == 1
+        else:
+            with pytest.raises(OSError, match="Too many open files"):
+                load_class_folders(album)
+
+
+def test_a_disk_that_fails_in_the_middle_is_no_broken_picture(
+    album: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = (album / "happy" / "a.png").read_bytes()
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", fail)
+    with pytest.raises(OSError, match="Input/output error") as caught:
+        decode_image(content, "a.png")
+    assert storage.is_passing(caught.value)
