@@ -8,7 +8,7 @@ import pytest
 from minixception.boxes import Box
 from minixception.commands.picture_jobs import PictureResult
 from minixception.commands.picture_tables import Table, TableWriter, read_done
-from minixception.inference import FacePrediction
+from minixception.predictions import FacePrediction
 
 COLUMNS = ("x", "y", "width", "height", "emotion", "gender", "emotion_sad", "emotion_happy")
 

@@ -14,7 +14,6 @@ from minixception.engines import (
     LARGEST_BATCH,
     KerasEngine,
     LiteRTEngine,
-    available_cores,
     load_engine,
 )
 from minixception.labels import EMOTIONS_FER2013
@@ -116,10 +115,6 @@ def test_memory_stays_flat_whatever_the_batch_sizes(litert: LiteRTEngine) -> Non
         litert.predict(faces(int(size)))
         pages.append(int(status.read_text().split()[1]))
     assert pages[-1] - pages[300] < 1000  # of 4 kB; a leak of one batch per call would be 4000
-
-
-def test_available_cores() -> None:
-    assert available_cores() >= 1
 
 
 def test_non_contiguous_images_are_fine(litert: LiteRTEngine) -> None:

@@ -15,8 +15,8 @@ from minixception import FaceAnalyzer, FaceClassifier, FacePrediction, draw_pred
 from minixception.boxes import Box, CropMargin, crop_box
 from minixception.datasets import FaceDataset
 from minixception.images import read_image, to_grey
-from minixception.inference import to_rows
 from minixception.labels import EMOTIONS_FER2013, GENDERS
+from minixception.predictions import to_rows
 
 SOURCE = Path(__file__).parents[1] / "src"
 
@@ -313,14 +313,19 @@ print({"numpy", "cv2", "PIL", "keras", "tensorflow"} & set(sys.modules))
 def test_exported_names() -> None:
     assert minixception.__all__ == [
         "Box",
+        "Explainer",
         "FaceAnalyzer",
         "FaceClassifier",
         "FacePrediction",
         "HaarDetector",
         "Preprocessor",
         "YuNetDetector",
+        "build",
         "draw_predictions",
+        "load_checkpoint",
+        "make_checkpoint",
         "read_image",
+        "save_checkpoint",
         "to_frame",
         "write_image",
     ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -157,7 +158,7 @@ class YuNetDetector:
         _require_working_size(min_face, working_size)
         self._min_face = min_face
         self._working_size = working_size
-        self._network = _PerThread(lambda: load_yunet(Path(model_path), score_threshold))
+        self._network = _PerThread(partial(load_yunet, Path(model_path), score_threshold))
 
     def detect(self, image: np.ndarray) -> list[Box]:
         """See `FaceDetector.detect`; any array that `images.as_rgb` takes will do."""
@@ -174,10 +175,17 @@ class YuNetDetector:
 
 
 class _PerThread(threading.local):
-    """Hold one `value` per thread: `threading.local` runs `__init__` again in each thread."""
+    """Hold one `value` per thread: `threading.local` runs `__init__` again in each thread.
+
+    OpenCV's objects cannot be pickled: what is stored is how they are built.
+    """
 
     def __init__(self, build: Callable[[], Any]) -> None:
+        self._build = build
         self.value = build()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._build,)
 
 
 def load_cascade() -> Any:
@@ -271,3 +279,19 @@ def _boxes_in_image(
         boxes.append(Box(left, top, right - left, bottom - top))
     visible = [box for box in boxes if intersection_over_union(box, whole_image) > 0]
     return sorted(clip(box, height, width) for box in visible)
+
+
+def load_detector(detector: str | FaceDetector) -> FaceDetector:
+    """Return the detector of a name, "haar" or "yunet"; a detector is returned as it is.
+
+    Raises:
+        ValueError: for another name.
+        TypeError: if it is neither a name nor a detector.
+    """
+    if detector == "haar":
+        return HaarDetector()
+    if isinstance(detector, str):
+        raise ValueError(f"`detector` must be haar or a detector. Received: {detector!r}")
+    if not hasattr(detector, "detect"):
+        raise TypeError(f"`detector` must be a name or a detector. Received: {detector!r}")
+    return detector

@@ -27,17 +27,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minixception.commands.outputs import check_file
-from minixception.commands.picture_jobs import (
-    PictureResult,
-    in_order,
-    process_picture,
-    shared_cores,
-)
+from minixception.commands.picture_jobs import PictureResult, process_picture, shared_cores
 from minixception.commands.picture_paths import find_pictures, output_paths
 from minixception.commands.picture_report import FEW_PICTURES, Report, tell_of_search
 from minixception.commands.picture_tables import FORMATS, Table, TableWriter
 from minixception.commands.run_control import StopRequest
 from minixception.locks import sole_writer
+from minixception.parallel import in_order
 from minixception.paths import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL
 from minixception.storage import remove_unfinished_pictures
 
@@ -222,7 +218,7 @@ def run_job(arguments: argparse.Namespace, outputs: Mapping[Path, Path | None]) 
 def _default_workers(arguments: argparse.Namespace, pictures: int) -> int:
     if pictures <= FEW_PICTURES or arguments.engine == "keras":
         return 1
-    from minixception.engines import available_cores
+    from minixception.parallel import available_cores
 
     return available_cores()
 
