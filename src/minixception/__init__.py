@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from minixception.boxes import Box
     from minixception.checkpoints import load_checkpoint, save_checkpoint
+    from minixception.classifier import FaceClassifier
     from minixception.detector import HaarDetector, YuNetDetector
     from minixception.explain import Explainer
     from minixception.images import read_image, write_image
-    from minixception.inference import FaceAnalyzer, FaceClassifier
+    from minixception.inference import FaceAnalyzer
     from minixception.models import build
     from minixception.own_models import make_checkpoint
     from minixception.predictions import FacePrediction, to_frame
@@ -35,7 +36,7 @@ _HOMES = {
     "Box": "boxes",
     "Explainer": "explain",
     "FaceAnalyzer": "inference",
-    "FaceClassifier": "inference",
+    "FaceClassifier": "classifier",
     "FacePrediction": "predictions",
     "HaarDetector": "detector",
     "Preprocessor": "preprocessor",

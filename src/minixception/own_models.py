@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,6 @@ def make_checkpoint(
     value_range: tuple[float, float],
     task: str = "emotion",
     crop_margin: float = 0.0,
-    image_size: tuple[int, int] | None = None,
 ) -> Card:
     """Write a checkpoint folder for a model that was not trained here.
 
@@ -43,15 +42,14 @@ def make_checkpoint(
 
     Args:
         folder: where to; its parents are made, model files in it replaced.
-        model: from one image (B, height, width, 1 or 3) to probabilities (B, K): a Keras model, or
-            a `.keras`, `.h5` or `.tflite` file.
+        model: from one image (B, height, width, 1 or 3) of fixed size to probabilities (B, K): a
+            Keras model, or a `.keras`, `.h5` or `.tflite` file.
         class_names: K names in the order of the outputs; loaders of class folders sort them.
         value_range: what the pixel values 0 and 255 were in the training: (0, 255) if nothing was
             done to them, or if the model has a `Rescaling` layer; else such as (0, 1) or (-1, 1).
         task: one of `paths.TASKS`.
         crop_margin: how far the faces of the training reached beyond the box of a face detector,
             as a fraction of the box.
-        image_size: (height, width), for a model that takes any.
 
     Returns:
         The card. Its preprocessor resizes, and makes grey where the model has one channel.
@@ -62,7 +60,7 @@ def make_checkpoint(
             then nothing is written.
         FileNotFoundError: if there is no such file.
     """
-    shape: Sequence[int | None]
+    shape: Sequence[Any]  # None or -1 where any size goes
     if isinstance(model, str | Path) and Path(model).suffix.lower() == ".tflite":
         engine = LiteRTEngine(model, num_classes=len(class_names))
         name, shape, parameters = Path(model).stem, engine.input_shape, 0
@@ -78,7 +76,7 @@ def make_checkpoint(
         architecture=name,
         parameters=parameters,
         class_names=tuple(class_names),
-        preprocessor=_preprocessor_of(shape, value_range, image_size),
+        preprocessor=_preprocessor_of(shape, value_range),
         crop_margin=CropMargin.from_json(crop_margin),
     )
     noise = np.random.default_rng(0).uniform(*value_range, (TRIED, *card.preprocessor.input_shape))
@@ -95,7 +93,7 @@ def _load_keras(model: keras.Model | str | Path) -> keras.Model:
     return load_keras_file(model) if isinstance(model, str | Path) else model
 
 
-def _image_shape(model: keras.Model, class_names: Sequence[str]) -> tuple[int | None, ...]:
+def _image_shape(model: keras.Model, class_names: Sequence[str]) -> tuple[Any, ...]:
     """Return (height, width, channels) of the one image that a model takes.
 
     Raises:
@@ -115,17 +113,14 @@ def _image_shape(model: keras.Model, class_names: Sequence[str]) -> tuple[int | 
     return shape[1:]
 
 
-def _preprocessor_of(
-    shape: Sequence[int | None],
-    value_range: tuple[float, float],
-    image_size: tuple[int, int] | None,
-) -> Preprocessor:
-    height, width, channels = (None if side == -1 else side for side in shape)
-    if image_size is None:
-        if height is None or width is None:
-            raise ValueError("The model takes images of any size: give `image_size`.")
-        image_size = (height, width)
-    return Preprocessor(image_size, channels=channels or 1, value_range=value_range)
+def _preprocessor_of(shape: Sequence[Any], value_range: tuple[float, float]) -> Preprocessor:
+    height, width, channels = shape
+    if height in (None, -1) or width in (None, -1):  # in Keras, in LiteRT
+        raise ValueError(
+            "`model` must take images of one size: build it with keras.Input((height, width, "
+            f"channels)). Received: {tuple(shape)}"
+        )
+    return Preprocessor((height, width), channels=channels, value_range=value_range)
 
 
 def _write_litert(source: Path, folder: Path, card: Card, images: NDArray[np.float32]) -> None:

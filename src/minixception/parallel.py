@@ -22,11 +22,15 @@ def available_cores() -> int:
 
 
 def in_order(
-    work: Callable[[Item], Result], items: Iterable[Item], *, workers: int
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    workers: int,
+    look_ahead: int = LOOK_AHEAD,
 ) -> Generator[Result, None, None]:
     """Apply `work` to the items in `workers` threads and yield the results in the items' order.
 
-    At most `LOOK_AHEAD` items per worker are begun before their turn. When the caller stops early,
+    At most `look_ahead` items per worker are begun before their turn. When the caller stops early,
     items that are not begun are left, and those at hand are finished.
     """
     if workers == 1:
@@ -37,7 +41,7 @@ def in_order(
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))
-                if len(waiting) >= LOOK_AHEAD * workers:
+                if len(waiting) >= look_ahead * workers:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

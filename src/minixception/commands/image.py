@@ -63,6 +63,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="pictures at a time (default: the number of cores; 1 for up to "
         f"{FEW_PICTURES} pictures, and with --engine keras)",
     )
+    parser.add_argument(
+        "--whole-picture",
+        action="store_true",
+        help="each picture is a face, cut out already: look for none",
+    )
     add_model_arguments(parser)
     add_detector_arguments(parser)
 
@@ -176,6 +181,11 @@ def _check_options(arguments: argparse.Namespace) -> None:
     if arguments.no_draw and (arguments.output is not None or arguments.bars):
         other = "--bars" if arguments.output is None else "--output"
         raise ValueError(f"--no-draw and {other} contradict each other: leave one out")
+    detector_options = ("scale_factor", "min_neighbors", "min_face", "yunet")
+    given = [name for name in detector_options if getattr(arguments, name) is not None]
+    if arguments.whole_picture and given:
+        option = given[0].replace("_", "-")
+        raise ValueError(f"--whole-picture looks for no faces: leave it out, or --{option}")
     if arguments.resume and not any(getattr(arguments, name) for name in FORMATS):
         options = ", ".join(f"--{name}" for name in FORMATS)
         raise ValueError(f"--resume goes on with a table: it needs one of {options}")
@@ -199,7 +209,13 @@ def run_job(arguments: argparse.Namespace, outputs: Mapping[Path, Path | None]) 
     workers = arguments.workers or _default_workers(arguments, len(pictures))
 
     def work(picture: Path) -> PictureResult:
-        return process_picture(analyzer, picture, outputs[picture], bars=arguments.bars)
+        return process_picture(
+            analyzer,
+            picture,
+            outputs[picture],
+            bars=arguments.bars,
+            whole_picture=arguments.whole_picture,
+        )
 
     with StopRequest() as stop, shared_cores(workers), closing(report), closing(writer):
         writer.open()

@@ -31,7 +31,12 @@ class PictureResult:
 
 
 def process_picture(
-    analyzer: "FaceAnalyzer", picture: Path, output: Path | None, *, bars: bool
+    analyzer: "FaceAnalyzer",
+    picture: Path,
+    output: Path | None,
+    *,
+    bars: bool,
+    whole_picture: bool = False,
 ) -> PictureResult:
     """Read a picture, find its faces, draw them; what cannot be read is a result too.
 
@@ -45,7 +50,7 @@ def process_picture(
 
     try:
         image = read_image(picture)
-        faces = analyzer.analyze(image)
+        faces = analyzer.analyze(image, whole_picture=whole_picture)
     except (OSError, ValueError, MemoryError, cv2.error) as error:
         return PictureResult(picture, error=failure_of(picture, error))
     if output is not None:

@@ -25,9 +25,9 @@ from minixception.locks import sole_writer
 from minixception.paths import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL, find_data, find_model
 
 if TYPE_CHECKING:
+    from minixception.classifier import FaceClassifier
     from minixception.commands.limits_report import LimitsReport, Subject
     from minixception.datasets import FaceDataset
-    from minixception.inference import FaceClassifier
     from minixception.limits import GroupScores, LevelScores
 
 # The frames of UTKFace as they are stored: a size to start from, for faces made smaller.
@@ -154,7 +154,7 @@ def _largest_face(path: Path) -> NDArray[np.uint8]:
 
 
 def _load_model(name: str, task: str) -> "FaceClassifier":
-    from minixception.inference import FaceClassifier
+    from minixception.classifier import FaceClassifier
 
     classifier = FaceClassifier.load(find_model(name, tasks=(task,)))
     if classifier.card.task != task:
