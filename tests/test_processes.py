@@ -6,13 +6,13 @@ import pickle
 import signal
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from minixception import FaceAnalyzer, FacePrediction, HaarDetector, YuNetDetector, read_image
+from minixception import FaceAnalyzer, HaarDetector, YuNetDetector, read_image
+from minixception.detector import FaceDetector
 from minixception.engines import FEW_FACES
 
 SECONDS = 60
@@ -43,26 +43,22 @@ def in_forked_child(work: Callable[[], bool]) -> bool:
     return False
 
 
-def analyzers(checkpoints: dict[str, Path], detector: HaarDetector | YuNetDetector) -> FaceAnalyzer:
+@pytest.fixture(scope="module", params=["haar", "yunet"])
+def analyzer(
+    checkpoints: dict[str, Path],
+    real_data: Callable[[str], Path],
+    request: pytest.FixtureRequest,
+) -> FaceAnalyzer:
+    detector: FaceDetector = HaarDetector()
+    if request.param == "yunet":
+        detector = YuNetDetector(real_data("models/face_detection_yunet.onnx"))
     return FaceAnalyzer(
         emotion=checkpoints["emotion"], gender=checkpoints["gender"], detector=detector
     )
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-@pytest.mark.parametrize("detector", ["haar", "yunet"])
-def test_a_forked_process_goes_on(
-    checkpoints: dict[str, Path],
-    crowd: np.ndarray,
-    detector: str,
-    real_data: Callable[[str], Path],
-) -> None:
-    find = (
-        HaarDetector()
-        if detector == "haar"
-        else YuNetDetector(real_data("models/face_detection_yunet.onnx"))
-    )
-    analyzer = analyzers(checkpoints, find)
+def test_a_forked_process_goes_on(analyzer: FaceAnalyzer, crowd: np.ndarray) -> None:
     expected = analyzer.analyze(crowd)
     assert len(expected) > FEW_FACES
     assert in_forked_child(lambda: analyzer.analyze(crowd) == expected)
@@ -70,16 +66,8 @@ def test_a_forked_process_goes_on(
     assert analyzer.analyze(crowd) == expected
 
 
-def test_pickled_analyzers_do_the_same(
-    checkpoints: dict[str, Path], crowd: np.ndarray, real_data: Callable[[str], Path]
-) -> None:
-    for detector in (
-        HaarDetector(min_face=40),
-        YuNetDetector(real_data("models/face_detection_yunet.onnx")),
-    ):
-        analyzer = analyzers(checkpoints, detector)
-        copy = pickle.loads(pickle.dumps(analyzer))
-        assert copy.analyze(crowd) == analyzer.analyze(crowd)
+def test_a_pickled_analyzer_does_the_same(analyzer: FaceAnalyzer, crowd: np.ndarray) -> None:
+    assert pickle.loads(pickle.dumps(analyzer)).analyze(crowd) == analyzer.analyze(crowd)
 
 
 def test_a_relative_path_is_found_from_elsewhere(
@@ -91,15 +79,10 @@ def test_a_relative_path_is_found_from_elsewhere(
     assert pickle.loads(stored).emotion.card.name == "emotion"
 
 
-def count_faces(analyzer: FaceAnalyzer, picture: Path) -> list[FacePrediction]:
-    return analyzer.analyze(picture)
-
-
-def test_new_processes_take_an_analyzer(checkpoints: dict[str, Path], portraits: Path) -> None:
-    analyzer = analyzers(checkpoints, HaarDetector())
+def test_new_processes_take_an_analyzer(analyzer: FaceAnalyzer, portraits: Path) -> None:
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
-        found = pool.apply_async(partial(count_faces, analyzer), [portraits]).get(timeout=SECONDS)
+        found = pool.apply_async(analyzer.analyze, [portraits]).get(timeout=SECONDS)
     assert [face.box for face in found] == [face.box for face in analyzer.analyze(portraits)]
 
 
