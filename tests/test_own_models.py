@@ -108,5 +108,5 @@ def test_a_file_alone_says_how_it_becomes_a_checkpoint(
     with pytest.raises(NotADirectoryError, match="give its folder"):
         FaceClassifier.load(checkpoint / "model.keras")
     (tmp_path / "photo.jpg").touch()
-    with pytest.raises(NotADirectoryError, match=r"photo\.jpg is a file; give a checkpoint folder"):
+    with pytest.raises(FileNotFoundError, match=r"photo\.jpg is neither a checkpoint folder nor"):
         FaceAnalyzer(emotion=tmp_path / "photo.jpg")

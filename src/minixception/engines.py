@@ -47,9 +47,8 @@ class LiteRTEngine:
 
     Threads may share one engine: each has its own interpreter, and all hand their large batches to
     the same workers, so that there are never more of those than cores. A forked process starts
-    workers of its own. Dealing out whole faces
-    takes 2 % more processor time than one core does, LiteRT's own threads, which meet after every
-    layer, 9 %.
+    workers of its own. Dealing out whole faces takes 2 % more processor time than one core does,
+    LiteRT's own threads, which meet after every layer, 9 %.
 
     LiteRT prints "INFO: Created TensorFlow Lite XNNPACK delegate for CPU." once per process; its
     Python interface has no way to turn that off but to do without XNNPACK, at half the speed.
@@ -186,6 +185,7 @@ class KerasEngine:
         Raises:
             ValueError: if the model gives no probabilities.
         """
+        self._require_own_process()
         probabilities = self._run(self._model, images)
         shape = (len(images), self._model.output_shape[-1])
         require_probabilities(probabilities, shape, source=self._folder / KERAS_FILE)
@@ -193,6 +193,7 @@ class KerasEngine:
 
     def features(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return features (B, D), see `dissection.feature_extractor`, for prepared faces."""
+        self._require_own_process()
         return self._run(self._extractor, images)
 
     @cached_property
@@ -201,12 +202,14 @@ class KerasEngine:
 
         return feature_extractor(self._model, self._input_shape)
 
-    def _run(self, model: Any, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _require_own_process(self) -> None:
         if self._process != os.getpid():
             raise RuntimeError(
-                "A Keras model does not survive a fork. Load it in the new process, start that one "
-                'by the method "spawn", or use engine="litert".'
+                "A Keras model does not survive a fork. Start the process by the method "
+                '"spawn", or use engine="litert".'
             )
+
+    def _run(self, model: Any, images: NDArray[np.float32]) -> NDArray[np.float32]:
         if len(images) == 0:
             return np.zeros((0, model.output_shape[-1]), np.float32)
         # `predict` is for large sets: it spends some 80 ms on each call to set up its loop.

@@ -114,6 +114,10 @@ def _image_shape(model: keras.Model, class_names: Sequence[str]) -> tuple[Any, .
 
 
 def _preprocessor_of(shape: Sequence[Any], value_range: tuple[float, float]) -> Preprocessor:
+    if len(shape) != 3:
+        raise ValueError(
+            f"`model` must take images (height, width, channels). Received: {tuple(shape)}"
+        )
     height, width, channels = shape
     if height in (None, -1) or width in (None, -1):  # in Keras, in LiteRT
         raise ValueError(

@@ -44,26 +44,24 @@ def find_model(name_or_folder: str | Path, *, tasks: tuple[str, ...] = TASKS) ->
 
     Raises:
         FileNotFoundError: if it is neither; the message lists the shipped names.
-        NotADirectoryError: if it is a file; the message says how a model file becomes a checkpoint.
+        NotADirectoryError: if it is a model file; the message says how to make a checkpoint of it.
     """
     if Path(name_or_folder).is_dir():
         return Path(name_or_folder)
     shipped = {name: path for task in tasks for name, path in shipped_models(task).items()}
     if str(name_or_folder) in shipped:
         return shipped[str(name_or_folder)]
-    if Path(name_or_folder).is_file():
-        raise NotADirectoryError(_what_to_do_with_file(Path(name_or_folder)))
+    if Path(name_or_folder).is_file() and Path(name_or_folder).suffix.lower() in MODEL_SUFFIXES:
+        raise NotADirectoryError(_what_to_do_with_model_file(Path(name_or_folder)))
     raise FileNotFoundError(
         f"{name_or_folder} is neither a checkpoint folder nor a shipped {' or '.join(tasks)} model "
         f"({', '.join(shipped) or 'there are none'})."
     )
 
 
-def _what_to_do_with_file(path: Path) -> str:
+def _what_to_do_with_model_file(path: Path) -> str:
     if (path.parent / "card.json").is_file():
         return f"{path} belongs to a checkpoint: give its folder, {path.parent}"
-    if path.suffix.lower() not in MODEL_SUFFIXES:
-        return f"{path} is a file; give a checkpoint folder, or the name of a shipped model"
     return (
         f"{path} is a model file alone, which says neither its class names nor the range of its "
         "pixel values. Make a checkpoint of it once, in Python, and give the folder: from "
