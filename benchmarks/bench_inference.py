@@ -29,10 +29,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from minixception.boxes import Box
 from minixception.cards import Card, read_card
 from minixception.detector import HaarDetector
-from minixception.engines import Engine, LiteRTEngine, available_cores, load_engine
+from minixception.engines import Engine, LiteRTEngine, load_engine
 from minixception.images import read_image, resize_image
 from minixception.inference import FaceAnalyzer, FaceClassifier
 from minixception.labels import EMOTIONS_FER2013, GENDERS
+from minixception.parallel import available_cores
 from minixception.preprocessor import Preprocessor
 from minixception.storage import atomic_path
 from minixception.visualizer import draw_predictions
@@ -246,7 +247,10 @@ def timed_analyzer(emotion: Path, gender: Path) -> tuple[FaceAnalyzer, Stopwatch
     for task, folder in (("emotion", emotion), ("gender", gender)):
         card, engine = load_engine(folder)
         classifiers[task] = FaceClassifier(card, TimedEngine(engine, stopwatch))
-    return FaceAnalyzer(**classifiers, detector=HaarDetector()), stopwatch
+    analyzer = FaceAnalyzer(
+        emotion=classifiers["emotion"], gender=classifiers["gender"], detector=HaarDetector()
+    )
+    return analyzer, stopwatch
 
 
 def run_pipeline(analyzer: FaceAnalyzer, stopwatch: Stopwatch, image: np.ndarray) -> int:

@@ -1,10 +1,20 @@
 import json
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minixception.boxes import Box, CropMargin, clip, crop_box, expand, intersection_over_union
+from minixception.boxes import (
+    Box,
+    CropMargin,
+    as_boxes,
+    clip,
+    crop_box,
+    expand,
+    intersection_over_union,
+)
 
 coordinates = st.integers(-300, 300)
 lengths = st.integers(1, 300)
@@ -137,3 +147,33 @@ def test_intersection_over_union_is_symmetric_and_bounded(first: Box, second: Bo
 def test_intersection_over_union_of_known_boxes() -> None:
     assert intersection_over_union(Box(0, 0, 10, 10), Box(5, 0, 10, 10)) == pytest.approx(1 / 3)
     assert intersection_over_union(Box(0, 0, 0, 0), Box(0, 0, 0, 0)) == 0
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        (10, 20, 30, 40),
+        [10.4, 19.6, 29.7, 40.0],
+        np.array([10, 20, 30, 40], np.int32),
+        np.array([10, 20, 30, 40], np.float32),
+        Box(10, 20, 30, 40),
+    ],
+)
+def test_four_numbers_are_a_box(box: Any) -> None:
+    assert as_boxes([box]) == as_boxes(box) == [Box(10, 20, 30, 40)]
+    assert {type(number) for number in as_boxes(box)[0]} == {int}
+    assert len(as_boxes([box] * 4)) == len(as_boxes(iter([box] * 4))) == 4
+
+
+def test_neighbours_of_fractions_touch() -> None:
+    left, right = as_boxes([(0, 0, 10.5, 4), (10.5, 0, 10.4, 4)])
+    assert left.x + left.width == right.x
+    assert right.x + right.width == 21
+
+
+@pytest.mark.parametrize(
+    "box", [(1, 2, 3), np.zeros(15), (1, 2, 3, float("nan")), (1, 2, float("inf"), 4), "abcd", 5]
+)
+def test_what_is_no_box_is_refused(box: Any) -> None:
+    with pytest.raises(ValueError, match=r"must be four numbers \(x, y, width, height\)"):
+        as_boxes([box])

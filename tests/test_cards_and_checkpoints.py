@@ -243,7 +243,7 @@ def test_a_missing_file_is_named(folder: Path, missing: str) -> None:
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="nowhere is no checkpoint"):
+    with pytest.raises(FileNotFoundError, match="nowhere is neither a checkpoint folder nor"):
         load_checkpoint(tmp_path / "nowhere")
 
 

@@ -11,7 +11,7 @@ from minixception.commands.video_overlay import load_overlay
 from minixception.explain import Explainer
 from minixception.explanation_pictures import colours_of, draw_explanation, draw_maps
 from minixception.images import read_image, write_image
-from minixception.inference import FacePrediction
+from minixception.predictions import FacePrediction
 
 
 def explain(checkpoint: Path, *arguments: str | Path) -> int:

@@ -284,6 +284,22 @@ def test_interrupted_while_it_starts(
     assert capsys.readouterr().err == "minixception image: interrupted\n"
 
 
+def test_whole_pictures_are_faces(
+    models: list[str], here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, side in enumerate((48, 48, 90)):
+        pixels = np.random.default_rng(number).integers(0, 256, (side, 48), dtype=np.uint8)
+        write_image(here / "faces" / f"{number}.png", pixels)
+    command = ["image", "faces", "--whole-picture", "--json", "faces.json", *models]
+    assert main(command) == 0
+    found = read_faces(here / "faces.json")
+    boxes = [face["box"] for faces in found.values() for face in faces]
+    assert boxes == [[0, 0, 48, 48], [0, 0, 48, 48], [0, 0, 48, 90]]
+    assert len(list(here.glob("*_faces.png"))) == 3
+    assert main([*command, "--min-face", "20"]) == 1
+    assert "--whole-picture looks for no faces" in capsys.readouterr().err
+
+
 def test_overview_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     for option, expected in (("--help", "find faces in pictures"), ("--version", "minixception 0")):
         with pytest.raises(SystemExit) as stop:

@@ -8,8 +8,8 @@ import pytest
 from minixception.boxes import Box
 from minixception.commands.picture_jobs import PictureResult
 from minixception.commands.picture_tables import Table, TableWriter, read_done
-from minixception.inference import FacePrediction
 from minixception.locks import lock_file, sole_writer
+from minixception.predictions import FacePrediction
 from minixception.storage import open_grown
 
 COLUMNS = ("x", "y", "width", "height", "emotion", "gender", "emotion_sad", "emotion_happy")

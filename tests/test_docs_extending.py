@@ -49,6 +49,14 @@ def test_a_network_of_one_s_own(
     assert "three_blocks on folder test" in capsys.readouterr().out
 
 
+def test_a_model_of_one_s_own(here: Path, portraits: Path) -> None:
+    scope: dict[str, Any] = {"model": models.build("tiny_xception", (32, 32, 3), 2)}
+    (code,) = blocks("A model from your own `fit`")
+    exec(compile(code, str(PAGE), "exec"), scope)
+    assert {face.emotion for face in scope["analyzer"].analyze(portraits)} <= {"happy", "sad"}
+    assert scope["classifier"].features(portraits).shape == (1, 64)
+
+
 @pytest.fixture
 def my_faces(tmp_path: Path) -> Path:
     folder = tmp_path / "my_faces"

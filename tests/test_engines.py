@@ -14,7 +14,6 @@ from minixception.engines import (
     LARGEST_BATCH,
     KerasEngine,
     LiteRTEngine,
-    available_cores,
     load_engine,
 )
 from minixception.labels import EMOTIONS_FER2013
@@ -118,10 +117,6 @@ def test_memory_stays_flat_whatever_the_batch_sizes(litert: LiteRTEngine) -> Non
     assert pages[-1] - pages[300] < 1000  # of 4 kB; a leak of one batch per call would be 4000
 
 
-def test_available_cores() -> None:
-    assert available_cores() >= 1
-
-
 def test_non_contiguous_images_are_fine(litert: LiteRTEngine) -> None:
     images = faces(6)
     np.testing.assert_allclose(litert.predict(images[::2]), litert.predict(images)[::2], atol=1e-5)
@@ -196,3 +191,33 @@ def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     path.touch()
     with pytest.raises(ValueError, match="must be UTF-8"):
         LiteRTEngine(path, num_classes=7)
+
+
+@pytest.mark.parametrize("number", [1, FEW_FACES + 3])
+def test_outputs_that_are_no_probabilities_are_refused(
+    checkpoints: dict[str, Path], number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = LiteRTEngine(checkpoints["emotion"] / "model.tflite", num_classes=7)
+    sound = engine.predict(faces(number))
+    for row in ([np.nan] * 7, [2, -1, 0, 0, 0, 0, 0], [0.5] + [0] * 6, [0.2] * 7):
+        damaged = sound.copy()
+        damaged[-1] = row
+        monkeypatch.setattr(engine, "_run", lambda images, rows=damaged: rows[-len(images) :])
+        with pytest.raises(ValueError, match=r"emotion.model\.tflite gives no probabilities"):
+            engine.predict(faces(number))
+
+
+def test_a_file_that_cannot_be_run_is_named(checkpoint: Path) -> None:
+    class Broken(LiteRTEngine):
+        def _interpreter(self) -> Any:
+            interpreter = super()._interpreter()
+            interpreter.invoke = fail
+            return interpreter
+
+    def fail() -> None:
+        raise RuntimeError("node 3 failed to invoke")
+
+    engine = Broken(checkpoint / "model.tflite", num_classes=7)
+    for number in (1, FEW_FACES + 1):
+        with pytest.raises(ValueError, match=r"copy.model\.tflite cannot be run.*node 3 failed"):
+            engine.predict(faces(number))

@@ -7,11 +7,11 @@ from keras import layers, ops
 
 from minixception import models
 from minixception.boxes import crop_box
+from minixception.classifier import FaceClassifier
 from minixception.detector import HaarDetector
 from minixception.dissection import dissect
 from minixception.explain import Explainer, Explanation
 from minixception.images import crop, read_image
-from minixception.inference import FaceClassifier
 from minixception.models import NETWORKS
 from minixception.paths import DEFAULT_EMOTION_MODEL, shipped_models
 from minixception.preprocessor import Preprocessor

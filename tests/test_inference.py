@@ -2,21 +2,33 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import minixception
-from minixception import FaceAnalyzer, FaceClassifier, FacePrediction, draw_predictions, to_frame
+from minixception import (
+    FaceAnalyzer,
+    FaceClassifier,
+    FacePrediction,
+    HaarDetector,
+    draw_predictions,
+    to_frame,
+)
 from minixception.boxes import Box, CropMargin, crop_box
 from minixception.datasets import FaceDataset
 from minixception.images import read_image, to_grey
-from minixception.inference import to_rows
+from minixception.inference import PICTURES_PER_BATCH
 from minixception.labels import EMOTIONS_FER2013, GENDERS
+from minixception.parallel import LOOK_AHEAD, available_cores
+from minixception.paths import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL
+from minixception.picture_sources import Picture
+from minixception.predictions import to_rows
 
 SOURCE = Path(__file__).parents[1] / "src"
 
@@ -221,6 +233,91 @@ def test_a_task_may_be_left_out(
     assert draw_predictions(read_image(portraits), only_boxes.analyze(portraits)).any()
 
 
+def test_defaults_are_the_shipped_models_and_the_cascade(portraits: Path) -> None:
+    analyzer = FaceAnalyzer()
+    assert analyzer.emotion is not None
+    assert analyzer.emotion.card.name == DEFAULT_EMOTION_MODEL
+    assert analyzer.gender is not None
+    assert analyzer.gender.card.name == DEFAULT_GENDER_MODEL
+    assert isinstance(analyzer.detector, HaarDetector)
+    assert len(analyzer.analyze(portraits)) == 3
+
+
+def test_models_and_detectors_are_taken_in_every_form(
+    checkpoints: dict[str, Path], portraits: Path, faces: list[FacePrediction]
+) -> None:
+    emotion = FaceClassifier.load(checkpoints["emotion"])
+    analyzer = FaceAnalyzer(emotion=emotion, gender=str(checkpoints["gender"]), detector="haar")
+    assert_same(analyzer.analyze(portraits), faces)
+    with pytest.raises(TypeError, match=r"`emotion` must be the name .*\. Received: int"):
+        FaceAnalyzer(emotion=3)  # type: ignore[arg-type]
+    for detector, error in (("mtcnn", ValueError), (3, TypeError)):
+        with pytest.raises(error, match=f"`detector` must be .* Received: {detector!r}"):
+            FaceAnalyzer(emotion=None, gender=None, detector=detector)  # type: ignore[arg-type]
+
+
+def test_boxes_are_taken_as_detectors_give_them(
+    analyzer: FaceAnalyzer, portraits: Path, faces: list[FacePrediction]
+) -> None:
+    boxes = [tuple(face.box) for face in faces]
+    for form in (boxes, np.array(boxes), np.array(boxes, np.float32), iter(boxes)):
+        assert_same(analyzer.classify(portraits, form), faces)
+    assert_same(analyzer.classify(portraits, boxes[0]), faces[:1])
+    assert analyzer.classify(portraits, ()) == []  # as OpenCV gives where it finds none
+    assert analyzer.classify(portraits, np.zeros((0, 4))) == []
+    with pytest.raises(ValueError, match=r"share at least one pixel.*box=\(900, 20, 5, 5\)"):
+        analyzer.classify(portraits, [boxes[0], (900, 20, 5, 5)])
+
+
+def test_a_whole_picture_is_one_face(analyzer: FaceAnalyzer, portraits: Path) -> None:
+    image = read_image(portraits)
+    (face,) = analyzer.analyze(image, whole_picture=True)
+    assert face.box == Box(0, 0, 852, 348)
+    assert analyzer.emotion is not None
+    scores = list(face.emotion_scores.values())
+    np.testing.assert_allclose(scores, analyzer.emotion.predict(image)[0], atol=1e-6)
+    bgr = np.ascontiguousarray(image[:, :, ::-1])
+    assert analyzer.analyze(bgr, bgr=True, whole_picture=True) == [face]
+
+
+def test_many_pictures_come_in_order_and_as_they_are_asked_for(
+    analyzer: FaceAnalyzer, portraits: Path, faces: list[FacePrediction]
+) -> None:
+    taken: list[int] = []
+
+    def pictures() -> Iterator[Picture]:
+        for number in range(1000):
+            taken.append(number)
+            with portraits.open("rb") as file:
+                forms: list[Picture] = [np.zeros((40, 40), np.uint8), portraits, file]
+                yield forms[number % 3]
+
+    results = analyzer.analyze_many(pictures())
+    assert taken == []
+    for number, found in enumerate(islice(results, 7)):
+        assert_same(found, faces if number % 3 else [])
+    assert len(taken) < 7 + (LOOK_AHEAD + PICTURES_PER_BATCH) * available_cores()
+    assert list(analyzer.analyze_many([])) == []
+    (alone,) = analyzer.analyze_many(portraits)  # type: ignore[call-overload]
+    assert_same(alone, faces)
+    stack = np.zeros((6, 30, 40, 3), np.uint8)
+    assert [len(found) for found in analyzer.analyze_many(stack, whole_picture=True)] == [1] * 6
+
+
+def test_broken_pictures_among_many(
+    analyzer: FaceAnalyzer, portraits: Path, faces: list[FacePrediction]
+) -> None:
+    pictures: list[Picture] = [portraits, "missing.jpg", b"", portraits]
+    results = analyzer.analyze_many(pictures)
+    assert_same(next(results), faces)
+    with pytest.raises(FileNotFoundError, match=r"missing\.jpg"):
+        next(results)
+    first, missing, broken, last = analyzer.analyze_many(pictures, return_exceptions=True)
+    assert (first, last) == (faces, faces)
+    assert isinstance(missing, FileNotFoundError)
+    assert isinstance(broken, ValueError)
+
+
 def test_model_of_another_task_is_refused(checkpoints: dict[str, Path]) -> None:
     with pytest.raises(ValueError, match=r"the task emotion\. Received: gender, whose card says"):
         FaceAnalyzer.from_pretrained(checkpoints["gender"], None)
@@ -313,15 +410,20 @@ print({"numpy", "cv2", "PIL", "keras", "tensorflow"} & set(sys.modules))
 def test_exported_names() -> None:
     assert minixception.__all__ == [
         "Box",
+        "Explainer",
         "FaceAnalyzer",
         "FaceClassifier",
         "FacePrediction",
         "HaarDetector",
         "Preprocessor",
         "YuNetDetector",
+        "build",
         "draw_predictions",
         "hush",
+        "load_checkpoint",
+        "make_checkpoint",
         "read_image",
+        "save_checkpoint",
         "to_frame",
         "write_image",
     ]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from minixception.boxes import Box
-from minixception.inference import FacePrediction
+from minixception.predictions import FacePrediction
 from minixception.tracking import (
     FaceTracker,
     TrackedFace,

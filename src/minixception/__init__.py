@@ -2,7 +2,7 @@
 
     from minixception import FaceAnalyzer, draw_predictions, to_frame
 
-    analyzer = FaceAnalyzer.from_pretrained()
+    analyzer = FaceAnalyzer()
     faces = analyzer.analyze("photo.jpg")
 
 Conventions, here and in all modules: images are RGB uint8 (height, width, 3), or grey uint8
@@ -21,10 +21,16 @@ from minixception.extras import ExtrasFinder
 
 if TYPE_CHECKING:
     from minixception.boxes import Box
+    from minixception.checkpoints import load_checkpoint, save_checkpoint
+    from minixception.classifier import FaceClassifier
     from minixception.detector import HaarDetector, YuNetDetector
+    from minixception.explain import Explainer
     from minixception.images import read_image, write_image
-    from minixception.inference import FaceAnalyzer, FaceClassifier, FacePrediction, to_frame
+    from minixception.inference import FaceAnalyzer
     from minixception.messages import hush
+    from minixception.models import build
+    from minixception.own_models import make_checkpoint
+    from minixception.predictions import FacePrediction, to_frame
     from minixception.preprocessor import Preprocessor
     from minixception.visualizer import draw_predictions
 
@@ -35,30 +41,40 @@ if ExtrasFinder not in sys.meta_path:
 
 _HOMES = {
     "Box": "boxes",
+    "Explainer": "explain",
     "FaceAnalyzer": "inference",
-    "FaceClassifier": "inference",
-    "FacePrediction": "inference",
+    "FaceClassifier": "classifier",
+    "FacePrediction": "predictions",
     "HaarDetector": "detector",
     "Preprocessor": "preprocessor",
     "YuNetDetector": "detector",
+    "build": "models",
     "draw_predictions": "visualizer",
     "hush": "messages",
+    "load_checkpoint": "checkpoints",
+    "make_checkpoint": "own_models",
     "read_image": "images",
-    "to_frame": "inference",
+    "save_checkpoint": "checkpoints",
+    "to_frame": "predictions",
     "write_image": "images",
 }
 
 __all__ = [
     "Box",
+    "Explainer",
     "FaceAnalyzer",
     "FaceClassifier",
     "FacePrediction",
     "HaarDetector",
     "Preprocessor",
     "YuNetDetector",
+    "build",
     "draw_predictions",
     "hush",
+    "load_checkpoint",
+    "make_checkpoint",
     "read_image",
+    "save_checkpoint",
     "to_frame",
     "write_image",
 ]

@@ -6,6 +6,8 @@ the columns x to x + width - 1 and the rows y to y + height - 1. Plain Python, n
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from typing import Any, NamedTuple
 
@@ -25,6 +27,37 @@ class Box(NamedTuple):
     def area(self) -> int:
         """Number of pixels covered, 0 for a box without width or height."""
         return max(self.width, 0) * max(self.height, 0)
+
+
+def as_boxes(boxes: Iterable[Any]) -> list[Box]:
+    """Turn boxes as detectors give them into boxes of whole pixels; they are not clipped.
+
+    Args:
+        boxes: any number of boxes (x, y, width, height), or a single one: tuples, lists or rows of
+            an array (N, 4), of integers or floats. The edges are rounded, not the lengths.
+
+    Raises:
+        ValueError: if a box is not made of four finite numbers.
+
+    >>> as_boxes([(10.6, 20, 5.2, 8), Box(1, 2, 3, 4)])
+    [Box(x=11, y=20, width=5, height=8), Box(x=1, y=2, width=3, height=4)]
+    """
+    given = list(boxes)
+    is_single = len(given) == 4 and not any(hasattr(each, "__len__") for each in given)
+    return [_as_box(each) for each in ([given] if is_single else given)]
+
+
+def _as_box(box: Any) -> Box:
+    try:
+        x, y, width, height = (float(number) for number in box)
+        if not math.isfinite(x + y + width + height):
+            raise ValueError("a number is infinite, or none")
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"A box must be four numbers (x, y, width, height) in pixels. Received: {box!s:.100}"
+        ) from error
+    left, top = round(x), round(y)
+    return Box(left, top, round(x + width) - left, round(y + height) - top)
 
 
 @dataclass(frozen=True)

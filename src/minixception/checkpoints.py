@@ -14,7 +14,7 @@ import numpy as np
 
 from minixception.cards import HISTORY_FILE, KERAS_FILE, LITERT_FILE, Card, read_card, write_card
 from minixception.model_files import CONFIG_MEMBER, check_model_file
-from minixception.paths import note_on_large_files, trained_models_folder
+from minixception.paths import find_model, note_on_large_files, trained_models_folder
 from minixception.storage import atomic_folder, atomic_path
 
 # Options that Keras has got since 3.12, with what they do when left out. Nothing here sets them;
@@ -63,15 +63,23 @@ def save_checkpoint(
         write_card(temporary, card)
 
 
-def load_checkpoint(folder: str | Path) -> Checkpoint:
+def load_checkpoint(name_or_folder: str | Path) -> Checkpoint:
     """Load a Keras model with its card, in safe mode (no code is run from the file).
+
+    Args:
+        name_or_folder: the name of a shipped model, or a checkpoint folder.
 
     Raises:
         FileNotFoundError: if the folder, the card or the model file is missing.
         ValueError: if a file is damaged, or card and model disagree.
+
+    >>> checkpoint = load_checkpoint("fer2013_mini_xception")
+    >>> checkpoint.model.output_shape, checkpoint.card.class_names[3]
+    ((None, 7), 'happy')
     """
+    folder = find_model(name_or_folder)
     card = read_card(folder)
-    model = load_keras_file(Path(folder) / KERAS_FILE)
+    model = load_keras_file(folder / KERAS_FILE)
     check_agreement(model, card, where=str(folder))
     return Checkpoint(model, card)
 

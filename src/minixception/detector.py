@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -224,7 +225,7 @@ class YuNetDetector:
         path = fetch_yunet() if model_path is None else Path(model_path)
         if not trust:
             require_known_yunet(path)
-        self._network = _PerThread(lambda: load_yunet(path, score_threshold))
+        self._network = _PerThread(partial(load_yunet, path, score_threshold))
 
     def detect(self, image: np.ndarray) -> list[Box]:
         """See `FaceDetector.detect`; any array that `images.as_rgb` takes will do."""
@@ -268,6 +269,7 @@ def load_detector(detector: str | FaceDetector | None = None) -> FaceDetector:
 
     Raises:
         OSError: if YuNet's file cannot be fetched.
+        TypeError: if it is neither a name nor a detector.
         ValueError: for another name.
     """
     if detector is None or detector == "haar":
@@ -279,14 +281,23 @@ def load_detector(detector: str | FaceDetector | None = None) -> FaceDetector:
             f"`detector` must be {' or '.join(DETECTORS)}, or an object with a method `detect`. "
             f"Received: detector={detector!r}"
         )
+    if not hasattr(detector, "detect"):
+        raise TypeError(f"`detector` must be a name or a detector. Received: {detector!r}")
     return detector
 
 
 class _PerThread(threading.local):
-    """Hold one `value` per thread: `threading.local` runs `__init__` again in each thread."""
+    """Hold one `value` per thread: `threading.local` runs `__init__` again in each thread.
+
+    OpenCV's objects cannot be pickled: what is stored is how they are built.
+    """
 
     def __init__(self, build: Callable[[], Any]) -> None:
+        self._build = build
         self.value = build()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._build,)
 
 
 def load_cascade() -> Any:

@@ -66,10 +66,40 @@ def dissect(model: keras.Model, input_shape: tuple[int, int, int]) -> Dissection
     )
 
 
+def feature_extractor(model: keras.Model, input_shape: tuple[int, int, int]) -> keras.Model:
+    """Return a network from images (B, height, width, channels) to features (B, D).
+
+    Features are what enters the last layer with a kernel, which is the last convolution or dense
+    layer; of a feature map it is the mean over all positions. It has weights of its own.
+
+    Args:
+        model: as for `dissect`.
+        input_shape: (height, width, channels) of the image.
+
+    Raises:
+        ValueError: if it does not end in a softmax, or has no such layer.
+    """
+    inputs = keras.Input(input_shape, name="image")
+    copies = _Copies(model)
+    copies.connect(inputs, relu=layers.ReLU)
+    copies.take_weights()
+    last = next((call for call in reversed(copies.calls) if _has_kernel(call.layer)), None)
+    if last is None:
+        raise ValueError(f"`model` must have a convolution or dense layer. Received: {model.name}")
+    features = last.inputs[0]
+    positions = tuple(range(1, len(features.shape) - 1))
+    return keras.Model(inputs, keras.ops.mean(features, positions) if positions else features)
+
+
+def _has_kernel(layer: layers.Layer) -> bool:
+    return any(len(weight.shape) > 1 for weight in layer.weights)
+
+
 @dataclass(frozen=True)
 class _Call:
     """One layer with its activation in the graph."""
 
+    layer: layers.Layer
     inputs: list[keras.KerasTensor]
     output: keras.KerasTensor
 
@@ -87,7 +117,7 @@ class _Copies:
         self._last = _last_layer(model)
         if not _is_softmax(self._last):
             raise ValueError(
-                f"`model` must end in a softmax layer to be explained. Received: {model.name}, "
+                f"`model` must end in a softmax layer to be taken apart. Received: {model.name}, "
                 f"which ends in {self._last.name}"
             )
         self._originals: dict[int, layers.Layer] = {}
@@ -145,7 +175,7 @@ class _Copies:
             output = self._relu()(output)
         given = keras.tree.flatten((arguments, options))
         tensors = [each for each in given if isinstance(each, keras.KerasTensor)]
-        self.calls.append(_Call(tensors, output))
+        self.calls.append(_Call(layer, tensors, output))
         return output
 
 

@@ -1,19 +1,22 @@
 """Running a checkpoint: LiteRT by default, Keras when asked for.
 
-Only the engine that is asked for imports its framework.
+Only the engine that is asked for imports its framework. Engines can be pickled: what is stored is
+where their file lies.
 """
 
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from minixception.cards import Card, read_card
-from minixception.paths import require_utf8
+from minixception.cards import KERAS_FILE, LITERT_FILE, Card, read_card
+from minixception.parallel import available_cores
+from minixception.paths import find_model, require_utf8
 
 ENGINES = ("litert", "keras")
 
@@ -26,6 +29,9 @@ LARGEST_BATCH = 64
 # (mini_xception, 48 px).
 FEW_FACES = 4
 FACES_PER_RUN = 8
+
+# How far probabilities may be from a sum of 1: an 8-bit model rounds each of them to 1/256.
+LARGEST_ERROR_OF_SUM = 0.05
 
 
 class Engine(Protocol):
@@ -40,9 +46,9 @@ class LiteRTEngine:
     """Runs a `.tflite` file; many faces use all cores.
 
     Threads may share one engine: each has its own interpreter, and all hand their large batches to
-    the same workers, so that there are never more of those than cores. Dealing out whole faces
-    takes 2 % more processor time than one core does, LiteRT's own threads, which meet after every
-    layer, 9 %.
+    the same workers, so that there are never more of those than cores. A forked process starts
+    workers of its own. Dealing out whole faces takes 2 % more processor time than one core does,
+    LiteRT's own threads, which meet after every layer, 9 %.
 
     LiteRT prints "INFO: Created TensorFlow Lite XNNPACK delegate for CPU." once per process; its
     Python interface has no way to turn that off, `minixception.hush` has.
@@ -65,8 +71,9 @@ class LiteRTEngine:
         require_utf8(path)
         self._num_classes = num_classes
         self._num_workers = num_workers or available_cores()
-        self._workers = ThreadPoolExecutor(self._num_workers, "litert")  # starts no thread yet
+        self._start_workers()
         self._local = threading.local()
+        self._keras: KerasEngine | None = None
         if not self._path.is_file():
             raise FileNotFoundError(
                 f"{path} does not exist. Training writes it beside model.keras; "
@@ -76,11 +83,20 @@ class LiteRTEngine:
         # (height, width, channels); -1 stands for any
         self.input_shape = tuple(map(int, given["shape_signature"][1:]))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        rebuild = partial(type(self), num_classes=self._num_classes, num_workers=self._num_workers)
+        return rebuild, (self._path.absolute(),)
+
+    def _start_workers(self) -> None:
+        self._process = os.getpid()
+        self._workers = ThreadPoolExecutor(self._num_workers, "litert")  # starts no thread yet
+
     def predict(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return probabilities (B, K) for prepared faces (B, height, width, channels).
 
         Raises:
-            ValueError: if `images` are not float32 of the size that the model takes.
+            ValueError: if `images` are not float32 of the size that the model takes; or if the
+                file is damaged, so that it cannot be run or gives no probabilities.
         """
         if images.dtype != np.float32 or not self.takes(images.shape):
             raise ValueError(
@@ -89,8 +105,19 @@ class LiteRTEngine:
             )
         if len(images) == 0:
             return np.zeros((0, self._num_classes), np.float32)
-        if len(images) <= FEW_FACES:
-            return self._run(images)
+        probabilities = self._run(images) if len(images) <= FEW_FACES else self._deal(images)
+        require_probabilities(probabilities, (len(images), self._num_classes), source=self._path)
+        return probabilities
+
+    def features(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Let Keras give the features, by the `model.keras` beside the file; see `KerasEngine`."""
+        if self._keras is None:
+            self._keras = KerasEngine(self._path.parent)
+        return self._keras.features(images)
+
+    def _deal(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self._process != os.getpid():  # a forked process has none of its parent's threads
+            self._start_workers()
         size = min(FACES_PER_RUN, -(-len(images) // self._num_workers))
         runs = [images[start : start + size] for start in range(0, len(images), size)]
         return np.concatenate(list(self._workers.map(self._run, runs)))
@@ -107,13 +134,16 @@ class LiteRTEngine:
         fixed = int(given["shape_signature"][0])
         if fixed not in (-1, len(images)):
             return self._run_in_batches(images, fixed)
-        if tuple(given["shape"]) != images.shape:
-            # Without `strict` LiteRT would run images of another size, and give nonsense.
-            interpreter.resize_tensor_input(given["index"], images.shape, strict=True)
-            interpreter.allocate_tensors()
-        interpreter.set_tensor(given["index"], images)
-        interpreter.invoke()
-        return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+        try:
+            if tuple(given["shape"]) != images.shape:
+                # Without `strict` LiteRT would run images of another size, and give nonsense.
+                interpreter.resize_tensor_input(given["index"], images.shape, strict=True)
+                interpreter.allocate_tensors()
+            interpreter.set_tensor(given["index"], images)
+            interpreter.invoke()
+            return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+        except (ValueError, RuntimeError) as error:
+            raise ValueError(f"{self._path} cannot be run by LiteRT: {error}") from error
 
     def _run_in_batches(self, images: NDArray[np.float32], size: int) -> NDArray[np.float32]:
         """Run a model that takes a fixed number of faces; the last batch is filled up."""
@@ -142,53 +172,112 @@ class LiteRTEngine:
         return self._local.interpreter
 
 
-def available_cores() -> int:
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 class KerasEngine:
-    """Runs a `model.keras` with whatever backend Keras is set to."""
+    """Runs a `model.keras` with whatever backend Keras is set to.
+
+    It cannot be used in a process that was forked after it was loaded: TensorFlow would hang.
+    """
 
     def __init__(self, folder: str | Path) -> None:
         from minixception.checkpoints import load_checkpoint
 
-        self._model = load_checkpoint(folder).model
+        checkpoint = load_checkpoint(folder)
+        self._folder = find_model(folder)
+        self._process = os.getpid()
+        self._model = checkpoint.model
+        self._input_shape = checkpoint.card.preprocessor.input_shape
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._folder.absolute(),)
 
     def predict(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return probabilities (B, K) for prepared faces (B, height, width, channels)."""
+        """Return probabilities (B, K) for prepared faces (B, height, width, channels).
+
+        Raises:
+            ValueError: if the model gives no probabilities.
+        """
+        self._require_own_process()
+        probabilities = self._run(self._model, images)
+        shape = (len(images), self._model.output_shape[-1])
+        require_probabilities(probabilities, shape, source=self._folder / KERAS_FILE)
+        return probabilities
+
+    def features(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return features (B, D), see `dissection.feature_extractor`, for prepared faces."""
+        self._require_own_process()
+        return self._run(self._extractor, images)
+
+    @cached_property
+    def _extractor(self) -> Any:
+        from minixception.dissection import feature_extractor
+
+        return feature_extractor(self._model, self._input_shape)
+
+    def _require_own_process(self) -> None:
+        if self._process != os.getpid():
+            raise RuntimeError(
+                "A Keras model does not survive a fork. Start the process by the method "
+                '"spawn", or use engine="litert".'
+            )
+
+    def _run(self, model: Any, images: NDArray[np.float32]) -> NDArray[np.float32]:
         if len(images) == 0:
-            return np.zeros((0, self._model.output_shape[-1]), np.float32)
+            return np.zeros((0, model.output_shape[-1]), np.float32)
         # `predict` is for large sets: it spends some 80 ms on each call to set up its loop.
         return np.concatenate(
             [
-                np.asarray(self._model.predict_on_batch(images[start : start + LARGEST_BATCH]))
+                np.asarray(model.predict_on_batch(images[start : start + LARGEST_BATCH]))
                 for start in range(0, len(images), LARGEST_BATCH)
             ]
         )
 
 
-def load_engine(folder: str | Path, *, engine: str = "litert") -> tuple[Card, Engine]:
-    """Load the card and the model of a checkpoint folder for inference.
+def require_probabilities(
+    outputs: NDArray[np.float32], shape: tuple[int, int], *, source: str | Path
+) -> None:
+    """Refuse what is no array of probabilities (B, K), as NaN: a damaged file gives such.
 
     Args:
-        folder: with `card.json` and the engine's model file.
+        outputs: of a model.
+        shape: that they must have.
+        source: the file or model that messages name.
+
+    Raises:
+        ValueError: for another shape, values outside 0 to 1, or rows that do not sum to 1.
+    """
+    # Written so that NaN fails too.
+    if outputs.shape != shape or not (
+        np.all((outputs >= 0) & (outputs <= 1 + LARGEST_ERROR_OF_SUM))
+        and np.all(np.abs(outputs.sum(axis=1) - 1) <= LARGEST_ERROR_OF_SUM)
+    ):
+        raise ValueError(
+            f"{source} gives no probabilities, {shape} from 0 to 1 with the sum 1: the file is "
+            "damaged, or its network does not end in a softmax. "
+            f"Received: {outputs.shape}, such as {outputs[:1]}"
+        )
+
+
+def load_engine(model: str | Path, *, engine: str = "litert") -> tuple[Card, Engine]:
+    """Load the card and the model of a checkpoint for inference.
+
+    Args:
+        model: the name of a shipped model, or a folder with `card.json` and the engine's model
+            file.
         engine: one of `ENGINES`.
 
     Raises:
-        FileNotFoundError: if the folder, its card or its model file is missing.
+        FileNotFoundError: if the model, its card or its model file is missing.
         ValueError: for an unknown engine, a damaged file, or a card that does not fit the model.
     """
     if engine not in ENGINES:
         raise ValueError(
             f"`engine` must be one of {', '.join(ENGINES)}. Received: engine={engine!r}"
         )
+    folder = find_model(model)
     card = read_card(folder)
     if engine == "keras":
         return card, KerasEngine(folder)
-    litert = LiteRTEngine(Path(folder) / "model.tflite", num_classes=len(card.class_names))
+    litert = LiteRTEngine(folder / LITERT_FILE, num_classes=len(card.class_names))
     _check_input(litert, card, folder)
     return card, litert
 

@@ -1,8 +1,8 @@
 """What in a face speaks for a class: Grad-CAM, guided backpropagation, and their product.
 
-    from minixception.explain import Explainer
+    from minixception import Explainer
 
-    explainer = Explainer.load("trained_models/emotion_models/fer2013_mini_xception")
+    explainer = Explainer.load("fer2013_mini_xception")  # or a folder
     explanation = explainer.explain(crops)              # the most probable class of each face
     explanation = explainer.explain(crops, "surprise")  # or this one
     explanation.grad_cam                                # (N, height, width) in [0, 1]
@@ -107,9 +107,13 @@ class Explainer:
         )
 
     @classmethod
-    def load(cls, folder: str | Path) -> "Explainer":
-        """Load a checkpoint folder; see `checkpoints.load_checkpoint` for what may be wrong."""
-        checkpoint = load_checkpoint(folder)
+    def load(cls, name_or_folder: str | Path) -> "Explainer":
+        """Load a shipped model by its name, or a checkpoint folder.
+
+        Raises:
+            FileNotFoundError, ValueError: as in `checkpoints.load_checkpoint`.
+        """
+        checkpoint = load_checkpoint(name_or_folder)
         card = checkpoint.card
         return cls(checkpoint.model, card.preprocessor, card.class_names)
 

@@ -17,6 +17,7 @@ import functools
 import io
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -75,13 +76,32 @@ def decode_image(content: bytes, name: str) -> np.ndarray:
     return _decode(io.BytesIO(content), name, len(content))
 
 
+def pillow_to_rgb(picture: Image.Image) -> np.ndarray:
+    """Turn a Pillow picture, which stays as it is, into an array just as `read_image` does.
+
+    Returns:
+        RGB uint8 (height, width, 3), a new array.
+
+    Raises:
+        ValueError: as `read_image`.
+    """
+    with _clear_errors(getattr(picture, "filename", "") or "a Pillow picture"):
+        return _picture_to_rgb(ImageOps.exif_transpose(picture))
+
+
 def _decode(file: BinaryIO, name: str, size: int) -> np.ndarray:
     _silence_libtiff()
+    with _clear_errors(name, size), Image.open(file, formats=READABLE_FORMATS) as picture:
+        picture.load()
+        ImageOps.exif_transpose(picture, in_place=True)
+        return _picture_to_rgb(picture)
+
+
+@contextlib.contextmanager
+def _clear_errors(name: str, size: int = 0) -> Iterator[None]:
+    """Say in one way what is wrong with a picture; `size` is that of its file in bytes."""
     try:
-        with Image.open(file, formats=READABLE_FORMATS) as picture:
-            picture.load()
-            ImageOps.exif_transpose(picture, in_place=True)
-            return _picture_to_rgb(picture)
+        yield
     except UnidentifiedImageError as error:
         formats = ", ".join(READABLE_FORMATS)
         raise ValueError(

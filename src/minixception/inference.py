@@ -1,236 +1,264 @@
 """From a picture to predictions: find the faces, crop them, classify all of them in one batch."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from minixception.boxes import Box, crop_box
-from minixception.cards import Card
+from minixception.boxes import Box, as_boxes
+from minixception.classifier import FaceClassifier
 from minixception.detector import FaceDetector, load_detector
-from minixception.engines import Engine, load_engine
-from minixception.images import as_rgb, crop, read_image
-from minixception.labels import index_of
+from minixception.parallel import LOOK_AHEAD, available_cores, in_order
 from minixception.paths import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL, find_model
+from minixception.picture_sources import Picture, load_picture, read_now, separate
+from minixception.predictions import FacePrediction, most_probable
 
-if TYPE_CHECKING:
-    import pandas
+# Of many pictures, so many go through the networks together: a batch of four faces runs in the
+# thread at hand (`engines.FEW_FACES`) at 0.7 of the time of one by one.
+PICTURES_PER_BATCH = 4
 
-    from minixception.datasets import FaceDataset
-
-Picture = str | PathLike[str] | NDArray[Any]
-
-
-@dataclass(frozen=True)
-class FacePrediction:
-    """What is said about one face.
-
-    Attributes:
-        box: (x, y, width, height) in pixels of the upright picture.
-        emotion: the most probable class, or None without an emotion model.
-        emotion_scores: class name -> probability, in the model's class order.
-        gender: likewise.
-        gender_scores: likewise.
-    """
-
-    box: Box
-    emotion: str | None = None
-    emotion_scores: Mapping[str, float] = field(default_factory=dict)
-    gender: str | None = None
-    gender_scores: Mapping[str, float] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data."""
-        return {
-            "box": [int(number) for number in self.box],  # a detector may give NumPy's integers
-            "emotion": self.emotion,
-            "emotion_scores": dict(self.emotion_scores),
-            "gender": self.gender,
-            "gender_scores": dict(self.gender_scores),
-        }
-
-
-@dataclass(frozen=True)
-class FaceClassifier:
-    """A loaded model with its card: it crops, prepares and classifies as it was trained."""
-
-    card: Card
-    engine: Engine
-
-    @classmethod
-    def load(cls, folder: str | Path, *, engine: str = "litert") -> "FaceClassifier":
-        """Load a checkpoint folder; see `engines.load_engine`."""
-        return cls(*load_engine(folder, engine=engine))
-
-    def classify(self, image: NDArray[np.uint8], boxes: Sequence[Box]) -> list[dict[str, float]]:
-        """Return class name -> probability for each box in an RGB uint8 image (H, W, 3)."""
-        height, width = image.shape[:2]
-        margin = self.card.crop_margin
-        crops = [crop(image, crop_box(box, margin, height, width)) for box in boxes]
-        probabilities = self.engine.predict(self.card.preprocessor(crops))
-        names = self.card.class_names
-        return [dict(zip(names, map(float, row), strict=True)) for row in probabilities]
-
-    def predict_faces(self, faces: "FaceDataset", *, flip: bool = False) -> NDArray[np.float32]:
-        """Return probabilities (N, K) for the faces of a data set, in its class order.
-
-        Args:
-            faces: labelled with the classes of this model, in any order.
-            flip: average with the prediction on the mirror image.
-
-        Raises:
-            ValueError: if the classes are others.
-        """
-        names = self.card.class_names
-        if len(names) != len(faces.class_names):
-            raise ValueError(
-                f"{self.card.name} tells {', '.join(names)}; {faces.name} is labelled with "
-                f"{', '.join(faces.class_names)}. Choose a data set with the same classes."
-            )
-        # Classes are matched by name: their order belongs to the checkpoint.
-        columns = [index_of(name, names) for name in faces.class_names]
-        inputs = self.card.preprocessor(faces.images)
-        probabilities = self.engine.predict(inputs)
-        if flip:
-            mirrored = np.ascontiguousarray(inputs[:, :, ::-1])
-            probabilities = np.mean([probabilities, self.engine.predict(mirrored)], axis=0)
-        return probabilities[:, columns]
+Model: TypeAlias = FaceClassifier | str | PathLike[str] | None
 
 
 class FaceAnalyzer:
     """Finds the faces in a picture and tells emotion and gender of each.
 
-    Threads may share one analyzer.
+    Threads may share one analyzer, and it can be pickled. A forked process can go on with it,
+    unless Keras runs the models.
 
     Args:
-        emotion: classifier of emotions, or None.
-        gender: classifier of gender, or None.
-        detector: finds the faces: "haar" (None means this too), "yunet" or an object.
+        emotion: name of a shipped model, checkpoint folder or loaded classifier; None leaves
+            emotion out.
+        gender: likewise.
+        detector: finds the faces: "haar", "yunet", or an object with a method `detect`, see
+            `detector.FaceDetector`.
+        engine: what runs the models given by name or folder, one of `engines.ENGINES`.
 
     Raises:
-        ValueError: if a classifier was trained for another task.
+        FileNotFoundError: for an unknown name, or a folder without a checkpoint.
+        ValueError: for a damaged checkpoint, or one of another task.
+        TypeError: if a model is something else.
+
+    >>> analyzer = FaceAnalyzer()
+    >>> analyzer.analyze(np.zeros((300, 400, 3), np.uint8))
+    []
     """
 
     def __init__(
         self,
         *,
-        emotion: FaceClassifier | None,
-        gender: FaceClassifier | None,
-        detector: FaceDetector | str | None = None,
+        emotion: Model = DEFAULT_EMOTION_MODEL,
+        gender: Model = DEFAULT_GENDER_MODEL,
+        detector: str | FaceDetector = "haar",
+        engine: str = "litert",
     ) -> None:
-        for task, classifier in (("emotion", emotion), ("gender", gender)):
-            if classifier is not None and classifier.card.task != task:
-                raise ValueError(
-                    f"`{task}` must be a model of the task {task}. Received: "
-                    f"{classifier.card.name}, whose card says {classifier.card.task}."
-                )
-        self.emotion = emotion
-        self.gender = gender
+        self.emotion = _load_classifier(emotion, "emotion", engine)
+        self.gender = _load_classifier(gender, "gender", engine)
         self.detector = load_detector(detector)
 
     @classmethod
     def from_pretrained(
         cls,
-        emotion_model: str | Path | None = DEFAULT_EMOTION_MODEL,
-        gender_model: str | Path | None = DEFAULT_GENDER_MODEL,
+        emotion_model: Model = DEFAULT_EMOTION_MODEL,
+        gender_model: Model = DEFAULT_GENDER_MODEL,
         *,
-        detector: FaceDetector | str | None = None,
+        detector: str | FaceDetector = "haar",
         engine: str = "litert",
     ) -> "FaceAnalyzer":
-        """Load models by the name of a shipped one or by folder; None leaves a task out.
-
-        Raises:
-            FileNotFoundError: for an unknown name, or a folder without a checkpoint.
-            ValueError: for a damaged checkpoint, or one of another task.
-        """
-
-        def load(model: str | Path | None, task: str) -> FaceClassifier | None:
-            if model is None:
-                return None
-            return FaceClassifier.load(find_model(model, tasks=(task,)), engine=engine)
-
-        return cls(
-            emotion=load(emotion_model, "emotion"),
-            gender=load(gender_model, "gender"),
-            detector=detector,
-        )
+        """Do the same as the constructor, with the models by position."""
+        return cls(emotion=emotion_model, gender=gender_model, detector=detector, engine=engine)
 
     @property
     def columns(self) -> list[str]:
         """The columns of `to_rows` and `to_frame` for faces from this analyzer, also for none."""
         names = [*Box._fields, "emotion", "gender"]
-        for task, classifier in (("emotion", self.emotion), ("gender", self.gender)):
-            if classifier is not None:
-                names += [f"{task}_{name}" for name in classifier.card.class_names]
+        for task, classifier in self._classifiers.items():
+            names += [f"{task}_{name}" for name in classifier.card.class_names]
         return names
 
-    def analyze(self, picture: Picture) -> list[FacePrediction]:
+    def analyze(
+        self, picture: Picture, *, bgr: bool = False, whole_picture: bool = False
+    ) -> list[FacePrediction]:
         """Return a prediction per face, from left to right; an empty list if there is no face.
 
         Args:
-            picture: path of a picture file (its EXIF orientation is respected), or an array as
-                `images.as_rgb` takes it: RGB, RGBA or grey, uint8, uint16 or float in [0, 1].
+            picture: path, bytes or file object of a picture file (its EXIF orientation is
+                respected), a Pillow picture, or an array: RGB, RGBA or grey, uint8, uint16 or
+                float in [0, 1].
+            bgr: an array is BGR, as OpenCV gives it.
+            whole_picture: the picture is a face: none is looked for, and there is one prediction.
 
         Raises:
-            FileNotFoundError, IsADirectoryError, PermissionError, ValueError: if the picture
-                cannot be read.
+            FileNotFoundError, IsADirectoryError, PermissionError, TypeError, ValueError: if the
+                picture cannot be read; see `picture_sources.load_picture`.
         """
-        image = load_picture(picture)
-        return self.classify(image, self.detector.detect(image))
+        (faces,) = self._predict([self._find(picture, bgr=bgr, whole_picture=whole_picture)])
+        return faces
 
-    def classify(self, image: NDArray[np.uint8], boxes: Sequence[Box]) -> list[FacePrediction]:
-        """Return a prediction per box in an RGB uint8 image (H, W, 3)."""
-        if not boxes:
-            return []
-        nothing: list[dict[str, float]] = [{} for _ in boxes]
-        emotions = self.emotion.classify(image, boxes) if self.emotion else nothing
-        genders = self.gender.classify(image, boxes) if self.gender else nothing
+    @overload
+    def analyze_many(
+        self,
+        pictures: Iterable[Picture],
+        *,
+        bgr: bool = False,
+        whole_picture: bool = False,
+        return_exceptions: Literal[False] = False,
+    ) -> Iterator[list[FacePrediction]]: ...
+
+    @overload
+    def analyze_many(
+        self,
+        pictures: Iterable[Picture],
+        *,
+        bgr: bool = False,
+        whole_picture: bool = False,
+        return_exceptions: Literal[True],
+    ) -> Iterator[list[FacePrediction] | Exception]: ...
+
+    def analyze_many(
+        self,
+        pictures: Iterable[Picture],
+        *,
+        bgr: bool = False,
+        whole_picture: bool = False,
+        return_exceptions: bool = False,
+    ) -> Iterator[Any]:
+        """Give what `analyze` returns for each picture, in their order, by all cores.
+
+        Pictures are taken as results are asked for, at most `parallel.LOOK_AHEAD` per core ahead,
+        so that neither they nor the results need fit into memory. An array must stay as it is
+        until its result has come.
+
+            paths = sorted(Path("holidays").glob("*.jpg"))
+            for path, faces in zip(paths, analyzer.analyze_many(paths)):
+                print(path, [face.emotion for face in faces])
+
+        Args:
+            pictures: any iterable of what `analyze` takes, such as a generator or an array
+                (N, H, W, 3).
+            bgr: as for `analyze`.
+            whole_picture: as for `analyze`.
+            return_exceptions: give the exception of a picture that cannot be read in the place of
+                its predictions; else it is raised there, and nothing comes after it.
+
+        Raises:
+            OSError, TypeError, ValueError: as `analyze`, unless they are to be returned.
+        """
+
+        def work(batch: list[Picture]) -> list[list[FacePrediction] | Exception]:
+            return self._analyze_batch(batch, bgr=bgr, whole_picture=whole_picture)
+
+        # A file object may be closed by the time that its turn comes: its content is taken here.
+        taken = map(read_now, separate(pictures))
+        batches = iter(lambda: list(islice(taken, PICTURES_PER_BATCH)), [])
+        ahead = LOOK_AHEAD // PICTURES_PER_BATCH
+        for results in in_order(work, batches, workers=available_cores(), look_ahead=ahead):
+            for result in results:
+                if isinstance(result, Exception) and not return_exceptions:
+                    raise result
+                yield result
+
+    def classify(
+        self, picture: Picture, boxes: Iterable[Any], *, bgr: bool = False
+    ) -> list[FacePrediction]:
+        """Return a prediction for each box around a face, in their order.
+
+        Args:
+            picture: as for `analyze`.
+            boxes: (x, y, width, height) in pixels, as detectors give them: any four numbers each,
+                or an array (N, 4). Parts outside the picture are left out.
+            bgr: as for `analyze`.
+
+        Raises:
+            ValueError: if a box has not four finite numbers, or lies outside the picture.
+            OSError, TypeError: as `analyze`.
+        """
+        (faces,) = self._predict([self._cut_out(load_picture(picture, bgr=bgr), boxes)])
+        return faces
+
+    def _analyze_batch(
+        self, pictures: list[Picture], *, bgr: bool, whole_picture: bool
+    ) -> list[list[FacePrediction] | Exception]:
+        """Return what comes of each picture; the faces of all go through the networks at once."""
+        found: list[_Faces | Exception] = []
+        for picture in pictures:
+            try:
+                found.append(self._find(picture, bgr=bgr, whole_picture=whole_picture))
+            except Exception as error:  # raised, or given to the caller, when its turn comes
+                found.append(error)
+        predictions = iter(self._predict([each for each in found if isinstance(each, _Faces)]))
+        return [next(predictions) if isinstance(each, _Faces) else each for each in found]
+
+    def _find(self, picture: Picture, *, bgr: bool, whole_picture: bool) -> "_Faces":
+        image = load_picture(picture, bgr=bgr)
+        if not whole_picture:
+            return self._cut_out(image, self.detector.detect(image))
+        box = Box(0, 0, image.shape[1], image.shape[0])
+        return _Faces([box], {task: [image] for task in self._classifiers})
+
+    def _cut_out(self, image: NDArray[np.uint8], boxes: Iterable[Any]) -> "_Faces":
+        found = as_boxes(boxes)
+        crops = {task: each.crop(image, found) for task, each in self._classifiers.items()}
+        return _Faces(found, crops)
+
+    def _predict(self, found: Sequence["_Faces"]) -> list[list[FacePrediction]]:
+        """Return the predictions for the faces of each picture, all of them in one batch."""
+        scores: dict[str, Iterator[dict[str, float]]] = {}
+        if any(faces.boxes for faces in found):
+            for task, classifier in self._classifiers.items():
+                crops = [crop for faces in found for crop in faces.crops[task]]
+                scores[task] = iter(classifier.name_scores(classifier.predict(crops)))
         return [
-            FacePrediction(
-                box=box,
-                emotion=most_probable(emotion_scores),
-                emotion_scores=emotion_scores,
-                gender=most_probable(gender_scores),
-                gender_scores=gender_scores,
-            )
-            for box, emotion_scores, gender_scores in zip(boxes, emotions, genders, strict=True)
+            [
+                _prediction(box, {task: next(each) for task, each in scores.items()})
+                for box in faces.boxes
+            ]
+            for faces in found
         ]
 
-
-def load_picture(picture: Picture) -> NDArray[np.uint8]:
-    """Return RGB uint8 (H, W, 3) for a path or an array; see `FaceAnalyzer.analyze`."""
-    if isinstance(picture, np.ndarray):
-        return as_rgb(picture)
-    return read_image(picture)
+    @property
+    def _classifiers(self) -> dict[str, FaceClassifier]:
+        given = {"emotion": self.emotion, "gender": self.gender}
+        return {task: classifier for task, classifier in given.items() if classifier is not None}
 
 
-def to_rows(faces: Iterable[FacePrediction]) -> list[dict[str, Any]]:
-    """Return a flat record per face: box, labels, then a column per class and task."""
-    return [
-        {
-            **face.box._asdict(),
-            "emotion": face.emotion,
-            "gender": face.gender,
-            **{f"emotion_{name}": value for name, value in face.emotion_scores.items()},
-            **{f"gender_{name}": value for name, value in face.gender_scores.items()},
-        }
-        for face in faces
-    ]
+@dataclass(frozen=True)
+class _Faces:
+    """The faces of a picture: boxes, and crops for each task."""
+
+    boxes: list[Box]
+    crops: dict[str, list[NDArray[np.uint8]]]
 
 
-def to_frame(faces: Iterable[FacePrediction]) -> "pandas.DataFrame":
-    """Return a DataFrame with a row per face; see `to_rows` for its columns."""
-    import pandas
+def _prediction(box: Box, scores: Mapping[str, dict[str, float]]) -> FacePrediction:
+    emotion_scores, gender_scores = scores.get("emotion", {}), scores.get("gender", {})
+    return FacePrediction(
+        box=box,
+        emotion=most_probable(emotion_scores),
+        emotion_scores=emotion_scores,
+        gender=most_probable(gender_scores),
+        gender_scores=gender_scores,
+    )
 
-    rows = to_rows(faces)
-    columns = list(rows[0]) if rows else [*Box._fields, "emotion", "gender"]
-    return pandas.DataFrame(rows, columns=columns)
 
-
-def most_probable(scores: Mapping[str, float]) -> str | None:
-    """Return the class with the highest score, None where there are no scores."""
-    return max(scores, key=lambda name: scores[name]) if scores else None
+def _load_classifier(model: Model, task: str, engine: str) -> FaceClassifier | None:
+    if model is None:
+        return None
+    if not isinstance(model, FaceClassifier):
+        if not isinstance(model, str | PathLike):
+            raise TypeError(
+                f"`{task}` must be the name of a shipped model, a checkpoint folder, a "
+                f"FaceClassifier or None. Received: {type(model).__name__}"
+            )
+        model = FaceClassifier.load(find_model(Path(model), tasks=(task,)), engine=engine)
+    if model.card.task != task:
+        raise ValueError(
+            f"`{task}` must be a model of the task {task}. Received: {model.card.name}, whose "
+            f"card says {model.card.task}."
+        )
+    return model

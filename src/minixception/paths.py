@@ -13,6 +13,8 @@ TASKS = ("emotion", "gender")
 DEFAULT_EMOTION_MODEL = "fer2013_mini_xception"
 DEFAULT_GENDER_MODEL = "utkface_mini_xception"
 
+MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".tflite")
+
 PICTURE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".dib", ".gif"),
     *(".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff", ".webp"),
@@ -42,12 +44,15 @@ def find_model(name_or_folder: str | Path, *, tasks: tuple[str, ...] = TASKS) ->
 
     Raises:
         FileNotFoundError: if it is neither; the message lists the shipped names.
+        NotADirectoryError: if it is a model file; the message says how to make a checkpoint of it.
     """
     if Path(name_or_folder).is_dir():
         return Path(name_or_folder)
     shipped = {name: path for task in tasks for name, path in shipped_models(task).items()}
     if str(name_or_folder) in shipped:
         return shipped[str(name_or_folder)]
+    if Path(name_or_folder).is_file() and Path(name_or_folder).suffix.lower() in MODEL_SUFFIXES:
+        raise NotADirectoryError(_what_to_do_with_model_file(Path(name_or_folder)))
     raise FileNotFoundError(
         f"{name_or_folder} is neither a checkpoint folder nor a shipped {' or '.join(tasks)} model "
         f"({', '.join(shipped) or 'there are none'}).{note_on_large_files()}"
@@ -61,6 +66,18 @@ def note_on_large_files() -> str:
     return (
         " The package leaves out large model files, which lie in trained_models/ of the source: "
         "give the folder there."
+    )
+
+
+def _what_to_do_with_model_file(path: Path) -> str:
+    if (path.parent / "card.json").is_file():
+        return f"{path} belongs to a checkpoint: give its folder, {path.parent}"
+    return (
+        f"{path} is a model file alone, which says neither its class names nor the range of its "
+        "pixel values. Make a checkpoint of it once, in Python, and give the folder: from "
+        f"minixception import make_checkpoint; make_checkpoint('my_model', {str(path)!r}, "
+        "class_names=['happy', 'sad'], value_range=(0, 1)), with the names and the range of its "
+        "training"
     )
 
 

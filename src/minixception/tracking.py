@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minixception.boxes import Box, clip, intersection_over_union
-from minixception.inference import FacePrediction, most_probable
+from minixception.predictions import FacePrediction, most_probable
 
 # Boxes of one face in successive frames share more than half their area in all test clips; half of
 # that leaves room for slow cameras, and two people side by side stay apart.

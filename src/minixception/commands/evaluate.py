@@ -18,9 +18,9 @@ import numpy as np
 
 if TYPE_CHECKING:
     from minixception.cards import Card
+    from minixception.classifier import FaceClassifier
     from minixception.datasets import FaceDataset
     from minixception.evaluation import Scores
-    from minixception.inference import FaceClassifier
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,9 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Load, predict, score, write; return the exit code."""
     from minixception.cards import read_card
+    from minixception.classifier import FaceClassifier
     from minixception.datasets.registry import default_dataset, get_entry, is_trained_on
     from minixception.evaluation import format_splits
-    from minixception.inference import FaceClassifier
     from minixception.paths import find_model
 
     folder = find_model(arguments.model)

@@ -219,10 +219,10 @@ def _noise(card: "Card") -> NDArray[np.float32]:
 
 def _export_int8(folder: Path, card: "Card", arguments: argparse.Namespace) -> None:
     """Write an 8-bit `.tflite` file; print the accuracies of both on the validation split."""
+    from minixception.classifier import FaceClassifier
     from minixception.datasets import select_classes
     from minixception.datasets.registry import default_dataset, get_entry, load_dataset
     from minixception.engines import Engine, KerasEngine, LiteRTEngine
-    from minixception.inference import FaceClassifier
     from minixception.storage import atomic_path
 
     name = arguments.dataset or default_dataset(card.task, card.data)

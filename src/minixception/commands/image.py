@@ -29,7 +29,6 @@ from minixception.commands.outputs import check_file
 from minixception.commands.picture_jobs import (
     PictureResult,
     folder_states,
-    in_order,
     process_picture,
     shared_cores,
 )
@@ -40,6 +39,7 @@ from minixception.commands.row_options import describe_rows
 from minixception.commands.run_control import StopRequest
 from minixception.extras import require
 from minixception.locks import sole_writer
+from minixception.parallel import in_order
 from minixception.paths import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL
 from minixception.storage import remove_unfinished_pictures
 
@@ -72,6 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="pictures at a time (default: the number of cores; 1 for up to "
         f"{FEW_PICTURES} pictures, and with --engine keras)",
+    )
+    parser.add_argument(
+        "--whole-picture",
+        action="store_true",
+        help="each picture is a face, cut out already: look for none",
     )
     add_model_arguments(parser)
     add_detector_arguments(parser)
@@ -216,6 +221,11 @@ def _check_options(arguments: argparse.Namespace) -> None:
     if arguments.no_draw and (arguments.output is not None or arguments.bars):
         other = "--bars" if arguments.output is None else "--output"
         raise ValueError(f"--no-draw and {other} contradict each other: leave one out")
+    detector_options = ("scale_factor", "min_neighbors", "min_face", "yunet")
+    given = [name for name in detector_options if getattr(arguments, name) is not None]
+    if arguments.whole_picture and given:
+        option = given[0].replace("_", "-")
+        raise ValueError(f"--whole-picture looks for no faces: leave it out, or --{option}")
     if arguments.resume and not any(getattr(arguments, name) for name in FORMATS):
         options = ", ".join(f"--{name}" for name in FORMATS)
         raise ValueError(f"--resume goes on with a table: it needs one of {options}")
@@ -240,8 +250,14 @@ def run_job(arguments: argparse.Namespace, outputs: Mapping[Path, Path | None]) 
     folders = folder_states(pictures)
 
     def work(picture: Path) -> PictureResult:
-        output = outputs[picture]
-        return process_picture(analyzer, picture, output, bars=arguments.bars, folders=folders)
+        return process_picture(
+            analyzer,
+            picture,
+            outputs[picture],
+            bars=arguments.bars,
+            whole_picture=arguments.whole_picture,
+            folders=folders,
+        )
 
     with StopRequest() as stop, shared_cores(workers), closing(report), closing(writer):
         writer.open()
@@ -260,7 +276,7 @@ def run_job(arguments: argparse.Namespace, outputs: Mapping[Path, Path | None]) 
 def _default_workers(arguments: argparse.Namespace, pictures: int) -> int:
     if pictures <= FEW_PICTURES or arguments.engine == "keras":
         return 1
-    from minixception.engines import available_cores
+    from minixception.parallel import available_cores
 
     return available_cores()
 

@@ -1,12 +1,10 @@
-"""Working through many pictures: several at a time, results in the order of the pictures."""
+"""What is done with each of many pictures."""
 
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from minixception.commands import explain
 from minixception.storage import is_passing, read_patiently
@@ -15,14 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from minixception.inference import FaceAnalyzer, FacePrediction
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-# Pictures per worker that are done ahead of the one to be written next. A picture may take a
-# hundred times as long as its neighbours; more would only keep more results in memory.
-LOOK_AHEAD = 8
+    from minixception.inference import FaceAnalyzer
+    from minixception.predictions import FacePrediction
 
 
 @dataclass(frozen=True)
@@ -51,6 +43,7 @@ def process_picture(
     output: Path | None,
     *,
     bars: bool,
+    whole_picture: bool = False,
     folders: Mapping[Path, tuple[int, int]] | None = None,
 ) -> PictureResult:
     """Read a picture, find its faces, draw them; what cannot be read is a result too.
@@ -60,6 +53,7 @@ def process_picture(
         picture: its path.
         output: the file to draw to, None to draw nothing.
         bars: draw a bar per emotion.
+        whole_picture: the picture is one face, and nothing is looked for.
         folders: `folder_states` at the start of the job.
 
     Raises:
@@ -74,7 +68,7 @@ def process_picture(
 
     def read_and_analyze() -> "tuple[NDArray[np.uint8], list[FacePrediction]]":
         image = read_image(picture)
-        return image, analyzer.analyze(image)
+        return image, analyzer.analyze(image, whole_picture=whole_picture)
 
     try:
         image, faces = read_patiently(read_and_analyze)
@@ -118,37 +112,12 @@ def failure_of(picture: Path, error: BaseException) -> str:
     return reason if name in reason else f"{name}: {reason}"
 
 
-def in_order(
-    work: Callable[[Item], Result], items: Iterable[Item], *, workers: int
-) -> Generator[Result, None, None]:
-    """Apply `work` to the items in `workers` threads and yield the results in the items' order.
-
-    At most `LOOK_AHEAD` items per worker are begun before their turn. When the caller stops early,
-    items that are not begun are left, and those at hand are finished.
-    """
-    if workers == 1:
-        yield from map(work, items)
-        return
-    waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for item in items:
-                waiting.append(pool.submit(work, item))
-                if len(waiting) >= LOOK_AHEAD * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
 @contextmanager
 def shared_cores(workers: int) -> Iterator[None]:
     """Let OpenCV use, inside the block, as many threads per worker as there are cores for each."""
     import cv2
 
-    from minixception.engines import available_cores
+    from minixception.parallel import available_cores
 
     if workers == 1:
         yield

@@ -298,7 +298,7 @@ def format_rows(table: Table, result: PictureResult) -> bytes:
 
 def to_picture_rows(result: PictureResult, columns: Sequence[str]) -> list[dict[str, Any]]:
     """Return a row per face, or one row for a picture without; see the top of this module."""
-    from minixception.inference import to_rows
+    from minixception.predictions import to_rows
 
     head = {"picture": str(result.picture), "faces": len(result.faces), "error": result.error}
     rows = to_rows(result.faces) or [{}]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from minixception.inference import FaceClassifier
+    from minixception.classifier import FaceClassifier
 
 EMOTION_SPLITS = ("PublicTest", "PrivateTest")
 
@@ -113,7 +113,7 @@ def _largest_face(path: Path) -> "NDArray[np.uint8]":
 
 
 def _load_model(name: str, task: str) -> "FaceClassifier":
-    from minixception.inference import FaceClassifier
+    from minixception.classifier import FaceClassifier
 
     classifier = FaceClassifier.load(find_model(name, tasks=(task,)))
     if classifier.card.task != task:

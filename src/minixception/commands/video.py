@@ -246,7 +246,7 @@ class Session:
 def _columns(analyzer: "FaceAnalyzer") -> list[str]:
     """Return the columns of the CSV, which do not depend on whether a face comes."""
     from minixception.boxes import Box
-    from minixception.inference import FacePrediction, to_rows
+    from minixception.predictions import FacePrediction, to_rows
 
     scores = [
         dict.fromkeys(classifier.card.class_names, 0.0) if classifier else {}
@@ -257,7 +257,7 @@ def _columns(analyzer: "FaceAnalyzer") -> list[str]:
 
 
 def _rows(frame: "Frame", faces: "list[TrackedFace]") -> list[dict[str, Any]]:
-    from minixception.inference import to_rows
+    from minixception.predictions import to_rows
 
     seconds = round(frame.time_seconds, 6)
     return [

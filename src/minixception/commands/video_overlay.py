@@ -12,7 +12,7 @@ from minixception.paths import TASKS
 if TYPE_CHECKING:
     from minixception.boxes import CropMargin
     from minixception.explain import Explainer
-    from minixception.inference import FacePrediction
+    from minixception.predictions import FacePrediction
 
 
 def add_overlay_argument(parser: argparse.ArgumentParser) -> None:

@@ -1,11 +1,11 @@
-"""Several pictures at a time; the whole command is in test_command_image_folders.py."""
+"""Several things at a time; the whole command is in test_command_image_folders.py."""
 
 import threading
 import time
 
 import pytest
 
-from minixception.commands.picture_jobs import LOOK_AHEAD, in_order
+from minixception.parallel import LOOK_AHEAD, available_cores, in_order
 
 
 @pytest.mark.parametrize("workers", [1, 4])
@@ -34,3 +34,7 @@ def test_stopping_early_leaves_the_rest() -> None:
     next(results)
     results.close()
     assert len(begun) <= 2 * LOOK_AHEAD
+
+
+def test_available_cores() -> None:
+    assert available_cores() >= 1

@@ -1,0 +1,104 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from minixception import Explainer, FaceClassifier, read_image, write_image
+from minixception.boxes import CropMargin
+from minixception.checkpoints import load_checkpoint
+from minixception.dissection import feature_extractor
+from minixception.models import NETWORKS, build
+
+FACES = np.random.default_rng(0).integers(0, 256, (3, 48, 48), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def classifier(checkpoints: dict[str, Path]) -> FaceClassifier:
+    return FaceClassifier.load(checkpoints["emotion"])
+
+
+FORMS: dict[str, Callable[[Path], Any]] = {
+    "array (N, H, W, 1)": lambda _: FACES[..., None],
+    "colours": lambda _: np.repeat(FACES[..., None], 3, axis=3),
+    "list": lambda _: list(FACES),
+    "generator": lambda _: (face for face in FACES),
+    "grey and colours": lambda _: [FACES[0], np.dstack([FACES[1]] * 3), FACES[2]],
+    "floats": lambda _: FACES / 255.0,
+    "paths": lambda folder: sorted(folder.glob("*.png")),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_faces_are_predicted_in_every_form(
+    classifier: FaceClassifier, form: str, tmp_path: Path
+) -> None:
+    for number, face in enumerate(FACES):
+        write_image(tmp_path / f"{number}.png", face)
+    expected = classifier.engine.predict(classifier.card.preprocessor(FACES[..., None]))
+    found = classifier.predict(FORMS[form](tmp_path))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_none_and_one_keep_the_rank(classifier: FaceClassifier, portraits: Path) -> None:
+    assert classifier.predict([]).shape == (0, 7)
+    for one in (FACES[0], portraits, np.zeros((300, 20, 3), np.uint8)):
+        assert classifier.predict(one).shape == (1, 7)
+
+
+def test_the_margin_of_the_card_is_for_boxes_only(
+    classifier: FaceClassifier, portraits: Path
+) -> None:
+    image = read_image(portraits)
+    card = replace(classifier.card, crop_margin=CropMargin(-0.2, -0.2, -0.2, -0.2))
+    narrow = FaceClassifier(card, classifier.engine)
+    np.testing.assert_array_equal(narrow.predict(image), classifier.predict(image))
+    whole = [(0, 0, image.shape[1], image.shape[0])]
+    assert narrow.classify(image, whole) != classifier.classify(image, whole)
+
+
+def test_features_are_what_enters_the_last_convolution(
+    classifier: FaceClassifier, checkpoints: dict[str, Path]
+) -> None:
+    model = load_checkpoint(checkpoints["emotion"]).model
+    last = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)][-1]
+    maps = keras.Model(model.input, last.input).predict(
+        classifier.card.preprocessor(FACES[..., None]), verbose=0
+    )
+    with_keras = FaceClassifier.load(checkpoints["emotion"], engine="keras")
+    for each in (classifier, with_keras):
+        features = each.features(FACES)
+        assert features.shape == (3, 128)
+        np.testing.assert_allclose(features, maps.mean(axis=(1, 2)), rtol=1e-4, atol=1e-5)
+    assert with_keras.features([]).shape == (0, 128)
+
+
+@pytest.mark.parametrize("name", sorted(set(NETWORKS) - {"facenet", "emonet"}))
+def test_every_network_has_features(name: str) -> None:
+    shape = NETWORKS[name].input_shape
+    features = feature_extractor(build(name, shape, 2), shape).output_shape
+    assert len(features) == 2
+    assert features[1] > 2
+
+
+def test_a_model_inside_a_model_has_features() -> None:
+    inner = build("tiny_xception", (48, 48, 1), 2)
+    outer = keras.Sequential([keras.Input((48, 48, 1)), inner])
+    image = np.random.default_rng(1).uniform(-1, 1, (2, 48, 48, 1)).astype(np.float32)
+    found, expected = (
+        feature_extractor(model, (48, 48, 1)).predict(image, verbose=0) for model in (outer, inner)
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_shipped_names_are_taken_wherever_a_folder_is() -> None:
+    name = "utkface_mini_xception"
+    assert FaceClassifier.load(name).card.name == name
+    assert load_checkpoint(name).card.name == name
+    assert Explainer.load(name).class_names == ("woman", "man")
+    for load in (FaceClassifier.load, load_checkpoint, Explainer.load):
+        with pytest.raises(FileNotFoundError, match=rf"nope is neither .* {name}"):
+            load("nope")

@@ -1,0 +1,112 @@
+"""A model of somebody's own `fit`, from the shapes that Keras users give it to the analyzer."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from minixception import FaceAnalyzer, FaceClassifier, Preprocessor, make_checkpoint, read_image
+from minixception.checkpoints import load_checkpoint
+
+NAMES = ("happy", "sad", "surprise")
+
+
+@pytest.fixture(scope="module")
+def own_model() -> keras.Model:
+    """Return a model that has its own scaling, is compiled, and takes colours."""
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential(
+        [
+            keras.Input((32, 40, 3)),
+            layers.Rescaling(1 / 255),
+            layers.RandomFlip(),
+            layers.Conv2D(8, 3, strides=2, activation="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dropout(0.3),
+            layers.Dense(3, activation="softmax", kernel_initializer="random_normal"),
+        ]
+    )
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+
+
+@pytest.fixture(scope="module")
+def checkpoint(own_model: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("own") / "runs" / "mine"
+    make_checkpoint(folder, own_model, class_names=NAMES, value_range=(0, 255), crop_margin=0.1)
+    return folder
+
+
+def test_one_call_makes_a_checkpoint(
+    own_model: keras.Model, checkpoint: Path, portraits: Path
+) -> None:
+    written = {path.name for path in checkpoint.iterdir()}
+    assert {"card.json", "model.keras", "model.tflite"} <= written
+    card = load_checkpoint(checkpoint).card
+    assert (card.name, card.task, card.class_names) == ("mine", "emotion", NAMES)
+    assert card.preprocessor == Preprocessor((32, 40), channels=3, value_range=(0, 255))
+    image = read_image(portraits)[:32, :40]
+    expected = own_model.predict(image[None].astype("float32"), verbose=0)
+    for engine in ("litert", "keras"):
+        found = FaceClassifier.load(checkpoint, engine=engine).predict(image)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    (face, *_) = FaceAnalyzer(emotion=checkpoint).analyze(portraits)
+    assert face.emotion in NAMES
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".tflite"])
+def test_a_file_does_as_well(
+    own_model: keras.Model, checkpoint: Path, tmp_path: Path, suffix: str
+) -> None:
+    file = tmp_path / f"model{suffix}"
+    if suffix == ".tflite":
+        file.write_bytes((checkpoint / "model.tflite").read_bytes())
+    else:
+        own_model.save(file)
+    card = make_checkpoint(tmp_path / "new", file, class_names=NAMES, value_range=(0, 255))
+    assert card.preprocessor.input_shape == (32, 40, 3)
+    image = np.full((50, 50, 3), 77, np.uint8)
+    expected = FaceClassifier.load(checkpoint).predict(image)
+    found = FaceClassifier.load(tmp_path / "new").predict(image)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def network(*outputs: Any, shape: tuple[Any, ...] = (8, 8, 1)) -> keras.Model:
+    model = keras.Sequential([keras.Input(shape), layers.GlobalAveragePooling2D(), *outputs])
+    model.name = "odd"
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (network(layers.Dense(3)), "odd gives no probabilities.*not end in a softmax"),
+        (network(layers.Dense(1, activation="sigmoid")), "an output for each of happy, sad, surp"),
+        (network(layers.Dense(3), shape=(8, 8, 5)), "with 1 or 3 channels. Received: odd"),
+        (network(layers.Softmax(), shape=(None, None, 3)), "images of one size"),
+        (keras.Sequential([layers.Dense(3)], name="odd"), "must be built"),
+    ],
+)
+def test_what_does_not_fit_is_told_and_writes_nothing(
+    model: keras.Model, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_checkpoint(tmp_path / "new", model, class_names=NAMES, value_range=(0, 1))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_alone_says_how_it_becomes_a_checkpoint(
+    own_model: keras.Model, checkpoint: Path, tmp_path: Path
+) -> None:
+    for name in ("mine.keras", "mine.tflite"):
+        (tmp_path / name).touch()
+        with pytest.raises(NotADirectoryError, match=rf"make_checkpoint\('my_model', '.*{name}'"):
+            FaceAnalyzer(emotion=tmp_path / name)
+    with pytest.raises(NotADirectoryError, match="give its folder"):
+        FaceClassifier.load(checkpoint / "model.keras")
+    (tmp_path / "photo.jpg").touch()
+    with pytest.raises(FileNotFoundError, match=r"photo\.jpg is neither a checkpoint folder nor"):
+        FaceAnalyzer(emotion=tmp_path / "photo.jpg")

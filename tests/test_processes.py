@@ -1,0 +1,101 @@
+"""Analyzers in other processes: pickled, sent to new ones, and after a fork."""
+
+import multiprocessing
+import os
+import pickle
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minixception import FaceAnalyzer, HaarDetector, YuNetDetector, read_image
+from minixception.detector import FaceDetector
+from minixception.engines import FEW_FACES
+
+SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def crowd(portraits: Path) -> np.ndarray:
+    """Return a picture of so many faces that the engine's workers share them."""
+    return np.tile(read_image(portraits), (2, 1, 1))
+
+
+def in_forked_child(work: Callable[[], bool]) -> bool:
+    """Return what `work` returns in a forked process, False if it fails or takes too long."""
+    child = os.fork()
+    if child == 0:
+        result = False
+        try:
+            result = work()
+        finally:
+            os._exit(0 if result else 1)
+    for _ in range(10 * SECONDS):
+        finished, status = os.waitpid(child, os.WNOHANG)
+        if finished:
+            return status == 0
+        time.sleep(0.1)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return False
+
+
+@pytest.fixture(scope="module", params=["haar", "yunet"])
+def analyzer(
+    checkpoints: dict[str, Path],
+    real_data: Callable[[str], Path],
+    request: pytest.FixtureRequest,
+) -> FaceAnalyzer:
+    detector: FaceDetector = HaarDetector()
+    if request.param == "yunet":
+        detector = YuNetDetector(real_data("models/face_detection_yunet.onnx"))
+    return FaceAnalyzer(
+        emotion=checkpoints["emotion"], gender=checkpoints["gender"], detector=detector
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_process_goes_on(analyzer: FaceAnalyzer, crowd: np.ndarray) -> None:
+    expected = analyzer.analyze(crowd)
+    assert len(expected) > FEW_FACES
+    assert in_forked_child(lambda: analyzer.analyze(crowd) == expected)
+    assert in_forked_child(lambda: list(analyzer.analyze_many([crowd] * 2)) == [expected] * 2)
+    assert analyzer.analyze(crowd) == expected
+
+
+def test_a_pickled_analyzer_does_the_same(analyzer: FaceAnalyzer, crowd: np.ndarray) -> None:
+    assert pickle.loads(pickle.dumps(analyzer)).analyze(crowd) == analyzer.analyze(crowd)
+
+
+def test_a_relative_path_is_found_from_elsewhere(
+    checkpoints: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(checkpoints["emotion"].parent)
+    stored = pickle.dumps(FaceAnalyzer(emotion="emotion", gender=None))
+    monkeypatch.chdir(tmp_path)
+    assert pickle.loads(stored).emotion.card.name == "emotion"
+
+
+def test_new_processes_take_an_analyzer(analyzer: FaceAnalyzer, portraits: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        found = pool.apply_async(analyzer.analyze, [portraits]).get(timeout=SECONDS)
+    assert [face.box for face in found] == [face.box for face in analyzer.analyze(portraits)]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_keras_says_that_it_does_not_survive_a_fork(checkpoints: dict[str, Path]) -> None:
+    analyzer = FaceAnalyzer(emotion=checkpoints["emotion"], gender=None, engine="keras")
+    face = np.zeros((48, 48), np.uint8)
+    copy = pickle.loads(pickle.dumps(analyzer))
+    assert copy.analyze(face, whole_picture=True) == analyzer.analyze(face, whole_picture=True)
+
+    def is_refused() -> bool:
+        with pytest.raises(RuntimeError, match="does not survive a fork"):
+            analyzer.analyze(face, whole_picture=True)
+        return True
+
+    assert in_forked_child(is_refused)
