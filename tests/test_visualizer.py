@@ -64,6 +64,24 @@ def test_the_face_itself_stays_visible(background: np.ndarray) -> None:
     assert (drawn[200:300, 200:300] == 40).all()
 
 
+def test_bars_cover_no_other_face(background: np.ndarray) -> None:
+    boxes = [
+        Box(10 + 160 * column, 60 + 150 * row, 90, 90) for row in range(3) for column in (0, 1)
+    ]
+    boxes += [Box(330, 20, 90, 90), Box(540, 20, 90, 90)]
+    drawn = draw_predictions(background, [Face(box) for box in boxes], bars=True)
+    for x, y, width, height in boxes:
+        assert (drawn[y : y + height, x : x + width] == 40).all()
+    panels = (drawn == (80, 80, 80)).all(axis=2)  # the tracks of the bars
+    assert panels[:, 420:540].any()
+    assert panels.sum() > 2 * panels[:, 420:540].sum()
+
+
+def test_a_single_face_that_fills_the_picture_has_bars(background: np.ndarray) -> None:
+    drawn = draw_predictions(background, [Face(Box(0, 0, 640, 480))], bars=True)
+    assert (drawn == (80, 80, 80)).all(axis=2).any()
+
+
 @pytest.mark.parametrize("x", [-40, 0, 270, 560, 620])
 @pytest.mark.parametrize("y", [-40, 0, 190, 400, 460])
 @pytest.mark.parametrize("bars", [False, True])

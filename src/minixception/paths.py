@@ -48,9 +48,11 @@ def find_model(name_or_folder: str | Path, *, tasks: tuple[str, ...] = TASKS) ->
     shipped = {name: path for task in tasks for name, path in shipped_models(task).items()}
     if str(name_or_folder) in shipped:
         return shipped[str(name_or_folder)]
+    is_weight_file = Path(name_or_folder).suffix.lower() in (".hdf5", ".h5")
     raise FileNotFoundError(
         f"{name_or_folder} is neither a checkpoint folder nor a shipped {' or '.join(tasks)} model "
         f"({', '.join(shipped) or 'there are none'})."
+        + (" minixception convert makes a folder of a weight file." if is_weight_file else "")
     )
 
 

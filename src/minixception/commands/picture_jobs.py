@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from minixception.commands import explain
+from minixception.commands.hints import hint_for
 
 if TYPE_CHECKING:
     from minixception.inference import FaceAnalyzer, FacePrediction
@@ -64,7 +65,9 @@ def process_picture(
 def failure_of(picture: Path, error: BaseException) -> str:
     """Return one line that names the picture and says why it could not be done."""
     reason, name = explain(error), " ".join(str(picture).split())  # it may hold a line break
-    return reason if name in reason else f"{name}: {reason}"
+    hint = hint_for(picture, command="image")
+    reason = reason if name in reason else f"{name}: {reason}"
+    return reason if hint is None else f"{name} is {hint}"
 
 
 def in_order(
