@@ -43,7 +43,7 @@ FLOORS = (
     ("visualizer", "tracking", "explain"),
     ("explanation_pictures",),
     ("commands",),
-    ("__init__",),
+    ("__init__", "__main__"),
 )
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 

@@ -64,17 +64,14 @@ def test_the_face_itself_stays_visible(background: np.ndarray) -> None:
     assert (drawn[200:300, 200:300] == 40).all()
 
 
-def test_bars_cover_no_other_face(background: np.ndarray) -> None:
-    boxes = [
-        Box(10 + 160 * column, 60 + 150 * row, 90, 90) for row in range(3) for column in (0, 1)
-    ]
-    boxes += [Box(330, 20, 90, 90), Box(540, 20, 90, 90)]
-    drawn = draw_predictions(background, [Face(box) for box in boxes], bars=True)
-    for x, y, width, height in boxes:
-        assert (drawn[y : y + height, x : x + width] == 40).all()
-    panels = (drawn == (80, 80, 80)).all(axis=2)  # the tracks of the bars
-    assert panels[:, 420:540].any()
-    assert panels.sum() > 2 * panels[:, 420:540].sum()
+def test_bars_cover_no_face(background: np.ndarray) -> None:
+    faces = [Face(Box(10 + 160 * x, 60 + 150 * y, 90, 90)) for x in (0, 1, 3) for y in range(3)]
+    plain = draw_predictions(background, faces)
+    drawn = draw_predictions(background, faces, bars=True)
+    for x, y, width, height in (face.box for face in faces):
+        part = (slice(y, y + height), slice(x, x + width))
+        assert np.array_equal(drawn[part], plain[part])
+    assert (drawn == (80, 80, 80)).all(axis=2).any()  # the tracks of the bars
 
 
 def test_a_single_face_that_fills_the_picture_has_bars(background: np.ndarray) -> None:

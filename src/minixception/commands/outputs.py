@@ -72,15 +72,16 @@ def check_folder(path: Path, option: str) -> None:
         raise NotADirectoryError(f"{option} must be a folder. Received: {path}")
     if is_file_name(path):
         raise NotADirectoryError(
-            f"{option} must be a folder; one whose name ends in {path.suffix} has to be there "
-            f"already. Received: {path}"
+            f"{option} must be a folder; one whose name ends in {path.suffix or path} has to be "
+            f"there already. Received: {path}"
         )
     _check_place(path, path)
 
 
 def is_file_name(path: Path) -> bool:
-    """Tell whether a path that is no folder ends as files do: `.pdf`, but not `.5`."""
-    return not path.is_dir() and re.fullmatch(r"\.[A-Za-z]\w*", path.suffix) is not None
+    """Tell whether a path that is no folder ends as files do: `.pdf`, but not `.5`; or is `-`."""
+    has_suffix = re.fullmatch(r"\.[A-Za-z]\w*", path.suffix) is not None
+    return not path.is_dir() and (has_suffix or path == STANDARD_OUTPUT)
 
 
 def _check_place(folder: Path, named: Path) -> None:

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from minixception.cards import CARD_FILE, STATE_FILE, read_card
+from minixception.commands.teaching import NOTHING
 
 # Options that name what a run goes on needing, wherever the next command is typed.
 _INPUTS = ("data", "backbone_weights", "teacher")
@@ -29,6 +29,8 @@ def options_of_run(arguments: argparse.Namespace) -> argparse.Namespace:
         FileNotFoundError: `--resume FOLDER` names a folder without a run.
         ValueError: it names another folder than `--output`, or a run of the other task.
     """
+    from minixception.cards import CARD_FILE, STATE_FILE
+
     if isinstance(arguments.resume, Path):
         if arguments.output not in (None, arguments.resume):
             raise ValueError(
@@ -44,6 +46,7 @@ def options_of_run(arguments: argparse.Namespace) -> argparse.Namespace:
 
 
 def _laid_over_the_run(arguments: argparse.Namespace) -> argparse.Namespace:
+    from minixception.cards import STATE_FILE
     from minixception.training_state import read_state
 
     folder: Path = arguments.output
@@ -56,14 +59,14 @@ def _laid_over_the_run(arguments: argparse.Namespace) -> argparse.Namespace:
         raise ValueError(
             f"{folder} is a run of {command[1]}: minixception {command[1]} --resume {folder}"
         )
+    log.info("%s was begun by: %s", folder, shlex.join(command))
     parse = arguments.parser.parse_args
     begun = parse(command[2:])
     for name in filter(state.start.get, _INPUTS):
         setattr(begun, name, _as_paths(state.start[name]))
     # The run has weights of its own by now; what they began with is only compared.
-    begun.initial_weights = Path(
-        state.identity.get("initial weights", "none").replace("None", "none")
-    )
+    origin = state.identity.get("initial weights", "None")
+    begun.initial_weights = NOTHING if origin == "None" else Path(origin)
     lengths = [getattr(begun, name) for name in _PROLONGING]
     merged = parse(arguments.command_line[2:], namespace=begun)
     merged.command_line = list(command)
@@ -77,6 +80,8 @@ def _laid_over_the_run(arguments: argparse.Namespace) -> argparse.Namespace:
 
 def _command_on_card(folder: Path) -> list[str]:
     """Return what began a run whose state does not tell, [] where its card does not either."""
+    from minixception.cards import CARD_FILE, read_card
+
     if not (folder / CARD_FILE).is_file():
         return []
     return shlex.split(read_card(folder).command or "")

@@ -118,11 +118,13 @@ def crop_faces(
     is_found = np.zeros(len(readers), dtype=bool)
     unreadable: list[str] = []
     faceless: list[str] = []
-    told_at = time.monotonic()
+    began = told_at = time.monotonic()
     for position, (name, read) in enumerate(readers):
         if time.monotonic() - told_at > _SECONDS_BETWEEN_REPORTS:
             told_at = time.monotonic()
-            _LOGGER.info("Looked for a face in %d of %d pictures", position, len(readers))
+            left = (told_at - began) / max(position, 1) * (len(readers) - position)
+            found = "Looked for a face in %d of %d pictures, %.0f s left"
+            _LOGGER.info(found, position, len(readers), left)
         image = _read_or_note(name, read, unreadable)
         face = None if image is None else crop_largest_face(image, detector)
         if face is not None:
