@@ -66,7 +66,11 @@ VIDEOS = [
         ("missing", lambda _: "a.mp4", "a.mp4: No such file"),
         ("empty", content(b"", "a.mp4"), "is no video"),
         ("text", content(TEXT, "a.mp4"), "is no video"),
-        ("a list of files", content(b"ffconcat version 1.0\nfile /etc/hostname\n"), "is no video"),
+        (
+            "a list of files",
+            content(b"ffconcat version 1.0\nfile /etc/hostname\n", "a.mp4"),
+            "is no video",
+        ),
         ("truncated", lambda p: p.write("a.avi", Path(clip(p)).read_bytes()[:99]), "is no video"),
         ("a folder", lambda _: "folder", "folder is a folder: minixception image folder"),
         ("a picture", lambda p: p.write("a.jpg", p.picture), "minixception image a.jpg"),

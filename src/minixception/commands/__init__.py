@@ -14,7 +14,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
-from contextlib import ExitStack, redirect_stdout, suppress
+from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 
 from minixception import __version__
@@ -73,9 +73,7 @@ def _hint_for(argument: str) -> str | None:
     """Return which command takes a file or folder that stands where the command belongs."""
     from minixception.commands.hints import hint_for
 
-    hint = None
-    with suppress(OSError):  # of a name that no file can have
-        hint = hint_for(Path(argument), command="")
+    hint = hint_for(Path(argument), command="")
     return hint and f"a command comes first; {argument} is {hint}"
 
 

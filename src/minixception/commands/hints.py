@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from minixception.commands import explain
@@ -30,10 +30,17 @@ _KINDS = {
     ),
     "": ((".zip", ".tar", ".tgz", ".7z", ".rar"), "an archive: unpack it and name the folder"),
 }
+_PICTURE_COMMANDS = ("image", "explain")
 
 
 def hint_for(path: Path, *, command: str) -> str | None:
     """Return what a path is and what takes it; None if that is `command`, or nobody knows."""
+    with suppress(OSError):  # of a name that no file can have, or a folder that may not be read
+        return _hint(path, command)
+    return None
+
+
+def _hint(path: Path, command: str) -> str | None:
     name = shlex.quote(str(path))
     if path.is_dir():
         if (path / "card.json").is_file():
@@ -46,9 +53,6 @@ def hint_for(path: Path, *, command: str) -> str | None:
             is_right = owner == command or (owner == "image" and command in _PICTURE_COMMANDS)
             return None if is_right else text.format(name)
     return None
-
-
-_PICTURE_COMMANDS = ("image", "explain")
 
 
 @contextmanager

@@ -60,6 +60,8 @@ def _laid_over_the_run(arguments: argparse.Namespace) -> argparse.Namespace:
             f"{folder} is a run of {command[1]}: minixception {command[1]} --resume {folder}"
         )
     log.info("%s was begun by: %s", folder, shlex.join(command))
+    if not state.start:
+        log.info("It does not tell where its inputs lie: they are looked for from this folder.")
     parse = arguments.parser.parse_args
     begun = parse(command[2:])
     for name in filter(state.start.get, _INPUTS):

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from minixception.preprocessor import Preprocessor
     from minixception.recipes import Recipe
 
-# Below, a network that begins with nothing learns little: with 4 classes of 48 pictures the recipe
-# `emotion` from scratch was right about 45 % of test faces, from the shipped weights 65 to 70 %.
+# Below, a network that begins with nothing learns little: with 4 classes of 48 pictures, of
+# facial_expressions, 30 epochs of the recipe `emotion` had 73 % of the validation faces right after
+# 16 when they began with the shipped weights, and 25 % after 12 from scratch (commit 52df818).
 FEW_FACES = 2000
 NOTHING = Path("none")
 
