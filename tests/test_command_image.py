@@ -195,17 +195,17 @@ def test_name_that_is_not_utf8(demo: Demo, portraits: Path, tmp_path: Path) -> N
 def test_equal_names_and_earlier_results_do_not_collide(
     demo: Demo, portraits: Path, tmp_path: Path
 ) -> None:
-    for name in ("a/face.jpg", "b/face.jpg", "out/face_faces.png"):
+    for name in ("a/face.jpg", "b/face.jpg", "out/face_faces.jpg"):
         write_image(tmp_path / name, read_image(portraits))
-    before = (tmp_path / "out" / "face_faces.png").read_bytes()
-    done = demo("a/face.jpg", "b/face.jpg", "out/face_faces.png", "--output", "out")
+    before = (tmp_path / "out" / "face_faces.jpg").read_bytes()
+    done = demo("a/face.jpg", "b/face.jpg", "out/face_faces.jpg", "--output", "out")
     assert (done.returncode, messages(done)) == (0, [])
-    assert (tmp_path / "out" / "face_faces.png").read_bytes() == before
+    assert (tmp_path / "out" / "face_faces.jpg").read_bytes() == before
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "face_faces.jpg",
         "face_faces_2.jpg",
+        "face_faces_3.jpg",
         "face_faces_faces.jpg",
-        "face_faces_faces_2.jpg",
     ]
 
 

@@ -150,7 +150,8 @@ def test_a_finished_run_is_prolonged(
 def test_few_faces_begin_with_shipped_weights(
     recipe: str, asked: str | None, faces: int, origin: str | None
 ) -> None:
-    chosen = choose_origin(asked and Path(asked), RECIPES[recipe], task="emotion", faces=faces)
+    given = Path(asked) if asked else None
+    chosen = choose_origin(given, RECIPES[recipe], task="emotion", faces=faces)
     assert chosen == (Path(origin) if origin else None)
 
 
