@@ -51,7 +51,7 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
             check(tmp_path / "file" / "below", "--output")
 
 
-@pytest.mark.parametrize("name", ["card.json", "history.csv", "curves.json"])
+@pytest.mark.parametrize("name", ["card.json", "curves.json"])
 def test_scores_do_not_take_the_place_of_the_model(
     checkpoints: dict[str, Path], capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
