@@ -110,8 +110,9 @@ def test_early_stopping_ends_a_run_until_it_has_more_patience(
 
 
 def test_a_one_cycle_cannot_be_prolonged(finished: tuple[Path, training.History]) -> None:
+    longer = replace(make_run(finished[0]), recipe=replace(EVERYTHING, epochs=6))
     with pytest.raises(ValueError, match=r"run of 5 epochs, by which its one-cycle .* one of 6"):
-        train(make_run(finished[0], replace(EVERYTHING, epochs=6)), resume=True, verbose=0)
+        train(longer, resume=True, verbose=0)
 
 
 def test_a_used_folder_is_refused_without_resume(
