@@ -72,7 +72,7 @@ def test_pictures_without_and_with_faces(demo: Demo, portraits: Path, tmp_path: 
     assert "wall.png: no face found" in done.stdout
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "wall_faces.png",
-        "portraits_faces.png",
+        "portraits_faces.jpg",
     }
     content = read_faces(tmp_path / "a" / "f.json")
     assert list(content) == ["wall.png", str(portraits)]
@@ -92,6 +92,21 @@ def test_pictures_without_and_with_faces(demo: Demo, portraits: Path, tmp_path: 
     assert [int(rows[0][name]) for name in Box._fields] == face["box"]
     assert rows[0]["emotion"] == face["emotion"]
     assert float(rows[0]["gender_man"]) == face["gender_scores"]["man"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "jsonl"])
+def test_a_table_to_standard_output(
+    form: str, models: list[str], here: Path, portraits: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_image("wall.png", np.full((80, 100, 3), 200, np.uint8))
+    pictures = ["image", "wall.png", str(portraits), "--no-draw", *models]
+    assert main([*pictures, f"--{form}", f"faces.{form}", "--quiet"]) == 0
+    assert capsys.readouterr().out == ""
+    for options in ([], ["--quiet"]):
+        assert main([*pictures, f"--{form}", "-", *options]) == 0
+        printed = capsys.readouterr()
+        assert printed.out.encode() == (here / f"faces.{form}").read_bytes()
+        assert ("portraits.jpg: 3 faces" in printed.err) == (not options)
 
 
 def test_csv_columns_do_not_depend_on_faces(
@@ -118,7 +133,7 @@ def test_unreadable_among_good_ones(demo: Demo, portraits: Path, tmp_path: Path)
         assert name in line
     assert messages(done)[len(bad) :] == ["4 of 5 pictures could not be done."]
     assert list(read_faces(tmp_path / "faces.json")) == [str(portraits)]
-    assert (tmp_path / "portraits_faces.png").is_file()
+    assert (tmp_path / "portraits_faces.jpg").is_file()
 
 
 def test_broken_exif_is_no_message(demo: Demo, portraits: Path, tmp_path: Path) -> None:
@@ -163,8 +178,8 @@ def test_unusual_names(demo: Demo, portraits: Path, tmp_path: Path) -> None:
     done = demo(*outputs, "--", *names, PYTHONIOENCODING="ascii")
     assert (done.returncode, messages(done)) == (0, [])
     assert list(read_faces(tmp_path / outputs[1])) == names
-    drawn = {path.name for path in tmp_path.glob("*_faces.png")}
-    assert "Gesichter ä 顔_faces.png" in drawn
+    drawn = {path.name for path in tmp_path.glob("*_faces.jpg")}
+    assert "Gesichter ä 顔_faces.jpg" in drawn
     assert len(drawn) == len(names)
 
 
@@ -180,17 +195,17 @@ def test_name_that_is_not_utf8(demo: Demo, portraits: Path, tmp_path: Path) -> N
 def test_equal_names_and_earlier_results_do_not_collide(
     demo: Demo, portraits: Path, tmp_path: Path
 ) -> None:
-    for name in ("a/face.jpg", "b/face.jpg", "out/face_faces.png"):
+    for name in ("a/face.jpg", "b/face.jpg", "out/face_faces.jpg"):
         write_image(tmp_path / name, read_image(portraits))
-    before = (tmp_path / "out" / "face_faces.png").read_bytes()
-    done = demo("a/face.jpg", "b/face.jpg", "out/face_faces.png", "--output", "out")
+    before = (tmp_path / "out" / "face_faces.jpg").read_bytes()
+    done = demo("a/face.jpg", "b/face.jpg", "out/face_faces.jpg", "--output", "out")
     assert (done.returncode, messages(done)) == (0, [])
-    assert (tmp_path / "out" / "face_faces.png").read_bytes() == before
+    assert (tmp_path / "out" / "face_faces.jpg").read_bytes() == before
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "face_faces.png",
-        "face_faces_2.png",
-        "face_faces_3.png",
-        "face_faces_faces.png",
+        "face_faces.jpg",
+        "face_faces_2.jpg",
+        "face_faces_3.jpg",
+        "face_faces_faces.jpg",
     ]
 
 
@@ -202,8 +217,8 @@ def test_equal_names_and_earlier_results_do_not_collide(
         (["a.jpg", "--output", "b.jpg/x"], "b.jpg is in the way"),
         (["a.jpg", "--output", "b.jpg/x.png"], "b.jpg is in the way"),
         (["a.jpg", "--output", "a.jpg"], "--output must be another file. Received: a.jpg, a pic"),
-        (["a.jpg", "--json", "./a.jpg"], "--json must be another file"),
-        (["a.jpg", "--json", "f.txt", "--csv", "f.txt"], "f.txt, written by --json"),
+        (["a.jpg", "--json", "f.csv"], "--json must be a file ending in .json. Received: f.csv"),
+        (["a.jpg", "--json", "-", "--csv", "-"], "Received: -, written by --json"),
         (["a.jpg", "--json", "."], "--json must name a file. Received: the folder ."),
         (["a.jpg", "--scale-factor", "1"], "`scale_factor` must lie between 1.01 and 10"),
         (["a.jpg", "--min-face", "0"], "`min_face` must be at least 1"),
@@ -298,6 +313,17 @@ def test_whole_pictures_are_faces(
     assert len(list(here.glob("*_faces.png"))) == 3
     assert main([*command, "--min-face", "20"]) == 1
     assert "--whole-picture looks for no faces" in capsys.readouterr().err
+
+
+def test_a_picture_without_a_command(portraits: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "minixception", str(portraits)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert f"{portraits} is a picture: minixception image {portraits}" in done.stderr
 
 
 def test_overview_and_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,11 +1,13 @@
 """What may be written is known before the work."""
 
+import math
 from pathlib import Path
 
 import pytest
 
 from minixception.commands import run_command
 from minixception.commands.outputs import check_file, check_folder
+from minixception.commands.run_control import Progress, Stopwatch
 
 
 def test_what_can_be_written_is_not_made(tmp_path: Path) -> None:
@@ -14,6 +16,17 @@ def test_what_can_be_written_is_not_made(tmp_path: Path) -> None:
     check_folder(tmp_path / "new" / "deep", "--output")
     check_folder(tmp_path, "--output")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_progress_tells_the_time_that_is_left(capsys: pytest.CaptureFixture[str]) -> None:
+    class Clock(Stopwatch):
+        def rate(self) -> float:
+            return 2.0
+
+    progress = Progress(1000, Clock(), shown=True, item="picture")
+    progress._told_at = -math.inf
+    progress.update(100)
+    assert "picture 100 of 1000, 2.0 pictures per second, 8 min left" in capsys.readouterr().err
 
 
 def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
@@ -30,12 +43,15 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
         check_file(tmp_path / "a.gif", "--output", suffixes=(".png", ".jpg"))
     with pytest.raises(NotADirectoryError, match=r"--output must be a folder\. Received"):
         check_folder(tmp_path / "file", "--output")
+    with pytest.raises(NotADirectoryError, match=r"whose name ends in \.pdf has to be there"):
+        check_folder(tmp_path / "out.pdf", "--output")
+    check_folder(tmp_path / "rate_0.5", "--output")
     for check in (check_file, check_folder):
         with pytest.raises(FileExistsError, match=r"File exists: '.*file'"):
             check(tmp_path / "file" / "below", "--output")
 
 
-@pytest.mark.parametrize("name", ["card.json", "history.csv", "curves.json"])
+@pytest.mark.parametrize("name", ["card.json", "curves.json"])
 def test_scores_do_not_take_the_place_of_the_model(
     checkpoints: dict[str, Path], capsys: pytest.CaptureFixture[str], name: str
 ) -> None:

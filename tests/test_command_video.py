@@ -121,7 +121,13 @@ def test_all_outputs(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     printed = capsys.readouterr()
     assert "20 frames in" in printed.out
     assert "   1     0.0 s" in printed.out
-    assert f"written to {video}" in printed.err
+    assert f"written to {video}" in printed.out
+    assert run_video(clip, "--csv", "-", "--no-window") == 0
+    printed = capsys.readouterr()
+    assert printed.out.encode() == table.read_bytes()
+    assert "20 frames in" in printed.err
+    assert run_video(clip, "--quiet") == 0
+    assert "".join(capsys.readouterr()) == ""
 
 
 def test_the_drawn_video_shows_the_face(clip: Path, tmp_path: Path) -> None:
@@ -228,7 +234,7 @@ def test_window(
     ("make", "message"),
     [
         (lambda path: None, "No such file"),
-        (lambda path: path.mkdir(), "Is a directory"),
+        (lambda path: path.mkdir(), "is a folder: minixception image"),
         (lambda path: path.touch(), "is no video"),
         (lambda path: path.write_text("hello " * 99), "is no video"),
         (lambda path: path.write_bytes(write_clip(path).read_bytes()[:5000]), "is no video"),
@@ -261,13 +267,10 @@ def test_impossible_outputs(clip: Path, tmp_path: Path, capsys: pytest.CaptureFi
     before = clip.read_bytes()
     (tmp_path / "file").touch()
     for options, message in (
-        (("--output", tmp_path / "o.txt"), "must end in"),
+        (("--output", tmp_path / "o.txt"), "must be a file ending in .mp4"),
         (("--plot", tmp_path / "o.svg"), "must be a file ending in"),
-        (("--output", clip), "must be another file than --input"),
-        (
-            ("--csv", tmp_path / "o.png", "--plot", tmp_path / "o.png"),
-            "must be another file than --csv",
-        ),
+        (("--output", clip), "must be another file than the film"),
+        (("--csv", tmp_path / "o.png"), "must be a file ending in .csv"),
         (("--plot", tmp_path / "o.png", "--emotion-model", "none"), "--emotion-model"),
         (("--output", tmp_path / "file" / "o.mp4"), "file"),
         (("--smoothing", "-1"), "smoothing_seconds"),

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,9 @@ from PIL import Image
 from made_up_data import fer2013_csv
 from minixception.cards import read_card
 from minixception.commands import run_command, train_gender
+from minixception.commands.teaching import choose_origin
 from minixception.labels import EMOTIONS_FER2013
+from minixception.paths import DEFAULT_EMOTION_MODEL
 from minixception.recipe_book import RECIPES
 
 SOURCE = Path(__file__).parents[1] / "src"
@@ -58,9 +61,10 @@ def finished_epochs(folder: Path) -> int:
 def trained(csv_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of a network with dropout, killed after some epochs and resumed to its end."""
     folder = tmp_path_factory.mktemp("runs") / "example"
-    script, options = "train_emotion_classifier.py", training_options(csv_file, folder)
+    script, options = "train_emotion_classifier.py", training_options(Path(csv_file.name), folder)
     process = subprocess.Popen(
         [sys.executable, str(SOURCE / script), *options],
+        cwd=csv_file.parent,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -71,7 +75,7 @@ def trained(csv_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert process.wait() == -signal.SIGKILL
     assert 2 <= finished_epochs(folder) < EPOCHS
 
-    resumed = run_script(script, *options, "--resume")
+    resumed = run_script(script, "--resume", folder)  # from another folder
     assert resumed.returncode == 0, resumed.stderr
     assert "Going on after epoch" in resumed.stderr
     assert f"of {EPOCHS}, the best by val_loss" in resumed.stdout
@@ -112,8 +116,43 @@ def test_a_used_folder_needs_resume_and_the_same_settings(
     options = training_options(csv_file, trained)
     assert run_command("train-emotion", options) == 1
     assert "already holds a training run" in capsys.readouterr().err
-    assert run_command("train-emotion", [*options, "--resume", "--label-smoothing", "0.3"]) == 1
-    assert "other settings" in capsys.readouterr().err
+    resume = ["--resume", str(trained)]
+    assert run_command("train-emotion", [*resume, "--label-smoothing", "0.3"]) == 1
+    assert "recipe.label_smoothing was 0.0, now 0.3" in capsys.readouterr().err
+    assert run_command("train-gender", resume) == 1
+    assert "a run of train-emotion: minixception train-emotion" in capsys.readouterr().err
+    assert run_command("train-emotion", ["--resume", str(csv_file.parent)]) == 1
+    assert "holds no training run to go on with" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("no_export")
+def test_a_finished_run_is_prolonged(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(trained, tmp_path / "example")
+    options = ["--resume", "--output", str(folder), "--quiet", "--epochs", str(EPOCHS + 1)]
+    assert run_command("train-emotion", options) == 0
+    assert finished_epochs(folder) == EPOCHS + 1
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("recipe", "asked", "faces", "origin"),
+    [
+        ("emotion", None, 192, DEFAULT_EMOTION_MODEL),
+        ("emotion", None, 2000, None),
+        ("emotion", "none", 192, None),
+        ("emotion", "a", 9000, "a"),
+        ("paper", None, 192, None),
+        ("teacher", None, 192, None),  # another network
+    ],
+)
+def test_few_faces_begin_with_shipped_weights(
+    recipe: str, asked: str | None, faces: int, origin: str | None
+) -> None:
+    given = Path(asked) if asked else None
+    chosen = choose_origin(given, RECIPES[recipe], task="emotion", faces=faces)
+    assert chosen == (Path(origin) if origin else None)
 
 
 @pytest.mark.usefixtures("no_export")

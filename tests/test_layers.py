@@ -46,7 +46,7 @@ FLOORS = (
     ("inference", "visualizer", "tracking", "explain"),
     ("explanation_pictures", "limits"),
     ("commands",),
-    ("__init__",),
+    ("__init__", "__main__"),
 )
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 

@@ -89,6 +89,32 @@ def test_a_finished_run_is_left_alone(
     assert (folder / STATE_FILE).read_bytes() == before
 
 
+def test_a_constant_rate_can_be_prolonged(tmp_path: Path) -> None:
+    recipe = replace(EVERYTHING, schedule="constant", ema_momentum=None, epochs=2)
+    longer = replace(recipe, epochs=4)
+    whole = train(make_run(tmp_path / "whole", longer), verbose=0)
+    assert len(train(make_run(tmp_path / "part", recipe), verbose=0)) == 2
+    assert train(make_run(tmp_path / "part", longer), resume=True, verbose=0) == whole
+    assert read_state(tmp_path / "part" / STATE_FILE).finished
+
+
+def test_early_stopping_ends_a_run_until_it_has_more_patience(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lengths = []
+    for epochs, patience in ((9, 2), (12, 2), (12, 4), (6, 9)):
+        recipe = replace(STANDSTILL, epochs=epochs, early_stopping_patience=patience)
+        lengths.append(len(train(make_run(tmp_path / "run", recipe), resume=True, verbose=0)))
+    assert lengths == [3, 3, 5, 6]
+    assert "a larger --early-stopping-patience would go on" in caplog.text
+
+
+def test_a_one_cycle_cannot_be_prolonged(finished: tuple[Path, training.History]) -> None:
+    longer = replace(make_run(finished[0]), recipe=replace(EVERYTHING, epochs=6))
+    with pytest.raises(ValueError, match=r"run of 5 epochs, by which its one-cycle .* one of 6"):
+        train(longer, resume=True, verbose=0)
+
+
 def test_a_used_folder_is_refused_without_resume(
     finished: tuple[Path, training.History], tmp_path: Path
 ) -> None:

@@ -64,6 +64,21 @@ def test_the_face_itself_stays_visible(background: np.ndarray) -> None:
     assert (drawn[200:300, 200:300] == 40).all()
 
 
+def test_bars_cover_no_face(background: np.ndarray) -> None:
+    faces = [Face(Box(10 + 160 * x, 60 + 150 * y, 90, 90)) for x in (0, 1, 3) for y in range(3)]
+    plain = draw_predictions(background, faces)
+    drawn = draw_predictions(background, faces, bars=True)
+    for x, y, width, height in (face.box for face in faces):
+        part = (slice(y, y + height), slice(x, x + width))
+        assert np.array_equal(drawn[part], plain[part])
+    assert (drawn == (80, 80, 80)).all(axis=2).any()  # the tracks of the bars
+
+
+def test_a_single_face_that_fills_the_picture_has_bars(background: np.ndarray) -> None:
+    drawn = draw_predictions(background, [Face(Box(0, 0, 640, 480))], bars=True)
+    assert (drawn == (80, 80, 80)).all(axis=2).any()
+
+
 @pytest.mark.parametrize("x", [-40, 0, 270, 560, 620])
 @pytest.mark.parametrize("y", [-40, 0, 190, 400, 460])
 @pytest.mark.parametrize("bars", [False, True])

@@ -72,12 +72,14 @@ def note_on_large_files() -> str:
 def _what_to_do_with_model_file(path: Path) -> str:
     if (path.parent / "card.json").is_file():
         return f"{path} belongs to a checkpoint: give its folder, {path.parent}"
+    is_weight_file = path.suffix.lower() in (".hdf5", ".h5")
     return (
         f"{path} is a model file alone, which says neither its class names nor the range of its "
         "pixel values. Make a checkpoint of it once, in Python, and give the folder: from "
         f"minixception import make_checkpoint; make_checkpoint('my_model', {str(path)!r}, "
         "class_names=['happy', 'sad'], value_range=(0, 1)), with the names and the range of its "
         "training"
+        + (". For a published weight file: minixception convert" if is_weight_file else "")
     )
 
 

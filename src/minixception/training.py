@@ -65,6 +65,7 @@ class TrainingRun:
         teachers: networks whose opinion goes into the targets.
         origin: plain data: what the weights began with, and what else the card says that a recipe
             does not.
+        start: plain data that the state keeps for whoever goes on: how the run was begun.
     """
 
     model: keras.Model
@@ -77,6 +78,7 @@ class TrainingRun:
     make_card: Callable[[Scores], Card]
     teachers: Sequence[Teacher] = ()
     origin: Mapping[str, Any] = field(default_factory=dict)
+    start: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def steps(self) -> int:
@@ -103,6 +105,9 @@ class TrainingRun:
 def train(run: TrainingRun, *, resume: bool = False, verbose: int | str = "auto") -> History:
     """Train until the recipe's last epoch or its early stopping.
 
+    With the constant schedule a run can be prolonged: `resume` it with more epochs, or with more
+    patience of its early stopping. The one-cycle schedule sets every rate by the number of epochs.
+
     Args:
         run: what to do.
         resume: go on from the state in the run's folder; start anew where there is none.
@@ -121,8 +126,8 @@ def train(run: TrainingRun, *, resume: bool = False, verbose: int | str = "auto"
     """
     with own_folder(run.folder):
         state = _state_to_go_on_from(run, resume=resume)
-        if state is not None and state.finished:
-            log.warning("%s is complete: nothing to do.", run.folder)
+        if state is not None and (reason := _end_of(state.history, run.recipe)):
+            log.warning("%s is complete: nothing to do. %s", run.folder, reason)
             return state.history
         return _fit(run, state, verbose)
 
@@ -138,10 +143,34 @@ def _state_to_go_on_from(run: TrainingRun, *, resume: bool) -> TrainingState | N
     if not state_path.exists():
         return None
     state = read_state(state_path)
-    state.check_identity(run.identity(), where=str(run.folder))
-    if not state.finished:
+    is_constant = run.recipe.schedule == "constant"
+    free = ("recipe.epochs", "recipe.early_stopping_patience") if is_constant else ()
+    state.check_identity(run.identity(), where=str(run.folder), but=(*free, "recipe.epochs"))
+    epochs = state.identity["recipe"]["epochs"]
+    if not is_constant and run.recipe.epochs != epochs:
+        raise ValueError(
+            f"{run.folder} is a run of {epochs} epochs, by which its one-cycle schedule sets every "
+            f"learning rate, down to zero at the end: it cannot become one of {run.recipe.epochs}. "
+            f"Give another --output, with --initial-weights {run.folder} to begin with its model."
+        )
+    if not _end_of(state.history, run.recipe):
         log.info("Going on after epoch %d.", len(state.history))
     return state
+
+
+def _end_of(history: History, recipe: Recipe) -> str:
+    """Return why there is no next epoch, and what would make one; "" if there is one."""
+    monitored = [row[recipe.monitor] for row in history]
+    waited = len(history) - 1 - best_epoch(monitored, recipe.monitor)
+    patience = recipe.early_stopping_patience
+    if patience is not None and waited >= max(patience, 1):
+        longer, end = "a larger --early-stopping-patience", "early stopping"
+    elif len(history) >= recipe.epochs:
+        longer, end = "more --epochs", f"epoch {recipe.epochs}"
+    else:
+        return ""
+    possible = f"; {longer} would go on" if recipe.schedule == "constant" else ""
+    return f"It ended by {end}{possible}."
 
 
 def _fit(run: TrainingRun, state: "TrainingState | None", verbose: int | str) -> History:
@@ -316,6 +345,7 @@ class _Recorder(keras.callbacks.Callback):
             identity=self.run.identity(),
             history=self.history,
             finished=self.model.stop_training or epoch + 1 == self.run.recipe.epochs,
+            start=dict(self.run.start),
         )
         write_state(self.run.folder / STATE_FILE, state)
 

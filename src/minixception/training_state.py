@@ -2,8 +2,8 @@
 
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ class TrainingState:
         finished: whether there is no next epoch.
         model: values of the model's variables, its seed generators among them.
         optimizer: values of the optimizer's variables, its step and averages among them.
+        start: plain data: how the run was begun; it is kept and not compared.
     """
 
     identity: dict[str, Any]
@@ -34,15 +35,24 @@ class TrainingState:
     finished: bool
     model: list[NDArray[Any]]
     optimizer: list[NDArray[Any]]
+    start: dict[str, Any] = field(default_factory=dict)
 
-    def check_identity(self, identity: Mapping[str, Any], *, where: str) -> None:
+    def check_identity(
+        self, identity: Mapping[str, Any], *, where: str, but: Collection[str] = ()
+    ) -> None:
         """Refuse to mix two runs.
+
+        Args:
+            identity: of the run that is to go on.
+            where: its folder, for the message.
+            but: settings that may differ, as `recipe.epochs`.
 
         Raises:
             ValueError: naming what differs from `identity`.
         """
         then, now = _flat(self.identity), _flat(identity)
-        changed = [name for name in {**then, **now} if now.get(name) != then.get(name)]
+        names = [name for name in {**then, **now} if name not in but]
+        changed = [name for name in names if now.get(name) != then.get(name)]
         if changed:
             raise ValueError(
                 f"{where} holds a run with other settings: "
@@ -62,16 +72,12 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def capture(
-    model: keras.Model, *, identity: dict[str, Any], history: History, finished: bool
-) -> TrainingState:
-    """Copy the state of a compiled model that has been trained."""
+def capture(model: keras.Model, **facts: Any) -> TrainingState:
+    """Copy the state of a compiled model that has been trained; `facts` are the other fields."""
     return TrainingState(
-        identity=identity,
-        history=history,
-        finished=finished,
         model=[ops.convert_to_numpy(variable) for variable in model.variables],
         optimizer=[ops.convert_to_numpy(variable) for variable in model.optimizer.variables],
+        **facts,
     )
 
 
@@ -84,7 +90,8 @@ def restore(model: keras.Model, state: TrainingState) -> None:
 
 def write_state(path: Path, state: TrainingState) -> None:
     """Write the state in one step."""
-    facts = {"identity": state.identity, "history": state.history, "finished": state.finished}
+    names = ("identity", "history", "finished", "start")
+    facts = {name: getattr(state, name) for name in names}
     arrays: dict[str, NDArray[Any]] = {"facts": np.array(json.dumps(facts))}
     arrays |= {f"model_{index}": value for index, value in enumerate(state.model)}
     arrays |= {f"optimizer_{index}": value for index, value in enumerate(state.optimizer)}

@@ -47,6 +47,11 @@ _COST_OF_OTHER_FACE = 2
 _COST_OF_OWN_FACE = 1
 
 
+# What is tried where a panel finds no room, as shares of the letters of the label.
+_PANEL_SIZES = (0.75, 0.5)
+_SMALLEST_PANEL_FONT = 9  # pixels; smaller letters cannot be read
+
+
 class DrawableFace(Protocol):
     """What a face must have to be drawn; `inference.FacePrediction` has it."""
 
@@ -94,6 +99,7 @@ class _Canvas:
         self.picture = picture
         self.draw = ImageDraw.Draw(picture)
         self._faces = faces
+        self.has_one_face = len(faces) == 1
         self._drawn: list[Box] = []
 
     def take_place(self, places: Iterable[Box], own: Box) -> Box:
@@ -111,6 +117,18 @@ class _Canvas:
         self._drawn.append(place)
         return place
 
+    def take_free_place(self, places: Iterable[Box], *, may_cover_faces: bool) -> Box | None:
+        """Return the first of the places, moved into the picture, that covers nothing, if any."""
+        width, height = self.picture.size
+        covered = self._drawn if may_cover_faces else [*self._drawn, *self._faces]
+        for place in places:
+            place = _moved_inside(place, self.picture.size)
+            fits = place.width <= width and place.height <= height
+            if fits and not any(_shared_area(place, other) for other in covered):
+                self._drawn.append(place)
+                return place
+        return None
+
 
 def draw_predictions(
     image: np.ndarray, faces: Iterable[DrawableFace], *, bars: bool = False
@@ -124,8 +142,9 @@ def draw_predictions(
     Args:
         image: any array that `images.as_rgb` takes.
         faces: what to draw, at most a few dozen; boxes may reach beyond the image.
-        bars: whether to add a panel beside each face with one bar per emotion. An image too small
-            for a panel stays without.
+        bars: whether to add a panel with one bar per emotion to each face: beside, below or above
+            it, where no face, label or other panel is covered, smaller where the room is little. A
+            face without such a place stays without, but where it is the only one.
 
     Returns:
         A new RGB uint8 image (height, width, 3); `image` stays as it is.
@@ -175,11 +194,14 @@ def _style_for(face: DrawableFace, picture_size: tuple[int, int]) -> _Style:
     box, longer_side = face.box, max(picture_size)
     smallest, largest = max(11, longer_side // 70), max(14, longer_side // 28)
     font_size = min(max(box.width // 9, smallest), largest)
-    font_size = max(6, min(font_size, picture_size[0] // 7))
+    return _make_style(face, max(6, min(font_size, picture_size[0] // 7)))
+
+
+def _make_style(face: DrawableFace, font_size: int) -> _Style:
     return _Style(
         font=label_font(font_size, [*face.emotion_scores, *label_lines(face)]),
         font_size=font_size,
-        stroke=max(2, round(font_size / 7)) if box.width >= 40 else 1,
+        stroke=max(2, round(font_size / 7)) if face.box.width >= 40 else 1,
         padding=max(2, font_size // 4),
         line_height=round(font_size * 1.25),
     )
@@ -238,22 +260,42 @@ def _draw_label(canvas: _Canvas, face: DrawableFace, style: _Style) -> None:
 
 
 def _draw_bars(canvas: _Canvas, face: DrawableFace, style: _Style) -> None:
-    """Draw a panel with name, bar and percentage of each emotion, if the picture has room."""
+    """Draw a panel with name, bar and percentage of each emotion, if there is a place for it.
+
+    A single face may fill its picture: where there is no other place, a part of it is covered.
+    """
     if not face.emotion_scores:
         return
-    draw = canvas.draw
+    sizes = [round(share * style.font_size) for share in _PANEL_SIZES]
+    styles = [style, *(_make_style(face, size) for size in sizes if size >= _SMALLEST_PANEL_FONT)]
+    for may_cover in (False, True) if canvas.has_one_face else (False,):
+        for one in styles:
+            size, names_width = _measure_panel(canvas.draw, face, one)
+            places = _places_for_panel(face.box, size, one)
+            panel = canvas.take_free_place(places, may_cover_faces=may_cover)
+            if panel is not None:
+                _fill_panel(canvas, panel, face, one, names_width)
+                return
+
+
+def _measure_panel(
+    draw: ImageDraw.ImageDraw, face: DrawableFace, style: _Style
+) -> tuple[tuple[int, int], float]:
+    """Return width and height of a panel, and the width of its names."""
     names_width = max(draw.textlength(name, font=style.font) for name in face.emotion_scores)
     values_width = draw.textlength("100 %", font=style.font)
-    gap, bar_width = 2 * style.padding, 5 * style.font_size
-    panel_size = (
-        round(names_width + bar_width + values_width) + 4 * gap,
-        len(face.emotion_scores) * style.line_height + 2 * style.padding,
-    )
-    if panel_size[0] > canvas.picture.width or panel_size[1] > canvas.picture.height:
-        return
-    panel = canvas.take_place(_places_for_panel(face.box, panel_size, style), face.box)
+    width = round(names_width + 5 * style.font_size + values_width) + 8 * style.padding
+    height = len(face.emotion_scores) * style.line_height + 2 * style.padding
+    return (width, height), names_width
+
+
+def _fill_panel(
+    canvas: _Canvas, panel: Box, face: DrawableFace, style: _Style, names_width: float
+) -> None:
+    draw, gap, bar_width = canvas.draw, 2 * style.padding, 5 * style.font_size
     # 215 of 255: dark enough for the text, and the scene behind still shows.
-    canvas.picture.paste(PANEL_COLOUR, _corners(panel), Image.new("L", panel_size, 215))
+    shade = Image.new("L", (panel.width, panel.height), 215)
+    canvas.picture.paste(PANEL_COLOUR, _corners(panel), shade)
     bar_x, value_x = round(panel.x + gap + names_width + gap), panel.x + panel.width - gap
     for number, (name, score) in enumerate(face.emotion_scores.items()):
         middle = panel.y + style.padding + (number + 0.5) * style.line_height

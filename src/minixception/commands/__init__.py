@@ -14,7 +14,8 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
+from pathlib import Path
 
 from minixception import __version__
 from minixception.extras import EXTRAS, describe_missing
@@ -63,9 +64,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="COMMAND",
         help="what to do, see below",
     )
+    if arguments and (hint := _hint_for(arguments[0])):
+        parser.error(hint)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.parse_args(arguments)
     return 2
+
+
+def _hint_for(argument: str) -> str | None:
+    """Return which command takes a file or folder that stands where the command belongs."""
+    from minixception.commands.hints import hint_for
+
+    hint = hint_for(Path(argument), command="")
+    return hint and f"a command comes first; {argument} is {hint}"
 
 
 def run_command(command: str, arguments: Sequence[str], *, program: str | None = None) -> int:
@@ -119,31 +130,39 @@ def _run_parsed(command: str, arguments: Sequence[str], program: str) -> int:
         prog=program, description=module.__doc__ or description, formatter_class=_HelpFormatter
     )
     module.add_arguments(parser)
+    parser.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
     parser.add_argument(
         "-v",
         "--verbose",
         action="store_true",
-        help="show what TensorFlow, LiteRT and CUDA have to remark too",
+        help="also show the remarks of TensorFlow, LiteRT and CUDA",
     )
     if any(argument == "" or re.fullmatch(r"--[\w-]+=", argument) for argument in arguments):
         parser.error("an argument is empty; is a variable of the shell not set?")
     parsed = parser.parse_args(arguments)
     parsed.command_line = ["minixception", command, *arguments]
+    parsed.parser = parser
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file name that the terminal cannot show is no reason to fail.
         sys.stdout.reconfigure(errors="backslashreplace")
+    parsed.standard_output = sys.stdout
     with ExitStack() as stack:
         if not parsed.verbose:
             stack.callback(hush())
-        _choose_messages(verbose=parsed.verbose)
+        if parsed.quiet:
+            nowhere = stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
+            stack.enter_context(redirect_stdout(nowhere))
+        elif Path("-") in vars(parsed).values():  # where a table goes
+            stack.enter_context(redirect_stdout(sys.stderr))
+        _choose_messages(quiet=parsed.quiet, verbose=parsed.verbose)
         return int(module.run(parsed))
 
 
-def _choose_messages(*, verbose: bool) -> None:
+def _choose_messages(*, quiet: bool, verbose: bool) -> None:
     """Let the messages of this package through, those of others only where they are wanted."""
     level = logging.INFO if verbose else logging.ERROR
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("minixception").setLevel(logging.INFO)
+    logging.getLogger("minixception").setLevel(logging.WARNING if quiet else logging.INFO)
     if not verbose:
         # Pillow would print lines about damaged EXIF data of a picture that can be read, and about
         # one of 90 to 179 million pixels. What cannot be read raises an error.

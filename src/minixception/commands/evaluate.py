@@ -90,6 +90,7 @@ def _load_faces(
     arguments: argparse.Namespace, name: str, splits: list[str], card: "Card"
 ) -> dict[str, "FaceDataset"]:
     """Return the faces of each split, of the model's classes in its order."""
+    from minixception.commands.hints import data_hints
     from minixception.datasets.registry import (
         get_entry,
         load_dataset,
@@ -98,13 +99,15 @@ def _load_faces(
     )
 
     form, entry = card.preprocessor, get_entry(name)
-    dataset = load_dataset(
-        name,
-        arguments.data,
-        image_size=form.image_size,
-        channels=form.channels,
-        split_rule=split_rule_for(name, card.data),
-    )
+    is_default = arguments.dataset is None
+    with data_hints(name, arguments.data, task=card.task, is_default=is_default):
+        dataset = load_dataset(
+            name,
+            arguments.data,
+            image_size=form.image_size,
+            channels=form.channels,
+            split_rule=split_rule_for(name, card.data),
+        )
     require_same_files(name, dataset, splits=splits, model=card.name, trained_on=card.data)
     found = {}
     for split in splits:
@@ -178,18 +181,15 @@ def _check_output(
     output = arguments.output
     if output is None:
         return {}
-    if output.suffix.lower() == ".png":
-        raise ValueError(
-            f"--output names the JSON file; the picture goes beside it. Received: {output}"
-        )
     endings = {split: f"_{split}" if len(splits) > 1 else "" for split in splits}
     pictures = {
         split: output.with_name(f"{output.stem}{end}.png") for split, end in endings.items()
     }
     inputs = {"--data": arguments.data}
     inputs |= {f"the model's {name}": folder / name for name in CHECKPOINT_FILES}
-    for path in (output, *pictures.values()):
-        check_file(path, "--output", apart_from=inputs)
+    check_file(output, "--output", suffixes=(".json",), apart_from=inputs)
+    for picture in pictures.values():
+        check_file(picture, "--output", apart_from=inputs)
     return pictures
 
 

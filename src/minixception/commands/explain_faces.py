@@ -77,7 +77,11 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     job = _Job(arguments, folder, card, found.places)
     outputs = paths_in_folder(
-        found.places, arguments.output or Path(), ending="_explained", spare=len("_9999")
+        found.places,
+        arguments.output or Path(),
+        ending="_explained",
+        suffix=".png",
+        spare=len("_9999"),
     )
     with sole_writer(*filter(None, [arguments.output])):
         is_done = [job.do(picture, output) for picture, output in outputs.items()]
@@ -114,7 +118,6 @@ def _check_arguments(arguments: argparse.Namespace, card: "Card") -> None:
         OSError: if the folder cannot be made or written to.
     """
     from minixception.commands.outputs import check_folder
-    from minixception.images import WRITABLE_SUFFIXES
     from minixception.labels import index_of
 
     if arguments.class_name is not None:
@@ -125,12 +128,7 @@ def _check_arguments(arguments: argparse.Namespace, card: "Card") -> None:
                 f"--class must be one of {', '.join(card.class_names)}. "
                 f"Received: {arguments.class_name}"
             ) from error
-    output = arguments.output
-    if output is not None and (output.is_file() or output.suffix.lower() in WRITABLE_SUFFIXES):
-        raise ValueError(
-            f"--output must be a folder, since each face gets a picture. Received: {output}"
-        )
-    check_folder(output or Path(), "--output")
+    check_folder(arguments.output or Path(), "--output")
 
 
 class _Job:

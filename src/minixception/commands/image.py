@@ -6,12 +6,14 @@
 
 PATH is a file, a folder (with all below it, sorted) or a quoted pattern, where ** stands for any
 folders. Folders and patterns give the files with a picture's suffix that are not hidden, without
-what an earlier run has drawn. Drawn pictures keep their sub-folder: drawn/sub/NAME_faces.png.
+what an earlier run has drawn. Drawn pictures keep their sub-folder, and a JPEG stays one:
+drawn/sub/NAME_faces.jpg, or .png for pictures of other kinds.
 
 --csv, --jsonl and --parquet hold a row per face with `picture`, `faces`, `error`, box, labels and
 scores. Every picture has a row: one without a face has `faces` 0 and the rest empty; one that
 cannot be read has the reason in `error` as well. It is reported, the others are done, and the exit
-code is 1. A picture without a face is no error. --json leaves out what cannot be read.
+code is 1. A picture without a face is no error. --json leaves out what cannot be read. With - for
+a file name (not for Parquet) the table goes to standard output, and all else to standard error.
 
 While the job runs, the rows are in hidden files .NAME.part beside the tables, picture by picture.
 After Ctrl-C, `kill -9` or a crash, the same command with --resume goes on behind the last whole
@@ -25,7 +27,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minixception.commands.outputs import check_file
+from minixception.commands.outputs import STANDARD_OUTPUT, check_file, check_table
 from minixception.commands.picture_jobs import (
     PictureResult,
     folder_states,
@@ -34,7 +36,7 @@ from minixception.commands.picture_jobs import (
 )
 from minixception.commands.picture_paths import find_pictures, output_paths
 from minixception.commands.picture_report import FEW_PICTURES, Report, tell_of_search
-from minixception.commands.picture_tables import FORMATS, Table, TableWriter
+from minixception.commands.picture_tables import FORMATS, Table, TableStream, TableWriter
 from minixception.commands.row_options import describe_rows
 from minixception.commands.run_control import StopRequest
 from minixception.extras import require
@@ -61,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         metavar="FILE_OR_FOLDER",
-        help="the drawn picture, or a folder for NAME_faces.png (default: the current folder)",
+        help="the drawn picture, or a folder for NAME_faces.jpg (default: the current folder)",
     )
     parser.add_argument("--no-draw", action="store_true", help="draw nothing")
     parser.add_argument("--bars", action="store_true", help="draw a bar per emotion")
@@ -202,8 +204,8 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         outputs = {**output_paths(found.places, arguments.output)}
     _check_outputs(arguments, outputs)
-    named = [arguments.output, *(getattr(arguments, name) for name in FORMATS)]
-    with sole_writer(*(path for path in named if path is not None)):
+    named = {arguments.output, *(getattr(arguments, name) for name in FORMATS)}
+    with sole_writer(*(named - {None, STANDARD_OUTPUT})):
         if arguments.output is not None and arguments.output.is_dir():  # and locked, so ours
             for folder in {path.parent for path in outputs.values() if path is not None}:
                 remove_unfinished_pictures(folder)
@@ -229,6 +231,8 @@ def _check_options(arguments: argparse.Namespace) -> None:
     if arguments.resume and not any(getattr(arguments, name) for name in FORMATS):
         options = ", ".join(f"--{name}" for name in FORMATS)
         raise ValueError(f"--resume goes on with a table: it needs one of {options}")
+    if arguments.resume and STANDARD_OUTPUT in [getattr(arguments, name) for name in FORMATS]:
+        raise ValueError("--resume goes on with a file, and - is standard output: name a file")
     if arguments.workers is not None and arguments.workers < 1:
         raise ValueError(f"--workers must be 1 or more. Received: {arguments.workers}")
     if arguments.engine == "keras" and (arguments.workers or 1) > 1:
@@ -241,10 +245,11 @@ def run_job(arguments: argparse.Namespace, outputs: Mapping[Path, Path | None]) 
     """Work through the pictures and finish the tables; return the exit code."""
     pictures = list(outputs)
     analyzer = load_analyzer(arguments)
-    tables = _tables(arguments, analyzer)
+    tables, streams = _tables(arguments, analyzer)
     options = describe_rows(arguments, analyzer)
     writer = TableWriter(tables, pictures, resume=arguments.resume, options=options)
-    report = Report(len(pictures), done=writer.done)
+    targets: list[TableWriter | TableStream] = [writer, *streams]
+    report = Report(len(pictures), done=writer.done, shows_progress=not arguments.quiet)
     workers = arguments.workers or _default_workers(arguments, len(pictures))
 
     folders = folder_states(pictures)
@@ -264,13 +269,20 @@ def run_job(arguments: argparse.Namespace, outputs: Mapping[Path, Path | None]) 
         rest = pictures[len(writer.done) :]
         with closing(in_order(work, rest, workers=workers)) as results:
             for result in report.watch(results):
-                writer.write(result)
+                for target in targets:
+                    target.write(result)
                 report.tell(result)
                 if stop.number:
                     break
         if report.done == len(pictures):
-            writer.finish()
-    return report.summarize([table.target for table in tables], stop.number)
+            for target in targets:
+                target.finish()
+    return report.summarize([table.target for table in tables], _drawn_to(arguments), stop.number)
+
+
+def _drawn_to(arguments: argparse.Namespace) -> Path | None:
+    """Return the folder, or file, of the drawn pictures."""
+    return None if arguments.no_draw else (arguments.output or Path.cwd())
 
 
 def _default_workers(arguments: argparse.Namespace, pictures: int) -> int:
@@ -281,10 +293,20 @@ def _default_workers(arguments: argparse.Namespace, pictures: int) -> int:
     return available_cores()
 
 
-def _tables(arguments: argparse.Namespace, analyzer: "FaceAnalyzer") -> list[Table]:
+def _tables(
+    arguments: argparse.Namespace, analyzer: "FaceAnalyzer"
+) -> tuple[list[Table], list[TableStream]]:
+    """Return the tables for files, and the one for standard output if there is one."""
     named = {name: getattr(arguments, name) for name in FORMATS}
     columns = tuple(analyzer.columns)
-    return [Table(name, path, columns) for name, path in named.items() if path is not None]
+    tables = [Table(name, path, columns) for name, path in named.items() if path is not None]
+    files = [table for table in tables if table.target != STANDARD_OUTPUT]
+    streams = [
+        TableStream(table, arguments.standard_output.buffer)
+        for table in tables
+        if table not in files
+    ]
+    return files, streams
 
 
 def _check_outputs(arguments: argparse.Namespace, outputs: Mapping[Path, Path | None]) -> None:
@@ -301,8 +323,11 @@ def _check_outputs(arguments: argparse.Namespace, outputs: Mapping[Path, Path | 
     for option, path in files:
         if path is None:
             continue
-        check_file(path, option)
+        if option == "--output":
+            check_file(path, option)
+        else:
+            check_table(path, option.removeprefix("--"))
         use = taken.setdefault(os.path.realpath(path), f"written by {option}")
         if use != f"written by {option}":
             raise ValueError(f"{option} must be another file. Received: {path}, {use}")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)  # that of - is the current one

@@ -2,10 +2,32 @@
 
 import errno
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from minixception.storage import refuse_special_file
+
+STANDARD_OUTPUT = Path("-")
+
+# The option's name -> what the file's name ends in.
+TABLE_SUFFIXES = {
+    "json": (".json",),
+    "csv": (".csv",),
+    "jsonl": (".jsonl", ".ndjson"),
+    "parquet": (".parquet",),
+}
+
+
+def check_table(
+    path: Path, form: str, *, apart_from: Mapping[str, Path | None] | None = None
+) -> None:
+    """Refuse what a table of this form cannot be written to, as `check_file` does.
+
+    `-`, standard output, is fine but for Parquet, whose end must be known first.
+    """
+    if path != STANDARD_OUTPUT or form == "parquet":
+        check_file(path, f"--{form}", suffixes=TABLE_SUFFIXES[form], apart_from=apart_from)
 
 
 def check_file(
@@ -27,13 +49,13 @@ def check_file(
         ValueError: if it is a folder, a pipe or device, one of `apart_from`, or ends otherwise.
         OSError: if its folder cannot be made or written to.
     """
+    if path.is_dir():
+        raise ValueError(f"{option} must name a file. Received: the folder {path}")
+    refuse_special_file(path)
     if suffixes and path.suffix.lower() not in suffixes:
         raise ValueError(
             f"{option} must be a file ending in {' or '.join(suffixes)}. Received: {path}"
         )
-    if path.is_dir():
-        raise ValueError(f"{option} must name a file. Received: the folder {path}")
-    refuse_special_file(path)
     for other, taken in (apart_from or {}).items():
         if taken is not None and os.path.realpath(path) == os.path.realpath(taken):
             raise ValueError(f"{option} must be another file than {other}. Received: {path}")
@@ -41,14 +63,25 @@ def check_file(
 
 
 def check_folder(path: Path, option: str) -> None:
-    """Refuse what could not be written as a folder; make nothing.
+    """Refuse what could not be written as a folder, or is meant for a file; make nothing.
 
     Raises:
-        OSError: if it is a file, or it or its parent cannot be made or written to.
+        OSError: if it is a file or named like one, or cannot be made or written to.
     """
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(f"{option} must be a folder. Received: {path}")
+    if is_file_name(path):
+        raise NotADirectoryError(
+            f"{option} must be a folder; one whose name ends in {path.suffix or path} has to be "
+            f"there already. Received: {path}"
+        )
     _check_place(path, path)
+
+
+def is_file_name(path: Path) -> bool:
+    """Tell whether a path that is no folder ends as files do: `.pdf`, but not `.5`; or is `-`."""
+    has_suffix = re.fullmatch(r"\.[A-Za-z]\w*", path.suffix) is not None
+    return not path.is_dir() and (has_suffix or path == STANDARD_OUTPUT)
 
 
 def _check_place(folder: Path, named: Path) -> None:

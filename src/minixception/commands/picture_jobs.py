@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minixception.commands import explain
+from minixception.commands.hints import hint_for
 from minixception.storage import is_passing, read_patiently
 
 if TYPE_CHECKING:
@@ -109,7 +110,9 @@ def _has_moved(folder: Path, folders: Mapping[Path, tuple[int, int]]) -> bool:
 def failure_of(picture: Path, error: BaseException) -> str:
     """Return one line that names the picture and says why it could not be done."""
     reason, name = explain(error), " ".join(str(picture).split())  # it may hold a line break
-    return reason if name in reason else f"{name}: {reason}"
+    hint = hint_for(picture, command="image")
+    reason = reason if name in reason else f"{name}: {reason}"
+    return reason if hint is None else f"{name} is {hint}"
 
 
 @contextmanager

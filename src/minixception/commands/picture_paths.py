@@ -1,17 +1,19 @@
 """Which pictures a command reads, and where each is drawn to."""
 
 import glob
-import mimetypes
 import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from minixception.commands.hints import FILM_SUFFIXES, hint_for
+from minixception.commands.outputs import is_file_name
 from minixception.paths import PICTURE_SUFFIXES
 
 LONGEST_NAME = 255  # of a file, in bytes, on all common file systems
-_DRAWN_NAME = re.compile(r"(.+)_(?:faces|explained)(?:_\d+){0,2}\.png")
+JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")
+_DRAWN_NAME = re.compile(r"(.+)_(?:faces|explained)(?:_\d+){0,2}\.(?:png|jpg)")
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class FoundPictures:
     Attributes:
         places: picture -> its folder below the folder or pattern that it was found by.
         left_out: pictures that are results of an earlier run.
-        empty: a message for each folder or pattern without a picture.
+        empty: a message for each folder or pattern without a picture, and for a model's folder.
         failures: a message for each folder that cannot be listed.
     """
 
@@ -37,7 +39,7 @@ def find_pictures(paths: Iterable[Path], *, output: Path | None = None) -> Found
     A folder is searched with all below it, sorted by name; links to folders are not followed. Of
     what is found, only files with a picture's suffix count, and hidden ones do not. Left out are
     the results of an earlier run: what lies in the output folder where that is part of the
-    searched one, and NAME_faces.png and NAME_explained_1.png beside a picture NAME. Files named
+    searched one, and NAME_faces.jpg and NAME_explained_1.png beside a picture NAME. Files named
     one by one all stay.
 
     Args:
@@ -47,6 +49,9 @@ def find_pictures(paths: Iterable[Path], *, output: Path | None = None) -> Found
     found = FoundPictures()
     for path in paths:
         failures = len(found.failures)
+        if hint := path.is_dir() and hint_for(path, command="image"):
+            found.empty.append(f"{path} is {hint}")
+            continue
         if path.is_dir():
             start, files = path, list(_files_below(path, found.failures))
         elif glob.has_magic(str(path)) and not os.path.lexists(path):
@@ -56,15 +61,20 @@ def find_pictures(paths: Iterable[Path], *, output: Path | None = None) -> Found
             continue
         pictures = sorted(filter(is_picture_name, files), key=lambda file: file.parts)
         if not pictures and len(found.failures) == failures:  # else more may be there
-            found.empty.append(
-                f"{path}: no picture found; pictures end in {', '.join(PICTURE_SUFFIXES)}"
-            )
+            found.empty.append(f"{path}: no picture found; {_what_instead(files)}")
         results = _results_among(pictures, start, output)
         found.left_out.extend(picture for picture in pictures if picture in results)
         for picture in pictures:
             if picture not in results:
                 found.places.setdefault(picture, picture.parent.relative_to(start))
     return found
+
+
+def _what_instead(files: list[Path]) -> str:
+    film = next((file for file in files if file.suffix.lower() in FILM_SUFFIXES), None)
+    if film is None:
+        return f"pictures end in {', '.join(PICTURE_SUFFIXES)}"
+    return f"{film} is {hint_for(film, command='image')}"
 
 
 def is_picture_name(path: Path) -> bool:
@@ -132,8 +142,7 @@ def output_paths(places: dict[Path, Path], output: Path | None) -> dict[Path, Pa
                 f"--output must be a folder for {len(places)} pictures. Received: {output}"
             )
         return {next(iter(places)): output}
-    # A folder may have a dot in its name, but nobody means a folder by "drawn.gif".
-    if output.is_file() or (mimetypes.guess_type(output.name)[0] or "").startswith("image/"):
+    if output.is_file() or is_file_name(output):
         raise ValueError(
             f"--output must be a folder or end in one of {', '.join(WRITABLE_SUFFIXES)}. "
             f"Received: {output}"
@@ -142,16 +151,23 @@ def output_paths(places: dict[Path, Path], output: Path | None) -> dict[Path, Pa
 
 
 def paths_in_folder(
-    places: dict[Path, Path], folder: Path, *, ending: str = "_faces", spare: int = 0
+    places: dict[Path, Path],
+    folder: Path,
+    *,
+    ending: str = "_faces",
+    suffix: str | None = None,
+    spare: int = 0,
 ) -> dict[Path, Path]:
-    """Return NAME_faces.png for each; a number keeps equal names and the pictures themselves apart.
+    """Return NAME_faces.jpg or .png for each picture.
 
-    Upper and lower case count as equal, as they do to some file systems.
+    A number keeps equal names, and the pictures themselves, apart. Upper and lower case count as
+    equal, as they do to some file systems.
 
     Args:
         places: picture -> folder below the output folder.
         folder: the output folder.
         ending: of the names, before the suffix.
+        suffix: of the names; None gives a JPEG for a JPEG, and a PNG for all others.
         spare: bytes that may still be added to a name.
     """
 
@@ -161,10 +177,12 @@ def paths_in_folder(
     taken = {identity(picture) for picture in places}
     paths = {}
     for picture, place in places.items():
-        path, number = folder / place / short_name(picture.stem, f"{ending}.png", spare=spare), 1
+        form = suffix or (".jpg" if picture.suffix.lower() in JPEG_SUFFIXES else ".png")
+        path, number = folder / place / short_name(picture.stem, ending + form, spare=spare), 1
         while identity(path) in taken:
             number += 1
-            path = folder / place / short_name(picture.stem, f"{ending}_{number}.png", spare=spare)
+            name = short_name(picture.stem, f"{ending}_{number}{form}", spare=spare)
+            path = folder / place / name
         taken.add(identity(path))
         paths[picture] = path
     return paths

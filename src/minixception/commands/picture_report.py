@@ -37,23 +37,25 @@ class Report:
     Args:
         total: number of pictures.
         done: those that an interrupted job has done.
+        shows_progress: whether to tell how far the job is.
 
     Attributes:
         done: number of pictures done so far.
     """
 
-    def __init__(self, total: int, *, done: Sequence[DonePicture]) -> None:
+    def __init__(
+        self, total: int, *, done: Sequence[DonePicture], shows_progress: bool = True
+    ) -> None:
         self.done = 0
         self._total = total
         self._faces = 0
         self._failures: list[str] = []
         self._one_by_one = total <= FEW_PICTURES
         self._stopwatch = Stopwatch()
-        self._progress = Progress(
-            total, self._stopwatch, shown=not self._one_by_one, item="picture"
-        )
+        shown = shows_progress and not self._one_by_one
+        self._progress = Progress(total, self._stopwatch, shown=shown, item="picture")
         if done:
-            print(f"going on after {len(done)} of {total} pictures", file=sys.stderr)
+            print(f"going on after {len(done)} of {total} pictures")
         for one in done:
             self._count(one.faces, one.error)
 
@@ -85,16 +87,19 @@ class Report:
         """Clear the line that tells how far the job is."""
         self._progress.close()
 
-    def summarize(self, tables: Sequence[Path], stop: int) -> int:
-        """Say how the job ended and where the tables lie; return the exit code.
+    def summarize(self, tables: Sequence[Path], drawn_to: Path | None, stop: int) -> int:
+        """Say how the job ended and where tables and pictures lie; return the exit code.
 
         Args:
             tables: what was asked for.
+            drawn_to: folder of the drawn pictures, None if there are none.
             stop: number of the signal that ended the job, 0 if none.
         """
         if not self._one_by_one:
             print(f"{self._faces} faces in {self.done} pictures")
             self._list_failures()
+            if drawn_to is not None:
+                print(f"drawn pictures: {self.done - len(self._failures)} in {drawn_to}")
         if self._failures and self._total > 1:
             count = f"{len(self._failures)} of {self.done}"
             print(f"{count} pictures could not be done.", file=sys.stderr)

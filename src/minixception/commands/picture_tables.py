@@ -19,12 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from minixception.commands.outputs import TABLE_SUFFIXES
 from minixception.commands.picture_jobs import PictureResult
 from minixception.commands.picture_paths import short_name
 from minixception.commands.row_options import check_row_options, write_row_options
 from minixception.storage import open_grown, refuse_link
 
-FORMATS = ("json", "csv", "jsonl", "parquet")
+FORMATS = tuple(TABLE_SUFFIXES)
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,33 @@ class TableWriter:
                 table.part.replace(table.target)
         for note in self._notes:
             note.unlink(missing_ok=True)
+
+
+class TableStream:
+    """Writes a table to standard output, picture by picture; a JSON object at the end.
+
+    Args:
+        table: what to write.
+        file: where to.
+    """
+
+    def __init__(self, table: Table, file: IO[bytes]) -> None:
+        self._table, self._file = table, file
+        self._rows: list[dict[str, Any]] = []
+        file.write(table.header)
+
+    def write(self, result: PictureResult) -> None:
+        """Write the rows of a picture."""
+        if self._table.format == "json":
+            self._rows += to_picture_rows(result, self._table.columns)
+        else:
+            self._file.write(format_rows(self._table, result))
+            self._file.flush()
+
+    def finish(self) -> None:
+        """Write what could not be written before."""
+        if self._table.format == "json":
+            self._file.write(_to_json(self._rows))
 
 
 def refuse_parts(parts: Mapping[Table, Path]) -> None:
@@ -332,14 +360,18 @@ def _rows_of_part(table: Table) -> Iterator[dict[str, Any]]:
 
 
 def _make_json(table: Table, path: Path) -> None:
-    """Write picture -> list of faces, without the pictures that could not be read."""
+    path.write_bytes(_to_json(_rows_of_part(table)))
+
+
+def _to_json(rows: Iterable[dict[str, Any]]) -> bytes:
+    """Return picture -> list of faces, without the pictures that could not be read."""
     content: dict[str, list[dict[str, Any]]] = {}
-    for row in _rows_of_part(table):
+    for row in rows:
         if row["error"] is None:
             faces = content.setdefault(row["picture"], [])
             if row["faces"]:
                 faces.append(_face_of(row))
-    path.write_bytes(_encode(json.dumps(content, indent=2, ensure_ascii=False) + "\n"))
+    return _encode(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def _face_of(row: dict[str, Any]) -> dict[str, Any]:

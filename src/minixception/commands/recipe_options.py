@@ -14,10 +14,15 @@ if TYPE_CHECKING:
     from minixception.preprocessor import Preprocessor
 
 
-def add_recipe_arguments(parser: argparse.ArgumentParser, *, recipe: str, dataset: str) -> None:
-    """Declare the options; `recipe` and `dataset` are the defaults of the task."""
+def add_recipe_arguments(
+    parser: argparse.ArgumentParser, *, recipe: str, dataset: str, paper: str
+) -> None:
+    """Declare the options; see `training_options.add_training_arguments`."""
     parser.add_argument(
-        "--recipe", default=recipe, help="settings to start from; `list` prints all of them"
+        "--recipe",
+        default=recipe,
+        type=lambda name: paper if name == "paper" else name,
+        help="settings to start from; `list` prints all of them",
     )
     parser.add_argument(
         "--dataset",
@@ -75,7 +80,8 @@ def dataset_of(arguments: argparse.Namespace, recipe: Recipe, *, task: str) -> s
         return recipe.dataset if recipe.dataset in known else str(arguments.task_dataset)
     if not set(arguments.dataset.split("+")) <= set(known):
         raise ValueError(
-            f"--dataset must be one of {', '.join(known)} to train on {task}, or some joined by +. "
+            f"--dataset must be one of {', '.join(known)} to train on {task}, or some joined by +"
+            f"{'; files and folders go to --data' if Path(arguments.dataset).exists() else ''}. "
             f"Received: {arguments.dataset}"
         )
     return str(arguments.dataset)

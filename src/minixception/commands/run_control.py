@@ -1,5 +1,6 @@
 """What a long run needs: a way to stop it, a clock for its parts, and a word on how far it is."""
 
+import math
 import signal
 import sys
 import time
@@ -105,7 +106,7 @@ class Progress:
     def __init__(
         self, total: int, stopwatch: Stopwatch, *, shown: bool, item: str = "frame"
     ) -> None:
-        self._total = f" of {total}" if total else ""
+        self._total = total
         self._stopwatch = stopwatch
         self._shown = shown
         self._item = item
@@ -119,13 +120,28 @@ class Progress:
             return
         self._told_at = now
         rate = self._stopwatch.rate() or 0.0
-        text = f"{self._item} {done}{self._total}, {rate:.1f} {self._item}s per second"
+        total = f" of {self._total}" if self._total else ""
+        text = f"{self._item} {done}{total}, {rate:.1f} {self._item}s per second"
+        if rate and done < self._total:
+            text += f", {format_duration((self._total - done) / rate)} left"
         if self._on_terminal:
-            print(f"\r{text:<60}", end="", file=sys.stderr, flush=True)
+            print(f"\r{text:<75}", end="", file=sys.stderr, flush=True)
         else:
             print(text, file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Clear the line on a terminal."""
         if self._shown and self._on_terminal:
-            print(f"\r{'':<60}\r", end="", file=sys.stderr, flush=True)
+            print(f"\r{'':<75}\r", end="", file=sys.stderr, flush=True)
+
+
+def format_duration(seconds: float) -> str:
+    """Return a time as people say it.
+
+    >>> [format_duration(value) for value in (8.2, 95, 3700)]
+    ['9 s', '2 min', '1 h 2 min']
+    """
+    if seconds <= 90:
+        return f"{math.ceil(seconds)} s"
+    hours, minutes = divmod(math.ceil(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

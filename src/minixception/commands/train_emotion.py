@@ -2,7 +2,7 @@
 
     python src/train_emotion_classifier.py --data datasets/fer2013/fer2013.csv
     python src/train_emotion_classifier.py --recipe paper
-    python src/train_emotion_classifier.py --resume
+    python src/train_emotion_classifier.py --resume runs/fer2013_mini_xception_emotion
 
 It trains on the Training rows, chooses the best epoch on PublicTest and never reads PrivateTest.
 """

@@ -14,11 +14,9 @@ from minixception.commands.training_options import add_training_arguments, run_t
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    add_training_arguments(parser, recipe="gender", dataset="utkface")
+    add_training_arguments(parser, recipe="gender", dataset="utkface", paper="paper-gender")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train and return the exit code."""
-    if arguments.recipe == "paper":
-        arguments.recipe = "paper-gender"
     return run_training(arguments, task="gender")

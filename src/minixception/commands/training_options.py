@@ -11,6 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from minixception.commands.hints import data_hints
+from minixception.commands.outputs import check_folder
 from minixception.commands.recipe_options import (
     add_recipe_arguments,
     check_backbone,
@@ -19,15 +21,17 @@ from minixception.commands.recipe_options import (
     preprocessor_of,
     print_recipes,
 )
+from minixception.commands.resuming import describe_start, options_of_run
 from minixception.commands.teaching import (
     add_teaching_arguments,
     begin_with,
     check_origins,
     check_teaching,
+    choose_origin,
     describe_teaching,
     load_teachers,
 )
-from minixception.paths import checkout_root
+from minixception.paths import checkout_root, find_data
 from minixception.recipe_book import get_recipe
 from minixception.recipes import MONITORS, OPTIMIZERS, PRECISIONS, Augmentation, Recipe
 
@@ -39,9 +43,18 @@ if TYPE_CHECKING:
 RECORDED_LIBRARIES = ("keras", "tensorflow", "numpy", "opencv-python")
 
 
-def add_training_arguments(parser: argparse.ArgumentParser, *, recipe: str, dataset: str) -> None:
-    """Declare the options; `recipe` and `dataset` are the defaults of the task."""
-    add_recipe_arguments(parser, recipe=recipe, dataset=dataset)
+def add_training_arguments(
+    parser: argparse.ArgumentParser, *, recipe: str, dataset: str, paper: str = "paper"
+) -> None:
+    """Declare the options.
+
+    Args:
+        parser: of the command.
+        recipe: the task's default.
+        dataset: likewise.
+        paper: the recipe that `--recipe paper` stands for.
+    """
+    add_recipe_arguments(parser, recipe=recipe, dataset=dataset, paper=paper)
     for name, kind, text in (
         ("epochs", int, "passes over the training set"),
         ("batch-size", int, "images per step"),
@@ -74,7 +87,16 @@ def add_training_arguments(parser: argparse.ArgumentParser, *, recipe: str, data
     parser.add_argument(
         "--output", type=Path, help="folder to write (default: runs/DATASET_MODEL_RECIPE)"
     )
-    parser.add_argument("--resume", action="store_true", help="go on with the run in the folder")
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const=True,
+        default=False,
+        type=Path,
+        metavar="FOLDER",
+        help="go on with the run in this folder, or in that of --output, with the options that it "
+        "was begun with; more --epochs prolong one whose learning rate is constant",
+    )
     parser.add_argument(
         "--keep-improvements",
         action="store_true",
@@ -123,16 +145,20 @@ def run_training(arguments: argparse.Namespace, *, task: str) -> int:
     if arguments.recipe == "list":
         print_recipes()
         return 0
+    arguments = options_of_run(arguments)
     recipe = chosen_recipe(arguments)
     recipe = replace(recipe, dataset=dataset_of(arguments, recipe, task=task))
     check_options(arguments, recipe)
-    entry, dataset = _load_data(arguments.data, recipe)
+    is_default = arguments.dataset is None
+    with data_hints(recipe.dataset, arguments.data, task=task, is_default=is_default):
+        entry, dataset = _load_data(arguments.data, recipe)
 
     from minixception.runs import best_epoch
     from minixception.training import train
 
     run = _prepare_run(arguments, task, recipe, entry, dataset)
-    history = train(run, resume=arguments.resume, verbose=1 if sys.stdout.isatty() else 2)
+    verbose = 0 if arguments.quiet else 1 if sys.stdout.isatty() else 2
+    history = train(run, resume=bool(arguments.resume), verbose=verbose)
     best = best_epoch([row[recipe.monitor] for row in history], recipe.monitor)
     kept = history[best]
     print(
@@ -151,7 +177,7 @@ def check_options(arguments: argparse.Namespace, recipe: Recipe) -> None:
             input, or options contradict each other.
         FileNotFoundError: a model or file that is named is missing.
         FileExistsError: the folder holds a run that is not to go on.
-        NotADirectoryError: the folder to write is a file.
+        OSError: the folder to write is a file, or cannot be written to.
     """
     from minixception.boxes import CropMargin
     from minixception.preprocessor import Preprocessor
@@ -159,8 +185,8 @@ def check_options(arguments: argparse.Namespace, recipe: Recipe) -> None:
 
     if not 0 <= arguments.seed < 2**32:  # what NumPy takes
         raise ValueError(f"--seed must be from 0 to {2**32 - 1}. Received: {arguments.seed}")
-    if arguments.output is not None and arguments.output.exists() and not arguments.output.is_dir():
-        raise NotADirectoryError(f"--output must be a folder. Received: {arguments.output}")
+    if arguments.output is not None:
+        check_folder(arguments.output, "--output")
     if arguments.output is not None and not arguments.resume:
         refuse_used_folder(arguments.output)
     CropMargin.from_json(recipe.crop_margin)
@@ -214,7 +240,11 @@ def _prepare_run(
     preprocessor = preprocessor_of(recipe, training)
     model = models.build(recipe.network, preprocessor.input_shape, len(dataset.class_names))
     backbone = load_backbone(model, arguments.backbone_weights)
-    begin_with(model, arguments.initial_weights, dataset.class_names, preprocessor)
+    arguments.initial_weights = choose_origin(
+        arguments.initial_weights, recipe, task=task, faces=len(training)
+    )
+    if not arguments.goes_on:
+        begin_with(model, arguments.initial_weights, dataset.class_names, preprocessor)
     folder = arguments.output or Path("runs", f"{dataset.name}_{model.name}_{recipe.name}")
     card = Card(
         name=folder.resolve().name,
@@ -245,7 +275,13 @@ def _prepare_run(
         make_card=lambda scores: card.with_metrics(entry.validation_split, scores.to_json()),
         teachers=teachers,
         origin={"initial weights": str(arguments.initial_weights), **backbone},
+        start=describe_start(arguments, _data_path(arguments.data, entry)),
     )
+
+
+def _data_path(path: Path | None, entry: "DatasetEntry") -> Path | None:
+    """Return where the faces lie, None for several sets."""
+    return path or (find_data(*entry.default_paths) if entry.default_paths else None)
 
 
 def _export(run: "TrainingRun") -> None:

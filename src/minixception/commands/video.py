@@ -1,12 +1,13 @@
 """Follow the faces in a video or before a camera, tell emotion and gender, draw them.
 
     python src/video_emotion_gender_demo.py
-    python src/video_emotion_gender_demo.py --input film.mp4 --output drawn.mp4 --csv faces.csv
+    python src/video_emotion_gender_demo.py film.mp4 --output drawn.mp4 --csv faces.csv
 
-Without --input it is the first camera. The window closes with q or Escape. Scores are smoothed per
+Without a film it is the first camera. The window closes with q or Escape. Scores are smoothed per
 face, in the picture as in the files. The CSV has a row per face and frame and holds whole rows at
-any moment. The video and the timeline appear when the run ends, also with Ctrl-C. After `kill -9`
-an unfinished .mkv or .avi plays but for its last seconds, as .NAME.NUMBER.mkv; an .mp4 does not.
+any moment; with --csv - it goes to standard output, and all else to standard error. The video and
+the timeline appear when the run ends, also with Ctrl-C. After `kill -9` an unfinished .mkv or .avi
+plays but for its last seconds, as .NAME.NUMBER.mkv; an .mp4 does not.
 
 Finding faces takes nearly all the time. --min-face 48 makes it three times faster where faces are
 at least that large; --detect-every 2 halves it, with boxes that are moved along in between.
@@ -14,20 +15,22 @@ at least that large; --detect-every 2 halves it, with boxes that are moved along
 
 import argparse
 import csv
+import io
 import signal
 import sys
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
+from minixception.commands.hints import hint_for
 from minixception.commands.image import (
     add_detector_arguments,
     add_model_arguments,
     load_analyzer,
 )
-from minixception.commands.outputs import check_file
+from minixception.commands.outputs import STANDARD_OUTPUT, check_file, check_table
 from minixception.commands.run_control import Progress, StopRequest, Stopwatch
 from minixception.commands.video_overlay import Overlay, add_overlay_argument, load_overlay
 from minixception.extras import require
@@ -45,8 +48,12 @@ PLOTTED_FACES = 6
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "--input", default="0", metavar="FILE|CAMERA|URL", help="video file, camera number, stream"
+        "film",
+        nargs="?",
+        metavar="FILE|CAMERA|URL",
+        help="video file, camera number, stream (default: camera 0)",
     )
+    parser.add_argument("--input", metavar="FILE|CAMERA|URL", help="the same as an option")
     parser.add_argument("--output", type=Path, metavar="FILE", help="the drawn video, .mp4 or .mkv")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="a row per face and frame")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="picture of emotions over time")
@@ -82,9 +89,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Follow faces until the video ends or the user stops it; return the exit code."""
     from minixception.videos import VideoReader, silence_opencv
 
+    if arguments.film and arguments.input:
+        raise ValueError(f"one film at a time. Received: {arguments.film} and {arguments.input}")
+    arguments.input = arguments.film or arguments.input or "0"
     _check_arguments(arguments)
     silence_opencv()
-    with VideoReader(arguments.input) as reader, sole_writer(*_outputs(arguments).values()):
+    with VideoReader(arguments.input) as reader, sole_writer(*_files(arguments)):
         session = Session(arguments, load_analyzer(arguments), load_overlay(arguments))
         with StopRequest() as stop, ExitStack() as stack:
             frames = session.stopwatch.each("decode", reader)
@@ -103,13 +113,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check_arguments(arguments: argparse.Namespace) -> None:
     """Refuse before anything is opened what would fail later."""
-    from minixception.images import WRITABLE_SUFFIXES
-    from minixception.videos import require_writable_suffix
+    from minixception import images, videos
+    from minixception.paths import require_utf8
 
+    if hint := hint_for(Path(arguments.input), command="video"):
+        raise ValueError(f"{arguments.input} is {hint}")
     if arguments.detect_every < 1:
         raise ValueError(f"--detect-every must be 1 or more. Received: {arguments.detect_every}")
     if arguments.output is not None:
-        require_writable_suffix(arguments.output)
+        require_utf8(arguments.output)
     if arguments.plot is not None and arguments.emotion_model == "none":
         raise ValueError("--plot shows emotions: it needs an --emotion-model")
     if arguments.plot is not None:
@@ -118,11 +130,13 @@ def _check_arguments(arguments: argparse.Namespace) -> None:
         raise ValueError("--explain draws into the film: it needs --output, or the window")
     if arguments.explain and getattr(arguments, f"{arguments.explain}_model") == "none":
         raise ValueError(f"--explain {arguments.explain} needs its --{arguments.explain}-model")
-    suffixes = {"--plot": WRITABLE_SUFFIXES}
-    named = {"--input": Path(arguments.input)} if Path(arguments.input).exists() else {}
+    suffixes = {"--output": videos.WRITABLE_SUFFIXES, "--plot": images.WRITABLE_SUFFIXES}
+    film = {"the film": Path(arguments.input)}
     for option, path in _outputs(arguments).items():
-        check_file(path, option, suffixes=suffixes.get(option, ()), apart_from=named)
-        named[option] = path
+        if option == "--csv":
+            check_table(path, "csv", apart_from=film)
+        else:
+            check_file(path, option, suffixes=suffixes[option], apart_from=film)
 
 
 class Session:
@@ -161,9 +175,7 @@ class Session:
         if arguments.plot is not None:
             stack.callback(self._write_plot)
         if arguments.csv is not None:
-            # A buffer of one line: what is in the file is whole rows, even after `kill -9`.
-            file = arguments.csv.open("w", newline="", encoding="utf-8", buffering=1)
-            self._table = csv.DictWriter(stack.enter_context(file), _columns(self._analyzer))
+            self._table = csv.DictWriter(self._open_table(stack), _columns(self._analyzer))
             self._table.writeheader()
         if arguments.output is not None:
             follow_clock = reader.is_live or reader.rate is None
@@ -174,8 +186,18 @@ class Session:
             )
         if _wants_window(arguments):
             self._window = stack.enter_context(Window("minixception"))
-        self._progress = Progress(reader.promised, self.stopwatch, shown=self._window is None)
+        is_shown = self._window is None and not arguments.quiet
+        self._progress = Progress(reader.promised, self.stopwatch, shown=is_shown)
         stack.callback(self._progress.close)
+
+    def _open_table(self, stack: ExitStack) -> IO[str]:
+        """Open the table with a buffer of one line: after `kill -9` it holds whole rows."""
+        form: dict[str, Any] = {"newline": "", "encoding": "utf-8"}
+        if self._arguments.csv != STANDARD_OUTPUT:
+            return stack.enter_context(self._arguments.csv.open("w", buffering=1, **form))
+        output: io.TextIOWrapper = self._arguments.standard_output
+        output.reconfigure(line_buffering=True, **form)
+        return output
 
     def process(self, frame: "Frame") -> bool:
         """Take one frame through all stages; return False once the window has been closed."""
@@ -273,9 +295,9 @@ def _wants_window(arguments: argparse.Namespace) -> bool:
     if arguments.no_window:
         return False
     problem = display_problem()
-    if problem is not None:
+    if problem is not None and not arguments.quiet:
         print(f"no window: {problem}", file=sys.stderr)
-    if problem is not None and not _outputs(arguments):
+    if problem is not None and not arguments.quiet and not _outputs(arguments):
         print("nothing is written: see --output, --csv, --plot; a table follows", file=sys.stderr)
     return problem is None
 
@@ -283,6 +305,10 @@ def _wants_window(arguments: argparse.Namespace) -> bool:
 def _outputs(arguments: argparse.Namespace) -> dict[str, Path]:
     named = {name: getattr(arguments, name) for name in ("output", "csv", "plot")}
     return {f"--{name}": path for name, path in named.items() if path is not None}
+
+
+def _files(arguments: argparse.Namespace) -> list[Path]:
+    return [path for path in _outputs(arguments).values() if path != STANDARD_OUTPUT]
 
 
 def _report(arguments: argparse.Namespace, reader: "VideoReader", stop: StopRequest) -> None:
@@ -296,8 +322,8 @@ def _report(arguments: argparse.Namespace, reader: "VideoReader", stop: StopRequ
             "promises could be decoded; it was cut off or is damaged",
             file=sys.stderr,
         )
-    for path in _outputs(arguments).values():
-        print(f"written to {path}", file=sys.stderr)
+    for path in _files(arguments):
+        print(f"written to {path}")
 
 
 def format_summary(histories: "dict[int, TrackHistory]") -> str:

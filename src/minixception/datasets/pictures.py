@@ -96,11 +96,12 @@ def read_parts(
     contents: list[str] = []
     unreadable: list[str] = []
     faceless: list[str] = []
-    told_at = time.monotonic()
+    began = told_at = time.monotonic()
     for position, (name, read) in enumerate(readers):
         if time.monotonic() - told_at > _SECONDS_BETWEEN_REPORTS:
             told_at = time.monotonic()
-            _LOGGER.info("Read %d of %d pictures", position, len(readers))
+            left = (told_at - began) / max(position, 1) * (len(readers) - position)
+            _LOGGER.info("Read %d of %d pictures, %.0f s left", position, len(readers), left)
         try:
             image = read_patiently(read)
         except (OSError, ValueError) as error:

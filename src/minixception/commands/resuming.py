@@ -1,0 +1,113 @@
+"""Going on with a training run: its folder tells with which options it was begun."""
+
+import argparse
+import logging
+import shlex
+from pathlib import Path
+from typing import Any
+
+from minixception.commands.teaching import NOTHING
+
+# Options that name what a run goes on needing, wherever the next command is typed.
+_INPUTS = ("data", "backbone_weights", "teacher")
+# Options that may change, see `training.train`.
+_PROLONGING = ("epochs", "early_stopping_patience")
+
+log = logging.getLogger(__name__)
+
+
+def options_of_run(arguments: argparse.Namespace) -> argparse.Namespace:
+    """Return the options that a run was begun with, those that are given now laid over them.
+
+    Args:
+        arguments: given now. Without `--resume`, or a run in its folder, they are returned.
+
+    Returns:
+        The options, with `goes_on`: whether there is a run to go on with.
+
+    Raises:
+        FileNotFoundError: `--resume FOLDER` names a folder without a run.
+        ValueError: it names another folder than `--output`, or a run of the other task.
+    """
+    from minixception.cards import CARD_FILE, STATE_FILE
+
+    if isinstance(arguments.resume, Path):
+        if arguments.output not in (None, arguments.resume):
+            raise ValueError(
+                f"--resume {arguments.resume} and --output {arguments.output} are two folders: "
+                "leave out --output"
+            )
+        arguments.output = arguments.resume
+    folder = arguments.output
+    arguments.goes_on = bool(arguments.resume and folder and (folder / STATE_FILE).is_file())
+    if isinstance(arguments.resume, Path) and not (folder / CARD_FILE).is_file():
+        raise FileNotFoundError(f"{folder} holds no training run to go on with")
+    return _laid_over_the_run(arguments) if arguments.goes_on else arguments
+
+
+def _laid_over_the_run(arguments: argparse.Namespace) -> argparse.Namespace:
+    from minixception.cards import STATE_FILE
+    from minixception.training_state import read_state
+
+    folder: Path = arguments.output
+    state = read_state(folder / STATE_FILE)
+    command = state.start.get("command") or _command_on_card(folder)
+    if not command:
+        log.warning("%s does not tell its options: those of its start must be given.", folder)
+        return arguments
+    if command[1] != arguments.command_line[1]:
+        raise ValueError(
+            f"{folder} is a run of {command[1]}: minixception {command[1]} --resume {folder}"
+        )
+    log.info("%s was begun by: %s", folder, shlex.join(command))
+    if not state.start:
+        log.info("It does not tell where its inputs lie: they are looked for from this folder.")
+    parse = arguments.parser.parse_args
+    begun = parse(command[2:])
+    for name in filter(state.start.get, _INPUTS):
+        setattr(begun, name, _as_paths(state.start[name]))
+    # The run has weights of its own by now; what they began with is only compared.
+    origin = state.identity.get("initial weights", "None")
+    begun.initial_weights = NOTHING if origin == "None" else Path(origin)
+    lengths = [getattr(begun, name) for name in _PROLONGING]
+    merged = parse(arguments.command_line[2:], namespace=begun)
+    merged.command_line = list(command)
+    for name, length in zip(_PROLONGING, lengths, strict=True):
+        if getattr(merged, name) != length:
+            merged.command_line += [f"--{name.replace('_', '-')}", str(getattr(merged, name))]
+    for name in ("output", "resume", "quiet", "goes_on"):
+        setattr(merged, name, getattr(arguments, name))
+    return merged
+
+
+def _command_on_card(folder: Path) -> list[str]:
+    """Return what began a run whose state does not tell, [] where its card does not either."""
+    from minixception.cards import CARD_FILE, read_card
+
+    if not (folder / CARD_FILE).is_file():
+        return []
+    return shlex.split(read_card(folder).command or "")
+
+
+def _as_paths(value: str | list[str]) -> Path | list[Path]:
+    return Path(value) if isinstance(value, str) else [Path(one) for one in value]
+
+
+def describe_start(arguments: argparse.Namespace, data: Path | None) -> dict[str, Any]:
+    """Return what `options_of_run` needs: the command, and the places of its inputs.
+
+    Args:
+        arguments: of the run.
+        data: where its faces lie, None for several sets.
+    """
+    return {
+        "command": arguments.command_line,
+        "data": data and _place(data),
+        "backbone_weights": arguments.backbone_weights and _place(arguments.backbone_weights),
+        "teacher": [_place(teacher) for teacher in arguments.teacher],
+    }
+
+
+def _place(path: Path) -> str:
+    """Return a path that holds in every folder; the name of a shipped model stays."""
+    return str(path.resolve() if path.exists() else path)
