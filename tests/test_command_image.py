@@ -222,7 +222,7 @@ def test_equal_names_and_earlier_results_do_not_collide(
         (["a.jpg", "--json", "."], "--json must name a file. Received: the folder ."),
         (["a.jpg", "--scale-factor", "1"], "`scale_factor` must lie between 1.01 and 10"),
         (["a.jpg", "--min-face", "0"], "`min_face` must be at least 1"),
-        (["a.jpg", "--yunet", "b.jpg"], "`model_path` must be a YuNet ONNX file"),
+        (["a.jpg", "--yunet", "b.jpg"], "b.jpg is not OpenCV Zoo's"),
         (["a.jpg", "--gender-model", "nope"], "nope is neither a checkpoint folder nor a shipped"),
     ],
 )

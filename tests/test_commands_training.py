@@ -190,7 +190,7 @@ def test_evaluate_matches_a_data_set_with_other_classes(
         run_command("evaluate", ["--model", str(trained), *options, "--output", str(output)]) == 0
     )
     told = capsys.readouterr().out
-    assert "left out: 8 faces of contempt, which the model does not know" in told
+    assert "left out: 10 faces of contempt, which the model does not know" in told
     assert "ck_plus has no neutral" in told
     scores = json.loads(output.read_text())
     assert scores["n"] == 16

@@ -252,7 +252,7 @@ def test_models_and_detectors_are_taken_in_every_form(
     with pytest.raises(TypeError, match=r"`emotion` must be the name .*\. Received: int"):
         FaceAnalyzer(emotion=3)  # type: ignore[arg-type]
     for detector, error in (("mtcnn", ValueError), (3, TypeError)):
-        with pytest.raises(error, match=f"`detector` must be .* Received: {detector!r}"):
+        with pytest.raises(error, match=f"`detector` must be .* Received: .*{detector!r}"):
             FaceAnalyzer(emotion=None, gender=None, detector=detector)  # type: ignore[arg-type]
 
 

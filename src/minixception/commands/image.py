@@ -118,7 +118,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_detector_arguments(parser: argparse.ArgumentParser, *, film: bool = False) -> None:
     """Declare how faces are found, in pictures or in the frames of a film."""
-    parser.set_defaults(film=film)
+    parser.set_defaults(searches_films=film)
     share = "7 %% in HD" if film else "2.5 %%"  # see `FILM_SIZES`
     parser.add_argument(
         "--detector",
@@ -178,7 +178,7 @@ def make_detector(arguments: argparse.Namespace) -> "FaceDetector":
     if arguments.trust_yunet and arguments.yunet is None:
         raise ValueError("--trust-yunet is for a file of your own: it needs --yunet FILE")
     name = "yunet" if arguments.yunet is not None else arguments.detector or "haar"
-    working_size = FILM_SIZES[name] if arguments.film else None
+    working_size = FILM_SIZES[name] if arguments.searches_films else None
     if name == "haar":
         return HaarDetector(min_face=arguments.min_face, working_size=working_size, **given)
     if given:

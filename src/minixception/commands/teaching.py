@@ -89,7 +89,9 @@ def check_origins(
     from minixception.cards import read_card
     from minixception.datasets.registry import require_same_files
 
-    for origin in (*arguments.teacher, *filter(None, [arguments.initial_weights])):
+    begins_anew = arguments.initial_weights in (None, NOTHING)
+    origins = arguments.teacher if begins_anew else (*arguments.teacher, arguments.initial_weights)
+    for origin in origins:
         card = read_card(find_model(origin))
         require_same_files(name, dataset, splits=splits, model=card.name, trained_on=card.data)
 
