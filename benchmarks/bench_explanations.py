@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
+from minixception.checkpoints.engines import KerasEngine
+from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, find_model
 from minixception.datasets.fer2013 import load_fer2013
-from minixception.engines import KerasEngine
 from minixception.explain import Explainer, Explanation
 from minixception.images import resize_image
-from minixception.paths import DEFAULT_EMOTION_MODEL, find_model
 
 SHARE = 0.2
 

@@ -27,16 +27,15 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from minixception.boxes import Box
-from minixception.cards import Card, read_card
-from minixception.detector import HaarDetector
-from minixception.engines import Engine, LiteRTEngine, load_engine
+from minixception.checkpoints.card import Card, read_card
+from minixception.checkpoints.engines import Engine, LiteRTEngine, available_cores, load_engine
+from minixception.detection.haar import HaarDetector
+from minixception.drawing.faces import draw_predictions
+from minixception.files import atomic_path
 from minixception.images import read_image, resize_image
-from minixception.inference import FaceAnalyzer, FaceClassifier
+from minixception.inference.analyzer import FaceAnalyzer, FaceClassifier
 from minixception.labels import EMOTIONS_FER2013, GENDERS
-from minixception.parallel import available_cores
 from minixception.preprocessor import Preprocessor
-from minixception.storage import atomic_path
-from minixception.visualizer import draw_predictions
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 MODELS = ("mini_xception@64", "mini_xception@48", "tiny_xception@64", "big_xception@64")
@@ -80,7 +79,8 @@ def checkpoint_folder(model: str, root: Path, *, task: str = "emotion") -> Path:
     if Path(model).is_dir():
         return Path(model)
     from minixception import models
-    from minixception.checkpoints import export_litert, save_checkpoint
+    from minixception.checkpoints.export import export_litert
+    from minixception.checkpoints.keras_model import save_checkpoint
 
     network, _, pixels = model.partition("@")
     size = (int(pixels), int(pixels))
@@ -110,7 +110,7 @@ def load_engines(folder: Path) -> dict[str, Callable[[np.ndarray], Any]]:
     """Return engine -> function from prepared images to probabilities."""
     import tensorflow as tf
 
-    from minixception.checkpoints import load_checkpoint
+    from minixception.checkpoints.keras_model import load_checkpoint
 
     card, litert = load_engine(folder)
     classes = len(card.class_names)

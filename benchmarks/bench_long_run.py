@@ -21,11 +21,11 @@ from pathlib import Path
 
 import numpy as np
 
+from minixception.drawing.faces import draw_predictions
 from minixception.images import read_image, write_image
-from minixception.inference import FaceAnalyzer
-from minixception.tracking import FaceTracker
-from minixception.videos import Frame, VideoReader, VideoWriter
-from minixception.visualizer import draw_predictions
+from minixception.inference.analyzer import FaceAnalyzer
+from minixception.video.tracking import FaceTracker
+from minixception.video.videos import Frame, VideoReader, VideoWriter
 
 PORTRAITS = Path(__file__).parents[1] / "images" / "portraits.jpg"
 SAMPLES = 10

@@ -18,10 +18,12 @@ import numpy as np
 
 from minixception.boxes import Box, intersection_over_union
 from minixception.datasets.facial_expressions import _pictures_by_name, _read_legend
-from minixception.datasets.sources import named_contents
-from minixception.detector import FaceDetector, HaarDetector, YuNetDetector
+from minixception.datasets.pictures import named_contents
+from minixception.detection.haar import HaarDetector
+from minixception.detection.search import FaceDetector
+from minixception.detection.yunet import YuNetDetector
 from minixception.images import decode_image, read_image
-from minixception.inference import FaceAnalyzer
+from minixception.inference.analyzer import FaceAnalyzer
 from minixception.labels import EMOTIONS_8, index_of
 
 ROUNDS = 3

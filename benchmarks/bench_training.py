@@ -34,19 +34,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 import keras
 
 from minixception import models
-from minixception.acceleration import (
+from minixception.datasets import FaceDataset, load_fer2013
+from minixception.preprocessor import Preprocessor
+from minixception.training.acceleration import (
     SubsampledConv2D,
     accelerated,
     divide_cores,
     is_strided_pointwise,
 )
-from minixception.datasets import FaceDataset, load_fer2013
-from minixception.input_pipeline import training_batches
-from minixception.optimization import compile_model, remove_regularizers
-from minixception.preprocessor import Preprocessor
-from minixception.recipe_book import get_recipe
-from minixception.recipes import Augmentation, Recipe
-from minixception.training import one_hot_targets
+from minixception.training.batches import training_batches
+from minixception.training.optimization import compile_model, remove_regularizers
+from minixception.training.recipe_book import get_recipe
+from minixception.training.recipes import Augmentation, Recipe
+from minixception.training.trainer import one_hot_targets
 
 _OURS = get_recipe("emotion")
 _NOT_AUGMENTED = replace(_OURS, augmentation=Augmentation(), mixup=0.0)

@@ -18,9 +18,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from minixception.datasets import FaceDataset, load_facial_expressions
 from minixception.datasets.folders import load_class_folders
-from minixception.datasets.sources import named_contents
+from minixception.datasets.pictures import named_contents
 from minixception.datasets.split_index import split_per_class, write_split_index
-from minixception.storage import atomic_path
+from minixception.files import atomic_path
 
 PICTURES = 675
 

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from minixception.files import atomic_path
 from minixception.images import resize_image
 from minixception.labels import EMOTIONS_FER2013
-from minixception.storage import atomic_path
 
 SIZE = 48  # pixels, as in FER2013
 SCALE = 4  # drawn larger, since a thin line needs room

@@ -17,7 +17,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from minixception.storage import atomic_path
+from minixception.files import atomic_path
 
 HERE = Path(__file__).resolve().parent
 SOURCE = HERE.parent / "src"

@@ -70,8 +70,9 @@ def _write_checkpoint(folder: Path, class_names: tuple[str, ...]) -> None:
     import keras
 
     from minixception import models
-    from minixception.cards import Card
-    from minixception.checkpoints import export_litert, save_checkpoint
+    from minixception.checkpoints.card import Card
+    from minixception.checkpoints.export import export_litert
+    from minixception.checkpoints.keras_model import save_checkpoint
     from minixception.preprocessor import Preprocessor
 
     keras.utils.set_random_seed(1)
@@ -109,4 +110,4 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let training write no model.tflite, which is slow and tested elsewhere."""
-    monkeypatch.setattr("minixception.checkpoints.export_litert", lambda *_, **__: 0.0)
+    monkeypatch.setattr("minixception.checkpoints.export.export_litert", lambda *_, **__: 0.0)

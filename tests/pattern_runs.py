@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from keras import layers
 
-from minixception import training
-from minixception.cards import Card
+from minixception.checkpoints.card import Card
 from minixception.datasets import FaceDataset
 from minixception.preprocessor import Preprocessor
-from minixception.recipes import Augmentation, Recipe
-from minixception.training import TrainingRun, train
+from minixception.training import trainer as training
+from minixception.training.recipes import Augmentation, Recipe
+from minixception.training.trainer import TrainingRun, train
 
 NAMES = ("dark", "light", "striped")
 PREPROCESSOR = Preprocessor((8, 8))

@@ -10,7 +10,7 @@ import pytest
 
 import minixception
 from minixception import models
-from minixception.acceleration import DataParallel, SubsampledConv2D, accelerated
+from minixception.training.acceleration import DataParallel, SubsampledConv2D, accelerated
 
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (64, 48, 48, 1)).astype(np.float32)
 TARGETS = np.eye(7, dtype=np.float32)[np.arange(64) % 7]

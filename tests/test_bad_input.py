@@ -20,8 +20,8 @@ from bad_input.models import CHECKPOINTS, KERAS_FILES
 from bad_input.names import NAMES
 from bad_input.options import FORBIDDEN, OPTIONS
 from bad_input.place import Case, Place
+from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL, find_model
 from minixception.commands import run_command
-from minixception.paths import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL, find_model
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "robustness.md"
 

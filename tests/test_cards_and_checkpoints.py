@@ -14,20 +14,21 @@ import pytest
 
 from minixception import models
 from minixception.boxes import CropMargin
-from minixception.cards import CARD_FILE, Card, read_card, write_card
-from minixception.checkpoints import (
+from minixception.checkpoints.card import CARD_FILE, LITERT_FILE, Card, read_card, write_card
+from minixception.checkpoints.engines import LiteRTEngine, load_engine
+from minixception.checkpoints.export import (
     EXPORT_TOLERANCE,
-    HISTORY_FILE,
-    KERAS_FILE,
-    LITERT_FILE,
     export_litert,
     largest_difference,
+    require_equal,
+)
+from minixception.checkpoints.keras_model import (
+    HISTORY_FILE,
+    KERAS_FILE,
     load_checkpoint,
     load_keras_file,
-    require_equal,
     save_checkpoint,
 )
-from minixception.engines import LiteRTEngine, load_engine
 from minixception.preprocessor import Preprocessor
 from stored_files import change_card, contents
 
@@ -291,7 +292,7 @@ def test_a_failure_while_writing_keeps_the_old_files(
         raise OSError(28, "No space left on device")
 
     before = contents(folder)
-    monkeypatch.setattr(f"minixception.checkpoints.{breaks}", fail)
+    monkeypatch.setattr(f"minixception.checkpoints.keras_model.{breaks}", fail)
     with pytest.raises(OSError, match="No space left"):
         save_checkpoint(folder, model, replace(card, seed=8))
     assert contents(folder) == before

@@ -9,9 +9,9 @@ import pytest
 
 from minixception import Explainer, FaceClassifier, read_image, write_image
 from minixception.boxes import CropMargin
-from minixception.checkpoints import load_checkpoint
-from minixception.dissection import feature_extractor
+from minixception.checkpoints.keras_model import load_checkpoint
 from minixception.models import NETWORKS, build
+from minixception.models.dissection import feature_extractor
 
 FACES = np.random.default_rng(0).integers(0, 256, (3, 48, 48), dtype=np.uint8)
 

@@ -8,10 +8,10 @@ import pytest
 from minixception.boxes import Box
 from minixception.commands import main
 from minixception.commands.video_overlay import load_overlay
+from minixception.drawing.explanations import colours_of, draw_explanation, draw_maps
 from minixception.explain import Explainer
-from minixception.explanation_pictures import colours_of, draw_explanation, draw_maps
 from minixception.images import read_image, write_image
-from minixception.predictions import FacePrediction
+from minixception.inference.predictions import FacePrediction
 
 
 def explain(checkpoint: Path, *arguments: str | Path) -> int:

@@ -12,11 +12,11 @@ from ai_edge_litert.interpreter import Interpreter
 
 from made_up_data import fer2013_csv
 from minixception import Preprocessor
-from minixception import checkpoints as checkpoint_module
-from minixception.cards import read_card
+from minixception.checkpoints import keras_model as checkpoint_module
+from minixception.checkpoints.card import read_card
+from minixception.checkpoints.engines import LiteRTEngine, load_engine
 from minixception.commands import run_command
 from minixception.datasets import load_fer2013
-from minixception.engines import LiteRTEngine, load_engine
 from minixception.labels import EMOTIONS_FER2013
 from stored_files import contents
 

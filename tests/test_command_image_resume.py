@@ -8,9 +8,8 @@ import pytest
 from minixception.boxes import Box
 from minixception.commands.picture_jobs import PictureResult
 from minixception.commands.picture_tables import Table, TableWriter, read_done
-from minixception.locks import lock_file, sole_writer
-from minixception.predictions import FacePrediction
-from minixception.storage import open_grown
+from minixception.files import lock_file, open_grown, sole_writer
+from minixception.inference.predictions import FacePrediction
 
 COLUMNS = ("x", "y", "width", "height", "emotion", "gender", "emotion_sad", "emotion_happy")
 

@@ -11,16 +11,16 @@ import cv2
 import numpy as np
 import pytest
 
-from minixception import videos
-from minixception.cards import Card
+from minixception.checkpoints.card import Card
 from minixception.commands import run_command
 from minixception.commands import video as command
-from minixception.commands.image import make_detector
+from minixception.commands.options import make_detector
+from minixception.drawing.plots import plot_timeline
 from minixception.images import read_image
-from minixception.inference import FaceAnalyzer, FaceClassifier
-from minixception.plots import plot_timeline
+from minixception.inference.analyzer import FaceAnalyzer, FaceClassifier
 from minixception.preprocessor import Preprocessor
-from minixception.videos import Frame, VideoReader, VideoWriter
+from minixception.video import videos
+from minixception.video.videos import Frame, VideoReader, VideoWriter
 from stored_files import file_size_limit
 
 EMOTIONS = ("angry", "happy", "neutral")

@@ -11,13 +11,13 @@ import pytest
 
 from made_up_data import fer2013_csv
 from minixception import models
-from minixception.cards import read_card
+from minixception.checkpoints.card import read_card
 from minixception.commands import run_command
 from minixception.commands.recipe_options import check_backbone, dataset_of, load_backbone
 from minixception.datasets import select_classes
 from minixception.datasets.registry import get_entry, load_dataset, require_same_files
 from minixception.images import write_image
-from minixception.recipe_book import get_recipe
+from minixception.training.recipe_book import get_recipe
 
 CLASSES = ("angry", "disgust", "happy")
 
@@ -50,7 +50,7 @@ def report_003(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its recipe with fewer epochs, more than enough for three colours."""
     output = tmp_path_factory.mktemp("runs") / "report_003"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("minixception.checkpoints.export_litert", lambda *_, **__: 0.0)
+        patch.setattr("minixception.checkpoints.export.export_litert", lambda *_, **__: 0.0)
         assert train(folder, output, "--recipe", "report-003", "--epochs", "6") == 0
     return output
 

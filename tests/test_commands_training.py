@@ -14,12 +14,12 @@ import pytest
 from PIL import Image
 
 from made_up_data import fer2013_csv
-from minixception.cards import read_card
+from minixception.checkpoints.card import read_card
+from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL
 from minixception.commands import run_command, train_gender
 from minixception.commands.teaching import choose_origin
 from minixception.labels import EMOTIONS_FER2013
-from minixception.paths import DEFAULT_EMOTION_MODEL
-from minixception.recipe_book import RECIPES
+from minixception.training.recipe_book import RECIPES
 
 SOURCE = Path(__file__).parents[1] / "src"
 COUNTS = {"Training": 35, "PublicTest": 14, "PrivateTest": 7}

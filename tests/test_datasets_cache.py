@@ -4,13 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minixception.datasets.cache import (
-    Arrays,
-    cache_folder,
-    load_arrays,
-    source_fingerprint,
-    store_arrays,
-)
+from minixception.datasets.cache import Arrays, load_arrays, source_fingerprint, store_arrays
+from minixception.files import cache_folder
 
 ARRAYS = {
     "images": np.random.default_rng(0).integers(0, 256, (20, 9, 9, 1), dtype=np.uint8),

@@ -4,12 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minixception.datasets import (
-    FaceDataset,
-    constant_images,
-    stratified_split,
-    twins_of,
-)
+from minixception.datasets import FaceDataset, constant_images, stratified_split, twins_of
 
 
 def make_dataset(count: int = 6, **changes: Any) -> FaceDataset:

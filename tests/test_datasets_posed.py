@@ -227,7 +227,7 @@ def test_faces_are_cut_out_and_pictures_without_one_counted(tmp_path: Path) -> N
 
 
 def test_the_cascade_finds_a_face_that_fills_its_picture(portraits: Path, tmp_path: Path) -> None:
-    from minixception.detector import HaarDetector
+    from minixception.detection.haar import HaarDetector
     from minixception.images import crop, read_image, resize_image, write_image
 
     image = read_image(portraits)

@@ -9,13 +9,10 @@ import pytest
 from PIL import Image
 
 from minixception.boxes import Box, intersection_over_union
-from minixception.detector import (
-    FaceDetector,
-    HaarDetector,
-    YuNetDetector,
-    load_cascade,
-    load_detector,
-)
+from minixception.detection.haar import HaarDetector, load_cascade
+from minixception.detection.registry import load_detector
+from minixception.detection.search import FaceDetector
+from minixception.detection.yunet import YuNetDetector
 from minixception.images import read_image, resize_image, to_grey
 
 IMAGES = Path(__file__).parents[1] / "images"

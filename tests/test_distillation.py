@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from minixception import models
-from minixception.cards import Card, read_card
-from minixception.checkpoints import load_checkpoint, save_checkpoint
+from minixception.checkpoints.card import Card, read_card
+from minixception.checkpoints.keras_model import load_checkpoint, save_checkpoint
+from minixception.checkpoints.shipped import find_model
 from minixception.commands.teaching import begin_with, load_teachers
-from minixception.distillation import make_teacher, taught
-from minixception.paths import find_model
 from minixception.preprocessor import Preprocessor
+from minixception.training.teaching import make_teacher, taught
 
 CLASSES = ("angry", "happy", "sad")
 PIXELS = Preprocessor((48, 48))

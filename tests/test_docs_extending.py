@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from minixception import models
-from minixception.cards import read_card
+from minixception.checkpoints.card import read_card
 from minixception.datasets.registry import DATASETS
 from minixception.images import write_image
-from minixception.recipe_book import RECIPES
+from minixception.training.recipe_book import RECIPES
 
 PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
 LONGEST = 30

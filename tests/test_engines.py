@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minixception.engines import (
+from minixception.checkpoints.engines import (
     FACES_PER_RUN,
     FEW_FACES,
     LARGEST_BATCH,

@@ -7,13 +7,13 @@ from keras import layers, ops
 
 from minixception import models
 from minixception.boxes import crop_box
-from minixception.classifier import FaceClassifier
-from minixception.detector import HaarDetector
-from minixception.dissection import dissect
+from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, shipped_models
+from minixception.detection.haar import HaarDetector
 from minixception.explain import Explainer, Explanation
 from minixception.images import crop, read_image
+from minixception.inference.classifier import FaceClassifier
 from minixception.models import NETWORKS
-from minixception.paths import DEFAULT_EMOTION_MODEL, shipped_models
+from minixception.models.dissection import dissect
 from minixception.preprocessor import Preprocessor
 
 MAPS = ("grad_cam", "hires_cam", "guided_backpropagation", "guided_grad_cam")

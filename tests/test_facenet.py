@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from minixception import models
-from minixception.acceleration import accelerated
-from minixception.models.backbone_weights import load_backbone_weights, vggface_name
-from minixception.optimization import compile_model
-from minixception.recipe_book import get_recipe
+from minixception.models.facenet import load_backbone_weights, vggface_name
+from minixception.training.acceleration import accelerated
+from minixception.training.optimization import compile_model
+from minixception.training.recipe_book import get_recipe
 
 SIZE = (40, 40, 3)  # the smallest work for tests: weights do not depend on it
 Change = Callable[[h5py.File], None]

@@ -12,8 +12,8 @@ import pytest
 
 from made_up_data import fer2013_csv
 from minixception.commands import picture_jobs, run_command
+from minixception.files import atomic_folder
 from minixception.images import read_image, write_image
-from minixception.storage import atomic_folder
 from stored_files import contents, file_size_limit
 
 

@@ -20,12 +20,12 @@ from PIL import Image
 from scipy.io import savemat
 
 from made_up_data import fer2013_csv
-from minixception.cards import Card, read_card
+from minixception.checkpoints.card import Card, read_card
+from minixception.checkpoints.model_files import REFUSED_LAYERS, check_model_file
+from minixception.checkpoints.shipped import DEFAULT_GENDER_MODEL, find_model
 from minixception.datasets import load_fer2013, load_imdb, load_utkface, read_ferplus_votes
 from minixception.images import READABLE_FORMATS, read_image
 from minixception.labels import FERPLUS_COLUMNS
-from minixception.model_files import REFUSED_LAYERS, check_model_file
-from minixception.paths import DEFAULT_GENDER_MODEL, find_model
 from minixception.preprocessor import Preprocessor
 
 CASES = int(os.environ.get("MINIXCEPTION_FUZZ_CASES", "60"))

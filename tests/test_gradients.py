@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from minixception.gradients import GuidedReLU, compiled, gradient_of
+from minixception.models.gradients import GuidedReLU, compiled, gradient_of
 
 
 def small_network() -> keras.Model:

@@ -21,14 +21,14 @@ from minixception import (
     to_frame,
 )
 from minixception.boxes import Box, CropMargin, crop_box
+from minixception.checkpoints.engines import available_cores
+from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL
 from minixception.datasets import FaceDataset
 from minixception.images import read_image, to_grey
-from minixception.inference import PICTURES_PER_BATCH
+from minixception.inference.analyzer import LOOK_AHEAD, PICTURES_PER_BATCH
+from minixception.inference.predictions import to_rows
+from minixception.inference.sources import Picture
 from minixception.labels import EMOTIONS_FER2013, GENDERS
-from minixception.parallel import LOOK_AHEAD, available_cores
-from minixception.paths import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL
-from minixception.picture_sources import Picture
-from minixception.predictions import to_rows
 
 SOURCE = Path(__file__).parents[1] / "src"
 

@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minixception.input_pipeline import (
+from minixception.preprocessor import Preprocessor
+from minixception.training.batches import (
     Batch,
     augment,
     mix_images,
     steps_per_epoch,
     training_batches,
 )
-from minixception.preprocessor import Preprocessor
-from minixception.recipe_book import RECIPES
-from minixception.recipes import Augmentation
+from minixception.training.recipe_book import RECIPES
+from minixception.training.recipes import Augmentation
 
 ALL_CHANGES = Augmentation(15, 0.1, 0.2, 0.1, True, 0.4, 0.4, 0.5, 0.3, 0.2)
 

@@ -20,10 +20,10 @@ import numpy as np
 import pytest
 
 from made_up_data import fer2013_csv
+from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL
 from minixception.commands import run_command
 from minixception.images import read_image, write_image
-from minixception.paths import DEFAULT_EMOTION_MODEL
-from minixception.videos import Frame, VideoWriter
+from minixception.video.videos import Frame, VideoWriter
 
 SOURCE = Path(__file__).parents[1] / "src"
 OFTEN = "MINIXCEPTION_FUZZ_CASES" in os.environ

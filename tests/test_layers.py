@@ -1,4 +1,4 @@
-"""The floors of the house: a module imports from lower floors only, or from its own subpackage."""
+"""The rooms of the house: who may import whom, as CONTRIBUTING.md says it."""
 
 import ast
 import re
@@ -11,69 +11,32 @@ import minixception
 
 PACKAGE = Path(minixception.__file__).parent
 
-# From the ground up; a folder stands for all of its modules.
-FLOORS = (
-    (
-        "extras",
-        "messages",
-        "labels",
-        "paths",
-        "recipes",
-        "boxes",
-        "images",
-        "evaluation",
-        "storage",
-        "locks",
-        "model_files",
-        "models",
-        "gradients",
-        "parallel",
-        "video_sources",
-    ),
-    (
-        "preprocessor",
-        "detector",
-        "datasets",
-        "plots",
-        "videos",
-        "recipe_book",
-        "picture_sources",
-        "predictions",
-    ),
-    ("cards", "input_pipeline", "acceleration", "optimization", "dissection"),
-    ("checkpoints", "engines", "training_state", "runs", "distillation"),
-    ("training", "classifier", "own_models"),
-    ("inference", "visualizer", "tracking", "explain"),
-    ("explanation_pictures", "limits"),
-    ("commands",),
-    ("__init__", "__main__"),
-)
-FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
+# Root modules, from the ground up: each may import those before it.
+ROOT = ("labels", "messages", "boxes", "files", "evaluation", "images", "preprocessor")
+MOST_ROOT_MODULES = 11
+LONGEST_MODULE = 420
 
-# Neighbours that call each other inside functions: the Keras engine loads a checkpoint, the export
-# compares a checkpoint with the LiteRT engine, and loaders crop photographs with a detector. Locks
-# are files to write.
-NEIGHBOURS = {
-    ("engines", "checkpoints"),
-    ("checkpoints", "engines"),
-    ("datasets", "detector"),
-    ("locks", "storage"),
+# Room -> the rooms that it may import, besides root modules and itself.
+ROOMS: dict[str, set[str]] = {
+    "models": set(),
+    "checkpoints": {"models"},
+    "detection": {"checkpoints"},
+    "datasets": {"detection"},
+    "explain": {"checkpoints", "models"},
+    "inference": {"checkpoints", "detection"},
+    "drawing": set(),
+    "video": {"inference"},
+    "training": {"models", "checkpoints", "datasets", "drawing"},
+    "limits": {"checkpoints", "datasets", "inference", "drawing"},
 }
+# `models` takes nothing of the package, not even root modules.
+WITHOUT_ROOT = {"models"}
+DOORS = {"__init__", "__main__", "commands"}  # import everything; `commands` is imported by nobody
 
-# Whoever imports these asks for Keras.
-KERAS_MODULES = {
-    "models",
-    "gradients",
-    "dissection",
-    "acceleration",
-    "optimization",
-    "distillation",
-    "checkpoints",
-    "training_state",
-    "training",
-    "explain",
-}
 FRAMEWORKS = {"keras", "tensorflow", "torch", "jax"}
+# Who imports these asks for Keras; but for what of `training` is data or NumPy.
+KERAS = {"models", "training", "explain", "checkpoints.keras_model", "checkpoints.export"}
+LIGHT = {f"training.{name}" for name in ("recipes", "recipe_book", "batches", "runs")}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -84,119 +47,118 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
 
 
-def unit(name: str) -> str:
-    """The module or subpackage that stands on a floor."""
+def room(name: str) -> str:
+    """The root module or room that a module belongs to."""
     return name.split(".")[0]
 
 
-UNITS = {unit(module_name(path)) for path in MODULES}
+ALL_ROOMS = {room(module_name(path)) for path in MODULES}
+
+
+def asks_for_keras(name: str) -> bool:
+    return bool({name, room(name)} & KERAS) and name not in LIGHT
 
 
 def is_type_checking(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
 
 
-def import_statements(tree: ast.AST, *, at_import_time: bool) -> Iterator[ast.AST]:
-    """All import statements, or those that run when the module is imported."""
+def imports(tree: ast.AST, *, at_import_time: bool) -> Iterator[ast.Import | ast.ImportFrom]:
+    """All imports but those for types, or those alone that run when the module is imported."""
     functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
     for node in ast.iter_child_nodes(tree):
-        if at_import_time and (isinstance(node, functions) or is_type_checking(node)):
+        if is_type_checking(node) or (at_import_time and isinstance(node, functions)):
             continue
         if isinstance(node, ast.Import | ast.ImportFrom):
             yield node
-        yield from import_statements(node, at_import_time=at_import_time)
+        yield from imports(node, at_import_time=at_import_time)
 
 
-def imported_names(path: Path, *, at_import_time: bool) -> set[str]:
+def imported_names(path: Path, *, at_import_time: bool = False) -> set[str]:
     """Full dotted names; `from a.b import c` counts as `a.b.c`."""
     names: set[str] = set()
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in import_statements(tree, at_import_time=at_import_time):
+    for node in imports(tree, at_import_time=at_import_time):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
+        else:
             assert node.level == 0, f"{path}: relative import in line {node.lineno}"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
 
-def imported_units(path: Path, *, at_import_time: bool) -> set[str]:
-    """Modules and subpackages of this package that a file imports."""
+def imported_modules(path: Path, *, at_import_time: bool = False) -> set[str]:
+    """Names inside the package, without its name: `datasets.cache.load_arrays`."""
     found = set()
     for name in imported_names(path, at_import_time=at_import_time):
-        root, *rest = name.split(".")
-        if root == "minixception" and rest != ["__version__"]:
-            # `from minixception import FaceAnalyzer`: a public name of the package itself.
-            found.add(rest[0] if rest and rest[0] in UNITS else "__init__")
+        first, _, rest = name.partition(".")
+        if first == "minixception" and rest != "__version__":
+            # `from minixception import FaceAnalyzer` is a public name of the package itself.
+            found.add(rest if room(rest) in ALL_ROOMS else "__init__")
     return found
 
 
 @pytest.mark.parametrize("path", MODULES, ids=module_name)
-def test_imports_come_from_lower_floors(path: Path) -> None:
-    here = unit(module_name(path))
-    assert here in FLOOR_OF, f"{here} stands on no floor: add it to the table in this test"
-    for other in imported_units(path, at_import_time=False) - {here}:
-        lower = FLOOR_OF[other] < FLOOR_OF[here]
-        assert lower or (here, other) in NEIGHBOURS, (
-            f"{module_name(path)} (floor {FLOOR_OF[here]}) imports {other} (floor "
-            f"{FLOOR_OF[other]})"
-        )
+def test_a_room_imports_only_what_it_may(path: Path) -> None:
+    here = room(module_name(path))
+    if here in DOORS:
+        return
+    assert here in ROOMS or here in ROOT, f"{here} is no room: add it to the tables in this test"
+    allowed = set(ROOT[: ROOT.index(here)]) if here in ROOT else ROOMS[here] | set(ROOT)
+    if here in WITHOUT_ROOT:
+        allowed = ROOMS[here]
+    others = {room(name) for name in imported_modules(path)} - {here}
+    assert others <= allowed, f"{module_name(path)} must not import {others - allowed}"
 
 
-def test_neighbours_import_each_other_inside_functions_only() -> None:
-    for here, other in NEIGHBOURS:
-        for path in MODULES:
-            if unit(module_name(path)) == here:
-                assert other not in imported_units(path, at_import_time=True)
+def test_rooms_form_no_circle() -> None:
+    waiting = dict(ROOMS)
+    while waiting:
+        free = {name for name, needs in waiting.items() if not needs & waiting.keys()}
+        assert free, f"a circle: {waiting}"
+        waiting = {name: needs for name, needs in waiting.items() if name not in free}
+
+
+def test_no_command_imports_another_command() -> None:
+    from minixception.commands import COMMANDS
+
+    commands = {f"commands.{module}" for module, _ in COMMANDS.values()}
+    for path in MODULES:
+        others = {".".join(name.split(".")[:2]) for name in imported_modules(path)}
+        assert not others & commands - {module_name(path)}, path
 
 
 @pytest.mark.parametrize("path", MODULES, ids=module_name)
-def test_only_the_training_wing_imports_a_framework(path: Path) -> None:
-    roots = {name.split(".")[0] for name in imported_names(path, at_import_time=True)}
-    if unit(module_name(path)) not in KERAS_MODULES:
+def test_only_some_modules_import_a_framework(path: Path) -> None:
+    roots = {found.split(".")[0] for found in imported_names(path, at_import_time=True)}
+    if not asks_for_keras(module_name(path)):
         assert not roots & FRAMEWORKS
     assert "tensorflow" not in roots  # Keras chooses its backend itself
 
 
-def test_the_inference_wing_reaches_no_framework() -> None:
-    """Neither directly nor by way of another module."""
-    reached: set[str] = set()
-    waiting = UNITS - KERAS_MODULES
-    while waiting:
-        here = waiting.pop()
-        reached.add(here)
-        for path in MODULES:
-            if unit(module_name(path)) == here:
-                waiting |= imported_units(path, at_import_time=True) - reached
-    assert not reached & KERAS_MODULES
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_no_other_module_reaches_a_framework_at_import(path: Path) -> None:
+    name = module_name(path)
+    for other in imported_modules(path, at_import_time=True):
+        is_clean = asks_for_keras(name) or not asks_for_keras(".".join(other.split(".")[:2]))
+        assert is_clean, f"{name} imports {other}"
 
 
-def rows_of_the_table() -> list[str]:
-    """Return what CONTRIBUTING.md says of each floor, from the ground up."""
+def test_the_root_is_small_and_no_module_is_long() -> None:
+    assert len(list(PACKAGE.glob("*.py"))) <= MOST_ROOT_MODULES
+    lengths = {module_name(path): len(path.read_text().splitlines()) for path in MODULES}
+    assert not {name: lines for name, lines in lengths.items() if lines > LONGEST_MODULE}
+
+
+def test_contributing_tells_these_rooms() -> None:
     text = (PACKAGE.parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    _, found = text.split("| floor | modules |\n|---|---|\n")
-    return [row.split("|")[2] for row in found.split("\n\n")[0].splitlines()]
-
-
-def names_in(text: str) -> list[str]:
-    return [name.rstrip("/") for name in re.findall(r"`([\w*/]+)`", text)]
-
-
-def test_contributing_has_these_floors() -> None:
-    *rows, roof = rows_of_the_table()
-    commands, behind = roof.split(";")
-    assert [set(names_in(row)) for row in [*rows, commands]] == [set(row) for row in FLOORS[:-1]]
-    for pattern in names_in(behind):
-        assert list((PACKAGE / "commands").glob(f"{pattern}.py")), pattern
-
-
-def test_every_module_stands_on_one_floor() -> None:
-    assert sorted(name for names in FLOORS for name in names) == sorted(UNITS)
+    house = text.split("## The house")[1].split("\n## ")[0]
+    told = {name.strip("/") for name in re.findall(r"`([\w/]+)`", house)}
+    assert {*ROOT, *ROOMS, "commands"} <= told
 
 
 def test_every_script_only_calls_its_command() -> None:
     scripts = sorted(PACKAGE.parent.glob("*.py"))
     assert scripts
     for script in scripts:
-        names = imported_names(script, at_import_time=False)
-        assert names == {"sys", "minixception.commands.run_command"}
+        assert imported_names(script) == {"sys", "minixception.commands.run_command"}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from minixception.extras import EXTRAS
+from minixception.messages import EXTRAS
 
 SOURCE = Path(__file__).parents[1] / "src"
 LIGHT = os.environ.get("MINIXCEPTION_LIGHT")
@@ -89,14 +89,14 @@ def test_commands_name_the_extra(
 LIBRARY = {
     "from minixception.models import build": "train",
     "from minixception.explain import Explainer": "train",
-    "from minixception.training import train": "train",
-    "import minixception.checkpoints": "train",
+    "from minixception.training.trainer import train": "train",
+    "import minixception.checkpoints.keras_model": "train",
     "from minixception import FaceAnalyzer; FaceAnalyzer.from_pretrained(engine='keras')": "train",
     "from minixception import to_frame; to_frame([])": "pandas",
     "import numpy, minixception.evaluation as e; e.score(numpy.arange(2), numpy.eye(2), 'ab')": (
         "train"
     ),
-    "from minixception.visualizer import label_font; label_font(12, ['m\\u00fcde'])": "train",
+    "from minixception.drawing.faces import label_font; label_font(12, ['m\\u00fcde'])": "train",
 }
 
 
@@ -150,7 +150,7 @@ def test_it_is_light(run: Run) -> None:
 @in_light_environment
 def test_what_the_package_leaves_out_is_in_the_source(run: Run) -> None:
     last = run(
-        "from minixception.paths import find_model; find_model('fer2013_easynet')"
+        "from minixception.files import find_model; find_model('fer2013_easynet')"
     ).stderr.splitlines()[-1]
     assert last.startswith("FileNotFoundError: fer2013_easynet")
     assert "lie in trained_models/ of the source" in last

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from minixception.commands import run_command
-from minixception.locks import lock_file, own_folder, sole_writer
+from minixception.files import lock_file, own_folder, sole_writer
 
 SOURCE = Path(__file__).parents[1] / "src"
 HOLD = """

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from minixception import models
-from minixception.acceleration import accelerated
-from minixception.optimization import compile_model
-from minixception.recipes import Recipe
+from minixception.training.acceleration import accelerated
+from minixception.training.optimization import compile_model
+from minixception.training.recipes import Recipe
 
 
 @pytest.fixture(scope="module")

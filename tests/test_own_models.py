@@ -9,7 +9,7 @@ import pytest
 from keras import layers
 
 from minixception import FaceAnalyzer, FaceClassifier, Preprocessor, make_checkpoint, read_image
-from minixception.checkpoints import load_checkpoint
+from minixception.checkpoints.keras_model import load_checkpoint
 
 NAMES = ("happy", "sad", "surprise")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import minixception
-from minixception.extras import EXTRAS
+from minixception.messages import EXTRAS
 
 ROOT = Path(__file__).parents[1]
 

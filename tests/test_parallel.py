@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from minixception.parallel import LOOK_AHEAD, available_cores, in_order
+from minixception.checkpoints.engines import available_cores
+from minixception.inference.analyzer import LOOK_AHEAD, in_order
 
 
 @pytest.mark.parametrize("workers", [1, 4])

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minixception import storage
+from minixception import files as storage
 from minixception.commands import main
 from minixception.datasets import load_class_folders
 from minixception.images import decode_image, read_image, write_image

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from minixception.images import read_image
-from minixception.picture_sources import load_picture, separate
+from minixception.inference.sources import load_picture, separate
 
 
 @pytest.fixture

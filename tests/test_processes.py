@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from minixception import FaceAnalyzer, HaarDetector, YuNetDetector, read_image
-from minixception.detector import FaceDetector
-from minixception.engines import FEW_FACES
+from minixception.checkpoints.engines import FEW_FACES
+from minixception.detection.search import FaceDetector
 
 SECONDS = 60
 

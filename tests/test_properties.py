@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from minixception.boxes import Box, CropMargin, crop_box
 from minixception.datasets.face_dataset import stratified_split
+from minixception.files import atomic_path
 from minixception.images import crop
-from minixception.input_pipeline import augment
 from minixception.labels import SYNONYMS, canonical_name, index_of
 from minixception.preprocessor import Preprocessor
-from minixception.recipes import Augmentation
-from minixception.storage import atomic_path
+from minixception.training.batches import augment
+from minixception.training.recipes import Augmentation
 
 SIZES = st.integers(1, 70)
 MARGINS = st.floats(-0.49, 10)

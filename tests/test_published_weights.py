@@ -21,11 +21,11 @@ from keras.layers import (
 
 from minixception import models
 from minixception.boxes import CropMargin
-from minixception.cards import read_card
-from minixception.checkpoints import load_checkpoint
+from minixception.checkpoints.card import read_card
+from minixception.checkpoints.engines import load_engine
+from minixception.checkpoints.keras_model import load_checkpoint
 from minixception.commands import run_command
 from minixception.commands.convert import rebuild
-from minixception.engines import load_engine
 from minixception.labels import EMOTIONS_FER2013, GENDERS
 
 # Of the tensors in the authors' file, layer by layer: a separable convolution has two, a batch

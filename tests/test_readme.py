@@ -17,17 +17,17 @@ import pandas
 import pytest
 
 from made_up_data import fer2013_csv
-from minixception.cards import read_card
-from minixception.commands import COMMANDS, main, run_command
-from minixception.images import read_image, rgb_to_bgr, write_image
-from minixception.labels import FERPLUS_COLUMNS
-from minixception.paths import (
+from minixception.checkpoints.card import read_card
+from minixception.checkpoints.shipped import (
     DEFAULT_EMOTION_MODEL,
     DEFAULT_GENDER_MODEL,
     find_model,
     shipped_models,
 )
-from minixception.recipe_book import RECIPES
+from minixception.commands import COMMANDS, main, run_command
+from minixception.images import read_image, rgb_to_bgr, write_image
+from minixception.labels import FERPLUS_COLUMNS
+from minixception.training.recipe_book import RECIPES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

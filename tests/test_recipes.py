@@ -11,9 +11,9 @@ from keras import layers
 
 from minixception import models
 from minixception.datasets.registry import DATASETS
-from minixception.optimization import averaged_weights, compile_model, make_optimizer
-from minixception.recipe_book import RECIPES, get_recipe
-from minixception.recipes import Augmentation, Recipe
+from minixception.training.optimization import averaged_weights, compile_model, make_optimizer
+from minixception.training.recipe_book import RECIPES, get_recipe
+from minixception.training.recipes import Augmentation, Recipe
 
 CONSTANT = Recipe(name="constant", summary="", optimizer="sgd", schedule="constant")
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from minixception.cards import Card, write_card
+from minixception.checkpoints.card import Card, write_card
 from minixception.commands import run_command
-from minixception.plots import plot_runs
+from minixception.drawing.plots import plot_runs
 from minixception.preprocessor import Preprocessor
-from minixception.recipe_book import get_recipe
-from minixception.runs import describe_differences, format_runs, read_run
+from minixception.training.recipe_book import get_recipe
+from minixception.training.runs import describe_differences, format_runs, read_run
 
 HEADER = "epoch,learning_rate,loss,accuracy,val_loss,val_accuracy,val_macro_f1"
 

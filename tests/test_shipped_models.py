@@ -8,18 +8,18 @@ import pytest
 
 from minixception import FaceAnalyzer
 from minixception.boxes import CropMargin
-from minixception.cards import read_card
-from minixception.datasets import load_fer2013, load_ferplus, load_utkface, select_classes
-from minixception.engines import load_engine
-from minixception.labels import EMOTIONS_8, EMOTIONS_FER2013, GENDERS
-from minixception.paths import (
+from minixception.checkpoints.card import read_card
+from minixception.checkpoints.engines import load_engine
+from minixception.checkpoints.shipped import (
     DEFAULT_EMOTION_MODEL,
     DEFAULT_GENDER_MODEL,
     find_model,
     shipped_models,
     trained_models_folder,
 )
-from minixception.recipe_book import get_recipe
+from minixception.datasets import load_fer2013, load_ferplus, load_utkface, select_classes
+from minixception.labels import EMOTIONS_8, EMOTIONS_FER2013, GENDERS
+from minixception.training.recipe_book import get_recipe
 
 DEFAULTS = {"emotion": DEFAULT_EMOTION_MODEL, "gender": DEFAULT_GENDER_MODEL}
 PICTURES = Path(__file__).parents[1] / "images"

@@ -5,12 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from minixception.storage import (
-    atomic_folder,
-    atomic_path,
-    refuse_special_file,
-    remove_leftovers,
-)
+from minixception.files import atomic_folder, atomic_path, refuse_special_file, remove_leftovers
 from stored_files import contents
 
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from minixception.boxes import Box
-from minixception.predictions import FacePrediction
-from minixception.tracking import (
+from minixception.inference.predictions import FacePrediction
+from minixception.video.tracking import (
     FaceTracker,
     TrackedFace,
     TrackHistory,

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minixception import training
-from minixception.checkpoints import HISTORY_FILE, load_checkpoint, load_keras_file
+from minixception.checkpoints.keras_model import HISTORY_FILE, load_checkpoint, load_keras_file
 from minixception.evaluation import cross_entropy
-from minixception.runs import best_epoch
-from minixception.training import (
+from minixception.training import trainer as training
+from minixception.training.runs import best_epoch
+from minixception.training.trainer import (
     CURVES_FILE,
     IMPROVEMENTS_FOLDER,
     STATE_FILE,

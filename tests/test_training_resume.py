@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minixception import training
-from minixception.checkpoints import HISTORY_FILE, KERAS_FILE, load_checkpoint
-from minixception.distillation import Teacher
-from minixception.training import (
+from minixception.checkpoints.keras_model import HISTORY_FILE, KERAS_FILE, load_checkpoint
+from minixception.training import trainer as training
+from minixception.training.teaching import Teacher
+from minixception.training.trainer import (
     IMPROVEMENTS_FOLDER,
     STATE_FILE,
     TrainingState,

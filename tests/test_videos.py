@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from minixception import videos
 from minixception.images import write_image
-from minixception.videos import Frame, VideoReader, VideoWriter
+from minixception.video import videos
+from minixception.video.videos import Frame, VideoReader, VideoWriter
 
 
 def write_clip(path: Path, frames: int = 20, *, rate: float = 10) -> Path:

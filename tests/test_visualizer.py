@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 
 from minixception.boxes import Box
-from minixception.images import read_image
-from minixception.plots import plot_confusion_matrix, plot_history
-from minixception.visualizer import (
+from minixception.drawing.faces import (
     EMOTION_COLOURS,
     draw_predictions,
     emotion_colour,
     label_font,
     label_lines,
 )
+from minixception.drawing.plots import plot_confusion_matrix, plot_history
+from minixception.images import read_image
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 

@@ -7,8 +7,8 @@ from threading import Thread
 
 import pytest
 
-from minixception import yunet_file
-from minixception.yunet_file import fetch_yunet
+from minixception.detection import yunet as yunet_file
+from minixception.detection.yunet import fetch_yunet
 
 CONTENT = b"a network" * 10_000
 

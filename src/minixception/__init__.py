@@ -17,22 +17,23 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from minixception.extras import ExtrasFinder
+from minixception.messages import ExtrasFinder
 
 if TYPE_CHECKING:
     from minixception.boxes import Box
-    from minixception.checkpoints import load_checkpoint, save_checkpoint
-    from minixception.classifier import FaceClassifier
-    from minixception.detector import HaarDetector, YuNetDetector
+    from minixception.checkpoints.keras_model import load_checkpoint, save_checkpoint
+    from minixception.checkpoints.own_models import make_checkpoint
+    from minixception.detection.haar import HaarDetector
+    from minixception.detection.yunet import YuNetDetector
+    from minixception.drawing.faces import draw_predictions
     from minixception.explain import Explainer
     from minixception.images import read_image, write_image
-    from minixception.inference import FaceAnalyzer
+    from minixception.inference.analyzer import FaceAnalyzer
+    from minixception.inference.classifier import FaceClassifier
+    from minixception.inference.predictions import FacePrediction, to_frame
     from minixception.messages import hush
     from minixception.models import build
-    from minixception.own_models import make_checkpoint
-    from minixception.predictions import FacePrediction, to_frame
     from minixception.preprocessor import Preprocessor
-    from minixception.visualizer import draw_predictions
 
 __version__ = "0.1.0"
 
@@ -43,19 +44,19 @@ _HOMES = {
     "Box": "boxes",
     "Explainer": "explain",
     "FaceAnalyzer": "inference",
-    "FaceClassifier": "classifier",
-    "FacePrediction": "predictions",
-    "HaarDetector": "detector",
+    "FaceClassifier": "inference",
+    "FacePrediction": "inference",
+    "HaarDetector": "detection.haar",
     "Preprocessor": "preprocessor",
-    "YuNetDetector": "detector",
+    "YuNetDetector": "detection.yunet",
     "build": "models",
-    "draw_predictions": "visualizer",
+    "draw_predictions": "drawing.faces",
     "hush": "messages",
-    "load_checkpoint": "checkpoints",
-    "make_checkpoint": "own_models",
+    "load_checkpoint": "checkpoints.keras_model",
+    "make_checkpoint": "checkpoints.own_models",
     "read_image": "images",
-    "save_checkpoint": "checkpoints",
-    "to_frame": "predictions",
+    "save_checkpoint": "checkpoints.keras_model",
+    "to_frame": "inference",
     "write_image": "images",
 }
 

@@ -26,10 +26,10 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from minixception.checkpoints import load_checkpoint
-from minixception.dissection import dissect
-from minixception.gradients import compiled, gradient_of
+from minixception.checkpoints.keras_model import load_checkpoint
 from minixception.labels import index_of
+from minixception.models.dissection import dissect
+from minixception.models.gradients import compiled, gradient_of
 from minixception.preprocessor import Images, Preprocessor
 
 # More faces go through in several runs, so that memory does not grow with their number.

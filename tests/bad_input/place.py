@@ -119,7 +119,7 @@ def film_options(*options: str) -> Arguments:
 
 
 def clip(place: Place) -> str:
-    from minixception.videos import Frame, VideoWriter
+    from minixception.video.videos import Frame, VideoWriter
 
     with VideoWriter("clip.avi", rate=10) as writer:
         for number in range(3):

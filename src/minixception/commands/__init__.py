@@ -18,8 +18,7 @@ from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 
 from minixception import __version__
-from minixception.extras import EXTRAS, describe_missing
-from minixception.messages import hush
+from minixception.messages import EXTRAS, describe_missing, hush
 
 # command -> (module in this package, one line of help)
 COMMANDS = {

@@ -27,9 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Read, print, draw; return the exit code."""
     from minixception.commands.outputs import check_file
+    from minixception.drawing.plots import plot_runs
     from minixception.images import WRITABLE_SUFFIXES
-    from minixception.plots import plot_runs
-    from minixception.runs import describe_differences, format_runs, read_run
+    from minixception.training.runs import describe_differences, format_runs, read_run
 
     check_file(arguments.output, "--output", suffixes=WRITABLE_SUFFIXES)
     runs = [read_run(folder) for folder in arguments.runs]

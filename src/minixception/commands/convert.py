@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import keras
 
     from minixception.boxes import CropMargin
-    from minixception.cards import Card
+    from minixception.checkpoints.card import Card
 
 # Two builds of the same network with the same weights differ by rounding at most: not at all where
 # they sum in the same order, else by 1e-6.
@@ -57,11 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Convert and return the exit code."""
     from minixception.boxes import CropMargin
-    from minixception.cards import CARD_FILE
-    from minixception.checkpoints import export_litert, load_keras_file, save_checkpoint
+    from minixception.checkpoints.card import CARD_FILE
+    from minixception.checkpoints.export import export_litert
+    from minixception.checkpoints.keras_model import load_keras_file, save_checkpoint
     from minixception.commands.outputs import check_folder
-    from minixception.locks import sole_writer
-    from minixception.storage import atomic_folder
+    from minixception.files import atomic_folder, sole_writer
 
     check_folder(arguments.output, "--output")
     if (arguments.output / CARD_FILE).exists():
@@ -93,7 +93,7 @@ def _make_card(arguments: argparse.Namespace, model: "keras.Model", margin: "Cro
     Raises:
         ValueError: for a model without an image size, or impossible names.
     """
-    from minixception.cards import Card
+    from minixception.checkpoints.card import Card
     from minixception.datasets.registry import AS_PUBLISHED
     from minixception.preprocessor import Preprocessor
 
@@ -123,7 +123,7 @@ def _require_equal(
     Raises:
         ValueError: if it exceeds `TOLERANCE`.
     """
-    from minixception.checkpoints import largest_difference
+    from minixception.checkpoints.export import largest_difference
 
     difference = largest_difference(published.predict_on_batch, model, images)
     if not difference <= TOLERANCE:  # NaN fails too

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from minixception.cards import Card
-    from minixception.classifier import FaceClassifier
+    from minixception.checkpoints.card import Card
     from minixception.datasets import FaceDataset
     from minixception.evaluation import Scores
+    from minixception.inference.classifier import FaceClassifier
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,11 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Load, predict, score, write; return the exit code."""
-    from minixception.cards import read_card
-    from minixception.classifier import FaceClassifier
+    from minixception.checkpoints.card import read_card
+    from minixception.checkpoints.shipped import find_model
     from minixception.datasets.registry import default_dataset, get_entry, is_trained_on
     from minixception.evaluation import format_splits
-    from minixception.paths import find_model
+    from minixception.inference.classifier import FaceClassifier
 
     folder = find_model(arguments.model)
     card = read_card(folder)
@@ -175,7 +175,7 @@ def _check_output(
         ValueError: if a file is none to write, the data, or a part of the model.
         OSError: if their folder cannot be made or written to.
     """
-    from minixception.cards import CHECKPOINT_FILES
+    from minixception.checkpoints.card import CHECKPOINT_FILES
     from minixception.commands.outputs import check_file
 
     output = arguments.output
@@ -218,7 +218,7 @@ def _record(folder: Path, facts: dict[str, Any], scores: dict[str, Any], *, own:
 
     The split alone names the set that the model was trained on, its `own`.
     """
-    from minixception.cards import read_card, write_card
+    from minixception.checkpoints.card import read_card, write_card
 
     card = read_card(folder)
     name = facts["split"] if own else f"{facts['dataset']} {facts['split']}"
@@ -237,8 +237,8 @@ def _without_twins(faces: "FaceDataset", training: "FaceDataset") -> "FaceDatase
 
 def _write(path: Path, facts: dict[str, dict[str, Any]], pictures: dict[str, Path]) -> None:
     """Write the facts of one split, or those of several under their names, and a picture each."""
-    from minixception.plots import plot_confusion_matrix
-    from minixception.storage import atomic_path
+    from minixception.drawing.plots import plot_confusion_matrix
+    from minixception.files import atomic_path
 
     content = {"splits": facts} if len(facts) > 1 else next(iter(facts.values()))
     with atomic_path(path) as temporary:

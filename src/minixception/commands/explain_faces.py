@@ -24,16 +24,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from minixception.commands.image import add_detector_arguments, make_detector
+from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL, TASKS
+from minixception.commands.options import add_detector_arguments, make_detector
 from minixception.commands.picture_jobs import failure_of
 from minixception.commands.picture_paths import find_pictures, paths_in_folder
 from minixception.commands.picture_report import tell_of_search
-from minixception.locks import sole_writer
-from minixception.paths import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL, TASKS
+from minixception.files import sole_writer
 
 if TYPE_CHECKING:
-    from minixception.cards import Card
-    from minixception.detector import FaceDetector
+    from minixception.checkpoints.card import Card
+    from minixception.detection.search import FaceDetector
     from minixception.explain import Explainer
 
 DEFAULT_MODELS = {"emotion": DEFAULT_EMOTION_MODEL, "gender": DEFAULT_GENDER_MODEL}
@@ -95,8 +95,8 @@ def _find_model(arguments: argparse.Namespace) -> "tuple[Path, Card]":
         FileNotFoundError: if there is none.
         ValueError: if it was trained for another task than asked for.
     """
-    from minixception.cards import read_card
-    from minixception.paths import find_model
+    from minixception.checkpoints.card import read_card
+    from minixception.checkpoints.shipped import find_model
 
     task = arguments.task
     tasks = TASKS if task is None else (task,)
@@ -165,8 +165,8 @@ class _Job:
         return True
 
     def _draw(self, picture: Path, faces: list[NDArray[np.uint8]], output: Path) -> None:
+        from minixception.drawing.explanations import draw_explanation
         from minixception.explain import Explainer
-        from minixception.explanation_pictures import draw_explanation
         from minixception.images import write_image
 
         if self._explainer is None:

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from minixception.cards import Card
+    from minixception.checkpoints.card import Card
     from minixception.datasets import FaceDataset
 
 SUFFIXES = {"litert": ".tflite", "onnx": ".onnx", "litert-int8": ".tflite"}
@@ -60,8 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export, compare, print; return the exit code."""
-    from minixception.cards import read_card
-    from minixception.paths import find_model
+    from minixception.checkpoints.card import read_card
+    from minixception.checkpoints.shipped import find_model
 
     folder = find_model(arguments.model)
     arguments.format = arguments.format or _format_of(arguments.output)
@@ -106,9 +106,9 @@ def _check_arguments(arguments: argparse.Namespace, folder: Path) -> None:
         OSError: if the folder of the file cannot be made or written to.
         ImportError: if packages for ONNX are missing.
     """
-    from minixception.cards import LITERT_FILE
+    from minixception.checkpoints.card import LITERT_FILE
     from minixception.commands.outputs import check_file
-    from minixception.extras import require
+    from minixception.messages import require
 
     # Nobody would see from the checkpoint that its model computes with 8 bits or in fixed batches.
     special = arguments.format == "litert-int8" or arguments.batch_size is not None
@@ -132,7 +132,7 @@ def _check_arguments(arguments: argparse.Namespace, folder: Path) -> None:
 
 
 def _check_batch_size(arguments: argparse.Namespace) -> None:
-    from minixception.checkpoints import COMPARED_BATCHES
+    from minixception.checkpoints.export import COMPARED_BATCHES
 
     if arguments.format == "litert-int8":
         raise ValueError(
@@ -148,7 +148,7 @@ def _check_batch_size(arguments: argparse.Namespace) -> None:
 
 def _export_litert(folder: Path, card: "Card", output: Path, batch_size: int | None) -> float:
     """Write a float32 `.tflite` file; return the largest difference of a probability."""
-    from minixception.checkpoints import export_litert
+    from minixception.checkpoints.export import export_litert
 
     return export_litert(folder, images=_noise(card), output=output, batch_size=batch_size)
 
@@ -161,14 +161,14 @@ def _export_onnx(folder: Path, card: "Card", output: Path, batch_size: int | Non
     """
     import onnxruntime
 
-    from minixception.checkpoints import (
+    from minixception.checkpoints.export import (
         COMPARED_BATCHES,
         export_signature,
         largest_difference,
-        load_checkpoint,
         require_equal,
     )
-    from minixception.storage import atomic_path
+    from minixception.checkpoints.keras_model import load_checkpoint
+    from minixception.files import atomic_path
 
     model = load_checkpoint(folder).model
     with atomic_path(output) as path:
@@ -210,7 +210,7 @@ def _describe_onnx(path: Path, card: "Card") -> None:
 
 def _noise(card: "Card") -> NDArray[np.float32]:
     """Return as many prepared images as the largest batch needs."""
-    from minixception.checkpoints import COMPARED_BATCHES
+    from minixception.checkpoints.export import COMPARED_BATCHES
 
     generator = np.random.default_rng(0)
     shape = (max(COMPARED_BATCHES), *card.preprocessor.input_shape)
@@ -219,11 +219,11 @@ def _noise(card: "Card") -> NDArray[np.float32]:
 
 def _export_int8(folder: Path, card: "Card", arguments: argparse.Namespace) -> None:
     """Write an 8-bit `.tflite` file; print the accuracies of both on the validation split."""
-    from minixception.classifier import FaceClassifier
+    from minixception.checkpoints.engines import Engine, KerasEngine, LiteRTEngine
     from minixception.datasets import select_classes
     from minixception.datasets.registry import default_dataset, get_entry, load_dataset
-    from minixception.engines import Engine, KerasEngine, LiteRTEngine
-    from minixception.storage import atomic_path
+    from minixception.files import atomic_path
+    from minixception.inference.classifier import FaceClassifier
 
     name = arguments.dataset or default_dataset(card.task, card.data)
     form = card.preprocessor
@@ -259,7 +259,8 @@ def _quantized(folder: Path, faces: NDArray[np.float32]) -> bytes:
     """Return the content of an 8-bit `.tflite` file whose ranges are measured on the faces."""
     import tensorflow as tf
 
-    from minixception.checkpoints import litert_converter, load_checkpoint
+    from minixception.checkpoints.export import litert_converter
+    from minixception.checkpoints.keras_model import load_checkpoint
 
     with litert_converter(load_checkpoint(folder).model) as converter:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]

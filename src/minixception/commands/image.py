@@ -27,6 +27,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from minixception.commands.options import add_detector_arguments, add_model_arguments, load_analyzer
 from minixception.commands.outputs import STANDARD_OUTPUT, check_file, check_table
 from minixception.commands.picture_jobs import (
     PictureResult,
@@ -39,19 +40,11 @@ from minixception.commands.picture_report import FEW_PICTURES, Report, tell_of_s
 from minixception.commands.picture_tables import FORMATS, Table, TableStream, TableWriter
 from minixception.commands.row_options import describe_rows
 from minixception.commands.run_control import StopRequest
-from minixception.extras import require
-from minixception.locks import sole_writer
-from minixception.parallel import in_order
-from minixception.paths import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL
-from minixception.storage import remove_unfinished_pictures
+from minixception.files import remove_unfinished_pictures, sole_writer
+from minixception.messages import require
 
 if TYPE_CHECKING:
-    from minixception.detector import FaceDetector
-    from minixception.inference import FaceAnalyzer
-
-# Longer side in pixels at which the frames of a film are searched, for the frame rate: a face then
-# needs 48 of 720 pixels in HD, with YuNet 24 of 360.
-FILM_SIZES = {"haar": 1280, "yunet": 640}
+    from minixception.inference.analyzer import FaceAnalyzer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -94,101 +87,6 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--resume", action="store_true", help="go on with the tables of an interrupted job"
-    )
-
-
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare which models run, and how."""
-    parser.add_argument(
-        "--emotion-model",
-        default=DEFAULT_EMOTION_MODEL,
-        metavar="NAME_OR_FOLDER",
-        help="shipped model or checkpoint folder; `none` leaves emotion out",
-    )
-    parser.add_argument(
-        "--gender-model",
-        default=DEFAULT_GENDER_MODEL,
-        metavar="NAME_OR_FOLDER",
-        help="shipped model or checkpoint folder; `none` leaves gender out",
-    )
-    parser.add_argument(
-        "--engine", choices=("litert", "keras"), default="litert", help="what runs the models"
-    )
-
-
-def add_detector_arguments(parser: argparse.ArgumentParser, *, film: bool = False) -> None:
-    """Declare how faces are found, in pictures or in the frames of a film."""
-    parser.set_defaults(searches_films=film)
-    share = "7 %% in HD" if film else "2.5 %%"  # see `FILM_SIZES`
-    parser.add_argument(
-        "--detector",
-        choices=("haar", "yunet"),
-        help="Haar cascade (default), or YuNet: faster and surer, its file is fetched once",
-    )
-    parser.add_argument(
-        "--scale-factor",
-        type=float,
-        metavar="RATIO",
-        help="Haar: one plain search of the whole picture with this ratio of one window to the "
-        "next, 1.3 as published (default: also a close-up, finely, for faces that fill it)",
-    )
-    parser.add_argument(
-        "--min-neighbors", type=int, help="Haar: overlapping hits that make a face (default: 5)"
-    )
-    parser.add_argument(
-        "--min-face",
-        type=int,
-        metavar="PIXELS",
-        help=f"side of the smallest face of interest (default: {share} of the shorter side)",
-    )
-    parser.add_argument(
-        "--yunet", type=Path, metavar="FILE", help="YuNet's .onnx file: find faces with it"
-    )
-    parser.add_argument(
-        "--trust-yunet",
-        action="store_true",
-        help="load that FILE even if it is not OpenCV Zoo's; a damaged one crashes OpenCV",
-    )
-
-
-def load_analyzer(arguments: argparse.Namespace) -> "FaceAnalyzer":
-    """Load what the model and detector options ask for."""
-    from minixception.inference import FaceAnalyzer
-
-    models = (arguments.emotion_model, arguments.gender_model)
-    return FaceAnalyzer.from_pretrained(
-        *(None if model == "none" else model for model in models),
-        detector=make_detector(arguments),
-        engine=arguments.engine,
-    )
-
-
-def make_detector(arguments: argparse.Namespace) -> "FaceDetector":
-    """Build the detector that the options ask for.
-
-    Raises:
-        ValueError: if an option is out of its range, or given for the other detector.
-    """
-    from minixception.detector import HaarDetector, YuNetDetector
-
-    given = {name: getattr(arguments, name) for name in ("scale_factor", "min_neighbors")}
-    given = {name: value for name, value in given.items() if value is not None}
-    if arguments.yunet is not None and arguments.detector == "haar":
-        raise ValueError("--yunet is for the detector yunet: leave it out, or --detector haar")
-    if arguments.trust_yunet and arguments.yunet is None:
-        raise ValueError("--trust-yunet is for a file of your own: it needs --yunet FILE")
-    name = "yunet" if arguments.yunet is not None else arguments.detector or "haar"
-    working_size = FILM_SIZES[name] if arguments.searches_films else None
-    if name == "haar":
-        return HaarDetector(min_face=arguments.min_face, working_size=working_size, **given)
-    if given:
-        option = next(iter(given)).replace("_", "-")
-        raise ValueError(f"--{option} is for the Haar cascade: leave it out, or YuNet")
-    return YuNetDetector(
-        arguments.yunet,
-        min_face=arguments.min_face,
-        working_size=working_size,
-        trust=arguments.trust_yunet,
     )
 
 
@@ -243,6 +141,8 @@ def _check_options(arguments: argparse.Namespace) -> None:
 
 def run_job(arguments: argparse.Namespace, outputs: Mapping[Path, Path | None]) -> int:
     """Work through the pictures and finish the tables; return the exit code."""
+    from minixception.inference.analyzer import in_order
+
     pictures = list(outputs)
     analyzer = load_analyzer(arguments)
     tables, streams = _tables(arguments, analyzer)
@@ -288,7 +188,7 @@ def _drawn_to(arguments: argparse.Namespace) -> Path | None:
 def _default_workers(arguments: argparse.Namespace, pictures: int) -> int:
     if pictures <= FEW_PICTURES or arguments.engine == "keras":
         return 1
-    from minixception.parallel import available_cores
+    from minixception.checkpoints.engines import available_cores
 
     return available_cores()
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from minixception.storage import refuse_special_file
+from minixception.files import refuse_special_file
 
 STANDARD_OUTPUT = Path("-")
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from minixception.commands import explain
 from minixception.commands.hints import hint_for
-from minixception.storage import is_passing, read_patiently
+from minixception.files import is_passing, read_patiently
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from minixception.inference import FaceAnalyzer
-    from minixception.predictions import FacePrediction
+    from minixception.inference.analyzer import FaceAnalyzer
+    from minixception.inference.predictions import FacePrediction
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ def process_picture(
     """
     import cv2
 
+    from minixception.drawing.faces import draw_predictions
     from minixception.images import read_image, write_image
-    from minixception.visualizer import draw_predictions
 
     def read_and_analyze() -> "tuple[NDArray[np.uint8], list[FacePrediction]]":
         image = read_image(picture)
@@ -120,7 +120,7 @@ def shared_cores(workers: int) -> Iterator[None]:
     """Let OpenCV use, inside the block, as many threads per worker as there are cores for each."""
     import cv2
 
-    from minixception.parallel import available_cores
+    from minixception.checkpoints.engines import available_cores
 
     if workers == 1:
         yield

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from minixception.commands.hints import FILM_SUFFIXES, hint_for
 from minixception.commands.outputs import is_file_name
-from minixception.paths import PICTURE_SUFFIXES
+from minixception.files import PICTURE_SUFFIXES
 
 LONGEST_NAME = 255  # of a file, in bytes, on all common file systems
 JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")

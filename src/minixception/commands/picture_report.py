@@ -12,7 +12,7 @@ from minixception.commands.picture_tables import DonePicture
 from minixception.commands.run_control import Progress, Stopwatch
 
 if TYPE_CHECKING:
-    from minixception.predictions import FacePrediction
+    from minixception.inference.predictions import FacePrediction
 
 # Up to so many pictures each is told of as it is done.
 FEW_PICTURES = 20

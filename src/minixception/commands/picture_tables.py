@@ -23,7 +23,7 @@ from minixception.commands.outputs import TABLE_SUFFIXES
 from minixception.commands.picture_jobs import PictureResult
 from minixception.commands.picture_paths import short_name
 from minixception.commands.row_options import check_row_options, write_row_options
-from minixception.storage import open_grown, refuse_link
+from minixception.files import open_grown, refuse_link
 
 FORMATS = tuple(TABLE_SUFFIXES)
 
@@ -157,7 +157,7 @@ class TableWriter:
         What is made from its part comes first, and parts go last: whenever this is interrupted,
         the parts that are left are complete.
         """
-        from minixception.storage import atomic_path
+        from minixception.files import atomic_path
 
         self.close()
         for table in self._tables:
@@ -326,7 +326,7 @@ def format_rows(table: Table, result: PictureResult) -> bytes:
 
 def to_picture_rows(result: PictureResult, columns: Sequence[str]) -> list[dict[str, Any]]:
     """Return a row per face, or one row for a picture without; see the top of this module."""
-    from minixception.predictions import to_rows
+    from minixception.inference.predictions import to_rows
 
     head = {"picture": str(result.picture), "faces": len(result.faces), "error": result.error}
     rows = to_rows(result.faces) or [{}]

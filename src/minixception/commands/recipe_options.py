@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minixception.recipe_book import RECIPES
-from minixception.recipes import Recipe
+from minixception.training.recipe_book import RECIPES
+from minixception.training.recipes import Recipe
 
 if TYPE_CHECKING:
     import keras
@@ -128,7 +128,7 @@ def load_backbone(model: "keras.Model", path: Path | None) -> dict[str, Any]:
         FileNotFoundError: the file is missing.
     """
     from minixception import models
-    from minixception.datasets.checksums import file_checksum
+    from minixception.files import file_checksum
 
     load = models.NETWORKS[model.name].load_backbone
     if load is None:

@@ -14,14 +14,14 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minixception.locks import sole_writer
-from minixception.paths import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL, find_model
+from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL, find_model
+from minixception.files import sole_writer
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from minixception.classifier import FaceClassifier
+    from minixception.inference.classifier import FaceClassifier
 
 EMOTION_SPLITS = ("PublicTest", "PrivateTest")
 
@@ -101,7 +101,7 @@ def _check_arguments(arguments: argparse.Namespace) -> None:
 
 def _largest_face(path: Path) -> "NDArray[np.uint8]":
     """Return the largest face in a picture, in the size that the page makes faces smaller from."""
-    from minixception.detector import HaarDetector
+    from minixception.detection.haar import HaarDetector
     from minixception.images import crop, read_image, resize_image
     from minixception.limits.measurements import FRAME
 
@@ -113,7 +113,7 @@ def _largest_face(path: Path) -> "NDArray[np.uint8]":
 
 
 def _load_model(name: str, task: str) -> "FaceClassifier":
-    from minixception.classifier import FaceClassifier
+    from minixception.inference.classifier import FaceClassifier
 
     classifier = FaceClassifier.load(find_model(name, tasks=(task,)))
     if classifier.card.task != task:

@@ -29,7 +29,7 @@ def options_of_run(arguments: argparse.Namespace) -> argparse.Namespace:
         FileNotFoundError: `--resume FOLDER` names a folder without a run.
         ValueError: it names another folder than `--output`, or a run of the other task.
     """
-    from minixception.cards import CARD_FILE, STATE_FILE
+    from minixception.checkpoints.card import CARD_FILE, STATE_FILE
 
     if isinstance(arguments.resume, Path):
         if arguments.output not in (None, arguments.resume):
@@ -46,8 +46,8 @@ def options_of_run(arguments: argparse.Namespace) -> argparse.Namespace:
 
 
 def _laid_over_the_run(arguments: argparse.Namespace) -> argparse.Namespace:
-    from minixception.cards import STATE_FILE
-    from minixception.training_state import read_state
+    from minixception.checkpoints.card import STATE_FILE
+    from minixception.training.state import read_state
 
     folder: Path = arguments.output
     state = read_state(folder / STATE_FILE)
@@ -82,7 +82,7 @@ def _laid_over_the_run(arguments: argparse.Namespace) -> argparse.Namespace:
 
 def _command_on_card(folder: Path) -> list[str]:
     """Return what began a run whose state does not tell, [] where its card does not either."""
-    from minixception.cards import CARD_FILE, read_card
+    from minixception.checkpoints.card import CARD_FILE, read_card
 
     if not (folder / CARD_FILE).is_file():
         return []

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minixception.storage import atomic_path
+from minixception.files import atomic_path
 
 if TYPE_CHECKING:
-    from minixception.inference import FaceAnalyzer, FaceClassifier
+    from minixception.inference.analyzer import FaceAnalyzer, FaceClassifier
 
 _LARGEST_NOTE = 1 << 20
 
 
 def describe_rows(arguments: argparse.Namespace, analyzer: "FaceAnalyzer") -> dict[str, str]:
     """Return option -> what it stands for: of a model its name, and the content that is used."""
-    from minixception.datasets.checksums import file_checksum
+    from minixception.files import file_checksum
 
     detector = ("scale_factor", "min_neighbors", "min_face")
     yunet = arguments.yunet
@@ -30,9 +30,9 @@ def describe_rows(arguments: argparse.Namespace, analyzer: "FaceAnalyzer") -> di
 
 
 def _describe_model(name: str, task: str, classifier: "FaceClassifier | None") -> str:
-    from minixception.cards import KERAS_FILE, LITERT_FILE
-    from minixception.datasets.checksums import content_checksum
-    from minixception.paths import find_model
+    from minixception.checkpoints.card import KERAS_FILE, LITERT_FILE
+    from minixception.checkpoints.shipped import find_model
+    from minixception.files import content_checksum
 
     if classifier is None:
         return "none"

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL, find_model
 from minixception.labels import canonical_name
-from minixception.paths import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL, find_model
 
 if TYPE_CHECKING:
     import keras
 
-    from minixception.cards import Card
-    from minixception.checkpoints import Checkpoint
+    from minixception.checkpoints.card import Card
+    from minixception.checkpoints.keras_model import Checkpoint
     from minixception.datasets import FaceDataset
-    from minixception.distillation import Teacher
     from minixception.preprocessor import Preprocessor
-    from minixception.recipes import Recipe
+    from minixception.training.recipes import Recipe
+    from minixception.training.teaching import Teacher
 
 # Below, a network that begins with nothing learns little: with 4 classes of 48 pictures, of
 # facial_expressions, 30 epochs of the recipe `emotion` had 73 % of the validation faces right after
@@ -86,7 +86,7 @@ def check_origins(
     Raises:
         ValueError: as `require_same_files`.
     """
-    from minixception.cards import read_card
+    from minixception.checkpoints.card import read_card
     from minixception.datasets.registry import require_same_files
 
     begins_anew = arguments.initial_weights in (None, NOTHING)
@@ -105,8 +105,8 @@ def load_teachers(folders: tuple[Path, ...], student: "Card") -> list["Teacher"]
         FileNotFoundError: a teacher is missing.
         ValueError: a teacher does not fit the student, or its two model files differ.
     """
-    from minixception.checkpoints import load_checkpoint
-    from minixception.distillation import make_teacher
+    from minixception.checkpoints.keras_model import load_checkpoint
+    from minixception.training.teaching import make_teacher
 
     teachers = []
     for folder in map(find_model, folders):
@@ -119,9 +119,9 @@ def load_teachers(folders: tuple[Path, ...], student: "Card") -> list["Teacher"]
 
 
 def _litert_prediction(folder: Path, checkpoint: "Checkpoint") -> Callable[[Any], Any] | None:
-    from minixception.cards import KERAS_FILE, LITERT_FILE
-    from minixception.checkpoints import EXPORT_TOLERANCE, largest_difference
-    from minixception.engines import load_engine
+    from minixception.checkpoints.card import KERAS_FILE, LITERT_FILE
+    from minixception.checkpoints.engines import load_engine
+    from minixception.checkpoints.export import EXPORT_TOLERANCE, largest_difference
 
     if not (folder / LITERT_FILE).exists():
         return None
@@ -146,7 +146,7 @@ def choose_origin(origin: Path | None, recipe: "Recipe", *, task: str, faces: in
         task: "emotion" or "gender".
         faces: to learn from.
     """
-    from minixception.cards import read_card
+    from minixception.checkpoints.card import read_card
 
     if origin is not None or faces >= FEW_FACES or recipe.source != "this project":
         return None if origin == NOTHING else origin
@@ -191,7 +191,7 @@ def begin_with(
         FileNotFoundError: the other model is missing.
         ValueError: it is another network, or learned from pixels of another range.
     """
-    from minixception.checkpoints import load_checkpoint
+    from minixception.checkpoints.keras_model import load_checkpoint
 
     if origin is None:
         return

@@ -31,14 +31,14 @@ from minixception.commands.teaching import (
     describe_teaching,
     load_teachers,
 )
-from minixception.paths import checkout_root, find_data
-from minixception.recipe_book import get_recipe
-from minixception.recipes import MONITORS, OPTIMIZERS, PRECISIONS, Augmentation, Recipe
+from minixception.files import checkout_root, find_data
+from minixception.training.recipe_book import get_recipe
+from minixception.training.recipes import MONITORS, OPTIMIZERS, PRECISIONS, Augmentation, Recipe
 
 if TYPE_CHECKING:
     from minixception.datasets import FaceDataset
     from minixception.datasets.registry import DatasetEntry
-    from minixception.training import TrainingRun
+    from minixception.training.trainer import TrainingRun
 
 RECORDED_LIBRARIES = ("keras", "tensorflow", "numpy", "opencv-python")
 
@@ -153,8 +153,8 @@ def run_training(arguments: argparse.Namespace, *, task: str) -> int:
     with data_hints(recipe.dataset, arguments.data, task=task, is_default=is_default):
         entry, dataset = _load_data(arguments.data, recipe)
 
-    from minixception.runs import best_epoch
-    from minixception.training import train
+    from minixception.training.runs import best_epoch
+    from minixception.training.trainer import train
 
     run = _prepare_run(arguments, task, recipe, entry, dataset)
     verbose = 0 if arguments.quiet else 1 if sys.stdout.isatty() else 2
@@ -181,7 +181,7 @@ def check_options(arguments: argparse.Namespace, recipe: Recipe) -> None:
     """
     from minixception.boxes import CropMargin
     from minixception.preprocessor import Preprocessor
-    from minixception.runs import refuse_used_folder
+    from minixception.training.runs import refuse_used_folder
 
     if not 0 <= arguments.seed < 2**32:  # what NumPy takes
         raise ValueError(f"--seed must be from 0 to {2**32 - 1}. Received: {arguments.seed}")
@@ -193,7 +193,7 @@ def check_options(arguments: argparse.Namespace, recipe: Recipe) -> None:
     Preprocessor(image_size=recipe.image_size)
     check_teaching(arguments, needs_teacher=recipe.needs_teacher)
 
-    from minixception import models  # imports Keras, which takes seconds
+    from minixception import models
 
     models.check_input(recipe.network, (*recipe.image_size, recipe.channels))
     check_backbone(recipe.network, arguments.backbone_weights)
@@ -225,10 +225,10 @@ def _prepare_run(
     import keras
 
     from minixception import models
-    from minixception.acceleration import divide_cores
     from minixception.boxes import CropMargin
-    from minixception.cards import Card
-    from minixception.training import TrainingRun
+    from minixception.checkpoints.card import Card
+    from minixception.training.acceleration import divide_cores
+    from minixception.training.trainer import TrainingRun
 
     unseen = (entry.validation_split, entry.test_split)
     check_origins(arguments, recipe.dataset, dataset, splits=unseen)
@@ -287,7 +287,7 @@ def _data_path(path: Path | None, entry: "DatasetEntry") -> Path | None:
 def _export(run: "TrainingRun") -> None:
     import keras
 
-    from minixception.checkpoints import export_litert
+    from minixception.checkpoints.export import export_litert
 
     if keras.backend.backend() != "tensorflow":
         print("No model.tflite: Keras writes it with the TensorFlow backend only.")

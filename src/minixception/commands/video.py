@@ -25,21 +25,17 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from minixception.commands.hints import hint_for
-from minixception.commands.image import (
-    add_detector_arguments,
-    add_model_arguments,
-    load_analyzer,
-)
+from minixception.commands.options import add_detector_arguments, add_model_arguments, load_analyzer
 from minixception.commands.outputs import STANDARD_OUTPUT, check_file, check_table
 from minixception.commands.run_control import Progress, StopRequest, Stopwatch
 from minixception.commands.video_overlay import Overlay, add_overlay_argument, load_overlay
-from minixception.extras import require
-from minixception.locks import sole_writer
+from minixception.files import sole_writer
+from minixception.messages import require
 
 if TYPE_CHECKING:
-    from minixception.inference import FaceAnalyzer
-    from minixception.tracking import TrackedFace, TrackHistory
-    from minixception.videos import Frame, VideoReader, VideoWriter, Window
+    from minixception.inference.analyzer import FaceAnalyzer
+    from minixception.video.tracking import TrackedFace, TrackHistory
+    from minixception.video.videos import Frame, VideoReader, VideoWriter, Window
 
 LISTED_FACES = 20
 PLOTTED_FACES = 6
@@ -87,7 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Follow faces until the video ends or the user stops it; return the exit code."""
-    from minixception.videos import VideoReader, silence_opencv
+    from minixception.video.videos import VideoReader, silence_opencv
 
     if arguments.film and arguments.input:
         raise ValueError(f"one film at a time. Received: {arguments.film} and {arguments.input}")
@@ -113,8 +109,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check_arguments(arguments: argparse.Namespace) -> None:
     """Refuse before anything is opened what would fail later."""
-    from minixception import images, videos
-    from minixception.paths import require_utf8
+    from minixception import images
+    from minixception.files import require_utf8
+    from minixception.video import videos
 
     if hint := hint_for(Path(arguments.input), command="video"):
         raise ValueError(f"{arguments.input} is {hint}")
@@ -153,7 +150,7 @@ class Session:
         analyzer: "FaceAnalyzer",
         overlay: "Overlay | None" = None,
     ) -> None:
-        from minixception.tracking import FaceTracker
+        from minixception.video.tracking import FaceTracker
 
         self.histories: dict[int, TrackHistory] = {}
         self.stopwatch = Stopwatch()
@@ -169,7 +166,7 @@ class Session:
 
     def open_outputs(self, reader: "VideoReader", stack: ExitStack) -> None:
         """Open what the options ask for; the stack finishes it on every way out."""
-        from minixception.videos import UNKNOWN_RATE, VideoWriter, Window
+        from minixception.video.videos import UNKNOWN_RATE, VideoWriter, Window
 
         arguments = self._arguments
         if arguments.plot is not None:
@@ -201,7 +198,7 @@ class Session:
 
     def process(self, frame: "Frame") -> bool:
         """Take one frame through all stages; return False once the window has been closed."""
-        from minixception.tracking import record
+        from minixception.video.tracking import record
 
         faces = self._find_faces(frame)
         record(self.histories, faces, frame.time_seconds)
@@ -233,8 +230,8 @@ class Session:
             return self._tracker.update(faces, seconds)
 
     def _draw(self, frame: "Frame", faces: "list[TrackedFace]") -> "Frame":
-        from minixception.videos import draw_captions
-        from minixception.visualizer import draw_predictions
+        from minixception.drawing.faces import draw_predictions
+        from minixception.video.videos import draw_captions
 
         drawn = draw_predictions(frame.image, faces, bars=self._arguments.bars)
         numbers = [(face.box.x, face.box.y, f"#{face.track}") for face in faces]
@@ -242,7 +239,7 @@ class Session:
 
     def _show(self, frame: "Frame") -> bool:
         """Show a frame, at the earliest when its time has come."""
-        from minixception.videos import draw_captions
+        from minixception.video.videos import draw_captions
 
         rate = self.stopwatch.rate()
         caption = f"{rate:.0f} frames per second" if rate else ""
@@ -252,8 +249,8 @@ class Session:
             return self._window is None or self._window.show(image, wait_seconds=early)
 
     def _write_plot(self) -> None:
-        from minixception.plots import plot_timeline
-        from minixception.visualizer import emotion_colour
+        from minixception.drawing.faces import emotion_colour
+        from minixception.drawing.plots import plot_timeline
 
         longest = _longest(self.histories, PLOTTED_FACES)
         names = next((history.emotion_names for history in longest.values()), ())
@@ -268,7 +265,7 @@ class Session:
 def _columns(analyzer: "FaceAnalyzer") -> list[str]:
     """Return the columns of the CSV, which do not depend on whether a face comes."""
     from minixception.boxes import Box
-    from minixception.predictions import FacePrediction, to_rows
+    from minixception.inference.predictions import FacePrediction, to_rows
 
     scores = [
         dict.fromkeys(classifier.card.class_names, 0.0) if classifier else {}
@@ -279,7 +276,7 @@ def _columns(analyzer: "FaceAnalyzer") -> list[str]:
 
 
 def _rows(frame: "Frame", faces: "list[TrackedFace]") -> list[dict[str, Any]]:
-    from minixception.predictions import to_rows
+    from minixception.inference.predictions import to_rows
 
     seconds = round(frame.time_seconds, 6)
     return [
@@ -290,7 +287,7 @@ def _rows(frame: "Frame", faces: "list[TrackedFace]") -> list[dict[str, Any]]:
 
 def _wants_window(arguments: argparse.Namespace) -> bool:
     """Return whether to open a window; say so where there can be none."""
-    from minixception.videos import display_problem
+    from minixception.video.videos import display_problem
 
     if arguments.no_window:
         return False

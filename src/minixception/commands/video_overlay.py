@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from minixception.paths import TASKS
+from minixception.checkpoints.shipped import TASKS
 
 if TYPE_CHECKING:
     from minixception.boxes import CropMargin
     from minixception.explain import Explainer
-    from minixception.predictions import FacePrediction
+    from minixception.inference.predictions import FacePrediction
 
 
 def add_overlay_argument(parser: argparse.ArgumentParser) -> None:
@@ -35,9 +35,9 @@ def load_overlay(arguments: argparse.Namespace) -> "Overlay | None":
     """
     if not arguments.explain:
         return None
-    from minixception.cards import read_card
+    from minixception.checkpoints.card import read_card
+    from minixception.checkpoints.shipped import find_model
     from minixception.explain import Explainer
-    from minixception.paths import find_model
 
     task = arguments.explain
     folder = find_model(getattr(arguments, f"{task}_model"), tasks=(task,))
@@ -63,7 +63,7 @@ class Overlay:
     ) -> NDArray[np.uint8]:
         """Return a copy of a frame with a map over each face, of this frame alone."""
         from minixception.boxes import crop_box
-        from minixception.explanation_pictures import draw_maps
+        from minixception.drawing.explanations import draw_maps
         from minixception.images import crop
 
         boxes = [crop_box(face.box, self._margin, *image.shape[:2]) for face in faces]

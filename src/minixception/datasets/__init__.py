@@ -18,11 +18,7 @@ from minixception.datasets.imdb import load_imdb
 from minixception.datasets.jaffe import EMOTIONS_JAFFE, load_jaffe
 from minixception.datasets.kdef import EMOTIONS_KDEF, load_kdef
 from minixception.datasets.merging import merge_datasets
-from minixception.datasets.split_index import (
-    read_split_index,
-    split_per_class,
-    write_split_index,
-)
+from minixception.datasets.split_index import read_split_index, split_per_class, write_split_index
 from minixception.datasets.splits import content_split, draw_splits
 from minixception.datasets.utkface import load_utkface
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minixception.storage import atomic_path
+from minixception.files import atomic_path, cache_folder
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -39,18 +39,6 @@ _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-
-
-def cache_folder() -> Path:
-    """Return the cache folder, which need not exist.
-
-    It is $MINIXCEPTION_CACHE, else $XDG_CACHE_HOME/minixception, else ~/.cache/minixception.
-    """
-    chosen = os.environ.get("MINIXCEPTION_CACHE")
-    if chosen:
-        return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "minixception"
 
 
 def source_fingerprint(

@@ -21,18 +21,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minixception.datasets.cache import load_arrays, source_fingerprint, store_arrays
-from minixception.datasets.checksums import content_checksum
-from minixception.datasets.face_crops import crop_faces
 from minixception.datasets.face_dataset import FaceDataset
-from minixception.datasets.pictures import check_image_form, log_dropped
-from minixception.datasets.sources import named_contents
+from minixception.datasets.pictures import check_image_form, crop_faces, log_dropped, named_contents
 from minixception.datasets.splits import CONTENT_RULE, draw_splits
+from minixception.files import PICTURE_SUFFIXES, content_checksum
 from minixception.images import decode_image
 from minixception.labels import EMOTIONS_8, index_of
-from minixception.paths import PICTURE_SUFFIXES
 
 if TYPE_CHECKING:
-    from minixception.detector import FaceDetector
+    from minixception.detection.search import FaceDetector
 
 _LOGGER = logging.getLogger(__name__)
 

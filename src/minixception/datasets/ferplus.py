@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from minixception.datasets.checksums import file_checksum
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.fer2013 import FER2013_LICENCE, check_fer2013_split, load_fer2013
+from minixception.files import file_checksum
 from minixception.labels import EMOTIONS_8, FERPLUS_COLUMNS, canonical_name
 
 FERPLUS_LICENCE = f"votes MIT; pictures {FER2013_LICENCE}"

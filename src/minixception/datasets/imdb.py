@@ -11,11 +11,11 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from minixception.datasets.checksums import content_checksum
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.mat_reader import read_struct
 from minixception.datasets.pictures import check_image_form, log_dropped, read_pictures
 from minixception.datasets.splits import CONTENT_RULE, draw_splits
+from minixception.files import content_checksum
 from minixception.labels import GENDERS
 
 _LOGGER = logging.getLogger(__name__)

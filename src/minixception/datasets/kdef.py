@@ -13,13 +13,13 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from minixception.datasets.face_dataset import FaceDataset
-from minixception.datasets.named_pictures import NamedSet, PictureName, load_named_pictures
-from minixception.datasets.picture_forms import PictureForm
+from minixception.datasets.pictures import PictureForm
+from minixception.datasets.posed import NamedSet, PictureName, load_named_pictures
 from minixception.datasets.splits import CONTENT_RULE
 from minixception.labels import EMOTIONS_8
 
 if TYPE_CHECKING:
-    from minixception.detector import FaceDetector
+    from minixception.detection.search import FaceDetector
 
 EMOTIONS_KDEF = tuple(name for name in EMOTIONS_8 if name != "contempt")
 """The seven expressions of KDEF in alphabetical order."""

@@ -1,17 +1,24 @@
 """Many picture files read into one array of one size."""
 
+from __future__ import annotations
+
 import logging
+import tarfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minixception.datasets.face_dataset import picture_digest
-from minixception.images import read_image, resize_image, to_grey
-from minixception.storage import is_passing, read_patiently
+from minixception.files import is_passing, read_patiently
+from minixception.images import crop, read_image, resize_image, to_grey
+
+if TYPE_CHECKING:
+    from minixception.detection.search import FaceDetector
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -139,3 +146,113 @@ def log_dropped(logger: logging.Logger, what: str, names: Sequence[str]) -> None
         shown = "; ".join(names[:_NAMES_SHOWN])
         more = f"; and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
         logger.warning("Left out %d %s: %s%s", len(names), what, shown, more)
+
+
+@dataclass(frozen=True)
+class PictureForm:
+    """What becomes of a picture.
+
+    Attributes:
+        image_size: (height, width) of the result.
+        channels: 1 for grey, 3 for RGB.
+        crop_faces: cut out the largest face; else the whole picture is resized.
+        detector: finds the faces; None takes `HaarDetector()`.
+    """
+
+    image_size: tuple[int, int]
+    channels: int
+    crop_faces: bool = False
+    detector: FaceDetector | None = None
+
+
+def read_in_form(files: Sequence[Path], form: PictureForm) -> ReadPictures:
+    """Read N picture files.
+
+    Raises:
+        ValueError: size or channels are not allowed.
+    """
+    size, channels = form.image_size, form.channels
+    if not form.crop_faces:
+        return read_pictures(files, image_size=size, channels=channels)
+    readers = [(str(file), partial(read_image, file)) for file in files]
+    return crop_faces(readers, image_size=size, channels=channels, detector=form.detector)
+
+
+def crop_largest_face(image: np.ndarray, detector: FaceDetector) -> np.ndarray | None:
+    """Cut out the face with the largest box.
+
+    Args:
+        image: RGB uint8 (height, width, 3).
+        detector: Finds the faces.
+
+    Returns:
+        RGB uint8, a copy of the part of `image` inside the box; None when there is no face.
+    """
+    boxes = detector.detect(image)
+    return crop(image, max(boxes, key=lambda box: box.area)) if boxes else None
+
+
+def crop_faces(
+    readers: Sequence[NamedReader],
+    *,
+    image_size: tuple[int, int],
+    channels: int,
+    detector: FaceDetector | None = None,
+) -> ReadPictures:
+    """Find the largest face of each picture; tell every ten seconds how far it is.
+
+    Args:
+        readers: N pictures.
+        image_size: (height, width) of the result.
+        channels: 1 for grey, 3 for RGB.
+        detector: Finds the faces; None takes `HaarDetector()`.
+
+    Raises:
+        ValueError: `image_size` or `channels` is not allowed.
+    """
+    from minixception.detection.registry import load_detector
+
+    cut = partial(crop_largest_face, detector=load_detector(detector))
+    return read_parts(readers, cut, image_size=image_size, channels=channels)
+
+
+LARGEST_FILE = 64 << 20
+"""Bytes of a picture or a table, at most."""
+
+
+def named_contents(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of each file in a folder or a tar archive.
+
+    An archive (also a compressed one) is read without unpacking, so that nothing in it can land
+    outside a folder, and links in it lead nowhere.
+
+    Args:
+        path: An existing folder or archive.
+
+    Yields:
+        The path inside the folder or archive, parts joined by "/", and the content; no content
+        (b"") where there is more than `LARGEST_FILE`.
+
+    Raises:
+        ValueError: `path` is neither a folder nor a whole tar archive.
+        OSError: A file cannot be read.
+    """
+    if path.is_dir():
+        for file in sorted(path.rglob("*")):
+            if file.is_file():
+                is_small = file.stat().st_size <= LARGEST_FILE
+                yield file.relative_to(path).as_posix(), file.read_bytes() if is_small else b""
+        return
+    try:
+        with tarfile.open(path, "r:*") as archive:
+            for member in archive:
+                if not member.isreg():
+                    continue
+                # An archive may claim a member of any size, and hold none of it.
+                content = archive.extractfile(member) if member.size <= LARGEST_FILE else None
+                name = PurePosixPath(member.name).as_posix()
+                yield name, b"" if content is None else content.read()
+    except (tarfile.TarError, EOFError, OSError) as error:
+        if is_passing(error):
+            raise
+        raise ValueError(f"{path} must be a folder or a whole tar archive. {error}") from error

@@ -28,7 +28,7 @@ from minixception.datasets.splits import (
     draw_validation,
 )
 from minixception.datasets.utkface import load_utkface
-from minixception.paths import find_data
+from minixception.files import find_data
 
 AS_PUBLISHED = "as published"
 """What the card of a converted weight file calls its data: the file does not tell."""

@@ -17,15 +17,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minixception.datasets.checksums import content_checksum
 from minixception.datasets.face_dataset import FaceDataset, split_names, stratified_split
-from minixception.datasets.picture_forms import PictureForm, read_in_form
-from minixception.datasets.pictures import check_image_form, log_dropped
+from minixception.datasets.pictures import PictureForm, check_image_form, log_dropped, read_in_form
+from minixception.files import atomic_path, content_checksum
 from minixception.labels import check_class_names, index_of
-from minixception.storage import atomic_path
 
 if TYPE_CHECKING:
-    from minixception.detector import FaceDetector
+    from minixception.detection.search import FaceDetector
 
 _LOGGER = logging.getLogger(__name__)
 

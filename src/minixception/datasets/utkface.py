@@ -13,11 +13,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from minixception.datasets.cache import load_arrays, source_fingerprint, store_arrays
-from minixception.datasets.checksums import content_checksum
 from minixception.datasets.face_dataset import FaceDataset, picture_digest
-from minixception.datasets.pictures import check_image_form, log_dropped, to_form
-from minixception.datasets.sources import named_contents
+from minixception.datasets.pictures import check_image_form, log_dropped, named_contents, to_form
 from minixception.datasets.splits import CONTENT_RULE, draw_splits
+from minixception.files import content_checksum
 from minixception.images import decode_image
 from minixception.labels import GENDERS
 

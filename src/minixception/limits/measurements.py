@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minixception.cards import Card
+from minixception.checkpoints.card import Card
 from minixception.datasets import FaceDataset, load_utkface, twins_of
 from minixception.datasets.registry import (
     DATASETS,
@@ -18,10 +18,10 @@ from minixception.datasets.registry import (
 )
 from minixception.datasets.utkface import ETHNICITIES
 from minixception.evaluation import Scores, score, wilson_interval
-from minixception.inference import FaceClassifier
+from minixception.files import find_data
+from minixception.inference.analyzer import FaceClassifier
 from minixception.labels import EMOTIONS_FER2013, canonical_name
 from minixception.limits.perturbations import PERTURBATIONS, perturb
-from minixception.paths import find_data
 
 if TYPE_CHECKING:
     import pandas

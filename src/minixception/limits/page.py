@@ -8,6 +8,8 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from minixception.drawing.plots import plot_confusion_matrix
+from minixception.files import atomic_path
 from minixception.limits.measurements import (
     EVERYBODY,
     NOTICEABLE_DROP,
@@ -22,8 +24,6 @@ from minixception.limits.measurements import (
 )
 from minixception.limits.perturbations import PERTURBATIONS, Perturbation, perturb
 from minixception.limits.plots import plot_intervals, plot_levels, plot_tiles
-from minixception.plots import plot_confusion_matrix
-from minixception.storage import atomic_path
 
 if TYPE_CHECKING:
     import pandas

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minixception.plots import LINE_COLOURS, lighten, new_figure, write_figure
+from minixception.drawing.plots import LINE_COLOURS, lighten, new_figure, write_figure
 
 
 def plot_intervals(

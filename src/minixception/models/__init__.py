@@ -8,12 +8,6 @@
 A network is added by one entry in `NETWORKS`.
 """
 
-from minixception.models.registry import (
-    NETWORKS,
-    Network,
-    build,
-    check_input,
-    network_names,
-)
+from minixception.models.registry import NETWORKS, Network, build, check_input, network_names
 
 __all__ = ["NETWORKS", "Network", "build", "check_input", "network_names"]

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import keras
 
-from minixception.models import cnn, dense, facenet, vgg, xception
-from minixception.models.backbone_weights import load_backbone_weights
+from minixception.models import baselines as cnn
+from minixception.models import baselines as dense
+from minixception.models import baselines as vgg
+from minixception.models import facenet, xception
+from minixception.models.facenet import load_backbone_weights
 
 
 @dataclass(frozen=True)

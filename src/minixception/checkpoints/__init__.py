@@ -1,0 +1,1 @@
+"""Checkpoint folders: their cards, their two model files, what runs them, and exports."""

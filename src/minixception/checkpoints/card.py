@@ -1,0 +1,177 @@
+"""`card.json`: what a model needs beside its weights to be used rightly, and where it comes from.
+
+Preprocessing, class order and crop margin are part of the checkpoint. A card is data: this module
+imports no framework.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from minixception.boxes import CropMargin
+from minixception.checkpoints.shipped import TASKS
+from minixception.files import atomic_path
+from minixception.labels import check_class_names
+from minixception.preprocessor import Preprocessor
+
+CARD_FILE = "card.json"
+HISTORY_FILE = "history.csv"
+STATE_FILE = "training_state.npz"
+KERAS_FILE = "model.keras"
+LITERT_FILE = "model.tflite"
+CURVES_FILE = "curves.png"
+CHECKPOINT_FILES = (CARD_FILE, HISTORY_FILE, STATE_FILE, KERAS_FILE, LITERT_FILE, CURVES_FILE)
+"""What training writes into a folder; converting leaves some out."""
+
+# A card has some ten thousand characters.
+LARGEST_CARD = 16 << 20
+
+
+@dataclass(frozen=True)
+class Card:
+    """The record that travels with a model.
+
+    Attributes:
+        name: of the checkpoint, the name of its folder.
+        task: one of `TASKS`.
+        architecture: name in the registry of networks.
+        parameters: number of parameters.
+        class_names: in the order of the model's outputs.
+        preprocessor: from a crop to the model's input.
+        crop_margin: from a detected box to the crop, as fractions of the box.
+        data: name, checksum, licence and sizes of the training data; `split_rule`, "source" where
+            the data tells its splits, else "content" or "drawn" (also where there is no entry).
+        recipe: every setting of the training.
+        seed: of initial weights, order and augmentation.
+        command: the command that trained the model.
+        versions: of Python, the libraries and this project.
+        metrics: split -> scores.
+        known_weaknesses: what the model is bad at, in words.
+    """
+
+    name: str
+    task: str
+    architecture: str
+    parameters: int
+    class_names: tuple[str, ...]
+    preprocessor: Preprocessor
+    crop_margin: CropMargin = field(default_factory=CropMargin)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    seed: int | None = None
+    command: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    known_weaknesses: str = ""
+
+    def __post_init__(self) -> None:
+        """Check task and class names.
+
+        Raises:
+            ValueError: for an unknown task, a negative number of parameters, fewer than two class
+                names, or names that `labels.check_class_names` refuses.
+        """
+        if self.task not in TASKS:
+            raise ValueError(f"`task` must be one of {', '.join(TASKS)}. Received: {self.task!r}")
+        if self.parameters < 0:
+            raise ValueError(f"`parameters` must be at least 0. Received: {self.parameters}")
+        check_class_names(self.class_names)
+        if len(self.class_names) < 2:
+            raise ValueError(
+                f"`class_names` must be at least two. Received: class_names={self.class_names}"
+            )
+
+    def with_metrics(self, split: str, scores: Mapping[str, Any]) -> "Card":
+        """Return a copy that records the scores of one split."""
+        return replace(self, metrics={**self.metrics, split: dict(scores)})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data, the content of `card.json`."""
+        return {
+            "name": self.name,
+            "task": self.task,
+            "architecture": self.architecture,
+            "parameters": self.parameters,
+            "class_names": list(self.class_names),
+            "preprocessor": self.preprocessor.to_json(),
+            "crop_margin": self.crop_margin.to_json(),
+            "data": dict(self.data),
+            "recipe": dict(self.recipe),
+            "seed": self.seed,
+            "command": self.command,
+            "versions": dict(self.versions),
+            "metrics": dict(self.metrics),
+            "known_weaknesses": self.known_weaknesses,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Card":
+        """Read what `to_json` wrote; the first seven entries are required.
+
+        Raises:
+            KeyError, TypeError, ValueError, OverflowError: for missing or impossible entries.
+        """
+        return cls(
+            name=str(data["name"]),
+            task=str(data["task"]),
+            architecture=str(data["architecture"]),
+            parameters=int(data["parameters"]),
+            class_names=_class_names(data["class_names"]),
+            preprocessor=Preprocessor.from_json(_entries(data, "preprocessor")),
+            crop_margin=CropMargin.from_json(data["crop_margin"]),
+            data=_entries(data, "data", default={}),
+            recipe=_entries(data, "recipe", default={}),
+            seed=data.get("seed"),
+            command=str(data.get("command", "")),
+            versions=_entries(data, "versions", default={}),
+            metrics=_entries(data, "metrics", default={}),
+            known_weaknesses=str(data.get("known_weaknesses", "")),
+        )
+
+
+def _entries(data: Mapping[str, Any], name: str, default: Any = None) -> dict[str, Any]:
+    """Return a copy of the object that a card holds under a name."""
+    value = data[name] if default is None else data.get(name, default)
+    if not isinstance(value, dict):
+        raise TypeError(f"`{name}` must be an object with named entries. Received: {value!r:.100}")
+    return dict(value)
+
+
+def _class_names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise TypeError(f"`class_names` must be a list of strings. Received: {value!r:.200}")
+    return tuple(value)
+
+
+def read_card(folder: str | Path) -> Card:
+    """Read the card of a checkpoint folder.
+
+    Raises:
+        FileNotFoundError: if the folder or its card is missing.
+        ValueError: if the card is not valid JSON, or an entry is missing or impossible.
+    """
+    path = Path(folder) / CARD_FILE
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{folder} is no checkpoint: it has no {CARD_FILE}. Give a folder that training wrote "
+            "(model.keras, card.json, history.csv)."
+        )
+    if path.stat().st_size > LARGEST_CARD:
+        raise ValueError(f"{path} cannot be used: it has more than {LARGEST_CARD} bytes.")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise TypeError(f"it must hold one object. Received: {type(content).__name__}")
+        return Card.from_json(content)
+    except KeyError as error:
+        raise ValueError(f"{path} cannot be used: the entry {error} is missing.") from error
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ValueError(f"{path} cannot be used: {error}") from error
+
+
+def write_card(folder: str | Path, card: Card) -> None:
+    """Write or replace the card of a checkpoint folder, in one step."""
+    with atomic_path(Path(folder) / CARD_FILE) as path:
+        path.write_text(json.dumps(card.to_json(), indent=2) + "\n", encoding="utf-8")

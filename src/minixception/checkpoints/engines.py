@@ -1,0 +1,298 @@
+"""Running a checkpoint: LiteRT by default, Keras when asked for.
+
+Only the engine that is asked for imports its framework. Engines can be pickled: what is stored is
+where their file lies.
+"""
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minixception.checkpoints.card import KERAS_FILE, LITERT_FILE, Card, read_card
+from minixception.checkpoints.shipped import find_model
+from minixception.files import require_utf8
+
+ENGINES = ("litert", "keras")
+
+# Keras: more faces go through in several runs, so that memory does not grow with their number.
+LARGEST_BATCH = 64
+
+# LiteRT: up to `FEW_FACES` run in the thread that asks, where handing them to others costs about
+# what it saves. More are dealt to a thread per core in runs of up to `FACES_PER_RUN`: one core
+# needs 0.20 ms a face in runs of 8, 0.30 ms in runs of 64, whose feature maps leave the cache
+# (mini_xception, 48 px).
+FEW_FACES = 4
+FACES_PER_RUN = 8
+
+# How far probabilities may be from a sum of 1: an 8-bit model rounds each of them to 1/256.
+LARGEST_ERROR_OF_SUM = 0.05
+
+
+class Engine(Protocol):
+    """A loaded model."""
+
+    def predict(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return probabilities (B, K) for prepared faces (B, height, width, channels)."""
+        ...
+
+
+class LiteRTEngine:
+    """Runs a `.tflite` file; many faces use all cores.
+
+    Threads may share one engine: each has its own interpreter, and all hand their large batches to
+    the same workers, so that there are never more of those than cores. A forked process starts
+    workers of its own. Dealing out whole faces takes 2 % more processor time than one core does,
+    LiteRT's own threads, which meet after every layer, 9 %.
+
+    LiteRT prints "INFO: Created TensorFlow Lite XNNPACK delegate for CPU." once per process; its
+    Python interface has no way to turn that off, `minixception.hush` has.
+
+    Args:
+        path: the file.
+        num_classes: number of outputs that the card promises.
+        num_workers: threads that share a large batch (default: one per core).
+
+    Raises:
+        FileNotFoundError: if the file is missing.
+        ValueError: if it is no such model, or has another number of outputs, or its name is not
+            UTF-8.
+    """
+
+    def __init__(
+        self, path: str | Path, *, num_classes: int, num_workers: int | None = None
+    ) -> None:
+        self._path = Path(path)
+        require_utf8(path)
+        self._num_classes = num_classes
+        self._num_workers = num_workers or available_cores()
+        self._start_workers()
+        self._local = threading.local()
+        self._keras: KerasEngine | None = None
+        if not self._path.is_file():
+            raise FileNotFoundError(
+                f"{path} does not exist. Training writes it beside model.keras; "
+                "with engine='keras' it is not needed."
+            )
+        given = self._interpreter().get_input_details()[0]
+        # (height, width, channels); -1 stands for any
+        self.input_shape = tuple(map(int, given["shape_signature"][1:]))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        rebuild = partial(type(self), num_classes=self._num_classes, num_workers=self._num_workers)
+        return rebuild, (self._path.absolute(),)
+
+    def _start_workers(self) -> None:
+        self._process = os.getpid()
+        self._workers = ThreadPoolExecutor(self._num_workers, "litert")  # starts no thread yet
+
+    def predict(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return probabilities (B, K) for prepared faces (B, height, width, channels).
+
+        Raises:
+            ValueError: if `images` are not float32 of the size that the model takes; or if the
+                file is damaged, so that it cannot be run or gives no probabilities.
+        """
+        if images.dtype != np.float32 or not self.takes(images.shape):
+            raise ValueError(
+                f"`images` must be float32 (B, {', '.join(map(str, self.input_shape))}). "
+                f"Received: {images.dtype} {images.shape}"
+            )
+        if len(images) == 0:
+            return np.zeros((0, self._num_classes), np.float32)
+        probabilities = self._run(images) if len(images) <= FEW_FACES else self._deal(images)
+        require_probabilities(probabilities, (len(images), self._num_classes), source=self._path)
+        return probabilities
+
+    def features(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Let Keras give the features, by the `model.keras` beside the file; see `KerasEngine`."""
+        if self._keras is None:
+            self._keras = KerasEngine(self._path.parent)
+        return self._keras.features(images)
+
+    def _deal(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self._process != os.getpid():  # a forked process has none of its parent's threads
+            self._start_workers()
+        size = min(FACES_PER_RUN, -(-len(images) // self._num_workers))
+        runs = [images[start : start + size] for start in range(0, len(images), size)]
+        return np.concatenate(list(self._workers.map(self._run, runs)))
+
+    def takes(self, shape: tuple[int, ...]) -> bool:
+        """Tell whether images of the shape (B, height, width, channels) fit the model."""
+        return len(shape) == 1 + len(self.input_shape) and all(
+            size in (-1, found) for size, found in zip(self.input_shape, shape[1:], strict=True)
+        )
+
+    def _run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        interpreter = self._interpreter()
+        given = interpreter.get_input_details()[0]
+        fixed = int(given["shape_signature"][0])
+        if fixed not in (-1, len(images)):
+            return self._run_in_batches(images, fixed)
+        try:
+            if tuple(given["shape"]) != images.shape:
+                # Without `strict` LiteRT would run images of another size, and give nonsense.
+                interpreter.resize_tensor_input(given["index"], images.shape, strict=True)
+                interpreter.allocate_tensors()
+            interpreter.set_tensor(given["index"], images)
+            interpreter.invoke()
+            return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+        except (ValueError, RuntimeError) as error:
+            raise ValueError(f"{self._path} cannot be run by LiteRT: {error}") from error
+
+    def _run_in_batches(self, images: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+        """Run a model that takes a fixed number of faces; the last batch is filled up."""
+        missing = np.zeros((-len(images) % size, *images.shape[1:]), np.float32)
+        batches = np.concatenate([images, missing]).reshape(-1, size, *images.shape[1:])
+        return np.concatenate([self._run(batch) for batch in batches])[: len(images)]
+
+    def _interpreter(self) -> Any:
+        if not hasattr(self._local, "interpreter"):
+            from ai_edge_litert.interpreter import Interpreter
+
+            with self._path.open("rb"):
+                pass  # LiteRT would take a failure of the system for one of the file
+            try:
+                interpreter = Interpreter(str(self._path), num_threads=1)
+                interpreter.allocate_tensors()
+                outputs = int(interpreter.get_output_details()[0]["shape"][-1])
+            except (ValueError, RuntimeError, IndexError) as error:
+                raise ValueError(f"{self._path} cannot be loaded by LiteRT: {error}") from error
+            if outputs != self._num_classes:
+                raise ValueError(
+                    f"{self._path} has {outputs} outputs, its card names {self._num_classes} "
+                    "classes: they do not belong together."
+                )
+            self._local.interpreter = interpreter
+        return self._local.interpreter
+
+
+class KerasEngine:
+    """Runs a `model.keras` with whatever backend Keras is set to.
+
+    It cannot be used in a process that was forked after it was loaded: TensorFlow would hang.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        from minixception.checkpoints.keras_model import load_checkpoint
+
+        checkpoint = load_checkpoint(folder)
+        self._folder = find_model(folder)
+        self._process = os.getpid()
+        self._model = checkpoint.model
+        self._input_shape = checkpoint.card.preprocessor.input_shape
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._folder.absolute(),)
+
+    def predict(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return probabilities (B, K) for prepared faces (B, height, width, channels).
+
+        Raises:
+            ValueError: if the model gives no probabilities.
+        """
+        self._require_own_process()
+        probabilities = self._run(self._model, images)
+        shape = (len(images), self._model.output_shape[-1])
+        require_probabilities(probabilities, shape, source=self._folder / KERAS_FILE)
+        return probabilities
+
+    def features(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return features (B, D), see `dissection.feature_extractor`, for prepared faces."""
+        self._require_own_process()
+        return self._run(self._extractor, images)
+
+    @cached_property
+    def _extractor(self) -> Any:
+        from minixception.models.dissection import feature_extractor
+
+        return feature_extractor(self._model, self._input_shape)
+
+    def _require_own_process(self) -> None:
+        if self._process != os.getpid():
+            raise RuntimeError(
+                "A Keras model does not survive a fork. Start the process by the method "
+                '"spawn", or use engine="litert".'
+            )
+
+    def _run(self, model: Any, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        if len(images) == 0:
+            return np.zeros((0, model.output_shape[-1]), np.float32)
+        # `predict` is for large sets: it spends some 80 ms on each call to set up its loop.
+        return np.concatenate(
+            [
+                np.asarray(model.predict_on_batch(images[start : start + LARGEST_BATCH]))
+                for start in range(0, len(images), LARGEST_BATCH)
+            ]
+        )
+
+
+def require_probabilities(
+    outputs: NDArray[np.float32], shape: tuple[int, int], *, source: str | Path
+) -> None:
+    """Refuse what is no array of probabilities (B, K), as NaN: a damaged file gives such.
+
+    Args:
+        outputs: of a model.
+        shape: that they must have.
+        source: the file or model that messages name.
+
+    Raises:
+        ValueError: for another shape, values outside 0 to 1, or rows that do not sum to 1.
+    """
+    # Written so that NaN fails too.
+    if outputs.shape != shape or not (
+        np.all((outputs >= 0) & (outputs <= 1 + LARGEST_ERROR_OF_SUM))
+        and np.all(np.abs(outputs.sum(axis=1) - 1) <= LARGEST_ERROR_OF_SUM)
+    ):
+        raise ValueError(
+            f"{source} gives no probabilities, {shape} from 0 to 1 with the sum 1: the file is "
+            "damaged, or its network does not end in a softmax. "
+            f"Received: {outputs.shape}, such as {outputs[:1]}"
+        )
+
+
+def load_engine(model: str | Path, *, engine: str = "litert") -> tuple[Card, Engine]:
+    """Load the card and the model of a checkpoint for inference.
+
+    Args:
+        model: the name of a shipped model, or a folder with `card.json` and the engine's model
+            file.
+        engine: one of `ENGINES`.
+
+    Raises:
+        FileNotFoundError: if the model, its card or its model file is missing.
+        ValueError: for an unknown engine, a damaged file, or a card that does not fit the model.
+    """
+    if engine not in ENGINES:
+        raise ValueError(
+            f"`engine` must be one of {', '.join(ENGINES)}. Received: engine={engine!r}"
+        )
+    folder = find_model(model)
+    card = read_card(folder)
+    if engine == "keras":
+        return card, KerasEngine(folder)
+    litert = LiteRTEngine(folder / LITERT_FILE, num_classes=len(card.class_names))
+    _check_input(litert, card, folder)
+    return card, litert
+
+
+def _check_input(engine: LiteRTEngine, card: Card, folder: str | Path) -> None:
+    prepared = card.preprocessor.input_shape
+    if not engine.takes((1, *prepared)):
+        raise ValueError(
+            f"Card and model disagree in {folder}: the card prepares images {prepared} (height, "
+            f"width, channels), the model takes {engine.input_shape}."
+        )
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,120 @@
+"""Checkpoints for other runtimes, compared with the Keras model that they come from."""
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from minixception.checkpoints.card import LITERT_FILE
+from minixception.checkpoints.keras_model import load_checkpoint
+from minixception.files import atomic_path
+
+# Greatest difference of a probability that an exported model may show. Rounding in float32 differs
+# from runtime to runtime and from processor to processor: the shipped models differ by 2e-6.
+EXPORT_TOLERANCE = 1e-4
+
+
+COMPARED_BATCHES = (1, 7, 64)
+
+
+def export_litert(
+    folder: str | Path,
+    *,
+    images: np.ndarray,
+    output: Path | None = None,
+    batch_size: int | None = None,
+) -> float:
+    """Write a `.tflite` file and compare it with the `model.keras` that it comes from.
+
+    Args:
+        folder: a checkpoint folder.
+        images: float32 (N, height, width, channels), prepared faces to compare on; see
+            `largest_difference`.
+        output: the file to write; `model.tflite` in the folder where it is None.
+        batch_size: the only number of faces that the file takes at once; any where it is None.
+
+    Returns:
+        The largest difference of a probability.
+
+    Raises:
+        FileNotFoundError, ValueError: as in `load_checkpoint`.
+        ValueError: if the difference exceeds `EXPORT_TOLERANCE`; then no file is written.
+    """
+    from minixception.checkpoints.engines import LiteRTEngine
+
+    checkpoint = load_checkpoint(folder)
+    output = Path(folder) / LITERT_FILE if output is None else output
+    with atomic_path(output) as path:
+        with litert_converter(checkpoint.model, batch_size) as converter:
+            path.write_bytes(converter.convert())
+        engine = LiteRTEngine(path, num_classes=len(checkpoint.card.class_names))
+        difference = largest_difference(engine.predict, checkpoint.model, images)
+        require_equal(difference, what=f"The exported model of {folder}", output=output)
+    return difference
+
+
+def largest_difference(
+    predict: Callable[[np.ndarray], Any],
+    model: keras.Model,
+    images: np.ndarray,
+    batches: Sequence[int] = COMPARED_BATCHES,
+) -> float:
+    """Return the largest difference of a probability between another model and a Keras model.
+
+    Keras runs as in `engines.KerasEngine`. A call of the model takes another path through the
+    framework, and its sums other roundings.
+
+    Args:
+        predict: from float32 (B, height, width, channels) to (B, K), by the other model.
+        model: a Keras model.
+        images: float32 (N, height, width, channels).
+        batches: numbers of images to run at once, each cut to N.
+
+    Returns:
+        NaN where one of them gives NaN.
+    """
+    return float(
+        np.max(
+            [
+                np.abs(predict(images[:count]) - model.predict_on_batch(images[:count])).max()
+                for count in batches
+            ]
+        )
+    )
+
+
+def require_equal(difference: float, *, what: str, output: str | Path) -> None:
+    """Refuse an exported model that gives other probabilities than the Keras model.
+
+    Raises:
+        ValueError: if the difference exceeds `EXPORT_TOLERANCE`, or is NaN.
+    """
+    if not difference <= EXPORT_TOLERANCE:
+        raise ValueError(
+            f"{what} differs from the Keras model by {difference:.2e}, more than "
+            f"{EXPORT_TOLERANCE:.0e}; {output} was not written."
+        )
+
+
+def export_signature(model: keras.Model, batch_size: int | None = None) -> list[keras.InputSpec]:
+    """Return what an exported model takes: `faces`, a fixed number of them or any."""
+    shape = (batch_size, *model.input_shape[1:])
+    return [keras.InputSpec(shape=shape, dtype="float32", name="faces")]
+
+
+@contextmanager
+def litert_converter(model: keras.Model, batch_size: int | None = None) -> Iterator[Any]:
+    """Give TensorFlow's converter of the model to `.tflite`, to be set up and run inside `with`.
+
+    Keras 3.12, the last for Python 3.10, cannot export to LiteRT; this is how later ones do it.
+    """
+    import tensorflow as tf
+
+    with tempfile.TemporaryDirectory() as folder:
+        signature = export_signature(model, batch_size)
+        model.export(folder, format="tf_saved_model", verbose=False, input_signature=signature)
+        yield tf.lite.TFLiteConverter.from_saved_model(folder)

@@ -1,0 +1,169 @@
+"""Checkpoint folders of Keras models: `model.keras`, `card.json`, `history.csv`, `model.tflite`."""
+
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from minixception.checkpoints.card import (
+    HISTORY_FILE,
+    KERAS_FILE,
+    Card,
+    read_card,
+    write_card,
+)
+from minixception.checkpoints.model_files import CONFIG_MEMBER, check_model_file
+from minixception.checkpoints.shipped import find_model, note_on_large_files, trained_models_folder
+from minixception.files import atomic_folder, atomic_path
+
+# Options that Keras has got since 3.12, with what they do when left out. Nothing here sets them;
+# an older Keras does not load a file that names one.
+_NEW_OPTIONS: dict[str, Any] = {
+    "input_axes": None,  # of initializers
+    "output_axes": None,
+    "renorm": False,  # of batch normalization
+    "renorm_clipping": None,
+    "renorm_momentum": 0.99,
+}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A Keras model and its card."""
+
+    model: keras.Model
+    card: Card
+
+
+def save_checkpoint(
+    folder: str | Path, model: keras.Model, card: Card, history: Sequence[dict[str, float]] = ()
+) -> None:
+    """Write a checkpoint folder; a reader sees the old or the new files, never a part of one.
+
+    Args:
+        folder: where to; its parents are made.
+        model: with one input and one softmax output.
+        card: must agree with the model.
+        history: a row per epoch.
+
+    Raises:
+        ValueError: if card and model disagree.
+        OSError: if the folder cannot be written.
+    """
+    check_agreement(model, card, where=str(folder))
+    with atomic_folder(folder) as temporary:
+        save_keras_file(model, temporary / KERAS_FILE)
+        write_history(temporary / HISTORY_FILE, history)
+        write_card(temporary, card)
+
+
+def load_checkpoint(name_or_folder: str | Path) -> Checkpoint:
+    """Load a Keras model with its card, in safe mode (no code is run from the file).
+
+    Args:
+        name_or_folder: the name of a shipped model, or a checkpoint folder.
+
+    Raises:
+        FileNotFoundError: if the folder, the card or the model file is missing.
+        ValueError: if a file is damaged, or card and model disagree.
+
+    >>> checkpoint = load_checkpoint("fer2013_mini_xception")
+    >>> checkpoint.model.output_shape, checkpoint.card.class_names[3]
+    ((None, 7), 'happy')
+    """
+    folder = find_model(name_or_folder)
+    card = read_card(folder)
+    model = load_keras_file(folder / KERAS_FILE)
+    check_agreement(model, card, where=str(folder))
+    return Checkpoint(model, card)
+
+
+def save_keras_file(model: keras.Model, path: str | Path) -> None:
+    """Write a `.keras` file without optimizer, such that Keras 3.12 and later can load it.
+
+    Raises:
+        OSError: if it cannot be written; then a file of that name stays as it was.
+    """
+    with atomic_path(path) as temporary:
+        model.save(temporary, include_optimizer=False)
+        with zipfile.ZipFile(temporary) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        config = _without_new_options(json.loads(members[CONFIG_MEMBER]))
+        members[CONFIG_MEMBER] = json.dumps(config).encode()
+        with zipfile.ZipFile(temporary, "w") as archive:
+            for name, content in members.items():
+                archive.writestr(name, content)
+
+
+def _without_new_options(config: Any) -> Any:
+    """Return a configuration without those new options that are left at their defaults."""
+    if isinstance(config, dict):
+        return {
+            key: _without_new_options(value)
+            for key, value in config.items()
+            if key not in _NEW_OPTIONS or value != _NEW_OPTIONS[key]
+        }
+    if isinstance(config, list):
+        return [_without_new_options(value) for value in config]
+    return config
+
+
+def load_keras_file(path: str | Path) -> keras.Model:
+    """Load a `.keras` file, or the authors' `.hdf5`, without its optimizer, in safe mode.
+
+    Raises:
+        FileNotFoundError: if the file is missing.
+        ValueError: if it is not a Keras model, or could run code, read other files or fill the
+            memory; see `model_files.check_model_file`.
+    """
+    if not Path(path).is_file():
+        is_shipped = trained_models_folder() in Path(path).resolve().parents
+        note = note_on_large_files() if is_shipped else ""
+        raise FileNotFoundError(f"{path} does not exist, or is no file.{note}")
+    try:
+        check_model_file(path)
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    # Keras, zipfile and h5py raise many kinds for a damaged file.
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise ValueError(f"{path} cannot be loaded as a Keras model: {reason}") from error
+
+
+def check_agreement(model: keras.Model, card: Card, *, where: str) -> None:
+    """Compare what the card says with what the model is.
+
+    Raises:
+        ValueError: naming both sides of the first difference found.
+    """
+    classes = model.output_shape[-1]
+    if classes != len(card.class_names):
+        raise ValueError(
+            f"Card and model disagree in {where}: the card names {len(card.class_names)} classes "
+            f"({', '.join(card.class_names)}), the model has {classes} outputs."
+        )
+    expected, taken = card.preprocessor.input_shape, tuple(model.input_shape[1:])
+    if len(taken) != len(expected) or any(
+        found not in (None, size) for size, found in zip(expected, taken, strict=True)
+    ):
+        raise ValueError(
+            f"Card and model disagree in {where}: the card prepares images {expected} "
+            f"(height, width, channels), the model takes {taken}."
+        )
+    if model.count_params() != card.parameters:
+        raise ValueError(
+            f"Card and model disagree in {where}: the card says {card.parameters} parameters, "
+            f"the model has {model.count_params()}."
+        )
+
+
+def write_history(path: str | Path, history: Sequence[dict[str, float]]) -> None:
+    """Write one CSV row per epoch, numbers with all their digits."""
+    columns = list(history[0]) if history else ["epoch"]
+    lines = [",".join(columns)]
+    lines += [",".join(repr(row[column]) for column in columns) for row in history]
+    with atomic_path(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,0 +1,143 @@
+"""Making a checkpoint of a model from elsewhere: somebody's own `fit`, or a model file."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minixception.boxes import CropMargin
+from minixception.checkpoints.card import LITERT_FILE, Card, write_card
+from minixception.checkpoints.engines import LiteRTEngine, require_probabilities
+from minixception.files import atomic_folder
+from minixception.preprocessor import Preprocessor
+
+if TYPE_CHECKING:
+    import keras
+
+# Images to try a model on: more than LiteRT takes in one run, so that it meets two sizes of batch.
+TRIED = 9
+
+
+def make_checkpoint(
+    folder: str | Path,
+    model: keras.Model | str | Path,
+    *,
+    class_names: Sequence[str],
+    value_range: tuple[float, float],
+    task: str = "emotion",
+    crop_margin: float = 0.0,
+) -> Card:
+    """Write a checkpoint folder for a model that was not trained here.
+
+    The folder has `card.json`, `model.tflite` and, for a Keras model, `model.keras`. It can be
+    given wherever the name of a shipped model can: `FaceAnalyzer(emotion=folder)`.
+
+        make_checkpoint("my_model", model, class_names=("happy", "sad"), value_range=(0, 1))
+
+    Args:
+        folder: where to; its parents are made, model files in it replaced.
+        model: from one image (B, height, width, 1 or 3) of fixed size to probabilities (B, K): a
+            Keras model, or a `.keras`, `.h5` or `.tflite` file.
+        class_names: K names in the order of the outputs; loaders of class folders sort them.
+        value_range: what the pixel values 0 and 255 were in the training: (0, 255) if nothing was
+            done to them, or if the model has a `Rescaling` layer; else such as (0, 1) or (-1, 1).
+        task: one of `paths.TASKS`.
+        crop_margin: how far the faces of the training reached beyond the box of a face detector,
+            as a fraction of the box.
+
+    Returns:
+        The card. Its preprocessor resizes, and makes grey where the model has one channel.
+
+    Raises:
+        ValueError: if the model does not fit what is said of it, or gives no probabilities, as
+            without a softmax at its end: `keras.Sequential([model, keras.layers.Softmax()])`;
+            then nothing is written.
+        FileNotFoundError: if there is no such file.
+    """
+    shape: Sequence[Any]  # None or -1 where any size goes
+    if isinstance(model, str | Path) and Path(model).suffix.lower() == ".tflite":
+        engine = LiteRTEngine(model, num_classes=len(class_names))
+        name, shape, parameters = Path(model).stem, engine.input_shape, 0
+        predict, write = engine.predict, partial(_write_litert, Path(model))
+    else:
+        network = _load_keras(model)
+        name, shape = network.name, _image_shape(network, class_names)
+        parameters = network.count_params()
+        predict, write = network.predict_on_batch, partial(_write_keras, network)
+    card = Card(
+        name=Path(folder).resolve().name,
+        task=task,
+        architecture=name,
+        parameters=parameters,
+        class_names=tuple(class_names),
+        preprocessor=_preprocessor_of(shape, value_range),
+        crop_margin=CropMargin.from_json(crop_margin),
+    )
+    noise = np.random.default_rng(0).uniform(*value_range, (TRIED, *card.preprocessor.input_shape))
+    images = noise.astype(np.float32)
+    require_probabilities(np.asarray(predict(images)), (TRIED, len(class_names)), source=name)
+    with atomic_folder(folder) as temporary:
+        write(temporary, card, images)
+    return card
+
+
+def _load_keras(model: keras.Model | str | Path) -> keras.Model:
+    from minixception.checkpoints.keras_model import load_keras_file
+
+    return load_keras_file(model) if isinstance(model, str | Path) else model
+
+
+def _image_shape(model: keras.Model, class_names: Sequence[str]) -> tuple[Any, ...]:
+    """Return (height, width, channels) of the one image that a model takes.
+
+    Raises:
+        ValueError: if it takes something else, or has another number of outputs than names.
+    """
+    shape = getattr(model, "input_shape", None)
+    if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] not in (1, 3):
+        raise ValueError(
+            "`model` must be built, and take one image (height, width, channels) with 1 or 3 "
+            f"channels. Received: {model.name}, which takes {shape}"
+        )
+    if model.output_shape != (None, len(class_names)):
+        raise ValueError(
+            f"`model` must give an output for each of {', '.join(class_names)}: (None, "
+            f"{len(class_names)}). Received: {model.name}, which gives {model.output_shape}"
+        )
+    return shape[1:]
+
+
+def _preprocessor_of(shape: Sequence[Any], value_range: tuple[float, float]) -> Preprocessor:
+    if len(shape) != 3:
+        raise ValueError(
+            f"`model` must take images (height, width, channels). Received: {tuple(shape)}"
+        )
+    height, width, channels = shape
+    if height in (None, -1) or width in (None, -1):  # in Keras, in LiteRT
+        raise ValueError(
+            "`model` must take images of one size: build it with keras.Input((height, width, "
+            f"channels)). Received: {tuple(shape)}"
+        )
+    return Preprocessor((height, width), channels=channels, value_range=value_range)
+
+
+def _write_litert(source: Path, folder: Path, card: Card, images: NDArray[np.float32]) -> None:
+    shutil.copyfile(source, folder / LITERT_FILE)
+    write_card(folder, card)
+
+
+def _write_keras(model: keras.Model, folder: Path, card: Card, images: NDArray[np.float32]) -> None:
+    from keras import backend
+
+    from minixception.checkpoints.export import export_litert
+    from minixception.checkpoints.keras_model import save_checkpoint
+
+    save_checkpoint(folder, model, card)
+    if backend.backend() == "tensorflow":  # the others cannot write it
+        export_litert(folder, images=images)

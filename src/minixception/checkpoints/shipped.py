@@ -1,0 +1,76 @@
+"""Where the shipped models are, and what a name or folder given for a model stands for."""
+
+from pathlib import Path
+
+from minixception.files import _CHECKOUT, _PACKAGE, checkout_root
+
+TASKS = ("emotion", "gender")
+
+
+DEFAULT_EMOTION_MODEL = "fer2013_mini_xception"
+
+
+DEFAULT_GENDER_MODEL = "utkface_mini_xception"
+
+
+MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".tflite")
+
+
+def trained_models_folder() -> Path:
+    """Return the folder of shipped models, `emotion_models/` and `gender_models/` inside it."""
+    installed = _PACKAGE / "trained_models"
+    return installed if installed.is_dir() else _CHECKOUT / "trained_models"
+
+
+def shipped_models(task: str) -> dict[str, Path]:
+    """Return name -> checkpoint folder of the shipped models of a task, "emotion" or "gender"."""
+    folder = trained_models_folder() / f"{task}_models"
+    return {card.parent.name: card.parent for card in sorted(folder.glob("*/card.json"))}
+
+
+def find_model(name_or_folder: str | Path, *, tasks: tuple[str, ...] = TASKS) -> Path:
+    """Return the checkpoint folder for a shipped model's name, or for a folder given as such.
+
+    Args:
+        name_or_folder: a folder, else the name of a shipped model.
+        tasks: the tasks whose shipped models are looked through.
+
+    Raises:
+        FileNotFoundError: if it is neither; the message lists the shipped names.
+        NotADirectoryError: if it is a model file; the message says how to make a checkpoint of it.
+    """
+    if Path(name_or_folder).is_dir():
+        return Path(name_or_folder)
+    shipped = {name: path for task in tasks for name, path in shipped_models(task).items()}
+    if str(name_or_folder) in shipped:
+        return shipped[str(name_or_folder)]
+    if Path(name_or_folder).is_file() and Path(name_or_folder).suffix.lower() in MODEL_SUFFIXES:
+        raise NotADirectoryError(_what_to_do_with_model_file(Path(name_or_folder)))
+    raise FileNotFoundError(
+        f"{name_or_folder} is neither a checkpoint folder nor a shipped {' or '.join(tasks)} model "
+        f"({', '.join(shipped) or 'there are none'}).{note_on_large_files()}"
+    )
+
+
+def note_on_large_files() -> str:
+    """Return a sentence on the model files that an installed package lacks; none in a checkout."""
+    if checkout_root() is not None:
+        return ""
+    return (
+        " The package leaves out large model files, which lie in trained_models/ of the source: "
+        "give the folder there."
+    )
+
+
+def _what_to_do_with_model_file(path: Path) -> str:
+    if (path.parent / "card.json").is_file():
+        return f"{path} belongs to a checkpoint: give its folder, {path.parent}"
+    is_weight_file = path.suffix.lower() in (".hdf5", ".h5")
+    return (
+        f"{path} is a model file alone, which says neither its class names nor the range of its "
+        "pixel values. Make a checkpoint of it once, in Python, and give the folder: from "
+        f"minixception import make_checkpoint; make_checkpoint('my_model', {str(path)!r}, "
+        "class_names=['happy', 'sad'], value_range=(0, 1)), with the names and the range of its "
+        "training"
+        + (". For a published weight file: minixception convert" if is_weight_file else "")
+    )

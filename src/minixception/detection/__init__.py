@@ -1,0 +1,1 @@
+"""Finding faces: the Haar cascade of the published systems, and YuNet."""

@@ -1,0 +1,1 @@
+"""Pictures of faces, explanations, training runs and scores."""

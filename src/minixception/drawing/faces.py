@@ -1,0 +1,367 @@
+"""Drawing what was found on a copy of the image: boxes, labels and bars."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from minixception.boxes import Box
+from minixception.images import as_rgb
+from minixception.labels import canonical_name
+from minixception.messages import require
+
+Colour = tuple[int, int, int]
+Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
+
+# The eight colours of Okabe and Ito, chosen to stay apart for colour-blind eyes; grey for black.
+EMOTION_COLOURS: dict[str, Colour] = {
+    "angry": (213, 94, 0),
+    "contempt": (230, 159, 0),
+    "disgust": (0, 158, 115),
+    "fear": (204, 121, 167),
+    "happy": (240, 228, 66),
+    "neutral": (187, 187, 187),
+    "sad": (0, 114, 178),
+    "surprise": (86, 180, 233),
+}
+_COLOUR_OF_MEANING = {canonical_name(name): colour for name, colour in EMOTION_COLOURS.items()}
+NO_EMOTION_COLOUR: Colour = (255, 255, 255)
+BLACK: Colour = (0, 0, 0)
+WHITE: Colour = (255, 255, 255)
+PANEL_COLOUR: Colour = (24, 24, 24)
+BAR_TRACK_COLOUR: Colour = (80, 80, 80)
+
+_DEJAVU = "mpl-data/fonts/ttf/DejaVuSans.ttf"
+
+# What a place for a label or panel costs per pixel of each kind that it covers.
+_COST_OF_DRAWING = 8
+_COST_OF_OTHER_FACE = 2
+_COST_OF_OWN_FACE = 1
+
+
+# What is tried where a panel finds no room, as shares of the letters of the label.
+_PANEL_SIZES = (0.75, 0.5)
+_SMALLEST_PANEL_FONT = 9  # pixels; smaller letters cannot be read
+
+
+class DrawableFace(Protocol):
+    """What a face must have to be drawn; `inference.FacePrediction` has it."""
+
+    @property
+    def box(self) -> Box:
+        """Where the face is."""
+        ...
+
+    @property
+    def emotion(self) -> str | None:
+        """The likeliest emotion, None if none was asked for."""
+        ...
+
+    @property
+    def emotion_scores(self) -> Mapping[str, float]:
+        """Class name to probability."""
+        ...
+
+    @property
+    def gender(self) -> str | None:
+        """The likelier gender, None if none was asked for."""
+        ...
+
+    @property
+    def gender_scores(self) -> Mapping[str, float]:
+        """Class name to probability."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Style:
+    """Sizes in pixels that belong together for one face in one image."""
+
+    font: Font
+    font_size: int
+    stroke: int
+    padding: int
+    line_height: int
+
+
+class _Canvas:
+    """A picture being drawn on, which remembers what is covered already."""
+
+    def __init__(self, picture: Image.Image, faces: Sequence[Box]) -> None:
+        self.picture = picture
+        self.draw = ImageDraw.Draw(picture)
+        self._faces = faces
+        self.has_one_face = len(faces) == 1
+        self._drawn: list[Box] = []
+
+    def take_place(self, places: Iterable[Box], own: Box) -> Box:
+        """Return the first of the places, moved into the picture, that covers least."""
+
+        def cost(place: Box) -> int:
+            faces = sum(
+                (_COST_OF_OWN_FACE if face == own else _COST_OF_OTHER_FACE)
+                * _shared_area(place, face)
+                for face in self._faces
+            )
+            return faces + _COST_OF_DRAWING * sum(_shared_area(place, box) for box in self._drawn)
+
+        place = min((_moved_inside(place, self.picture.size) for place in places), key=cost)
+        self._drawn.append(place)
+        return place
+
+    def take_free_place(self, places: Iterable[Box], *, may_cover_faces: bool) -> Box | None:
+        """Return the first of the places, moved into the picture, that covers nothing, if any."""
+        width, height = self.picture.size
+        covered = self._drawn if may_cover_faces else [*self._drawn, *self._faces]
+        for place in places:
+            place = _moved_inside(place, self.picture.size)
+            fits = place.width <= width and place.height <= height
+            if fits and not any(_shared_area(place, other) for other in covered):
+                self._drawn.append(place)
+                return place
+        return None
+
+
+def draw_predictions(
+    image: np.ndarray, faces: Iterable[DrawableFace], *, bars: bool = False
+) -> np.ndarray:
+    """Draw a box and a label such as "happy 93 % · woman 88 %" for each face.
+
+    Text grows with face and image. A label stands above its box; where the border, another label
+    or another face is in the way it moves below, beside or inside. The colour stands for the
+    emotion.
+
+    Args:
+        image: any array that `images.as_rgb` takes.
+        faces: what to draw, at most a few dozen; boxes may reach beyond the image.
+        bars: whether to add a panel with one bar per emotion to each face: beside, below or above
+            it, where no face, label or other panel is covered, smaller where the room is little. A
+            face without such a place stays without, but where it is the only one.
+
+    Returns:
+        A new RGB uint8 image (height, width, 3); `image` stays as it is.
+    """
+    faces = list(faces)
+    picture = Image.fromarray(np.ascontiguousarray(as_rgb(image)))  # RGB is copied by Pillow
+    canvas = _Canvas(picture, [face.box for face in faces])
+    styles = [_style_for(face, picture.size) for face in faces]
+    for face, style in zip(faces, styles, strict=True):
+        _draw_box(canvas.draw, face.box, emotion_colour(face.emotion), style)
+    for face, style in zip(faces, styles, strict=True):
+        _draw_label(canvas, face, style)
+    if bars:
+        for face, style in zip(faces, styles, strict=True):
+            _draw_bars(canvas, face, style)
+    return np.array(picture)
+
+
+def emotion_colour(name: str | None) -> Colour:
+    """Return the RGB colour of an emotion: always the same, also for names not known here."""
+    if name is None:
+        return NO_EMOTION_COLOUR
+    meaning = canonical_name(name)
+    palette = list(EMOTION_COLOURS.values())
+    # A checksum and not `hash`, which differs from one start of Python to the next.
+    return _COLOUR_OF_MEANING.get(meaning, palette[zlib.crc32(meaning.encode()) % len(palette)])
+
+
+def label_lines(face: DrawableFace) -> list[str]:
+    """Return what is written at a face: one line for the emotion and one for the gender."""
+    pairs = [(face.emotion, face.emotion_scores), (face.gender, face.gender_scores)]
+    return [
+        f"{name} {100 * scores[name]:.0f} %" if name in scores else name
+        for name, scores in pairs
+        if name is not None
+    ]
+
+
+def _style_for(face: DrawableFace, picture_size: tuple[int, int]) -> _Style:
+    """Text follows the face, between bounds that follow the picture, so that it can be read.
+
+    A picture is looked at as a whole, whatever its number of pixels: 1/70 of its longer side is
+    about the smallest readable text, 1/28 looks like a heading. Below 11 pixels letters blur, and
+    only where a line of a label ("surprise 93 %", 7 times the font size) finds no room in the
+    picture they may, down to 6 pixels.
+    """
+    box, longer_side = face.box, max(picture_size)
+    smallest, largest = max(11, longer_side // 70), max(14, longer_side // 28)
+    font_size = min(max(box.width // 9, smallest), largest)
+    return _make_style(face, max(6, min(font_size, picture_size[0] // 7)))
+
+
+def _make_style(face: DrawableFace, font_size: int) -> _Style:
+    return _Style(
+        font=label_font(font_size, [*face.emotion_scores, *label_lines(face)]),
+        font_size=font_size,
+        stroke=max(2, round(font_size / 7)) if face.box.width >= 40 else 1,
+        padding=max(2, font_size // 4),
+        line_height=round(font_size * 1.25),
+    )
+
+
+def label_font(size: int, texts: Iterable[str]) -> Font:
+    """Return a font of `size` pixels, smooth at any size, that has the letters of the texts.
+
+    That is Pillow's built-in Aileron for ASCII, else DejaVu Sans, which comes with matplotlib and
+    has the alphabets of Europe and the Near East, but no Chinese, Japanese or Korean.
+    """
+    return _font(size, all(text.isascii() for text in texts))
+
+
+@lru_cache(maxsize=64)
+def _font(size: int, is_ascii: bool) -> Font:
+    if is_ascii:
+        return ImageFont.load_default(size)
+    require("matplotlib", what="a label with letters beyond ASCII")
+    found = find_spec("matplotlib")  # not imported, which would take longer than drawing
+    assert found is not None
+    return ImageFont.truetype(Path(str(found.origin)).parent / _DEJAVU, size)
+
+
+def _draw_box(draw: ImageDraw.ImageDraw, box: Box, colour: Colour, style: _Style) -> None:
+    """Draw the frame around the face's pixels, with dark edges that show on light."""
+    left, top = box.x, box.y
+    right, bottom = max(left, box.x + box.width - 1), max(top, box.y + box.height - 1)
+    edge = style.stroke
+    for reach, ink, thickness in ((edge + 2, BLACK, edge + 2), (edge + 1, colour, edge)):
+        corners = (left - reach, top - reach, right + reach, bottom + reach)
+        draw.rectangle(corners, outline=ink, width=thickness)
+
+
+def _draw_label(canvas: _Canvas, face: DrawableFace, style: _Style) -> None:
+    """Draw the label on a plate in the face's colour."""
+    lines = label_lines(face)
+    if not lines:
+        return
+    draw, one_line = canvas.draw, " · ".join(lines)
+    # A label much wider than its face runs into the neighbours: it is broken in two lines.
+    room = min(1.4 * face.box.width, canvas.picture.width - 2 * style.padding)
+    if draw.textlength(one_line, font=style.font) <= room:
+        lines = [one_line]
+    plate_size = (
+        round(max(draw.textlength(line, font=style.font) for line in lines)) + 2 * style.padding,
+        len(lines) * style.line_height + style.padding,
+    )
+    plate = canvas.take_place(_places_for_label(face.box, plate_size, style.stroke), face.box)
+    colour = emotion_colour(face.emotion)
+    draw.rectangle(_corners(plate), fill=colour)
+    for number, line in enumerate(lines):
+        middle = plate.y + style.padding / 2 + (number + 0.5) * style.line_height
+        position = (plate.x + style.padding, middle)
+        draw.text(position, line, fill=_ink_on(colour), font=style.font, anchor="lm")
+
+
+def _draw_bars(canvas: _Canvas, face: DrawableFace, style: _Style) -> None:
+    """Draw a panel with name, bar and percentage of each emotion, if there is a place for it.
+
+    A single face may fill its picture: where there is no other place, a part of it is covered.
+    """
+    if not face.emotion_scores:
+        return
+    sizes = [round(share * style.font_size) for share in _PANEL_SIZES]
+    styles = [style, *(_make_style(face, size) for size in sizes if size >= _SMALLEST_PANEL_FONT)]
+    for may_cover in (False, True) if canvas.has_one_face else (False,):
+        for one in styles:
+            size, names_width = _measure_panel(canvas.draw, face, one)
+            places = _places_for_panel(face.box, size, one)
+            panel = canvas.take_free_place(places, may_cover_faces=may_cover)
+            if panel is not None:
+                _fill_panel(canvas, panel, face, one, names_width)
+                return
+
+
+def _measure_panel(
+    draw: ImageDraw.ImageDraw, face: DrawableFace, style: _Style
+) -> tuple[tuple[int, int], float]:
+    """Return width and height of a panel, and the width of its names."""
+    names_width = max(draw.textlength(name, font=style.font) for name in face.emotion_scores)
+    values_width = draw.textlength("100 %", font=style.font)
+    width = round(names_width + 5 * style.font_size + values_width) + 8 * style.padding
+    height = len(face.emotion_scores) * style.line_height + 2 * style.padding
+    return (width, height), names_width
+
+
+def _fill_panel(
+    canvas: _Canvas, panel: Box, face: DrawableFace, style: _Style, names_width: float
+) -> None:
+    draw, gap, bar_width = canvas.draw, 2 * style.padding, 5 * style.font_size
+    # 215 of 255: dark enough for the text, and the scene behind still shows.
+    shade = Image.new("L", (panel.width, panel.height), 215)
+    canvas.picture.paste(PANEL_COLOUR, _corners(panel), shade)
+    bar_x, value_x = round(panel.x + gap + names_width + gap), panel.x + panel.width - gap
+    for number, (name, score) in enumerate(face.emotion_scores.items()):
+        middle = panel.y + style.padding + (number + 0.5) * style.line_height
+        draw.text((bar_x - gap, middle), name, fill=WHITE, font=style.font, anchor="rm")
+        _draw_bar(draw, Box(bar_x, round(middle), bar_width, style.font_size), name, score)
+        text = f"{100 * score:.0f} %"
+        draw.text((value_x, middle), text, fill=WHITE, font=style.font, anchor="rm")
+
+
+def _draw_bar(draw: ImageDraw.ImageDraw, bar: Box, name: str, score: float) -> None:
+    """Draw one bar on its track; `bar.y` is its middle."""
+    half = max(1, round(bar.height * 0.3))
+    filled = round(bar.width * min(max(score, 0.0), 1.0))
+    track = (bar.x, bar.y - half, bar.x + bar.width - 1, bar.y + half - 1)
+    draw.rectangle(track, fill=BAR_TRACK_COLOUR)
+    if filled:
+        draw.rectangle((*track[:2], bar.x + filled - 1, track[3]), fill=emotion_colour(name))
+
+
+def _ink_on(colour: Colour) -> Colour:
+    """Return black or white, whichever reads better on a colour."""
+    red, green, blue = colour
+    # Luma as in `images.to_grey`; 100 gives white on the dark blue of "sad" alone.
+    return BLACK if 0.299 * red + 0.587 * green + 0.114 * blue > 100 else WHITE
+
+
+def _corners(box: Box) -> tuple[int, int, int, int]:
+    return box.x, box.y, box.x + box.width, box.y + box.height
+
+
+def _places_for_label(box: Box, size: tuple[int, int], stroke: int) -> list[Box]:
+    """Return places above, below, beside and inside the box, the favourite first."""
+    width, height = size
+    left, right = box.x - stroke, box.x + box.width + stroke - width
+    above, below = box.y - stroke - height, box.y + box.height + stroke
+    beside = [(box.x + box.width + stroke, box.y), (box.x - stroke - width, box.y)]
+    inside = [(box.x, box.y + box.height - height), (box.x, box.y)]
+    stacked = [(x, y) for y in (above, below) for x in (left, right)]
+    return [Box(x, y, width, height) for x, y in stacked + beside + inside]
+
+
+def _places_for_panel(box: Box, size: tuple[int, int], style: _Style) -> list[Box]:
+    """Return places beside, below and above the box, the favourite first."""
+    width, height = size
+    gap = 3 * style.stroke
+    right, left = box.x + box.width + gap, box.x - gap - width
+    top, bottom = box.y - style.stroke, box.y + box.height + style.stroke - height
+    beside = [(x, y) for y in (top, bottom) for x in (right, left)]
+    # Below and above once more with room for a label of two lines in between.
+    stacked = [
+        (x, y)
+        for room in (gap, gap + 3 * style.line_height)
+        for y in (box.y + box.height + room, box.y - room - height)
+        for x in (box.x, box.x + box.width - width)
+    ]
+    return [Box(x, y, width, height) for x, y in beside + stacked]
+
+
+def _moved_inside(box: Box, picture_size: tuple[int, int]) -> Box:
+    """Move a box into a picture (width, height); one larger keeps its upper left corner."""
+    x = max(0, min(box.x, picture_size[0] - box.width))
+    y = max(0, min(box.y, picture_size[1] - box.height))
+    return box._replace(x=x, y=y)
+
+
+def _shared_area(first: Box, second: Box) -> int:
+    width = min(first.x + first.width, second.x + second.width) - max(first.x, second.x)
+    height = min(first.y + first.height, second.y + second.height) - max(first.y, second.y)
+    return max(width, 0) * max(height, 0)

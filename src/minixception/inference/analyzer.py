@@ -1,0 +1,307 @@
+"""From a picture to predictions: find the faces, crop them, classify all of them in one batch."""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, TypeVar, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minixception.boxes import Box, as_boxes
+from minixception.checkpoints.engines import available_cores
+from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL, find_model
+from minixception.detection.registry import load_detector
+from minixception.detection.search import FaceDetector
+from minixception.inference.classifier import FaceClassifier
+from minixception.inference.predictions import FacePrediction, most_probable
+from minixception.inference.sources import Picture, load_picture, read_now, separate
+
+# Of many pictures, so many go through the networks together: a batch of four faces runs in the
+# thread at hand (`engines.FEW_FACES`) at 0.7 of the time of one by one.
+PICTURES_PER_BATCH = 4
+
+Model: TypeAlias = FaceClassifier | str | PathLike[str] | None
+
+
+class FaceAnalyzer:
+    """Finds the faces in a picture and tells emotion and gender of each.
+
+    Threads may share one analyzer, and it can be pickled. A forked process can go on with it,
+    unless Keras runs the models.
+
+    Args:
+        emotion: name of a shipped model, checkpoint folder or loaded classifier; None leaves
+            emotion out.
+        gender: likewise.
+        detector: finds the faces: "haar", "yunet", or an object with a method `detect`, see
+            `detector.FaceDetector`.
+        engine: what runs the models given by name or folder, one of `engines.ENGINES`.
+
+    Raises:
+        FileNotFoundError: for an unknown name, or a folder without a checkpoint.
+        ValueError: for a damaged checkpoint, or one of another task.
+        TypeError: if a model is something else.
+
+    >>> analyzer = FaceAnalyzer()
+    >>> analyzer.analyze(np.zeros((300, 400, 3), np.uint8))
+    []
+    """
+
+    def __init__(
+        self,
+        *,
+        emotion: Model = DEFAULT_EMOTION_MODEL,
+        gender: Model = DEFAULT_GENDER_MODEL,
+        detector: str | FaceDetector = "haar",
+        engine: str = "litert",
+    ) -> None:
+        self.emotion = _load_classifier(emotion, "emotion", engine)
+        self.gender = _load_classifier(gender, "gender", engine)
+        self.detector = load_detector(detector)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        emotion_model: Model = DEFAULT_EMOTION_MODEL,
+        gender_model: Model = DEFAULT_GENDER_MODEL,
+        *,
+        detector: str | FaceDetector = "haar",
+        engine: str = "litert",
+    ) -> "FaceAnalyzer":
+        """Do the same as the constructor, with the models by position."""
+        return cls(emotion=emotion_model, gender=gender_model, detector=detector, engine=engine)
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of `to_rows` and `to_frame` for faces from this analyzer, also for none."""
+        names = [*Box._fields, "emotion", "gender"]
+        for task, classifier in self._classifiers.items():
+            names += [f"{task}_{name}" for name in classifier.card.class_names]
+        return names
+
+    def analyze(
+        self, picture: Picture, *, bgr: bool = False, whole_picture: bool = False
+    ) -> list[FacePrediction]:
+        """Return a prediction per face, from left to right; an empty list if there is no face.
+
+        Args:
+            picture: path, bytes or file object of a picture file (its EXIF orientation is
+                respected), a Pillow picture, or an array: RGB, RGBA or grey, uint8, uint16 or
+                float in [0, 1].
+            bgr: an array is BGR, as OpenCV gives it.
+            whole_picture: the picture is a face: none is looked for, and there is one prediction.
+
+        Raises:
+            FileNotFoundError, IsADirectoryError, PermissionError, TypeError, ValueError: if the
+                picture cannot be read; see `picture_sources.load_picture`.
+        """
+        (faces,) = self._predict([self._find(picture, bgr=bgr, whole_picture=whole_picture)])
+        return faces
+
+    @overload
+    def analyze_many(
+        self,
+        pictures: Iterable[Picture],
+        *,
+        bgr: bool = False,
+        whole_picture: bool = False,
+        return_exceptions: Literal[False] = False,
+    ) -> Iterator[list[FacePrediction]]: ...
+
+    @overload
+    def analyze_many(
+        self,
+        pictures: Iterable[Picture],
+        *,
+        bgr: bool = False,
+        whole_picture: bool = False,
+        return_exceptions: Literal[True],
+    ) -> Iterator[list[FacePrediction] | Exception]: ...
+
+    def analyze_many(
+        self,
+        pictures: Iterable[Picture],
+        *,
+        bgr: bool = False,
+        whole_picture: bool = False,
+        return_exceptions: bool = False,
+    ) -> Iterator[Any]:
+        """Give what `analyze` returns for each picture, in their order, by all cores.
+
+        Pictures are taken as results are asked for, at most `parallel.LOOK_AHEAD` per core ahead,
+        so that neither they nor the results need fit into memory. An array must stay as it is
+        until its result has come.
+
+            paths = sorted(Path("holidays").glob("*.jpg"))
+            for path, faces in zip(paths, analyzer.analyze_many(paths)):
+                print(path, [face.emotion for face in faces])
+
+        Args:
+            pictures: any iterable of what `analyze` takes, such as a generator or an array
+                (N, H, W, 3).
+            bgr: as for `analyze`.
+            whole_picture: as for `analyze`.
+            return_exceptions: give the exception of a picture that cannot be read in the place of
+                its predictions; else it is raised there, and nothing comes after it.
+
+        Raises:
+            OSError, TypeError, ValueError: as `analyze`, unless they are to be returned.
+        """
+
+        def work(batch: list[Picture]) -> list[list[FacePrediction] | Exception]:
+            return self._analyze_batch(batch, bgr=bgr, whole_picture=whole_picture)
+
+        # A file object may be closed by the time that its turn comes: its content is taken here.
+        taken = map(read_now, separate(pictures))
+        batches = iter(lambda: list(islice(taken, PICTURES_PER_BATCH)), [])
+        ahead = LOOK_AHEAD // PICTURES_PER_BATCH
+        for results in in_order(work, batches, workers=available_cores(), look_ahead=ahead):
+            for result in results:
+                if isinstance(result, Exception) and not return_exceptions:
+                    raise result
+                yield result
+
+    def classify(
+        self, picture: Picture, boxes: Iterable[Any], *, bgr: bool = False
+    ) -> list[FacePrediction]:
+        """Return a prediction for each box around a face, in their order.
+
+        Args:
+            picture: as for `analyze`.
+            boxes: (x, y, width, height) in pixels, as detectors give them: any four numbers each,
+                or an array (N, 4). Parts outside the picture are left out.
+            bgr: as for `analyze`.
+
+        Raises:
+            ValueError: if a box has not four finite numbers, or lies outside the picture.
+            OSError, TypeError: as `analyze`.
+        """
+        (faces,) = self._predict([self._cut_out(load_picture(picture, bgr=bgr), boxes)])
+        return faces
+
+    def _analyze_batch(
+        self, pictures: list[Picture], *, bgr: bool, whole_picture: bool
+    ) -> list[list[FacePrediction] | Exception]:
+        """Return what comes of each picture; the faces of all go through the networks at once."""
+        found: list[_Faces | Exception] = []
+        for picture in pictures:
+            try:
+                found.append(self._find(picture, bgr=bgr, whole_picture=whole_picture))
+            except Exception as error:  # raised, or given to the caller, when its turn comes
+                found.append(error)
+        predictions = iter(self._predict([each for each in found if isinstance(each, _Faces)]))
+        return [next(predictions) if isinstance(each, _Faces) else each for each in found]
+
+    def _find(self, picture: Picture, *, bgr: bool, whole_picture: bool) -> "_Faces":
+        image = load_picture(picture, bgr=bgr)
+        if not whole_picture:
+            return self._cut_out(image, self.detector.detect(image))
+        box = Box(0, 0, image.shape[1], image.shape[0])
+        return _Faces([box], {task: [image] for task in self._classifiers})
+
+    def _cut_out(self, image: NDArray[np.uint8], boxes: Iterable[Any]) -> "_Faces":
+        found = as_boxes(boxes)
+        crops = {task: each.crop(image, found) for task, each in self._classifiers.items()}
+        return _Faces(found, crops)
+
+    def _predict(self, found: Sequence["_Faces"]) -> list[list[FacePrediction]]:
+        """Return the predictions for the faces of each picture, all of them in one batch."""
+        scores: dict[str, Iterator[dict[str, float]]] = {}
+        if any(faces.boxes for faces in found):
+            for task, classifier in self._classifiers.items():
+                crops = [crop for faces in found for crop in faces.crops[task]]
+                scores[task] = iter(classifier.name_scores(classifier.predict(crops)))
+        return [
+            [
+                _prediction(box, {task: next(each) for task, each in scores.items()})
+                for box in faces.boxes
+            ]
+            for faces in found
+        ]
+
+    @property
+    def _classifiers(self) -> dict[str, FaceClassifier]:
+        given = {"emotion": self.emotion, "gender": self.gender}
+        return {task: classifier for task, classifier in given.items() if classifier is not None}
+
+
+@dataclass(frozen=True)
+class _Faces:
+    """The faces of a picture: boxes, and crops for each task."""
+
+    boxes: list[Box]
+    crops: dict[str, list[NDArray[np.uint8]]]
+
+
+def _prediction(box: Box, scores: Mapping[str, dict[str, float]]) -> FacePrediction:
+    emotion_scores, gender_scores = scores.get("emotion", {}), scores.get("gender", {})
+    return FacePrediction(
+        box=box,
+        emotion=most_probable(emotion_scores),
+        emotion_scores=emotion_scores,
+        gender=most_probable(gender_scores),
+        gender_scores=gender_scores,
+    )
+
+
+def _load_classifier(model: Model, task: str, engine: str) -> FaceClassifier | None:
+    if model is None:
+        return None
+    if not isinstance(model, FaceClassifier):
+        if not isinstance(model, str | PathLike):
+            raise TypeError(
+                f"`{task}` must be the name of a shipped model, a checkpoint folder, a "
+                f"FaceClassifier or None. Received: {type(model).__name__}"
+            )
+        model = FaceClassifier.load(find_model(Path(model), tasks=(task,)), engine=engine)
+    if model.card.task != task:
+        raise ValueError(
+            f"`{task}` must be a model of the task {task}. Received: {model.card.name}, whose "
+            f"card says {model.card.task}."
+        )
+    return model
+
+
+Item = TypeVar("Item")
+
+
+Result = TypeVar("Result")
+
+
+# Pictures per worker that are done ahead of the one to be given next. A picture may take a
+# hundred times as long as its neighbours; more would only keep more results in memory.
+LOOK_AHEAD = 8
+
+
+def in_order(
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    workers: int,
+    look_ahead: int = LOOK_AHEAD,
+) -> Generator[Result, None, None]:
+    """Apply `work` to the items in `workers` threads and yield the results in the items' order.
+
+    At most `look_ahead` items per worker are begun before their turn. When the caller stops early,
+    items that are not begun are left, and those at hand are finished.
+    """
+    if workers == 1:
+        yield from map(work, items)
+        return
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) >= look_ahead * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

@@ -1,0 +1,128 @@
+"""A model with its card: from face crops to probabilities and features."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minixception.boxes import as_boxes, crop_box
+from minixception.checkpoints.card import Card
+from minixception.checkpoints.engines import Engine, load_engine
+from minixception.images import crop
+from minixception.inference.sources import Picture, load_picture, separate
+from minixception.labels import index_of
+
+if TYPE_CHECKING:
+    from minixception.datasets import FaceDataset
+
+
+@dataclass(frozen=True)
+class FaceClassifier:
+    """A loaded model with its card: it crops, prepares and classifies as it was trained.
+
+    >>> classifier = FaceClassifier.load("fer2013_mini_xception")
+    >>> faces = np.zeros((2, 48, 48), np.uint8)  # or paths, bytes, Pillow pictures
+    >>> classifier.predict(faces).shape, len(classifier.card.class_names)
+    ((2, 7), 7)
+    """
+
+    card: Card
+    engine: Engine
+
+    @classmethod
+    def load(cls, name_or_folder: str | Path, *, engine: str = "litert") -> "FaceClassifier":
+        """Load a shipped model by its name, or a checkpoint folder; see `engines.load_engine`."""
+        return cls(*load_engine(name_or_folder, engine=engine))
+
+    def crop(self, image: NDArray[np.uint8], boxes: Iterable[Any]) -> list[NDArray[np.uint8]]:
+        """Cut faces out of an RGB uint8 image (H, W, 3), with the margin of the card.
+
+        Raises:
+            ValueError: if a box is none, see `boxes.as_boxes`, or lies outside the image.
+        """
+        height, width = image.shape[:2]
+        margin = self.card.crop_margin
+        return [crop(image, crop_box(box, margin, height, width)) for box in as_boxes(boxes)]
+
+    def classify(self, image: NDArray[np.uint8], boxes: Iterable[Any]) -> list[dict[str, float]]:
+        """Return class name -> probability for each box; see `crop` for the arguments."""
+        return self.name_scores(self.predict(self.crop(image, boxes)))
+
+    def predict(
+        self, crops: Picture | Iterable[Picture], *, bgr: bool = False
+    ) -> NDArray[np.float32]:
+        """Return probabilities (N, K), in the order of `card.class_names`, for N whole faces.
+
+        No face is looked for, and the margin of the card plays no part.
+
+        Args:
+            crops: pictures that are a face each, of any size, colour or grey: an array
+                (N, H, W, C) or (N, H, W), an iterable of whatever `load_picture` takes, or one.
+            bgr: arrays are BGR, as OpenCV gives them.
+
+        Raises:
+            OSError, TypeError, ValueError: as in `picture_sources.load_picture`.
+        """
+        return self.engine.predict(self._prepare(crops, bgr=bgr))
+
+    def features(
+        self, crops: Picture | Iterable[Picture], *, bgr: bool = False
+    ) -> NDArray[np.float32]:
+        """Return what the network has made of N faces before it decides: features (N, D).
+
+        They are what enters the last convolution or dense layer, the mean over all positions: 128
+        numbers for mini_xception. Whatever the engine, Keras computes them from the checkpoint's
+        `model.keras`: TensorFlow is imported at the first call.
+
+        Args:
+            crops: as for `predict`.
+            bgr: likewise.
+
+        Raises:
+            ImportError: without Keras.
+            FileNotFoundError: if the checkpoint has no `model.keras`.
+            OSError, TypeError, ValueError: as in `predict`; or if the engine is somebody's own.
+        """
+        compute = getattr(self.engine, "features", None)
+        if compute is None:
+            raise ValueError(f"The engine gives no features: {type(self.engine).__name__}")
+        return compute(self._prepare(crops, bgr=bgr))
+
+    def name_scores(self, probabilities: NDArray[np.float32]) -> list[dict[str, float]]:
+        """Return class name -> probability for each row of probabilities (N, K)."""
+        names = self.card.class_names
+        return [dict(zip(names, map(float, row), strict=True)) for row in probabilities]
+
+    def _prepare(self, crops: Picture | Iterable[Picture], *, bgr: bool) -> NDArray[np.float32]:
+        """Return float32 (N, height, width, channels); one at a time, pictures may be large."""
+        prepare = self.card.preprocessor
+        prepared = [prepare([load_picture(each, bgr=bgr)]) for each in separate(crops)]
+        return np.concatenate(prepared) if prepared else prepare([])
+
+    def predict_faces(self, faces: "FaceDataset", *, flip: bool = False) -> NDArray[np.float32]:
+        """Return probabilities (N, K) for the faces of a data set, in its class order.
+
+        Args:
+            faces: labelled with the classes of this model, in any order.
+            flip: average with the prediction on the mirror image.
+
+        Raises:
+            ValueError: if the classes are others.
+        """
+        names = self.card.class_names
+        if len(names) != len(faces.class_names):
+            raise ValueError(
+                f"{self.card.name} tells {', '.join(names)}; {faces.name} is labelled with "
+                f"{', '.join(faces.class_names)}. Choose a data set with the same classes."
+            )
+        # Classes are matched by name: their order belongs to the checkpoint.
+        columns = [index_of(name, names) for name in faces.class_names]
+        inputs = self.card.preprocessor(faces.images)
+        probabilities = self.engine.predict(inputs)
+        if flip:
+            mirrored = np.ascontiguousarray(inputs[:, :, ::-1])
+            probabilities = np.mean([probabilities, self.engine.predict(mirrored)], axis=0)
+        return probabilities[:, columns]

@@ -1,0 +1,235 @@
+"""Taking a trained network apart at a feature map, and putting guided ReLUs in.
+
+The given model stays as it is. Its layers are copied once, with their weights, and called twice:
+in a graph with ReLU and in one with guided ReLU.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import layers
+
+from minixception.models.gradients import GuidedReLU
+
+
+@dataclass(frozen=True)
+class Dissection:
+    """A network in parts; scores are those before the softmax, (B, K).
+
+    Attributes:
+        image_to_maps: images to [`coarse`, `fine`], feature maps (B, height, width, channels).
+        coarse_to_scores: from the last feature map with at least `COARSE` rows and columns.
+        fine_to_scores: from the last one with at least `FINE`; it may be the same map.
+        guided: images to scores, the same numbers with the gradients of guided backpropagation.
+    """
+
+    image_to_maps: keras.Model
+    coarse_to_scores: keras.Model
+    fine_to_scores: keras.Model
+    guided: keras.Model
+
+
+# Fewer rows than three cannot tell the eyes from the mouth.
+COARSE = 3
+# A mouth is about a fifth of a face box high.
+FINE = 5
+
+
+def dissect(model: keras.Model, input_shape: tuple[int, int, int]) -> Dissection:
+    """Take a classifier apart; the parts have weights of their own.
+
+    A feature map serves where everything that reaches the scores goes through it: after a residual
+    sum, not inside one of its branches. It is found from the output backwards. In a network too
+    small for `COARSE` or `FINE` the map with the most positions stands in.
+
+    Args:
+        model: functional or sequential, one image in and a softmax out; models inside it are
+            taken apart too.
+        input_shape: (height, width, channels) of the image.
+
+    Raises:
+        ValueError: if it does not end in a softmax, or has no feature map.
+    """
+    inputs = keras.Input(input_shape, name="image")
+    copies = _Copies(model)
+    guided_scores = copies.connect(inputs, relu=GuidedReLU)
+    scores = copies.connect(inputs, relu=layers.ReLU)
+    copies.take_weights()
+    coarse, fine = (_feature_map(model, copies.calls, rows) for rows in (COARSE, FINE))
+    return Dissection(
+        image_to_maps=keras.Model(inputs, [coarse, fine]),
+        coarse_to_scores=keras.Model(coarse, scores),
+        fine_to_scores=keras.Model(fine, scores),
+        guided=keras.Model(inputs, guided_scores),
+    )
+
+
+def feature_extractor(model: keras.Model, input_shape: tuple[int, int, int]) -> keras.Model:
+    """Return a network from images (B, height, width, channels) to features (B, D).
+
+    Features are what enters the last layer with a kernel, which is the last convolution or dense
+    layer; of a feature map it is the mean over all positions. It has weights of its own.
+
+    Args:
+        model: as for `dissect`.
+        input_shape: (height, width, channels) of the image.
+
+    Raises:
+        ValueError: if it does not end in a softmax, or has no such layer.
+    """
+    inputs = keras.Input(input_shape, name="image")
+    copies = _Copies(model)
+    copies.connect(inputs, relu=layers.ReLU)
+    copies.take_weights()
+    last = next((call for call in reversed(copies.calls) if _has_kernel(call.layer)), None)
+    if last is None:
+        raise ValueError(f"`model` must have a convolution or dense layer. Received: {model.name}")
+    features = last.inputs[0]
+    positions = tuple(range(1, len(features.shape) - 1))
+    return keras.Model(inputs, keras.ops.mean(features, positions) if positions else features)
+
+
+def _has_kernel(layer: layers.Layer) -> bool:
+    return any(len(weight.shape) > 1 for weight in layer.weights)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One layer with its activation in the graph."""
+
+    layer: layers.Layer
+    inputs: list[keras.KerasTensor]
+    output: keras.KerasTensor
+
+
+class _Copies:
+    """Copies of a model's layers, without their ReLUs and the last softmax.
+
+    Attributes:
+        calls: of the last `connect`, from input to output.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self.calls: list[_Call] = []
+        self._model = model
+        self._last = _last_layer(model)
+        if not _is_softmax(self._last):
+            raise ValueError(
+                f"`model` must end in a softmax layer to be taken apart. Received: {model.name}, "
+                f"which ends in {self._last.name}"
+            )
+        self._originals: dict[int, layers.Layer] = {}
+        self._copies: dict[int, layers.Layer] = {}
+        self._had_relu: set[int] = set()
+
+    def connect(
+        self, inputs: keras.KerasTensor, *, relu: Callable[[], layers.Layer]
+    ) -> keras.KerasTensor:
+        """Call all copies as the model calls its layers; return the scores before the softmax.
+
+        Each ReLU is a layer of its own: Keras puts all calls of a shared layer at one depth of the
+        graph, and then finds parts of it unconnected.
+        """
+        self.calls = []
+        self._relu = relu
+        return self._connect(self._model, inputs)
+
+    def take_weights(self) -> None:
+        """Give the copies the weights of their originals."""
+        for key, copy in self._copies.items():
+            copy.set_weights(self._originals[key].get_weights())
+
+    def _connect(self, model: keras.Model, inputs: keras.KerasTensor) -> keras.KerasTensor:
+        if isinstance(model, keras.Sequential):
+            for layer in model.layers:
+                inputs = self._call(self._copy(layer), inputs)
+            return inputs
+        keras.models.clone_model(
+            model,
+            input_tensors=keras.tree.map_structure(lambda _: inputs, model.input),
+            clone_function=self._copy,
+            call_function=self._call,
+        )
+        return self.calls[-1].output  # the layer that gives the output comes last
+
+    def _copy(self, layer: Any) -> Any:
+        """Return the copy of a layer; models inside the model are opened in `_call`."""
+        if isinstance(layer, keras.Model) or not isinstance(layer, layers.Layer):
+            return layer
+        if id(layer) not in self._copies:
+            copy = _copy_of(layer, with_activation=not (layer is self._last or _has_relu(layer)))
+            self._copies[id(layer)], self._originals[id(layer)] = copy, layer
+            if _has_relu(layer):
+                self._had_relu.add(id(copy))
+        return self._copies[id(layer)]
+
+    def _call(self, layer: Any, *arguments: Any, **options: Any) -> Any:
+        if isinstance(layer, keras.Model):
+            return self._connect(layer, arguments[0])
+        if isinstance(layer, layers.Identity):  # which takes no mask, as Softmax does
+            options = {}
+        output = layer(*arguments, **options)
+        if id(layer) in self._had_relu:
+            output = self._relu()(output)
+        given = keras.tree.flatten((arguments, options))
+        tensors = [each for each in given if isinstance(each, keras.KerasTensor)]
+        self.calls.append(_Call(layer, tensors, output))
+        return output
+
+
+def _copy_of(layer: layers.Layer, *, with_activation: bool) -> layers.Layer:
+    """Return a layer with weights and a name of its own."""
+    if not with_activation and isinstance(layer, layers.ReLU | layers.Softmax):
+        return layers.Identity()
+    config = layer.get_config()
+    del config["name"]  # a model inside the model may have layers of the same names
+    if not with_activation:
+        config["activation"] = "linear"
+    return type(layer).from_config(config)
+
+
+def _last_layer(model: keras.Model) -> layers.Layer:
+    layer = model.layers[-1]
+    return _last_layer(layer) if isinstance(layer, keras.Model) else layer
+
+
+def _is_softmax(layer: layers.Layer) -> bool:
+    is_softmax = getattr(layer, "activation", None) is keras.activations.softmax
+    return is_softmax or isinstance(layer, layers.Softmax)
+
+
+def _has_relu(layer: layers.Layer) -> bool:
+    if isinstance(layer, layers.ReLU):
+        return layer.max_value is None and not layer.negative_slope and not layer.threshold
+    return getattr(layer, "activation", None) is keras.activations.relu
+
+
+def _feature_map(model: keras.Model, calls: list[_Call], rows: int) -> keras.KerasTensor:
+    """Return the last feature map with so many rows and columns, else the one with the most."""
+    maps = list(_feature_maps(calls))
+    if not maps:
+        raise ValueError(
+            "`model` must have a feature map (height, width, channels) that all of the image goes "
+            f"through, to be explained. Received: {model.name}"
+        )
+    large = (each for each in maps if min(each.shape[1:3]) >= rows)
+    return next(large, max(maps, key=lambda each: min(each.shape[1:3])))
+
+
+def _feature_maps(calls: list[_Call]) -> Iterator[keras.KerasTensor]:
+    """Give the feature maps that all paths go through, from the output backwards.
+
+    Between what has been passed and what has not lies a cut through the graph; where it cuts a
+    single connection, everything goes through there.
+    """
+    cut = {id(calls[-1].output): calls[-1].output}
+    produced = {id(call.output) for call in calls}
+    for call in reversed(calls):
+        if cut.pop(id(call.output), None) is None:
+            continue
+        cut.update({id(tensor): tensor for tensor in call.inputs})
+        (first, *others) = cut.values()
+        if not others and len(first.shape) == 4 and id(first) in produced:
+            yield first

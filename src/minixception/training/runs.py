@@ -1,0 +1,179 @@
+"""Folders of training runs as data, and what tells one run from another."""
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from minixception.checkpoints.card import CARD_FILE, HISTORY_FILE, STATE_FILE, Card, read_card
+
+# Words about a recipe, which no training depends on.
+_REMARKS = ("name", "summary", "source", "data", "cost", "expected", "network", "dataset")
+_READABLE_SETTINGS = 5
+_DEFAULT_MONITOR = "val_accuracy"
+# Beyond it no curve can be drawn.
+_LARGEST_VALUE = 1e30
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A training run, as far as it has got.
+
+    Attributes:
+        folder: that training wrote.
+        card: of the best epoch so far.
+        history: column of `history.csv` -> a value per epoch, at least one.
+    """
+
+    folder: Path
+    card: Card
+    history: Mapping[str, Sequence[float]]
+
+    @property
+    def best(self) -> int:
+        """Number of the epoch, counted from 0, whose model is kept."""
+        monitor = str(self.card.recipe.get("monitor", _DEFAULT_MONITOR))
+        column = monitor if self.history.get(monitor) else "loss"
+        return best_epoch(self.history[column], column)
+
+
+def best_epoch(values: Sequence[float], column: str) -> int:
+    """Return the number, from 0, of the epoch whose model is kept.
+
+    It is the first with the lowest value of a loss, with the highest of anything else.
+
+    >>> best_epoch([0.5, 0.7, 0.7], "val_accuracy")
+    1
+    """
+    return list(values).index(min(values) if column.endswith("loss") else max(values))
+
+
+def refuse_used_folder(folder: str | Path) -> None:
+    """Refuse to train into a folder that holds a run or a model.
+
+    Raises:
+        FileExistsError: if it does.
+    """
+    files = (STATE_FILE, CARD_FILE, HISTORY_FILE)
+    used = [name for name in files if (Path(folder) / name).exists()]
+    if used:
+        raise FileExistsError(
+            f"{folder} already holds a training run ({used[0]}). Give --resume to go on with it, "
+            "or another --output."
+        )
+
+
+def refuse_run_without_state(folder: str | Path) -> None:
+    """Refuse to go on with a model that nothing is known of but its weights.
+
+    The first epoch's model may be alone: a run that was killed then has no state yet, and begins
+    anew.
+
+    Raises:
+        FileNotFoundError: if the folder holds a model of later epochs, or of no training.
+    """
+    folder = Path(folder)
+    if (folder / STATE_FILE).exists() or not (folder / CARD_FILE).exists():
+        return
+    history = folder / HISTORY_FILE
+    rows = history.read_text(encoding="utf-8").splitlines()[1:] if history.is_file() else []
+    if len(rows) != 1:
+        raise FileNotFoundError(
+            f"{folder} holds a model but no {STATE_FILE}, so that its training cannot go on. Give "
+            "another --output, with --initial-weights to begin with this model."
+        )
+
+
+def read_run(folder: str | Path) -> RunRecord:
+    """Read card and history of a folder that training wrote.
+
+    Raises:
+        FileNotFoundError: the folder is none, or has no card or no history.
+        ValueError: one of them is damaged, or there is no epoch.
+    """
+    folder = Path(folder)
+    card = read_card(folder)
+    path = folder / HISTORY_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} is no training run: it has no {HISTORY_FILE}.")
+    return RunRecord(folder, card, _read_history(path))
+
+
+def _read_history(path: Path) -> dict[str, list[float]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        if any(None in row for row in rows):
+            raise ValueError("a row has more entries than there are columns")
+        columns = {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else [])}
+    # A row that is too short gives None.
+    except (UnicodeDecodeError, csv.Error, TypeError, ValueError) as error:
+        raise ValueError(f"{path} must hold a number per column and epoch: {error}") from error
+    for name in ("loss", "accuracy"):
+        if not columns.get(name):
+            raise ValueError(
+                f"{path} must have the column {name} and at least one epoch. "
+                f"Received: {len(rows)} epochs of {', '.join(columns) or 'nothing'}"
+            )
+    if not all(abs(value) <= _LARGEST_VALUE for values in columns.values() for value in values):
+        raise ValueError(f"{path} must hold finite numbers up to {_LARGEST_VALUE:g}.")
+    return columns
+
+
+def describe_differences(runs: Sequence[RunRecord]) -> list[str]:
+    """Return a different text per run: the settings in which it differs from the others.
+
+    Settings are those of recipe, network, data set and seed. Runs that share all of them are told
+    apart by their folders. Where more than five settings differ, which nobody reads in a legend,
+    recipe and folder are named instead.
+    """
+    settings = [_settings(run.card) for run in runs]
+    names = list(dict.fromkeys(name for one in settings for name in one))
+    differing = [
+        name for name in names if any(one.get(name) != settings[0].get(name) for one in settings)
+    ]
+    if len(differing) > _READABLE_SETTINGS:
+        return [f"recipe {run.card.recipe.get('name')}, {run.folder}" for run in runs]
+    texts = [
+        ", ".join(f"{name.replace('_', ' ')} {_shown(one.get(name))}" for name in differing)
+        for one in settings
+    ]
+    return [
+        text
+        if text and texts.count(text) == 1
+        else ", ".join(filter(None, [text, str(run.folder)]))
+        for text, run in zip(texts, runs, strict=True)
+    ]
+
+
+def _settings(card: Card) -> dict[str, Any]:
+    """Return name -> value of all that may differ, what is nested under its own name."""
+    found = {"network": card.architecture, "data set": card.data.get("name"), "seed": card.seed}
+    for name, value in card.recipe.items():
+        if isinstance(value, Mapping):
+            found |= value
+        elif name not in _REMARKS:
+            found[name] = value
+    return found
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        words = all(isinstance(part, str) for part in value)
+        return (" " if words else "x").join(map(str, value)) or "all"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def format_runs(runs: Sequence[RunRecord], labels: Sequence[str]) -> str:
+    """Lay the runs out as text: a line per run with the scores of its kept epoch."""
+    columns = ("loss", "accuracy", "val_loss", "val_accuracy", "val_macro_f1")
+    width = max(map(len, ("run", *labels)))
+    lines = [f"{'run':<{width}}  epochs  kept  " + "  ".join(f"{name:>12}" for name in columns)]
+    for run, label in zip(runs, labels, strict=True):
+        values = (run.history.get(name, [math.nan] * (run.best + 1))[run.best] for name in columns)
+        cells = "  ".join(f"{value:12.4f}" for value in values)
+        epochs = len(run.history["loss"])
+        lines.append(f"{label:<{width}}  {epochs:6d}  {run.best + 1:4d}  {cells}")
+    return "\n".join(lines)

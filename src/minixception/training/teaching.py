@@ -1,0 +1,127 @@
+"""Distillation: a student's targets are what its teachers say about the same changed picture.
+
+Source: Hinton, Vinyals, Dean 2015 (arXiv 1503.02531). That teacher and student look at the same
+augmented picture is from Beyer et al. 2022 (arXiv 2106.05237).
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from minixception.checkpoints.card import Card
+from minixception.files import content_checksum
+from minixception.labels import canonical_name, index_of
+from minixception.training.acceleration import accelerated
+from minixception.training.batches import Batch
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A trained network that gives its opinion on the pictures that a student is shown.
+
+    Attributes:
+        predict: from float32 (B, height, width, channels) to (B, K), the classes in its own order.
+        image_size: (height, width) that it takes.
+        columns: for each class of the student, the teacher's output; what it says of further
+            classes is left out, and the rest sums to one again.
+        flip: whether its opinion is the mean of those on the picture and on its mirror image.
+        description: name, network and checksum of the weights, for the student's card.
+    """
+
+    predict: Callable[[NDArray[np.float32]], Any]
+    image_size: tuple[int, int]
+    columns: tuple[int, ...]
+    flip: bool
+    description: Mapping[str, Any]
+
+    def opinion(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return probabilities (B, K) of the student's classes for its own inputs (B, H, W, C)."""
+        if images.shape[1:3] != self.image_size:
+            images = ops.convert_to_numpy(ops.image.resize(images, self.image_size))
+        views = [images, images[:, :, ::-1]] if self.flip else [images]
+        # Batches of fresh memory: the mirror image is a view that runs backwards through its base.
+        opinions = [self.predict(np.ascontiguousarray(view)) for view in views]
+        probabilities = np.mean(opinions, axis=0)[:, self.columns]
+        # A teacher that is sure of a class that the student does not learn leaves nothing to share.
+        total = np.maximum(probabilities.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
+        return np.asarray(probabilities / total, np.float32)
+
+
+def make_teacher(
+    model: keras.Model,
+    card: Card,
+    *,
+    student: Card,
+    predict: Callable[[NDArray[np.float32]], Any] | None = None,
+) -> Teacher:
+    """Check that a model can teach a student, and return it as a teacher.
+
+    A student that is trained on mirror images is given the mean opinion on both: such a mean is
+    right more often, by up to two points.
+
+    Args:
+        model: a trained network.
+        card: of this network.
+        student: card of the student, with its classes, its preprocessor and its recipe.
+        predict: runs the same model in a faster way than Keras does.
+
+    Raises:
+        ValueError: it lacks a class of the student, or takes pixels of another range, mean or
+            number of channels; only its image size may differ from the student's.
+    """
+    known = {canonical_name(name) for name in card.class_names}
+    missing = [name for name in student.class_names if canonical_name(name) not in known]
+    if missing:
+        raise ValueError(
+            f"A teacher must tell all classes that the student learns. The teacher {card.name} "
+            f"tells {', '.join(card.class_names)}; missing: {', '.join(missing)}."
+        )
+    theirs, ours = card.preprocessor.to_json(), student.preprocessor.to_json()
+    different = [key for key in ours if key != "image_size" and theirs[key] != ours[key]]
+    if different:
+        raise ValueError(
+            f"The teacher {card.name} must take the same pixels as the student. Different: "
+            + "; ".join(f"{key} is {theirs[key]} and {ours[key]}" for key in different)
+        )
+    # `model.variables` would have the random state of dropout too, new in every process.
+    weights = [
+        (variable.path, ops.convert_to_numpy(variable).tobytes()) for variable in model.weights
+    ]
+    if predict is None:
+        twin = accelerated(model, precision=card.recipe.get("precision", "float32"))
+        predict = twin.predict_on_batch
+    return Teacher(
+        predict=predict,
+        image_size=card.preprocessor.image_size,
+        columns=tuple(index_of(name, card.class_names) for name in student.class_names),
+        flip=bool(student.recipe.get("augmentation", {}).get("horizontal_flip")),
+        description={
+            "name": card.name,
+            "architecture": card.architecture,
+            "weights": content_checksum(weights),
+            "command": card.command,
+            "commit": card.versions.get("commit"),
+        },
+    )
+
+
+def taught(
+    batches: Iterable[Batch], teachers: Sequence[Teacher], *, share: float
+) -> Iterator[Batch]:
+    """Mix the mean opinion of the teachers into the targets of each batch.
+
+    Args:
+        batches: (images, targets), as `training_batches` yields them.
+        teachers: none leaves the batches as they are.
+        share: of the target that is theirs, from 0 to 1.
+    """
+    for images, targets in batches:
+        if teachers:
+            opinion = np.mean([teacher.opinion(images) for teacher in teachers], axis=0)
+            targets = (share * opinion + (1 - share) * targets).astype(np.float32)
+        yield images, targets

@@ -1,0 +1,352 @@
+"""The training engine: a built model, a recipe, two sets of faces, a folder to write to.
+
+After every epoch the folder holds the best checkpoint so far (`model.keras`, `card.json`,
+`history.csv`), the curves, and one file with everything that the next epoch depends on. A run that
+was killed goes on from there, and gives the same history as one that was not.
+"""
+
+import json
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from minixception.checkpoints.card import CURVES_FILE, HISTORY_FILE, STATE_FILE, Card
+from minixception.checkpoints.keras_model import save_checkpoint, save_keras_file, write_history
+from minixception.datasets.face_dataset import FaceDataset
+from minixception.drawing.plots import plot_history
+from minixception.evaluation import Scores, cross_entropy, score
+from minixception.files import content_checksum, own_folder, remove_leftovers
+from minixception.preprocessor import Preprocessor
+from minixception.training.acceleration import accelerated
+from minixception.training.batches import steps_per_epoch, training_batches
+from minixception.training.optimization import averaged_weights, compile_model, remove_regularizers
+from minixception.training.recipes import Recipe
+from minixception.training.runs import best_epoch, refuse_run_without_state, refuse_used_folder
+from minixception.training.state import (
+    History,
+    TrainingState,
+    capture,
+    read_state,
+    restore,
+    write_state,
+)
+from minixception.training.teaching import Teacher, taught
+
+IMPROVEMENTS_FOLDER = "improvements"
+
+VALIDATION_BATCH = 256
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """What is trained, on what, how, and where to.
+
+    Attributes:
+        model: freshly built, not compiled.
+        training: faces to learn from.
+        validation: faces that choose the best epoch.
+        preprocessor: from faces to the model's input.
+        recipe: the settings.
+        seed: of order and augmentation.
+        folder: for checkpoint, history, curves and state.
+        make_card: from the validation scores of an epoch to the card to store with it.
+        teachers: networks whose opinion goes into the targets.
+        origin: plain data: what the weights began with, and what else the card says that a recipe
+            does not.
+        start: plain data that the state keeps for whoever goes on: how the run was begun.
+    """
+
+    model: keras.Model
+    training: FaceDataset
+    validation: FaceDataset
+    preprocessor: Preprocessor
+    recipe: Recipe
+    seed: int
+    folder: Path
+    make_card: Callable[[Scores], Card]
+    teachers: Sequence[Teacher] = ()
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    start: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return steps_per_epoch(len(self.training), self.recipe.batch_size)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what must not change between the parts of an interrupted run."""
+        return {
+            "model": self.model.name,
+            "parameters": self.model.count_params(),
+            "recipe": json.loads(json.dumps(self.recipe.to_json())),
+            "seed": self.seed,
+            "training": [self.training.checksum, len(self.training)],
+            "split rule": self.training.split_rule if self.training.drawn_splits else None,
+            "targets": target_checksum(self.training),
+            "teachers": [teacher.description["weights"] for teacher in self.teachers] or None,
+            "validation": [self.validation.checksum, len(self.validation)],
+            "preprocessor": self.preprocessor.to_json(),
+            **self.origin,
+        }
+
+
+def train(run: TrainingRun, *, resume: bool = False, verbose: int | str = "auto") -> History:
+    """Train until the recipe's last epoch or its early stopping.
+
+    With the constant schedule a run can be prolonged: `resume` it with more epochs, or with more
+    patience of its early stopping. The one-cycle schedule sets every rate by the number of epochs.
+
+    Args:
+        run: what to do.
+        resume: go on from the state in the run's folder; start anew where there is none.
+        verbose: as in `keras.Model.fit`: 0 silent, 1 progress bar, 2 a line per epoch.
+
+    Returns:
+        A row per epoch: epoch (from 0), learning_rate, loss, accuracy, val_loss, val_accuracy,
+        val_macro_f1. The same rows stand in `history.csv`.
+
+    Raises:
+        FileExistsError: if the folder holds a run and `resume` is False.
+        FileNotFoundError: if it holds a model without the state to go on from.
+        BlockingIOError: if another run is writing the folder.
+        ValueError: if the state in the folder belongs to a run with other settings, or the loss is
+            no finite number any more.
+    """
+    with own_folder(run.folder):
+        state = _state_to_go_on_from(run, resume=resume)
+        if state is not None and (reason := _end_of(state.history, run.recipe)):
+            log.warning("%s is complete: nothing to do. %s", run.folder, reason)
+            return state.history
+        return _fit(run, state, verbose)
+
+
+def _state_to_go_on_from(run: TrainingRun, *, resume: bool) -> TrainingState | None:
+    """Return what an interrupted run has left, None where there is nothing; clear up after it."""
+    if resume:
+        refuse_run_without_state(run.folder)
+    else:
+        refuse_used_folder(run.folder)
+    remove_leftovers(run.folder)
+    state_path = run.folder / STATE_FILE
+    if not state_path.exists():
+        return None
+    state = read_state(state_path)
+    is_constant = run.recipe.schedule == "constant"
+    free = ("recipe.epochs", "recipe.early_stopping_patience") if is_constant else ()
+    state.check_identity(run.identity(), where=str(run.folder), but=(*free, "recipe.epochs"))
+    epochs = state.identity["recipe"]["epochs"]
+    if not is_constant and run.recipe.epochs != epochs:
+        raise ValueError(
+            f"{run.folder} is a run of {epochs} epochs, by which its one-cycle schedule sets every "
+            f"learning rate, down to zero at the end: it cannot become one of {run.recipe.epochs}. "
+            f"Give another --output, with --initial-weights {run.folder} to begin with its model."
+        )
+    if not _end_of(state.history, run.recipe):
+        log.info("Going on after epoch %d.", len(state.history))
+    return state
+
+
+def _end_of(history: History, recipe: Recipe) -> str:
+    """Return why there is no next epoch, and what would make one; "" if there is one."""
+    monitored = [row[recipe.monitor] for row in history]
+    waited = len(history) - 1 - best_epoch(monitored, recipe.monitor)
+    patience = recipe.early_stopping_patience
+    if patience is not None and waited >= max(patience, 1):
+        longer, end = "a larger --early-stopping-patience", "early stopping"
+    elif len(history) >= recipe.epochs:
+        longer, end = "more --epochs", f"epoch {recipe.epochs}"
+    else:
+        return ""
+    possible = f"; {longer} would go on" if recipe.schedule == "constant" else ""
+    return f"It ended by {end}{possible}."
+
+
+def _fit(run: TrainingRun, state: "TrainingState | None", verbose: int | str) -> History:
+    recipe = run.recipe
+    patience = _patience_callbacks(recipe)
+    first_epoch = len(state.history) if state else 0
+    recorder = _Recorder(run, patience, state)
+    batches = training_batches(
+        run.training.images,
+        one_hot_targets(run.training),
+        preprocessor=run.preprocessor,
+        augmentation=recipe.augmentation,
+        batch_size=recipe.batch_size,
+        seed=run.seed,
+        mixup=recipe.mixup,
+        first_epoch=first_epoch,
+    )
+    batches = taught(batches, run.teachers, share=recipe.teacher_share)
+    model = accelerated(run.model, precision=recipe.precision, replicas=recipe.replicas)
+    if not recipe.regularizers:
+        remove_regularizers(model)
+    compile_model(model, recipe, steps=run.steps)
+    model.fit(
+        batches,
+        steps_per_epoch=run.steps,
+        epochs=recipe.epochs,
+        initial_epoch=first_epoch,
+        callbacks=[_Validation(run, recorder.history), *patience, recorder],
+        shuffle=False,  # the batches come shuffled
+        verbose=verbose,
+    )
+    return recorder.history
+
+
+def _patience_callbacks(recipe: Recipe) -> list[keras.callbacks.Callback]:
+    # Said, since Keras cannot guess it before the first step, when a resumed run replays history.
+    mode = "min" if recipe.monitor.endswith("loss") else "max"
+    callbacks: list[keras.callbacks.Callback] = []
+    if recipe.early_stopping_patience is not None:
+        callbacks.append(
+            keras.callbacks.EarlyStopping(
+                recipe.monitor, patience=recipe.early_stopping_patience, mode=mode
+            )
+        )
+    if recipe.plateau_patience is not None:
+        callbacks.append(
+            keras.callbacks.ReduceLROnPlateau(
+                recipe.monitor,
+                factor=recipe.plateau_factor,
+                patience=recipe.plateau_patience,
+                mode=mode,
+            )
+        )
+    return callbacks
+
+
+def one_hot_targets(dataset: FaceDataset) -> NDArray[np.float32]:
+    """Return the data set's own target distributions, or its labels as one-hot rows."""
+    if dataset.targets is not None:
+        return dataset.targets
+    return np.eye(len(dataset.class_names), dtype=np.float32)[dataset.labels]
+
+
+def target_checksum(dataset: FaceDataset) -> str | None:
+    """Return "md5:..." of the data set's own target distributions, None where it has none."""
+    if dataset.targets is None:
+        return None
+    return content_checksum([("targets", dataset.targets.tobytes())])
+
+
+class _Validation(keras.callbacks.Callback):
+    """Scores the validation set after every epoch and keeps the best checkpoint.
+
+    It comes first of the callbacks: the scores that it adds to `logs` are what the others see.
+    """
+
+    def __init__(self, run: TrainingRun, history: History) -> None:
+        super().__init__()
+        self.run = run
+        self.history = history
+        self.images = run.preprocessor(run.validation.images)
+        self.targets = one_hot_targets(run.validation)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        assert logs is not None
+        if not math.isfinite(logs["loss"]):
+            raise ValueError(
+                f"The training loss became {logs['loss']} in epoch {epoch + 1}. "
+                "Train again with a lower --learning-rate."
+            )
+        row = {"epoch": epoch, "learning_rate": _learning_rate(self.model.optimizer)}
+        row |= {"loss": logs["loss"], "accuracy": logs["accuracy"]}
+        with averaged_weights(self.model):
+            # The model that would be kept is the one that is scored, not its twin.
+            self.run.model.set_weights(self.model.get_weights())
+            scores, row["val_loss"] = self._score()
+            row |= {"val_accuracy": scores.accuracy, "val_macro_f1": scores.macro_f1}
+            if is_improvement(self.history, row, self.run.recipe.monitor):
+                self._keep(row, scores)
+        self.history.append(row)
+        logs.update(row)
+        del logs["epoch"]
+
+    def _score(self) -> tuple[Scores, float]:
+        """Return the scores and, as in Keras, a loss that has the penalties on the weights."""
+        validation = self.run.validation
+        probabilities = _predict(self.run.model, self.images)
+        penalties = float(sum(ops.convert_to_numpy(loss) for loss in self.model.losses))
+        return (
+            score(validation.labels, probabilities, validation.class_names),
+            cross_entropy(self.targets, probabilities) + penalties,
+        )
+
+    def _keep(self, row: dict[str, float], scores: Scores) -> None:
+        model = self.run.model
+        save_checkpoint(self.run.folder, model, self.run.make_card(scores), [*self.history, row])
+        if self.run.recipe.keep_improvements:
+            name = f"epoch-{row['epoch'] + 1:04d}_accuracy-{row['val_accuracy']:.4f}.keras"
+            save_keras_file(model, self.run.folder / IMPROVEMENTS_FOLDER / name)
+
+
+def _predict(model: keras.Model, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return probabilities (N, K), batch by batch.
+
+    `predict` would do, but on TensorFlow tearing down its data pipeline takes up to as long again.
+    """
+    batches = np.split(images, range(VALIDATION_BATCH, len(images), VALIDATION_BATCH))
+    return np.concatenate([np.asarray(model.predict_on_batch(batch)) for batch in batches])
+
+
+def is_improvement(history: Sequence[Mapping[str, float]], row: dict[str, float], by: str) -> bool:
+    """Tell whether `row` is strictly better than all of `history`: lower loss, higher accuracy."""
+    return best_epoch([earlier[by] for earlier in (*history, row)], by) == len(history)
+
+
+def _learning_rate(optimizer: keras.optimizers.Optimizer) -> float:
+    return float(ops.convert_to_numpy(optimizer.learning_rate))
+
+
+class _Recorder(keras.callbacks.Callback):
+    """Writes history, curves and state after every epoch; brings them back at the beginning.
+
+    It comes last of the callbacks, so that the state holds what the others changed. What the
+    patience callbacks remember is not stored: they are shown the history again.
+    """
+
+    def __init__(
+        self,
+        run: TrainingRun,
+        patience: list[keras.callbacks.Callback],
+        state: TrainingState | None,
+    ) -> None:
+        super().__init__()
+        self.run = run
+        self.patience = patience
+        self.state = state
+        self.history: History = list(state.history) if state else []
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        if self.state is None:
+            return
+        for callback in self.patience:
+            for row in self.history:
+                callback.on_epoch_end(int(row["epoch"]), dict(row))
+        restore(self.model, self.state)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        write_history(self.run.folder / HISTORY_FILE, self.history)
+        plot_history(_columns(self.history), self.run.folder / CURVES_FILE)
+        state = capture(
+            self.model,
+            identity=self.run.identity(),
+            history=self.history,
+            finished=self.model.stop_training or epoch + 1 == self.run.recipe.epochs,
+            start=dict(self.run.start),
+        )
+        write_state(self.run.folder / STATE_FILE, state)
+
+
+def _columns(history: History) -> dict[str, list[float]]:
+    return {name: [row[name] for row in history] for name in history[0]}

@@ -1,0 +1,1 @@
+"""Films and cameras: reading, writing, and following faces from frame to frame."""

@@ -1,0 +1,262 @@
+"""Following faces from frame to frame, and smoothing what is said about each of them.
+
+A face in a new frame belongs to the track whose expected box it overlaps most. Scores are smoothed
+within a track, so that one person's smile never colours the neighbour's label. Plain Python.
+"""
+
+import math
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minixception.boxes import Box, clip, intersection_over_union
+from minixception.inference.predictions import FacePrediction, most_probable
+
+# Boxes of one face in successive frames share more than half their area in all test clips; half of
+# that leaves room for slow cameras, and two people side by side stay apart.
+SMALLEST_OVERLAP = 0.25
+# A detector's box trembles by one or two percent of its side: the speed of a face is therefore an
+# average over this many seconds, and it is trusted for no longer than that after the last sight.
+SPEED_SECONDS = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackedFace(FacePrediction):
+    """A face whose scores are smoothed over the time that it has been followed.
+
+    Attributes:
+        track: the same number in all frames, counted from 1, never given to another face.
+    """
+
+    track: int
+
+
+@dataclass(frozen=True)
+class _Track:
+    """What is remembered of a face: its last sight, and its speed in pixels per second."""
+
+    face: TrackedFace
+    seen_at: float
+    speed: tuple[float, float] = (0.0, 0.0)
+    in_last_frame: bool = True
+
+    def expected_box(self, time_seconds: float) -> Box:
+        """Return where the face should be by now."""
+        elapsed = min(time_seconds - self.seen_at, SPEED_SECONDS)
+        box = self.face.box
+        x, y = (round(side + elapsed * speed) for side, speed in zip(box, self.speed, strict=False))
+        return box._replace(x=x, y=y)
+
+
+class FaceTracker:
+    """Gives faces a number that lasts, and smooths their scores over time.
+
+    Smoothing is an exponential moving average: what was seen `smoothing_seconds` ago counts 1/e of
+    what is seen now, whatever the frame rate. The mixed scores of a task still sum to 1.
+
+    Args:
+        smoothing_seconds: the time constant; 0 takes each frame as it is.
+        lost_after_seconds: how long a face may be out of sight and keep its number.
+
+    Raises:
+        ValueError: for a negative or infinite time.
+    """
+
+    def __init__(self, *, smoothing_seconds: float = 0.3, lost_after_seconds: float = 1.0) -> None:
+        for name, value in (
+            ("smoothing_seconds", smoothing_seconds),
+            ("lost_after_seconds", lost_after_seconds),
+        ):
+            if not 0 <= value < math.inf:
+                raise ValueError(f"`{name}` must be 0 or more, and finite. Received: {value}")
+        self._smoothing_seconds = smoothing_seconds
+        self._lost_after_seconds = lost_after_seconds
+        self._tracks: list[_Track] = []
+        self._time_seconds = -math.inf
+        self._numbers_given = 0
+
+    def update(self, faces: Sequence[FacePrediction], time_seconds: float) -> list[TrackedFace]:
+        """Take the faces of the next frame and return them numbered and smoothed.
+
+        Args:
+            faces: in any order; the order changes nothing but the order of the result.
+            time_seconds: when the frame was taken, later than the one before.
+
+        Returns:
+            One face per given face, in the same order, with its own box.
+
+        Raises:
+            ValueError: if the frame is not later than the one before.
+        """
+        if not time_seconds > self._time_seconds:
+            raise ValueError(
+                f"`time_seconds` must grow from frame to frame. Received: {time_seconds} after "
+                f"{self._time_seconds}"
+            )
+        self._time_seconds = time_seconds
+        self._tracks = [track for track in self._tracks if self._is_alive(track)]
+        owners = self._find_owners([face.box for face in faces])
+        seen = {
+            index: _follow(self._tracks[owner], faces[index], time_seconds, self._smoothing_seconds)
+            for index, owner in owners.items()
+        }
+        missed = [
+            replace(track, in_last_frame=False)
+            for number, track in enumerate(self._tracks)
+            if number not in owners.values()
+        ]
+        # New numbers go from left to right, whatever the order of `faces`.
+        for index in sorted(set(range(len(faces))) - set(owners), key=lambda i: faces[i].box):
+            seen[index] = self._new_track(faces[index])
+        self._tracks = sorted([*missed, *seen.values()], key=lambda track: track.face.track)
+        return [seen[index].face for index in range(len(faces))]
+
+    def expected_boxes(self, time_seconds: float, height: int, width: int) -> list[Box]:
+        """Return where the faces of the last frame should be at a later time.
+
+        Those that have left an image of `height` x `width` pixels are left out, the others are
+        clipped to it.
+        """
+        boxes = [track.expected_box(time_seconds) for track in self._tracks if track.in_last_frame]
+        image = Box(0, 0, width, height)
+        return [clip(box, height, width) for box in boxes if intersection_over_union(box, image)]
+
+    def _is_alive(self, track: _Track) -> bool:
+        # A face of the last frame is looked for however long ago that was: clips of one frame per
+        # second exist.
+        unseen = self._time_seconds - track.seen_at
+        return track.in_last_frame or unseen <= self._lost_after_seconds
+
+    def _find_owners(self, boxes: Sequence[Box]) -> dict[int, int]:
+        """Return index of a box -> index of its track, for the boxes that belong to one.
+
+        Where nothing is at the expected place, the place of the last sight is tried: a face may
+        have stopped.
+        """
+        expected = [track.expected_box(self._time_seconds) for track in self._tracks]
+        owners = match_boxes(boxes, expected)
+        last = {i: track.face.box for i, track in enumerate(self._tracks)}
+        free_tracks = [i for i in last if i not in owners.values()]
+        free_boxes = [i for i in range(len(boxes)) if i not in owners]
+        more = match_boxes([boxes[i] for i in free_boxes], [last[i] for i in free_tracks])
+        return owners | {free_boxes[box]: free_tracks[track] for box, track in more.items()}
+
+    def _new_track(self, face: FacePrediction) -> _Track:
+        self._numbers_given += 1
+        return _Track(_numbered(face, self._numbers_given), self._time_seconds)
+
+
+def match_boxes(boxes: Sequence[Box], others: Sequence[Box]) -> dict[int, int]:
+    """Return index of a box -> index of the other box that it belongs to.
+
+    Pairs are formed from the largest overlap downwards, each box at most once; pairs below
+    `SMALLEST_OVERLAP` are none.
+    """
+    pairs = [
+        (-intersection_over_union(box, other), second, box, first)
+        for first, box in enumerate(boxes)
+        for second, other in enumerate(others)
+    ]
+    matches: dict[int, int] = {}
+    for negative_overlap, second, _, first in sorted(pairs):
+        is_free = first not in matches and second not in matches.values()
+        if is_free and -negative_overlap >= SMALLEST_OVERLAP:
+            matches[first] = second
+    return matches
+
+
+def mix_scores(
+    old: Mapping[str, float], new: Mapping[str, float], weight: float
+) -> dict[str, float]:
+    """Return `weight` of the new scores and the rest of the old; the new ones if names differ."""
+    if old.keys() != new.keys():
+        return dict(new)
+    return {name: (1 - weight) * old[name] + weight * score for name, score in new.items()}
+
+
+def _follow(track: _Track, face: FacePrediction, time_seconds: float, smoothing: float) -> _Track:
+    """Return the track with one more sight of its face."""
+    elapsed = time_seconds - track.seen_at
+    weight = 1 - math.exp(-elapsed / smoothing) if smoothing > 0 else 1.0
+    emotions = mix_scores(track.face.emotion_scores, face.emotion_scores, weight)
+    genders = mix_scores(track.face.gender_scores, face.gender_scores, weight)
+    mixed = FacePrediction(
+        box=face.box,
+        emotion=most_probable(emotions),
+        emotion_scores=emotions,
+        gender=most_probable(genders),
+        gender_scores=genders,
+    )
+    speed_weight = 1 - math.exp(-elapsed / SPEED_SECONDS)
+    speed_x, speed_y = (
+        (1 - speed_weight) * old + speed_weight * (there - here) / elapsed
+        for old, here, there in zip(
+            track.speed, _centre(track.face.box), _centre(face.box), strict=True
+        )
+    )
+    return _Track(_numbered(mixed, track.face.track), time_seconds, (speed_x, speed_y))
+
+
+def _numbered(face: FacePrediction, track: int) -> TrackedFace:
+    return TrackedFace(
+        box=face.box,
+        emotion=face.emotion,
+        emotion_scores=dict(face.emotion_scores),
+        gender=face.gender,
+        gender_scores=dict(face.gender_scores),
+        track=track,
+    )
+
+
+def _centre(box: Box) -> tuple[float, float]:
+    return box.x + box.width / 2, box.y + box.height / 2
+
+
+@dataclass
+class TrackHistory:
+    """The scores of one track over time; 8 bytes per time and 4 per score."""
+
+    emotion_names: tuple[str, ...]
+    gender_names: tuple[str, ...]
+    _times: array = field(default_factory=lambda: array("d"))
+    _emotions: array = field(default_factory=lambda: array("f"))
+    _genders: array = field(default_factory=lambda: array("f"))
+
+    def __len__(self) -> int:
+        """Return the number of frames with this face."""
+        return len(self._times)
+
+    def add(self, face: TrackedFace, time_seconds: float) -> None:
+        """Append one frame."""
+        self._times.append(time_seconds)
+        self._emotions.extend(face.emotion_scores[name] for name in self.emotion_names)
+        self._genders.extend(face.gender_scores[name] for name in self.gender_names)
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """Seconds, float64 (frames,)."""
+        return np.array(self._times, dtype=np.float64)
+
+    @property
+    def emotions(self) -> NDArray[np.float32]:
+        """Probabilities, float32 (frames, classes)."""
+        return np.array(self._emotions, np.float32).reshape(len(self), len(self.emotion_names))
+
+    @property
+    def genders(self) -> NDArray[np.float32]:
+        """Probabilities, float32 (frames, classes)."""
+        return np.array(self._genders, np.float32).reshape(len(self), len(self.gender_names))
+
+
+def record(
+    histories: dict[int, TrackHistory], faces: Iterable[TrackedFace], time_seconds: float
+) -> None:
+    """Append the faces of one frame to the histories, which are kept by track number."""
+    for face in faces:
+        if face.track not in histories:
+            names = tuple(face.emotion_scores), tuple(face.gender_scores)
+            histories[face.track] = TrackHistory(*names)
+        histories[face.track].add(face, time_seconds)
