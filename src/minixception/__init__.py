@@ -14,10 +14,9 @@ Importing this package loads no model and no framework.
 """
 
 import importlib
-import sys
 from typing import TYPE_CHECKING, Any
 
-from minixception.messages import ExtrasFinder
+from minixception.messages import explained
 
 if TYPE_CHECKING:
     from minixception.boxes import Box
@@ -36,9 +35,6 @@ if TYPE_CHECKING:
     from minixception.preprocessor import Preprocessor
 
 __version__ = "0.1.0"
-
-if ExtrasFinder not in sys.meta_path:
-    sys.meta_path.append(ExtrasFinder)
 
 _HOMES = {
     "Box": "boxes",
@@ -85,7 +81,10 @@ def __getattr__(name: str) -> Any:
     """Import a public name from its module when it is first asked for."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    try:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        raise explained(error) from None
 
 
 def __dir__() -> list[str]:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minixception.messages import require
+
 
 @dataclass(frozen=True)
 class ClassScores:
@@ -83,6 +85,7 @@ def score(
             "`probabilities` must have a row per label and a column per class name. Received: "
             f"{len(labels)} labels, shape={probabilities.shape}, {len(class_names)} class names"
         )
+    require("sklearn", what="scoring")
     from sklearn import metrics
 
     predicted, classes = probabilities.argmax(axis=1), np.arange(len(class_names))

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, TextIO
+from typing import TextIO
 
 
 def hush() -> Callable[[], None]:
@@ -88,24 +88,8 @@ def describe_missing(*packages: str, what: str = "this") -> str:
     return f'{what} needs {names}. Run: pip install "minixception[{extra}]"'
 
 
-class ExtrasFinder:
-    """The last finder of modules: explains an import of this package that nobody could satisfy.
-
-    It stands in `sys.meta_path`, so that neither module nor function needs a `try` around an
-    import. Other packages' imports, and everybody's `find_spec`, are none of its business.
-    """
-
-    @staticmethod
-    def find_spec(name: str, path: Any = None, target: Any = None) -> None:
-        """Raise for a package of `EXTRAS` that a module of this package imports.
-
-        Raises:
-            ModuleNotFoundError: naming the extra.
-        """
-        if name not in EXTRAS:
-            return
-        frame = sys._getframe(1)
-        while frame.f_back and frame.f_code.co_filename.startswith("<frozen importlib._bootstrap"):
-            frame = frame.f_back
-        if frame.f_globals.get("__name__", "").startswith(f"{__package__}."):
-            raise ModuleNotFoundError(describe_missing(name), name=name)
+def explained(error: ModuleNotFoundError) -> ModuleNotFoundError:
+    """Return the error with the extra to install, where it is about a package of `EXTRAS`."""
+    if error.name not in EXTRAS or str(error) != f"No module named {error.name!r}":
+        return error
+    return ModuleNotFoundError(describe_missing(error.name), name=error.name)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from minixception.checkpoints.card import KERAS_FILE, LITERT_FILE, Card, read_card
 from minixception.checkpoints.shipped import find_model
 from minixception.files import require_utf8
+from minixception.messages import require
 
 ENGINES = ("litert", "keras")
 
@@ -276,6 +277,7 @@ def load_engine(model: str | Path, *, engine: str = "litert") -> tuple[Card, Eng
     folder = find_model(model)
     card = read_card(folder)
     if engine == "keras":
+        require("keras", "tensorflow", what="the Keras engine")
         return card, KerasEngine(folder)
     litert = LiteRTEngine(folder / LITERT_FILE, num_classes=len(card.class_names))
     _check_input(litert, card, folder)

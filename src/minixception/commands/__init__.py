@@ -18,7 +18,7 @@ from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 
 from minixception import __version__
-from minixception.messages import EXTRAS, describe_missing, hush
+from minixception.messages import explained, hush
 
 # command -> (module in this package, one line of help)
 COMMANDS = {
@@ -183,10 +183,8 @@ def explain(error: BaseException) -> str:
     """
     if isinstance(error, FileExistsError) and error.filename is not None:
         return f"{error.filename} is in the way: it is a file, and a folder is needed"
-    # Keras without TensorFlow, say; what this package imports itself has its message already.
-    name = error.name if isinstance(error, ModuleNotFoundError) else None
-    if name in EXTRAS and str(error) == f"No module named {name!r}":
-        return describe_missing(name)
+    if isinstance(error, ModuleNotFoundError):
+        error = explained(error)
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename2 or error.filename}: {error.strerror}"
     return " ".join(str(error).split()) or type(error).__name__

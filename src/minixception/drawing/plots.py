@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minixception.images import write_image
+from minixception.messages import require
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -239,6 +240,7 @@ def lighten(axes: Any) -> None:
 
 def new_figure(width: float, height: float) -> Figure:
     """Return an empty figure of this size in inches."""
+    require("matplotlib")
     # Not pyplot, which keeps every figure in a global list and may want a screen.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from minixception.boxes import Box
+from minixception.messages import require
 
 if TYPE_CHECKING:
     import pandas
@@ -55,6 +56,7 @@ def to_rows(faces: Iterable[FacePrediction]) -> list[dict[str, Any]]:
 
 def to_frame(faces: Iterable[FacePrediction]) -> "pandas.DataFrame":
     """Return a DataFrame with a row per face; see `to_rows` for its columns."""
+    require("pandas", what="to_frame")
     import pandas
 
     rows = to_rows(faces)

@@ -8,6 +8,11 @@
 A network is added by one entry in `NETWORKS`.
 """
 
-from minixception.models.registry import NETWORKS, Network, build, check_input, network_names
+from minixception.messages import explained
+
+try:
+    from minixception.models.registry import NETWORKS, Network, build, check_input, network_names
+except ModuleNotFoundError as error:
+    raise explained(error) from None
 
 __all__ = ["NETWORKS", "Network", "build", "check_input", "network_names"]
