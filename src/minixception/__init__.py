@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from minixception.models import build
     from minixception.preprocessor import Preprocessor
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "Box": "boxes",
