@@ -1,0 +1,80 @@
+"""The cells of the detector's maps: which of them answer for a face, and what they should say.
+
+Layout of the network's output: the cells of all strides, finest first, each map row by row; of each
+cell a score logit, then the middle (x, y) and the logarithm of the side of a square, then five
+landmarks (x, y). Lengths are in strides, places counted from the middle of the cell.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minixception.detection.labelled_pictures import LANDMARKS, MIDDLE, SIDE, SURE
+
+# A map answers for faces with a side of so many strides: FCOS (arXiv 1904.01355, section 3.2) lets
+# each face be found on one map. Here the ranges overlap, and around them lies a zone where an
+# answer counts neither for nor against: two maps may well both see a face of middling size.
+LEAST_STRIDES, MOST_STRIDES = 2.25, 5.5
+UNDECIDED = 1.5  # the zone, as a factor
+
+# Cells answer for a face up to so far from its middle (FCOS's centre sampling).
+REACH_STRIDES = 1.5
+REACH_SIDES = 0.25
+# Further out, up to so many sides, they count neither way.
+UNDECIDED_SIDES = 0.35
+
+
+def cell_places(
+    height: int, width: int, strides: Sequence[int]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the middles (N, 2) of all cells as (x, y) in pixels, and their strides (N,)."""
+    middles, lengths = [], []
+    for stride in strides:
+        y, x = np.mgrid[0 : height // stride, 0 : width // stride].astype(np.float32)
+        middles.append((np.stack([x.ravel(), y.ravel()], axis=1) + np.float32(0.5)) * stride)
+        lengths.append(np.full(x.size, stride, np.float32))
+    return np.concatenate(middles), np.concatenate(lengths)
+
+
+def assign_faces(
+    faces: NDArray[np.float32], middles: NDArray[np.float32], lengths: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return what each cell should say, float32 (N, 14).
+
+    Args:
+        faces: (n, 14), as in `LabelledPicture`.
+        middles: of the cells, from `cell_places`.
+        lengths: their strides.
+
+    Returns:
+        Rows in the layout of the network's output, with a mark in place of the logit: 1 where the
+        cell answers for a face, 0 where there is none, -1 where its answer does not count.
+    """
+    targets = np.zeros((len(middles), faces.shape[1]), np.float32)
+    if not len(faces):
+        return targets
+    side = faces[:, SIDE]
+    distance = np.abs(middles[:, None] - faces[None, :, MIDDLE]).max(axis=2)  # (N, n)
+    size = side / lengths[:, None]
+    least = np.where(lengths == lengths.min(), 0.0, LEAST_STRIDES)[:, None]
+    most = np.where(lengths == lengths.max(), np.inf, MOST_STRIDES)[:, None]
+    in_range = (size >= least) & (size <= most)
+    near_range = (size >= least / UNDECIDED) & (size <= most * UNDECIDED)
+    reach = np.minimum(REACH_STRIDES * lengths[:, None], REACH_SIDES * side)
+    reach = np.maximum(reach, 0.5 * lengths[:, None])
+    answers = in_range & (distance <= reach) & (faces[:, SURE] > 0)
+    undecided = near_range & (distance <= np.maximum(reach, UNDECIDED_SIDES * side))
+    undecided |= (faces[:, SURE] == 0) & (distance <= 0.5 * side)
+    targets[undecided.any(axis=1), 0] = -1
+
+    answering = answers.any(axis=1)
+    # Where two faces want a cell, the smaller one, of which there are fewer cells, has it.
+    chosen = np.where(answers, side, np.inf).argmin(axis=1)[answering]
+    length = lengths[answering, None]
+    places = faces[chosen, LANDMARKS].reshape(-1, 5, 2) - middles[answering, None]
+    targets[answering, 0] = 1
+    targets[answering, MIDDLE] = (faces[chosen, MIDDLE] - middles[answering]) / length
+    targets[answering, SIDE] = np.log(faces[chosen, SIDE] / length[:, 0])
+    targets[answering, LANDMARKS] = places.reshape(-1, 10) / length
+    return targets

@@ -1,0 +1,262 @@
+"""Training the detector: scenes, a schedule, and a folder that a killed run goes on from."""
+
+import logging
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from minixception.acceleration import accelerated
+from minixception.cards import CURVES_FILE, HISTORY_FILE, STATE_FILE
+from minixception.checkpoints import save_keras_file, write_history
+from minixception.detection.decoding import decode_faces
+from minixception.detection.losses import detection_loss
+from minixception.detection.scene_batches import prepare_images, scene_batches
+from minixception.detection.scenes import SceneSources, compose_scene
+from minixception.detection.scoring import (
+    average_precision,
+    match_faces,
+    recall,
+    threshold_for,
+)
+from minixception.locks import own_folder
+from minixception.optimization import averaged_weights, make_optimizer
+from minixception.plots import plot_history
+from minixception.recipes import Recipe
+from minixception.runs import refuse_run_without_state, refuse_used_folder
+from minixception.storage import remove_leftovers
+from minixception.training_state import (
+    History,
+    TrainingState,
+    capture,
+    read_state,
+    restore,
+    write_state,
+)
+
+MODEL_FILE = "model.keras"
+
+# A false box in ten scenes: where recall is read while training.
+FALSE_PER_IMAGE = 0.1
+VALIDATION_SEED = 20171020
+VALIDATION_BATCH = 16
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class DetectorRecipe:
+    """How to train the detector.
+
+    Attributes:
+        epochs: number of parts after which the run is validated and stored.
+        steps: batches in an epoch.
+        sizes: of scenes in pixels; each batch draws one.
+        pixels: of a batch.
+        learning_rate: the peak of a one-cycle schedule.
+        warmup: share of the steps in which the rate rises.
+        weight_decay: of AdamW, on kernels.
+        ema_momentum: of the average of the weights that is validated and kept.
+        replicas: see `Recipe`.
+        validation_scenes: number of held-out scenes.
+        validation_size: their height and width in pixels.
+    """
+
+    epochs: int = 30
+    steps: int = 300
+    sizes: tuple[int, ...] = (160, 192, 256)
+    pixels: int = 16 * 192 * 192
+    learning_rate: float = 4e-3
+    warmup: float = 0.1
+    weight_decay: float = 0.01
+    ema_momentum: float = 0.998
+    replicas: int = 2
+    validation_scenes: int = 200
+    validation_size: int = 256
+
+    def optimizer(self) -> keras.optimizers.Optimizer:
+        """Build the optimizer with its schedule."""
+        recipe = Recipe(
+            name="detector",
+            summary="",
+            epochs=self.epochs,
+            learning_rate=self.learning_rate,
+            warmup=self.warmup,
+            weight_decay=self.weight_decay,
+            ema_momentum=self.ema_momentum,
+        )
+        return make_optimizer(recipe, steps=self.steps)
+
+
+@dataclass(frozen=True)
+class DetectorRun:
+    """What is trained, on what, how, and where to.
+
+    Attributes:
+        model: freshly built.
+        strides: of its maps.
+        training: what scenes are composed of.
+        validation: of what those scenes are composed that choose the best epoch.
+        recipe: the settings.
+        seed: of the scenes.
+        folder: for model, history, curves and state.
+    """
+
+    model: keras.Model
+    strides: tuple[int, ...]
+    training: SceneSources
+    validation: SceneSources
+    recipe: DetectorRecipe
+    seed: int
+    folder: Path
+
+    def identity(self) -> dict[str, Any]:
+        """Return what must not change between the parts of an interrupted run."""
+        return {
+            "model": self.model.name,
+            "parameters": self.model.count_params(),
+            "recipe": {
+                name: list(value) if isinstance(value, tuple) else value
+                for name, value in asdict(self.recipe).items()
+            },
+            "seed": self.seed,
+            "training": [len(self.training.photographs), len(self.training.backgrounds)],
+            "validation": [len(self.validation.photographs), len(self.validation.backgrounds)],
+        }
+
+
+def train_detector(run: DetectorRun, *, resume: bool = False) -> History:
+    """Train to the recipe's last epoch.
+
+    After every epoch the folder holds the best model so far (`model.keras`), `history.csv`, the
+    curves, and the state that the next epoch depends on.
+
+    Args:
+        run: what to do.
+        resume: go on from the state in the run's folder; start anew where there is none.
+
+    Returns:
+        A row per epoch: epoch (from 0), learning_rate, loss, val_average_precision, val_recall
+        (at a false box in ten scenes), seconds.
+
+    Raises:
+        FileExistsError: if the folder holds a run and `resume` is False.
+        FileNotFoundError: if it holds a model without the state to go on from.
+        BlockingIOError: if another run is writing the folder.
+        ValueError: if the state belongs to a run with other settings, or the loss is no finite
+            number any more.
+    """
+    with own_folder(run.folder):
+        state = _state_to_go_on_from(run, resume=resume)
+        if state is not None and state.finished:
+            log.warning("%s is complete: nothing to do.", run.folder)
+            return state.history
+        return _fit(run, state)
+
+
+def _state_to_go_on_from(run: DetectorRun, *, resume: bool) -> TrainingState | None:
+    if resume:
+        refuse_run_without_state(run.folder)
+    else:
+        refuse_used_folder(run.folder)
+    remove_leftovers(run.folder)
+    path = run.folder / STATE_FILE
+    if not path.exists():
+        return None
+    state = read_state(path)
+    state.check_identity(run.identity(), where=str(run.folder))
+    log.info("Going on after epoch %d.", len(state.history))
+    return state
+
+
+def _fit(run: DetectorRun, state: TrainingState | None) -> History:
+    recipe = run.recipe
+    history: History = list(state.history) if state else []
+    model = accelerated(run.model, replicas=recipe.replicas)
+    model.compile(optimizer=recipe.optimizer(), loss=detection_loss, jit_compile=False)
+    if state is not None:
+        model.build((None, None, None, 1))
+        restore(model, state)
+    scenes = validation_scenes(run)
+    batches = scene_batches(
+        run.training,
+        sizes=recipe.sizes,
+        pixels=recipe.pixels,
+        strides=run.strides,
+        seed=run.seed,
+        first_step=len(history) * recipe.steps,
+    )
+    for epoch in range(len(history), recipe.epochs):
+        start = time.time()
+        model.reset_metrics()
+        for _ in range(recipe.steps):
+            loss = float(model.train_on_batch(*next(batches)))
+        if not math.isfinite(loss):
+            raise ValueError(
+                f"The training loss became {loss} in epoch {epoch + 1}. "
+                "Train again with a lower --learning-rate."
+            )
+        row = {"epoch": epoch, "learning_rate": _learning_rate(model), "loss": loss}
+        with averaged_weights(model):
+            run.model.set_weights(model.get_weights())
+            row |= _validate(run, scenes)
+            best = max((earlier["val_average_precision"] for earlier in history), default=-1.0)
+            if row["val_average_precision"] > best:
+                save_keras_file(run.model, run.folder / MODEL_FILE)
+        row["seconds"] = time.time() - start
+        history.append(row)
+        log.info(" ".join(f"{name}={value:.5g}" for name, value in row.items()))
+        _record(run, model, history)
+    return history
+
+
+def _learning_rate(model: keras.Model) -> float:
+    return float(ops.convert_to_numpy(model.optimizer.learning_rate))
+
+
+def _record(run: DetectorRun, model: keras.Model, history: History) -> None:
+    write_history(run.folder / HISTORY_FILE, history)
+    columns = {name: [row[name] for row in history] for name in history[0]}
+    plot_history(columns, run.folder / CURVES_FILE)
+    finished = len(history) == run.recipe.epochs
+    state = capture(model, identity=run.identity(), history=history, finished=finished)
+    write_state(run.folder / STATE_FILE, state)
+
+
+def validation_scenes(
+    run: DetectorRun,
+) -> list[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
+    """Compose the held-out scenes: the same for every run."""
+    return [
+        compose_scene(
+            run.validation,
+            run.recipe.validation_size,
+            np.random.default_rng([VALIDATION_SEED, index]),
+        )
+        for index in range(run.recipe.validation_scenes)
+    ]
+
+
+def _validate(
+    run: DetectorRun, scenes: list[tuple[NDArray[np.uint8], NDArray[np.float32]]]
+) -> dict[str, float]:
+    size = run.recipe.validation_size
+    found = []
+    for start in range(0, len(scenes), VALIDATION_BATCH):
+        images = np.stack([image for image, _ in scenes[start : start + VALIDATION_BATCH]])
+        outputs = np.asarray(run.model.predict_on_batch(prepare_images(images)))
+        found += [
+            decode_faces(cells, (size, size), run.strides, least_score=0.05) for cells in outputs
+        ]
+    matches = match_faces(found, [faces for _, faces in scenes])
+    threshold = threshold_for(matches, FALSE_PER_IMAGE)
+    return {
+        "val_average_precision": average_precision(matches),
+        "val_recall": recall(matches, threshold),
+    }
