@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from minixception.detection.labelled_pictures import LANDMARKS, MIDDLE, SIDE, SURE
+from minixception.detection.columns import LANDMARKS, MIDDLE, SIDE, SURE
 
 # A map answers for faces with a side of so many strides: FCOS (arXiv 1904.01355, section 3.2) lets
 # each face be found on one map. Here the ranges overlap, and around them lies a zone where an
@@ -78,3 +78,8 @@ def assign_faces(
     targets[answering, SIDE] = np.log(faces[chosen, SIDE] / length[:, 0])
     targets[answering, LANDMARKS] = places.reshape(-1, 10) / length
     return targets
+
+
+def prepare_images(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Turn grey images (B, height, width), 0 to 255, into (B, height, width, 1) in [-1, 1]."""
+    return images[..., None] * np.float32(2 / 255) - np.float32(1)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minixception.detection.cells import cell_places
-from minixception.detection.labelled_pictures import FACE_COLUMNS, LANDMARKS, MIDDLE, SIDE
+from minixception.detection.columns import FACE_COLUMNS, LANDMARKS, MIDDLE, SIDE
 
 # Of squares that overlap more than this the one with the best score is kept.
 MOST_OVERLAP = 0.4

@@ -7,19 +7,18 @@ import tarfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from minixception.detection.columns import (
+    FACE_COLUMNS,
+    LANDMARK_NAMES,
+    SIDE,
+)
 from minixception.detector import HAAR_RISE_PER_YUNET_HEIGHT, HAAR_SIDE_PER_YUNET_ROOT_AREA
-
-LANDMARK_NAMES = ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")
-
-# Columns of a face: whether it is sure (1) or may be one (0), the middle and the side of its
-# square, x and y of the five landmarks, in pixels of the picture.
-SURE, MIDDLE, SIDE, LANDMARKS = 0, slice(1, 3), 3, slice(4, 14)
-FACE_COLUMNS = 14
 
 # YuNet scores the face of nearly all photographs above this; below it may have been wrong.
 SURE_SCORE = 0.7
@@ -38,11 +37,11 @@ class LabelledPicture:
     Attributes:
         name: what it is called at its source.
         image: uint8 (height, width), grey.
-        faces: float32 (n, 14), see `FACE_COLUMNS`.
+        faces: float32 (n, 14), see `columns`.
     """
 
     name: str
-    image: NDArray[np.uint8]
+    image: NDArray[Any]
     faces: NDArray[np.float32]
 
 
@@ -88,7 +87,7 @@ def read_labelled_pictures(
 
 
 def _read_table(path: Path) -> tuple[dict[str, list[list[float]]], dict[str, str]]:
-    """Return the faces (rows of `FACE_COLUMNS`) and the source of each picture of a table."""
+    """Return the faces (rows as in `columns`) and the source of each picture of a table."""
     faces: dict[str, list[list[float]]] = {}
     sources: dict[str, str] = {}
     with path.open(newline="", encoding="utf-8") as file:

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from minixception.detection.labelled_pictures import LANDMARKS, MIDDLE, SIDE
+from minixception.detection.columns import LANDMARKS, MIDDLE, SIDE
 
 BOX_WEIGHT = 2.0
 LANDMARK_WEIGHT = 1.0

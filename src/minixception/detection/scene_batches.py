@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from minixception.detection.cells import assign_faces, cell_places
+from minixception.detection.cells import assign_faces, cell_places, prepare_images
 from minixception.detection.scenes import SceneSources, compose_scene
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -58,8 +58,3 @@ def scene_batches(
                 waiting.append(composer.submit(compose, step))
                 step += 1
             yield waiting.popleft().result()
-
-
-def prepare_images(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Turn grey images (B, height, width), 0 to 255, into (B, height, width, 1) in [-1, 1]."""
-    return images[..., None] * np.float32(2 / 255) - np.float32(1)

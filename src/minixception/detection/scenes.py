@@ -1,29 +1,24 @@
 """Scenes with labelled faces, composed from photographs of one face: a pure function of a seed.
 
-Photographs of close faces are all that there is to learn from. A scene lays several of them, at any
-scale, turned and cut by the border, over a background, as rectangles or cut out around the head; and
-it holds things that are no faces: backgrounds, textures, and photographs whose tiles are shuffled,
-so that eyes and mouths are there but no face is.
+Photographs of close faces are all that there is to learn from. A scene lays several of them, at
+any scale, turned and cut by the border, over a background, as rectangles or cut out around the
+head; and it holds things that are no faces: backgrounds, textures, and photographs whose tiles are
+shuffled, so that eyes and mouths are there but no face is.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from minixception.detection.labelled_pictures import (
-    FACE_COLUMNS,
-    LANDMARKS,
-    MIDDLE,
-    SIDE,
-    SURE,
-    LabelledPicture,
-)
+from minixception.detection.columns import FACE_COLUMNS, LANDMARKS, MIDDLE, SIDE, SURE
+from minixception.detection.labelled_pictures import LabelledPicture
 
-Image = NDArray[np.uint8]
+Image = NDArray[Any]
 Faces = NDArray[np.float32]
 
 SMALLEST_FACE = 8.0  # pixels; smaller ones count neither as faces nor as background
@@ -165,7 +160,7 @@ def _lay(
 
 
 def _similarity(
-    own_middle: NDArray[np.float32],
+    own_middle: NDArray[Any],
     middle: tuple[float, float],
     scale: float,
     angle: float,
@@ -184,11 +179,11 @@ def _moved(faces: Faces, matrix: NDArray[np.float64]) -> Faces:
     """Return faces as they lie after a similarity."""
     moved = faces.copy()
     points = np.concatenate([faces[:, MIDDLE], faces[:, LANDMARKS]], axis=1).reshape(-1, 6, 2)
-    points = (points @ matrix[:, :2].T + matrix[:, 2]).reshape(-1, 12)
+    points = points @ matrix[:, :2].T + matrix[:, 2]
     determinant = float(np.linalg.det(matrix[:, :2]))
-    moved[:, MIDDLE] = points[:, :2]
+    moved[:, MIDDLE] = points[:, 0]
     moved[:, SIDE] *= math.sqrt(abs(determinant))
-    landmarks = points[:, 2:]
+    landmarks = points[:, 1:].reshape(-1, 10)
     moved[:, LANDMARKS] = landmarks[:, _MIRRORED] if determinant < 0 else landmarks
     return moved
 
@@ -202,7 +197,7 @@ def _blend(scene: Image, image: Image, mask: Image | None, matrix: NDArray[np.fl
         image = _shrink(image, shape)
         mask = None if mask is None else _shrink(mask, shape)
     height, width = image.shape
-    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]], np.float64)
+    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]])
     corners = corners @ matrix[:, :2].T + matrix[:, 2]
     left, top = np.maximum(np.floor(corners.min(axis=0)), 0).astype(int)
     right, bottom = np.minimum(np.ceil(corners.max(axis=0)), scene.shape[::-1]).astype(int)
@@ -230,7 +225,7 @@ def _head_mask(picture: LabelledPicture, generator: np.random.Generator) -> Imag
     mask = np.zeros((-(-height // scale), -(-width // scale)), np.uint8)
     for face in picture.faces / scale:
         axes = face[SIDE] * generator.uniform((0.42, 0.58), (0.65, 0.8))
-        middle = tuple(int(round(float(place))) for place in face[MIDDLE])
+        middle = tuple(round(float(place)) for place in face[MIDDLE])
         cv2.ellipse(mask, middle, (int(axes[0]), int(axes[1])), 0, 0, 360, 255, -1)
     blur = float(picture.faces[0, SIDE]) / scale * generator.uniform(0.01, 0.06)
     return cv2.resize(cv2.GaussianBlur(mask, (0, 0), max(blur, 0.3)), (width, height))
@@ -301,9 +296,7 @@ def _add_background_faces(
 def _texture(size: int, generator: np.random.Generator) -> Image:
     """Draw noise of some coarseness with some contrast, or a plain grey."""
     coarse = int(2 ** generator.uniform(0.5, 6.5))
-    noise = generator.normal(
-        generator.uniform(30, 225), generator.uniform(0, 60), (coarse, coarse)
-    )
+    noise = generator.normal(generator.uniform(30, 225), generator.uniform(0, 60), (coarse, coarse))
     noise = np.clip(noise, 0, 255).astype(np.uint8)
     way = cv2.INTER_CUBIC if generator.random() < 0.7 else cv2.INTER_NEAREST
     return cv2.resize(noise, (size, size), interpolation=way)
@@ -315,14 +308,11 @@ def _change_light(image: Image, generator: np.random.Generator) -> Image:
     if generator.random() < 0.5:
         gain, offset = generator.uniform(0.5, 1.4), generator.uniform(-40, 40)
     if generator.random() < 0.15:
-        height, width = image.shape
-        ramp = np.linspace(*generator.uniform(0.3, 1.2, 2), width, dtype=np.float32)
-        return np.clip(image * ramp * gain + offset, 0, 255).astype(np.uint8)
-    if gain == 1.0:
-        return image
-    return cv2.convertScaleAbs(image, alpha=gain, beta=max(offset, 0.0)) if offset >= 0 else (
-        np.clip(image * np.float32(gain) + np.float32(offset), 0, 255).astype(np.uint8)
-    )
+        left, right = generator.uniform(0.3, 1.2, 2)
+        ramp = np.linspace(left, right, image.shape[1], dtype=np.float32)
+        return np.clip(image * (ramp * gain) + offset, 0, 255).astype(np.uint8)
+    table = np.clip(np.arange(256) * gain + offset, 0, 255).astype(np.uint8)
+    return table[image]
 
 
 def _erase(image: Image, faces: Faces, generator: np.random.Generator) -> None:
@@ -330,7 +320,9 @@ def _erase(image: Image, faces: Faces, generator: np.random.Generator) -> None:
     squares = [face[1:4] for face in faces if generator.random() < 0.12]
     if generator.random() < 0.15:
         size = len(image)
-        squares.append(np.array([*generator.uniform(0, size, 2), size * generator.uniform(0.1, 0.5)]))
+        squares.append(
+            np.array([*generator.uniform(0, size, 2), size * generator.uniform(0.1, 0.5)])
+        )
     for x, y, side in squares:
         height, width = (side * generator.uniform(0.15, 0.55, 2)).astype(int)
         left = int(x + side * generator.uniform(-0.5, 0.5) - width / 2)
@@ -343,8 +335,8 @@ def _erase(image: Image, faces: Faces, generator: np.random.Generator) -> None:
 
 
 def degrade(image: Image, generator: np.random.Generator) -> Image:
-    """Return a scene as a poor camera sees it: light, blur, noise and compression, each at times."""
-    pixels = image.astype(np.float32)
+    """Return a scene as a poor camera sees it: light, blur, noise, compression, each at times."""
+    pixels: NDArray[Any] = image.astype(np.float32)
     if generator.random() < 0.5:  # contrast and brightness
         contrast = generator.uniform(0.5, 1.3)
         pixels = (pixels - 128) * contrast + 128 + generator.uniform(-40, 40)
@@ -359,7 +351,8 @@ def degrade(image: Image, generator: np.random.Generator) -> Image:
     degraded = np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
     if generator.random() < 0.3:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(generator.integers(25, 95))]
-        degraded = cv2.imdecode(cv2.imencode(".jpg", degraded, quality)[1], cv2.IMREAD_GRAYSCALE)
+        encoded = cv2.imencode(".jpg", degraded, quality)[1]
+        return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE))
     return degraded
 
 

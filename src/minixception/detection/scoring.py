@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from minixception.detection.labelled_pictures import MIDDLE, SIDE, SURE
+from minixception.detection.columns import MIDDLE, SIDE, SURE
 
 LEAST_OVERLAP = 0.5  # IoU from which on a box has found a face
 
@@ -67,9 +67,7 @@ def match_faces(
     )
 
 
-def overlap(
-    squares: NDArray[np.float32], others: NDArray[np.float32]
-) -> NDArray[np.float64]:
+def overlap(squares: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the IoU (n, m) of squares given as (anything, middle x, middle y, side, ...)."""
     shift = np.abs(squares[:, None, MIDDLE] - others[None, :, MIDDLE]).astype(np.float64)
     side, other = squares[:, None, SIDE], others[None, :, SIDE]

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from minixception.acceleration import accelerated
 from minixception.cards import CURVES_FILE, HISTORY_FILE, STATE_FILE
 from minixception.checkpoints import save_keras_file, write_history
+from minixception.detection.cells import prepare_images
 from minixception.detection.decoding import decode_faces
 from minixception.detection.losses import detection_loss
-from minixception.detection.scene_batches import prepare_images, scene_batches
+from minixception.detection.scene_batches import scene_batches
 from minixception.detection.scenes import SceneSources, compose_scene
 from minixception.detection.scoring import (
     average_precision,

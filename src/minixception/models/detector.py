@@ -37,8 +37,8 @@ class DetectorPlan:
         prior: score of every cell at the beginning (Lin et al. 2017, arXiv 1708.02002, section 4.1)
     """
 
-    stem: tuple[int, int] = (8, 16)
-    levels: tuple[tuple[int, ...], ...] = ((32, 64), (64, 96), (96, 128))
+    stem: tuple[int, int] = (16, 16)
+    levels: tuple[tuple[int, ...], ...] = ((32, 64, 64), (64, 96), (96, 96))
     head: int = 48
     prior: float = 0.01
 
