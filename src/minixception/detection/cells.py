@@ -20,9 +20,9 @@ UNDECIDED = 1.5  # the zone, as a factor
 
 # Cells answer for a face up to so far from its middle (FCOS's centre sampling).
 REACH_STRIDES = 1.5
-REACH_SIDES = 0.25
+REACH_SIDES = 0.3
 # Further out, up to so many sides, they count neither way.
-UNDECIDED_SIDES = 0.35
+UNDECIDED_SIDES = 0.4
 
 
 def cell_places(
