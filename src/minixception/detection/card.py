@@ -100,6 +100,15 @@ def check_threshold(score_threshold: float) -> None:
         )
 
 
+def is_detector(folder: str | Path) -> bool:
+    """Tell whether a folder holds a detector, by its card; False where there is none."""
+    try:
+        card = json.loads((Path(folder) / CARD_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(card, dict) and card.get("task") == TASK
+
+
 def read_detector_card(folder: str | Path) -> DetectorCard:
     """Read the card of a detector's folder.
 

@@ -4,7 +4,7 @@ import csv
 import hashlib
 import re
 import tarfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,41 @@ class LabelledPicture:
     name: str
     image: NDArray[Any]
     faces: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class SceneSources:
+    """What scenes are made from: photographs with faces, and pictures with few or none."""
+
+    photographs: Sequence[LabelledPicture]
+    backgrounds: Sequence[LabelledPicture]
+
+
+# Shares of persons and of backgrounds that no training sees.
+HELD_OUT_PHOTOGRAPHS = 0.1
+HELD_OUT_BACKGROUNDS = 0.2
+
+
+def read_sources(
+    folder: str | Path, *, leave_out: Collection[str] = ()
+) -> tuple[SceneSources, SceneSources]:
+    """Read photographs and backgrounds, for training and held out; see `read_labelled_pictures`."""
+    photographs = read_labelled_pictures(folder, "photographs", leave_out=leave_out)
+    photographs = [picture for picture in photographs if len(picture.faces)]
+    backgrounds = read_labelled_pictures(folder, "backgrounds")
+
+    def part(*, held_out: bool) -> SceneSources:
+        return SceneSources(
+            *(
+                [p for p in pictures if is_held_out(p.name, share) == held_out]
+                for pictures, share in (
+                    (photographs, HELD_OUT_PHOTOGRAPHS),
+                    (backgrounds, HELD_OUT_BACKGROUNDS),
+                )
+            )
+        )
+
+    return part(held_out=False), part(held_out=True)
 
 
 def read_labelled_pictures(

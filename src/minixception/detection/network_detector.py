@@ -1,5 +1,6 @@
 """The face detector of this project at work, on LiteRT."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,3 +132,13 @@ class MiniXceptionDetector:
         faces[:, MIDDLE] *= ratio
         faces[:, LANDMARKS] *= np.tile(ratio, 5)
         return faces
+
+
+def boxes_of(detector: MiniXceptionDetector) -> Callable[[np.ndarray], NDArray[np.float64]]:
+    """Return the function from an image to boxes (n, 5): score, x, y, width, height."""
+
+    def find(image: np.ndarray) -> NDArray[np.float64]:
+        rows = [(face.score, *face.box) for face in detector.find(image)]
+        return np.array(rows, np.float64).reshape(-1, 5)
+
+    return find

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minixception.detection.cells import assign_faces, cell_places, prepare_images
-from minixception.detection.scenes import SceneSources, compose_scene
+from minixception.detection.labelled_pictures import SceneSources
+from minixception.detection.scenes import compose_scene
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minixception.detection.columns import FACE_COLUMNS, LANDMARKS, MIDDLE, SIDE, SURE
-from minixception.detection.labelled_pictures import LabelledPicture
+from minixception.detection.labelled_pictures import LabelledPicture, SceneSources
 
 Image = NDArray[Any]
 Faces = NDArray[np.float32]
@@ -26,14 +26,6 @@ LEAST_VISIBLE = 0.5  # of a face's square inside the scene; with less it counts 
 
 # Right and left change places in a mirror: of the landmarks' ten columns, which go where.
 _MIRRORED = [2, 3, 0, 1, 4, 5, 8, 9, 6, 7]
-
-
-@dataclass(frozen=True)
-class SceneSources:
-    """What scenes are made from: photographs with faces, and pictures with few or none."""
-
-    photographs: Sequence[LabelledPicture]
-    backgrounds: Sequence[LabelledPicture]
 
 
 @dataclass

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from minixception.detection.columns import MIDDLE, SIDE, SURE
 
 LEAST_OVERLAP = 0.5  # IoU from which on a box has found a face
+UNSURE_OVERLAP = 0.3  # and from which on it may mean a face that is not sure
 
 
 @dataclass(frozen=True)
@@ -29,35 +30,36 @@ class Matches:
 
 
 def match_faces(
-    found: Sequence[NDArray[np.float32]], faces: Sequence[NDArray[np.float32]]
+    found: Sequence[NDArray[np.floating]],
+    faces: Sequence[NDArray[np.floating]],
+    size: tuple[int, int],
 ) -> Matches:
     """Compare what was found with what is there, image by image, best boxes first.
 
-    A box that has found a face which is no sure one counts neither way.
+    A box on a face that is not sure counts neither way.
 
     Args:
-        found: per image float32 (n, 4 or more): score, middle x, middle y, side, best first.
-        faces: per image float32 (m, 14), see `LabelledPicture`.
+        found: per image (n, 5): score, x, y, width, height of a box.
+        faces: per image (m, 14), see `columns`.
+        size: (height, width) of the images; faces are clipped to it, as boxes are.
     """
     scores: list[float] = []
     correct: list[bool] = []
     found_at: list[NDArray[np.float64]] = []
     for boxes, labels in zip(found, faces, strict=True):
         at = np.full(len(labels), -1.0)
-        overlaps = overlap(boxes, labels)
+        sure = labels[:, SURE] > 0
+        boxes = boxes[np.argsort(-boxes[:, 0], kind="stable")]
+        overlaps = intersections_over_unions(boxes[:, 1:], clipped_boxes(labels, size))
         for box, row in zip(boxes, overlaps, strict=True):
-            free = np.where(at < 0, row, 0.0)
-            # A sure face goes before one that is not, which may be found many times.
-            free = np.where(labels[:, SURE] > 0, free, np.where(row > 0.3, 0.01, 0.0))
-            best = int(free.argmax()) if len(free) else -1
-            if best >= 0 and labels[best, SURE] > 0 and free[best] >= LEAST_OVERLAP:
-                at[best] = box[0]
-                scores.append(float(box[0]))
-                correct.append(True)
-            elif not (free == 0.01).any():
-                scores.append(float(box[0]))
-                correct.append(False)
-        found_at.append(at[labels[:, SURE] > 0])
+            free = np.where(sure & (at < 0), row, 0.0)
+            if free.max(initial=0.0) >= LEAST_OVERLAP:
+                at[free.argmax()] = box[0]
+            elif np.where(sure, 0.0, row).max(initial=0.0) >= UNSURE_OVERLAP:
+                continue
+            scores.append(float(box[0]))
+            correct.append(free.max(initial=0.0) >= LEAST_OVERLAP)
+        found_at.append(at[sure])
     order = np.argsort(-np.array(scores), kind="stable")
     return Matches(
         scores=np.array(scores)[order],
@@ -67,13 +69,24 @@ def match_faces(
     )
 
 
-def overlap(squares: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the IoU (n, m) of squares given as (anything, middle x, middle y, side, ...)."""
-    shift = np.abs(squares[:, None, MIDDLE] - others[None, :, MIDDLE]).astype(np.float64)
-    side, other = squares[:, None, SIDE], others[None, :, SIDE]
-    common = np.clip((side + other)[..., None] / 2 - shift, 0, np.minimum(side, other)[..., None])
-    area = common.prod(axis=2)
-    return area / np.maximum(side**2 + other**2 - area, 1e-9)
+def clipped_boxes(faces: NDArray[np.floating], size: tuple[int, int]) -> NDArray[np.float64]:
+    """Return the boxes (n, 4) of faces (n, 14) in an image: x, y, width, height."""
+    half = faces[:, SIDE, None] / 2
+    bounds = size[::-1]
+    lowest = np.clip(faces[:, MIDDLE] - half, 0, bounds)
+    highest = np.clip(faces[:, MIDDLE] + half, 0, bounds)
+    return np.concatenate([lowest, highest - lowest], axis=1)
+
+
+def intersections_over_unions(
+    boxes: NDArray[np.floating], others: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Return the IoU (n, m) of boxes (x, y, width, height) with others."""
+    lowest = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    ends, other_ends = boxes[:, :2] + boxes[:, 2:], others[:, :2] + others[:, 2:]
+    common = np.clip(np.minimum(ends[:, None], other_ends[None]) - lowest, 0, None).prod(axis=2)
+    union = boxes[:, 2:].prod(axis=1)[:, None] + others[:, 2:].prod(axis=1)[None] - common
+    return common / np.maximum(union, 1e-9)
 
 
 def average_precision(matches: Matches) -> float:

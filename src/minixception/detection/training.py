@@ -10,18 +10,21 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
-from numpy.typing import NDArray
 
 from minixception.acceleration import accelerated
-from minixception.cards import CURVES_FILE, HISTORY_FILE, STATE_FILE
+from minixception.cards import CURVES_FILE, HISTORY_FILE, KERAS_FILE, STATE_FILE
 from minixception.checkpoints import save_keras_file, write_history
+from minixception.detection.card import DetectorCard, write_detector_card
 from minixception.detection.cells import prepare_images
+from minixception.detection.columns import SCORE
 from minixception.detection.decoding import decode_faces
+from minixception.detection.evaluation import FALSE_PER_IMAGE, Scenes, held_out_scenes
+from minixception.detection.labelled_pictures import SceneSources
 from minixception.detection.losses import detection_loss
 from minixception.detection.scene_batches import scene_batches
-from minixception.detection.scenes import SceneSources, compose_scene
 from minixception.detection.scoring import (
     average_precision,
+    clipped_boxes,
     match_faces,
     recall,
     threshold_for,
@@ -31,7 +34,7 @@ from minixception.optimization import averaged_weights, make_optimizer
 from minixception.plots import plot_history
 from minixception.recipes import Recipe
 from minixception.runs import refuse_run_without_state, refuse_used_folder
-from minixception.storage import remove_leftovers
+from minixception.storage import atomic_folder, remove_leftovers
 from minixception.training_state import (
     History,
     TrainingState,
@@ -41,12 +44,8 @@ from minixception.training_state import (
     write_state,
 )
 
-MODEL_FILE = "model.keras"
-
-# A false box in ten scenes: where recall is read while training.
-FALSE_PER_IMAGE = 0.1
-VALIDATION_SEED = 20171020
 VALIDATION_BATCH = 16
+LEAST_SCORE = 0.05  # of boxes that average precision looks at
 
 log = logging.getLogger(__name__)
 
@@ -69,12 +68,12 @@ class DetectorRecipe:
         validation_size: their height and width in pixels.
     """
 
-    epochs: int = 30
-    steps: int = 300
-    sizes: tuple[int, ...] = (160, 192, 256)
-    pixels: int = 16 * 192 * 192
-    learning_rate: float = 4e-3
-    warmup: float = 0.1
+    epochs: int = 24
+    steps: int = 250
+    sizes: tuple[int, ...] = (192, 256)
+    pixels: int = 12 * 192 * 192
+    learning_rate: float = 3e-3
+    warmup: float = 0.08
     weight_decay: float = 0.01
     ema_momentum: float = 0.998
     replicas: int = 2
@@ -101,21 +100,21 @@ class DetectorRun:
 
     Attributes:
         model: freshly built.
-        strides: of its maps.
         training: what scenes are composed of.
         validation: of what those scenes are composed that choose the best epoch.
         recipe: the settings.
         seed: of the scenes.
-        folder: for model, history, curves and state.
+        folder: for model, card, history, curves and state.
+        card: to store with the model; the validation scores are added.
     """
 
     model: keras.Model
-    strides: tuple[int, ...]
     training: SceneSources
     validation: SceneSources
     recipe: DetectorRecipe
     seed: int
     folder: Path
+    card: DetectorCard
 
     def identity(self) -> dict[str, Any]:
         """Return what must not change between the parts of an interrupted run."""
@@ -184,12 +183,14 @@ def _fit(run: DetectorRun, state: TrainingState | None) -> History:
     if state is not None:
         model.build((None, None, None, 1))
         restore(model, state)
-    scenes = validation_scenes(run)
+    scenes = held_out_scenes(
+        run.validation, count=recipe.validation_scenes, size=recipe.validation_size
+    )
     batches = scene_batches(
         run.training,
         sizes=recipe.sizes,
         pixels=recipe.pixels,
-        strides=run.strides,
+        strides=run.card.strides,
         seed=run.seed,
         first_step=len(history) * recipe.steps,
     )
@@ -208,10 +209,10 @@ def _fit(run: DetectorRun, state: TrainingState | None) -> History:
             run.model.set_weights(model.get_weights())
             row |= _validate(run, scenes)
             best = max((earlier["val_average_precision"] for earlier in history), default=-1.0)
+            row["seconds"] = time.time() - start
+            history.append(row)
             if row["val_average_precision"] > best:
-                save_keras_file(run.model, run.folder / MODEL_FILE)
-        row["seconds"] = time.time() - start
-        history.append(row)
+                _keep(run, history)
         log.info(" ".join(f"{name}={value:.5g}" for name, value in row.items()))
         _record(run, model, history)
     return history
@@ -230,34 +231,25 @@ def _record(run: DetectorRun, model: keras.Model, history: History) -> None:
     write_state(run.folder / STATE_FILE, state)
 
 
-def validation_scenes(
-    run: DetectorRun,
-) -> list[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
-    """Compose the held-out scenes: the same for every run."""
-    return [
-        compose_scene(
-            run.validation,
-            run.recipe.validation_size,
-            np.random.default_rng([VALIDATION_SEED, index]),
-        )
-        for index in range(run.recipe.validation_scenes)
-    ]
-
-
-def _validate(
-    run: DetectorRun, scenes: list[tuple[NDArray[np.uint8], NDArray[np.float32]]]
-) -> dict[str, float]:
-    size = run.recipe.validation_size
+def _validate(run: DetectorRun, scenes: Scenes) -> dict[str, float]:
     found = []
     for start in range(0, len(scenes), VALIDATION_BATCH):
         images = np.stack([image for image, _ in scenes[start : start + VALIDATION_BATCH]])
-        outputs = np.asarray(run.model.predict_on_batch(prepare_images(images)))
-        found += [
-            decode_faces(cells, (size, size), run.strides, least_score=0.05) for cells in outputs
-        ]
-    matches = match_faces(found, [faces for _, faces in scenes])
-    threshold = threshold_for(matches, FALSE_PER_IMAGE)
+        size = images.shape[1:3]
+        for cells in np.asarray(run.model.predict_on_batch(prepare_images(images))):
+            faces = decode_faces(cells, size, run.card.strides, least_score=LEAST_SCORE)
+            found.append(np.column_stack([faces[:, SCORE], clipped_boxes(faces, size)]))
+    matches = match_faces(found, [faces for _, faces in scenes], size)
     return {
         "val_average_precision": average_precision(matches),
-        "val_recall": recall(matches, threshold),
+        "val_recall": recall(matches, threshold_for(matches, FALSE_PER_IMAGE)),
     }
+
+
+def _keep(run: DetectorRun, history: History) -> None:
+    """Store the model with its card and history in one step."""
+    scores = {name: value for name, value in history[-1].items() if name.startswith("val_")}
+    with atomic_folder(run.folder) as temporary:
+        save_keras_file(run.model, temporary / KERAS_FILE)
+        write_history(temporary / HISTORY_FILE, history)
+        write_detector_card(temporary, run.card.with_metrics({"validation": scores}))

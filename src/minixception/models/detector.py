@@ -8,6 +8,7 @@ lies there, and where its box and landmarks are. There is no path from coarse to
 an enlargement whose size LiteRT computes while it runs, which keeps XNNPACK from the rest.
 """
 
+import math
 from dataclasses import dataclass
 
 import keras
@@ -73,9 +74,8 @@ def _head(x: keras.KerasTensor, plan: DetectorPlan) -> keras.KerasTensor:
     x = layers.SeparableConv2D(plan.head, 3, padding="same", use_bias=False)(x)
     x = layers.BatchNormalization()(x)
     x = layers.Activation("relu")(x)
-    score = layers.Conv2D(
-        1, 1, bias_initializer=keras.initializers.Constant(-keras.ops.log(1 / plan.prior - 1))
-    )(x)
+    logit = math.log(plan.prior / (1 - plan.prior))
+    score = layers.Conv2D(1, 1, bias_initializer=keras.initializers.Constant(logit))(x)
     place = layers.Conv2D(OUTPUTS - 1, 1)(x)
     x = layers.Concatenate()([score, place])
     return layers.Reshape((-1, OUTPUTS))(x)
