@@ -4,6 +4,7 @@ import csv
 import io
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -46,6 +47,6 @@ def _write(folder: Path, kind: str, pictures: list[tuple[np.ndarray, list[list[f
             member = tarfile.TarInfo(f"{kind}/{name}")
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
-            empty = [""] * (len(_COLUMNS) - 1)
-            for face in faces or [empty]:
+            empty: list[Any] = [""] * (len(_COLUMNS) - 1)
+            for face in [*faces] or [empty]:
                 rows.writerow([name, f"{kind}_{number}_0001.jpg", *face])

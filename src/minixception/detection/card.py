@@ -50,6 +50,7 @@ class DetectorCard:
         Raises:
             ValueError: for strides that do not double from one to the next, or a threshold outside
                 0 to 1.
+            TypeError: where there should be named entries and are none.
         """
         pairs = zip(self.strides, self.strides[1:], strict=False)
         if not self.strides or self.strides[0] < 1 or any(b != 2 * a for a, b in pairs):
@@ -58,6 +59,9 @@ class DetectorCard:
                 f"Received: strides={self.strides}"
             )
         check_threshold(self.score_threshold)
+        for name in ("data", "recipe", "versions", "metrics"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise TypeError(f"`{name}` must be an object with named entries")
 
     def with_metrics(self, metrics: Mapping[str, Any]) -> "DetectorCard":
         """Return a copy with these measurements added."""

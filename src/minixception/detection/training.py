@@ -80,6 +80,18 @@ class DetectorRecipe:
     validation_scenes: int = 200
     validation_size: int = 256
 
+    def __post_init__(self) -> None:
+        """Check what optimizer and scenes do not.
+
+        Raises:
+            ValueError: for a number below 1, or a rate that is none.
+        """
+        for name in ("epochs", "steps", "replicas"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}")
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"`learning_rate` must be above 0. Received: {self.learning_rate}")
+
     def optimizer(self) -> keras.optimizers.Optimizer:
         """Build the optimizer with its schedule."""
         recipe = Recipe(
