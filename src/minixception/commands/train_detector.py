@@ -34,6 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("learning-rate", float, "peak of the learning rate"),
     ):
         parser.add_argument(f"--{name}", type=kind, help=f"{text} (default: the recipe's)")
+    parser.add_argument(
+        "--initial-weights", type=Path, metavar="FOLDER", help="begin with those of this detector"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of weights and scenes")
     parser.add_argument(
         "--output", type=Path, default=Path("runs/mini_xception_detector"), help="folder to write"
@@ -100,6 +103,7 @@ def _prepare_run(
     from minixception.commands.training_options import _versions
     from minixception.datasets.checksums import file_checksum
     from minixception.detection.card import DetectorCard
+    from minixception.detection.export import load_detector_model
     from minixception.detection.training import DetectorRecipe, DetectorRun
     from minixception.models.detector import DETECTOR_NAME, STRIDES, build_detector
 
@@ -108,6 +112,8 @@ def _prepare_run(
     divide_cores(recipe.replicas)
     keras.utils.set_random_seed(arguments.seed)
     model = build_detector()
+    if arguments.initial_weights is not None:
+        model.set_weights(load_detector_model(arguments.initial_weights).get_weights())
     card = DetectorCard(
         name=arguments.output.resolve().name,
         architecture=DETECTOR_NAME,
@@ -118,6 +124,7 @@ def _prepare_run(
             "photographs": file_checksum(arguments.data / "photographs.tar"),
             "backgrounds": file_checksum(arguments.data / "backgrounds.tar"),
             "left out": None if arguments.leave_out is None else arguments.leave_out.name,
+            "initial weights": arguments.initial_weights and str(arguments.initial_weights),
             "sizes": {
                 "training": [len(training.photographs), len(training.backgrounds)],
                 "held out": [len(validation.photographs), len(validation.backgrounds)],

@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 
 from minixception.detection.columns import FACE_COLUMNS, LANDMARKS, MIDDLE, SIDE, SURE
 from minixception.detection.labelled_pictures import LabelledPicture, SceneSources
+from minixception.detection.scoring import clipped_boxes
 
 Image = NDArray[Any]
 Faces = NDArray[np.float32]
 
 SMALLEST_FACE = 8.0  # pixels; smaller ones count neither as faces nor as background
+LEAST_CONTRAST = 5.0  # standard deviation of the grey values in a face's square; likewise
 LEAST_VISIBLE = 0.5  # of a face's square inside the scene; with less it counts neither way
 
 # Right and left change places in a mirror: of the landmarks' ten columns, which go where.
@@ -79,7 +81,8 @@ def compose_scene(
         _add_faces(scene, sources, generator, count=min(count, 24), decoys=decoys)
     faces = np.stack(scene.faces) if scene.faces else np.zeros((0, FACE_COLUMNS), np.float32)
     _erase(scene.image, faces, generator)
-    return degrade(scene.image, generator), _judge(faces, size)
+    image = degrade(scene.image, generator)
+    return image, _judge(faces, image)
 
 
 def _add_faces(
@@ -348,15 +351,16 @@ def degrade(image: Image, generator: np.random.Generator) -> Image:
     return degraded
 
 
-def _judge(faces: Faces, size: int) -> Faces:
-    """Return the faces in sight; those too small or mostly cut off are no sure ones."""
-    half = faces[:, SIDE, None] / 2
-    lowest = np.clip(faces[:, MIDDLE] - half, 0, size)
-    highest = np.clip(faces[:, MIDDLE] + half, 0, size)
-    visible = (highest - lowest).prod(axis=1) / np.maximum(faces[:, SIDE] ** 2, 1e-6)
-    faces = faces.copy()
-    faces[(visible < LEAST_VISIBLE) | (faces[:, SIDE] < SMALLEST_FACE), SURE] = 0
-    return faces[visible > 0]
+def _judge(faces: Faces, image: Image) -> Faces:
+    """Return the faces in sight; those too small, too dim or mostly cut off are no sure ones."""
+    boxes = clipped_boxes(faces, image.shape)
+    visible = boxes[:, 2:].prod(axis=1) / np.maximum(faces[:, SIDE] ** 2, 1e-6)
+    faces, boxes, visible = faces[visible > 0].copy(), boxes[visible > 0], visible[visible > 0]
+    for face, (x, y, width, height), share in zip(faces, boxes, visible, strict=True):
+        part = image[int(y) : math.ceil(y + height), int(x) : math.ceil(x + width)]
+        if share < LEAST_VISIBLE or face[SIDE] < SMALLEST_FACE or part.std() < LEAST_CONTRAST:
+            face[SURE] = 0
+    return faces
 
 
 def _draw(pictures: Sequence[LabelledPicture], generator: np.random.Generator) -> LabelledPicture:
