@@ -16,7 +16,6 @@ from minixception.detection.cells import assign_faces, cell_places
 from minixception.detection.columns import FACE_COLUMNS, LANDMARKS, MIDDLE, SIDE, SURE
 from minixception.detection.decoding import decode_faces
 from minixception.detection.labelled_pictures import SceneSources, is_held_out, read_sources
-from minixception.detection.scene_batches import scene_batches
 from minixception.detection.scenes import compose_scene
 from minixception.detection.scoring import (
     average_precision,
@@ -24,6 +23,7 @@ from minixception.detection.scoring import (
     recall,
     threshold_for,
 )
+from minixception.detector_training.scene_batches import scene_batches
 
 STRIDES = (8, 16, 32)
 

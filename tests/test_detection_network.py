@@ -12,16 +12,20 @@ import pytest
 from made_up_detection import write_labelled_pictures
 from minixception.boxes import Box
 from minixception.commands import main
-from minixception.detection import training
 from minixception.detection.card import DetectorCard, read_detector_card
 from minixception.detection.cells import assign_faces, cell_places
 from minixception.detection.columns import FACE_COLUMNS
-from minixception.detection.export import export_detector, finish_detector, load_detector_model
 from minixception.detection.labelled_pictures import read_sources
-from minixception.detection.losses import compare_squares, detection_loss
 from minixception.detection.network_detector import MiniXceptionDetector
 from minixception.detection.scoring import intersections_over_unions
-from minixception.detection.training import DetectorRecipe, DetectorRun, train_detector
+from minixception.detector_training import trainer as training
+from minixception.detector_training.export import (
+    export_detector,
+    finish_detector,
+    load_detector_model,
+)
+from minixception.detector_training.losses import compare_squares, detection_loss
+from minixception.detector_training.trainer import DetectorRecipe, DetectorRun, train_detector
 from minixception.models.detector import OUTPUTS, STRIDES, DetectorPlan, build_detector
 
 TINY = DetectorPlan(stem=(4, 4), levels=((8,), (8,), (8,)), head=8)

@@ -39,8 +39,8 @@ FLOORS = (
     ),
     ("cards", "input_pipeline", "acceleration", "optimization", "dissection"),
     ("checkpoints", "engines", "training_state", "runs", "distillation"),
-    ("training", "inference"),
-    ("visualizer", "tracking", "explain"),
+    ("training", "inference", "detection"),
+    ("visualizer", "tracking", "explain", "detector_training"),
     ("explanation_pictures",),
     ("commands",),
     ("__init__",),
@@ -62,6 +62,7 @@ KERAS_MODULES = {
     "checkpoints",
     "training_state",
     "training",
+    "detector_training",
     "explain",
 }
 FRAMEWORKS = {"keras", "tensorflow", "torch", "jax"}

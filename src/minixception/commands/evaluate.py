@@ -100,8 +100,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _evaluate_detector(folder: Path, arguments: argparse.Namespace) -> int:
     from minixception.commands.training_options import checkout_commit
     from minixception.detection.evaluation import format_scores
-    from minixception.detection.export import evaluate_on_held_out
     from minixception.detection.labelled_pictures import read_sources
+    from minixception.detector_training.export import evaluate_on_held_out
 
     given = [name for name in ("dataset", "split") if getattr(arguments, name) is not None]
     given += [name for name in ("flip", "without_twins", "record") if getattr(arguments, name)]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from minixception.detection.labelled_pictures import SceneSources
-    from minixception.detection.training import DetectorRun
+    from minixception.detector_training.trainer import DetectorRun
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,8 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
         f"train on, {len(validation.photographs)} and {len(validation.backgrounds)} held out"
     )
 
-    from minixception.detection.export import finish_detector
-    from minixception.detection.training import train_detector
+    from minixception.detector_training.export import finish_detector
+    from minixception.detector_training.trainer import train_detector
 
     detector_run = _prepare_run(arguments, training, validation)
     history = train_detector(detector_run, resume=arguments.resume)
@@ -103,8 +103,8 @@ def _prepare_run(
     from minixception.commands.training_options import _versions
     from minixception.datasets.checksums import file_checksum
     from minixception.detection.card import DetectorCard
-    from minixception.detection.export import load_detector_model
-    from minixception.detection.training import DetectorRecipe, DetectorRun
+    from minixception.detector_training.export import load_detector_model
+    from minixception.detector_training.trainer import DetectorRecipe, DetectorRun
     from minixception.models.detector import DETECTOR_NAME, STRIDES, build_detector
 
     given = {name: getattr(arguments, name) for name in ("epochs", "steps", "learning_rate")}

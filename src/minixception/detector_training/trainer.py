@@ -20,8 +20,6 @@ from minixception.detection.columns import SCORE
 from minixception.detection.decoding import decode_faces
 from minixception.detection.evaluation import FALSE_PER_IMAGE, Scenes, held_out_scenes
 from minixception.detection.labelled_pictures import SceneSources
-from minixception.detection.losses import detection_loss
-from minixception.detection.scene_batches import scene_batches
 from minixception.detection.scoring import (
     average_precision,
     clipped_boxes,
@@ -29,6 +27,8 @@ from minixception.detection.scoring import (
     recall,
     threshold_for,
 )
+from minixception.detector_training.losses import detection_loss
+from minixception.detector_training.scene_batches import scene_batches
 from minixception.locks import own_folder
 from minixception.optimization import averaged_weights, make_optimizer
 from minixception.plots import plot_history
