@@ -14,7 +14,7 @@ from made_up_detection import write_labelled_pictures
 from minixception.detection.card import DetectorCard, read_detector_card, write_detector_card
 from minixception.detection.cells import assign_faces, cell_places
 from minixception.detection.columns import FACE_COLUMNS, LANDMARKS, MIDDLE, SIDE, SURE
-from minixception.detection.decoding import decode_faces
+from minixception.detection.decoding import decode_faces, keep_best
 from minixception.detection.labelled_pictures import SceneSources, is_held_out, read_sources
 from minixception.detection.scenes import compose_scene
 from minixception.detection.scoring import (
@@ -230,3 +230,13 @@ def test_a_card_that_is_wrong_is_refused(
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         read_detector_card(tmp_path)
     assert str(tmp_path / "card.json") in str(caught.value)
+
+
+def test_parts_of_a_face_are_no_faces() -> None:
+    """Of overlapping squares the best is kept; a face beside a large one is, one inside is not."""
+    faces = np.stack([face(100, 100, 80), face(104, 98, 76), face(80, 85, 20), face(160, 100, 30)])
+    faces[:, 0] = 0.9, 0.8, 0.7, 0.6
+    assert keep_best(faces).tolist() == [0, 3]
+    faces[:, 0] = 0.6, 0.8, 0.9, 0.7  # a small one that is better stays
+    assert keep_best(faces).tolist() == [2, 1, 3]
+    assert keep_best(faces[:0]).tolist() == []

@@ -11,6 +11,8 @@ from minixception.detection.columns import FACE_COLUMNS, LANDMARKS, MIDDLE, SIDE
 
 # Of squares that overlap more than this the one with the best score is kept.
 MOST_OVERLAP = 0.4
+# A square that reaches less than so many sides of a better one from its middle is a part of it.
+PART_OF_FACE = 0.55
 # More candidates than this are no faces but a broken model, and would take long to compare.
 MOST_CANDIDATES = 5000
 
@@ -49,10 +51,19 @@ def decode_faces(
 
 
 def keep_best(faces: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Return which of the faces (n, 14) remain where of overlapping ones the best is kept."""
+    """Return which of the faces (n, 14) remain, best first.
+
+    Of squares that overlap the best is kept, and of squares that lie in a larger and better one
+    none is: an eye or a mouth may look like a small face.
+    """
     corners = faces[:, MIDDLE] - faces[:, SIDE, None] / 2
     squares = np.column_stack([corners, faces[:, SIDE], faces[:, SIDE]]).astype(np.float64)
     kept = cv2.dnn.NMSBoxes(
         squares.tolist(), faces[:, 0].tolist(), 0.0, MOST_OVERLAP, top_k=MOST_CANDIDATES
     )
-    return np.asarray(kept, np.intp).reshape(-1)
+    best = np.asarray(kept, np.intp).reshape(-1)
+    side, middle = faces[best, SIDE], faces[best, MIDDLE]
+    apart = np.abs(middle[:, None] - middle[None]).max(axis=2)
+    inside = apart + side[:, None] / 2 < PART_OF_FACE * side[None]
+    better = np.arange(len(best))[None] < np.arange(len(best))[:, None]
+    return best[~(inside & better).any(axis=1)]

@@ -70,8 +70,10 @@ def compose_scene(
     if kind < 0.12:
         _add_background_faces(scene, sources, generator)
         _add_faces(scene, sources, generator, count=0, decoys=int(generator.integers(0, 5)))
-    elif kind < 0.37:
+    elif kind < 0.34:
         _add_close_face(scene, sources, generator)
+    elif kind < 0.42:
+        _add_parts(scene, sources, generator)
     else:
         if generator.random() < 0.15:
             _add_background_faces(scene, sources, generator)
@@ -123,6 +125,30 @@ def _add_close_face(scene: Scene, sources: SceneSources, generator: np.random.Ge
     if generator.random() < 0.5:  # nothing else in sight
         scene.image[:] = generator.integers(0, 256) if generator.random() < 0.5 else 0
     _lay(scene, picture, (middle[0], middle[1]), side, generator, portrait=True)
+
+
+def _add_parts(scene: Scene, sources: SceneSources, generator: np.random.Generator) -> None:
+    """Fill the scene with a small part of a photograph: an eye or a mouth alone is no face."""
+    size = len(scene.image)
+    picture = _draw(sources.photographs, generator)
+    own_side = float(picture.faces[0, SIDE]) if len(picture.faces) else 100.0
+    scale = size * math.exp(generator.uniform(math.log(2.2), math.log(7.0))) / own_side
+    height, width = picture.image.shape
+    point = generator.uniform(0.1, 0.9, 2) * (width, height)
+    matrix = _similarity(
+        point,
+        (size / 2, size / 2),
+        scale,
+        generator.normal(0, 15),
+        mirrored=generator.random() < 0.5,
+    )
+    scene.image[:] = cv2.warpAffine(
+        _change_light(picture.image, generator),
+        matrix,
+        (size, size),
+        flags=cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
 
 
 def _lay(
@@ -335,8 +361,8 @@ def degrade(image: Image, generator: np.random.Generator) -> Image:
     if generator.random() < 0.5:  # contrast and brightness
         contrast = generator.uniform(0.5, 1.3)
         pixels = (pixels - 128) * contrast + 128 + generator.uniform(-40, 40)
-    if generator.random() < 0.2:  # dark
-        pixels *= math.exp(generator.uniform(math.log(0.1), math.log(0.7)))
+    if generator.random() < 0.15:  # dark
+        pixels *= math.exp(generator.uniform(math.log(0.15), math.log(0.7)))
     pixels = np.clip(pixels, 0, 255)
     if generator.random() < 0.2:
         pixels = cv2.GaussianBlur(pixels, (0, 0), generator.uniform(0.3, 1.4))

@@ -70,7 +70,7 @@ class DetectorRecipe:
 
     epochs: int = 24
     steps: int = 250
-    sizes: tuple[int, ...] = (192, 256)
+    sizes: tuple[int, ...] = (192, 256, 320)
     pixels: int = 12 * 192 * 192
     learning_rate: float = 3e-3
     warmup: float = 0.08
