@@ -8,7 +8,7 @@ from keras import ops
 from minixception.detection.columns import LANDMARKS, MIDDLE, SIDE
 
 BOX_WEIGHT = 2.0
-LANDMARK_WEIGHT = 1.0
+LANDMARK_WEIGHT = 5.0
 FOCUS = 2.0  # beta of the quality focal loss, as in its source
 LANDMARK_BEND = 0.05  # of a face's side: where the loss of a landmark turns from square to linear
 
