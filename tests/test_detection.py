@@ -147,9 +147,9 @@ def test_cells_say_what_decoding_reads() -> None:
     for side in (9, 12, 16, 20, 33, 47, 64, 90, 150, 300):
         faces = np.stack([face(101.5, 77.25, side), face(345, 237, side)])
         targets = assign_faces(faces, middles, lengths)
-        assert (targets[:, 0] == 1).sum() >= 2
+        assert (targets[:, 0] > 0).sum() >= 2
         outputs = targets.copy()
-        outputs[:, 0] = np.where(targets[:, 0] == 1, 8.0, -8.0)
+        outputs[:, 0] = np.where(targets[:, 0] > 0, 8.0, -8.0)
         found = decode_faces(outputs, (320, 448), STRIDES, least_score=0.5)
         found = found[np.argsort(found[:, 1])]
         np.testing.assert_allclose(found[:, 1:], faces[:, 1:], rtol=1e-4, atol=1e-2)

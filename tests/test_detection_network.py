@@ -96,7 +96,7 @@ def test_the_loss_knows_a_right_answer_from_a_wrong_one() -> None:
     row = [1, 30, 34, 20, 26, 30, 34, 30, 30, 34, 27, 39, 33, 39]
     targets = assign_faces(np.array([row], np.float32), middles, lengths)[None]
     right = targets.copy()
-    right[..., 0] = np.where(targets[..., 0] == 1, 12, -12)
+    right[..., 0] = np.where(targets[..., 0] > 0, 12, -12)
     wrong_place, wrong_score = right.copy(), right.copy()
     wrong_place[..., 1] += 1
     wrong_score[..., 0] *= -1

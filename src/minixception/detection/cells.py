@@ -24,6 +24,10 @@ REACH_SIDES = 0.3
 # Further out, up to so many sides, they count neither way.
 UNDECIDED_SIDES = 0.4
 
+# How much a cell of a face counts: a face with so many cells counts as much as they do.
+CELLS_OF_A_FACE = 5
+LEAST_WEIGHT, MOST_WEIGHT = 0.4, 3.0
+
 
 def cell_places(
     height: int, width: int, strides: Sequence[int]
@@ -48,8 +52,9 @@ def assign_faces(
         lengths: their strides.
 
     Returns:
-        Rows in the layout of the network's output, with a mark in place of the logit: 1 where the
-        cell answers for a face, 0 where there is none, -1 where its answer does not count.
+        Rows in the layout of the network's output, with a mark in place of the logit: 0 where there
+        is no face, -1 where the answer does not count, and else how much it counts: a small face
+        has few cells, each of which counts the more.
     """
     targets = np.zeros((len(middles), faces.shape[1]), np.float32)
     if not len(faces):
@@ -73,7 +78,8 @@ def assign_faces(
     chosen = np.where(answers, side, np.inf).argmin(axis=1)[answering]
     length = lengths[answering, None]
     places = faces[chosen, LANDMARKS].reshape(-1, 5, 2) - middles[answering, None]
-    targets[answering, 0] = 1
+    cells = np.bincount(chosen, minlength=len(faces))[chosen]
+    targets[answering, 0] = np.clip(CELLS_OF_A_FACE / cells, LEAST_WEIGHT, MOST_WEIGHT)
     targets[answering, MIDDLE] = (faces[chosen, MIDDLE] - middles[answering]) / length
     targets[answering, SIDE] = np.log(faces[chosen, SIDE] / length[:, 0])
     targets[answering, LANDMARKS] = places.reshape(-1, 10) / length

@@ -17,7 +17,7 @@ _LARGEST_LOGARITHM = 8.0  # of a side in strides, so that a wild weight does not
 
 @keras.saving.register_keras_serializable("minixception")
 def detection_loss(targets: Any, outputs: Any) -> Any:
-    """Return the loss of a batch, a scalar: a sum over cells for each cell that has a face.
+    """Return the loss of a batch, a scalar: a sum over cells, by the weight of those with a face.
 
     - The score is that of the quality focal loss (Li et al. 2020, arXiv 2006.04388, equation 2):
       it shall be the root of the IoU of the box beside it, the root as YuNet takes it of its score
@@ -29,9 +29,10 @@ def detection_loss(targets: Any, outputs: Any) -> Any:
         targets: float32 (B, N, 14), from `cells.assign_faces`.
         outputs: float32 (B, N, 14), of the network.
     """
-    has_face = ops.cast(targets[..., 0] > 0.5, "float32")
-    counts = ops.cast(targets[..., 0] > -0.5, "float32")
-    faces = ops.maximum(ops.sum(has_face), 1.0)
+    weight = ops.maximum(targets[..., 0], 0.0)
+    has_face = ops.cast(weight > 0, "float32")
+    # Where there is no face a cell counts once, where it is not clear not at all.
+    counts = ops.where(has_face > 0, weight, ops.cast(targets[..., 0] > -0.5, "float32"))
     overlap, box_loss = compare_squares(targets, outputs)
     quality = has_face * ops.sqrt(ops.stop_gradient(ops.clip(overlap, 1e-6, 1.0)))
     score_loss = counts * _quality_focal_loss(quality, outputs[..., 0])
@@ -39,7 +40,7 @@ def detection_loss(targets: Any, outputs: Any) -> Any:
     distance = ops.abs(outputs[..., LANDMARKS] - targets[..., LANDMARKS]) / side
     landmark_loss = ops.mean(_smooth(distance), axis=-1)
     placed = BOX_WEIGHT * box_loss + LANDMARK_WEIGHT * landmark_loss
-    return ops.sum(score_loss + has_face * placed) / faces
+    return ops.sum(score_loss + weight * placed) / ops.maximum(ops.sum(weight), 1.0)
 
 
 def compare_squares(targets: Any, outputs: Any) -> tuple[Any, Any]:
