@@ -23,9 +23,10 @@ DEFAULT_DETECTOR = "mini_xception_detector"
 # Pixels that the smallest face of interest gets in the working copy.
 FACE_PIXELS = 16
 SMALLEST_FACE = 0.025
-# The network was trained on scenes of up to 256 pixels, and with them on faces of up to that size.
-# It looks at a larger picture twice, once at this length of its longer side for the large faces.
-OVERVIEW = 192
+# The network has learned faces of up to 300 pixels and is best in the middle of what it has learned.
+# So it looks at a picture twice, once at this length of its longer side: shrunk for the large faces,
+# enlarged if the picture is a little one.
+OVERVIEW = 128
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class MiniXceptionDetector:
         scale = min(FACE_PIXELS / smallest, 1.0)
         overview = OVERVIEW / max(height, width)
         faces = self._look(grey, scale, self._whole)
-        if overview < scale:
+        if overview != scale:
             faces = np.concatenate([self._look(grey, overview, self._overview), faces])
             faces = faces[keep_best(faces)]
         faces = faces[faces[:, SIDE] >= (self._min_face or 0)]
