@@ -23,9 +23,8 @@ DEFAULT_DETECTOR = "mini_xception_detector"
 # Pixels that the smallest face of interest gets in the working copy.
 FACE_PIXELS = 16
 SMALLEST_FACE = 0.025
-# The network has learned faces of up to 300 pixels and is best in the middle of what it has learned.
-# So it looks at a picture twice, once at this length of its longer side: shrunk for the large faces,
-# enlarged if the picture is a little one.
+# The network has learned faces of up to some 300 pixels. So it looks at a picture twice, once at
+# this length of its longer side: shrunk for large faces, or enlarged where the picture is small.
 OVERVIEW = 128
 
 
