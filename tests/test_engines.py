@@ -202,7 +202,7 @@ def test_outputs_that_are_no_probabilities_are_refused(
     for row in ([np.nan] * 7, [2, -1, 0, 0, 0, 0, 0], [0.5] + [0] * 6, [0.2] * 7):
         damaged = sound.copy()
         damaged[-1] = row
-        monkeypatch.setattr(engine, "_run", lambda images, rows=damaged: rows[-len(images) :])
+        monkeypatch.setattr(engine, "run", lambda images, rows=damaged: rows[-len(images) :])
         with pytest.raises(ValueError, match=r"emotion.model\.tflite gives no probabilities"):
             engine.predict(faces(number))
 

@@ -27,6 +27,7 @@ ROOMS: dict[str, set[str]] = {
     "drawing": set(),
     "video": {"inference"},
     "training": {"models", "checkpoints", "datasets", "drawing"},
+    "detector_training": {"models", "checkpoints", "detection", "training", "drawing"},
     "limits": {"checkpoints", "datasets", "inference", "drawing"},
 }
 # Networks know nothing of the package.
@@ -36,6 +37,7 @@ DOORS = {"__init__", "__main__", "commands"}  # import everything; `commands` is
 FRAMEWORKS = {"keras", "tensorflow", "torch", "jax"}
 # Who imports these asks for Keras; but for what of `training` is data or NumPy.
 KERAS = {"models", "training", "explain", "checkpoints.keras_model", "checkpoints.export"}
+KERAS |= {"detector_training"}
 LIGHT = {f"training.{name}" for name in ("recipes", "recipe_book", "batches", "runs")}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -106,7 +106,7 @@ class LiteRTEngine:
             )
         if len(images) == 0:
             return np.zeros((0, self._num_classes), np.float32)
-        probabilities = self._run(images) if len(images) <= FEW_FACES else self._deal(images)
+        probabilities = self.run(images) if len(images) <= FEW_FACES else self._deal(images)
         require_probabilities(probabilities, (len(images), self._num_classes), source=self._path)
         return probabilities
 
@@ -121,7 +121,7 @@ class LiteRTEngine:
             self._start_workers()
         size = min(FACES_PER_RUN, -(-len(images) // self._num_workers))
         runs = [images[start : start + size] for start in range(0, len(images), size)]
-        return np.concatenate(list(self._workers.map(self._run, runs)))
+        return np.concatenate(list(self._workers.map(self.run, runs)))
 
     def takes(self, shape: tuple[int, ...]) -> bool:
         """Tell whether images of the shape (B, height, width, channels) fit the model."""
@@ -129,7 +129,8 @@ class LiteRTEngine:
             size in (-1, found) for size, found in zip(self.input_shape, shape[1:], strict=True)
         )
 
-    def _run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    def run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the outputs for images (B, height, width, channels), unchecked, in this thread."""
         interpreter = self._interpreter()
         given = interpreter.get_input_details()[0]
         fixed = int(given["shape_signature"][0])
@@ -150,7 +151,7 @@ class LiteRTEngine:
         """Run a model that takes a fixed number of faces; the last batch is filled up."""
         missing = np.zeros((-len(images) % size, *images.shape[1:]), np.float32)
         batches = np.concatenate([images, missing]).reshape(-1, size, *images.shape[1:])
-        return np.concatenate([self._run(batch) for batch in batches])[: len(images)]
+        return np.concatenate([self.run(batch) for batch in batches])[: len(images)]
 
     def _interpreter(self) -> Any:
         if not hasattr(self._local, "interpreter"):

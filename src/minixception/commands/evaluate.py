@@ -6,6 +6,11 @@ r"""Score a checkpoint on one split of a data set.
 It prints and writes accuracy, macro-F1, a row per class and the confusion matrix (also as PNG).
 Faces of classes that the model does not know are left out and counted. Several splits, as in
 `--split train test`, are also shown side by side: total, correct and accuracy of each class.
+
+    python src/evaluate_classifier.py --model mini_xception_detector --data datasets/detection
+
+A detector is scored on scenes composed from the held-out part of the data that it was trained on:
+average precision, and recall by size, turn and light of the faces.
 """
 
 import argparse
@@ -15,6 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from minixception.files import atomic_path
 
 if TYPE_CHECKING:
     from minixception.checkpoints.card import Card
@@ -58,12 +65,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Load, predict, score, write; return the exit code."""
     from minixception.checkpoints.card import read_card
-    from minixception.checkpoints.shipped import find_model
+    from minixception.checkpoints.shipped import TASKS, find_model
     from minixception.datasets.registry import default_dataset, get_entry, is_trained_on
+    from minixception.detection.card import TASK as DETECTOR_TASK
+    from minixception.detection.card import is_detector
     from minixception.evaluation import format_splits
     from minixception.inference.classifier import FaceClassifier
 
-    folder = find_model(arguments.model)
+    folder = find_model(arguments.model, tasks=(*TASKS, DETECTOR_TASK))
+    if is_detector(folder):
+        return _evaluate_detector(folder, arguments)
     card = read_card(folder)
     name = arguments.dataset or default_dataset(card.task, card.data)
     splits = arguments.split or [get_entry(name).validation_split]
@@ -83,6 +94,29 @@ def run(arguments: argparse.Namespace) -> int:
         for split in facts:
             own = is_trained_on(name, faces[split], card.data)
             _record(folder, facts[split], scores[split].to_json(), own=own)
+    return 0
+
+
+def _evaluate_detector(folder: Path, arguments: argparse.Namespace) -> int:
+    from minixception.commands.training_options import checkout_commit
+    from minixception.detection.evaluation import format_scores
+    from minixception.detection.labelled_pictures import read_sources
+    from minixception.detector_training.export import evaluate_on_held_out
+
+    given = [name for name in ("dataset", "split") if getattr(arguments, name) is not None]
+    given += [name for name in ("flip", "without_twins", "record") if getattr(arguments, name)]
+    if given:
+        raise ValueError(f"--{given[0].replace('_', '-')} is for classifiers: leave it out")
+    if arguments.data is None:
+        raise ValueError("A detector needs --data, the folder of the pictures to compose scenes of")
+    _check_output(arguments, [], folder)
+    scores = evaluate_on_held_out(folder, read_sources(arguments.data)[1])
+    print(format_scores(scores))
+    if arguments.output is not None:
+        command = {"command": shlex.join(arguments.command_line), "commit": checkout_commit()}
+        with atomic_path(arguments.output) as path:
+            path.write_text(json.dumps(command | scores.to_json(), indent=2) + "\n", "utf-8")
+        print(f"written to {arguments.output}")
     return 0
 
 
@@ -238,7 +272,6 @@ def _without_twins(faces: "FaceDataset", training: "FaceDataset") -> "FaceDatase
 def _write(path: Path, facts: dict[str, dict[str, Any]], pictures: dict[str, Path]) -> None:
     """Write the facts of one split, or those of several under their names, and a picture each."""
     from minixception.drawing.plots import plot_confusion_matrix
-    from minixception.files import atomic_path
 
     content = {"splits": facts} if len(facts) > 1 else next(iter(facts.values()))
     with atomic_path(path) as temporary:

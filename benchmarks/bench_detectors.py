@@ -1,0 +1,359 @@
+"""Compare the detectors, each table in one run, and write `docs/detectors.md`.
+
+    python benchmarks/bench_detectors.py --data FOLDER [--every 3] [--output docs/detectors.md]
+
+The folder holds `facial_expressions/`, `detection/`, `media/` and `models/`. Photographs of
+facial_expressions, persons and backgrounds of the held-out share took no part in the training of
+`mini_xception_detector`. Times are processor time with OpenCV and LiteRT on one thread, medians of
+alternating rounds.
+"""
+
+import argparse
+import shlex
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from minixception.boxes import Box, intersection_over_union
+from minixception.commands.training_options import checkout_commit
+from minixception.datasets.facial_expressions import _pictures_by_name, _read_legend
+from minixception.datasets.pictures import named_contents
+from minixception.detection.columns import MIDDLE, SIDE
+from minixception.detection.evaluation import (
+    DetectorScores,
+    evaluate_detector,
+    false_boxes,
+    held_out_scenes,
+)
+from minixception.detection.haar import HaarDetector
+from minixception.detection.labelled_pictures import (
+    LabelledPicture,
+    SceneSources,
+    is_held_out,
+    read_labelled_pictures,
+    read_sources,
+)
+from minixception.detection.network_detector import MiniXceptionDetector, boxes_of
+from minixception.detection.search import FaceDetector, _boxes_in_image
+from minixception.detection.yunet import (
+    YUNET_SMALLEST_INPUT,
+    YuNetDetector,
+    _haar_frame,
+    _with_border,
+    load_yunet,
+)
+from minixception.images import as_rgb, decode_image, resize_image, rgb_to_bgr
+from minixception.inference.analyzer import FaceAnalyzer
+from minixception.labels import EMOTIONS_8, index_of
+from minixception.video.tracking import FaceTracker
+from minixception.video.videos import VideoReader
+
+LEAST_SCORE = 0.05
+SAME_FACE = 0.3  # IoU from which on a box means a labelled face
+TIMED_SIZES = ((480, 640), (240, 320), (960, 1280))
+GROUP = (3000, 4000, 120)  # height, width, side of its 72 faces
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A detector, its own threshold, and its boxes with scores far below that."""
+
+    detector: FaceDetector
+    threshold: float
+    scored: Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A photograph, the emotion that its legend names, and where YuNet sees its faces."""
+
+    image: np.ndarray
+    emotion: str
+    faces: Sequence[Box]
+
+
+def main() -> None:
+    """Measure and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--model", default="mini_xception_detector")
+    parser.add_argument("--every", type=int, default=1, help="take every n-th photograph")
+    parser.add_argument("--scenes", type=int, default=500)
+    parser.add_argument("--output", type=Path, default=Path("docs/detectors.md"))
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    contestants = load_contestants(arguments.model, arguments.data)
+    held_out = read_sources(arguments.data / "detection")[1]
+    photographs = load_photographs(arguments.data, every=arguments.every)
+    sections = [
+        compare_photographs(contestants, photographs),
+        compare_backgrounds(contestants, held_out),
+        compare_scenes(contestants, held_out, arguments.scenes),
+        compare_times(contestants, arguments.data),
+        compare_groups(contestants, held_out),
+        compare_videos(contestants, arguments.data),
+    ]
+    command = shlex.join(["python", "benchmarks/bench_detectors.py", *sys.argv[1:]])
+    head = (
+        "# Detectors\n\n"
+        f"Made by `{command}` at commit {checkout_commit()}. Each table comes from one run, in "
+        "which the detectors take turns. `mini_xception_detector` is the detector of this project, "
+        "`Haar 1.3` the published call `detectMultiScale(grey, 1.3, 5)`, `Haar` the default search "
+        "with the same cascade.\n"
+    )
+    arguments.output.write_text("\n".join([head, *sections]), encoding="utf-8")
+    print(f"written to {arguments.output}")
+
+
+def load_contestants(model: str, data: Path) -> dict[str, Contestant]:
+    """Return name -> detector."""
+    yunet = data / "models" / "face_detection_yunet.onnx"
+    ours = MiniXceptionDetector(model)
+    loose = MiniXceptionDetector(model, score_threshold=LEAST_SCORE)
+    published, haar = HaarDetector(scale_factor=1.3), HaarDetector()
+    return {
+        ours.card.name: Contestant(ours, ours.card.score_threshold, boxes_of(loose)),
+        "Haar 1.3": Contestant(published, 0.5, _unscored(published)),
+        "Haar": Contestant(haar, 0.5, _unscored(haar)),
+        "YuNet": Contestant(YuNetDetector(yunet), 0.8, _scored_yunet(yunet)),
+    }
+
+
+def _unscored(detector: FaceDetector) -> Callable[[np.ndarray], np.ndarray]:
+    """Return boxes with score 1: the cascade gives none."""
+    return lambda image: np.array(
+        [(1.0, *box) for box in detector.detect(as_rgb(image))], np.float64
+    ).reshape(-1, 5)
+
+
+def _scored_yunet(path: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """Return YuNet's boxes at its own size of the picture, framed as Haar boxes, with scores."""
+    network = load_yunet(path, LEAST_SCORE)
+
+    def find(image: np.ndarray) -> np.ndarray:
+        image = _with_border(as_rgb(image), YUNET_SMALLEST_INPUT)
+        network.setInputSize(image.shape[1::-1])
+        rows = network.detect(rgb_to_bgr(image))[1]
+        size = image.shape[:2]
+        found = [
+            (row[14], *box)
+            for row in ([] if rows is None else rows.tolist())
+            for box in _boxes_in_image([_haar_frame(*row[:4])], size, *size)
+        ]
+        return np.array(found, np.float64).reshape(-1, 5)
+
+    return find
+
+
+def load_photographs(data: Path, *, every: int) -> list[Photograph]:
+    """Return the photographs whose legend is without contradiction and whose faces are known."""
+    path = data / "facial_expressions" / "facial_expressions_subset.tar"
+    files = dict(sorted(named_contents(path)))
+    pictures = _pictures_by_name(files)
+    rows = sorted(_read_legend(path, files, pictures)[0], key=lambda row: row.picture)
+    labelled = {p.name: p for p in read_labelled_pictures(data / "detection", "photographs")}
+    photographs = []
+    for row in rows[::every]:
+        if row.picture in labelled and len(labelled[row.picture].faces):
+            image = decode_image(files[pictures[row.picture]], row.picture)
+            faces = _faces_in(image, labelled[row.picture])
+            photographs.append(Photograph(image, EMOTIONS_8[row.label], faces))
+    return photographs
+
+
+def _faces_in(image: np.ndarray, labelled: LabelledPicture) -> list[Box]:
+    """Return the faces of a stored picture in the photograph that it was made from."""
+    squares = [
+        [*(face[MIDDLE] - face[SIDE] / 2), face[SIDE], face[SIDE]] for face in labelled.faces
+    ]
+    return _boxes_in_image(squares, labelled.image.shape, *image.shape[:2])
+
+
+def compare_photographs(
+    contestants: Mapping[str, Contestant], photographs: Sequence[Photograph]
+) -> str:
+    """Count found faces, false boxes and right emotions, and take the time."""
+    analyzer = FaceAnalyzer.from_pretrained(gender_model=None)
+    rows = []
+    for name, contestant in contestants.items():
+        found = false = right = 0
+        start = time.process_time()
+        boxes = [contestant.detector.detect(photograph.image) for photograph in photographs]
+        milliseconds = 1000 * (time.process_time() - start) / len(photographs)
+        for photograph, seen in zip(photographs, boxes, strict=True):
+            overlaps = [[intersection_over_union(a, b) for b in photograph.faces] for a in seen]
+            found += any(max(row) >= 0.5 for row in overlaps)
+            false += sum(max(row) < SAME_FACE for row in overlaps)
+            right += _is_right(analyzer, photograph, seen)
+        count = len(photographs)
+        rows.append(
+            [name, f"{found / count:.1%}", f"{right / count:.1%}", f"{false / count:.1%}",
+             f"{milliseconds:.1f}"]
+        )  # fmt: skip
+    return (
+        f"## Photographs\n\n{len(photographs)} photographs of facial_expressions, none of which "
+        "took part in training. Found: a box with an IoU of 0.5 or more with a face of YuNet. "
+        "False: boxes that share less than 0.3 with each of them, per photograph. Right: the "
+        "emotion of the largest box is that of the legend, over all photographs.\n\n"
+        + table(["detector", "found", "right emotion", "false boxes", "CPU ms"], rows)
+    )
+
+
+def _is_right(analyzer: FaceAnalyzer, photograph: Photograph, boxes: Sequence[Box]) -> bool:
+    largest = sorted(boxes, key=lambda box: box.area)[-1:]
+    emotions = [face.emotion or "" for face in analyzer.classify(photograph.image, largest)]
+    return any(
+        EMOTIONS_8[index_of(emotion, EMOTIONS_8)] == photograph.emotion for emotion in emotions
+    )
+
+
+def compare_backgrounds(contestants: Mapping[str, Contestant], held_out: SceneSources) -> str:
+    """Count boxes in pictures without a face."""
+    empty = [picture for picture in held_out.backgrounds if not len(picture.faces)]
+    rows = []
+    for name, contestant in contestants.items():
+        own = sum(len(contestant.detector.detect(as_rgb(p.image[..., None]))) for p in empty)
+        at_half = (
+            "" if "Haar" in name else str(false_boxes(contestant.scored, empty, threshold=0.5))
+        )
+        rows.append([name, str(own), at_half])
+    return (
+        f"## Backgrounds\n\nBoxes in {len(empty)} pictures of BSDS500 without a face that took no "
+        "part in training.\n\n" + table(["detector", "false boxes", "at score 0.5"], rows)
+    )
+
+
+def compare_scenes(
+    contestants: Mapping[str, Contestant], held_out: SceneSources, count: int
+) -> str:
+    """Score the detectors on composed scenes."""
+    scenes = held_out_scenes(held_out, count=count, size=256)
+    scores = {
+        name: evaluate_detector(contestant.scored, scenes, [], threshold=contestant.threshold)
+        for name, contestant in contestants.items()
+    }
+    measures: dict[str, Callable[[DetectorScores], float]] = {
+        "average precision": lambda one: one.average_precision,
+        "from 20 px on": lambda one: one.average_precision_20,
+        "recall": lambda one: one.recall,
+        "false boxes a scene": lambda one: one.false_per_scene,
+        "recall at 0.1 false boxes a scene": lambda one: one.recall_at_false_rate,
+    }
+    rows = [[name, *(f"{one[name]:.3f}" for one in _each(scores, measures))] for name in measures]
+    first = next(iter(scores.values()))
+    for title, field in (("px", "by_size"), ("degrees", "by_angle"), ("mean grey", "by_light")):
+        for key, (_, faces) in getattr(first, field).items():
+            shares = [f"{getattr(one, field)[key][0]:.3f}" for one in scores.values()]
+            rows.append([f"recall, {key} {title} ({faces} faces)", *shares])
+    return (
+        f"## Scenes\n\n{count} scenes of 256 px composed from held-out photographs and "
+        "backgrounds. The cascade gives no scores: its average precision is that of one point. "
+        "Recall, where nothing else is said, is at the detector's own threshold.\n\n"
+        + table(["", *scores], rows)
+    )
+
+
+def _each(
+    scores: Mapping[str, DetectorScores], measures: Mapping[str, Callable[[DetectorScores], float]]
+) -> list[dict[str, float]]:
+    return [{name: of(one) for name, of in measures.items()} for one in scores.values()]
+
+
+def compare_times(contestants: Mapping[str, Contestant], data: Path, *, rounds: int = 15) -> str:
+    """Take the time for a frame of a film in several sizes."""
+    with VideoReader(str(data / "media" / "single_face.mp4")) as frames:
+        frame = next(iter(frames)).image
+    rows = []
+    for size in TIMED_SIZES:
+        image = cv2.resize(frame, size[::-1])
+        times: dict[str, list[float]] = {name: [] for name in contestants}
+        for _ in range(rounds):
+            for name, contestant in contestants.items():
+                start = time.process_time()
+                contestant.detector.detect(image)
+                times[name].append(1000 * (time.process_time() - start))
+        rows.append(
+            [f"{size[1]}x{size[0]}", *(f"{statistics.median(t):.1f}" for t in times.values())]
+        )
+    return "## Time\n\nCPU ms for a picture.\n\n" + table(["size", *contestants], rows)
+
+
+def compare_groups(contestants: Mapping[str, Contestant], held_out: SceneSources) -> str:
+    """Look for 72 small faces in a large photograph."""
+    image, faces = group_photograph(held_out)
+    rows = []
+    for name, contestant in contestants.items():
+        start = time.perf_counter()
+        boxes = contestant.detector.detect(image)
+        seconds = time.perf_counter() - start
+        overlaps = np.array(
+            [[intersection_over_union(a, b) for a in boxes] or [0.0] for b in faces]
+        )
+        found = int((overlaps.max(axis=1) >= 0.5).sum())
+        rows.append([name, f"{found} of {len(faces)}", str(len(boxes) - found), f"{seconds:.2f}"])
+    height, width, side = GROUP
+    return (
+        f"## A large group\n\n{len(faces)} faces of {side} px in a picture of {width}x{height}, "
+        "composed from held-out photographs.\n\n"
+        + table(["detector", "found", "other boxes", "seconds"], rows)
+    )
+
+
+def group_photograph(held_out: SceneSources) -> tuple[np.ndarray, list[Box]]:
+    """Lay photographs in rows over a grey wall."""
+    height, width, side = GROUP
+    image = np.full((height, width, 3), 110, np.uint8)
+    faces = []
+    chosen = [p for p in held_out.photographs if len(p.faces) == 1 and is_held_out(p.name, 0.1)]
+    for index, picture in enumerate(chosen[:72]):
+        scale = side / float(picture.faces[0, SIDE])
+        size = [round(length * scale) for length in picture.image.shape]
+        x = 150 + (index % 12) * 320
+        y = 200 + (index // 12) * 460
+        image[y : y + size[0], x : x + size[1]] = resize_image(picture.image, (size[0], size[1]))[
+            ..., None
+        ]
+        corner = picture.faces[0, MIDDLE] * scale - side / 2
+        faces.append(Box(x + round(float(corner[0])), y + round(float(corner[1])), side, side))
+    return image, faces
+
+
+def compare_videos(contestants: Mapping[str, Contestant], data: Path) -> str:
+    """Follow a face through a film with both classifiers, without drawing."""
+    with VideoReader(str(data / "media" / "single_face.mp4")) as reader:
+        frames = list(reader)
+    rows = []
+    for name, contestant in contestants.items():
+        analyzer = FaceAnalyzer.from_pretrained(detector=contestant.detector)
+        tracker = FaceTracker()
+        analyzer.analyze(frames[0].image)
+        start = time.perf_counter()
+        seen = 0
+        for frame in frames:
+            faces = analyzer.analyze(frame.image)
+            seen += bool(tracker.update(faces, frame.time_seconds))
+        rate = len(frames) / (time.perf_counter() - start)
+        rows.append([name, f"{seen} of {len(frames)}", f"{rate:.0f}"])
+    height, width = frames[0].image.shape[:2]
+    return (
+        f"## A film\n\n`single_face.mp4`, {width}x{height}, through detection, tracking and both "
+        "classifiers.\n\n" + table(["detector", "frames with a face", "frames a second"], rows)
+    )
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""Train the face detector.
+
+    python src/train_face_detector.py --data datasets/detection --leave-out facial_expressions.tar
+    python src/train_face_detector.py --data datasets/detection --resume
+
+It composes scenes from photographs of close faces, of which a tenth is held out and chooses the
+best epoch. The folder of the data holds photographs.tar, photographs.csv, backgrounds.tar and
+backgrounds.csv.
+"""
+
+import argparse
+import shlex
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from minixception.detection.labelled_pictures import SceneSources
+    from minixception.detector_training.trainer import DetectorRun
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--data", type=Path, required=True, help="folder of the labelled pictures")
+    parser.add_argument(
+        "--leave-out",
+        type=Path,
+        metavar="ARCHIVE_OR_FOLDER",
+        help="photographs of these names take no part, so that the detector can be tested on them",
+    )
+    for name, kind, text in (
+        ("epochs", int, "parts after which the run is validated and stored"),
+        ("steps", int, "batches in an epoch"),
+        ("learning-rate", float, "peak of the learning rate"),
+    ):
+        parser.add_argument(f"--{name}", type=kind, help=f"{text} (default: the recipe's)")
+    parser.add_argument(
+        "--initial-weights", type=Path, metavar="FOLDER", help="begin with those of this detector"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of weights and scenes")
+    parser.add_argument(
+        "--output", type=Path, default=Path("runs/mini_xception_detector"), help="folder to write"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with the run in the folder")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Load, build, train, export; return the exit code."""
+    from minixception.commands.outputs import check_folder
+    from minixception.detection.labelled_pictures import read_sources
+    from minixception.training.runs import refuse_used_folder
+
+    if not 0 <= arguments.seed < 2**32:  # what NumPy takes
+        raise ValueError(f"--seed must be from 0 to {2**32 - 1}. Received: {arguments.seed}")
+    check_folder(arguments.output, "--output")
+    if not arguments.resume:
+        refuse_used_folder(arguments.output)
+    training, validation = read_sources(arguments.data, leave_out=_names(arguments.leave_out))
+    print(
+        f"{len(training.photographs)} photographs and {len(training.backgrounds)} backgrounds to "
+        f"train on, {len(validation.photographs)} and {len(validation.backgrounds)} held out"
+    )
+
+    from minixception.detector_training.export import finish_detector
+    from minixception.detector_training.trainer import train_detector
+
+    detector_run = _prepare_run(arguments, training, validation)
+    history = train_detector(detector_run, resume=arguments.resume)
+    best = max(range(len(history)), key=lambda row: history[row]["val_average_precision"])
+    print(
+        f"Kept epoch {best + 1} of {len(history)}, average precision "
+        f"{history[best]['val_average_precision']:.4f}.\nWritten to {arguments.output}"
+    )
+    difference = finish_detector(arguments.output, validation)
+    print(f"Exported for LiteRT; largest difference of a score or place {difference:.1e}")
+    return 0
+
+
+def _names(place: Path | None) -> frozenset[str]:
+    """Return the names of the files in an archive, or in a folder and those below."""
+    if place is None:
+        return frozenset()
+    if place.is_dir():
+        return frozenset(path.name for path in place.rglob("*") if path.is_file())
+    try:
+        with tarfile.open(place) as archive:
+            return frozenset(Path(name).name for name in archive.getnames())
+    except tarfile.ReadError as error:
+        raise ValueError(
+            f"--leave-out must be a folder or a tar archive. Received: {place}"
+        ) from error
+
+
+def _prepare_run(
+    arguments: argparse.Namespace, training: "SceneSources", validation: "SceneSources"
+) -> "DetectorRun":
+    """Seed, build the network, and say in a card where it will come from."""
+    from dataclasses import asdict
+
+    import keras
+
+    from minixception.commands.training_options import _versions
+    from minixception.detection.card import DetectorCard
+    from minixception.detector_training.export import load_detector_model
+    from minixception.detector_training.trainer import DetectorRecipe, DetectorRun
+    from minixception.files import file_checksum
+    from minixception.models.detector import DETECTOR_NAME, STRIDES, build_detector
+    from minixception.training.acceleration import divide_cores
+
+    given = {name: getattr(arguments, name) for name in ("epochs", "steps", "learning_rate")}
+    recipe = DetectorRecipe(**{name: value for name, value in given.items() if value is not None})
+    divide_cores(recipe.replicas)
+    keras.utils.set_random_seed(arguments.seed)
+    model = build_detector()
+    if arguments.initial_weights is not None:
+        model.set_weights(load_detector_model(arguments.initial_weights).get_weights())
+    card = DetectorCard(
+        name=arguments.output.resolve().name,
+        architecture=DETECTOR_NAME,
+        parameters=model.count_params(),
+        strides=STRIDES,
+        score_threshold=0.5,
+        data={
+            "photographs": file_checksum(arguments.data / "photographs.tar"),
+            "backgrounds": file_checksum(arguments.data / "backgrounds.tar"),
+            "left out": None if arguments.leave_out is None else arguments.leave_out.name,
+            "initial weights": arguments.initial_weights and str(arguments.initial_weights),
+            "sizes": {
+                "training": [len(training.photographs), len(training.backgrounds)],
+                "held out": [len(validation.photographs), len(validation.backgrounds)],
+            },
+        },
+        recipe=asdict(recipe),
+        seed=arguments.seed,
+        command=shlex.join(arguments.command_line),
+        versions=_versions(),
+    )
+    return DetectorRun(
+        model=model,
+        training=training,
+        validation=validation,
+        recipe=recipe,
+        seed=arguments.seed,
+        folder=arguments.output,
+        card=card,
+    )

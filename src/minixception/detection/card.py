@@ -1,0 +1,143 @@
+"""`card.json` of a detector: what its model needs to be used rightly, and where it comes from."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from minixception.checkpoints.card import CARD_FILE, LARGEST_CARD
+from minixception.files import atomic_path
+
+TASK = "detector"
+
+
+@dataclass(frozen=True)
+class DetectorCard:
+    """The record that travels with a detector.
+
+    Attributes:
+        name: of the checkpoint, the name of its folder.
+        architecture: name of the network.
+        parameters: number of parameters.
+        strides: of the network's maps in pixels, finest first.
+        score_threshold: lowest score of a face, 0 to 1, chosen on held-out scenes.
+        data: names, sizes and licences of the training data.
+        recipe: every setting of the training.
+        seed: of initial weights and scenes.
+        command: the command that trained the model.
+        versions: of Python, the libraries and this project.
+        metrics: measurement -> value, on held-out data.
+        known_weaknesses: what the model is bad at, in words.
+    """
+
+    name: str
+    architecture: str
+    parameters: int
+    strides: tuple[int, ...]
+    score_threshold: float
+    data: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    seed: int | None = None
+    command: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    known_weaknesses: str = ""
+
+    def __post_init__(self) -> None:
+        """Check strides and threshold.
+
+        Raises:
+            ValueError: for strides that do not double from one to the next, or a threshold outside
+                0 to 1.
+            TypeError: where there should be named entries and are none.
+        """
+        pairs = zip(self.strides, self.strides[1:], strict=False)
+        if not self.strides or self.strides[0] < 1 or any(b != 2 * a for a, b in pairs):
+            raise ValueError(
+                "`strides` must be at least 1 and double from one to the next. "
+                f"Received: strides={self.strides}"
+            )
+        check_threshold(self.score_threshold)
+        for name in ("data", "recipe", "versions", "metrics"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise TypeError(f"`{name}` must be an object with named entries")
+
+    def with_metrics(self, metrics: Mapping[str, Any]) -> "DetectorCard":
+        """Return a copy with these measurements added."""
+        return replace(self, metrics={**self.metrics, **metrics})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data, the content of `card.json`."""
+        return {"task": TASK, **asdict(self), "strides": list(self.strides)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "DetectorCard":
+        """Read what `to_json` wrote; the first five entries of a card are required.
+
+        Raises:
+            KeyError, TypeError, ValueError, OverflowError: for missing or impossible entries.
+        """
+        if data.get("task") != TASK:
+            raise ValueError(f"it is no card of a detector, its `task` is {data.get('task')!r}")
+        optional = ("data", "recipe", "seed", "command", "versions", "metrics", "known_weaknesses")
+        return cls(
+            name=str(data["name"]),
+            architecture=str(data["architecture"]),
+            parameters=int(data["parameters"]),
+            strides=tuple(int(stride) for stride in data["strides"]),
+            score_threshold=float(data["score_threshold"]),
+            **{entry: data[entry] for entry in optional if entry in data},
+        )
+
+
+def check_threshold(score_threshold: float) -> None:
+    """Refuse what is no score.
+
+    Raises:
+        ValueError: for a number outside 0 to 1.
+    """
+    if not 0 <= score_threshold <= 1:
+        raise ValueError(
+            "`score_threshold` must lie between 0 and 1. "
+            f"Received: score_threshold={score_threshold}"
+        )
+
+
+def is_detector(folder: str | Path) -> bool:
+    """Tell whether a folder holds a detector, by its card; False where there is none."""
+    try:
+        card = json.loads((Path(folder) / CARD_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(card, dict) and card.get("task") == TASK
+
+
+def read_detector_card(folder: str | Path) -> DetectorCard:
+    """Read the card of a detector's folder.
+
+    Raises:
+        FileNotFoundError: if the folder or its card is missing.
+        ValueError: if the card is not valid JSON, is that of a classifier, or an entry is missing
+            or impossible.
+    """
+    path = Path(folder) / CARD_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} is no detector: it has no {CARD_FILE}.")
+    if path.stat().st_size > LARGEST_CARD:
+        raise ValueError(f"{path} cannot be used: it has more than {LARGEST_CARD} bytes.")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise TypeError(f"it must hold one object. Received: {type(content).__name__}")
+        return DetectorCard.from_json(content)
+    except KeyError as error:
+        raise ValueError(f"{path} cannot be used: the entry {error} is missing.") from error
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ValueError(f"{path} cannot be used: {error}") from error
+
+
+def write_detector_card(folder: str | Path, card: DetectorCard) -> None:
+    """Write or replace the card of a detector's folder, in one step."""
+    with atomic_path(Path(folder) / CARD_FILE) as path:
+        path.write_text(json.dumps(card.to_json(), indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,12 @@
+"""Faces as rows of an array, the same columns everywhere in this room."""
+
+LANDMARK_NAMES = ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")
+
+# The first column of a label is whether a face is sure (1) or may be one (0); of what a detector
+# has found, its score; of what the network gives, a logit. Then come the middle (x, y) and the side
+# of a square, and x and y of the landmarks.
+SURE = SCORE = 0
+MIDDLE = slice(1, 3)
+SIDE = 3
+LANDMARKS = slice(4, 14)
+FACE_COLUMNS = 14

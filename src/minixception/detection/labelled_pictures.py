@@ -1,0 +1,155 @@
+"""Grey pictures with labelled faces, from a tar archive and the table beside it."""
+
+import csv
+import hashlib
+import re
+import tarfile
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from minixception.detection.columns import FACE_COLUMNS, LANDMARK_NAMES, SIDE
+from minixception.detection.yunet import HAAR_RISE_PER_YUNET_HEIGHT, HAAR_SIDE_PER_YUNET_ROOT_AREA
+
+# YuNet scores the face of nearly all photographs above this; below it may have been wrong.
+SURE_SCORE = 0.7
+SMALLEST_LABEL = 8  # pixels; smaller boxes in the table are degenerate
+
+_COLUMNS = (
+    *("picture", "x", "y", "w", "h", "score"),
+    *(f"{name}_{axis}" for name in LANDMARK_NAMES for axis in "xy"),
+)
+
+
+@dataclass(frozen=True)
+class LabelledPicture:
+    """A picture and its faces.
+
+    Attributes:
+        name: what it is called at its source.
+        image: uint8 (height, width), grey.
+        faces: float32 (n, 14), see `columns`.
+    """
+
+    name: str
+    image: NDArray[Any]
+    faces: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class SceneSources:
+    """What scenes are made from: photographs with faces, and pictures with few or none."""
+
+    photographs: Sequence[LabelledPicture]
+    backgrounds: Sequence[LabelledPicture]
+
+
+# Shares of persons and of backgrounds that no training sees.
+HELD_OUT_PHOTOGRAPHS = 0.1
+HELD_OUT_BACKGROUNDS = 0.2
+
+
+def read_sources(
+    folder: str | Path, *, leave_out: Collection[str] = ()
+) -> tuple[SceneSources, SceneSources]:
+    """Read photographs and backgrounds, for training and held out; see `read_labelled_pictures`."""
+    photographs = read_labelled_pictures(folder, "photographs", leave_out=leave_out)
+    photographs = [picture for picture in photographs if len(picture.faces)]
+    backgrounds = read_labelled_pictures(folder, "backgrounds")
+
+    def part(*, held_out: bool) -> SceneSources:
+        return SceneSources(
+            *(
+                [p for p in pictures if is_held_out(p.name, share) == held_out]
+                for pictures, share in (
+                    (photographs, HELD_OUT_PHOTOGRAPHS),
+                    (backgrounds, HELD_OUT_BACKGROUNDS),
+                )
+            )
+        )
+
+    return part(held_out=False), part(held_out=True)
+
+
+def read_labelled_pictures(
+    folder: str | Path, kind: str, *, leave_out: Collection[str] = ()
+) -> list[LabelledPicture]:
+    """Read `KIND.tar` and `KIND.csv` of a folder, in the order of the names in the archive.
+
+    A row of the table names a picture, and has a face of it as YuNet saw it, or no face. Boxes
+    become the squares of the cascade (see `detector`). Photographs with a degenerate box are left
+    out.
+
+    Args:
+        folder: where the two files are.
+        kind: "photographs" or "backgrounds".
+        leave_out: names of sources, or of pictures, that are not wanted.
+
+    Raises:
+        FileNotFoundError: if a file is missing.
+        ValueError: if the table lacks a column or has a cell that is no number, the archive lacks a
+            picture of the table, or a picture cannot be read.
+    """
+    faces, sources = _read_table(Path(folder) / f"{kind}.csv")
+    archive = Path(folder) / f"{kind}.tar"
+    pictures = []
+    with tarfile.open(archive) as tar:
+        for member in sorted(tar.getmembers(), key=lambda member: member.name):
+            name = Path(member.name).name
+            file = tar.extractfile(member)
+            if file is None or name not in faces:
+                continue
+            rows = faces.pop(name)
+            if sources[name] in leave_out or any(row[SIDE] < SMALLEST_LABEL for row in rows):
+                continue
+            image = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_GRAYSCALE)
+            if image is None:
+                raise ValueError(f"{archive} has a picture that cannot be read: {member.name}")
+            labels = np.array(rows, np.float32).reshape(-1, FACE_COLUMNS)
+            pictures.append(LabelledPicture(sources[name], image, labels))
+    if faces:
+        raise ValueError(f"{archive} lacks {len(faces)} pictures of its table: {min(faces)}")
+    return pictures
+
+
+def _read_table(path: Path) -> tuple[dict[str, list[list[float]]], dict[str, str]]:
+    """Return the faces (rows as in `columns`) and the source of each picture of a table."""
+    faces: dict[str, list[list[float]]] = {}
+    sources: dict[str, str] = {}
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        missing = set(_COLUMNS) - set(reader.fieldnames or ())
+        if missing:
+            raise ValueError(f"{path} lacks the columns {', '.join(sorted(missing))}")
+        for row in reader:
+            name = row["picture"]
+            sources[name] = row.get("source") or name
+            rows = faces.setdefault(name, [])
+            if row["score"]:
+                try:
+                    rows.append(_face(row))
+                except ValueError as error:
+                    raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
+    return faces, sources
+
+
+def _face(row: Mapping[str, str]) -> list[float]:
+    x, y, width, height, score, *landmarks = (float(row[column]) for column in _COLUMNS[1:])
+    side = HAAR_SIDE_PER_YUNET_ROOT_AREA * max(width * height, 0.0) ** 0.5
+    middle_y = y + (0.5 - HAAR_RISE_PER_YUNET_HEIGHT) * height
+    return [float(score >= SURE_SCORE), x + width / 2, middle_y, side, *landmarks]
+
+
+def is_held_out(name: str, share: float) -> bool:
+    """Tell whether a picture is in the held-out share, by a hash of its name.
+
+    Numbered photographs of one person (`Jane_Doe_0002.jpg`) are held out together.
+    """
+    person = re.sub(r"_\d+\.\w+$", "", name)
+    digest = hashlib.blake2b(person.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") < share * 2**64

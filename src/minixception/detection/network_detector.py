@@ -1,0 +1,144 @@
+"""The face detector of this project at work, on LiteRT."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minixception.boxes import Box
+from minixception.checkpoints.card import LITERT_FILE
+from minixception.checkpoints.engines import LiteRTEngine
+from minixception.checkpoints.shipped import find_model
+from minixception.detection.card import TASK, check_threshold, read_detector_card
+from minixception.detection.cells import prepare_images
+from minixception.detection.columns import FACE_COLUMNS, LANDMARKS, MIDDLE, SIDE
+from minixception.detection.decoding import decode_faces, keep_best
+from minixception.detection.search import _boxes_in_image, _require_at_least
+from minixception.images import as_rgb, resize_image, to_grey
+
+DEFAULT_DETECTOR = "mini_xception_detector"
+
+# Pixels that the smallest face of interest gets in the working copy.
+FACE_PIXELS = 16
+SMALLEST_FACE = 0.025
+# The network has learned faces of up to some 300 pixels. So it looks at a picture twice, once at
+# this length of its longer side: shrunk for large faces, or enlarged where the picture is small.
+OVERVIEW = 128
+
+
+@dataclass(frozen=True)
+class FoundFace:
+    """A face in an image.
+
+    Attributes:
+        box: around it, clipped to the image.
+        score: how sure the detector is, 0 to 1.
+        landmarks: x and y in pixels of the image of right eye, left eye, nose tip, right and left
+            corner of the mouth, from the person's view.
+    """
+
+    box: Box
+    score: float
+    landmarks: tuple[tuple[float, float], ...]
+
+
+class MiniXceptionDetector:
+    """A small convolutional network of the family of the classifiers, trained by this project.
+
+    Its boxes are the squares that the classifiers were trained on, and with each come five
+    landmarks. Pictures with a shorter side above 640 pixels are shrunk to it, which leaves 16
+    pixels to the smallest face that is looked for, 2.5 % of the shorter side. One detector may
+    serve several threads.
+
+    Args:
+        folder: a detector's folder, or the name of a shipped one.
+        score_threshold: lowest score of a face, 0 to 1; None for that of the card.
+        min_face: side of the smallest face of interest in pixels of the image. Smaller ones are not
+            reported. None: 2.5 % of the shorter side.
+
+    Raises:
+        FileNotFoundError: if there is no such folder, or a file is missing in it.
+        ValueError: if a file in it is damaged, or an argument is outside its range.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path = DEFAULT_DETECTOR,
+        *,
+        score_threshold: float | None = None,
+        min_face: int | None = None,
+    ) -> None:
+        if min_face is not None:
+            _require_at_least("min_face", min_face, 1)
+        folder = find_model(folder, tasks=(TASK,))
+        self.card = read_detector_card(folder)
+        self._least_score = self.card.score_threshold
+        if score_threshold is not None:
+            check_threshold(score_threshold)
+            self._least_score = score_threshold
+        self._min_face = min_face
+        # An engine for each look: a change of size costs as much as a small picture.
+        file = folder / LITERT_FILE
+        self._whole = LiteRTEngine(file, num_classes=FACE_COLUMNS)
+        self._overview = LiteRTEngine(file, num_classes=FACE_COLUMNS)
+
+    def detect(self, image: np.ndarray) -> list[Box]:
+        """See `FaceDetector.detect`; any array that `images.as_rgb` takes will do."""
+        return [face.box for face in self.find(image)]
+
+    def find(self, image: np.ndarray) -> list[FoundFace]:
+        """Return the faces in an image with their landmarks, in the order of `detect`.
+
+        Args:
+            image: RGB uint8 (height, width, 3), or any array that `images.as_rgb` takes.
+        """
+        grey = to_grey(as_rgb(image))
+        height, width = grey.shape[:2]
+        smallest = self._min_face or SMALLEST_FACE * min(height, width)
+        scale = min(FACE_PIXELS / smallest, 1.0)
+        overview = OVERVIEW / max(height, width)
+        faces = self._look(grey, scale, self._whole)
+        if overview != scale:
+            faces = np.concatenate([self._look(grey, overview, self._overview), faces])
+            faces = faces[keep_best(faces)]
+        faces = faces[faces[:, SIDE] >= (self._min_face or 0)]
+        found = []
+        for face in faces:
+            square = (
+                *(face[MIDDLE] - face[SIDE] / 2).tolist(),
+                face[SIDE].item(),
+                face[SIDE].item(),
+            )
+            landmarks = tuple((float(x), float(y)) for x, y in face[LANDMARKS].reshape(-1, 2))
+            for box in _boxes_in_image([square], (height, width), height, width):
+                found.append(FoundFace(box, float(face[0]), landmarks))
+        return sorted(found, key=lambda face: face.box)
+
+    def _look(
+        self, grey: NDArray[np.uint8], scale: float, engine: LiteRTEngine
+    ) -> NDArray[np.float32]:
+        """Return the faces in a copy of an image, in pixels of the image; see `decode_faces`."""
+        size = [max(round(side * scale), 1) for side in grey.shape[:2]]
+        copy = resize_image(grey, (size[0], size[1]))[:, :, 0]
+        stride = self.card.strides[-1]
+        copy = np.pad(copy, [(0, -side % stride) for side in size])
+        outputs = engine.run(prepare_images(copy[None]))[0]
+        faces = decode_faces(outputs, copy.shape, self.card.strides, least_score=self._least_score)
+        # Height and width are rounded apart.
+        ratio = np.array([grey.shape[1] / size[1], grey.shape[0] / size[0]], np.float32)
+        faces[:, SIDE] *= np.sqrt(ratio.prod())
+        faces[:, MIDDLE] *= ratio
+        faces[:, LANDMARKS] *= np.tile(ratio, 5)
+        return faces
+
+
+def boxes_of(detector: MiniXceptionDetector) -> Callable[[np.ndarray], NDArray[np.float64]]:
+    """Return the function from an image to boxes (n, 5): score, x, y, width, height."""
+
+    def find(image: np.ndarray) -> NDArray[np.float64]:
+        rows = [(face.score, *face.box) for face in detector.find(image)]
+        return np.array(rows, np.float64).reshape(-1, 5)
+
+    return find

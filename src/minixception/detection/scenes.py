@@ -1,0 +1,393 @@
+"""Scenes with labelled faces, composed from photographs of one face: a pure function of a seed.
+
+Photographs of close faces are all that there is to learn from. A scene lays several of them, at
+any scale, turned and cut by the border, over a background, as rectangles or cut out around the
+head; and it holds things that are no faces: backgrounds, textures, and photographs whose tiles are
+shuffled, so that eyes and mouths are there but no face is.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from minixception.detection.columns import FACE_COLUMNS, LANDMARKS, MIDDLE, SIDE, SURE
+from minixception.detection.labelled_pictures import LabelledPicture, SceneSources
+from minixception.detection.scoring import clipped_boxes
+
+Image = NDArray[Any]
+Faces = NDArray[np.float32]
+
+SMALLEST_FACE = 8.0  # pixels; smaller ones count neither as faces nor as background
+LEAST_CONTRAST = 5.0  # standard deviation of the grey values in a face's square; likewise
+LEAST_VISIBLE = 0.5  # of a face's square inside the scene; with less it counts neither way
+
+# Right and left change places in a mirror: of the landmarks' ten columns, which go where.
+_MIRRORED = [2, 3, 0, 1, 4, 5, 8, 9, 6, 7]
+
+
+@dataclass
+class Scene:
+    """A scene in the making.
+
+    Attributes:
+        image: uint8 (height, width).
+        faces: what `LabelledPicture.faces` is.
+        taken: squares (middle x, middle y, side) where something lies that must stay visible.
+    """
+
+    image: Image
+    faces: list[NDArray[np.float32]] = field(default_factory=list)
+    taken: list[tuple[float, float, float]] = field(default_factory=list)
+
+    def is_free(self, x: float, y: float, side: float) -> bool:
+        """Tell whether a square would leave what lies in the scene visible."""
+        return all(
+            max(abs(x - other_x), abs(y - other_y)) > 0.45 * (side + other)
+            for other_x, other_y, other in self.taken
+        )
+
+
+def compose_scene(
+    sources: SceneSources, size: int, generator: np.random.Generator
+) -> tuple[Image, Faces]:
+    """Draw a scene.
+
+    Args:
+        sources: of its parts.
+        size: its height and width in pixels.
+        generator: source of chance.
+
+    Returns:
+        The scene, uint8 (size, size), and its faces, see `LabelledPicture`.
+    """
+    kind = generator.random()
+    scene = Scene(_ground(sources, size, generator))
+    if kind < 0.12:
+        _add_background_faces(scene, sources, generator)
+        _add_faces(scene, sources, generator, count=0, decoys=int(generator.integers(0, 5)))
+    elif kind < 0.34:
+        _add_close_face(scene, sources, generator)
+    elif kind < 0.42:
+        _add_parts(scene, sources, generator)
+    else:
+        if generator.random() < 0.15:
+            _add_background_faces(scene, sources, generator)
+        # Many scenes with a few faces, some with a crowd.
+        count = 1 + int(generator.exponential(5.0))
+        decoys = int(generator.integers(0, 4)) if generator.random() < 0.35 else 0
+        _add_faces(scene, sources, generator, count=min(count, 24), decoys=decoys)
+    faces = np.stack(scene.faces) if scene.faces else np.zeros((0, FACE_COLUMNS), np.float32)
+    _erase(scene.image, faces, generator)
+    image = degrade(scene.image, generator)
+    return image, _judge(faces, image)
+
+
+def _add_faces(
+    scene: Scene,
+    sources: SceneSources,
+    generator: np.random.Generator,
+    *,
+    count: int,
+    decoys: int,
+) -> None:
+    """Lay photographs, and shuffled ones as decoys, large ones first."""
+    size = len(scene.image)
+    largest = size * math.exp(generator.uniform(math.log(0.15), 0.0))
+    sides = np.exp(generator.uniform(math.log(9.0), math.log(largest), count + decoys))
+    if generator.random() < 0.25:  # a group: all of a size
+        sides = sides[:1].repeat(len(sides)) * generator.uniform(0.85, 1.15, len(sides))
+    is_decoy = generator.permutation(np.arange(count + decoys) < decoys)
+    for index in np.argsort(-sides):
+        for _ in range(6):
+            x, y = generator.uniform(-0.1 * sides[index], size + 0.1 * sides[index], 2)
+            if scene.is_free(x, y, sides[index]):
+                picture = _draw(sources.photographs, generator)
+                if is_decoy[index]:
+                    picture = shuffle_tiles(picture, generator)
+                _lay(scene, picture, (x, y), float(sides[index]), generator)
+                break
+
+
+def _add_close_face(scene: Scene, sources: SceneSources, generator: np.random.Generator) -> None:
+    """Lay one photograph over most of the scene, or all of it, as a portrait."""
+    size = len(scene.image)
+    picture = _draw(sources.photographs, generator)
+    if not len(picture.faces):
+        return
+    share = generator.uniform(0.4, 1.15)
+    side = size * share * picture.faces[0, SIDE] / max(picture.image.shape)
+    middle = size / 2 + generator.normal(0, 0.06 * size, 2)
+    if generator.random() < 0.5:  # nothing else in sight
+        scene.image[:] = generator.integers(0, 256) if generator.random() < 0.5 else 0
+    _lay(scene, picture, (middle[0], middle[1]), side, generator, portrait=True)
+
+
+def _add_parts(scene: Scene, sources: SceneSources, generator: np.random.Generator) -> None:
+    """Fill the scene with a small part of a photograph: an eye or a mouth alone is no face."""
+    size = len(scene.image)
+    picture = _draw(sources.photographs, generator)
+    own_side = float(picture.faces[0, SIDE]) if len(picture.faces) else 100.0
+    scale = size * math.exp(generator.uniform(math.log(2.2), math.log(7.0))) / own_side
+    height, width = picture.image.shape
+    point = generator.uniform(0.1, 0.9, 2) * (width, height)
+    matrix = _similarity(
+        point,
+        (size / 2, size / 2),
+        scale,
+        generator.normal(0, 15),
+        mirrored=generator.random() < 0.5,
+    )
+    scene.image[:] = cv2.warpAffine(
+        _change_light(picture.image, generator),
+        matrix,
+        (size, size),
+        flags=cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+
+
+def _lay(
+    scene: Scene,
+    picture: LabelledPicture,
+    middle: tuple[float, float],
+    side: float,
+    generator: np.random.Generator,
+    *,
+    portrait: bool = False,
+) -> None:
+    """Lay a picture so that its first face, or its middle, comes to `middle` with a side."""
+    height, width = picture.image.shape
+    has_face = len(picture.faces) > 0
+    own_side = float(picture.faces[0, SIDE]) if has_face else float(max(height, width))
+    own_middle = picture.faces[0, MIDDLE] if has_face else np.array([width / 2, height / 2])
+    angle = generator.normal(0, 8) if generator.random() < 0.5 else generator.uniform(-45, 45)
+    if portrait:
+        angle = generator.normal(0, 5) if generator.random() < 0.7 else angle
+    matrix = _similarity(
+        own_middle, middle, side / own_side, angle, mirrored=generator.random() < 0.5
+    )
+    image = _change_light(picture.image, generator)
+    mask = None
+    if has_face and not portrait and generator.random() < 0.6:
+        mask = _head_mask(picture, generator)
+    _blend(scene.image, image, mask, matrix)
+    scene.taken.append((*middle, side))
+    scene.faces.extend(_moved(picture.faces, matrix))
+
+
+def _similarity(
+    own_middle: NDArray[Any],
+    middle: tuple[float, float],
+    scale: float,
+    angle: float,
+    *,
+    mirrored: bool,
+) -> NDArray[np.float64]:
+    """Return the (2, 3) matrix, from picture to scene, that takes one middle to the other."""
+    cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    linear = scale * np.array([[cosine, -sine], [sine, cosine]])
+    if mirrored:
+        linear[:, 0] *= -1
+    return np.column_stack([linear, np.asarray(middle) - linear @ own_middle])
+
+
+def _moved(faces: Faces, matrix: NDArray[np.float64]) -> Faces:
+    """Return faces as they lie after a similarity."""
+    moved = faces.copy()
+    points = np.concatenate([faces[:, MIDDLE], faces[:, LANDMARKS]], axis=1).reshape(-1, 6, 2)
+    points = points @ matrix[:, :2].T + matrix[:, 2]
+    determinant = float(np.linalg.det(matrix[:, :2]))
+    moved[:, MIDDLE] = points[:, 0]
+    moved[:, SIDE] *= math.sqrt(abs(determinant))
+    landmarks = points[:, 1:].reshape(-1, 10)
+    moved[:, LANDMARKS] = landmarks[:, _MIRRORED] if determinant < 0 else landmarks
+    return moved
+
+
+def _blend(scene: Image, image: Image, mask: Image | None, matrix: NDArray[np.float64]) -> None:
+    """Lay an image over the scene, in place, within the part of the scene that it reaches."""
+    scale = math.sqrt(abs(float(np.linalg.det(matrix[:, :2]))))
+    if scale < 0.75:  # shrink by areas first: the warp looks at 2x2 pixels only
+        shape = [max(round(side * scale), 2) for side in image.shape]
+        matrix = matrix @ np.diag([image.shape[1] / shape[1], image.shape[0] / shape[0], 1.0])
+        image = _shrink(image, shape)
+        mask = None if mask is None else _shrink(mask, shape)
+    height, width = image.shape
+    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]])
+    corners = corners @ matrix[:, :2].T + matrix[:, 2]
+    left, top = np.maximum(np.floor(corners.min(axis=0)), 0).astype(int)
+    right, bottom = np.minimum(np.ceil(corners.max(axis=0)), scene.shape[::-1]).astype(int)
+    if right <= left or bottom <= top:
+        return
+    # Places are counted from pixel corners, OpenCV counts from pixel middles.
+    shifted = matrix.copy()
+    shifted[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5 - (left, top)
+    area = (int(right - left), int(bottom - top))
+    opaque = np.full(image.shape, 255, np.uint8) if mask is None else mask
+    laid = cv2.warpAffine(image, shifted, area, borderMode=cv2.BORDER_REPLICATE)
+    share = cv2.warpAffine(opaque, shifted, area).astype(np.float32) / 255
+    part = scene[top:bottom, left:right]
+    part[:] = np.rint(part + share * (laid.astype(np.float32) - part))
+
+
+def _shrink(image: Image, shape: Sequence[int]) -> Image:
+    return cv2.resize(image, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
+
+
+def _head_mask(picture: LabelledPicture, generator: np.random.Generator) -> Image:
+    """Return how much of a picture shows, 0 to 255: an oval about its faces with a soft edge."""
+    height, width = picture.image.shape
+    scale = 4  # a soft edge needs no more, and blurring the whole costs as much as all the rest
+    mask = np.zeros((-(-height // scale), -(-width // scale)), np.uint8)
+    for face in picture.faces / scale:
+        axes = face[SIDE] * generator.uniform((0.42, 0.58), (0.65, 0.8))
+        middle = tuple(round(float(place)) for place in face[MIDDLE])
+        cv2.ellipse(mask, middle, (int(axes[0]), int(axes[1])), 0, 0, 360, 255, -1)
+    blur = float(picture.faces[0, SIDE]) / scale * generator.uniform(0.01, 0.06)
+    return cv2.resize(cv2.GaussianBlur(mask, (0, 0), max(blur, 0.3)), (width, height))
+
+
+def shuffle_tiles(picture: LabelledPicture, generator: np.random.Generator) -> LabelledPicture:
+    """Return a picture without a face: its tiles in another order, each turned or not."""
+    across = int(generator.integers(3, 6))
+    height, width = (side // across * across for side in picture.image.shape)
+    shape = (across, height // across, across, width // across)
+    tiles = picture.image[:height, :width].reshape(shape).swapaxes(1, 2)
+    tiles = tiles.reshape(across**2, *tiles.shape[2:])
+    tiles = tiles[generator.permutation(len(tiles))]
+    turned = generator.random(len(tiles)) < 0.5
+    tiles[turned] = tiles[turned, ::-1]
+    shuffled = tiles.reshape(across, across, *tiles.shape[1:]).swapaxes(1, 2)
+    return LabelledPicture(picture.name, shuffled.reshape(height, width), picture.faces[:0])
+
+
+def _ground(sources: SceneSources, size: int, generator: np.random.Generator) -> Image:
+    """Draw what lies behind: mostly a part of a background without faces, else a texture."""
+    if generator.random() < 0.1:
+        return _texture(size, generator)
+    picture = _draw(sources.backgrounds, generator)
+    while len(picture.faces):
+        picture = _draw(sources.backgrounds, generator)
+    height, width = picture.image.shape
+    scale = math.exp(generator.uniform(math.log(0.6), math.log(3.0)))
+    angle = generator.normal(0, 10) if generator.random() < 0.6 else generator.uniform(-180, 180)
+    point = generator.uniform(0, (width, height))
+    matrix = _similarity(
+        point, (size / 2, size / 2), scale, angle, mirrored=generator.random() < 0.5
+    )
+    image = picture.image
+    if scale < 0.75:
+        shape = [max(round(side * scale), 2) for side in image.shape]
+        matrix = matrix @ np.diag([width / shape[1], height / shape[0], 1.0])
+        image = _shrink(image, shape)
+    return cv2.warpAffine(image, matrix, (size, size), borderMode=cv2.BORDER_REFLECT)
+
+
+def _add_background_faces(
+    scene: Scene, sources: SceneSources, generator: np.random.Generator
+) -> None:
+    """Put a natural picture with its own faces in place of the ground, if there is one."""
+    natural = [picture for picture in sources.backgrounds if len(picture.faces)]
+    if not natural or generator.random() < 0.5:
+        return
+    picture = _draw(natural, generator)
+    height, width = picture.image.shape
+    size = len(scene.image)
+    scale = size / max(height, width) * math.exp(generator.uniform(math.log(0.7), math.log(2.0)))
+    point = picture.faces[int(generator.integers(len(picture.faces))), MIDDLE]
+    middle = generator.uniform(0.2 * size, 0.8 * size, 2)
+    matrix = _similarity(
+        point,
+        (middle[0], middle[1]),
+        scale,
+        generator.normal(0, 8),
+        mirrored=generator.random() < 0.5,
+    )
+    _blend(scene.image, picture.image, None, matrix)
+    moved = _moved(picture.faces, matrix)
+    scene.faces.extend(moved)
+    scene.taken.extend((float(x), float(y), float(side)) for x, y, side in moved[:, 1:4])
+
+
+def _texture(size: int, generator: np.random.Generator) -> Image:
+    """Draw noise of some coarseness with some contrast, or a plain grey."""
+    coarse = int(2 ** generator.uniform(0.5, 6.5))
+    noise = generator.normal(generator.uniform(30, 225), generator.uniform(0, 60), (coarse, coarse))
+    noise = np.clip(noise, 0, 255).astype(np.uint8)
+    way = cv2.INTER_CUBIC if generator.random() < 0.7 else cv2.INTER_NEAREST
+    return cv2.resize(noise, (size, size), interpolation=way)
+
+
+def _change_light(image: Image, generator: np.random.Generator) -> Image:
+    """Change gain and offset of one photograph; now and then let the light come from a side."""
+    gain, offset = 1.0, 0.0
+    if generator.random() < 0.5:
+        gain, offset = generator.uniform(0.5, 1.4), generator.uniform(-40, 40)
+    if generator.random() < 0.15:
+        left, right = generator.uniform(0.3, 1.2, 2)
+        ramp = np.linspace(left, right, image.shape[1], dtype=np.float32)
+        return np.clip(image * (ramp * gain) + offset, 0, 255).astype(np.uint8)
+    table = np.clip(np.arange(256) * gain + offset, 0, 255).astype(np.uint8)
+    return table[image]
+
+
+def _erase(image: Image, faces: Faces, generator: np.random.Generator) -> None:
+    """Cover parts of some faces, and of some scenes, with rectangles, in place."""
+    squares = [face[1:4] for face in faces if generator.random() < 0.12]
+    if generator.random() < 0.15:
+        size = len(image)
+        squares.append(
+            np.array([*generator.uniform(0, size, 2), size * generator.uniform(0.1, 0.5)])
+        )
+    for x, y, side in squares:
+        height, width = (side * generator.uniform(0.15, 0.55, 2)).astype(int)
+        left = int(x + side * generator.uniform(-0.5, 0.5) - width / 2)
+        top = int(y + side * generator.uniform(-0.5, 0.5) - height / 2)
+        part = image[max(top, 0) : max(top + height, 0), max(left, 0) : max(left + width, 0)]
+        if generator.random() < 0.5:
+            part[:] = generator.integers(0, 256)
+        else:
+            part[:] = generator.integers(0, 256, part.shape, dtype=np.uint8)
+
+
+def degrade(image: Image, generator: np.random.Generator) -> Image:
+    """Return a scene as a poor camera sees it: light, blur, noise, compression, each at times."""
+    pixels: NDArray[Any] = image.astype(np.float32)
+    if generator.random() < 0.5:  # contrast and brightness
+        contrast = generator.uniform(0.5, 1.3)
+        pixels = (pixels - 128) * contrast + 128 + generator.uniform(-40, 40)
+    if generator.random() < 0.15:  # dark
+        pixels *= math.exp(generator.uniform(math.log(0.15), math.log(0.7)))
+    pixels = np.clip(pixels, 0, 255)
+    if generator.random() < 0.2:
+        pixels = cv2.GaussianBlur(pixels, (0, 0), generator.uniform(0.3, 1.4))
+    if generator.random() < 0.35:
+        strength = 15 * generator.random() ** 2
+        pixels = pixels + strength * generator.standard_normal(pixels.shape, dtype=np.float32)
+    degraded = np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
+    if generator.random() < 0.3:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(generator.integers(25, 95))]
+        encoded = cv2.imencode(".jpg", degraded, quality)[1]
+        return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE))
+    return degraded
+
+
+def _judge(faces: Faces, image: Image) -> Faces:
+    """Return the faces in sight; those too small, too dim or mostly cut off are no sure ones."""
+    boxes = clipped_boxes(faces, image.shape)
+    visible = boxes[:, 2:].prod(axis=1) / np.maximum(faces[:, SIDE] ** 2, 1e-6)
+    faces, boxes, visible = faces[visible > 0].copy(), boxes[visible > 0], visible[visible > 0]
+    for face, (x, y, width, height), share in zip(faces, boxes, visible, strict=True):
+        part = image[int(y) : math.ceil(y + height), int(x) : math.ceil(x + width)]
+        if share < LEAST_VISIBLE or face[SIDE] < SMALLEST_FACE or part.std() < LEAST_CONTRAST:
+            face[SURE] = 0
+    return faces
+
+
+def _draw(pictures: Sequence[LabelledPicture], generator: np.random.Generator) -> LabelledPicture:
+    return pictures[int(generator.integers(len(pictures)))]

@@ -1,0 +1,1 @@
+"""Training the face detector of this project, and its way to LiteRT."""

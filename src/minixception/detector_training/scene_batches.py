@@ -1,0 +1,61 @@
+"""Batches of scenes for training: a pure function of seed and step, composed beside the training.
+
+Nothing here remembers anything between steps, so that a resumed run goes on like an uninterrupted
+one.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minixception.detection.cells import assign_faces, cell_places, prepare_images
+from minixception.detection.labelled_pictures import SceneSources
+from minixception.detection.scenes import compose_scene
+
+Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+AHEAD = 3  # batches that are composed while the network is busy
+
+
+def scene_batches(
+    sources: SceneSources,
+    *,
+    sizes: Sequence[int],
+    pixels: int,
+    strides: Sequence[int],
+    seed: int,
+    first_step: int = 0,
+) -> Iterator[Batch]:
+    """Yield batches for ever, step after step.
+
+    Args:
+        sources: what scenes are made from.
+        sizes: of scenes in pixels, multiples of the last stride; each step draws one.
+        pixels: of a batch, about: smaller scenes come in larger batches.
+        strides: of the network's maps.
+        seed: non-negative.
+        first_step: counted from 0.
+
+    Yields:
+        Scenes float32 (B, size, size, 1) in [-1, 1], and targets float32 (B, cells, 14).
+    """
+
+    def compose(step: int) -> Batch:
+        generator = np.random.default_rng([seed, step])
+        size = int(generator.choice(sizes))
+        scenes = [compose_scene(sources, size, generator) for _ in range(pixels // size**2)]
+        middles, lengths = cell_places(size, size, strides)
+        targets = np.stack([assign_faces(faces, middles, lengths) for _, faces in scenes])
+        return prepare_images(np.stack([image for image, _ in scenes])), targets
+
+    with ThreadPoolExecutor(1, "scenes") as composer:
+        waiting: deque[Future[Batch]] = deque()
+        step = first_step
+        while True:
+            while len(waiting) < AHEAD:
+                waiting.append(composer.submit(compose, step))
+                step += 1
+            yield waiting.popleft().result()

@@ -1,0 +1,266 @@
+"""Training the detector: scenes, a schedule, and a folder that a killed run goes on from."""
+
+import logging
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from minixception.checkpoints.card import CURVES_FILE, HISTORY_FILE, KERAS_FILE, STATE_FILE
+from minixception.checkpoints.keras_model import save_keras_file, write_history
+from minixception.detection.card import DetectorCard, write_detector_card
+from minixception.detection.cells import prepare_images
+from minixception.detection.columns import SCORE
+from minixception.detection.decoding import decode_faces
+from minixception.detection.evaluation import FALSE_PER_IMAGE, Scenes, held_out_scenes
+from minixception.detection.labelled_pictures import SceneSources
+from minixception.detection.scoring import (
+    average_precision,
+    clipped_boxes,
+    match_faces,
+    recall,
+    threshold_for,
+)
+from minixception.detector_training.losses import detection_loss
+from minixception.detector_training.scene_batches import scene_batches
+from minixception.drawing.plots import plot_history
+from minixception.files import atomic_folder, own_folder, remove_leftovers
+from minixception.training.acceleration import accelerated
+from minixception.training.optimization import averaged_weights, make_optimizer
+from minixception.training.recipes import Recipe
+from minixception.training.runs import refuse_run_without_state, refuse_used_folder
+from minixception.training.state import (
+    History,
+    TrainingState,
+    capture,
+    read_state,
+    restore,
+    write_state,
+)
+
+VALIDATION_BATCH = 16
+LEAST_SCORE = 0.05  # of boxes that average precision looks at
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class DetectorRecipe:
+    """How to train the detector.
+
+    Attributes:
+        epochs: number of parts after which the run is validated and stored.
+        steps: batches in an epoch.
+        sizes: of scenes in pixels; each batch draws one.
+        pixels: of a batch.
+        learning_rate: the peak of a one-cycle schedule.
+        warmup: share of the steps in which the rate rises.
+        weight_decay: of AdamW, on kernels.
+        ema_momentum: of the average of the weights that is validated and kept.
+        replicas: see `Recipe`.
+        validation_scenes: number of held-out scenes.
+        validation_size: their height and width in pixels.
+    """
+
+    epochs: int = 24
+    steps: int = 250
+    sizes: tuple[int, ...] = (192, 256, 320)
+    pixels: int = 12 * 192 * 192
+    learning_rate: float = 3e-3
+    warmup: float = 0.08
+    weight_decay: float = 0.01
+    ema_momentum: float = 0.998
+    replicas: int = 2
+    validation_scenes: int = 200
+    validation_size: int = 256
+
+    def __post_init__(self) -> None:
+        """Check what optimizer and scenes do not.
+
+        Raises:
+            ValueError: for a number below 1, or a rate that is none.
+        """
+        for name in ("epochs", "steps", "replicas"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}")
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"`learning_rate` must be above 0. Received: {self.learning_rate}")
+
+    def optimizer(self) -> keras.optimizers.Optimizer:
+        """Build the optimizer with its schedule."""
+        recipe = Recipe(
+            name="detector",
+            summary="",
+            epochs=self.epochs,
+            learning_rate=self.learning_rate,
+            warmup=self.warmup,
+            weight_decay=self.weight_decay,
+            ema_momentum=self.ema_momentum,
+        )
+        return make_optimizer(recipe, steps=self.steps)
+
+
+@dataclass(frozen=True)
+class DetectorRun:
+    """What is trained, on what, how, and where to.
+
+    Attributes:
+        model: freshly built.
+        training: what scenes are composed of.
+        validation: of what those scenes are composed that choose the best epoch.
+        recipe: the settings.
+        seed: of the scenes.
+        folder: for model, card, history, curves and state.
+        card: to store with the model; the validation scores are added.
+    """
+
+    model: keras.Model
+    training: SceneSources
+    validation: SceneSources
+    recipe: DetectorRecipe
+    seed: int
+    folder: Path
+    card: DetectorCard
+
+    def identity(self) -> dict[str, Any]:
+        """Return what must not change between the parts of an interrupted run."""
+        return {
+            "model": self.model.name,
+            "parameters": self.model.count_params(),
+            "recipe": {
+                name: list(value) if isinstance(value, tuple) else value
+                for name, value in asdict(self.recipe).items()
+            },
+            "seed": self.seed,
+            "training": [len(self.training.photographs), len(self.training.backgrounds)],
+            "validation": [len(self.validation.photographs), len(self.validation.backgrounds)],
+        }
+
+
+def train_detector(run: DetectorRun, *, resume: bool = False) -> History:
+    """Train to the recipe's last epoch.
+
+    After every epoch the folder holds the best model so far (`model.keras`), `history.csv`, the
+    curves, and the state that the next epoch depends on.
+
+    Args:
+        run: what to do.
+        resume: go on from the state in the run's folder; start anew where there is none.
+
+    Returns:
+        A row per epoch: epoch (from 0), learning_rate, loss, val_average_precision, val_recall
+        (at a false box in ten scenes), seconds.
+
+    Raises:
+        FileExistsError: if the folder holds a run and `resume` is False.
+        FileNotFoundError: if it holds a model without the state to go on from.
+        BlockingIOError: if another run is writing the folder.
+        ValueError: if the state belongs to a run with other settings, or the loss is no finite
+            number any more.
+    """
+    with own_folder(run.folder):
+        state = _state_to_go_on_from(run, resume=resume)
+        if state is not None and state.finished:
+            log.warning("%s is complete: nothing to do.", run.folder)
+            return state.history
+        return _fit(run, state)
+
+
+def _state_to_go_on_from(run: DetectorRun, *, resume: bool) -> TrainingState | None:
+    if resume:
+        refuse_run_without_state(run.folder)
+    else:
+        refuse_used_folder(run.folder)
+    remove_leftovers(run.folder)
+    path = run.folder / STATE_FILE
+    if not path.exists():
+        return None
+    state = read_state(path)
+    state.check_identity(run.identity(), where=str(run.folder))
+    log.info("Going on after epoch %d.", len(state.history))
+    return state
+
+
+def _fit(run: DetectorRun, state: TrainingState | None) -> History:
+    recipe = run.recipe
+    history: History = list(state.history) if state else []
+    model = accelerated(run.model, replicas=recipe.replicas)
+    model.compile(optimizer=recipe.optimizer(), loss=detection_loss, jit_compile=False)
+    if state is not None:
+        model.build((None, None, None, 1))
+        restore(model, state)
+    scenes = held_out_scenes(
+        run.validation, count=recipe.validation_scenes, size=recipe.validation_size
+    )
+    batches = scene_batches(
+        run.training,
+        sizes=recipe.sizes,
+        pixels=recipe.pixels,
+        strides=run.card.strides,
+        seed=run.seed,
+        first_step=len(history) * recipe.steps,
+    )
+    for epoch in range(len(history), recipe.epochs):
+        start = time.time()
+        model.reset_metrics()
+        for _ in range(recipe.steps):
+            loss = float(model.train_on_batch(*next(batches)))
+        if not math.isfinite(loss):
+            raise ValueError(
+                f"The training loss became {loss} in epoch {epoch + 1}. "
+                "Train again with a lower --learning-rate."
+            )
+        row = {"epoch": epoch, "learning_rate": _learning_rate(model), "loss": loss}
+        with averaged_weights(model):
+            run.model.set_weights(model.get_weights())
+            row |= _validate(run, scenes)
+            best = max((earlier["val_average_precision"] for earlier in history), default=-1.0)
+            row["seconds"] = time.time() - start
+            history.append(row)
+            if row["val_average_precision"] > best:
+                _keep(run, history)
+        log.info(" ".join(f"{name}={value:.5g}" for name, value in row.items()))
+        _record(run, model, history)
+    return history
+
+
+def _learning_rate(model: keras.Model) -> float:
+    return float(ops.convert_to_numpy(model.optimizer.learning_rate))
+
+
+def _record(run: DetectorRun, model: keras.Model, history: History) -> None:
+    write_history(run.folder / HISTORY_FILE, history)
+    columns = {name: [row[name] for row in history] for name in history[0]}
+    plot_history(columns, run.folder / CURVES_FILE)
+    finished = len(history) == run.recipe.epochs
+    state = capture(model, identity=run.identity(), history=history, finished=finished)
+    write_state(run.folder / STATE_FILE, state)
+
+
+def _validate(run: DetectorRun, scenes: Scenes) -> dict[str, float]:
+    found = []
+    for start in range(0, len(scenes), VALIDATION_BATCH):
+        images = np.stack([image for image, _ in scenes[start : start + VALIDATION_BATCH]])
+        size = images.shape[1:3]
+        for cells in np.asarray(run.model.predict_on_batch(prepare_images(images))):
+            faces = decode_faces(cells, size, run.card.strides, least_score=LEAST_SCORE)
+            found.append(np.column_stack([faces[:, SCORE], clipped_boxes(faces, size)]))
+    matches = match_faces(found, [faces for _, faces in scenes], size)
+    return {
+        "val_average_precision": average_precision(matches),
+        "val_recall": recall(matches, threshold_for(matches, FALSE_PER_IMAGE)),
+    }
+
+
+def _keep(run: DetectorRun, history: History) -> None:
+    """Store the model with its card and history in one step."""
+    scores = {name: value for name, value in history[-1].items() if name.startswith("val_")}
+    with atomic_folder(run.folder) as temporary:
+        save_keras_file(run.model, temporary / KERAS_FILE)
+        write_history(temporary / HISTORY_FILE, history)
+        write_detector_card(temporary, run.card.with_metrics({"validation": scores}))

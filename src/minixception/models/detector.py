@@ -1,0 +1,81 @@
+"""The face detector of the family: its residual modules, fully convolutional, with three heads.
+
+Backbone: the stem and the residual depthwise-separable modules of mini-Xception (Arriaga et al.
+2017, arXiv 1710.07557), padded so that a cell of a feature map stands for a square of `stride`
+pixels. Heads without anchors, one per stride, as in FCOS (Tian et al. 2019, arXiv 1904.01355) and
+YuNet (Wu et al. 2023, doi 10.1007/s11633-023-1423-y): each cell says whether the middle of a face
+lies there, and where its box and landmarks are. There is no path from coarse to fine maps: it needs
+an enlargement whose size LiteRT computes while it runs, which keeps XNNPACK from the rest.
+"""
+
+import math
+from dataclasses import dataclass
+
+import keras
+from keras import layers
+
+from minixception.models.xception import ResidualModule, residual_module
+
+DETECTOR_NAME = "mini_xception_detector"
+
+STRIDES = (8, 16, 32)
+
+# What a cell gives: a score logit, a square box (middle x, middle y, logarithm of its side) and
+# five landmarks (x, y), all in strides and from the middle of the cell.
+BOX = slice(1, 4)
+LANDMARKS = slice(4, 14)
+OUTPUTS = 14
+
+
+@dataclass(frozen=True)
+class DetectorPlan:
+    """Widths of the detector.
+
+    Attributes:
+        stem: filters of the two 3x3 convolutions with stride 2.
+        levels: the modules up to each of `STRIDES`; the first of a level halves the map.
+        head: filters of the separable convolution of a head.
+        prior: score of every cell at the beginning (Lin et al. 2017, arXiv 1708.02002, section 4.1)
+    """
+
+    stem: tuple[int, int] = (16, 16)
+    levels: tuple[tuple[int, ...], ...] = ((32, 64, 64), (64, 96), (96, 96))
+    head: int = 48
+    prior: float = 0.01
+
+
+MINI_XCEPTION_DETECTOR = DetectorPlan()
+
+
+def build_detector(plan: DetectorPlan = MINI_XCEPTION_DETECTOR) -> keras.Model:
+    """Build the detector with fresh weights.
+
+    Returns:
+        A functional model from float32 (B, height, width, 1) in [-1, 1], height and width multiples
+        of the last of `STRIDES`, to float32 (B, cells, 14): the cells of all strides, row by row,
+        finest first; see `OUTPUTS`.
+    """
+    inputs = keras.Input((None, None, 1), name="image")
+    x = inputs
+    for filters in plan.stem:
+        x = layers.Conv2D(filters, 3, strides=2, padding="same", use_bias=False)(x)
+        x = layers.BatchNormalization()(x)
+        x = layers.Activation("relu")(x)
+    found = []
+    for level in plan.levels:
+        for index, filters in enumerate(level):
+            x = residual_module(x, ResidualModule(filters, strides=1 if index else 2))
+        found.append(_head(x, plan))
+    outputs = layers.Concatenate(axis=1, dtype="float32", name="predictions")(found)
+    return keras.Model(inputs, outputs, name=DETECTOR_NAME)
+
+
+def _head(x: keras.KerasTensor, plan: DetectorPlan) -> keras.KerasTensor:
+    x = layers.SeparableConv2D(plan.head, 3, padding="same", use_bias=False)(x)
+    x = layers.BatchNormalization()(x)
+    x = layers.Activation("relu")(x)
+    logit = math.log(plan.prior / (1 - plan.prior))
+    score = layers.Conv2D(1, 1, bias_initializer=keras.initializers.Constant(logit))(x)
+    place = layers.Conv2D(OUTPUTS - 1, 1)(x)
+    x = layers.Concatenate()([score, place])
+    return layers.Reshape((-1, OUTPUTS))(x)

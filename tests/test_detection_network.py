@@ -1,0 +1,254 @@
+"""The detector's network: loss, training, export, and its work on pictures."""
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from made_up_detection import write_labelled_pictures
+from minixception.boxes import Box
+from minixception.commands import main
+from minixception.detection.card import DetectorCard, read_detector_card
+from minixception.detection.cells import assign_faces, cell_places
+from minixception.detection.columns import FACE_COLUMNS
+from minixception.detection.labelled_pictures import read_sources
+from minixception.detection.network_detector import MiniXceptionDetector
+from minixception.detection.scoring import intersections_over_unions
+from minixception.detector_training import trainer as training
+from minixception.detector_training.export import (
+    export_detector,
+    finish_detector,
+    load_detector_model,
+)
+from minixception.detector_training.losses import compare_squares, detection_loss
+from minixception.detector_training.trainer import DetectorRecipe, DetectorRun, train_detector
+from minixception.models.detector import OUTPUTS, STRIDES, DetectorPlan, build_detector
+
+TINY = DetectorPlan(stem=(4, 4), levels=((8,), (8,), (8,)), head=8)
+QUICK = DetectorRecipe(
+    epochs=2,
+    steps=2,
+    sizes=(64, 96),
+    pixels=4 * 64 * 64,
+    replicas=1,
+    validation_scenes=6,
+    validation_size=64,
+)
+
+
+def make_run(folder: Path, pictures: Path) -> DetectorRun:
+    keras.utils.set_random_seed(1)
+    model = build_detector(TINY)
+    training_part, held_out = read_sources(pictures)
+    card = DetectorCard(
+        name=folder.name,
+        architecture=model.name,
+        parameters=model.count_params(),
+        strides=STRIDES,
+        score_threshold=0.5,
+    )
+    return DetectorRun(
+        model=model,
+        training=training_part,
+        validation=held_out,
+        recipe=QUICK,
+        seed=5,
+        folder=folder,
+        card=card,
+    )
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    write_labelled_pictures(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "trained"
+    run = make_run(folder, pictures)
+    train_detector(run)
+    finish_detector(folder, run.validation, scenes=6)
+    return folder
+
+
+def test_the_network_is_small_and_takes_any_size() -> None:
+    model = build_detector()
+    assert model.name == "mini_xception_detector"
+    assert model.count_params() == 146_058
+    assert OUTPUTS == FACE_COLUMNS
+    for height, width in ((32, 32), (64, 160)):
+        cells = len(cell_places(height, width, STRIDES)[0])
+        outputs = model(np.zeros((2, height, width, 1), np.float32))
+        assert outputs.shape == (2, cells, OUTPUTS)
+    score = 1 / (1 + np.exp(-np.asarray(outputs)[..., 0]))
+    assert score == pytest.approx(0.01, abs=0.005)
+
+
+def test_the_loss_knows_a_right_answer_from_a_wrong_one() -> None:
+    middles, lengths = cell_places(64, 64, STRIDES)
+    row = [1, 30, 34, 20, 26, 30, 34, 30, 30, 34, 27, 39, 33, 39]
+    targets = assign_faces(np.array([row], np.float32), middles, lengths)[None]
+    right = targets.copy()
+    right[..., 0] = np.where(targets[..., 0] > 0, 12, -12)
+    wrong_place, wrong_score = right.copy(), right.copy()
+    wrong_place[..., 1] += 1
+    wrong_score[..., 0] *= -1
+    least = float(detection_loss(targets, right))
+    assert least == pytest.approx(0, abs=1e-4)
+    assert float(detection_loss(targets, wrong_place)) > least + 0.5
+    assert float(detection_loss(targets, wrong_score)) > least + 5
+    undecided = right.copy()
+    undecided[targets[..., 0] == -1, 0] = 12
+    assert float(detection_loss(targets, undecided)) == pytest.approx(least, abs=1e-6)
+
+
+def test_the_overlap_of_the_loss_is_that_of_the_boxes() -> None:
+    generator = np.random.default_rng(0)
+    cells = generator.uniform(-1, 1, (2, 50, FACE_COLUMNS)).astype(np.float32)
+    overlap, loss = (np.asarray(value) for value in compare_squares(cells[:1], cells[1:]))
+    boxes = [
+        np.column_stack([one[:, 1:3] - side / 2, side, side])
+        for one in cells
+        for side in [np.exp(one[:, [3]])]
+    ]
+    expected = np.diag(intersections_over_unions(*boxes))
+    np.testing.assert_allclose(overlap[0], expected, atol=1e-5)
+    assert (loss >= 1 - overlap - 1e-6).all()
+
+
+def test_a_killed_run_goes_on_like_one_that_was_not(
+    tmp_path: Path, pictures: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = training._record
+
+    def record_and_die(run: DetectorRun, *others: Any) -> None:
+        record(run, *others)
+        raise KeyboardInterrupt
+
+    folder = tmp_path / "killed"
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_record", record_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            train_detector(make_run(folder, pictures))
+    with pytest.raises(FileExistsError):
+        train_detector(make_run(folder, pictures))
+    with pytest.raises(ValueError, match=r"recipe\.steps was 2, now 3"):
+        train_detector(
+            replace(make_run(folder, pictures), recipe=replace(QUICK, steps=3)), resume=True
+        )
+    history = train_detector(make_run(folder, pictures), resume=True)
+    whole = train_detector(make_run(trained, pictures), resume=True)  # complete: as it was
+    assert len(whole) == len(history) == 2
+    for row, other in zip(whole, history, strict=True):
+        del row["seconds"], other["seconds"]
+        assert row == other
+    assert (folder / "curves.png").is_file()
+
+
+def test_the_exported_network_is_the_trained_one(trained: Path) -> None:
+    generator = np.random.default_rng(0)
+    images = [generator.integers(0, 256, (64, size), dtype=np.uint8) for size in (64, 256, 32)]
+    assert export_detector(trained, images) < 1e-4
+    assert load_detector_model(trained).count_params() == read_detector_card(trained).parameters
+    metrics = read_detector_card(trained).metrics
+    assert {"validation", "held-out scenes"} <= metrics.keys()
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 3), (2, 700, 3), (31, 33, 3), (480, 640), (900, 700, 3), (64, 64, 4)]
+)
+def test_pictures_of_all_forms_can_be_searched(trained: Path, shape: tuple[int, ...]) -> None:
+    image = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
+    detector = MiniXceptionDetector(trained, score_threshold=0)
+    faces = detector.find(image)
+    boxes = [face.box for face in faces]
+    assert boxes == detector.detect(image) == sorted(boxes)
+    for face in faces:
+        box = face.box
+        assert min(box.x, box.y) >= 0
+        assert box.area > 0
+        assert box.x + box.width <= shape[1]
+        assert box.y + box.height <= shape[0]
+        assert len(face.landmarks) == 5
+        assert 0 <= face.score <= 1
+    assert MiniXceptionDetector(trained, score_threshold=1).detect(image) == []
+
+
+def test_faces_below_the_smallest_of_interest_are_left_out(trained: Path) -> None:
+    image = np.random.default_rng(2).integers(0, 256, (200, 300), dtype=np.uint8)
+    every = MiniXceptionDetector(trained, score_threshold=0)
+    assert any(max(box.width, box.height) < 20 for box in every.detect(image))
+    some = MiniXceptionDetector(trained, score_threshold=0, min_face=60)
+    # A face at the border is clipped: its longer side may be cut as well.
+    whole = [box for box in some.detect(image) if box.x and box.y]
+    inside = [box for box in whole if box.x + box.width < 300 and box.y + box.height < 200]
+    assert all(max(box.width, box.height) >= 59 for box in inside)
+
+
+def test_threads_may_share_a_detector(trained: Path) -> None:
+    images = np.random.default_rng(3).integers(0, 256, (8, 96, 200, 3), dtype=np.uint8)
+    detector = MiniXceptionDetector(trained, score_threshold=0.01)
+    alone = [detector.detect(image) for image in images]
+    found: dict[int, list[Box]] = {}
+    threads = [
+        threading.Thread(target=lambda i=index: found.update({i: detector.detect(images[i])}))
+        for index in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [found[index] for index in range(8)] == alone
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"score_threshold": 1.5}, "score_threshold"), ({"min_face": 0}, "min_face")],
+)
+def test_options_out_of_range_are_refused(
+    trained: Path, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        MiniXceptionDetector(trained, **options)
+
+
+def test_what_is_no_detector_is_refused(tmp_path: Path, checkpoints: dict[str, Path]) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no card\.json"):
+        MiniXceptionDetector(tmp_path)
+    with pytest.raises(ValueError, match="no card of a detector"):
+        MiniXceptionDetector(checkpoints["emotion"])
+    with pytest.raises(FileNotFoundError, match="shipped detector model"):
+        MiniXceptionDetector("another")
+
+
+def test_a_detector_is_evaluated_by_the_command(
+    trained: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "scores.json"
+    arguments = ["evaluate", "--model", str(trained), "--data", str(pictures)]
+    assert main([*arguments, "--output", str(output)]) == 0
+    assert "recall by side in pixels" in capsys.readouterr().out
+    assert '"average_precision"' in output.read_text()
+    assert main([*arguments, "--flip"]) == 1
+    assert "--flip is for classifiers" in capsys.readouterr().err
+
+
+def test_the_command_refuses_before_it_works(
+    tmp_path: Path, pictures: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["train-detector", "--data", str(pictures), "--output"]
+    assert main([*arguments, str(trained)]) == 1
+    assert "--resume" in capsys.readouterr().err
+    table = pictures / "photographs.csv"
+    assert main([*arguments, str(tmp_path / "run"), "--leave-out", str(table)]) == 1
+    assert "folder or a tar archive" in capsys.readouterr().err
+    assert main([*arguments, str(tmp_path / "run"), "--epochs", "0"]) == 1
+    assert "epochs" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
