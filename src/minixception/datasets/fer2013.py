@@ -15,7 +15,7 @@ from typing import IO, cast
 
 import numpy as np
 
-from minixception.datasets.cache import load_arrays, source_fingerprint, store_arrays
+from minixception.datasets.cache import cached_arrays
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.labels import EMOTIONS_FER2013
 
@@ -64,12 +64,13 @@ def load_fer2013(
     path = Path(path)
     check_fer2013_split(split)
     _check_is_file(path)
-    fingerprint = source_fingerprint(path, loader="fer2013", version=_LOADER_VERSION)
-    arrays = load_arrays(fingerprint) if use_cache else None
-    if arrays is None:
-        arrays = _read_arrays(path)
-        if use_cache:
-            store_arrays(fingerprint, arrays)
+    arrays = cached_arrays(
+        path,
+        lambda: _read_arrays(path),
+        loader="fer2013",
+        version=_LOADER_VERSION,
+        use_cache=use_cache,
+    )
     dataset = FaceDataset(
         images=arrays["images"],
         labels=arrays["labels"],

@@ -7,7 +7,7 @@ import numpy as np
 
 from minixception.datasets.classes import with_classes
 from minixception.datasets.face_dataset import FaceDataset, split_names
-from minixception.datasets.pictures import check_image_form, to_form
+from minixception.datasets.pictures import PictureForm
 from minixception.datasets.splits import DRAWN_RULE
 from minixception.labels import canonical_name
 
@@ -54,12 +54,12 @@ def merge_datasets(
     _check_splits(datasets)
     size = parts[0].images.shape[1:3] if image_size is None else image_size
     depth = min(part.images.shape[3] for part in parts) if channels is None else channels
-    check_image_form(size, depth)
+    form = PictureForm(size, depth)
     class_names = _all_classes(parts) if classes is None else tuple(classes)
     numbered = [_with_row_numbers(part, source) for source, part in datasets.items()]
     parts = [with_classes(part, class_names) for part in numbered]
     return FaceDataset(
-        images=_joined_images(parts, size, depth),
+        images=_joined_images(parts, form),
         labels=np.concatenate([part.labels for part in parts]),
         class_names=class_names,
         name="+".join(datasets) if name is None else name,
@@ -104,17 +104,12 @@ def _with_row_numbers(part: FaceDataset, source: str) -> FaceDataset:
     return replace(part, attributes={**part.attributes, **origin})
 
 
-def _joined_images(
-    parts: Sequence[FaceDataset], size: tuple[int, int], channels: int
-) -> np.ndarray:
+def _joined_images(parts: Sequence[FaceDataset], form: PictureForm) -> np.ndarray:
     """Return uint8 (N, height, width, channels) of all parts."""
-    joined = np.empty((sum(map(len, parts)), *size, channels), dtype=np.uint8)
-    row = 0
-    for part in parts:
-        for image in part.images:
-            # Grey goes into three equal channels by broadcasting.
-            joined[row] = to_form(image, image_size=size, channels=channels)
-            row += 1
+    shape = (sum(map(len, parts)), *form.image_size, form.channels)
+    joined = np.empty(shape, dtype=np.uint8)
+    for row, image in enumerate(image for part in parts for image in part.images):
+        joined[row] = form.resize(image)  # grey goes into three equal channels by broadcasting
     return joined
 
 
