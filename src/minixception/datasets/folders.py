@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.pictures import ListedPicture, PictureForm, count_dropped, read_listed
-from minixception.files import PICTURE_SUFFIXES
+from minixception.files import PICTURE_SUFFIXES, count_suffixes
 from minixception.labels import check_class_names, index_of
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def load_class_folders(
         A data set of images uint8 (N, height, width, channels), sorted by path; `attributes` hold
         "file", the path below `path`, and "content", the hash of the whole picture. `dropped`
         counts stray entries (files that are no pictures, folders within class folders), unreadable
-        pictures and, with `crop_faces`, pictures without a face; they are also logged.
+        pictures and, with `crop_faces`, pictures without a face; they are also logged, stray
+        entries by suffix, and so are class folders without a picture, which make no class.
 
     Raises:
         FileNotFoundError: There is no folder at `path`.
@@ -63,8 +64,12 @@ def load_class_folders(
     if not path.is_dir():
         raise FileNotFoundError(f"`path` must be a folder of class folders. Received: {path}")
     strays: list[Path] = []
-    pictures = list(_list_pictures(path, strays))
-    dropped = count_dropped({"stray entry": [str(entry) for entry in strays]}, "entries")
+    empty: list[str] = []
+    pictures = list(_list_pictures(path, strays, empty))
+    count_dropped({"without a picture": empty}, "class folders")
+    dropped = count_dropped(
+        {"stray entry": [str(entry) for entry in strays]}, f"entries, {count_suffixes(strays)}"
+    )
     folders = sorted({file.parent.name for file, _ in pictures})
     names = _checked_names(path, folders) if class_names is None else tuple(class_names)
     labels = _labels_of(path, folders, names)
@@ -85,19 +90,24 @@ def load_class_folders(
     return dataset if split is None else dataset.split(split)
 
 
-def _list_pictures(path: Path, strays: list[Path]) -> Iterator[tuple[Path, str]]:
+def _list_pictures(path: Path, strays: list[Path], empty: list[str]) -> Iterator[tuple[Path, str]]:
     """Yield each picture, sorted by path, with the name of its split, "" where there are none."""
     folders = _folders_of(path, strays)
     splits = [folder for folder in folders if folder.name.lower() in SPLIT_FOLDERS]
     strays.extend(folder for folder in folders if splits and folder not in splits)
     for parent in splits or [path]:
         for folder in _folders_of(parent, strays) if splits else folders:
-            for entry in sorted(folder.iterdir()):
-                is_picture = entry.suffix.lower() in PICTURE_SUFFIXES and entry.is_file()
-                if is_picture and not entry.name.startswith("."):
-                    yield entry, SPLIT_FOLDERS[parent.name.lower()] if splits else ""
-                else:
-                    strays.append(entry)
+            entries = sorted(folder.iterdir())
+            pictures = list(filter(_is_picture, entries))
+            strays.extend(entry for entry in entries if not _is_picture(entry))
+            empty.extend([] if pictures else [str(folder)])
+            split = SPLIT_FOLDERS[parent.name.lower()] if splits else ""
+            yield from ((picture, split) for picture in pictures)
+
+
+def _is_picture(entry: Path) -> bool:
+    has_name = entry.suffix.lower() in PICTURE_SUFFIXES and not entry.name.startswith(".")
+    return has_name and entry.is_file()
 
 
 def _folders_of(path: Path, strays: list[Path]) -> list[Path]:
