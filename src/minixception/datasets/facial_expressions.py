@@ -99,7 +99,7 @@ def load_facial_expressions(
         FileNotFoundError: There is nothing at `path`.
         ValueError: There is no legend, it lacks a column, or no row gives a face.
     """
-    form = PictureForm(image_size, channels, True, detector)
+    form = PictureForm(image_size, channels, crop_faces=True, detector=detector)
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(
