@@ -38,6 +38,7 @@ _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _HEAD_BYTES = 48
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_LARGEST_REPAIR = 64 << 20  # bytes
 
 PIXELS_AT_A_TIME = 1 << 20
 
@@ -110,10 +111,17 @@ def pillow_to_rgb(picture: Image.Image) -> np.ndarray:
 def _decode(file: BinaryIO, name: str, size: int) -> np.ndarray:
     _silence_libtiff()
     head = file.read(_HEAD_BYTES)
-    file.seek(0)
-    if head.startswith(_PNG_SIGNATURE):
-        file = _without_broken_comments(file)
     formats = _formats_of(head, name)
+    try:
+        return _decode_as(formats, file, name, size)
+    except ValueError:
+        if not head.startswith(_PNG_SIGNATURE) or size > _LARGEST_REPAIR:
+            raise
+        return _decode_as(formats, _without_broken_comments(file), name, size)
+
+
+def _decode_as(formats: tuple[str, ...], file: BinaryIO, name: str, size: int) -> np.ndarray:
+    file.seek(0)
     with _clear_errors(name, size), Image.open(file, formats=formats) as picture:
         picture.load()
         ImageOps.exif_transpose(picture, in_place=True)
@@ -142,6 +150,7 @@ def _formats_of(head: bytes, name: str) -> tuple[str, ...]:
 
 def _without_broken_comments(file: BinaryIO) -> BinaryIO:
     """Leave out the texts of a PNG whose checksum is wrong; of the other chunks Pillow tells."""
+    file.seek(0)
     content = file.read()
     kept, place = [content[:8]], 8
     while place < len(content):
