@@ -85,6 +85,7 @@ setup(
         "train": TRAINING,
         "pandas": [FULL["pandas"]],
         "parquet": [FULL["pandas"], "pyarrow>=15"],
+        "heif": ["pillow-heif>=0.16"],
         "onnx": [*TRAINING, DEVELOPMENT["onnxruntime"], DEVELOPMENT["tf2onnx"]],
         "notebooks": [*TRAINING, DEVELOPMENT["ipykernel"], DEVELOPMENT["nbclient"]],
         "docs": [*TRAINING, "pdoc>=15,<17"],

@@ -104,6 +104,7 @@ def test_patterns(here: Path, pattern: str, expected: dict[str, str]) -> None:
     found = find_pictures([Path(pattern)])
     assert {str(path): str(place) for path, place in found.places.items()} == expected
     assert len(found.empty) == (not expected)
+    assert found.others == ([Path("p/s/stray.txt")] if pattern == "p/**/*" else [])
 
 
 def test_what_an_earlier_run_has_drawn_is_left_out(here: Path) -> None:

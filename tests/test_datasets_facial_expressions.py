@@ -93,7 +93,7 @@ def test_archive_and_folder_give_the_same(folder: Path, tmp_path: Path) -> None:
 
 
 def test_faces_of_the_cascade_are_cached(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minixception.detection.haar.HaarDetector", Finder)
+    monkeypatch.setattr("minixception.detection.registry.HaarDetector", Finder)
     first = load_facial_expressions(folder)
     with monkeypatch.context() as patch:
         patch.setattr(module, "_read_arrays", None)

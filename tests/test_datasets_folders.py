@@ -71,6 +71,15 @@ def test_stray_and_unreadable_files_are_counted_and_logged(
     assert dataset.dropped == {"stray entry": 3, "unreadable picture": 1}
     assert "broken.jpg" in caplog.text
     assert "readme.txt" in caplog.text
+    assert "Left out 3 entries, no suffix 2, .txt 1" in caplog.text
+
+
+def test_a_class_folder_without_a_picture_is_said(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder / "fear").mkdir()
+    assert load_class_folders(folder).class_names == ("Happiness", "sad")
+    assert "Left out 1 class folders (without a picture)" in caplog.text
 
 
 def test_the_checksum_follows_names_and_content(folder: Path) -> None:

@@ -264,7 +264,7 @@ def test_imdb_without_what_it_needs(tmp_path: Path, imdb_folder: Path) -> None:
     with pytest.raises(ValueError, match=r"imdb.mat is not a MATLAB file"):
         load_imdb(tmp_path)
     savemat(tmp_path / "imdb.mat", {"wiki": 1})
-    with pytest.raises(ValueError, match=r"must hold a struct `imdb`.*Missing: full_path"):
+    with pytest.raises(ValueError, match=r"that holds a struct `imdb`.*Missing: full_path"):
         load_imdb(tmp_path)
     write_imdb(tmp_path, IMDB_ROWS, fields=IMDB_FIELDS[:4])
     with pytest.raises(ValueError, match="Missing: dob, photo_taken"):

@@ -41,8 +41,7 @@ class Finder:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two classes of pictures, no two of them alike, a quarter without a face."""
-    monkeypatch.setattr("minixception.datasets.pictures._BORDER", 0.0)
-    monkeypatch.setattr("minixception.datasets.pictures.default_detector", Finder)
+    monkeypatch.setattr("minixception.detection.registry.HaarDetector", Finder)
     generator = np.random.default_rng(0)
     for number in range(PICTURES):
         pixels = generator.integers(1, 256, (10, 8, 3), dtype=np.uint8)

@@ -2,11 +2,12 @@ import contextlib
 import io
 import os
 import struct
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from minixception import images
 from minixception.images import (
@@ -196,12 +197,6 @@ def test_huge_picture_is_refused_before_decoding(
         read_image(tmp_path / "bomb.png")
 
 
-def test_float_picture_is_refused(tmp_path: Path) -> None:
-    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "float.tif")
-    with pytest.raises(ValueError, match="32-bit pixels"):
-        read_image(tmp_path / "float.tif")
-
-
 @pytest.mark.parametrize("shape", [(5, 7), (5, 7, 1), (5, 7, 3), (5, 7, 4), (1, 1)])
 @pytest.mark.parametrize(
     "white", [np.uint8(255), np.uint16(65535), np.bool_(True), np.float32(1), np.float64(1)]
@@ -328,3 +323,41 @@ def test_crop_beyond_the_image_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match="`box` must lie inside"):
         crop(picture, box)
+
+
+def test_float_tiffs_reach_up_to_1_or_to_255(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 1, 256, dtype=np.float32).reshape(16, 16)
+    for scale in (1, 255):
+        Image.fromarray(ramp * np.float32(scale)).save(tmp_path / "a.tiff")
+        assert read_image(tmp_path / "a.tiff")[..., 0].ravel().tolist() == list(range(256))
+    Image.fromarray(ramp - np.float32(1)).save(tmp_path / "a.tiff")
+    with pytest.raises(ValueError, match=r"must lie in \[0, 1\]"):
+        read_image(tmp_path / "a.tiff")
+
+
+def test_arrays_of_the_other_byte_order() -> None:
+    assert as_rgb(np.full((2, 2), 257 * 9, ">u2")).max() == 9
+    assert as_rgb(np.full((2, 2), 0.2, ">f8")).max() == 51
+
+
+def test_a_png_with_a_damaged_comment_is_read(tmp_path: Path) -> None:
+    from PIL.PngImagePlugin import PngInfo
+
+    comment = PngInfo()
+    comment.add_text("Comment", "taken on a walk")
+    Image.new("L", (5, 4), 90).save(tmp_path / "a.png", pnginfo=comment)
+    content = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(content.replace(b"a walk", b"a talk"))
+    assert (read_image(tmp_path / "a.png") == 90).all()
+
+
+def test_avif_and_heic_are_read_or_say_what_they_take(tmp_path: Path) -> None:
+    grey = Image.new("RGB", (64, 48), (90, 90, 90))
+    if features.check("avif"):
+        grey.save(tmp_path / "a.avif")
+        assert abs(read_image(tmp_path / "a.avif").astype(int) - 90).max() <= 2
+    head = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+    wanted = "complete picture" if find_spec("pillow_heif") else r"a\.heic.*minixception\[heif\]"
+    (tmp_path / "a.heic").write_bytes(head)
+    with pytest.raises(ValueError, match=wanted):
+        read_image(tmp_path / "a.heic")

@@ -15,6 +15,7 @@ import secrets
 import shutil
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -330,10 +331,16 @@ _CHECKOUT = _PACKAGE.parents[1]
 
 PICTURE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".dib", ".gif"),
-    *(".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff", ".webp"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff", ".webp", ".avif", ".heic", ".heif"),
 )
 """Names of files that count as pictures where a folder is searched, in lower case: those of the
-formats that `images.read_image` reads."""
+formats that `images.read_image` reads, or says what it needs for."""
+
+
+def count_suffixes(files: Iterable[Path]) -> str:
+    """Return how many files end in what, the most frequent first: ".txt 2, no suffix 1"."""
+    counts = Counter(file.suffix.lower() or "no suffix" for file in files)
+    return ", ".join(f"{suffix} {count}" for suffix, count in counts.most_common())
 
 
 def find_data(*candidates: str) -> Path:

@@ -17,6 +17,7 @@ import functools
 import io
 import os
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -28,7 +29,16 @@ from PIL import Image, ImageOps, UnidentifiedImageError, _imaging
 # Named one by one, since Pillow would start Ghostscript for an EPS file. JPEG includes the MPO that
 # phones write, PPM includes PBM and PGM.
 READABLE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
+"""What every Pillow reads; AVIF takes one of version 11.3, HEIC the extra `heif`."""
+
 WRITABLE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+
+# AVIF and HEIC begin with a box `ftyp` that lists what can read them.
+_AVIF_BRANDS = {b"avif", b"avis"}
+_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+_HEAD_BYTES = 48
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_LARGEST_REPAIR = 64 << 20  # bytes
 
 PIXELS_AT_A_TIME = 1 << 20
 
@@ -48,12 +58,12 @@ LARGEST_SIDES = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     """Read a picture file, upright as its EXIF orientation says.
 
-    Grey, palette, CMYK and 16-bit pictures become 8-bit RGB; transparent parts become white, as
-    on a page; of an animation the first frame is read. The size is checked before any pixel is
-    decoded.
+    Grey, palette, CMYK, 16-bit and float pictures become 8-bit RGB; transparent parts become
+    white, as on a page; of an animation the first frame is read. The size is checked before any
+    pixel is decoded. 16-bit white is 65535; floats reach up to 1, or else to 255.
 
     Args:
-        path: a JPEG, PNG, BMP, GIF, PPM, TIFF or WebP file.
+        path: a JPEG, PNG, BMP, GIF, PPM, TIFF, WebP, AVIF or (with the extra `heif`) HEIC file.
 
     Returns:
         RGB uint8 (height, width, 3), a new array.
@@ -61,7 +71,7 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     Raises:
         FileNotFoundError, IsADirectoryError, PermissionError: if there is no file to read.
         ValueError: if the file is empty, truncated, not a picture, larger than 179 million pixels
-            (Pillow's own bound), or has 32-bit pixels, whose range nobody knows.
+            (Pillow's own bound), or has 32-bit whole numbers, whose range nobody knows.
     """
     path = Path(path)
     _require_regular_file(path)
@@ -100,10 +110,57 @@ def pillow_to_rgb(picture: Image.Image) -> np.ndarray:
 
 def _decode(file: BinaryIO, name: str, size: int) -> np.ndarray:
     _silence_libtiff()
-    with _clear_errors(name, size), Image.open(file, formats=READABLE_FORMATS) as picture:
+    head = file.read(_HEAD_BYTES)
+    formats = _formats_of(head, name)
+    try:
+        return _decode_as(formats, file, name, size)
+    except ValueError:
+        if not head.startswith(_PNG_SIGNATURE) or size > _LARGEST_REPAIR:
+            raise
+        return _decode_as(formats, _without_broken_comments(file), name, size)
+
+
+def _decode_as(formats: tuple[str, ...], file: BinaryIO, name: str, size: int) -> np.ndarray:
+    file.seek(0)
+    with _clear_errors(name, size), Image.open(file, formats=formats) as picture:
         picture.load()
         ImageOps.exif_transpose(picture, in_place=True)
         return _picture_to_rgb(picture)
+
+
+def _formats_of(head: bytes, name: str) -> tuple[str, ...]:
+    """Return the formats to try for a file that begins so."""
+    brands = {head[place : place + 4] for place in range(8, _HEAD_BYTES, 4)}
+    if head[4:8] != b"ftyp" or not brands & (_AVIF_BRANDS | _HEIC_BRANDS):
+        return READABLE_FORMATS
+    Image.init()
+    if brands & _AVIF_BRANDS:
+        if "AVIF" not in Image.OPEN:
+            raise ValueError(f"{name} is an AVIF picture, which takes Pillow 11.3 or newer")
+        return ("AVIF",)
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        raise ValueError(
+            f"{name} is a HEIC picture, which takes an extra: pip install 'minixception[heif]'"
+        ) from None
+    register_heif_opener()
+    return ("HEIF",)
+
+
+def _without_broken_comments(file: BinaryIO) -> BinaryIO:
+    """Leave out the texts of a PNG whose checksum is wrong; of the other chunks Pillow tells."""
+    file.seek(0)
+    content = file.read()
+    kept, place = [content[:8]], 8
+    while place < len(content):
+        end = place + 12 + int.from_bytes(content[place : place + 4], "big")
+        chunk = content[place:end]
+        is_text = chunk[4:8] in (b"tEXt", b"zTXt", b"iTXt")
+        if not is_text or zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:], "big"):
+            kept.append(chunk)
+        place = end
+    return io.BytesIO(b"".join(kept))
 
 
 @contextlib.contextmanager
@@ -112,7 +169,7 @@ def _clear_errors(name: str, size: int = 0) -> Iterator[None]:
     try:
         yield
     except UnidentifiedImageError as error:
-        formats = ", ".join(READABLE_FORMATS)
+        formats = ", ".join((*READABLE_FORMATS, "AVIF", "HEIC"))
         raise ValueError(
             f"`path` must be a picture in one of the formats {formats}. Received: "
             f"path='{name}', a file of {size} bytes that is none of them"
@@ -151,8 +208,11 @@ def _require_regular_file(path: Path) -> None:
 
 
 def _picture_to_rgb(picture: Image.Image) -> np.ndarray:
-    if picture.mode in ("I", "F"):
-        raise ValueError(f"32-bit pixels, Pillow mode {picture.mode!r}")
+    if picture.mode == "I":
+        raise ValueError("32-bit whole numbers as pixels")
+    if picture.mode == "F":
+        values = np.asarray(picture)
+        return as_rgb(values / np.float32(255) if 1 < values.max() <= 255 else values)
     if picture.mode.startswith("I;16"):
         return as_rgb(np.asarray(picture).astype(np.uint16))
     if picture.has_transparency_data:
@@ -165,7 +225,8 @@ def as_rgb(array: np.ndarray) -> np.ndarray:
 
     Args:
         array: (height, width) or (height, width, C) with C 1 (grey), 3 (RGB) or 4 (RGBA, laid on
-            white); uint8, uint16 (65535 is white), bool (True is white) or float in [0, 1].
+            white); uint8, uint16 (65535 is white: shift values of 12 bits by 4), bool (True is
+            white) or float in [0, 1].
 
     Returns:
         RGB uint8 (height, width, 3); `array` itself where it has that form already.
@@ -197,7 +258,7 @@ def _require_image_shape(array: np.ndarray) -> None:
 def _as_uint8(array: np.ndarray) -> np.ndarray:
     if array.dtype == np.uint8:
         return array
-    if array.dtype == np.uint16:
+    if np.issubdtype(array.dtype, np.uint16):  # of either byte order
         # 65535 = 255 * 257: dividing by 257 maps white to white, adding half of it rounds.
         return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if array.dtype == np.bool_:

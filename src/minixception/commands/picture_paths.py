@@ -23,12 +23,14 @@ class FoundPictures:
     Attributes:
         places: picture -> its folder below the folder or pattern that it was found by.
         left_out: pictures that are results of an earlier run.
+        others: files beside pictures that are none by their names, but for hidden ones.
         empty: a message for each folder or pattern without a picture, and for a model's folder.
         failures: a message for each folder that cannot be listed.
     """
 
     places: dict[Path, Path] = field(default_factory=dict)
     left_out: list[Path] = field(default_factory=list)
+    others: list[Path] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
@@ -62,6 +64,9 @@ def find_pictures(paths: Iterable[Path], *, output: Path | None = None) -> Found
         pictures = sorted(filter(is_picture_name, files), key=lambda file: file.parts)
         if not pictures and len(found.failures) == failures:  # else more may be there
             found.empty.append(f"{path}: no picture found; {_what_instead(files)}")
+        elif pictures:
+            others = (file for file in files if not is_picture_name(file))
+            found.others.extend(file for file in others if not file.name.startswith("."))
         results = _results_among(pictures, start, output)
         found.left_out.extend(picture for picture in pictures if picture in results)
         for picture in pictures:

@@ -10,6 +10,7 @@ from minixception.commands.picture_jobs import PictureResult
 from minixception.commands.picture_paths import FoundPictures
 from minixception.commands.picture_tables import DonePicture
 from minixception.commands.run_control import Progress, Stopwatch
+from minixception.files import count_suffixes
 
 if TYPE_CHECKING:
     from minixception.inference.predictions import FacePrediction
@@ -29,6 +30,8 @@ def tell_of_search(found: FoundPictures) -> None:
             f"{found.left_out[0]}; to have them done, name them one by one",
             file=sys.stderr,
         )
+    if found.others:
+        print(f"left out as no pictures: {count_suffixes(found.others)}", file=sys.stderr)
 
 
 class Report:

@@ -1,6 +1,5 @@
 """Loaders: each turns files on disk into a `FaceDataset`. `registry` finds them by name."""
 
-from minixception.datasets.ck_plus import EMOTIONS_CK_PLUS, load_ck_plus
 from minixception.datasets.classes import select_classes, with_classes
 from minixception.datasets.face_dataset import (
     FaceDataset,
@@ -15,9 +14,15 @@ from minixception.datasets.fer2013 import load_fer2013
 from minixception.datasets.ferplus import load_ferplus, read_ferplus_votes, votes_as_targets
 from minixception.datasets.folders import load_class_folders
 from minixception.datasets.imdb import load_imdb
-from minixception.datasets.jaffe import EMOTIONS_JAFFE, load_jaffe
-from minixception.datasets.kdef import EMOTIONS_KDEF, load_kdef
 from minixception.datasets.merging import merge_datasets
+from minixception.datasets.posed import (
+    EMOTIONS_CK_PLUS,
+    EMOTIONS_JAFFE,
+    EMOTIONS_KDEF,
+    load_ck_plus,
+    load_jaffe,
+    load_kdef,
+)
 from minixception.datasets.split_index import read_split_index, split_per_class, write_split_index
 from minixception.datasets.splits import content_split, draw_splits
 from minixception.datasets.utkface import load_utkface

@@ -12,7 +12,7 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -26,35 +26,58 @@ Arrays = dict[str, np.ndarray]
 _FINGERPRINT = "fingerprint"
 # Everything that `numpy.load` and `zipfile` raise on damaged bytes.
 _DAMAGE = (
-    OSError,
-    ValueError,
-    KeyError,
-    IndexError,
-    EOFError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    MemoryError,
-    struct.error,
-    zipfile.BadZipFile,
-    zlib.error,
+    *(OSError, ValueError, LookupError, EOFError, RuntimeError, SyntaxError, TypeError),
+    *(MemoryError, struct.error, zipfile.BadZipFile, zlib.error),
 )
+
+
+def cached_arrays(
+    path: Path,
+    make: Callable[[], Arrays],
+    *,
+    loader: str,
+    version: int,
+    options: Mapping[str, object] | None = None,
+    use_cache: bool = True,
+) -> Arrays:
+    """Read the arrays of a source from the cache; make and store them where it has none.
+
+    Args:
+        path: An existing source, a file or a folder.
+        make: Reads the source.
+        loader: Name of the loader; cache files of different loaders never meet.
+        version: Version of the loader, raised when what it returns changes.
+        options: Options that change the arrays, JSON-serialisable.
+        use_cache: False always makes them and stores nothing.
+    """
+    if not use_cache:
+        return make()
+    fingerprint = source_fingerprint(path, loader=loader, version=version, options=options)
+    arrays = load_arrays(fingerprint)
+    if arrays is None:
+        arrays = make()
+        store_arrays(fingerprint, arrays)
+    return arrays
+
+
+def counts_as_arrays(dropped: Mapping[str, int]) -> Arrays:
+    """Return counts by reason as two arrays, for the cache; see `counts_from_arrays`."""
+    return {
+        "dropped_reasons": np.array(list(dropped)),
+        "dropped_counts": np.array(list(dropped.values())),
+    }
+
+
+def counts_from_arrays(arrays: Arrays) -> dict[str, int]:
+    """Return the counts by reason that `counts_as_arrays` put into arrays."""
+    reasons, counts = arrays["dropped_reasons"].tolist(), arrays["dropped_counts"].tolist()
+    return dict(zip(reasons, counts, strict=True))
 
 
 def source_fingerprint(
     path: Path, *, loader: str, version: int, options: Mapping[str, object] | None = None
 ) -> str:
-    """Describe the source file and the way it is read; any change makes a new fingerprint.
-
-    Args:
-        path: An existing source, a file or a folder.
-        loader: Name of the loader; cache files of different loaders never meet.
-        version: Version of the loader, raised when what it returns changes.
-        options: Options that change the arrays, JSON-serialisable.
-
-    Returns:
-        A JSON text.
-    """
+    """Describe the source and the way it is read as a JSON text; any change makes a new one."""
     description = {
         "path": str(path.resolve()),
         "loader": loader,

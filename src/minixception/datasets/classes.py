@@ -1,4 +1,4 @@
-"""A data set told in other classes: reordered, renamed, or fewer of them."""
+"""A data set with other classes: reordered, renamed, or fewer of them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,7 +25,8 @@ def with_classes(dataset: FaceDataset, class_names: Sequence[str]) -> FaceDatase
         ValueError: `class_names` are refused by `check_class_names`, or none means a class of the
             data set.
     """
-    positions = _positions(class_names)
+    check_class_names(class_names)
+    positions = {canonical_name(name): place for place, name in enumerate(class_names)}
     new_labels = np.array(
         [positions.get(canonical_name(name), -1) for name in dataset.class_names], dtype=np.int64
     )
@@ -36,19 +37,17 @@ def with_classes(dataset: FaceDataset, class_names: Sequence[str]) -> FaceDatase
         )
     kept = dataset.select(new_labels[dataset.labels] >= 0)
     labels = new_labels[kept.labels]
-    counts = dataset.class_counts()
-    left_out = [
-        name for name, label in zip(dataset.class_names, new_labels, strict=True) if label < 0
-    ]
+    left_out = {
+        f"class {name}": count
+        for (name, count), label in zip(dataset.class_counts().items(), new_labels, strict=True)
+        if label < 0 and count
+    }
     return replace(
         kept,
         labels=labels,
         class_names=tuple(class_names),
         targets=_targets(kept.targets, new_labels, labels, len(class_names)),
-        dropped={
-            **dataset.dropped,
-            **{f"class {name}": counts[name] for name in left_out if counts[name]},
-        },
+        dropped={**dataset.dropped, **left_out},
     )
 
 
@@ -73,12 +72,6 @@ def select_classes(dataset: FaceDataset, class_names: Sequence[str]) -> FaceData
             f"Received: {', '.join(unknown) or 'none'}"
         )
     return with_classes(dataset, class_names)
-
-
-def _positions(class_names: Sequence[str]) -> dict[str, int]:
-    """Return canonical name -> position."""
-    check_class_names(class_names)
-    return {canonical_name(name): place for place, name in enumerate(class_names)}
 
 
 def _targets(

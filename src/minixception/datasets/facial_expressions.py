@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import io
-import logging
 import re
 from collections import defaultdict
 from dataclasses import dataclass
@@ -20,9 +19,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minixception.datasets.cache import load_arrays, source_fingerprint, store_arrays
+from minixception.datasets.cache import (
+    Arrays,
+    cached_arrays,
+    counts_as_arrays,
+    counts_from_arrays,
+)
 from minixception.datasets.face_dataset import FaceDataset
-from minixception.datasets.pictures import check_image_form, crop_faces, log_dropped, named_contents
+from minixception.datasets.pictures import (
+    PictureForm,
+    count_dropped,
+    describe_dropped,
+    named_contents,
+    read_pictures,
+)
 from minixception.datasets.splits import CONTENT_RULE, draw_splits
 from minixception.files import PICTURE_SUFFIXES, content_checksum
 from minixception.images import decode_image
@@ -30,8 +40,6 @@ from minixception.labels import EMOTIONS_8, index_of
 
 if TYPE_CHECKING:
     from minixception.detection.search import FaceDetector
-
-_LOGGER = logging.getLogger(__name__)
 
 FACIAL_EXPRESSIONS_LICENCE = "Apache-2.0"
 
@@ -91,32 +99,22 @@ def load_facial_expressions(
         FileNotFoundError: There is nothing at `path`.
         ValueError: There is no legend, it lacks a column, or no row gives a face.
     """
+    form = PictureForm(image_size, channels, crop_faces=True, detector=detector)
     path = Path(path)
-    check_image_form(image_size, channels)
     if not path.exists():
         raise FileNotFoundError(
             f"There is nothing at {path}. Get facial_expressions from {_SOURCE} and put it into "
             "datasets/facial_expressions/."
         )
-    fingerprint = source_fingerprint(
+    arrays = cached_arrays(
         path,
+        lambda: _read_arrays(path, form),
         loader="facial_expressions",
         version=_LOADER_VERSION,
         options={"image_size": list(image_size), "channels": channels},
+        use_cache=use_cache and detector is None,
     )
-    use_cache = use_cache and detector is None
-    arrays = load_arrays(fingerprint) if use_cache else None
-    if arrays is None:
-        arrays = _read_arrays(path, image_size, channels, detector)
-        if use_cache:
-            store_arrays(fingerprint, arrays)
-    dataset = draw_splits(_as_dataset(arrays), seed=seed, split_rule=split_rule)
-    return dataset if split is None else dataset.split(split)
-
-
-def _as_dataset(arrays: dict[str, np.ndarray]) -> FaceDataset:
-    reasons, counts = arrays["dropped_reasons"], arrays["dropped_counts"]
-    return FaceDataset(
+    dataset = FaceDataset(
         images=arrays["images"],
         labels=arrays["labels"],
         class_names=EMOTIONS_8,
@@ -124,18 +122,16 @@ def _as_dataset(arrays: dict[str, np.ndarray]) -> FaceDataset:
         licence=FACIAL_EXPRESSIONS_LICENCE,
         checksum=str(arrays["checksum"]),
         attributes={
-            "subject": arrays["subject"],
-            "contributor": arrays["contributor"],
-            "content": arrays["content"],
             "file": arrays["picture_file"],  # `numpy.savez` keeps the name "file" for itself
+            **{name: arrays[name] for name in ("subject", "contributor", "content")},
         },
-        dropped={str(reason): int(count) for reason, count in zip(reasons, counts, strict=True)},
+        dropped=counts_from_arrays(arrays),
     )
+    dataset = draw_splits(dataset, seed=seed, split_rule=split_rule)
+    return dataset if split is None else dataset.split(split)
 
 
-def _read_arrays(
-    path: Path, image_size: tuple[int, int], channels: int, detector: FaceDetector | None
-) -> dict[str, np.ndarray]:
+def _read_arrays(path: Path, form: PictureForm) -> Arrays:
     files = dict(sorted(named_contents(path)))
     pictures = _pictures_by_name(files)
     rows, dropped = _read_legend(path, files, pictures)
@@ -143,29 +139,27 @@ def _read_arrays(
         (row.picture, partial(decode_image, files[pictures[row.picture]], row.picture))
         for row in rows
     ]
-    faces = crop_faces(readers, image_size=image_size, channels=channels, detector=detector)
+    faces = read_pictures(readers, form)
     dropped = {**dropped, **faces.dropped}
-    rows = [row for row, found in zip(rows, faces.is_kept, strict=True) if found]
+    rows = [row for row, is_kept in zip(rows, faces.is_kept, strict=True) if is_kept]
     if not rows:
         raise ValueError(
             f"{path} must hold pictures with faces beside {_LEGEND}. Received: no face "
-            f"({', '.join(f'{reason}: {count}' for reason, count in dropped.items() if count)})"
+            f"({describe_dropped(dropped)})"
         )
+    # Plain names, so that folder and archive have the same checksum.
+    used = [(_LEGEND, _legend_file(files)), *sorted(pictures.items())]
+    subjects = [_PICTURE_NUMBER.sub("", PurePosixPath(row.picture).stem) for row in rows]
     return {
         "images": faces.images,
         "labels": np.array([row.label for row in rows], dtype=np.int64),
-        "subject": np.array([_subject(row.picture) for row in rows]),
+        "subject": np.array(subjects),
         "contributor": np.array([row.contributor for row in rows]),
         "content": faces.contents,
         "picture_file": np.array([row.picture for row in rows]),
-        "checksum": np.array(content_checksum(_used_contents(files, pictures))),
-        "dropped_reasons": np.array(list(dropped)),
-        "dropped_counts": np.array(list(dropped.values())),
+        "checksum": np.array(content_checksum((name, files[file]) for name, file in used)),
+        **counts_as_arrays(dropped),
     }
-
-
-def _subject(picture: str) -> str:
-    return _PICTURE_NUMBER.sub("", PurePosixPath(picture).stem)
 
 
 def _pictures_by_name(files: dict[str, bytes]) -> dict[str, str]:
@@ -177,12 +171,6 @@ def _pictures_by_name(files: dict[str, bytes]) -> dict[str, str]:
     return pictures
 
 
-def _used_contents(files: dict[str, bytes], pictures: dict[str, str]) -> list[tuple[str, bytes]]:
-    """Return plain name and content of legend and pictures: the same for folder and archive."""
-    used = [(_LEGEND, files[_legend_file(files)])]
-    return used + [(name, files[file]) for name, file in sorted(pictures.items())]
-
-
 def _legend_file(files: dict[str, bytes]) -> str:
     """Return the path of the legend nearest to the root, "" where there is none."""
     found = [file for file in map(PurePosixPath, files) if file.name.lower() == _LEGEND]
@@ -192,21 +180,26 @@ def _legend_file(files: dict[str, bytes]) -> str:
 def _read_legend(
     path: Path, files: dict[str, bytes], pictures: dict[str, str]
 ) -> tuple[list[_Row], dict[str, int]]:
-    """Return the rows that can be used, and how many others there are by reason."""
+    """Return a row per usable picture, and how many rows are left out by reason."""
     header, table = _read_table(path, files)
     places = [header.index(name) for name in _COLUMNS]
     left_out: dict[str, list[str]] = defaultdict(list)
-    rows = []
+    copies: dict[str, list[tuple[str, _Row]]] = defaultdict(list)
     for number, fields in enumerate(table, start=1):
         row = _parse_row(fields, places, pictures)
         if isinstance(row, _Row):
-            rows.append((number, row))
+            copies[row.picture].append((f"row {number}: {row.picture}", row))
         elif fields:  # the CSV format makes an empty list of an empty line
             left_out[row].append(f"row {number}: {','.join(fields)[:80]}")
-    rows = _without_repeats(rows, left_out)
-    for reason, where in left_out.items():
-        log_dropped(_LOGGER, f"rows ({reason})", where)
-    return [row for _, row in rows], {reason: len(where) for reason, where in left_out.items()}
+    rows = []
+    for group in copies.values():
+        if len({row.label for _, row in group}) > 1:
+            left_out["contradictory emotion"] += [where for where, _ in group]
+            continue
+        rows.append(group[0][1])
+        left_out["repeated row"] += [where for where, _ in group[1:]]
+    used = {reason: where for reason, where in left_out.items() if where}
+    return rows, count_dropped(used, "rows")
 
 
 def _read_table(path: Path, files: dict[str, bytes]) -> tuple[list[str], list[list[str]]]:
@@ -238,21 +231,3 @@ def _parse_row(fields: list[str], places: list[int], pictures: dict[str, str]) -
         return "unknown emotion"
     # A plain name only: what points elsewhere is no picture of the set.
     return _Row(contributor, picture, label) if picture in pictures else "missing picture"
-
-
-def _without_repeats(
-    rows: list[tuple[int, _Row]], left_out: dict[str, list[str]]
-) -> list[tuple[int, _Row]]:
-    """Keep the first row of each picture whose rows agree, and none where they do not."""
-    copies: dict[str, list[tuple[int, _Row]]] = defaultdict(list)
-    for number, row in rows:
-        copies[row.picture].append((number, row))
-    kept = []
-    for picture, group in copies.items():
-        agree = len({row.label for _, row in group}) == 1
-        repeats = group[1:] if agree else group
-        reason = "repeated row" if agree else "contradictory emotion"
-        if repeats:
-            left_out[reason] += [f"row {number}: {picture}" for number, _ in repeats]
-        kept += group[:1] if agree else []
-    return kept

@@ -9,13 +9,12 @@ import gzip
 import hashlib
 import logging
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
 
 import numpy as np
 
-from minixception.datasets.cache import load_arrays, source_fingerprint, store_arrays
+from minixception.datasets.cache import Arrays, cached_arrays
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.labels import EMOTIONS_FER2013
 
@@ -36,6 +35,7 @@ _COLUMNS = ("emotion", "pixels", "Usage")
 _PIXELS_PER_ROW = IMAGE_SIZE[0] * IMAGE_SIZE[1]
 _LOADER_VERSION = 1
 _LABELS = {str(label).encode(): label for label in range(len(EMOTIONS_FER2013))}
+_USAGES = {usage.encode(): usage for usage in FER2013_SPLIT_COUNTS}
 _GZIP_MAGIC = b"\x1f\x8b"
 # A row is at most 2304 numbers of four characters, about 9 kB; a longer "line" is not this file.
 _LONGEST_LINE = 1 << 18
@@ -63,13 +63,20 @@ def load_fer2013(
     """
     path = Path(path)
     check_fer2013_split(split)
-    _check_is_file(path)
-    fingerprint = source_fingerprint(path, loader="fer2013", version=_LOADER_VERSION)
-    arrays = load_arrays(fingerprint) if use_cache else None
-    if arrays is None:
-        arrays = _read_arrays(path)
-        if use_cache:
-            store_arrays(fingerprint, arrays)
+    if path.is_dir():
+        raise ValueError(f"`path` must be a CSV file, not a folder. Received: {path}")
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no file {path}. Get fer2013.csv from Kaggle, 'Challenges in Representation "
+            "Learning: Facial Expression Recognition Challenge', and put it into datasets/fer2013/."
+        )
+    arrays = cached_arrays(
+        path,
+        lambda: _read_arrays(path),
+        loader="fer2013",
+        version=_LOADER_VERSION,
+        use_cache=use_cache,
+    )
     dataset = FaceDataset(
         images=arrays["images"],
         labels=arrays["labels"],
@@ -79,12 +86,7 @@ def load_fer2013(
         checksum=str(arrays["checksum"]),
         splits=arrays["splits"],
     )
-    _warn_of_other_rows(path, arrays["splits"])
-    return dataset if split is None else dataset.split(split)
-
-
-def _warn_of_other_rows(path: Path, splits: np.ndarray) -> None:
-    counts = {name: int((splits == name).sum()) for name in FER2013_SPLIT_COUNTS}
+    counts = {name: int((arrays["splits"] == name).sum()) for name in FER2013_SPLIT_COUNTS}
     if counts != FER2013_SPLIT_COUNTS:
         _LOGGER.warning(
             "%s does not have the rows of FER2013 (%s): scores on it compare with no others. "
@@ -95,6 +97,7 @@ def _warn_of_other_rows(path: Path, splits: np.ndarray) -> None:
                 for rows in (FER2013_SPLIT_COUNTS, counts)
             ),
         )
+    return dataset if split is None else dataset.split(split)
 
 
 def check_fer2013_split(split: str | None) -> None:
@@ -109,44 +112,45 @@ def check_fer2013_split(split: str | None) -> None:
         )
 
 
-def _check_is_file(path: Path) -> None:
-    if path.is_dir():
-        raise ValueError(f"`path` must be a CSV file, not a folder. Received: {path}")
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"There is no file {path}. Get fer2013.csv from Kaggle, 'Challenges in Representation "
-            "Learning: Facial Expression Recognition Challenge', and put it into datasets/fer2013/."
-        )
-
-
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+def _read_arrays(path: Path) -> Arrays:
     digest = hashlib.md5(usedforsecurity=False)
-    images, labels, splits = [], [], []
+    rows: list[tuple[np.ndarray, int, str]] = []
+    empty_row = 0
     try:
         with _open_bytes(path) as stream:
             header = stream.readline(_LONGEST_LINE)
             digest.update(header)
             positions, count = _find_columns(path, header)
-            for row, fields in enumerate(_rows(path, stream, digest, count)):
-                emotion, pixels, usage = (fields[position] for position in positions)
-                try:
-                    images.append(_parse_pixels(pixels))
-                    labels.append(_parse_label(emotion))
-                    splits.append(_parse_usage(usage))
-                except ValueError as error:
-                    raise _row_error(path, row, str(error)) from None
+            for row, line in enumerate(iter(lambda: stream.readline(_LONGEST_LINE), b""), start=1):
+                digest.update(line)
+                fields = [field.strip(b' "\r\n') for field in line.split(b",")]
+                if fields == [b""]:  # which may end the file
+                    empty_row = row
+                elif empty_row:
+                    raise _row_error(path, empty_row, "it is empty")
+                else:
+                    try:
+                        rows.append(_parse_row(fields, positions, count))
+                    except ValueError as error:
+                        raise _row_error(path, row, str(error)) from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(
             f"{path} is a truncated or damaged gzip file; get it again. Received: {error}"
         ) from error
-    if not images:
+    if not rows:
         raise ValueError(f"{path} has a header and no rows.")
+    images, labels, splits = zip(*rows, strict=True)
     return {
         "images": np.stack(images).reshape(-1, *IMAGE_SIZE, 1),
         "labels": np.array(labels, np.int64),
         "splits": np.array(splits),
         "checksum": np.array(f"md5:{digest.hexdigest()}"),
     }
+
+
+def _row_error(path: Path, row: int, problem: str) -> ValueError:
+    """Name the row as people count it; the header is line 1, so row n stands on line n + 1."""
+    return ValueError(f"{path}, row {row} (line {row + 1}): {problem}")
 
 
 def _open_bytes(path: Path) -> IO[bytes]:
@@ -176,31 +180,20 @@ def _find_columns(path: Path, header: bytes) -> tuple[list[int], int]:
     return [names.index(name) for name in _COLUMNS], len(names)
 
 
-def _rows(
-    path: Path, stream: IO[bytes], digest: "hashlib._Hash", count: int
-) -> Iterator[list[bytes]]:
-    """Yield the fields of each line, without quotes; empty lines may end the file.
-
-    All bytes are added to `digest`.
-    """
-    is_empty = False
-    lines = iter(lambda: stream.readline(_LONGEST_LINE), b"")
-    for row, line in enumerate(lines):
-        digest.update(line)
-        fields = [field.strip(b' "\r\n') for field in line.split(b",")]
-        if is_empty and fields != [b""]:
-            raise _row_error(path, row - 1, "it is empty")
-        is_empty = fields == [b""]
-        if not is_empty and len(fields) != count:
-            problem = f"{count} fields expected. Received: {len(fields)} fields"
-            raise _row_error(path, row, problem)
-        if not is_empty:
-            yield fields
-
-
-def _row_error(path: Path, row: int, problem: str) -> ValueError:
-    """Name the row as people count it; the header is line 1, so row n stands on line n + 1."""
-    return ValueError(f"{path}, row {row + 1} (line {row + 2}): {problem}")
+def _parse_row(
+    fields: list[bytes], positions: list[int], count: int
+) -> tuple[np.ndarray, int, str]:
+    """Return pixels uint8 (2304,), label and split of a row."""
+    if len(fields) != count:
+        raise ValueError(f"{count} fields expected. Received: {len(fields)} fields")
+    emotion, pixels, usage = (fields[position] for position in positions)
+    if emotion not in _LABELS:
+        raise ValueError(f"`emotion` must be in 0..{len(_LABELS) - 1}. Received: {_shown(emotion)}")
+    if usage not in _USAGES:
+        raise ValueError(
+            f"`Usage` must be one of {', '.join(FER2013_SPLIT_COUNTS)}. Received: {_shown(usage)}"
+        )
+    return _parse_pixels(pixels), _LABELS[emotion], _USAGES[usage]
 
 
 def _parse_pixels(field: bytes) -> np.ndarray:
@@ -218,20 +211,6 @@ def _parse_pixels(field: bytes) -> np.ndarray:
         if len(word.lstrip(b"0")) > 3 or int(word) > 255:
             raise ValueError(f"pixel {position} must be in 0..255. Received: {_shown(word)}")
     raise ValueError(f"a row must have {_PIXELS_PER_ROW} pixels. Received: {len(words)} pixels")
-
-
-def _parse_label(field: bytes) -> int:
-    if field not in _LABELS:
-        raise ValueError(f"`emotion` must be in 0..{len(_LABELS) - 1}. Received: {_shown(field)}")
-    return _LABELS[field]
-
-
-def _parse_usage(field: bytes) -> str:
-    usage = field.decode("ascii", errors="replace")
-    if usage not in FER2013_SPLIT_COUNTS:
-        allowed = ", ".join(FER2013_SPLIT_COUNTS)
-        raise ValueError(f"`Usage` must be one of {allowed}. Received: {_shown(field)}")
-    return usage
 
 
 def _shown(word: bytes) -> str:

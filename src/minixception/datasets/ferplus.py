@@ -71,7 +71,10 @@ def load_ferplus(
             same order, or an option is unknown.
     """
     check_fer2013_split(split)
-    _check_rule(labels)
+    if labels not in LABEL_RULES:
+        raise ValueError(
+            f"`labels` must be one of {', '.join(LABEL_RULES)}. Received: labels={labels!r}"
+        )
     faces = load_fer2013(fer2013_path, use_cache=use_cache)
     votes = read_ferplus_votes(votes_path, splits=faces.splits)
     _check_same_order(fer2013_path, votes_path, faces, votes)
@@ -99,13 +102,6 @@ def load_ferplus(
     )
 
 
-def _check_rule(labels: str) -> None:
-    if labels not in LABEL_RULES:
-        raise ValueError(
-            f"`labels` must be one of {', '.join(LABEL_RULES)}. Received: labels={labels!r}"
-        )
-
-
 def read_ferplus_votes(votes_path: str | Path, *, splits: np.ndarray | None) -> np.ndarray:
     """Read the votes and make sure that they belong to the rows of FER2013.
 
@@ -122,9 +118,14 @@ def read_ferplus_votes(votes_path: str | Path, *, splits: np.ndarray | None) -> 
             `Usage` of the rows are not those of `splits`.
     """
     path = Path(votes_path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no file {path}. Get fer2013new.csv from "
+            "https://github.com/microsoft/FERPlus and put it into datasets/ferplus/."
+        )
     try:
-        rows = list(csv.reader(io.StringIO(_read_text(path))))
-    except csv.Error as error:
+        rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
+    except (csv.Error, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not a CSV text file: {error}.") from error
     header = [name.strip() for name in rows[0]] if rows else []
     missing = [name for name in ("Usage", *FERPLUS_COLUMNS) if name not in header]
@@ -221,18 +222,6 @@ def _emotion_rows(votes: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
     best_other = _votes_for(votes, ("unknown", "NF")).max(axis=1)
     kept = (best_emotion >= best_other) & (best_emotion > 0)
     return kept, {"most votes unknown or not a face": int((~kept).sum())}
-
-
-def _read_text(path: Path) -> str:
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"There is no file {path}. Get fer2013new.csv from "
-            "https://github.com/microsoft/FERPlus and put it into datasets/ferplus/."
-        )
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not a CSV text file.") from error
 
 
 def _check_same_rows(

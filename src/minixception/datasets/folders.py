@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from minixception.datasets.face_dataset import FaceDataset
-from minixception.datasets.pictures import PictureForm, check_image_form, log_dropped, read_in_form
-from minixception.files import PICTURE_SUFFIXES, content_checksum
+from minixception.datasets.pictures import ListedPicture, PictureForm, count_dropped, read_listed
+from minixception.files import PICTURE_SUFFIXES, count_suffixes
 from minixception.labels import check_class_names, index_of
 
 if TYPE_CHECKING:
     from minixception.detection.search import FaceDetector
 
-_LOGGER = logging.getLogger(__name__)
-
 SPLIT_FOLDERS = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "test": "test",
-    "testing": "test",
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
 }
 """Folder name in lower case -> the name of the split in the data set."""
-
-
-@dataclass(frozen=True)
-class _Listing:
-    """Picture files, the split ("" when there are none) and class folder of each, stray entries."""
-
-    files: list[Path]
-    splits: list[str]
-    class_folders: list[str]
-    strays: list[str]
 
 
 def load_class_folders(
@@ -72,97 +52,82 @@ def load_class_folders(
         A data set of images uint8 (N, height, width, channels), sorted by path; `attributes` hold
         "file", the path below `path`, and "content", the hash of the whole picture. `dropped`
         counts stray entries (files that are no pictures, folders within class folders), unreadable
-        pictures and, with `crop_faces`, pictures without a face; they are also logged.
+        pictures and, with `crop_faces`, pictures without a face; they are also logged, stray
+        entries by suffix, and so are class folders without a picture, which make no class.
 
     Raises:
         FileNotFoundError: There is no folder at `path`.
         ValueError: No picture can be read, a folder matches no class, or an option is not allowed.
     """
-    path = Path(path)
-    check_image_form(image_size, channels)
-    listing = _list_pictures(path)
-    log_dropped(_LOGGER, "stray entries", listing.strays)
-    names = tuple(sorted(set(listing.class_folders)) if class_names is None else class_names)
-    if class_names is None:
-        _check_folder_names(path, names)
-    labels = _labels_of(path, listing.class_folders, names)
     form = PictureForm(image_size, channels, crop_faces, detector)
-    pictures = read_in_form(listing.files, form)
-    if not len(pictures.images):
-        raise ValueError(
-            f"{path} must hold class folders with pictures ({', '.join(PICTURE_SUFFIXES)}). "
-            f"Received: {len(listing.files)} pictures, none of them "
-            f"{'readable with a face' if crop_faces else 'readable'}"
-        )
-    files = np.array([file.relative_to(path).as_posix() for file in listing.files])
-    dataset = FaceDataset(
-        images=pictures.images,
-        labels=labels[pictures.is_kept],
+    path = Path(path)
+    if not path.is_dir():
+        raise FileNotFoundError(f"`path` must be a folder of class folders. Received: {path}")
+    strays: list[Path] = []
+    empty: list[str] = []
+    pictures = list(_list_pictures(path, strays, empty))
+    count_dropped({"without a picture": empty}, "class folders")
+    dropped = count_dropped(
+        {"stray entry": [str(entry) for entry in strays]}, f"entries, {count_suffixes(strays)}"
+    )
+    folders = sorted({file.parent.name for file, _ in pictures})
+    names = _checked_names(path, folders) if class_names is None else tuple(class_names)
+    labels = _labels_of(path, folders, names)
+    dataset = read_listed(
+        path,
+        [
+            ListedPicture(file.relative_to(path).as_posix(), labels[file.parent.name], split_name)
+            for file, split_name in pictures
+        ],
+        form,
         class_names=names,
-        name=path.resolve().name if name is None else name,
+        name=name,
         licence=licence,
-        checksum=_checksum(path, listing.files),
-        splits=np.array(listing.splits)[pictures.is_kept] if any(listing.splits) else None,
-        attributes={"file": files[pictures.is_kept], "content": pictures.contents},
-        dropped={"stray entry": len(listing.strays), **pictures.dropped},
+        dropped=dropped,
+        wanted=f"class folders with pictures ({', '.join(PICTURE_SUFFIXES)})",
+        is_all_summed=True,
     )
     return dataset if split is None else dataset.split(split)
 
 
-def _list_pictures(path: Path) -> _Listing:
-    if not path.is_dir():
-        raise FileNotFoundError(f"`path` must be a folder of class folders. Received: {path}")
-    listing = _Listing([], [], [], [])
-    folders = _folders_of(path, listing.strays)
-    split_folders = [folder for folder in folders if folder.name.lower() in SPLIT_FOLDERS]
-    if not split_folders:
-        _add_classes(folders, "", listing)
-        return listing
-    listing.strays.extend(str(folder) for folder in folders if folder not in split_folders)
-    for folder in split_folders:
-        classes = _folders_of(folder, listing.strays)
-        _add_classes(classes, SPLIT_FOLDERS[folder.name.lower()], listing)
-    return listing
+def _list_pictures(path: Path, strays: list[Path], empty: list[str]) -> Iterator[tuple[Path, str]]:
+    """Yield each picture, sorted by path, with the name of its split, "" where there are none."""
+    folders = _folders_of(path, strays)
+    splits = [folder for folder in folders if folder.name.lower() in SPLIT_FOLDERS]
+    strays.extend(folder for folder in folders if splits and folder not in splits)
+    for parent in splits or [path]:
+        for folder in _folders_of(parent, strays) if splits else folders:
+            entries = sorted(folder.iterdir())
+            pictures = list(filter(_is_picture, entries))
+            strays.extend(entry for entry in entries if not _is_picture(entry))
+            empty.extend([] if pictures else [str(folder)])
+            split = SPLIT_FOLDERS[parent.name.lower()] if splits else ""
+            yield from ((picture, split) for picture in pictures)
 
 
-def _folders_of(path: Path, strays: list[str]) -> list[Path]:
+def _is_picture(entry: Path) -> bool:
+    has_name = entry.suffix.lower() in PICTURE_SUFFIXES and not entry.name.startswith(".")
+    return has_name and entry.is_file()
+
+
+def _folders_of(path: Path, strays: list[Path]) -> list[Path]:
     """Return the folders in `path`, sorted; anything else and hidden folders are strays."""
     entries = sorted(path.iterdir())
     folders = [entry for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
-    strays.extend(str(entry) for entry in entries if entry not in folders)
+    strays.extend(entry for entry in entries if entry not in folders)
     return folders
 
 
-def _add_classes(class_folders: list[Path], split: str, listing: _Listing) -> None:
-    """Add the pictures of each class folder to the listing, sorted by name."""
-    for folder in class_folders:
-        for entry in sorted(folder.iterdir()):
-            is_picture = entry.suffix.lower() in PICTURE_SUFFIXES and entry.is_file()
-            if is_picture and not entry.name.startswith("."):
-                listing.files.append(entry)
-                listing.splits.append(split)
-                listing.class_folders.append(folder.name)
-            else:
-                listing.strays.append(str(entry))
-
-
-def _check_folder_names(path: Path, names: Sequence[str]) -> None:
+def _checked_names(path: Path, folders: Sequence[str]) -> tuple[str, ...]:
     try:
-        check_class_names(names)
+        check_class_names(folders)
     except ValueError as error:
         raise ValueError(f"{path} has class folders to rename: {error}") from error
+    return tuple(folders)
 
 
-def _labels_of(path: Path, class_folders: list[str], class_names: Sequence[str]) -> np.ndarray:
-    """Return int64 (N,), the class that each folder name means."""
+def _labels_of(path: Path, folders: Sequence[str], class_names: Sequence[str]) -> dict[str, int]:
     try:
-        labels = {folder: index_of(folder, class_names) for folder in set(class_folders)}
+        return {folder: index_of(folder, class_names) for folder in folders}
     except ValueError as error:
         raise ValueError(f"{path} has a class folder that is no class: {error}") from error
-    return np.array([labels[folder] for folder in class_folders], dtype=np.int64)
-
-
-def _checksum(path: Path, files: list[Path]) -> str:
-    return content_checksum(
-        (file.relative_to(path).as_posix(), file.read_bytes()) for file in files
-    )

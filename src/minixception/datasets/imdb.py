@@ -4,7 +4,6 @@ Source: https://data.vision.ee.ethz.ch/cvl/rrothe/imdb-wiki/ (Rothe, Timofte, Va
 archive `imdb_crop.tar`. Licence: academic research only.
 """
 
-import logging
 import re
 from datetime import date
 from pathlib import Path, PurePosixPath
@@ -13,12 +12,10 @@ import numpy as np
 
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.mat_reader import read_struct
-from minixception.datasets.pictures import check_image_form, log_dropped, read_pictures
+from minixception.datasets.pictures import PictureForm, count_dropped, read_pictures
 from minixception.datasets.splits import CONTENT_RULE, draw_splits
 from minixception.files import content_checksum
 from minixception.labels import GENDERS
-
-_LOGGER = logging.getLogger(__name__)
 
 IMDB_LICENCE = "academic research only"
 
@@ -67,26 +64,29 @@ def load_imdb(
         FileNotFoundError: There is no `imdb.mat`.
         ValueError: The file is no such struct, no picture can be read, or an option is not allowed.
     """
-    check_image_form(image_size, channels)
+    form = PictureForm(image_size, channels)
     metadata_file = _find_metadata(Path(path))
     metadata = read_struct(metadata_file, "imdb", _FIELDS)
-    kept, dropped = _filter_rows(metadata, minimum_face_score)
-    rows, files = _existing_pictures(metadata_file.parent, metadata, np.flatnonzero(kept))
-    pictures = read_pictures(files, image_size=image_size, channels=channels)
+    filtered, dropped = _filter_rows(metadata, minimum_face_score)
+    folder = metadata_file.parent
+    paths = [str(path).strip() for path in metadata["full_path"]]
+    exists = np.array([_is_file_below(folder, paths[row]) for row in filtered], dtype=bool)
+    missing = [str(folder / paths[row]) for row in filtered[~exists]]
+    dropped |= count_dropped({"missing picture": missing})
+    rows = filtered[exists]
+    pictures = read_pictures([folder / paths[row] for row in rows], form)
+    dropped |= pictures.dropped
     if not len(pictures.images):
         raise ValueError(
-            f"{metadata_file.parent} must hold the pictures that {metadata_file.name} names. "
-            f"Received: {kept.sum()} rows after filtering, {len(files)} files, none is readable"
+            f"{folder} must hold the pictures that {metadata_file.name} names. Received: "
+            f"{len(filtered)} rows after filtering, {len(rows)} files, none is readable"
         )
-    dropped["missing picture"] = int(kept.sum()) - len(rows)
-    dropped["unreadable picture"] = len(rows) - len(pictures.images)
     rows = rows[pictures.is_kept]
-    labels = metadata["gender"][rows].astype(np.int64)
-    paths = [_picture_path(metadata, row) for row in rows]
-    listing = "\n".join(paths).encode("utf-8", "surrogateescape")
+    used = [paths[row] for row in rows]
+    listing = "\n".join(used).encode("utf-8", "surrogateescape")
     dataset = FaceDataset(
         images=pictures.images,
-        labels=labels,
+        labels=metadata["gender"][rows].astype(np.int64),
         class_names=GENDERS,
         name="imdb",
         licence=IMDB_LICENCE,
@@ -95,31 +95,13 @@ def load_imdb(
         ),
         attributes={
             "age": _ages(metadata["dob"][rows], metadata["photo_taken"][rows]),
-            "subject": np.array([_subject(path) for path in paths]),
+            "subject": np.array([_subject(path) for path in used]),
             "content": pictures.contents,
         },
         dropped=dropped,
     )
     dataset = draw_splits(dataset, seed=seed, split_rule=split_rule)
     return dataset if split is None else dataset.split(split)
-
-
-def _existing_pictures(
-    folder: Path, metadata: dict[str, np.ndarray], rows: np.ndarray
-) -> tuple[np.ndarray, list[Path]]:
-    """Return those of `rows` whose picture exists, and the picture files; log the others.
-
-    A path that leads out of the folder counts as missing.
-    """
-    files = [folder / _picture_path(metadata, row) for row in rows]
-    exists = np.array([_is_file_below(folder, file) for file in files], dtype=bool)
-    missing = [str(files[position]) for position in np.flatnonzero(~exists)]
-    log_dropped(_LOGGER, "missing pictures", missing)
-    return rows[exists], [files[position] for position in np.flatnonzero(exists)]
-
-
-def _picture_path(metadata: dict[str, np.ndarray], row: int) -> str:
-    return str(metadata["full_path"][row]).strip()
 
 
 def _subject(path: str) -> str:
@@ -131,7 +113,9 @@ def _subject(path: str) -> str:
     return number.group() if number else path
 
 
-def _is_file_below(folder: Path, file: Path) -> bool:
+def _is_file_below(folder: Path, path: str) -> bool:
+    """Tell whether a picture exists; a path that leads out of the folder counts as missing."""
+    file = folder / path
     try:
         return file.is_file() and file.resolve().is_relative_to(folder.resolve())
     except (OSError, ValueError):  # too long, or with a null character
@@ -152,7 +136,7 @@ def _find_metadata(path: Path) -> Path:
 def _filter_rows(
     metadata: dict[str, np.ndarray], minimum_face_score: float
 ) -> tuple[np.ndarray, dict[str, int]]:
-    """Return bool (N,), the rows to keep, and a count for each reason to leave one out."""
+    """Return the rows to keep, int64 (M,), and a count for each reason to leave one out."""
     kept = np.ones(len(metadata["gender"]), dtype=bool)
     reasons = {
         "low face score": ~(metadata["face_score"] > minimum_face_score),
@@ -163,7 +147,7 @@ def _filter_rows(
     for reason, applies in reasons.items():
         dropped[reason] = int((kept & applies).sum())
         kept &= ~applies
-    return kept, dropped
+    return np.flatnonzero(kept), dropped
 
 
 def _ages(birth_days: np.ndarray, photo_years: np.ndarray) -> np.ndarray:

@@ -3,8 +3,6 @@
 SciPy's reader is partly in C and trusts the lengths in the file: on one in fifty damaged files it
 ends the whole process. Here that process is a child, and the caller gets a message.
 
-    python src/minixception/datasets/mat_reader.py FILE STRUCT FIELD...
-
 The child runs this file alone, without the package, so that it starts in a fraction of a second.
 """
 
@@ -12,34 +10,26 @@ import io
 import os
 import subprocess
 import sys
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-
-# What SciPy raises on a file that is cut off, of another kind or of version 7.3.
-_DECODING_ERRORS = (
-    *(ValueError, TypeError, NotImplementedError, OSError, IndexError, KeyError, MemoryError),
-    *(OverflowError, AttributeError, zlib.error),
-)
-_REFUSED = 3
 
 
 def read_struct(file: Path, struct: str, fields: Sequence[str]) -> dict[str, np.ndarray]:
     """Read fields of a struct of a `.mat` file of version 5.
 
     Args:
-        file: an existing file.
-        struct: name of the variable.
-        fields: names of its fields; the first holds words, the others numbers.
+        file: An existing file.
+        struct: Name of the variable.
+        fields: Names of its fields; the first holds words, the others numbers.
 
     Returns:
         Field name -> array (N,), str for the first and the file's own number type for the others.
 
     Raises:
-        ValueError: the file is damaged, or holds no such struct.
-        OSError: it cannot be read.
+        ValueError: The file is damaged, or holds no such struct.
+        OSError: It cannot be read.
     """
     with file.open("rb"):  # says why it cannot be read
         pass
@@ -49,55 +39,39 @@ def read_struct(file: Path, struct: str, fields: Sequence[str]) -> dict[str, np.
         check=False,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     )
-    if child.returncode == _REFUSED:
-        raise ValueError(child.stderr.decode(errors="replace").strip().splitlines()[-1])
     if child.returncode:
+        said = child.stderr.decode(errors="replace").strip().splitlines()
+        reason = said[-1] if said and child.returncode > 0 else "SciPy's reader broke on it"
         raise ValueError(
-            f"{file} is not a whole MATLAB file of version 5: SciPy's reader broke on it."
+            f"{file} is not a MATLAB file of version 5 that holds a struct `{struct}` with the "
+            f"fields {', '.join(fields)}, one word and numbers per row. {reason}"
         )
     with np.load(io.BytesIO(child.stdout), allow_pickle=False) as arrays:
         return {field: arrays[field] for field in fields}
 
 
-def _read(file: Path, struct: str, fields: Sequence[str]) -> dict[str, np.ndarray]:
+def _main() -> None:
+    """Write the fields as an `.npz` file to the standard output; any error ends in a traceback."""
     from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
 
-    try:
-        content = loadmat(file, squeeze_me=True, variable_names=[struct])
-        names = content[struct].dtype.names if struct in content else None
-        missing = [field for field in fields if field not in (names or ())]
-        if not missing:
-            found = {field: np.atleast_1d(content[struct][field].item()) for field in fields}
-    except (MatReadError, *_DECODING_ERRORS) as error:
-        raise ValueError(f"{file} is not a MATLAB file of version 5. {error}") from error
+    file, struct, *fields = sys.argv[1:]
+    content = loadmat(file, squeeze_me=True, variable_names=[struct])
+    names = content[struct].dtype.names if struct in content else None
+    missing = [field for field in fields if field not in (names or ())]
     if missing:
-        raise ValueError(
-            f"{file} must hold a struct `{struct}` with the fields {', '.join(fields)}. "
-            f"Missing: {', '.join(missing)}"
-        )
-    for field in fields[1:]:
-        if found[field].dtype.kind not in "buif":
-            raise ValueError(f"{file} must hold numbers in the field {field}.")
+        raise ValueError(f"Missing: {', '.join(missing)}")
+    found = {field: np.atleast_1d(content[struct][field].item()) for field in fields}
+    found[fields[0]] = np.array([str(word) for word in found[fields[0]]], dtype=np.str_)
     lengths = {field: values.size for field, values in found.items()}
     if len(set(lengths.values())) != 1 or any(values.ndim != 1 for values in found.values()):
-        raise ValueError(f"{file} must have fields of one length. Received: {lengths}")
-    return {**found, fields[0]: np.array([str(word) for word in found[fields[0]]], dtype=np.str_)}
-
-
-def main() -> int:
-    """Write the fields as an `.npz` file to the standard output; return the exit code."""
-    file, struct, *fields = sys.argv[1:]
-    try:
-        arrays = _read(Path(file), struct, fields)
-    except ValueError as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
-        return _REFUSED
+        raise ValueError(f"It must have fields of one length. Received: {lengths}")
+    words = [field for field in fields[1:] if found[field].dtype.kind not in "buif"]
+    if words:
+        raise ValueError(f"Its fields {', '.join(words)} must hold numbers")
     stream = io.BytesIO()
-    np.savez(stream, **arrays)  # type: ignore[arg-type]
+    np.savez(stream, **found)  # type: ignore[arg-type]
     sys.stdout.buffer.write(stream.getvalue())
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    _main()

@@ -1,13 +1,13 @@
 """Several data sets as one, with the origin of every face kept."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from minixception.datasets.classes import with_classes
-from minixception.datasets.face_dataset import FaceDataset, split_names
-from minixception.datasets.pictures import check_image_form, to_form
+from minixception.datasets.face_dataset import FaceDataset
+from minixception.datasets.pictures import PictureForm
 from minixception.datasets.splits import DRAWN_RULE
 from minixception.labels import canonical_name
 
@@ -50,108 +50,80 @@ def merge_datasets(
     """
     if not datasets:
         raise ValueError("`datasets` must hold at least one data set. Received: none")
-    parts = list(datasets.values())
-    _check_splits(datasets)
-    size = parts[0].images.shape[1:3] if image_size is None else image_size
-    depth = min(part.images.shape[3] for part in parts) if channels is None else channels
-    check_image_form(size, depth)
-    class_names = _all_classes(parts) if classes is None else tuple(classes)
-    numbered = [_with_row_numbers(part, source) for source, part in datasets.items()]
-    parts = [with_classes(part, class_names) for part in numbered]
-    return FaceDataset(
-        images=_joined_images(parts, size, depth),
-        labels=np.concatenate([part.labels for part in parts]),
-        class_names=class_names,
-        name="+".join(datasets) if name is None else name,
-        licence=_joined(datasets, [part.licence for part in parts], "; "),
-        checksum=_joined(datasets, [part.checksum for part in parts], " + "),
-        splits=_joined_splits(parts, splits),
-        drawn_splits=_joined_drawn_splits(parts, splits),
-        split_rule=_joined_split_rule(parts),
-        targets=_joined_targets(parts),
-        attributes=_joined_attributes(parts),
-        dropped={
-            f"{source}: {reason}": count
-            for source, part in zip(datasets, parts, strict=True)
-            for reason, count in part.dropped.items()
-        },
-    )
-
-
-def _check_splits(datasets: Mapping[str, FaceDataset]) -> None:
     without = [source for source, part in datasets.items() if part.splits is None]
     if 0 < len(without) < len(datasets):
         raise ValueError(
             "`datasets` must all have splits, or none of them; give the others some with "
             f"`stratified_split`. Received: no splits in {', '.join(without)}"
         )
+    first = next(iter(datasets.values()))
+    form = PictureForm(
+        first.images.shape[1:3] if image_size is None else image_size,
+        min(part.images.shape[3] for part in datasets.values()) if channels is None else channels,
+    )
+    class_names = _all_classes(datasets.values()) if classes is None else tuple(classes)
+    parts = {
+        source: with_classes(_with_origin(part, source, splits), class_names)
+        for source, part in datasets.items()
+    }
+    return _concatenate(parts, form, class_names, "+".join(datasets) if name is None else name)
 
 
-def _all_classes(parts: Sequence[FaceDataset]) -> tuple[str, ...]:
+def _all_classes(parts: Iterable[FaceDataset]) -> tuple[str, ...]:
     """Return every class once, spelled as where it comes first."""
     found: dict[str, str] = {}
-    for part in parts:
-        for class_name in part.class_names:
-            found.setdefault(canonical_name(class_name), class_name)
+    for class_name in (name for part in parts for name in part.class_names):
+        found.setdefault(canonical_name(class_name), class_name)
     return tuple(found.values())
 
 
-def _with_row_numbers(part: FaceDataset, source: str) -> FaceDataset:
+def _with_origin(part: FaceDataset, source: str, names: Mapping[str, str]) -> FaceDataset:
+    """Return a set with other names for its splits, and where each row comes from."""
     origin = {
         "source": np.full(len(part), source),
         "source_row": np.arange(len(part), dtype=np.int64),
     }
-    return replace(part, attributes={**part.attributes, **origin})
-
-
-def _joined_images(
-    parts: Sequence[FaceDataset], size: tuple[int, int], channels: int
-) -> np.ndarray:
-    """Return uint8 (N, height, width, channels) of all parts."""
-    joined = np.empty((sum(map(len, parts)), *size, channels), dtype=np.uint8)
-    row = 0
-    for part in parts:
-        for image in part.images:
-            # Grey goes into three equal channels by broadcasting.
-            joined[row] = to_form(image, image_size=size, channels=channels)
-            row += 1
-    return joined
-
-
-def _joined_splits(parts: Sequence[FaceDataset], names: Mapping[str, str]) -> np.ndarray | None:
-    columns = []
-    for part in parts:
-        if part.splits is None:
-            return None
-        new_names = {split: names.get(split, split) for split in split_names(part)}
-        columns.append(np.array([new_names[str(split)] for split in part.splits], dtype=str))
-    return np.concatenate(columns)
-
-
-def _joined_drawn_splits(parts: Sequence[FaceDataset], names: Mapping[str, str]) -> tuple[str, ...]:
-    drawn = [names.get(split, split) for part in parts for split in part.drawn_splits]
-    return tuple(dict.fromkeys(drawn))
-
-
-def _joined_split_rule(parts: Sequence[FaceDataset]) -> str:
-    """Return the rule of the parts whose splits are drawn, the weaker one where they differ."""
-    rules = {part.split_rule for part in parts if part.drawn_splits}
-    return rules.pop() if len(rules) == 1 else DRAWN_RULE
-
-
-def _joined_targets(parts: Sequence[FaceDataset]) -> np.ndarray | None:
-    if all(part.targets is None for part in parts):
-        return None
-    certain = np.eye(len(parts[0].class_names), dtype=np.float32)
-    return np.concatenate(
-        [certain[part.labels] if part.targets is None else part.targets for part in parts]
+    splits = None
+    if part.splits is not None:
+        splits = np.array([names.get(split, split) for split in part.splits.tolist()], dtype=str)
+    return replace(
+        part,
+        splits=splits,
+        drawn_splits=tuple(names.get(split, split) for split in part.drawn_splits),
+        attributes={**part.attributes, **origin},
     )
 
 
-def _joined_attributes(parts: Sequence[FaceDataset]) -> dict[str, np.ndarray]:
+def _concatenate(
+    sources: Mapping[str, FaceDataset], form: PictureForm, class_names: tuple[str, ...], name: str
+) -> FaceDataset:
+    """Put sets of the same classes one after the other."""
+    parts = list(sources.values())
+    images = np.empty((sum(map(len, parts)), *form.image_size, form.channels), dtype=np.uint8)
+    for row, image in enumerate(image for part in parts for image in part.images):
+        images[row] = form.resize(image)  # grey goes into three equal channels by broadcasting
+    certain = np.eye(len(class_names), dtype=np.float32)
+    targets = [certain[part.labels] if part.targets is None else part.targets for part in parts]
+    rules = {part.split_rule for part in parts if part.drawn_splits}
+    splits = [part.splits for part in parts if part.splits is not None]
     shared = [key for key in parts[0].attributes if all(key in part.attributes for part in parts)]
-    return {key: np.concatenate([part.attributes[key] for part in parts]) for key in shared}
-
-
-def _joined(sources: Mapping[str, FaceDataset], texts: Sequence[str], separator: str) -> str:
-    return separator.join(f"{source} {text}" for source, text in zip(sources, texts, strict=True))
+    return FaceDataset(
+        images=images,
+        labels=np.concatenate([part.labels for part in parts]),
+        class_names=class_names,
+        name=name,
+        licence="; ".join(f"{source} {part.licence}" for source, part in sources.items()),
+        checksum=" + ".join(f"{source} {part.checksum}" for source, part in sources.items()),
+        splits=np.concatenate(splits) if splits else None,
+        drawn_splits=tuple(dict.fromkeys(name for part in parts for name in part.drawn_splits)),
+        split_rule=rules.pop() if len(rules) == 1 else DRAWN_RULE,  # the weaker where they differ
+        targets=None if all(part.targets is None for part in parts) else np.concatenate(targets),
+        attributes={
+            key: np.concatenate([part.attributes[key] for part in parts]) for key in shared
+        },
+        dropped={
+            f"{source}: {reason}": count
+            for source, part in sources.items()
+            for reason, count in part.dropped.items()
+        },
+    )

@@ -1,20 +1,20 @@
-"""Many picture files read into one array of one size."""
+"""Picture files read into one array of one form, and what is left out of them counted."""
 
 from __future__ import annotations
 
 import logging
 import tarfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minixception.datasets.face_dataset import picture_digest
-from minixception.files import is_passing, read_patiently
+from minixception.datasets.face_dataset import FaceDataset, picture_digest
+from minixception.files import content_checksum, is_passing, read_patiently
 from minixception.images import crop, read_image, resize_image, to_grey
 
 if TYPE_CHECKING:
@@ -29,18 +29,40 @@ NamedReader = tuple[str, Callable[[], np.ndarray]]
 """What to call a picture, and how to get it: RGB uint8 (H, W, 3), OSError or ValueError."""
 
 
-def check_image_form(image_size: tuple[int, int], channels: int) -> None:
-    """Refuse sizes and channels that no data set can have.
+@dataclass(frozen=True)
+class PictureForm:
+    """What becomes of a picture.
+
+    Attributes:
+        image_size: (height, width) of the result.
+        channels: 1 for grey, 3 for RGB.
+        crop_faces: Cut out the largest face; else the whole picture is resized.
+        detector: Finds the faces; None takes `HaarDetector()`.
 
     Raises:
         ValueError: `image_size` is not two numbers of at least 1, or `channels` is not 1 or 3.
     """
-    if len(image_size) != 2 or min(image_size) < 1:
-        raise ValueError(
-            f"`image_size` must be (height, width), at least 1. Received: image_size={image_size}"
-        )
-    if channels not in (1, 3):
-        raise ValueError(f"`channels` must be 1 (grey) or 3 (RGB). Received: channels={channels!r}")
+
+    image_size: tuple[int, int] = (48, 48)
+    channels: int = 1
+    crop_faces: bool = False
+    detector: FaceDetector | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.image_size) != 2 or min(self.image_size) < 1:
+            raise ValueError(
+                "`image_size` must be (height, width), at least 1. "
+                f"Received: image_size={self.image_size}"
+            )
+        if self.channels not in (1, 3):
+            raise ValueError(
+                f"`channels` must be 1 (grey) or 3 (RGB). Received: channels={self.channels!r}"
+            )
+
+    def resize(self, image: np.ndarray) -> np.ndarray:
+        """Bring an image uint8 (H, W, 1 or 3) to (height, width, channels), without a crop."""
+        resized = resize_image(image, self.image_size)
+        return to_grey(resized) if self.channels == 1 else resized
 
 
 @dataclass(frozen=True)
@@ -51,7 +73,7 @@ class ReadPictures:
         images: uint8 (M, height, width, channels), the M that could be used, in order.
         is_kept: bool (N,), True for these.
         contents: str (M,), the hash of each as it was decoded; see `picture_digest`.
-        dropped: reason -> number of the others, which a logged warning names.
+        dropped: Reason -> number of the others, which a logged warning names.
     """
 
     images: np.ndarray
@@ -60,160 +82,160 @@ class ReadPictures:
     dropped: dict[str, int]
 
 
-def read_pictures(
-    files: Sequence[Path], *, image_size: tuple[int, int], channels: int
-) -> ReadPictures:
-    """Read picture files, each resized to the same size.
+def read_pictures(pictures: Sequence[Path | NamedReader], form: PictureForm) -> ReadPictures:
+    """Read pictures, all into one form; log every ten seconds how many are left.
 
     Args:
-        files: N picture files.
-        image_size: (height, width) of the result.
-        channels: 1 for grey, 3 for RGB.
+        pictures: N picture files, or names with readers.
+        form: What becomes of each.
 
     Raises:
-        ValueError: `image_size` or `channels` is not allowed.
-    """
-    readers = [(str(file), partial(read_image, file)) for file in files]
-    return read_parts(readers, None, image_size=image_size, channels=channels)
-
-
-def read_parts(
-    readers: Sequence[NamedReader],
-    cut: Callable[[np.ndarray], np.ndarray | None] | None,
-    *,
-    image_size: tuple[int, int],
-    channels: int,
-) -> ReadPictures:
-    """Read pictures, cut the face out of each if need be, tell every ten seconds how far it is.
-
-    Args:
-        readers: N pictures.
-        cut: From a picture to its face, None where it has none; without `cut` it is kept whole.
-        image_size: (height, width) to which the part is resized.
-        channels: 1 for grey, 3 for RGB.
-
-    Raises:
-        ValueError: `image_size` or `channels` is not allowed.
         OSError: A file cannot be read for a reason that may pass, see `is_passing`, also after some
             seconds: a set without it would be another one.
     """
-    check_image_form(image_size, channels)
-    images = np.empty((len(readers), *image_size, channels), dtype=np.uint8)
+    readers = [
+        (str(picture), partial(read_image, picture)) if isinstance(picture, Path) else picture
+        for picture in pictures
+    ]
+    cut = _face_cutter(form.detector) if form.crop_faces else None
+    images = np.empty((len(readers), *form.image_size, form.channels), dtype=np.uint8)
     is_kept = np.zeros(len(readers), dtype=bool)
     contents: list[str] = []
-    unreadable: list[str] = []
-    faceless: list[str] = []
-    began = told_at = time.monotonic()
-    for position, (name, read) in enumerate(readers):
-        if time.monotonic() - told_at > _SECONDS_BETWEEN_REPORTS:
-            told_at = time.monotonic()
-            left = (told_at - began) / max(position, 1) * (len(readers) - position)
-            _LOGGER.info("Read %d of %d pictures, %.0f s left", position, len(readers), left)
+    left_out: dict[str, list[str]] = {"unreadable picture": [], **({"no face": []} if cut else {})}
+    for position, (name, read) in enumerate(_with_reports(readers)):
         try:
             image = read_patiently(read)
         except (OSError, ValueError) as error:
             if is_passing(error):
                 raise
-            unreadable.append(f"{name}: {error}")
+            left_out["unreadable picture"].append(f"{name}: {error}")
             continue
         part = image if cut is None else cut(image)
         if part is None:
-            faceless.append(name)
+            left_out["no face"].append(name)
             continue
-        images[len(contents)] = to_form(part, image_size=image_size, channels=channels)
+        images[len(contents)] = form.resize(part)
         is_kept[position] = True
         contents.append(picture_digest(image))
-    log_dropped(_LOGGER, "unreadable pictures", unreadable)
-    log_dropped(_LOGGER, "pictures without a face", faceless)
-    dropped = {"unreadable picture": len(unreadable)}
     return ReadPictures(
         images=images[: len(contents)],
         is_kept=is_kept,
         contents=np.array(contents, dtype="<U32"),
-        dropped=dropped if cut is None else {**dropped, "no face": len(faceless)},
+        dropped=count_dropped(left_out),
     )
 
 
-def to_form(image: np.ndarray, *, image_size: tuple[int, int], channels: int) -> np.ndarray:
-    """Resize an RGB image uint8 (H, W, 3) to (height, width, channels), grey for 1 channel."""
-    resized = resize_image(image, image_size)
-    return to_grey(resized) if channels == 1 else resized
+def _with_reports(readers: Sequence[NamedReader]) -> Iterator[NamedReader]:
+    began = told_at = time.monotonic()
+    for position, reader in enumerate(readers):
+        if time.monotonic() - told_at > _SECONDS_BETWEEN_REPORTS:
+            told_at = time.monotonic()
+            left = (told_at - began) / max(position, 1) * (len(readers) - position)
+            _LOGGER.info("Read %d of %d pictures, %.0f s left", position, len(readers), left)
+        yield reader
 
 
-def log_dropped(logger: logging.Logger, what: str, names: Sequence[str]) -> None:
-    """Log one warning that counts `names` and shows the first few; none when there are none."""
-    if names:
-        shown = "; ".join(names[:_NAMES_SHOWN])
-        more = f"; and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-        logger.warning("Left out %d %s: %s%s", len(names), what, shown, more)
+def _face_cutter(detector: FaceDetector | None) -> Callable[[np.ndarray], np.ndarray | None]:
+    """Return a function from a picture to the part inside the largest box, None without a face."""
+    from minixception.detection.registry import load_detector
+
+    finder = load_detector(detector)
+
+    def cut(image: np.ndarray) -> np.ndarray | None:
+        boxes = finder.detect(image)
+        return crop(image, max(boxes, key=lambda box: box.area)) if boxes else None
+
+    return cut
+
+
+def count_dropped(left_out: Mapping[str, Sequence[str]], what: str = "pictures") -> dict[str, int]:
+    """Count what is left out by reason, and log a warning per reason that shows the first names."""
+    for reason, names in left_out.items():
+        if names:
+            more = len(names) - _NAMES_SHOWN
+            shown = "; ".join([*names[:_NAMES_SHOWN], *([f"and {more} more"] if more > 0 else [])])
+            _LOGGER.warning("Left out %d %s (%s): %s", len(names), what, reason, shown)
+    return {reason: len(names) for reason, names in left_out.items()}
+
+
+def describe_dropped(dropped: Mapping[str, int]) -> str:
+    """Return the counts above zero for a message, as "no face: 3, stray file: 1"."""
+    return ", ".join(f"{reason}: {count}" for reason, count in dropped.items() if count)
 
 
 @dataclass(frozen=True)
-class PictureForm:
-    """What becomes of a picture.
+class ListedPicture:
+    """A picture file before it is read.
 
     Attributes:
-        image_size: (height, width) of the result.
-        channels: 1 for grey, 3 for RGB.
-        crop_faces: cut out the largest face; else the whole picture is resized.
-        detector: finds the faces; None takes `HaarDetector()`.
+        file: Its path below the root of the set, parts joined by "/".
+        label: Its class.
+        split: The name of its split, "" in a set without any.
+        facts: Further attributes, the same keys for every picture.
     """
 
-    image_size: tuple[int, int]
-    channels: int
-    crop_faces: bool = False
-    detector: FaceDetector | None = None
+    file: str
+    label: int
+    split: str = ""
+    facts: Mapping[str, str | int] = field(default_factory=dict)
 
 
-def read_in_form(files: Sequence[Path], form: PictureForm) -> ReadPictures:
-    """Read N picture files.
-
-    Raises:
-        ValueError: size or channels are not allowed.
-    """
-    size, channels = form.image_size, form.channels
-    if not form.crop_faces:
-        return read_pictures(files, image_size=size, channels=channels)
-    readers = [(str(file), partial(read_image, file)) for file in files]
-    return crop_faces(readers, image_size=size, channels=channels, detector=form.detector)
-
-
-def crop_largest_face(image: np.ndarray, detector: FaceDetector) -> np.ndarray | None:
-    """Cut out the face with the largest box.
+def read_listed(
+    root: Path,
+    listed: Sequence[ListedPicture],
+    form: PictureForm,
+    *,
+    class_names: Sequence[str],
+    name: str | None,
+    licence: str,
+    dropped: Mapping[str, int],
+    wanted: str,
+    is_all_summed: bool = False,
+) -> FaceDataset:
+    """Read listed pictures into a data set.
 
     Args:
-        image: RGB uint8 (height, width, 3).
-        detector: Finds the faces.
+        root: The folder that holds them.
+        listed: What to read, in order.
+        form: What becomes of each.
+        class_names: Names of the labels.
+        name: Name of the data set; None takes that of the root.
+        licence: Terms of the pictures.
+        dropped: What has been left out of the list.
+        wanted: What the root must hold, for the message.
+        is_all_summed: Whether pictures that cannot be used count for the checksum.
 
     Returns:
-        RGB uint8, a copy of the part of `image` inside the box; None when there is no face.
-    """
-    boxes = detector.detect(image)
-    return crop(image, max(boxes, key=lambda box: box.area)) if boxes else None
-
-
-def crop_faces(
-    readers: Sequence[NamedReader],
-    *,
-    image_size: tuple[int, int],
-    channels: int,
-    detector: FaceDetector | None = None,
-) -> ReadPictures:
-    """Find the largest face of each picture; tell every ten seconds how far it is.
-
-    Args:
-        readers: N pictures.
-        image_size: (height, width) of the result.
-        channels: 1 for grey, 3 for RGB.
-        detector: Finds the faces; None takes `HaarDetector()`.
+        The pictures that can be used; `attributes` hold "file", "content" and the facts.
 
     Raises:
-        ValueError: `image_size` or `channels` is not allowed.
+        ValueError: There are none.
     """
-    from minixception.detection.registry import load_detector
-
-    cut = partial(crop_largest_face, detector=load_detector(detector))
-    return read_parts(readers, cut, image_size=image_size, channels=channels)
+    pictures = read_pictures([root / row.file for row in listed], form)
+    dropped = {**dropped, **pictures.dropped}
+    if not len(pictures.images):
+        raise ValueError(
+            f"{root} must hold {wanted}. Received: {len(listed)} pictures, none of them readable"
+            f"{' with a face' * form.crop_faces} ({describe_dropped(dropped) or 'no file at all'})"
+        )
+    kept = [row for row, is_kept in zip(listed, pictures.is_kept, strict=True) if is_kept]
+    summed = listed if is_all_summed else kept
+    splits = np.array([row.split for row in kept])
+    return FaceDataset(
+        images=pictures.images,
+        labels=np.array([row.label for row in kept], dtype=np.int64),
+        class_names=tuple(class_names),
+        name=root.resolve().name if name is None else name,
+        licence=licence,
+        checksum=content_checksum((row.file, (root / row.file).read_bytes()) for row in summed),
+        splits=splits if any(row.split for row in listed) else None,
+        attributes={
+            "file": np.array([row.file for row in kept]),
+            "content": pictures.contents,
+            **{key: np.array([row.facts[key] for row in kept]) for key in kept[0].facts},
+        },
+        dropped=dropped,
+    )
 
 
 LARGEST_FILE = 64 << 20

@@ -9,16 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from minixception.datasets.ck_plus import load_ck_plus
 from minixception.datasets.face_dataset import FaceDataset, split_names
 from minixception.datasets.facial_expressions import load_facial_expressions
 from minixception.datasets.fer2013 import load_fer2013
 from minixception.datasets.ferplus import load_ferplus
 from minixception.datasets.folders import load_class_folders
 from minixception.datasets.imdb import load_imdb
-from minixception.datasets.jaffe import load_jaffe
-from minixception.datasets.kdef import load_kdef
 from minixception.datasets.merging import merge_datasets
+from minixception.datasets.posed import load_ck_plus, load_jaffe, load_kdef
 from minixception.datasets.split_index import has_split_index, read_split_index, split_per_class
 from minixception.datasets.splits import (
     CONTENT_RULE,
@@ -84,21 +82,14 @@ def _ferplus_votes(fer2013_path: Path) -> Path:
     return beside if beside.exists() else find_data("ferplus/fer2013new.csv")
 
 
-def _load_folder(
-    path: Path,
-    *,
-    image_size: tuple[int, int] = (48, 48),
-    channels: int = 1,
-    crop_faces: bool = False,
-    split_rule: str = CONTENT_RULE,
-) -> FaceDataset:
+def _load_folder(path: Path, *, split_rule: str = CONTENT_RULE, **form: Any) -> FaceDataset:
     """Take the splits of its index or of its split folders; make those that are missing.
 
     Without any, the shares are 80, 10 and 10 %; where only validation is missing, it is a tenth of
     `train`. Both are drawn with the seed 0.
     """
     load = read_split_index if has_split_index(path) else load_class_folders
-    dataset = load(path, image_size=image_size, channels=channels, crop_faces=crop_faces)
+    dataset = load(path, **form)
     if dataset.splits is None:
         return draw_splits(dataset, split_rule=split_rule)
     if "validation" in split_names(dataset):
@@ -107,97 +98,50 @@ def _load_folder(
 
 
 _FER2013_FILES = ("fer2013/fer2013.csv", "fer2013/fer2013.csv.gz", "fer2013/icml_face_data.csv")
+_EMOTION, _GENDER = ("emotion",), ("gender",)
+_BOTH = _EMOTION + _GENDER
+
+_fer2013 = partial(
+    DatasetEntry,
+    tasks=_EMOTION,
+    default_paths=_FER2013_FILES,
+    training_split="Training",
+    validation_split="PublicTest",
+    test_split="PrivateTest",
+)
+_divided = partial(DatasetEntry, takes_rule=True)
+_pictures = partial(_divided, takes_form=True)
 
 DATASETS: dict[str, DatasetEntry] = {
-    "fer2013": DatasetEntry(
-        load=load_fer2013,
-        tasks=("emotion",),
-        default_paths=_FER2013_FILES,
-        training_split="Training",
-        validation_split="PublicTest",
-        test_split="PrivateTest",
+    "fer2013": _fer2013(load_fer2013),
+    "ferplus": _fer2013(_load_ferplus),
+    "ferplus_public": _divided(
+        _load_ferplus_public, _EMOTION, _FER2013_FILES, drawn_from="PublicTest"
     ),
-    "ferplus": DatasetEntry(
-        load=_load_ferplus,
-        tasks=("emotion",),
-        default_paths=_FER2013_FILES,
-        training_split="Training",
-        validation_split="PublicTest",
-        test_split="PrivateTest",
-    ),
-    "ferplus_public": DatasetEntry(
-        load=_load_ferplus_public,
-        tasks=("emotion",),
-        default_paths=_FER2013_FILES,
-        takes_rule=True,
-        drawn_from="PublicTest",
-    ),
-    "utkface": DatasetEntry(
-        load=load_utkface,
-        tasks=("gender",),
-        default_paths=(
-            "utkface/crop_part1_adults",
-            "utkface/crop_part1_adults.tar",
-            "utkface/crop_part1",
-            "utkface/crop_part1.tar.gz",
-            "utkface",
+    "utkface": _divided(
+        load_utkface,
+        _GENDER,
+        (
+            *("utkface/crop_part1_adults", "utkface/crop_part1_adults.tar"),
+            *("utkface/crop_part1", "utkface/crop_part1.tar.gz", "utkface"),
         ),
-        takes_rule=True,
     ),
-    "imdb": DatasetEntry(
-        load=load_imdb,
-        tasks=("gender",),
-        default_paths=("imdb_crop/imdb.mat", "imdb_crop"),
-        takes_form=True,
-        takes_rule=True,
-    ),
-    "facial_expressions": DatasetEntry(
-        load=load_facial_expressions,
-        tasks=("emotion",),
-        default_paths=(
+    "imdb": _pictures(load_imdb, _GENDER, ("imdb_crop/imdb.mat", "imdb_crop")),
+    "facial_expressions": _pictures(
+        load_facial_expressions,
+        _EMOTION,
+        (
             "facial_expressions/facial_expressions.tar",
             "facial_expressions/facial_expressions_subset.tar",
             "facial_expressions",
         ),
-        takes_form=True,
-        takes_rule=True,
     ),
-    "ck_plus": DatasetEntry(
-        load=load_ck_plus,
-        tasks=("emotion",),
-        default_paths=("ck_plus/CK+48", "ck_plus"),
-        takes_form=True,
-        takes_rule=True,
-    ),
+    "ck_plus": _pictures(load_ck_plus, _EMOTION, ("ck_plus/CK+48", "ck_plus")),
     # The models are trained on faces cut out by the detector, so that is what they are given.
-    "jaffe": DatasetEntry(
-        load=partial(load_jaffe, crop_faces=True),
-        tasks=("emotion",),
-        default_paths=("jaffe", "jaffedbase"),
-        takes_form=True,
-        takes_rule=True,
-    ),
-    "kdef": DatasetEntry(
-        load=partial(load_kdef, crop_faces=True),
-        tasks=("emotion",),
-        default_paths=("kdef",),
-        takes_form=True,
-        takes_rule=True,
-    ),
-    "folder": DatasetEntry(
-        load=_load_folder,
-        tasks=("emotion", "gender"),
-        default_paths=("folder",),
-        takes_form=True,
-        takes_rule=True,
-    ),
-    "folder_faces": DatasetEntry(
-        load=partial(_load_folder, crop_faces=True),
-        tasks=("emotion", "gender"),
-        default_paths=("folder",),
-        takes_form=True,
-        takes_rule=True,
-    ),
+    "jaffe": _pictures(partial(load_jaffe, crop_faces=True), _EMOTION, ("jaffe", "jaffedbase")),
+    "kdef": _pictures(partial(load_kdef, crop_faces=True), _EMOTION, ("kdef",)),
+    "folder": _pictures(_load_folder, _BOTH, ("folder",)),
+    "folder_faces": _pictures(partial(_load_folder, crop_faces=True), _BOTH, ("folder",)),
 }
 
 

@@ -9,23 +9,18 @@ blank, since paths may hold blanks themselves; Caffe's image lists have this for
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from minixception.datasets.face_dataset import FaceDataset, split_names, stratified_split
-from minixception.datasets.pictures import PictureForm, check_image_form, log_dropped, read_in_form
-from minixception.files import atomic_path, content_checksum
+from minixception.datasets.pictures import ListedPicture, PictureForm, count_dropped, read_listed
+from minixception.files import atomic_path
 from minixception.labels import check_class_names, index_of
 
 if TYPE_CHECKING:
     from minixception.detection.search import FaceDetector
-
-_LOGGER = logging.getLogger(__name__)
 
 INDEX_FRACTIONS = {"train": 0.8, "test": 0.2}
 """Shares of each class in report 003."""
@@ -33,15 +28,6 @@ INDEX_FRACTIONS = {"train": 0.8, "test": 0.2}
 CLASSES_FILE = "classes.txt"
 INDEX_SPLITS = ("train", "validation", "test")
 _ENCODING = {"encoding": "utf-8", "errors": "surrogateescape"}  # any file name survives
-
-
-@dataclass(frozen=True)
-class _Line:
-    """One picture of an index."""
-
-    file: str
-    label: int
-    split: str
 
 
 def split_per_class(
@@ -74,37 +60,26 @@ def write_split_index(folder: str | Path, dataset: FaceDataset) -> list[Path]:
             "`dataset` must have splits and the attribute 'file', as from "
             f"split_per_class(load_class_folders(...)). Received: {dataset!r}"
         )
-    others = set(split_names(dataset)) - set(INDEX_SPLITS)
-    if others:
+    if others := set(split_names(dataset)) - set(INDEX_SPLITS):
         raise ValueError(
             f"`dataset` must have splits among {', '.join(INDEX_SPLITS)}. "
             f"Received: {', '.join(sorted(others))}"
         )
-    folder = Path(folder)
     texts = {CLASSES_FILE: list(dataset.class_names)}
     for split in split_names(dataset):
-        texts[f"{split}.txt"] = [
-            f"{file} {label}"
-            for file, label in zip(
-                dataset.attributes["file"][dataset.splits == split],
-                dataset.labels[dataset.splits == split],
-                strict=True,
-            )
-        ]
-    _check_lines(texts)
-    for name, lines in texts.items():
-        with atomic_path(folder / name) as temporary:
-            temporary.write_text("".join(f"{line}\n" for line in lines), newline="\n", **_ENCODING)
-    return [folder / name for name in texts]
-
-
-def _check_lines(texts: Mapping[str, Sequence[str]]) -> None:
+        part = dataset.split(split)
+        pairs = zip(part.attributes["file"], part.labels, strict=True)
+        texts[f"{split}.txt"] = [f"{file} {label}" for file, label in pairs]
     broken = [line for lines in texts.values() for line in lines if "\n" in line or "\r" in line]
     if broken:
         raise ValueError(
             "Names of pictures and classes must not hold a line break; rename the file. "
             f"Received: {broken[0]!r}"
         )
+    for name, lines in texts.items():
+        with atomic_path(Path(folder) / name) as temporary:
+            temporary.write_text("".join(f"{line}\n" for line in lines), newline="\n", **_ENCODING)
+    return [Path(folder) / name for name in texts]
 
 
 def has_split_index(folder: str | Path) -> bool:
@@ -163,48 +138,31 @@ def read_split_index(
         ValueError: A line is malformed, leaves the root, names an unknown label or a picture for
             the second time; a class of the index is not among `class_names`; or no picture is left.
     """
-    check_image_form(image_size, channels)
+    form = PictureForm(image_size, channels, crop_faces, detector)
     folder = Path(folder)
     root = folder if root is None else Path(root)
     names = _read_classes(folder)
-    lines = _read_lines(folder, len(names))
-    chosen = names if class_names is None else tuple(class_names)
-    new_labels = _new_labels(folder, names, chosen)
-    present = [line for line in lines if (root / line.file).is_file()]
-    missing = sorted({line.file for line in lines} - {line.file for line in present})
-    log_dropped(_LOGGER, "missing pictures", [str(root / file) for file in missing])
-    form = PictureForm(image_size, channels, crop_faces, detector)
-    pictures = read_in_form([root / line.file for line in present], form)
-    if not len(pictures.images):
-        raise ValueError(
-            f"{root} must hold the pictures that the index in {folder} names. "
-            f"Received: {len(lines)} lines, {len(present)} of these files exist, none can be used"
-        )
-    kept = [line for line, keep in zip(present, pictures.is_kept, strict=True) if keep]
-    dataset = FaceDataset(
-        images=pictures.images,
-        labels=new_labels[[line.label for line in kept]],
-        class_names=chosen,
-        name=root.resolve().name if name is None else name,
-        licence=licence,
-        checksum=content_checksum((line.file, (root / line.file).read_bytes()) for line in kept),
-        splits=np.array([line.split for line in kept]),
-        attributes={
-            "file": np.array([line.file for line in kept]),
-            "content": pictures.contents,
-        },
-        dropped={"missing picture": len(missing), **pictures.dropped},
-    )
-    return dataset if split is None else dataset.split(split)
-
-
-def _new_labels(folder: Path, names: Sequence[str], chosen: Sequence[str]) -> np.ndarray:
+    class_names = names if class_names is None else class_names
     try:
-        return np.array([index_of(name, chosen) for name in names], dtype=np.int64)
+        labels = [index_of(name, class_names) for name in names]
     except ValueError as error:
         raise ValueError(
             f"{folder / CLASSES_FILE} has a class that is not wanted: {error}"
         ) from error
+    pictures = [replace(row, label=labels[row.label]) for row in _read_lines(folder, len(names))]
+    present = [row for row in pictures if (root / row.file).is_file()]
+    missing = sorted({row.file for row in pictures} - {row.file for row in present})
+    dataset = read_listed(
+        root,
+        present,
+        form,
+        class_names=class_names,
+        name=name,
+        licence=licence,
+        dropped=count_dropped({"missing picture": [str(root / file) for file in missing]}),
+        wanted=f"the {len(pictures)} pictures that the index in {folder} names",
+    )
+    return dataset if split is None else dataset.split(split)
 
 
 def _read_classes(folder: Path) -> tuple[str, ...]:
@@ -213,22 +171,18 @@ def _read_classes(folder: Path) -> tuple[str, ...]:
             f"There is no index in {folder}: {CLASSES_FILE} and train.txt are expected; "
             "`write_split_index` writes them."
         )
-    names = tuple(_text_lines(folder / CLASSES_FILE))
-    if not names or not all(names) or len(set(names)) < len(names):
-        raise ValueError(
-            f"{folder / CLASSES_FILE} must hold a different class name in each line. "
-            f"Received: {', '.join(names)!r}"
-        )
+    names = tuple(_text_lines(folder / CLASSES_FILE)) or ("",)
     try:
         check_class_names(names)
     except ValueError as error:
-        raise ValueError(f"{folder / CLASSES_FILE}: {error}") from error
+        raise ValueError(
+            f"{folder / CLASSES_FILE} must hold a different class name in each line. {error}"
+        ) from error
     return names
 
 
-def _read_lines(folder: Path, class_count: int) -> list[_Line]:
-    """Read the files of all splits that there are, in the order of `INDEX_SPLITS`."""
-    lines: list[_Line] = []
+def _read_lines(folder: Path, class_count: int) -> Iterator[ListedPicture]:
+    """Yield the lines of all splits that there are, in the order of `INDEX_SPLITS`."""
     seen: dict[str, str] = {}
     files = [folder / f"{split}.txt" for split in INDEX_SPLITS]
     for file in filter(Path.is_file, files):
@@ -241,21 +195,19 @@ def _read_lines(folder: Path, class_count: int) -> list[_Line]:
                     f"which is also in {seen[line.file]}"
                 )
             seen[line.file] = where
-            lines.append(line)
-    return lines
+            yield line
 
 
-def _parse_line(where: str, text: str, class_count: int, split: str) -> _Line:
-    file, blank, label = text.rpartition(" ")
-    parts = PurePosixPath(file).parts
+def _parse_line(where: str, text: str, class_count: int, split: str) -> ListedPicture:
+    file, _, label = text.rpartition(" ")
+    path = PurePosixPath(file)
     is_label = label.isascii() and label.isdigit() and len(label) < 10 and int(label) < class_count
-    is_inside = bool(file) and not PurePosixPath(file).is_absolute() and ".." not in parts
-    if not (blank and is_label and is_inside):
+    if not file or path.is_absolute() or ".." in path.parts or not is_label:
         raise ValueError(
             f"{where}: a path inside the root, one blank and a label from 0 to {class_count - 1} "
             f"expected. Received: {text[:120]!r}"
         )
-    return _Line(file, int(label), split)
+    return ListedPicture(file, int(label), split)
 
 
 def _text_lines(file: Path) -> list[str]:

@@ -4,23 +4,29 @@ Source: https://susanqq.github.io/UTKFace/ (Zhang, Song, Qi 2017, arXiv 1702.084
 non-commercial research, no redistribution.
 """
 
-import logging
 import re
-from collections import defaultdict
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from minixception.datasets.cache import load_arrays, source_fingerprint, store_arrays
-from minixception.datasets.face_dataset import FaceDataset, picture_digest
-from minixception.datasets.pictures import check_image_form, log_dropped, named_contents, to_form
+from minixception.datasets.cache import (
+    Arrays,
+    cached_arrays,
+    counts_as_arrays,
+    counts_from_arrays,
+)
+from minixception.datasets.face_dataset import FaceDataset
+from minixception.datasets.pictures import (
+    PictureForm,
+    count_dropped,
+    named_contents,
+    read_pictures,
+)
 from minixception.datasets.splits import CONTENT_RULE, draw_splits
 from minixception.files import content_checksum
 from minixception.images import decode_image
 from minixception.labels import GENDERS
-
-_LOGGER = logging.getLogger(__name__)
 
 UTKFACE_LICENCE = "non-commercial research, no redistribution"
 
@@ -31,17 +37,6 @@ _LOADER_VERSION = 2
 # age_gender_ethnicity_timestamp; in the file names gender 0 is a man and 1 a woman.
 _FILE_NAME = re.compile(r"(\d{1,3})_([01])_([0-4])_\d+\.jpg(?:\.chip\.jpg)?")
 _FILE_NAME_GENDERS = ("man", "woman")
-
-
-@dataclass(frozen=True)
-class _Face:
-    """One readable file: RGB uint8 (height, width, 3), its hash and what its name says."""
-
-    image: np.ndarray
-    content: str
-    age: int
-    label: int
-    ethnicity: int
 
 
 def load_utkface(
@@ -79,28 +74,22 @@ def load_utkface(
         FileNotFoundError: There is nothing at `path`.
         ValueError: The archive is damaged, holds no face, or an option is not allowed.
     """
+    form = PictureForm(image_size, channels=3)
     path = Path(path)
-    check_image_form(image_size, channels=3)
     if not (path.is_dir() or path.is_file()):  # a pipe would be waited for
         raise FileNotFoundError(
             f"There is nothing at {path}. Get UTKFace from https://susanqq.github.io/UTKFace/ and "
             "put it into datasets/utkface/."
         )
-    fingerprint = source_fingerprint(
-        path, loader="utkface", version=_LOADER_VERSION, options={"image_size": list(image_size)}
+    arrays = cached_arrays(
+        path,
+        lambda: _read_arrays(path, form),
+        loader="utkface",
+        version=_LOADER_VERSION,
+        options={"image_size": list(image_size)},
+        use_cache=use_cache,
     )
-    arrays = load_arrays(fingerprint) if use_cache else None
-    if arrays is None:
-        arrays = _read_arrays(path, image_size)
-        if use_cache:
-            store_arrays(fingerprint, arrays)
-    dataset = draw_splits(_as_dataset(arrays), seed=seed, split_rule=split_rule)
-    return dataset if split is None else dataset.split(split)
-
-
-def _as_dataset(arrays: dict[str, np.ndarray]) -> FaceDataset:
-    reasons, counts = arrays["dropped_reasons"], arrays["dropped_counts"]
-    return FaceDataset(
+    dataset = FaceDataset(
         images=arrays["images"],
         labels=arrays["labels"],
         class_names=GENDERS,
@@ -108,75 +97,48 @@ def _as_dataset(arrays: dict[str, np.ndarray]) -> FaceDataset:
         licence=UTKFACE_LICENCE,
         checksum=str(arrays["checksum"]),
         attributes={name: arrays[name] for name in ("age", "ethnicity", "content")},
-        dropped={str(reason): int(count) for reason, count in zip(reasons, counts, strict=True)},
+        dropped=counts_from_arrays(arrays),
     )
+    dataset = draw_splits(dataset, seed=seed, split_rule=split_rule)
+    return dataset if split is None else dataset.split(split)
 
 
-def _read_arrays(path: Path, image_size: tuple[int, int]) -> dict[str, np.ndarray]:
+def _read_arrays(path: Path, form: PictureForm) -> Arrays:
     files = sorted((PurePosixPath(name).name, content) for name, content in named_contents(path))
-    faces, dropped = _read_faces(files, image_size)
-    if not faces:
+    named = [(match, content) for name, content in files if (match := _FILE_NAME.fullmatch(name))]
+    malformed = [name for name, _ in files if not _FILE_NAME.fullmatch(name)]
+    pictures = read_pictures(
+        [(match.string, partial(decode_image, content, match.string)) for match, content in named],
+        form,
+    )
+    facts = np.array([match.groups() for match, _ in named], dtype=np.int64).reshape(-1, 3)
+    age, gender, ethnicity = facts[pictures.is_kept].T
+    labels = np.array([GENDERS.index(name) for name in _FILE_NAME_GENDERS], dtype=np.int64)[gender]
+    rows, dropped = _without_copies(pictures.contents, labels)
+    if not len(rows):
         raise ValueError(
             f"{path} must hold pictures named age_gender_ethnicity_timestamp.jpg.chip.jpg. "
             f"Received: {len(files)} files, none of them such a picture"
         )
+    malformed_count = count_dropped({"malformed name": malformed}, "files")
     return {
-        "images": np.stack([face.image for face in faces]),
-        "labels": np.array([face.label for face in faces], dtype=np.int64),
-        "age": np.array([face.age for face in faces], dtype=np.int64),
-        "ethnicity": np.array([face.ethnicity for face in faces], dtype=np.int64),
-        "content": np.array([face.content for face in faces]),
+        "images": pictures.images[rows],
+        "labels": labels[rows],
+        "age": age[rows],
+        "ethnicity": ethnicity[rows],
+        "content": pictures.contents[rows],
         "checksum": np.array(content_checksum(files)),
-        "dropped_reasons": np.array(list(dropped)),
-        "dropped_counts": np.array(list(dropped.values())),
+        **counts_as_arrays({**malformed_count, **pictures.dropped, **dropped}),
     }
 
 
-def _read_faces(
-    files: list[tuple[str, bytes]], image_size: tuple[int, int]
-) -> tuple[list[_Face], dict[str, int]]:
-    """Read all files; return what is kept, and the number of files left out by reason."""
-    malformed, unreadable = [], []
-    copies: dict[str, list[_Face]] = defaultdict(list)
-    for name, content in files:
-        match = _FILE_NAME.fullmatch(name)
-        face = _read_face(match, content, image_size) if match else None
-        if match is None:
-            malformed.append(name)
-        elif face is None:
-            unreadable.append(name)
-        else:
-            copies[face.content].append(face)
-    log_dropped(_LOGGER, "files with malformed names", malformed)
-    log_dropped(_LOGGER, "unreadable pictures", unreadable)
-    faces, dropped = _without_copies(list(copies.values()))
-    counts = {"malformed name": len(malformed), "unreadable picture": len(unreadable), **dropped}
-    return faces, counts
-
-
-def _without_copies(groups: list[list[_Face]]) -> tuple[list[_Face], dict[str, int]]:
-    """Keep the first face of each group of identical pictures that agree about the gender."""
-    agreeing = [group for group in groups if len({face.label for face in group}) == 1]
-    file_count = sum(map(len, groups))
-    agreeing_count = sum(map(len, agreeing))
+def _without_copies(contents: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
+    """Return the first row of each picture whose copies agree about the gender, and the losses."""
+    _, first_rows, pictures = np.unique(contents, return_index=True, return_inverse=True)
+    copies, label_sums = np.bincount(pictures), np.bincount(pictures, weights=labels)
+    agrees = (label_sums == 0) | (label_sums == copies)
     dropped = {
-        "duplicate": agreeing_count - len(agreeing),
-        "contradictory gender": file_count - agreeing_count,
+        "duplicate": int((copies[agrees] - 1).sum()),
+        "contradictory gender": int(copies[~agrees].sum()),
     }
-    return [group[0] for group in agreeing], dropped
-
-
-def _read_face(match: re.Match[str], content: bytes, image_size: tuple[int, int]) -> _Face | None:
-    """Decode one file whose name matches `_FILE_NAME`; None when it is no complete picture."""
-    age, gender, ethnicity = (int(group) for group in match.groups())
-    try:
-        image = decode_image(content, match.string)
-    except ValueError:
-        return None
-    return _Face(
-        image=to_form(image, image_size=image_size, channels=3),
-        content=picture_digest(image),
-        age=age,
-        label=GENDERS.index(_FILE_NAME_GENDERS[gender]),
-        ethnicity=ethnicity,
-    )
+    return np.sort(first_rows[agrees]), dropped
