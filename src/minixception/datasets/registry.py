@@ -60,6 +60,10 @@ class DatasetEntry:
     validation_split: str = "validation"
     test_split: str = "test"
 
+    def may_tell(self, task: str) -> bool:
+        """Return whether its labels may stand for a task."""
+        return self.tasks is None or task in self.tasks
+
 
 def _load_ferplus(path: Path) -> FaceDataset:
     """Take the votes from beside the FER2013 file, else from `datasets/ferplus/`."""
@@ -230,7 +234,7 @@ def _merged_entry(names: Sequence[str]) -> DatasetEntry:
 
 def dataset_names(task: str) -> tuple[str, ...]:
     """Return the names of the data sets that are, or may be, labelled for a task."""
-    return tuple(name for name, entry in DATASETS.items() if task in (entry.tasks or (task,)))
+    return tuple(name for name, entry in DATASETS.items() if entry.may_tell(task))
 
 
 def get_entry(name: str) -> DatasetEntry:
@@ -257,7 +261,7 @@ def default_dataset(task: str, trained_on: Mapping[str, Any]) -> str:
         ValueError: the card names faces that have no place in `datasets/`.
     """
     name = _trained_dataset(trained_on)
-    if name and task in (get_entry(name).tasks or (task,)):
+    if name and get_entry(name).may_tell(task):
         return name
     if trained_on.get("name", AS_PUBLISHED) == AS_PUBLISHED:
         return dataset_names(task)[0]
