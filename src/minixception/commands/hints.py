@@ -22,7 +22,7 @@ _KINDS = {
     ),
     "export": (
         (".keras", ".tflite", ".onnx"),
-        "a model's file: give the model's folder to --emotion-model, --gender-model or --classifier",
+        "a model's file: give its folder to --emotion-model, --gender-model or --classifier",
     ),
     "evaluate": (
         (".csv", ".mat"),

@@ -22,14 +22,11 @@ def describe_rows(arguments: argparse.Namespace, analyzer: "FaceAnalyzer") -> di
 
     detector = ("scale_factor", "min_neighbors", "min_face")
     yunet = arguments.yunet
-    models = {
-        f"--{task}-model" if task in TASKS else f"--classifier {task}": _describe_model(
-            name, analyzer.classifiers[task]
-        )
-        for task, name in chosen_models(arguments).items()
-    }
+    models = {f"--{task}-model": "none" for task in TASKS}
+    for task, name in chosen_models(arguments).items():
+        option = f"--{task}-model" if task in TASKS else f"--classifier {task}"
+        models[option] = _describe_model(name, analyzer.classifiers[task])
     return {
-        **{f"--{task}-model": "none" for task in TASKS},
         **models,
         "--engine": arguments.engine,
         **{f"--{name.replace('_', '-')}": str(getattr(arguments, name)) for name in detector},
