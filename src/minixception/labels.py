@@ -58,7 +58,7 @@ LONGEST_CLASS_NAME = 100
 
 TAKEN_NAMES = (
     *("box", "x", "y", "width", "height", "picture", "faces", "error"),
-    *("frame", "time_seconds", "track", "detector", "engine"),
+    *("frame", "time_seconds", "track", "detector", "engine", "self"),
 )
 """Columns, keys and keywords that stand beside those of a task, and so cannot be its name."""
 
