@@ -189,7 +189,7 @@ def test_a_card_that_is_no_text_is_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"task": "age"},
+        {"task": "the age"},
         {"class_names": ["one"]},
         {"class_names": ["ape", "ape", "cat"]},
         {"class_names": "zebra"},

@@ -103,12 +103,18 @@ def test_maps_lie_over_faces_and_nowhere_else() -> None:
 
 
 def test_overlay_explains_the_label_of_each_face(checkpoints: dict[str, Path]) -> None:
-    arguments = argparse.Namespace(explain="emotion", emotion_model=checkpoints["emotion"])
+    arguments = argparse.Namespace(
+        explain="emotion",
+        emotion_model=checkpoints["emotion"],
+        gender_model="none",
+        classifier=[],
+    )
     overlay = load_overlay(arguments)
     assert overlay is not None
     image = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
     box = Box(-10, 20, 60, 60)  # a tracked face may leave the frame
-    drawn = [overlay.draw(image, [FacePrediction(box, emotion=name)]) for name in ("sad", "happy")]
+    faces = [FacePrediction(box, {"emotion": {name: 1.0}}) for name in ("sad", "happy")]
+    drawn = [overlay.draw(image, [face]) for face in faces]
     for each in drawn:
         changed = (each != image).any(axis=-1)
         assert changed[20:80, :50].any()

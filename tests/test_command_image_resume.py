@@ -11,7 +11,7 @@ from minixception.commands.picture_tables import Table, TableWriter, read_done
 from minixception.files import lock_file, open_grown, sole_writer
 from minixception.inference.predictions import FacePrediction
 
-COLUMNS = ("x", "y", "width", "height", "emotion", "gender", "emotion_sad", "emotion_happy")
+CLASS_NAMES = {"emotion": ("sad", "happy"), "gender": ()}
 
 
 def make_results() -> list[PictureResult]:
@@ -20,7 +20,7 @@ def make_results() -> list[PictureResult]:
 
     def face(number: int) -> FacePrediction:
         scores = {"sad": 0.1 + number / 3, "happy": 0.9 - number / 3}
-        return FacePrediction(Box(number, 2, 30, 40), "happy", scores)
+        return FacePrediction(Box(number, 2, 30, 40), {"emotion": scores})
 
     counts = (1, 3, 0, 2, 0)
     return [
@@ -48,7 +48,7 @@ def write_tables(tables: list[Table], *, resume: bool = False, finish: bool = Tr
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
 def test_a_part_cut_anywhere_is_completed(tmp_path: Path, form: str) -> None:
-    table = Table(form, tmp_path / "faces", COLUMNS)
+    table = Table(form, tmp_path / "faces", CLASS_NAMES)
     write_tables([table], finish=False)
     whole = table.part.read_bytes()
     ends = [one.end for one in read_done(table, table.part)]
@@ -63,7 +63,7 @@ def test_a_part_cut_anywhere_is_completed(tmp_path: Path, form: str) -> None:
 
 
 def test_tables_go_on_where_the_shortest_ends(tmp_path: Path) -> None:
-    tables = [Table(form, tmp_path / form, COLUMNS) for form in ("json", "csv", "jsonl")]
+    tables = [Table(form, tmp_path / form, CLASS_NAMES) for form in ("json", "csv", "jsonl")]
     write_tables(tables, finish=False)
     parts = [table.part.read_bytes() for table in tables]
     write_tables(tables, resume=True)
@@ -77,7 +77,7 @@ def test_tables_go_on_where_the_shortest_ends(tmp_path: Path) -> None:
 
 
 def test_interrupted_while_finishing(tmp_path: Path) -> None:
-    tables = [Table(form, tmp_path / form, COLUMNS) for form in ("json", "csv", "jsonl")]
+    tables = [Table(form, tmp_path / form, CLASS_NAMES) for form in ("json", "csv", "jsonl")]
     write_tables(tables, finish=False)
     parts = [table.part.read_bytes() for table in tables]
     write_tables(tables, resume=True)
@@ -91,19 +91,19 @@ def test_interrupted_while_finishing(tmp_path: Path) -> None:
 
 
 def test_a_part_of_another_job_is_refused(tmp_path: Path) -> None:
-    table = Table("csv", tmp_path / "faces.csv", COLUMNS)
+    table = Table("csv", tmp_path / "faces.csv", CLASS_NAMES)
     write_tables([table], finish=False)
     before = table.part.read_bytes()
     pictures = [one.picture for one in make_results()]
-    for resume, others, columns, message in (
-        (False, pictures, COLUMNS, "add --resume to go on with it, or delete the file"),
-        (True, pictures[:3], COLUMNS, "begun with 5 or more pictures, now there are 3"),
-        (True, pictures[::-1], COLUMNS, r"other pictures \(number 1 was a.jpg, now it is e\)"),
-        (True, pictures, COLUMNS[:5], "begun with other columns: use the models of then"),
+    for resume, others, class_names, message in (
+        (False, pictures, CLASS_NAMES, "add --resume to go on with it, or delete the file"),
+        (True, pictures[:3], CLASS_NAMES, "begun with 5 or more pictures, now there are 3"),
+        (True, pictures[::-1], CLASS_NAMES, r"other pictures \(number 1 was a.jpg, now it is e\)"),
+        (True, pictures, {"emotion": ()}, "begun with other columns: use the models of then"),
     ):
         with pytest.raises((FileExistsError, ValueError), match=message):
-            TableWriter([Table("csv", table.target, columns)], others, resume=resume)
-    more = [table, Table("jsonl", tmp_path / "faces.jsonl", COLUMNS)]
+            TableWriter([Table("csv", table.target, class_names)], others, resume=resume)
+    more = [table, Table("jsonl", tmp_path / "faces.jsonl", CLASS_NAMES)]
     with pytest.raises(ValueError, match=r"faces\.jsonl was not among the tables"):
         TableWriter(more, pictures, resume=True)
     with pytest.raises(FileExistsError, match="had done 5 pictures"):
@@ -112,7 +112,7 @@ def test_a_part_of_another_job_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_damaged_end_is_done_again(tmp_path: Path) -> None:
-    table = Table("jsonl", tmp_path / "faces.jsonl", COLUMNS)
+    table = Table("jsonl", tmp_path / "faces.jsonl", CLASS_NAMES)
     write_tables([table], finish=False)
     whole = table.part.read_bytes()
     for tail in (b"\0" * 50, b"\0" * 50 + b"\n", b"{}\n", b'"', b"5\n[]\n"):
@@ -125,7 +125,7 @@ OPTIONS = {"--emotion-model": "a md5:1", "--engine": "litert", "--min-face": "No
 
 
 def test_rows_of_other_options_are_refused(tmp_path: Path) -> None:
-    tables = [Table(form, tmp_path / f"faces.{form}", COLUMNS) for form in ("csv", "json")]
+    tables = [Table(form, tmp_path / f"faces.{form}", CLASS_NAMES) for form in ("csv", "json")]
     pictures = [one.picture for one in make_results()]
 
     def begin(options: dict[str, str], *, resume: bool = True) -> TableWriter:
@@ -159,7 +159,7 @@ def test_rows_of_other_options_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["link", "dangling link", "second name"])
 @pytest.mark.parametrize("hidden", ["part", "note", "lock"])
 def test_a_planted_link_is_not_followed(tmp_path: Path, kind: str, hidden: str) -> None:
-    table = Table("csv", tmp_path / "faces.csv", COLUMNS)
+    table = Table("csv", tmp_path / "faces.csv", CLASS_NAMES)
     target = tmp_path / "precious"
     if kind != "dangling link":
         target.write_bytes(b"precious")

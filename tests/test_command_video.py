@@ -180,7 +180,7 @@ def test_explanations_lie_under_box_and_label(
         greens = [(frame.image[..., 1] > frame.image[..., 0] + 100.0).sum() for frame in reader]
     assert np.median(greens) > 2000  # the face is some 65 pixels wide
     assert run_video("--input", clip, "--explain", "gender", "--gender-model", "none") == 1
-    assert "--explain gender needs its --gender-model" in capsys.readouterr().err
+    assert "--explain gender needs a model of that task" in capsys.readouterr().err
 
 
 def test_no_display_and_no_output(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from minixception import models
 from minixception.checkpoints.card import read_card
+from minixception.commands import run_command
 from minixception.datasets.registry import DATASETS
 from minixception.images import write_image
 from minixception.training.recipe_book import RECIPES
@@ -55,6 +56,22 @@ def test_a_model_of_one_s_own(here: Path, portraits: Path) -> None:
     exec(compile(code, str(PAGE), "exec"), scope)
     assert {face.emotion for face in scope["analyzer"].analyze(portraits)} <= {"happy", "sad"}
     assert scope["classifier"].features(portraits).shape == (1, 64)
+
+
+def test_a_third_task(here: Path, portraits: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "photo.jpg").write_bytes(portraits.read_bytes())
+    scope: dict[str, Any] = {"model": models.build("tiny_xception", (32, 32, 1), 2)}
+    (code,) = blocks("A third task")
+    exec(compile(code, str(PAGE), "exec"), scope)
+    assert {"glasses", "glasses_glasses", "glasses_none"} <= set(scope["table"])
+    assert {label for *_, label in scope["labels"]} <= {"glasses", "none"}
+    for name in ("glasses", "none"):
+        for number in range(20):
+            image = np.full((32, 32, 3), 5 * number + len(name), np.uint8)
+            write_image(here / "faces" / name / f"{number}.png", image)
+    command = ["evaluate", "--model", "my_glasses", "--dataset", "folder", "--data", "faces"]
+    assert run_command(command[0], command[1:]) == 0
+    assert "my_glasses on faces validation" in capsys.readouterr().out
 
 
 @pytest.fixture

@@ -22,11 +22,8 @@ RATE = 25.0
 def make_face(x: float, y: float = 50, *, side: int = 60, happy: float = 0.5) -> FacePrediction:
     scores = dict(zip(NAMES, ((1 - happy) / 2, happy, (1 - happy) / 2), strict=True))
     return FacePrediction(
-        box=Box(round(x), round(y), side, side),
-        emotion=max(scores, key=lambda name: scores[name]),
-        emotion_scores=scores,
-        gender="woman",
-        gender_scores={"woman": 0.75, "man": 0.25},
+        Box(round(x), round(y), side, side),
+        {"emotion": scores, "gender": {"woman": 0.75, "man": 0.25}},
     )
 
 
@@ -202,6 +199,6 @@ def test_histories_hold_times_and_scores() -> None:
         record(histories, tracker.update(faces, i / RATE), i / RATE)
     assert {number: len(history) for number, history in histories.items()} == {1: 5, 2: 1}
     np.testing.assert_allclose(histories[1].times, np.arange(5) / RATE)
-    np.testing.assert_allclose(histories[1].emotions[:, 1], np.arange(5) / 10, rtol=1e-6)
-    assert histories[1].emotion_names == NAMES
-    assert histories[2].genders.shape == (1, 2)
+    np.testing.assert_allclose(histories[1].scores("emotion")[:, 1], np.arange(5) / 10, rtol=1e-6)
+    assert histories[1].class_names["emotion"] == NAMES
+    assert histories[2].scores("gender").shape == (1, 2)

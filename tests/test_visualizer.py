@@ -18,15 +18,16 @@ from minixception.images import read_image
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
 
+HAPPY = {name: 0.93 if name == "happy" else 0.01 for name in EMOTIONS}
+WOMAN = {"woman": 0.88, "man": 0.12}
+
+
 @dataclass(frozen=True)
 class Face:
     box: Box
-    emotion: str | None = "happy"
-    emotion_scores: dict[str, float] = field(
-        default_factory=lambda: {name: 0.93 if name == "happy" else 0.01 for name in EMOTIONS}
+    scores: dict[str, dict[str, float]] = field(
+        default_factory=lambda: {"emotion": HAPPY, "gender": WOMAN}
     )
-    gender: str | None = "woman"
-    gender_scores: dict[str, float] = field(default_factory=lambda: {"woman": 0.88, "man": 0.12})
 
 
 def changed_pixels(before: np.ndarray, after: np.ndarray) -> np.ndarray:
@@ -116,13 +117,12 @@ def test_tiny_images_do_not_crash(shape: tuple[int, ...]) -> None:
 def test_label_lines() -> None:
     face = Face(Box(0, 0, 9, 9))
     assert label_lines(face) == ["happy 93 %", "woman 88 %"]
-    assert label_lines(Face(face.box, gender=None, gender_scores={})) == ["happy 93 %"]
-    assert label_lines(Face(face.box, emotion=None, emotion_scores={})) == ["woman 88 %"]
-    assert label_lines(Face(face.box, emotion="calm", gender=None)) == ["calm"]
+    assert label_lines(Face(face.box, {"emotion": HAPPY, "gender": {}})) == ["happy 93 %"]
+    assert label_lines(Face(face.box, {"gender": WOMAN})) == ["woman 88 %"]
 
 
 def test_face_without_predictions_gets_a_box_only(background: np.ndarray) -> None:
-    face = Face(Box(200, 200, 100, 100), None, {}, None, {})
+    face = Face(Box(200, 200, 100, 100), {})
     drawn = draw_predictions(background, [face], bars=True)
     rows, columns = np.nonzero(changed_pixels(background, drawn))
     assert rows.min() >= 190

@@ -5,7 +5,7 @@ the same thing write it differently ("happy", "Happiness"), so a label crosses f
 another by name, never by position.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 EMOTIONS_FER2013 = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """The seven FER2013 emotions; the position is the number in the column `emotion`."""
@@ -55,6 +55,12 @@ SYNONYMS = {
 
 LONGEST_CLASS_NAME = 100
 """Characters of a class name."""
+
+TAKEN_NAMES = (
+    *("box", "x", "y", "width", "height", "picture", "faces", "error"),
+    *("frame", "time_seconds", "track", "detector", "engine", "self"),
+)
+"""Columns, keys and keywords that stand beside those of a task, and so cannot be its name."""
 
 _CANONICAL_NAMES = {
     spelling: canonical for canonical, spellings in SYNONYMS.items() for spelling in spellings
@@ -116,3 +122,23 @@ def check_class_names(names: Sequence[str]) -> None:
                 f"`class_names` must mean different things. Received: {other!r} and {name!r}"
             )
         meanings[canonical_name(name)] = name
+
+
+def check_task(name: str) -> None:
+    """Refuse the name of a task that could be no keyword, or no column of its own.
+
+    Raises:
+        ValueError: It is no identifier, one of `TAKEN_NAMES`, ends in "_scores" or is too long.
+    """
+    is_free = name not in TAKEN_NAMES and not name.endswith("_scores")
+    if not (name.isidentifier() and is_free and len(name) <= LONGEST_CLASS_NAME):
+        raise ValueError(
+            "`task` must be a word such as emotion, gender or glasses: letters, digits and _, "
+            f"without the ending _scores, and none of {', '.join(TAKEN_NAMES)}. "
+            f"Received: {name[:200]!r}"
+        )
+
+
+def most_probable(scores: Mapping[str, float]) -> str | None:
+    """Return the class with the highest probability, None where there are no classes."""
+    return max(scores, key=lambda name: scores[name]) if scores else None

@@ -93,7 +93,7 @@ CHECKPOINTS = [
         ("card: preprocessor null", entry(preprocessor=None), "`preprocessor` must be an object"),
         ("card: metrics a number", entry(metrics=5), "`metrics` must be an object"),
         ("card: -1 parameters", entry(parameters=-1), "`parameters` must be at least 0"),
-        ("card: unknown task", entry(task="age"), "`task` must be one of emotion, gender"),
+        ("card: a task of two words", entry(task="the age"), "`task` must be a word such as"),
         ("card: equal class names", entry(class_names=["a"] * 7), "must mean different things"),
         ("card: an empty class name", entry(class_names=["", *"abcdef"]), "must be printable"),
         (

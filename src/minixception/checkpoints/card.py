@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from minixception.boxes import CropMargin
-from minixception.checkpoints.shipped import TASKS
 from minixception.files import atomic_path
-from minixception.labels import check_class_names
+from minixception.labels import check_class_names, check_task
 from minixception.preprocessor import Preprocessor
 
 CARD_FILE = "card.json"
@@ -35,7 +34,7 @@ class Card:
 
     Attributes:
         name: of the checkpoint, the name of its folder.
-        task: one of `TASKS`.
+        task: what it tells, as "emotion", "gender" or one of your own; see `labels.check_task`.
         architecture: name in the registry of networks.
         parameters: number of parameters.
         class_names: in the order of the model's outputs.
@@ -70,11 +69,10 @@ class Card:
         """Check task and class names.
 
         Raises:
-            ValueError: for an unknown task, a negative number of parameters, fewer than two class
-                names, or names that `labels.check_class_names` refuses.
+            ValueError: for a negative number of parameters, fewer than two class names, or names
+                that `labels.check_task` or `labels.check_class_names` refuses.
         """
-        if self.task not in TASKS:
-            raise ValueError(f"`task` must be one of {', '.join(TASKS)}. Received: {self.task!r}")
+        check_task(self.task)
         if self.parameters < 0:
             raise ValueError(f"`parameters` must be at least 0. Received: {self.parameters}")
         check_class_names(self.class_names)

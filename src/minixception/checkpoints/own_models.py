@@ -47,7 +47,7 @@ def make_checkpoint(
         class_names: K names in the order of the outputs; loaders of class folders sort them.
         value_range: what the pixel values 0 and 255 were in the training: (0, 255) if nothing was
             done to them, or if the model has a `Rescaling` layer; else such as (0, 1) or (-1, 1).
-        task: one of `paths.TASKS`.
+        task: what the classes are of: "emotion", "gender" or a word of your own.
         crop_margin: how far the faces of the training reached beyond the box of a face detector,
             as a fraction of the box.
 

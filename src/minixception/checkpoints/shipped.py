@@ -4,13 +4,17 @@ from pathlib import Path
 
 from minixception.files import _CHECKOUT, _PACKAGE, checkout_root
 
-TASKS = ("emotion", "gender")
-
-
 DEFAULT_EMOTION_MODEL = "fer2013_mini_xception"
 
 
 DEFAULT_GENDER_MODEL = "utkface_mini_xception"
+
+
+DEFAULT_MODELS = {"emotion": DEFAULT_EMOTION_MODEL, "gender": DEFAULT_GENDER_MODEL}
+
+
+TASKS = tuple(DEFAULT_MODELS)
+"""The tasks that have shipped models. Every table has their columns, also without a model."""
 
 
 MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".tflite")
@@ -23,7 +27,7 @@ def trained_models_folder() -> Path:
 
 
 def shipped_models(task: str) -> dict[str, Path]:
-    """Return name -> checkpoint folder of the shipped models of a task, "emotion" or "gender"."""
+    """Return name -> checkpoint folder of the shipped models of a task."""
     folder = trained_models_folder() / f"{task}_models"
     return {card.parent.name: card.parent for card in sorted(folder.glob("*/card.json"))}
 

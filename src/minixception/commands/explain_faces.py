@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL, TASKS
+from minixception.checkpoints.shipped import DEFAULT_MODELS, TASKS
 from minixception.commands.options import add_detector_arguments, make_detector
 from minixception.commands.picture_jobs import failure_of
 from minixception.commands.picture_paths import find_pictures, paths_in_folder
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from minixception.checkpoints.card import Card
     from minixception.detection.search import FaceDetector
     from minixception.explain import Explainer
-
-DEFAULT_MODELS = {"emotion": DEFAULT_EMOTION_MODEL, "gender": DEFAULT_GENDER_MODEL}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -22,7 +22,7 @@ _KINDS = {
     ),
     "export": (
         (".keras", ".tflite", ".onnx"),
-        "a model's file: give the model's folder to --emotion-model or --gender-model",
+        "a model's file: give its folder to --emotion-model, --gender-model or --classifier",
     ),
     "evaluate": (
         (".csv", ".mat"),
@@ -44,7 +44,7 @@ def _hint(path: Path, command: str) -> str | None:
     name = shlex.quote(str(path))
     if path.is_dir():
         if (path / "card.json").is_file():
-            return f"a model: give {name} to --emotion-model or --gender-model"
+            return f"a model: give {name} to --emotion-model, --gender-model or --classifier"
         return None if command in _PICTURE_COMMANDS else f"a folder: minixception image {name}"
     if not path.is_file() or (command == "video" and path.suffix.lower() == ".gif"):
         return None

@@ -198,8 +198,7 @@ def _tables(
 ) -> tuple[list[Table], list[TableStream]]:
     """Return the tables for files, and the one for standard output if there is one."""
     named = {name: getattr(arguments, name) for name in FORMATS}
-    columns = tuple(analyzer.columns)
-    tables = [Table(name, path, columns) for name, path in named.items() if path is not None]
+    tables = [Table(name, path, analyzer.class_names) for name, path in named.items() if path]
     files = [table for table in tables if table.target != STANDARD_OUTPUT]
     streams = [
         TableStream(table, arguments.standard_output.buffer)

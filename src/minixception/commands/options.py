@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL
+from minixception.checkpoints.shipped import DEFAULT_MODELS, TASKS
 
 if TYPE_CHECKING:
     from minixception.detection.search import FaceDetector
@@ -18,17 +18,19 @@ FILM_SIZES = {"haar": 1280, "yunet": 640}
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare which models run, and how."""
+    for task, model in DEFAULT_MODELS.items():
+        parser.add_argument(
+            f"--{task}-model",
+            default=model,
+            metavar="NAME_OR_FOLDER",
+            help=f"shipped model or checkpoint folder; `none` leaves {task} out",
+        )
     parser.add_argument(
-        "--emotion-model",
-        default=DEFAULT_EMOTION_MODEL,
+        "--classifier",
+        action="append",
+        default=[],
         metavar="NAME_OR_FOLDER",
-        help="shipped model or checkpoint folder; `none` leaves emotion out",
-    )
-    parser.add_argument(
-        "--gender-model",
-        default=DEFAULT_GENDER_MODEL,
-        metavar="NAME_OR_FOLDER",
-        help="shipped model or checkpoint folder; `none` leaves gender out",
+        help="one more model, of the task that its card names; may be given several times",
     )
     parser.add_argument(
         "--engine", choices=("litert", "keras"), default="litert", help="what runs the models"
@@ -70,16 +72,37 @@ def add_detector_arguments(parser: argparse.ArgumentParser, *, film: bool = Fals
     )
 
 
+def chosen_models(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return task -> name or folder of each model that the options ask for.
+
+    Raises:
+        FileNotFoundError, ValueError: if a `--classifier` is none, or of a task that has a model.
+    """
+    from minixception.checkpoints.card import read_card
+    from minixception.checkpoints.shipped import find_model
+
+    named = {task: getattr(arguments, f"{task}_model") for task in TASKS}
+    models = {task: model for task, model in named.items() if model != "none"}
+    for classifier in arguments.classifier:
+        task = read_card(find_model(classifier)).task
+        if task in TASKS:
+            raise ValueError(f"{classifier} is a model of {task}: give it to --{task}-model")
+        if task in models:
+            raise ValueError(
+                f"--classifier takes one model for each task. Received: {models[task]} and "
+                f"{classifier}, both of {task}"
+            )
+        models[task] = classifier
+    return models
+
+
 def load_analyzer(arguments: argparse.Namespace) -> "FaceAnalyzer":
     """Load what the model and detector options ask for."""
     from minixception.inference.analyzer import FaceAnalyzer
 
-    models = (arguments.emotion_model, arguments.gender_model)
-    return FaceAnalyzer.from_pretrained(
-        *(None if model == "none" else model for model in models),
-        detector=make_detector(arguments),
-        engine=arguments.engine,
-    )
+    models = {**dict.fromkeys(TASKS), **chosen_models(arguments)}
+    detector = make_detector(arguments)
+    return FaceAnalyzer(detector=detector, engine=arguments.engine, **models)
 
 
 def make_detector(arguments: argparse.Namespace) -> "FaceDetector":

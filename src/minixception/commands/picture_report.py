@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from minixception.commands.picture_paths import FoundPictures
 from minixception.commands.picture_tables import DonePicture
 from minixception.commands.run_control import Progress, Stopwatch
 from minixception.files import count_suffixes
+from minixception.labels import most_probable
 
 if TYPE_CHECKING:
     from minixception.inference.predictions import FacePrediction
@@ -129,14 +130,19 @@ def format_table(picture: Path, faces: "Sequence[FacePrediction]") -> str:
     if not faces:
         return f"{picture}: no face found"
     lines = [f"{picture}: {len(faces)} face{'s' if len(faces) > 1 else ''}"]
-    lines.append(f"{'x':>6}{'y':>6}{'width':>7}{'height':>8}   emotion           gender")
+    lines.append(f"{'x':>6}{'y':>6}{'width':>7}{'height':>8}   {format_cells(faces[0].scores)}")
     for face in faces:
-        emotion = _label(face.emotion, face.emotion_scores)
-        gender = _label(face.gender, face.gender_scores)
         x, y, width, height = face.box
-        lines.append(f"{x:6d}{y:6d}{width:7d}{height:8d}   {emotion:<18}{gender}")
+        labels = format_cells(map(_label, face.scores.values()))
+        lines.append(f"{x:6d}{y:6d}{width:7d}{height:8d}   {labels}")
     return "\n".join(lines)
 
 
-def _label(name: str | None, scores: Mapping[str, float]) -> str:
+def format_cells(cells: Iterable[str]) -> str:
+    """Return what stands under each other for each task: its name, or a label."""
+    return " ".join(f"{cell:<17}" for cell in cells).rstrip()
+
+
+def _label(scores: Mapping[str, float]) -> str:
+    name = most_probable(scores)
     return "-" if name is None else f"{name} {100 * scores[name]:.0f} %"

@@ -15,7 +15,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -35,12 +35,12 @@ class Table:
     Attributes:
         format: one of `FORMATS`, also the option's name.
         target: the file that shall be there in the end.
-        columns: of a face.
+        class_names: task -> classes, see `FaceAnalyzer.class_names`.
     """
 
     format: str
     target: Path
-    columns: tuple[str, ...]
+    class_names: Mapping[str, tuple[str, ...]] = field(hash=False)
 
     @property
     def part(self) -> Path:
@@ -53,14 +53,16 @@ class Table:
         return self.target.with_name(short_name(f".{self.target.name}", ".options"))
 
     @property
-    def all_columns(self) -> list[str]:
+    def columns(self) -> list[str]:
         """The columns of the file."""
-        return ["picture", "faces", "error", *self.columns]
+        from minixception.inference.predictions import table_columns
+
+        return ["picture", "faces", "error", *table_columns(self.class_names)]
 
     @property
     def header(self) -> bytes:
         """What the part begins with."""
-        return _csv_line(self.all_columns) if self.format == "csv" else b""
+        return _csv_line(self.columns) if self.format == "csv" else b""
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,7 @@ class TableStream:
     def write(self, result: PictureResult) -> None:
         """Write the rows of a picture."""
         if self._table.format == "json":
-            self._rows += to_picture_rows(result, self._table.columns)
+            self._rows += to_picture_rows(self._table, result)
         else:
             self._file.write(format_rows(self._table, result))
             self._file.flush()
@@ -197,7 +199,7 @@ class TableStream:
     def finish(self) -> None:
         """Write what could not be written before."""
         if self._table.format == "json":
-            self._file.write(_to_json(self._rows))
+            self._file.write(_to_json(self._table, self._rows))
 
 
 def refuse_parts(parts: Mapping[Table, Path]) -> None:
@@ -308,9 +310,9 @@ def parse_line(table: Table, line: bytes) -> dict[str, Any] | None:
         text = line.decode("utf-8")
         if table.format != "csv":
             row = json.loads(text)
-            return row if list(row) == table.all_columns else None
+            return row if list(row) == table.columns else None
         (values,) = csv.reader(io.StringIO(text, newline=""))
-        row = dict(zip(table.all_columns, values, strict=True))
+        row = dict(zip(table.columns, values, strict=True))
         return {**row, "faces": int(row["faces"]), "error": row["error"] or None}
     except (ValueError, TypeError, RecursionError, csv.Error):
         return None
@@ -318,24 +320,19 @@ def parse_line(table: Table, line: bytes) -> dict[str, Any] | None:
 
 def format_rows(table: Table, result: PictureResult) -> bytes:
     """Return the lines of a picture."""
-    rows = to_picture_rows(result, table.columns)
+    rows = to_picture_rows(table, result)
     if table.format == "csv":
         return b"".join(_csv_line(row.values()) for row in rows)
     return b"".join(_encode(json.dumps(row, ensure_ascii=False) + "\n") for row in rows)
 
 
-def to_picture_rows(result: PictureResult, columns: Sequence[str]) -> list[dict[str, Any]]:
+def to_picture_rows(table: Table, result: PictureResult) -> list[dict[str, Any]]:
     """Return a row per face, or one row for a picture without; see the top of this module."""
     from minixception.inference.predictions import to_rows
 
     head = {"picture": str(result.picture), "faces": len(result.faces), "error": result.error}
-    rows = to_rows(result.faces) or [{}]
-    return [{**head, **{name: _plain(row.get(name)) for name in columns}} for row in rows]
-
-
-def _plain(value: Any) -> Any:
-    """Return Python's number for one of NumPy's, which a detector may give."""
-    return value.item() if hasattr(value, "item") else value
+    empty = dict.fromkeys(table.columns)
+    return [{**empty, **head, **row} for row in to_rows(result.faces) or [{}]]
 
 
 def _csv_line(values: Iterable[Any]) -> bytes:
@@ -360,30 +357,29 @@ def _rows_of_part(table: Table) -> Iterator[dict[str, Any]]:
 
 
 def _make_json(table: Table, path: Path) -> None:
-    path.write_bytes(_to_json(_rows_of_part(table)))
+    path.write_bytes(_to_json(table, _rows_of_part(table)))
 
 
-def _to_json(rows: Iterable[dict[str, Any]]) -> bytes:
+def _to_json(table: Table, rows: Iterable[dict[str, Any]]) -> bytes:
     """Return picture -> list of faces, without the pictures that could not be read."""
     content: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         if row["error"] is None:
             faces = content.setdefault(row["picture"], [])
             if row["faces"]:
-                faces.append(_face_of(row))
+                faces.append(_face_of(table, row))
     return _encode(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def _face_of(row: dict[str, Any]) -> dict[str, Any]:
-    """Return what `FacePrediction.to_json` had said."""
-    face: dict[str, Any] = {"box": [row[name] for name in ("x", "y", "width", "height")]}
-    for task in ("emotion", "gender"):
-        prefix = f"{task}_"
-        face[task] = row[task]
-        face[f"{task}_scores"] = {
-            name[len(prefix) :]: value for name, value in row.items() if name.startswith(prefix)
-        }
-    return face
+def _face_of(table: Table, row: dict[str, Any]) -> dict[str, Any]:
+    from minixception.boxes import Box
+    from minixception.inference.predictions import FacePrediction
+
+    scores = {
+        task: {name: row[f"{task}_{name}"] for name in names}
+        for task, names in table.class_names.items()
+    }
+    return FacePrediction(Box(*(row[name] for name in Box._fields)), scores).to_json()
 
 
 def _make_parquet(table: Table, path: Path) -> None:
@@ -391,11 +387,11 @@ def _make_parquet(table: Table, path: Path) -> None:
 
     rows = [{**row, "picture": as_text(row["picture"])} for row in _rows_of_part(table)]
     kinds = {
-        **dict.fromkeys(table.all_columns, "float64"),
-        **dict.fromkeys(("picture", "error", "emotion", "gender"), "string"),
+        **dict.fromkeys(table.columns, "float64"),
+        **dict.fromkeys(("picture", "error", *table.class_names), "string"),
         **dict.fromkeys(("faces", "x", "y", "width", "height"), "Int64"),
     }
-    frame = pandas.DataFrame(rows, columns=table.all_columns).astype(kinds)
+    frame = pandas.DataFrame(rows, columns=table.columns).astype(kinds)
     frame.to_parquet(path, engine="pyarrow", index=False)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from minixception.checkpoints.shipped import TASKS
 from minixception.files import atomic_path
 
 if TYPE_CHECKING:
@@ -16,27 +17,30 @@ _LARGEST_NOTE = 1 << 20
 
 def describe_rows(arguments: argparse.Namespace, analyzer: "FaceAnalyzer") -> dict[str, str]:
     """Return option -> what it stands for: of a model its name, and the content that is used."""
+    from minixception.commands.options import chosen_models
     from minixception.files import file_checksum
 
     detector = ("scale_factor", "min_neighbors", "min_face")
     yunet = arguments.yunet
+    models = {f"--{task}-model": "none" for task in TASKS}
+    for task, name in chosen_models(arguments).items():
+        option = f"--{task}-model" if task in TASKS else f"--classifier {task}"
+        models[option] = _describe_model(name, analyzer.classifiers[task])
     return {
-        "--emotion-model": _describe_model(arguments.emotion_model, "emotion", analyzer.emotion),
-        "--gender-model": _describe_model(arguments.gender_model, "gender", analyzer.gender),
+        **models,
         "--engine": arguments.engine,
         **{f"--{name.replace('_', '-')}": str(getattr(arguments, name)) for name in detector},
         "--yunet": "None" if yunet is None else f"{yunet.name} {file_checksum(yunet)}",
     }
 
 
-def _describe_model(name: str, task: str, classifier: "FaceClassifier | None") -> str:
+def _describe_model(name: str, classifier: "FaceClassifier") -> str:
     from minixception.checkpoints.card import KERAS_FILE, LITERT_FILE
     from minixception.checkpoints.shipped import find_model
     from minixception.files import content_checksum
 
-    if classifier is None:
-        return "none"
-    card, folder = classifier.card, find_model(name, tasks=(task,))
+    card = classifier.card
+    folder = find_model(name, tasks=(card.task,))
     used = [card.preprocessor.to_json(), card.crop_margin.to_json(), list(card.class_names)]
     files = [folder / file for file in (LITERT_FILE, KERAS_FILE) if (folder / file).is_file()]
     contents = [(file.name, file.read_bytes()) for file in files]

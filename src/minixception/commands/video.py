@@ -25,8 +25,14 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from minixception.commands.hints import hint_for
-from minixception.commands.options import add_detector_arguments, add_model_arguments, load_analyzer
+from minixception.commands.options import (
+    add_detector_arguments,
+    add_model_arguments,
+    chosen_models,
+    load_analyzer,
+)
 from minixception.commands.outputs import STANDARD_OUTPUT, check_file, check_table
+from minixception.commands.picture_report import format_cells
 from minixception.commands.run_control import Progress, StopRequest, Stopwatch
 from minixception.commands.video_overlay import Overlay, add_overlay_argument, load_overlay
 from minixception.files import sole_writer
@@ -125,8 +131,12 @@ def _check_arguments(arguments: argparse.Namespace) -> None:
         require("matplotlib", what="--plot")
     if arguments.explain and arguments.output is None and arguments.no_window:
         raise ValueError("--explain draws into the film: it needs --output, or the window")
-    if arguments.explain and getattr(arguments, f"{arguments.explain}_model") == "none":
-        raise ValueError(f"--explain {arguments.explain} needs its --{arguments.explain}-model")
+    tasks = chosen_models(arguments)
+    if arguments.explain and arguments.explain not in tasks:
+        raise ValueError(
+            f"--explain {arguments.explain} needs a model of that task. Received: models of "
+            f"{', '.join(tasks) or 'none'}"
+        )
     suffixes = {"--output": videos.WRITABLE_SUFFIXES, "--plot": images.WRITABLE_SUFFIXES}
     film = {"the film": Path(arguments.input)}
     for option, path in _outputs(arguments).items():
@@ -172,7 +182,10 @@ class Session:
         if arguments.plot is not None:
             stack.callback(self._write_plot)
         if arguments.csv is not None:
-            self._table = csv.DictWriter(self._open_table(stack), _columns(self._analyzer))
+            self._table = csv.DictWriter(
+                self._open_table(stack),
+                ["frame", "time_seconds", "track", *self._analyzer.columns],
+            )
             self._table.writeheader()
         if arguments.output is not None:
             follow_clock = reader.is_live or reader.rate is None
@@ -253,26 +266,13 @@ class Session:
         from minixception.drawing.plots import plot_timeline
 
         longest = _longest(self.histories, PLOTTED_FACES)
-        names = next((history.emotion_names for history in longest.values()), ())
+        names = next((history.class_names["emotion"] for history in longest.values()), ())
         plot_timeline(
-            {f"face {number}": (one.times, one.emotions) for number, one in longest.items()},
+            {f"face {n}": (one.times, one.scores("emotion")) for n, one in longest.items()},
             names,
             self._arguments.plot,
             colours=[emotion_colour(name) for name in names],
         )
-
-
-def _columns(analyzer: "FaceAnalyzer") -> list[str]:
-    """Return the columns of the CSV, which do not depend on whether a face comes."""
-    from minixception.boxes import Box
-    from minixception.inference.predictions import FacePrediction, to_rows
-
-    scores = [
-        dict.fromkeys(classifier.card.class_names, 0.0) if classifier else {}
-        for classifier in (analyzer.emotion, analyzer.gender)
-    ]
-    face = FacePrediction(Box(0, 0, 1, 1), emotion_scores=scores[0], gender_scores=scores[1])
-    return ["frame", "time_seconds", "track", *to_rows([face])[0]]
 
 
 def _rows(frame: "Frame", faces: "list[TrackedFace]") -> list[dict[str, Any]]:
@@ -327,22 +327,23 @@ def format_summary(histories: "dict[int, TrackHistory]") -> str:
     """Return a table with a line per face: when it was seen, and its mean scores."""
     if not histories:
         return "no face found"
-    lines = ["face      from        to  frames   emotion           gender"]
-    for number, history in sorted(_longest(histories, LISTED_FACES).items()):
+    longest = sorted(_longest(histories, LISTED_FACES).items())
+    lines = [f"face      from        to  frames   {format_cells(longest[0][1].class_names)}"]
+    for number, history in longest:
         times = history.times
-        emotion = _mean_label(history.emotion_names, history.emotions)
-        gender = _mean_label(history.gender_names, history.genders)
+        labels = format_cells(_mean_label(history, task) for task in history.class_names)
         seen = f"{times[0]:8.1f} s{times[-1]:8.1f} s{len(history):8d}"
-        lines.append(f"{number:4d}{seen}   {emotion:<18}{gender}")
+        lines.append(f"{number:4d}{seen}   {labels}")
     if len(histories) > LISTED_FACES:
         lines.append(f"and {len(histories) - LISTED_FACES} more, seen for a shorter time")
     return "\n".join(lines)
 
 
-def _mean_label(names: tuple[str, ...], scores: Any) -> str:
+def _mean_label(history: "TrackHistory", task: str) -> str:
+    names = history.class_names[task]
     if not names:
         return "-"
-    means = scores.mean(axis=0)
+    means = history.scores(task).mean(axis=0)
     return f"{names[means.argmax()]} {means.max():.0%}"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from minixception.checkpoints.shipped import TASKS
+from minixception.commands.options import chosen_models
 
 if TYPE_CHECKING:
     from minixception.boxes import CropMargin
@@ -21,8 +21,8 @@ def add_overlay_argument(parser: argparse.ArgumentParser) -> None:
         "--explain",
         nargs="?",
         const="emotion",
-        choices=TASKS,
-        help="lay over each face what speaks for its emotion, or gender; needs Keras, which takes "
+        metavar="TASK",
+        help="lay over each face what speaks for its emotion, gender ...; needs Keras, which takes "
         "seconds to start, and per frame about half the time of finding faces",
     )
 
@@ -40,7 +40,7 @@ def load_overlay(arguments: argparse.Namespace) -> "Overlay | None":
     from minixception.explain import Explainer
 
     task = arguments.explain
-    folder = find_model(getattr(arguments, f"{task}_model"), tasks=(task,))
+    folder = find_model(chosen_models(arguments)[task], tasks=(task,))
     return Overlay(Explainer.load(folder), read_card(folder).crop_margin, task)
 
 
@@ -50,7 +50,7 @@ class Overlay:
     Args:
         explainer: of the model that gave the labels.
         margin: from its card.
-        task: "emotion" or "gender".
+        task: of that model.
     """
 
     def __init__(self, explainer: "Explainer", margin: "CropMargin", task: str) -> None:
@@ -68,5 +68,7 @@ class Overlay:
 
         boxes = [crop_box(face.box, self._margin, *image.shape[:2]) for face in faces]
         crops = [crop(image, box) for box in boxes]
-        explanation = self._explainer.explain(crops, [getattr(face, self._task) for face in faces])
+        explanation = self._explainer.explain(
+            crops, [str(face.label(self._task)) for face in faces]
+        )
         return draw_maps(image, boxes, explanation.hires_cam)

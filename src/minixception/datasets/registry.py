@@ -41,7 +41,7 @@ class DatasetEntry:
         takes_form: whether `load` takes `image_size` and `channels`, the form of the faces.
         takes_rule: whether it takes `split_rule`, since the splits are drawn here.
         drawn_from: the split of the other sets of these files that it is drawn from, "" for none.
-        tasks: what its labels may stand for.
+        tasks: what its labels may stand for; None for class folders, which may be of any task.
         default_paths: where the data is looked for inside `datasets/`, best first.
         training_split: faces to learn from.
         validation_split: faces that every choice is made on.
@@ -49,7 +49,7 @@ class DatasetEntry:
     """
 
     load: Callable[..., FaceDataset]
-    tasks: tuple[str, ...]
+    tasks: tuple[str, ...] | None
     default_paths: tuple[str, ...]
     takes_form: bool = False
     takes_rule: bool = False
@@ -57,6 +57,10 @@ class DatasetEntry:
     training_split: str = "train"
     validation_split: str = "validation"
     test_split: str = "test"
+
+    def may_tell(self, task: str) -> bool:
+        """Return whether its labels may stand for a task."""
+        return self.tasks is None or task in self.tasks
 
 
 def _load_ferplus(path: Path) -> FaceDataset:
@@ -99,7 +103,6 @@ def _load_folder(path: Path, *, split_rule: str = CONTENT_RULE, **form: Any) -> 
 
 _FER2013_FILES = ("fer2013/fer2013.csv", "fer2013/fer2013.csv.gz", "fer2013/icml_face_data.csv")
 _EMOTION, _GENDER = ("emotion",), ("gender",)
-_BOTH = _EMOTION + _GENDER
 
 _fer2013 = partial(
     DatasetEntry,
@@ -140,8 +143,8 @@ DATASETS: dict[str, DatasetEntry] = {
     # The models are trained on faces cut out by the detector, so that is what they are given.
     "jaffe": _pictures(partial(load_jaffe, crop_faces=True), _EMOTION, ("jaffe", "jaffedbase")),
     "kdef": _pictures(partial(load_kdef, crop_faces=True), _EMOTION, ("kdef",)),
-    "folder": _pictures(_load_folder, _BOTH, ("folder",)),
-    "folder_faces": _pictures(partial(_load_folder, crop_faces=True), _BOTH, ("folder",)),
+    "folder": _pictures(_load_folder, None, ("folder",)),
+    "folder_faces": _pictures(partial(_load_folder, crop_faces=True), None, ("folder",)),
 }
 
 
@@ -167,14 +170,14 @@ def _merged_entry(names: Sequence[str]) -> DatasetEntry:
         parts = {name: load_dataset(name, split_rule=split_rule, **form) for name in names}
         return merge_datasets(parts, **form)
 
-    first, *others = (entry.tasks for entry in entries.values())
-    tasks = tuple(task for task in first if all(task in known for known in others))
+    told = [set(entry.tasks) for entry in entries.values() if entry.tasks is not None]
+    tasks = tuple(sorted(set.intersection(*told))) if told else None
     return DatasetEntry(load=load, tasks=tasks, default_paths=(), takes_form=True, takes_rule=True)
 
 
 def dataset_names(task: str) -> tuple[str, ...]:
-    """Return the names of the data sets that are labelled for a task."""
-    return tuple(name for name, entry in DATASETS.items() if task in entry.tasks)
+    """Return the names of the data sets that are, or may be, labelled for a task."""
+    return tuple(name for name, entry in DATASETS.items() if entry.may_tell(task))
 
 
 def get_entry(name: str) -> DatasetEntry:
@@ -194,14 +197,14 @@ def default_dataset(task: str, trained_on: Mapping[str, Any]) -> str:
     """Return the data set that a model was trained on, the first of its task for a published one.
 
     Args:
-        task: "emotion" or "gender".
+        task: of the model.
         trained_on: entry `data` of the model's card.
 
     Raises:
         ValueError: the card names faces that have no place in `datasets/`.
     """
     name = _trained_dataset(trained_on)
-    if name and task in get_entry(name).tasks:
+    if name and get_entry(name).may_tell(task):
         return name
     if trained_on.get("name", AS_PUBLISHED) == AS_PUBLISHED:
         return dataset_names(task)[0]

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from minixception.boxes import Box
 from minixception.images import as_rgb
-from minixception.labels import canonical_name
+from minixception.labels import canonical_name, most_probable
 from minixception.messages import require
 
 Colour = tuple[int, int, int]
@@ -61,23 +61,8 @@ class DrawableFace(Protocol):
         ...
 
     @property
-    def emotion(self) -> str | None:
-        """The likeliest emotion, None if none was asked for."""
-        ...
-
-    @property
-    def emotion_scores(self) -> Mapping[str, float]:
-        """Class name to probability."""
-        ...
-
-    @property
-    def gender(self) -> str | None:
-        """The likelier gender, None if none was asked for."""
-        ...
-
-    @property
-    def gender_scores(self) -> Mapping[str, float]:
-        """Class name to probability."""
+    def scores(self) -> Mapping[str, Mapping[str, float]]:
+        """Task to class name to probability; nothing is written of a task without classes."""
         ...
 
 
@@ -154,7 +139,7 @@ def draw_predictions(
     canvas = _Canvas(picture, [face.box for face in faces])
     styles = [_style_for(face, picture.size) for face in faces]
     for face, style in zip(faces, styles, strict=True):
-        _draw_box(canvas.draw, face.box, emotion_colour(face.emotion), style)
+        _draw_box(canvas.draw, face.box, _colour_of(face), style)
     for face, style in zip(faces, styles, strict=True):
         _draw_label(canvas, face, style)
     if bars:
@@ -173,13 +158,20 @@ def emotion_colour(name: str | None) -> Colour:
     return _COLOUR_OF_MEANING.get(meaning, palette[zlib.crc32(meaning.encode()) % len(palette)])
 
 
+def _emotions(face: DrawableFace) -> Mapping[str, float]:
+    return face.scores.get("emotion", {})
+
+
+def _colour_of(face: DrawableFace) -> Colour:
+    return emotion_colour(most_probable(_emotions(face)))
+
+
 def label_lines(face: DrawableFace) -> list[str]:
-    """Return what is written at a face: one line for the emotion and one for the gender."""
-    pairs = [(face.emotion, face.emotion_scores), (face.gender, face.gender_scores)]
+    """Return what is written at a face: a line per task, with its most probable class."""
     return [
-        f"{name} {100 * scores[name]:.0f} %" if name in scores else name
-        for name, scores in pairs
-        if name is not None
+        f"{name} {100 * scores[name]:.0f} %"
+        for scores in face.scores.values()
+        if (name := most_probable(scores)) is not None
     ]
 
 
@@ -199,7 +191,7 @@ def _style_for(face: DrawableFace, picture_size: tuple[int, int]) -> _Style:
 
 def _make_style(face: DrawableFace, font_size: int) -> _Style:
     return _Style(
-        font=label_font(font_size, [*face.emotion_scores, *label_lines(face)]),
+        font=label_font(font_size, [*_emotions(face), *label_lines(face)]),
         font_size=font_size,
         stroke=max(2, round(font_size / 7)) if face.box.width >= 40 else 1,
         padding=max(2, font_size // 4),
@@ -242,7 +234,7 @@ def _draw_label(canvas: _Canvas, face: DrawableFace, style: _Style) -> None:
     if not lines:
         return
     draw, one_line = canvas.draw, " · ".join(lines)
-    # A label much wider than its face runs into the neighbours: it is broken in two lines.
+    # A label much wider than its face runs into the neighbours: each task has a line then.
     room = min(1.4 * face.box.width, canvas.picture.width - 2 * style.padding)
     if draw.textlength(one_line, font=style.font) <= room:
         lines = [one_line]
@@ -251,7 +243,7 @@ def _draw_label(canvas: _Canvas, face: DrawableFace, style: _Style) -> None:
         len(lines) * style.line_height + style.padding,
     )
     plate = canvas.take_place(_places_for_label(face.box, plate_size, style.stroke), face.box)
-    colour = emotion_colour(face.emotion)
+    colour = _colour_of(face)
     draw.rectangle(_corners(plate), fill=colour)
     for number, line in enumerate(lines):
         middle = plate.y + style.padding / 2 + (number + 0.5) * style.line_height
@@ -264,7 +256,7 @@ def _draw_bars(canvas: _Canvas, face: DrawableFace, style: _Style) -> None:
 
     A single face may fill its picture: where there is no other place, a part of it is covered.
     """
-    if not face.emotion_scores:
+    if not _emotions(face):
         return
     sizes = [round(share * style.font_size) for share in _PANEL_SIZES]
     styles = [style, *(_make_style(face, size) for size in sizes if size >= _SMALLEST_PANEL_FONT)]
@@ -282,10 +274,10 @@ def _measure_panel(
     draw: ImageDraw.ImageDraw, face: DrawableFace, style: _Style
 ) -> tuple[tuple[int, int], float]:
     """Return width and height of a panel, and the width of its names."""
-    names_width = max(draw.textlength(name, font=style.font) for name in face.emotion_scores)
+    names_width = max(draw.textlength(name, font=style.font) for name in _emotions(face))
     values_width = draw.textlength("100 %", font=style.font)
     width = round(names_width + 5 * style.font_size + values_width) + 8 * style.padding
-    height = len(face.emotion_scores) * style.line_height + 2 * style.padding
+    height = len(_emotions(face)) * style.line_height + 2 * style.padding
     return (width, height), names_width
 
 
@@ -297,7 +289,7 @@ def _fill_panel(
     shade = Image.new("L", (panel.width, panel.height), 215)
     canvas.picture.paste(PANEL_COLOUR, _corners(panel), shade)
     bar_x, value_x = round(panel.x + gap + names_width + gap), panel.x + panel.width - gap
-    for number, (name, score) in enumerate(face.emotion_scores.items()):
+    for number, (name, score) in enumerate(_emotions(face).items()):
         middle = panel.y + style.padding + (number + 0.5) * style.line_height
         draw.text((bar_x - gap, middle), name, fill=WHITE, font=style.font, anchor="rm")
         _draw_bar(draw, Box(bar_x, round(middle), bar_width, style.font_size), name, score)

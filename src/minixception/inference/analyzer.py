@@ -1,7 +1,7 @@
 """From a picture to predictions: find the faces, crop them, classify all of them in one batch."""
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -14,11 +14,16 @@ from numpy.typing import NDArray
 
 from minixception.boxes import Box, as_boxes
 from minixception.checkpoints.engines import available_cores
-from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL, find_model
+from minixception.checkpoints.shipped import (
+    DEFAULT_EMOTION_MODEL,
+    DEFAULT_GENDER_MODEL,
+    TASKS,
+    find_model,
+)
 from minixception.detection.registry import load_detector
 from minixception.detection.search import FaceDetector
 from minixception.inference.classifier import FaceClassifier
-from minixception.inference.predictions import FacePrediction, most_probable
+from minixception.inference.predictions import FacePrediction, table_columns
 from minixception.inference.sources import Picture, load_picture, read_now, separate
 
 # Of many pictures, so many go through the networks together: a batch of four faces runs in the
@@ -29,7 +34,7 @@ Model: TypeAlias = FaceClassifier | str | PathLike[str] | None
 
 
 class FaceAnalyzer:
-    """Finds the faces in a picture and tells emotion and gender of each.
+    """Finds the faces in a picture and tells emotion, gender and more of each.
 
     Threads may share one analyzer, and it can be pickled. A forked process can go on with it,
     unless Keras runs the models.
@@ -38,13 +43,20 @@ class FaceAnalyzer:
         emotion: name of a shipped model, checkpoint folder or loaded classifier; None leaves
             emotion out.
         gender: likewise.
+        others: models of other tasks by their name, as `glasses="runs/glasses"`: any task that
+            the card of a checkpoint names.
         detector: finds the faces: "haar", "yunet", or an object with a method `detect`, see
             `detector.FaceDetector`.
         engine: what runs the models given by name or folder, one of `engines.ENGINES`.
 
+    Attributes:
+        classifiers: task -> classifier, of the tasks that have one.
+        detector: finds the faces.
+
     Raises:
         FileNotFoundError: for an unknown name, or a folder without a checkpoint.
-        ValueError: for a damaged checkpoint, or one of another task.
+        ValueError: for a damaged checkpoint, one of another task, or two whose columns have one
+            name.
         TypeError: if a model is something else.
 
     >>> analyzer = FaceAnalyzer()
@@ -59,10 +71,20 @@ class FaceAnalyzer:
         gender: Model = DEFAULT_GENDER_MODEL,
         detector: str | FaceDetector = "haar",
         engine: str = "litert",
+        **others: Model,
     ) -> None:
-        self.emotion = _load_classifier(emotion, "emotion", engine)
-        self.gender = _load_classifier(gender, "gender", engine)
+        models = {"emotion": emotion, "gender": gender, **others}
+        self.classifiers = {
+            task: _load_classifier(model, task, engine)
+            for task, model in models.items()
+            if model is not None or task in others
+        }
         self.detector = load_detector(detector)
+        if len(set(self.columns)) < len(self.columns):
+            raise ValueError(
+                "Columns of two tasks must have different names: rename a task or a class. "
+                f"Received: {', '.join(self.columns)}"
+            )
 
     @classmethod
     def from_pretrained(
@@ -72,17 +94,32 @@ class FaceAnalyzer:
         *,
         detector: str | FaceDetector = "haar",
         engine: str = "litert",
+        **others: Model,
     ) -> "FaceAnalyzer":
         """Do the same as the constructor, with the models by position."""
-        return cls(emotion=emotion_model, gender=gender_model, detector=detector, engine=engine)
+        models: dict[str, Model] = {"emotion": emotion_model, "gender": gender_model, **others}
+        return cls(detector=detector, engine=engine, **models)
+
+    @property
+    def emotion(self) -> FaceClassifier | None:
+        """The classifier of emotions, None if they are left out."""
+        return self.classifiers.get("emotion")
+
+    @property
+    def gender(self) -> FaceClassifier | None:
+        """The classifier of gender, None if that is left out."""
+        return self.classifiers.get("gender")
+
+    @property
+    def class_names(self) -> dict[str, tuple[str, ...]]:
+        """Task -> classes of each face's `scores`; none where a task of `TASKS` is left out."""
+        known = {task: each.card.class_names for task, each in self.classifiers.items()}
+        return {**dict.fromkeys(TASKS, ()), **known}
 
     @property
     def columns(self) -> list[str]:
         """The columns of `to_rows` and `to_frame` for faces from this analyzer, also for none."""
-        names = [*Box._fields, "emotion", "gender"]
-        for task, classifier in self._classifiers.items():
-            names += [f"{task}_{name}" for name in classifier.card.class_names]
-        return names
+        return table_columns(self.class_names)
 
     def analyze(
         self, picture: Picture, *, bgr: bool = False, whole_picture: bool = False
@@ -202,32 +239,27 @@ class FaceAnalyzer:
         if not whole_picture:
             return self._cut_out(image, self.detector.detect(image))
         box = Box(0, 0, image.shape[1], image.shape[0])
-        return _Faces([box], {task: [image] for task in self._classifiers})
+        return _Faces([box], {task: [image] for task in self.classifiers})
 
     def _cut_out(self, image: NDArray[np.uint8], boxes: Iterable[Any]) -> "_Faces":
         found = as_boxes(boxes)
-        crops = {task: each.crop(image, found) for task, each in self._classifiers.items()}
+        crops = {task: each.crop(image, found) for task, each in self.classifiers.items()}
         return _Faces(found, crops)
 
     def _predict(self, found: Sequence["_Faces"]) -> list[list[FacePrediction]]:
         """Return the predictions for the faces of each picture, all of them in one batch."""
         scores: dict[str, Iterator[dict[str, float]]] = {}
         if any(faces.boxes for faces in found):
-            for task, classifier in self._classifiers.items():
+            for task, classifier in self.classifiers.items():
                 crops = [crop for faces in found for crop in faces.crops[task]]
                 scores[task] = iter(classifier.name_scores(classifier.predict(crops)))
         return [
             [
-                _prediction(box, {task: next(each) for task, each in scores.items()})
+                FacePrediction(box, {task: next(each) for task, each in scores.items()})
                 for box in faces.boxes
             ]
             for faces in found
         ]
-
-    @property
-    def _classifiers(self) -> dict[str, FaceClassifier]:
-        given = {"emotion": self.emotion, "gender": self.gender}
-        return {task: classifier for task, classifier in given.items() if classifier is not None}
 
 
 @dataclass(frozen=True)
@@ -238,25 +270,12 @@ class _Faces:
     crops: dict[str, list[NDArray[np.uint8]]]
 
 
-def _prediction(box: Box, scores: Mapping[str, dict[str, float]]) -> FacePrediction:
-    emotion_scores, gender_scores = scores.get("emotion", {}), scores.get("gender", {})
-    return FacePrediction(
-        box=box,
-        emotion=most_probable(emotion_scores),
-        emotion_scores=emotion_scores,
-        gender=most_probable(gender_scores),
-        gender_scores=gender_scores,
-    )
-
-
-def _load_classifier(model: Model, task: str, engine: str) -> FaceClassifier | None:
-    if model is None:
-        return None
+def _load_classifier(model: Model, task: str, engine: str) -> FaceClassifier:
     if not isinstance(model, FaceClassifier):
         if not isinstance(model, str | PathLike):
             raise TypeError(
-                f"`{task}` must be the name of a shipped model, a checkpoint folder, a "
-                f"FaceClassifier or None. Received: {type(model).__name__}"
+                f"`{task}` must be the name of a shipped model, a checkpoint folder or a "
+                f"FaceClassifier{', or None' * (task in TASKS)}. Received: {type(model).__name__}"
             )
         model = FaceClassifier.load(find_model(Path(model), tasks=(task,)), engine=engine)
     if model.card.task != task:

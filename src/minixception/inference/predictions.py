@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from minixception.boxes import Box
+from minixception.checkpoints.shipped import TASKS
+from minixception.labels import most_probable
 from minixception.messages import require
 
 if TYPE_CHECKING:
@@ -17,41 +19,65 @@ class FacePrediction:
 
     Attributes:
         box: (x, y, width, height) in pixels of the upright picture.
-        emotion: the most probable class, or None without an emotion model.
-        emotion_scores: class name -> probability, in the model's class order.
-        gender: likewise.
-        gender_scores: likewise.
+        scores: task -> class name -> probability, in the model's class order. Those of `TASKS` are
+            always there, empty without a model.
     """
 
     box: Box
-    emotion: str | None = None
-    emotion_scores: Mapping[str, float] = field(default_factory=dict)
-    gender: str | None = None
-    gender_scores: Mapping[str, float] = field(default_factory=dict)
+    scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Give each of `TASKS` its place."""
+        object.__setattr__(self, "scores", {**{task: {} for task in TASKS}, **self.scores})
+
+    def label(self, task: str) -> str | None:
+        """Return the most probable class of a task, None without a model for it."""
+        return most_probable(self.scores[task])
+
+    @property
+    def emotion(self) -> str | None:
+        """The most probable emotion, None without an emotion model."""
+        return self.label("emotion")
+
+    @property
+    def emotion_scores(self) -> Mapping[str, float]:
+        """Emotion -> probability, in the model's class order."""
+        return self.scores["emotion"]
+
+    @property
+    def gender(self) -> str | None:
+        """The more probable gender, None without a gender model."""
+        return self.label("gender")
+
+    @property
+    def gender_scores(self) -> Mapping[str, float]:
+        """Gender -> probability, in the model's class order."""
+        return self.scores["gender"]
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data."""
-        return {
-            "box": [int(number) for number in self.box],  # a detector may give NumPy's integers
-            "emotion": self.emotion,
-            "emotion_scores": dict(self.emotion_scores),
-            "gender": self.gender,
-            "gender_scores": dict(self.gender_scores),
-        }
+        """Return plain data: `box`, and label and scores of each task."""
+        # A detector may give NumPy's integers.
+        content: dict[str, Any] = {"box": [int(number) for number in self.box]}
+        for task, scores in self.scores.items():
+            content |= {task: self.label(task), f"{task}_scores": dict(scores)}
+        return content
+
+
+def table_columns(class_names: Mapping[str, Iterable[str]]) -> list[str]:
+    """Return the columns of `to_rows` for faces with these classes by task."""
+    scores = [f"{task}_{name}" for task, names in class_names.items() for name in names]
+    return [*Box._fields, *class_names, *scores]
 
 
 def to_rows(faces: Iterable[FacePrediction]) -> list[dict[str, Any]]:
     """Return a flat record per face: box, labels, then a column per class and task."""
-    return [
-        {
-            **face.box._asdict(),
-            "emotion": face.emotion,
-            "gender": face.gender,
-            **{f"emotion_{name}": value for name, value in face.emotion_scores.items()},
-            **{f"gender_{name}": value for name, value in face.gender_scores.items()},
-        }
-        for face in faces
-    ]
+    rows = []
+    for face in faces:
+        labels = [face.label(task) for task in face.scores]
+        scores = [score for each in face.scores.values() for score in each.values()]
+        columns = table_columns(face.scores)
+        rows.append(dict(zip(columns, [*face.box, *labels, *scores], strict=True)))
+    return rows
 
 
 def to_frame(faces: Iterable[FacePrediction]) -> "pandas.DataFrame":
@@ -60,10 +86,5 @@ def to_frame(faces: Iterable[FacePrediction]) -> "pandas.DataFrame":
     import pandas
 
     rows = to_rows(faces)
-    columns = list(rows[0]) if rows else [*Box._fields, "emotion", "gender"]
+    columns = list(rows[0]) if rows else table_columns(dict.fromkeys(TASKS, ()))
     return pandas.DataFrame(rows, columns=columns)
-
-
-def most_probable(scores: Mapping[str, float]) -> str | None:
-    """Return the class with the highest score, None where there are no scores."""
-    return max(scores, key=lambda name: scores[name]) if scores else None

@@ -7,13 +7,13 @@ within a track, so that one person's smile never colours the neighbour's label. 
 import math
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from minixception.boxes import Box, clip, intersection_over_union
-from minixception.inference.predictions import FacePrediction, most_probable
+from minixception.inference.predictions import FacePrediction
 
 # Boxes of one face in successive frames share more than half their area in all test clips; half of
 # that leaves room for slow cameras, and two people side by side stay apart.
@@ -146,7 +146,8 @@ class FaceTracker:
 
     def _new_track(self, face: FacePrediction) -> _Track:
         self._numbers_given += 1
-        return _Track(_numbered(face, self._numbers_given), self._time_seconds)
+        tracked = TrackedFace(face.box, face.scores, track=self._numbers_given)
+        return _Track(tracked, self._time_seconds)
 
 
 def match_boxes(boxes: Sequence[Box], others: Sequence[Box]) -> dict[int, int]:
@@ -181,15 +182,11 @@ def _follow(track: _Track, face: FacePrediction, time_seconds: float, smoothing:
     """Return the track with one more sight of its face."""
     elapsed = time_seconds - track.seen_at
     weight = 1 - math.exp(-elapsed / smoothing) if smoothing > 0 else 1.0
-    emotions = mix_scores(track.face.emotion_scores, face.emotion_scores, weight)
-    genders = mix_scores(track.face.gender_scores, face.gender_scores, weight)
-    mixed = FacePrediction(
-        box=face.box,
-        emotion=most_probable(emotions),
-        emotion_scores=emotions,
-        gender=most_probable(genders),
-        gender_scores=genders,
-    )
+    scores = {
+        task: mix_scores(track.face.scores.get(task, {}), new, weight)
+        for task, new in face.scores.items()
+    }
+    mixed = TrackedFace(face.box, scores, track=track.face.track)
     speed_weight = 1 - math.exp(-elapsed / SPEED_SECONDS)
     speed_x, speed_y = (
         (1 - speed_weight) * old + speed_weight * (there - here) / elapsed
@@ -197,58 +194,47 @@ def _follow(track: _Track, face: FacePrediction, time_seconds: float, smoothing:
             track.speed, _centre(track.face.box), _centre(face.box), strict=True
         )
     )
-    return _Track(_numbered(mixed, track.face.track), time_seconds, (speed_x, speed_y))
-
-
-def _numbered(face: FacePrediction, track: int) -> TrackedFace:
-    return TrackedFace(
-        box=face.box,
-        emotion=face.emotion,
-        emotion_scores=dict(face.emotion_scores),
-        gender=face.gender,
-        gender_scores=dict(face.gender_scores),
-        track=track,
-    )
+    return _Track(mixed, time_seconds, (speed_x, speed_y))
 
 
 def _centre(box: Box) -> tuple[float, float]:
     return box.x + box.width / 2, box.y + box.height / 2
 
 
-@dataclass
 class TrackHistory:
-    """The scores of one track over time; 8 bytes per time and 4 per score."""
+    """The scores of one track over time; 8 bytes per time and 4 per score.
 
-    emotion_names: tuple[str, ...]
-    gender_names: tuple[str, ...]
-    _times: array = field(default_factory=lambda: array("d"))
-    _emotions: array = field(default_factory=lambda: array("f"))
-    _genders: array = field(default_factory=lambda: array("f"))
+    Args:
+        face: any of the track, for its classes.
+
+    Attributes:
+        class_names: task -> names of its classes.
+    """
+
+    def __init__(self, face: FacePrediction) -> None:
+        self.class_names = {task: tuple(scores) for task, scores in face.scores.items()}
+        self._times = array("d")
+        self._scores = {task: array("f") for task in self.class_names}
 
     def __len__(self) -> int:
         """Return the number of frames with this face."""
         return len(self._times)
 
-    def add(self, face: TrackedFace, time_seconds: float) -> None:
+    def add(self, face: FacePrediction, time_seconds: float) -> None:
         """Append one frame."""
         self._times.append(time_seconds)
-        self._emotions.extend(face.emotion_scores[name] for name in self.emotion_names)
-        self._genders.extend(face.gender_scores[name] for name in self.gender_names)
+        for task, names in self.class_names.items():
+            self._scores[task].extend(face.scores[task][name] for name in names)
 
     @property
     def times(self) -> NDArray[np.float64]:
         """Seconds, float64 (frames,)."""
         return np.array(self._times, dtype=np.float64)
 
-    @property
-    def emotions(self) -> NDArray[np.float32]:
-        """Probabilities, float32 (frames, classes)."""
-        return np.array(self._emotions, np.float32).reshape(len(self), len(self.emotion_names))
-
-    @property
-    def genders(self) -> NDArray[np.float32]:
-        """Probabilities, float32 (frames, classes)."""
-        return np.array(self._genders, np.float32).reshape(len(self), len(self.gender_names))
+    def scores(self, task: str) -> NDArray[np.float32]:
+        """Return the probabilities of a task, float32 (frames, classes)."""
+        shape = len(self), len(self.class_names[task])
+        return np.array(self._scores[task], np.float32).reshape(shape)
 
 
 def record(
@@ -257,6 +243,5 @@ def record(
     """Append the faces of one frame to the histories, which are kept by track number."""
     for face in faces:
         if face.track not in histories:
-            names = tuple(face.emotion_scores), tuple(face.gender_scores)
-            histories[face.track] = TrackHistory(*names)
+            histories[face.track] = TrackHistory(face)
         histories[face.track].add(face, time_seconds)

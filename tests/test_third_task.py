@@ -1,0 +1,140 @@
+"""A task beside emotion and gender: glasses, told by a model of the user's own."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minixception import FaceAnalyzer, draw_predictions, make_checkpoint, read_image, to_frame
+from minixception.boxes import Box
+from minixception.checkpoints.card import read_card
+from minixception.commands import main
+from minixception.datasets.registry import dataset_names, get_entry
+from minixception.inference.predictions import to_rows
+from minixception.labels import TAKEN_NAMES
+from minixception.models import build
+from minixception.video.tracking import FaceTracker, TrackHistory, record
+from minixception.video.videos import Frame, VideoWriter
+
+NAMES = ("glasses", "none", "sunglasses")
+COLUMNS = [f"glasses_{name}" for name in NAMES]
+
+
+@pytest.fixture(scope="module")
+def glasses(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("third") / "glasses"
+    model = build("tiny_xception", (32, 32, 1), len(NAMES))
+    make_checkpoint(folder, model, class_names=NAMES, value_range=(0, 1), task="glasses")
+    return folder
+
+
+@pytest.fixture
+def options(checkpoints: dict[str, Path], glasses: Path) -> list[str]:
+    models = [f"--{task}-model={folder}" for task, folder in checkpoints.items()]
+    return [*models, f"--classifier={glasses}"]
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_from_analyzer_to_drawing(
+    checkpoints: dict[str, Path], glasses: Path, portraits: Path
+) -> None:
+    two = FaceAnalyzer(**checkpoints)  # type: ignore[arg-type]
+    three = FaceAnalyzer.from_pretrained(*checkpoints.values(), glasses=glasses)
+    assert list(three.classifiers) == ["emotion", "gender", "glasses"]
+    faces = three.analyze(portraits)
+    assert {face.label("glasses") for face in faces} <= set(NAMES)
+    for face, other in zip(faces, two.analyze(portraits), strict=True):
+        assert tuple(face.scores["glasses"]) == NAMES
+        assert {**face.scores, "glasses": None} == {**other.scores, "glasses": None}
+        assert list(face.to_json())[5:] == ["glasses", "glasses_scores"]
+    labels = [*Box._fields, "emotion", "gender", "glasses"]
+    assert list(to_rows(faces)[0]) == list(to_frame(faces)) == three.columns
+    assert three.columns == [*labels, *two.columns[6:], *COLUMNS]
+    image = read_image(portraits)
+    drawn = [draw_predictions(image, each, bars=True) for each in (faces, two.analyze(image))]
+    assert (drawn[0] != drawn[1]).any()
+
+
+def test_tracking_smooths_every_task(glasses: Path) -> None:
+    analyzer = FaceAnalyzer(emotion=None, gender=None, glasses=glasses)
+    images = np.random.default_rng(0).integers(0, 256, (2, 90, 90, 3), dtype=np.uint8)
+    histories: dict[int, TrackHistory] = {}
+    tracker = FaceTracker(smoothing_seconds=0.5)
+    for number, image in enumerate(images):
+        record(histories, tracker.update(analyzer.classify(image, (9, 9, 60, 60)), number), number)
+    first, second = (
+        analyzer.classify(image, (9, 9, 60, 60))[0].scores["glasses"] for image in images
+    )
+    kept = np.exp(-1 / 0.5)
+    mixed = [kept * first[name] + (1 - kept) * second[name] for name in NAMES]
+    np.testing.assert_allclose(histories[1].scores("glasses")[1], mixed, rtol=1e-5)
+    assert histories[1].scores("emotion").shape == (2, 0)
+
+
+def test_pictures_and_films(
+    options: list[str], here: Path, portraits: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tables = ["--csv", "faces.csv", "--json", "faces.json"]
+    assert main(["image", str(portraits), *options, *tables]) == 0
+    assert "gender            glasses" in capsys.readouterr().out
+    rows = read_table(here / "faces.csv")
+    assert list(rows[0])[-3:] == COLUMNS
+    (faces,) = json.loads((here / "faces.json").read_text(encoding="utf-8")).values()
+    for row, face in zip(rows, faces, strict=True):
+        assert face["glasses"] == row["glasses"]
+        assert [str(score) for score in face["glasses_scores"].values()] == [
+            row[name] for name in COLUMNS
+        ]
+    image = read_image(portraits)
+    with VideoWriter(here / "film.mp4", rate=10) as writer:
+        for number in range(3):
+            writer.write(Frame(number, number / 10, image))
+    assert main(["video", "film.mp4", *options, "--csv", "film.csv", "--output", "drawn.mp4"]) == 0
+    assert "gender            glasses" in capsys.readouterr().out
+    rows = read_table(here / "film.csv")
+    assert len(rows) == 9
+    assert all(row["glasses"] in NAMES for row in rows)
+
+
+def test_what_is_no_third_task(
+    options: list[str],
+    glasses: Path,
+    here: Path,
+    portraits: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(glasses, "again")
+    shutil.copytree(glasses, "clash")
+    card = json.loads(Path("clash", "card.json").read_text(encoding="utf-8"))
+    Path("clash", "card.json").write_text(json.dumps({**card, "task": "gender_woman"}))
+    emotion = options[0].split("=")[1]
+    for more, message in (
+        ("again", "--classifier takes one model for each task"),
+        (emotion, "is a model of emotion: give it to --emotion-model"),
+        ("clash", "Columns of two tasks must have different names"),
+        ("nowhere", "neither a checkpoint folder"),
+    ):
+        assert main(["image", str(portraits), *options, "--classifier", more]) == 1
+        assert message in capsys.readouterr().err
+    model = next(glasses.glob("*.tflite"))
+    for name in (*TAKEN_NAMES, "emotion_scores", "two words", ""):
+        with pytest.raises(ValueError, match="`task` must be a word such as"):
+            make_checkpoint("no", model, class_names=NAMES, value_range=(0, 1), task=name)
+    for value in (None, "nowhere"):
+        with pytest.raises((TypeError, FileNotFoundError), match="glases"):
+            FaceAnalyzer(glases=value)
+    assert set(Box._fields) < set(TAKEN_NAMES)
+
+
+def test_class_folders_are_of_any_task(glasses: Path) -> None:
+    assert read_card(glasses).task == "glasses"
+    assert dataset_names("glasses") == ("folder", "folder_faces")
+    assert get_entry("folder+ck_plus").tasks == ("emotion",)
+    assert get_entry("utkface+ck_plus").tasks == ()
