@@ -152,8 +152,8 @@ def test_several_sets_are_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_a_backbone_s_weights_come_from_a_file_and_go_into_the_card(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    facenet = models.build("facenet", (32, 32, 3), 2)
-    assert load_backbone(facenet, None) == {"backbone_weights": None}
+    facenet, none = models.build("facenet", (32, 32, 3), 2), np.zeros((0, 32, 32, 3), np.float32)
+    assert load_backbone(facenet, None, none) == {"backbone_weights": None}
     assert "frozen layers of facenet are random" in capsys.readouterr().out
     path = tmp_path / "resnet50.h5"
     with h5py.File(path, "w") as file:
@@ -167,7 +167,7 @@ def test_a_backbone_s_weights_come_from_a_file_and_go_into_the_card(
                     chunks=True,
                     fillvalue=0.25,
                 )
-    facts = load_backbone(facenet, path)["backbone_weights"]
+    facts = load_backbone(facenet, path, none)["backbone_weights"]
     assert (facts["file"], facts["naming"]) == ("resnet50.h5", "keras.applications")
     assert facts["checksum"].startswith("md5:")
     after = np.asarray(facenet.get_layer("conv5_block3_3_conv").kernel)
@@ -176,7 +176,7 @@ def test_a_backbone_s_weights_come_from_a_file_and_go_into_the_card(
 
 def test_weights_for_a_network_without_backbone_are_refused(tmp_path: Path) -> None:
     model = models.build("lenet5_rgb", (48, 48, 3), 2)
-    assert load_backbone(model, None) == {}
+    assert load_backbone(model, None, np.zeros(0)) == {}
     check_backbone("lenet5_rgb", None)
     with pytest.raises(ValueError, match=r"goes with --model facenet\. Received: lenet5_rgb"):
         check_backbone("lenet5_rgb", tmp_path / "resnet50.h5")
