@@ -1,4 +1,4 @@
-"""The MobileNet that knows faces: its plan, what is frozen, and a backbone's weights from a file."""
+"""The MobileNet that knows faces: its plan, what is frozen, weights from a file."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -72,7 +72,7 @@ def test_it_computes_what_keras_applications_does_and_keeps_to_it(
     for before, after in zip(top, model.layers[-2].get_weights(), strict=True):
         assert np.array_equal(before, after)
     rgb = np.repeat(pictures, 3 // shape[2], axis=3)
-    bgr = (rgb[..., ::-1] + 1) * 127.5 - np.float32(MEANS)
+    bgr = (rgb[..., ::-1] + 1) * 127.5 - np.array(MEANS, np.float32)
     expected = np.asarray(backbone(bgr))
     assert expected.std(axis=0).max() > 0.1
     model.trainable = True
@@ -91,7 +91,7 @@ def test_the_file_at_hand_keeps_its_function(real_data: Callable[[str], Path]) -
     pictures = faces(GREY, 16)
     model = models.build("facenet_mobilenet", GREY, 7)
     load_mobilenet_weights(model, path, pictures)
-    expected = backbone((np.repeat(pictures, 3, axis=3) + 1) * 127.5 - np.float32(MEANS))
+    expected = backbone((np.repeat(pictures, 3, axis=3) + 1) * 127.5 - np.array(MEANS, np.float32))
     found = features_of(model)(pictures)
     np.testing.assert_allclose(np.asarray(found), np.asarray(expected), rtol=1e-2, atol=1e-3)
 

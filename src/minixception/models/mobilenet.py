@@ -48,11 +48,12 @@ def build_facenet_mobilenet(
 
     Chosen here: the mean over all positions, dropout 0.2, one fully connected layer.
     """
+    height, width, channels = input_shape
     inputs = keras.Input(input_shape, name="image")
     x = inputs
-    if None not in input_shape and min(input_shape[:2]) < SMALLEST:
+    if height is not None and width is not None and min(height, width) < SMALLEST:
         x = layers.Resizing(ENLARGED, ENLARGED)(x)
-    if input_shape[2] == 1:
+    if channels == 1:
         x = layers.Concatenate()([x, x, x])
     x = layers.Rescaling(127.5, offset=[127.5 - mean for mean in reversed(MEANS)])(x)
     x = layers.Conv2D(32, 3, strides=2, padding="same", use_bias=False, name="conv1")(x)
@@ -97,9 +98,7 @@ def freeze_blocks(model: keras.Model, count: int) -> None:
         layer.trainable = not frozen
 
 
-def load_mobilenet_weights(
-    model: keras.Model, path: str | Path, faces: NDArray[np.float32]
-) -> str:
+def load_mobilenet_weights(model: keras.Model, path: str | Path, faces: NDArray[np.float32]) -> str:
     """Put the weights of a file into the backbone; the top stays as it is.
 
     Files come with batch normalization folded into other weights, or with statistics of other
