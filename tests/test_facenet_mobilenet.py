@@ -137,6 +137,15 @@ def test_a_step_moves_what_is_not_frozen_and_nothing_else(network: keras.Model) 
     assert moved == set(names[names.index("conv_dw_5") :])
 
 
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("mixed_bfloat16", 0.02)])
+def test_its_twin_says_the_same(network: keras.Model, precision: str, tolerance: float) -> None:
+    twin = accelerated(network, precision=precision)
+    np.testing.assert_allclose(twin(faces(GREY)), network(faces(GREY)), atol=tolerance)
+    depthwise = [layer for layer in twin.layers if "dw" in layer.name and "bn" not in layer.name]
+    in_float32 = [layer.strides == (2, 2) or precision == "float32" for layer in depthwise]
+    assert [layer.compute_dtype == "float32" for layer in depthwise] == in_float32
+
+
 def test_a_number_of_blocks_that_there_is_not(network: keras.Model) -> None:
     freeze = models.NETWORKS["facenet_mobilenet"].freeze_blocks
     assert freeze is not None
