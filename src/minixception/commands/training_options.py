@@ -215,7 +215,9 @@ def _prepare_run(
     preprocessor = preprocessor_of(recipe, training)
     model = models.build(recipe.network, preprocessor.input_shape, len(dataset.class_names))
     some = training.images[:: max(1, len(training) // STATISTICS_FACES)][:STATISTICS_FACES]
-    backbone = load_backbone(model, arguments.backbone_weights, preprocessor(some))
+    backbone = {}
+    if arguments.backbone_weights or not arguments.initial_weights:
+        backbone = load_backbone(model, arguments.backbone_weights, preprocessor(some))
     freeze_blocks = models.NETWORKS[recipe.network].freeze_blocks
     if freeze_blocks is not None and recipe.frozen_blocks is not None:
         freeze_blocks(model, recipe.frozen_blocks)
