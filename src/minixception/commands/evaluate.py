@@ -5,7 +5,8 @@ r"""Score a checkpoint on one split of a data set.
 
 It prints and writes accuracy, macro-F1, a row per class and the confusion matrix (also as PNG).
 Faces of classes that the model does not know are left out and counted. Several splits, as in
-`--split train test`, are also shown side by side: total, correct and accuracy of each class.
+`--split train test`, are also shown side by side: total, correct and accuracy of each class. So are
+the sources of several sets as one, as in `--dataset fer2013+jaffe`.
 """
 
 import argparse
@@ -70,11 +71,15 @@ def run(arguments: argparse.Namespace) -> int:
     pictures = _check_output(arguments, splits, folder)
     faces = _load_faces(arguments, name, splits, card)
     classifier = FaceClassifier.load(folder, engine=arguments.engine)
-    scores = {split: _score(classifier, faces[split], split, arguments) for split in faces}
+    scores, records = {}, {}
+    for split in faces:
+        scores[split], parts = _score(classifier, faces[split], split, arguments)
+        by_source = {source: part.to_json() for source, part in parts.items()}
+        records[split] = scores[split].to_json() | ({"by_source": by_source} if parts else {})
     if len(scores) > 1:
         print(format_splits(scores))
     facts = {
-        split: _facts(classifier.card, faces[split], split, arguments) | scores[split].to_json()
+        split: _facts(classifier.card, faces[split], split, arguments) | records[split]
         for split in faces
     }
     if arguments.output is not None:
@@ -82,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.record:
         for split in facts:
             own = is_trained_on(name, faces[split], card.data)
-            _record(folder, facts[split], scores[split].to_json(), own=own)
+            _record(folder, facts[split], records[split], own=own)
     return 0
 
 
@@ -131,13 +136,23 @@ def _score(
     faces: "FaceDataset",
     split: str,
     arguments: argparse.Namespace,
-) -> "Scores":
-    from minixception.evaluation import format_table, score
+) -> tuple["Scores", dict[str, "Scores"]]:
+    """Return and print the scores on all faces and, of several sets as one, those on each set."""
+    from minixception.evaluation import format_splits, format_table, score
 
     probabilities = classifier.predict_faces(faces, flip=arguments.flip)
     scores = score(faces.labels, probabilities, faces.class_names)
     print(f"{_title(classifier.card.name, faces.name, split)}\n{format_table(scores)}")
-    return scores
+    origin = faces.attributes.get("source", np.zeros(0, str))
+    parts = {
+        str(source): score(
+            faces.labels[origin == source], probabilities[origin == source], faces.class_names
+        )
+        for source in np.unique(origin)
+    }
+    if parts:
+        print(format_splits(parts))
+    return scores, parts
 
 
 def _title(model: str, dataset: str, split: str) -> str:

@@ -9,6 +9,8 @@ from minixception.training.recipes import Recipe
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
+    from numpy.typing import NDArray
 
     from minixception.datasets import FaceDataset
     from minixception.preprocessor import Preprocessor
@@ -43,7 +45,14 @@ def add_recipe_arguments(
         "--backbone-weights",
         type=Path,
         metavar="FILE.h5",
-        help="weights of a ResNet-50 trained on VGGFace2, for facenet; nothing is downloaded",
+        help="weights trained on VGGFace2: of a ResNet-50 for facenet, of a MobileNet for "
+        "facenet_mobilenet; nothing is downloaded",
+    )
+    parser.add_argument(
+        "--frozen-blocks",
+        type=int,
+        metavar="N",
+        help="lowest blocks of facenet_mobilenet that are not trained, 0 to 13 (default: 4)",
     )
     parser.add_argument(
         "--channels", type=int, choices=(1, 3), help="grey or RGB (default: the recipe's)"
@@ -77,7 +86,8 @@ def dataset_of(arguments: argparse.Namespace, recipe: Recipe, *, task: str) -> s
 
     known = dataset_names(task)
     if arguments.dataset is None:
-        return recipe.dataset if recipe.dataset in known else str(arguments.task_dataset)
+        fits = set(recipe.dataset.split("+")) <= set(known)
+        return recipe.dataset if fits else str(arguments.task_dataset)
     if not set(arguments.dataset.split("+")) <= set(known):
         raise ValueError(
             f"--dataset must be one of {', '.join(known)} to train on {task}, or some joined by +"
@@ -100,15 +110,20 @@ def preprocessor_of(recipe: Recipe, training: "FaceDataset") -> "Preprocessor":
     return preprocessor.centred_on(training.images) if recipe.fit_mean else preprocessor
 
 
-def check_backbone(network: str, path: Path | None) -> None:
-    """Refuse a file for a network without a pre-trained part, and one that is missing.
+def check_backbone(network: str, path: Path | None, frozen_blocks: int | None = None) -> None:
+    """Refuse options on the pre-trained part of a network without one, and a missing file.
 
     Raises:
-        ValueError: the network has no such part.
+        ValueError: the network has no such part, or no choice of what is frozen.
         FileNotFoundError: there is no such file.
     """
     from minixception import models
 
+    choosing = [name for name, entry in models.NETWORKS.items() if entry.freeze_blocks]
+    if frozen_blocks is not None and network not in choosing:
+        raise ValueError(
+            f"--frozen-blocks goes with --model {' or '.join(choosing)}. Received: {network}"
+        )
     if path is None:
         return
     having = [name for name, entry in models.NETWORKS.items() if entry.load_backbone]
@@ -120,8 +135,15 @@ def check_backbone(network: str, path: Path | None) -> None:
         raise FileNotFoundError(f"--backbone-weights must be a file. Received: {path}")
 
 
-def load_backbone(model: "keras.Model", path: Path | None) -> dict[str, Any]:
+def load_backbone(
+    model: "keras.Model", path: Path | None, faces: "NDArray[np.float32]"
+) -> dict[str, Any]:
     """Put the weights of a file into the network's pre-trained part; return what the card says.
+
+    Args:
+        model: freshly built.
+        path: None where there is no file.
+        faces: float32 (N, height, width, channels), some hundred of the model's inputs.
 
     Raises:
         ValueError: the file does not fit.
@@ -136,7 +158,7 @@ def load_backbone(model: "keras.Model", path: Path | None) -> dict[str, Any]:
     if path is None:
         print(f"The frozen layers of {model.name} are random: give --backbone-weights FILE.h5")
         return {"backbone_weights": None}
-    naming = load(model, path)
+    naming = load(model, path, faces)
     print(f"{path}: weights of {model.name}'s backbone, layers named as in {naming}")
     facts = {"file": path.name, "checksum": file_checksum(path), "naming": naming}
     return {"backbone_weights": facts}

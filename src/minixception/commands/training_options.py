@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from minixception.datasets.registry import DatasetEntry
     from minixception.training.trainer import TrainingRun
 
+# That a backbone's batch normalization is measured on.
+STATISTICS_FACES = 256
+
 RECORDED_LIBRARIES = ("keras", "tensorflow", "numpy", "opencv-python")
 
 
@@ -132,6 +135,7 @@ def chosen_recipe(arguments: argparse.Namespace) -> Recipe:
             "optimizer": arguments.optimizer,
             "monitor": arguments.monitor,
             "network": arguments.model,
+            "frozen_blocks": arguments.frozen_blocks,
             "classes": arguments.classes,
             "channels": arguments.channels,
             "image_size": None if side is None else (side, side),
@@ -196,7 +200,7 @@ def check_options(arguments: argparse.Namespace, recipe: Recipe) -> None:
     from minixception import models
 
     models.check_input(recipe.network, (*recipe.image_size, recipe.channels))
-    check_backbone(recipe.network, arguments.backbone_weights)
+    check_backbone(recipe.network, arguments.backbone_weights, recipe.frozen_blocks)
 
 
 def _load_data(path: Path | None, recipe: Recipe) -> tuple["DatasetEntry", "FaceDataset"]:
@@ -239,10 +243,16 @@ def _prepare_run(
     keras.utils.set_random_seed(arguments.seed)
     preprocessor = preprocessor_of(recipe, training)
     model = models.build(recipe.network, preprocessor.input_shape, len(dataset.class_names))
-    backbone = load_backbone(model, arguments.backbone_weights)
     arguments.initial_weights = choose_origin(
         arguments.initial_weights, recipe, task=task, faces=len(training)
     )
+    some = training.images[:: max(1, len(training) // STATISTICS_FACES)][:STATISTICS_FACES]
+    backbone = {}
+    if arguments.backbone_weights or not arguments.initial_weights:
+        backbone = load_backbone(model, arguments.backbone_weights, preprocessor(some))
+    freeze_blocks = models.NETWORKS[recipe.network].freeze_blocks
+    if freeze_blocks is not None and recipe.frozen_blocks is not None:
+        freeze_blocks(model, recipe.frozen_blocks)
     if not arguments.goes_on:
         begin_with(model, arguments.initial_weights, dataset.class_names, preprocessor)
     folder = arguments.output or Path("runs", f"{dataset.name}_{model.name}_{recipe.name}")

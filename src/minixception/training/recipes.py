@@ -88,6 +88,8 @@ class Recipe:
         expected: what the source reports, or what came of it here.
         network: name in the registry of networks, unless `--model` names another.
         dataset: name in the registry of data sets, unless `--dataset` names another.
+        frozen_blocks: how many of the lowest blocks of a pre-trained network are not trained; None
+            leaves that to the network.
         classes: names of the classes to keep, in the order of the outputs; none keeps all.
         image_size: (height, width) that faces are resized to.
         channels: of the network's input: 1 (grey) or 3 (RGB).
@@ -136,6 +138,7 @@ class Recipe:
     cost: str = ""
     expected: str = ""
     network: str = "mini_xception"
+    frozen_blocks: int | None = None
     dataset: str = "fer2013"
     classes: tuple[str, ...] = ()
     image_size: tuple[int, int] = (48, 48)

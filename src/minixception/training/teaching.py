@@ -30,7 +30,8 @@ class Teacher:
         columns: for each class of the student, the teacher's output; what it says of further
             classes is left out, and the rest sums to one again.
         flip: whether its opinion is the mean of those on the picture and on its mirror image.
-        description: name, network and checksum of the weights, for the student's card.
+        description: name, network, size of its input and checksum of the weights, for the
+            student's card.
     """
 
     predict: Callable[[NDArray[np.float32]], Any]
@@ -103,6 +104,7 @@ def make_teacher(
         description={
             "name": card.name,
             "architecture": card.architecture,
+            "image_size": list(card.preprocessor.image_size),
             "weights": content_checksum(weights),
             "command": card.command,
             "commit": card.versions.get("commit"),
