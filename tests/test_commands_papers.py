@@ -1,7 +1,6 @@
 """The commands with the recipes, classes and splits of the reports and posters, on small data."""
 
 import json
-from argparse import Namespace
 from functools import partial
 from pathlib import Path
 
@@ -13,10 +12,10 @@ from made_up_data import fer2013_csv
 from minixception import models
 from minixception.checkpoints.card import read_card
 from minixception.commands import run_command
-from minixception.commands.recipe_options import check_backbone, dataset_of, load_backbone
 from minixception.datasets import select_classes
 from minixception.datasets.registry import get_entry, load_dataset, require_same_files
 from minixception.images import write_image
+from minixception.training.origins import check_backbone, load_backbone
 from minixception.training.recipe_book import get_recipe
 
 CLASSES = ("angry", "disgust", "happy")
@@ -126,7 +125,7 @@ def test_several_sets_are_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             path.parent.mkdir(parents=True, exist_ok=True)
             write_image(path, generator.integers(0, 255, (48, 48, 1), dtype=np.uint8))
     recipe = get_recipe("poster-easynet")
-    name = dataset_of(Namespace(dataset="fer2013+ck_plus"), recipe, task="emotion")
+    name = "fer2013+ck_plus"
     load = partial(load_dataset, image_size=recipe.image_size, channels=recipe.channels)
     merged = load(name)
     assert merged.images.shape == (65, 64, 64, 1)

@@ -287,5 +287,5 @@ def test_the_limits_of_augmentation(field: str) -> None:
 @pytest.mark.parametrize("field", ["zoom", "random_crop"])
 def test_a_zoom_or_crop_to_nothing_is_refused(field: str) -> None:
     changes: dict[str, Any] = {field: 1.0}
-    with pytest.raises(ValueError, match=f"`{field}` must be below 1"):
+    with pytest.raises(ValueError, match=f"`{field}` must be at least 0 and below 1"):
         Augmentation(**changes)
