@@ -12,7 +12,7 @@ OPTIONS = tuple(one for one in fields(Recipe) if one.metadata.get("option"))
 
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:
     """Declare an option for each field of a recipe that has one."""
-    readers = {tuple[str, ...]: (_names, "NAME,NAME,..."), tuple[int, int]: (_square, "PIXELS")}
+    readers = {tuple[str, ...]: (_names, "NAME,NAME,..."), tuple[int, int]: (_square, "SIDE")}
     for one in OPTIONS:
         flags = [f"--{one.name.replace('_', '-')}"]
         flags += ["--model"] if one.name == "network" else []
@@ -23,7 +23,8 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
             form = {"action": "store_true", "default": None}
         elif facts["choices"]:
             form = {"type": kind, "choices": facts["choices"]}
-        parser.add_argument(*flags, **form, help=f"{facts['help']} (default: the recipe's)")
+        first_sentence = facts["help"].split(". ")[0]
+        parser.add_argument(*flags, **form, help=f"{first_sentence} (default: the recipe's)")
     parser.add_argument(
         "--no-augmentation", action="store_true", help="train on the images as they are"
     )

@@ -18,8 +18,13 @@ def name_and_place(
             the default.
         data: file or folder of a named set, None for its place in `datasets/`.
         default: a name.
+
+    Raises:
+        ValueError: a path is given to a loaded set.
     """
     if isinstance(dataset, FaceDataset):
+        if data is not None:
+            raise ValueError(f"`data` is for a data set by its name: {dataset.name} is loaded.")
         return dataset.name, None
     is_name = dataset is None or str(dataset) in DATASETS
     if data is None and not is_name and Path(str(dataset)).is_dir():

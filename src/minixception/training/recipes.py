@@ -6,7 +6,6 @@ attributes in the docstrings are made from that.
 """
 
 import math
-import operator
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
 from types import NoneType
@@ -17,32 +16,25 @@ SCHEDULES = ("constant", "one-cycle")
 MONITORS = ("val_loss", "val_accuracy")
 PRECISIONS = ("float32", "mixed_bfloat16")
 
-_COMPARISONS = {
-    "at_least": operator.ge,
-    "above": operator.gt,
-    "at_most": operator.le,
-    "below": operator.lt,
-}
-
 Settings = TypeVar("Settings")
 
 
-def setting(default: Any, text: str, *, choices: tuple[Any, ...] = (), **limits: float) -> Any:
+def setting(default: Any, text: str, within: str = "", *, choices: tuple[Any, ...] = ()) -> Any:
     """Declare a field of a recipe.
 
     Args:
         default: its value.
         text: what it is, for docstring and `--help`.
+        within: the interval of its finite numbers, such as "[0, 1)" or "(0, inf)", where it has
+            one; it may also be None where its type says so.
         choices: the values that it may have, none for any.
-        limits: `at_least`, `above`, `at_most` or `below` a number; then it is a finite number, or
-            None where its type allows that.
     """
-    return field(default=default, metadata={"help": text, "choices": choices, "limits": limits})
+    return field(default=default, metadata={"help": text, "within": within, "choices": choices})
 
 
-def option(default: Any, text: str, **facts: Any) -> Any:
+def option(default: Any, *facts: str, choices: tuple[Any, ...] = ()) -> Any:
     """Declare a field that the training commands have an option for, of the same name."""
-    declared = setting(default, text, **facts)
+    declared = setting(default, *facts, choices=choices)
     return field(default=default, metadata={**declared.metadata, "option": True})
 
 
@@ -67,18 +59,22 @@ def _check_fields(settings: Any) -> None:
                 f"`{one.name}` must be one of {', '.join(map(str, facts['choices']))}. "
                 f"Received: {one.name}={value!r}"
             )
-        may_be_none = NoneType in get_args(one.type)
-        if facts["limits"] and not (value is None and may_be_none):
-            _check_number(one.name, value, kind_of(one), facts["limits"])
+        if facts["within"] and not (value is None and NoneType in get_args(one.type)):
+            _check_number(one.name, value, kind_of(one), facts["within"])
 
 
-def _check_number(name: str, value: Any, kind: type, limits: Mapping[str, float]) -> None:
-    words = [f"{limit.replace('_', ' ')} {bound:g}" for limit, bound in limits.items()]
+def _check_number(name: str, value: Any, kind: type, within: str) -> None:
+    low, high = map(float, within[1:-1].split(","))
+    words = [f"at least {low:g}" if within[0] == "[" else f"above {low:g}"]
+    if math.isfinite(high):
+        words.append(f"at most {high:g}" if within[-1] == "]" else f"below {high:g}")
     if not isinstance(value, int if kind is int else int | float):
         words.insert(0, "a whole number" if kind is int else "a number")
     elif not math.isfinite(value):
         words.append("finite")
-    elif all(_COMPARISONS[limit](value, bound) for limit, bound in limits.items()):
+    elif (
+        low < value < high or (value == low and "[" in within) or (value == high and "]" in within)
+    ):
         return
     raise ValueError(f"`{name}` must be {' and '.join(words)}. Received: {value}")
 
@@ -93,49 +89,34 @@ class Augmentation:
             which would leave nothing of an image.
     """
 
-    rotation: float = setting(0.0, "greatest angle in degrees, either way", at_least=0)
-    width_shift: float = setting(
-        0.0, "greatest horizontal shift, as a fraction of the width", at_least=0, at_most=1
-    )
-    height_shift: float = setting(
-        0.0, "greatest vertical shift, as a fraction of the height", at_least=0, at_most=1
-    )
-    zoom: float = setting(
-        0.0,
-        "greatest relative change of width and of height, each drawn on its own",
-        at_least=0,
-        below=1,
-    )
+    rotation: float = setting(0.0, "greatest angle in degrees, either way", "[0, inf)")
+    width_shift: float = setting(0.0, "greatest shift, as a fraction of the width", "[0, 1]")
+    height_shift: float = setting(0.0, "greatest shift, as a fraction of the height", "[0, 1]")
+    zoom: float = setting(0.0, "greatest relative change of width, and of height", "[0, 1)")
     horizontal_flip: bool = setting(False, "mirror every second image, at random")
-    brightness: float = setting(
-        0.0, "factor drawn from 1 - brightness to 1 + brightness", at_least=0, at_most=1
-    )
-    contrast: float = setting(
-        0.0, "likewise, around the mean grey of the image", at_least=0, at_most=1
-    )
+    brightness: float = setting(0.0, "factor drawn from 1 - brightness to 1 + brightness", "[0, 1]")
+    contrast: float = setting(0.0, "likewise, around the mean grey of the image", "[0, 1]")
     saturation: float = setting(
-        0.0, "likewise, around the grey version of a colour image", at_least=0, at_most=1
+        0.0, "likewise, around the grey version of a colour image", "[0, 1]"
     )
     lighting: float = setting(
         0.0,
         "standard deviation of the noise along the principal components of the colours "
         "(Krizhevsky et al. 2012, section 4.1)",
-        at_least=0,
+        "[0, inf)",
     )
     random_crop: float = setting(
         0.0,
         "greatest share of height and of width that is cut off: a window whose sides are a "
         "share of the image's, drawn from 1 - random_crop to 1, lies anywhere inside the "
         "image and is enlarged to the size of the image",
-        at_least=0,
-        below=1,
+        "[0, 1)",
     )
     erasing: float = setting(
         0.0,
         "greatest share of the area that a rectangle of noise covers, in every second image "
         "at random (Zhong et al. 2017, arXiv 1708.04896)",
-        at_least=0,
-        at_most=1,
+        "[0, 1]",
     )
     from_stored_size: bool = setting(
         False,
@@ -174,50 +155,40 @@ class Recipe:
     cost: str = setting("", "how long it takes, on which machine")
     expected: str = setting("", "what the source reports, or what came of it here")
     network: str = option(
-        "mini_xception", "name in the registry of networks; an unknown one lists the known"
+        "mini_xception", "name in the registry of networks; a wrong one lists them"
     )
     frozen_blocks: int | None = option(
-        None,
-        "how many of the lowest blocks of a pre-trained network are not trained, 0 to 13 of "
-        "facenet_mobilenet; None leaves that to the network",
+        None, "lowest blocks of a pre-trained network that are not trained, 0 to 13"
     )
-    dataset: str = setting(
-        "fer2013", "name in the registry of data sets, unless another is asked for"
-    )
+    dataset: str = setting("fer2013", "name in the registry of data sets; others can be asked for")
     classes: tuple[str, ...] = option(
-        (), "names of classes to keep, in the order of the outputs; none keeps all"
+        (), "names of classes to keep, in the order of the outputs; () keeps all"
     )
     image_size: tuple[int, int] = option((48, 48), "(height, width) that faces are resized to")
-    channels: int = option(1, "of the network's input: 1 (grey) or 3 (RGB)", choices=(1, 3))
+    channels: int = option(1, "of the network's input: 1 is grey, 3 RGB", choices=(1, 3))
     value_range: tuple[float, float] = setting(
-        (-1.0, 1.0), "(low, high) that the pixel values 0 and 255 become, see `Preprocessor`"
+        (-1.0, 1.0), "(low, high) that the pixels 0 and 255 become"
     )
     mean: tuple[float, ...] | None = setting(
-        None, "value per channel, 0 to 255, that is subtracted first, or None"
+        None, "value per channel, 0 to 255, that is subtracted first"
     )
     fit_mean: bool = setting(False, "take for `mean` that of the training faces")
-    batch_size: int = option(64, "images in a step", at_least=1)
+    batch_size: int = option(64, "images in a step", "[1, inf)")
     replicas: int = option(
         1,
-        "copies of the network that share a step, each with its part of the batch, over which"
-        " it takes the statistics of batch normalization. Two are faster on two cores",
-        at_least=1,
+        "copies of the network that share a step and the cores. Each takes the statistics of "
+        "batch normalization over its part of the batch",
+        "[1, inf)",
     )
-    epochs: int = option(40, "passes over the training set, at most", at_least=1)
+    epochs: int = option(40, "passes over the training set, at most", "[1, inf)")
     optimizer: str = option("adamw", "what follows the gradients", choices=OPTIMIZERS)
-    learning_rate: float = option(
-        3e-3, "peak of the one-cycle schedule, else the first rate", above=0
-    )
+    learning_rate: float = option(3e-3, "of a constant schedule, or the peak", "(0, inf)")
     schedule: str = setting(
-        "one-cycle",
-        "'constant', or 'one-cycle': a linear rise, then a cosine fall to zero",
-        choices=SCHEDULES,
+        "one-cycle", "one-cycle is a linear rise, then a cosine fall to zero", choices=SCHEDULES
     )
-    warmup: float = setting(
-        0.15, "share of the steps in which the one-cycle schedule rises", at_least=0, below=1
-    )
+    warmup: float = setting(0.15, "share of the steps in which one-cycle rises", "[0, 1)")
     weight_decay: float = option(
-        0.0, "decoupled decay of kernels, no biases or normalization; adamw only", at_least=0
+        0.0, "decoupled decay of kernels alone; with adamw only", "[0, inf)"
     )
     regularizers: bool = setting(
         True,
@@ -225,39 +196,31 @@ class Recipe:
         "loss. Adam scales the gradient of a penalty up where that of the data is small, and "
         "filters vanish: with it half of the eight of the first convolution did",
     )
-    momentum: float = setting(0.9, "of sgd, with Nesterov's correction", at_least=0, below=1)
-    label_smoothing: float = option(
-        0.0, "share of the target that is spread over all classes", at_least=0, below=1
-    )
+    momentum: float = setting(0.9, "of sgd, with Nesterov's correction", "[0, 1)")
+    label_smoothing: float = option(0.0, "share of the target spread over all classes", "[0, 1)")
     needs_teacher: bool = setting(False, "whether it makes no sense without a teacher")
     teacher_share: float = option(
-        0.7,
-        "share of the target that comes from the teachers, where there are any; the rest is "
-        "the label",
-        at_least=0,
-        at_most=1,
+        0.7, "share of the target that teachers, if any, give; the rest is the label", "[0, 1]"
     )
     ema_momentum: float | None = option(
         None,
-        "momentum of the average of the weights that is validated and kept, or None to keep "
-        "the weights as they are. A short run takes a smaller one, so that the average spans "
+        "momentum of the average of the weights that is validated and kept, if any. It spans "
         "1 / (1 - momentum) steps, but no more than a tenth of the run",
-        at_least=0,
-        below=1,
+        "[0, 1)",
     )
     monitor: str = option(
         "val_accuracy",
-        "column of the history that chooses the best epoch and drives the two patiences",
+        "column of the history that chooses the best epoch, and drives patience",
         choices=MONITORS,
     )
     early_stopping_patience: int | None = option(
-        None, "epochs without improvement before training ends, or None", at_least=0
+        None, "epochs without improvement before training ends", "[0, inf)"
     )
     plateau_patience: int | None = setting(
-        None, "epochs without improvement before the rate is reduced, or None", at_least=0
+        None, "epochs without improvement before the rate falls", "[0, inf)"
     )
     plateau_factor: float = setting(0.1, "what the rate is multiplied by then")
-    keep_improvements: bool = option(False, "whether to keep a model file per improvement")
+    keep_improvements: bool = option(False, "keep a model file per improvement")
     crop_margin: float = option(
         0.0,
         "how far crops reach beyond the box of a detected face, as a fraction of it, negative"
@@ -266,9 +229,9 @@ class Recipe:
     augmentation: Augmentation = setting(UNCHANGED, "random changes of training images")  # noqa: RUF009
     mixup: float = option(
         0.0,
-        "parameter of the Beta distribution by which images and targets are mixed in pairs, "
-        "or 0 for none (Zhang et al. 2018, arXiv 1710.09412)",
-        at_least=0,
+        "mix images and targets in pairs, parameter of the Beta distribution. 0 mixes none "
+        "(Zhang et al. 2018, arXiv 1710.09412)",
+        "[0, inf)",
     )
     precision: str = option(
         "float32",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from minixception.boxes import CropMargin
 from minixception.checkpoints.card import STATE_FILE, Card, read_card
-from minixception.checkpoints.shipped import find_model
+from minixception.checkpoints.shipped import TASKS, find_model
 from minixception.checkpoints.versions import recorded_versions
 from minixception.datasets.classes import select_classes
 from minixception.datasets.face_dataset import FaceDataset
@@ -97,7 +97,7 @@ def train(
     recipe = replace(recipe, **changes)
     if "teacher_share" in changes and not teachers:
         raise ValueError("--teacher-share is a share of --teacher: give one.")
-    name, place = name_and_place(dataset, data, default=_default_dataset(recipe, task))
+    name, place = _name_and_place(dataset, data, recipe, task)
     request = _Request(
         recipe=replace(recipe, dataset=name),
         task=task,
@@ -111,19 +111,12 @@ def train(
         command=command,
         say=print if verbose else lambda _: None,
     )
-    if isinstance(dataset, FaceDataset):
-        request.check()
-        entry = entry_of(dataset)
-    else:
-        _check_labels(name, task)
-        request.check()
-        entry, dataset = get_entry(name), request.load(is_default=dataset is None)
-    if recipe.classes:
-        dataset = select_classes(dataset, recipe.classes)
+    request.check()
+    entry, faces = request.load(dataset)
 
     from minixception.training import trainer
 
-    prepared = request.prepare(entry, dataset)
+    prepared = request.prepare(entry, faces)
     trainer.train(prepared, resume=resume, verbose=verbose)
     run = read_run(prepared.folder)
     request.say(
@@ -135,20 +128,26 @@ def train(
     return run
 
 
-def _default_dataset(recipe: Recipe, task: str) -> str:
-    """Return the recipe's data set, or the first of the task where that has no such labels."""
-    known = dataset_names(task)
-    return recipe.dataset if set(recipe.dataset.split("+")) <= set(known) else known[0]
+def _name_and_place(
+    dataset: str | Path | FaceDataset | None, data: str | Path | None, recipe: Recipe, task: str
+) -> tuple[str, Path | None]:
+    """Return name and path of the data set, the task's first where the recipe's has no such labels.
 
-
-def _check_labels(name: str, task: str) -> None:
+    Raises:
+        ValueError: the task is unknown, or the labels of the data set are none of the task.
+    """
     known = dataset_names(task)
-    if not set(name.split("+")) <= set(known):
+    if not known:
+        raise ValueError(f"`task` must be one of {', '.join(TASKS)}. Received: {task!r}")
+    is_fitting = set(recipe.dataset.split("+")) <= set(known)
+    name, place = name_and_place(dataset, data, default=recipe.dataset if is_fitting else known[0])
+    if not isinstance(dataset, FaceDataset) and not set(name.split("+")) <= set(known):
         raise ValueError(
             f"--dataset must be one of {', '.join(known)} to train on {task}, or some joined by +"
             f"{'; files and folders go to --data' if Path(name).exists() else ''}. "
             f"Received: {name}"
         )
+    return name, place
 
 
 @dataclass(frozen=True)
@@ -202,17 +201,22 @@ class _Request:
         models.check_input(recipe.network, (*recipe.image_size, recipe.channels))
         check_backbone(recipe.network, self.backbone_weights, recipe.frozen_blocks)
 
-    def load(self, *, is_default: bool) -> FaceDataset:
+    def load(self, dataset: str | Path | FaceDataset | None) -> tuple[DatasetEntry, FaceDataset]:
         """Return the faces; they keep their colours where the augmentation changes these."""
         recipe = self.recipe
-        return load_requested(
-            recipe.dataset,
-            self.place,
-            task=self.task,
-            is_default=is_default,
-            image_size=recipe.image_size,
-            channels=3 if recipe.augmentation.changes_colour else recipe.channels,
-        )
+        if isinstance(dataset, FaceDataset):
+            entry, faces = entry_of(dataset), dataset
+        else:
+            entry = get_entry(recipe.dataset)
+            faces = load_requested(
+                recipe.dataset,
+                self.place,
+                task=self.task,
+                is_default=dataset is None,
+                image_size=recipe.image_size,
+                channels=3 if recipe.augmentation.changes_colour else recipe.channels,
+            )
+        return entry, select_classes(faces, recipe.classes) if recipe.classes else faces
 
     def prepare(self, entry: DatasetEntry, dataset: FaceDataset) -> "TrainingRun":
         """Seed, build the network, and say in a card where it will come from."""

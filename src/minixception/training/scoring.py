@@ -1,6 +1,6 @@
 """The door for scoring: a checkpoint on splits of a data set, in one call."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,6 @@ def score_splits(
     flip: bool = False,
     without_twins: bool = False,
     engine: str = "keras",
-    say: Callable[[str], None] = print,
 ) -> dict[str, SplitScores]:
     """Score a model on several splits, as `evaluate` does on one; return them by their names."""
     folder = find_model(model)
@@ -116,31 +115,26 @@ def score_splits(
     if isinstance(dataset, FaceDataset):
         entry, faces = entry_of(dataset), dataset
     else:
-        entry, faces = get_entry(name), _load(name, place, card, is_default=dataset is None)
+        entry = get_entry(name)
+        faces = load_requested(
+            name,
+            place,
+            task=card.task,
+            is_default=dataset is None,
+            image_size=card.preprocessor.image_size,
+            channels=card.preprocessor.channels,
+            split_rule=split_rule_for(name, card.data),
+        )
     splits = splits or [entry.validation_split]
     require_same_files(name, faces, splits=splits, model=card.name, trained_on=card.data)
     parts = {
-        split: _faces_to_score(faces, split, card, entry if without_twins else None, say)
+        split: _faces_to_score(faces, split, card, entry if without_twins else None)
         for split in splits
     }
     classifier = FaceClassifier.load(folder, engine=engine)
     how = {"flip": flip, "without_twins": without_twins, "engine": engine}
-    return {
-        split: _score(classifier, part, split, how, is_own=is_trained_on(name, part, card.data))
-        for split, part in parts.items()
-    }
-
-
-def _load(name: str, place: Path | None, card: Card, *, is_default: bool) -> FaceDataset:
-    return load_requested(
-        name,
-        place,
-        task=card.task,
-        is_default=is_default,
-        image_size=card.preprocessor.image_size,
-        channels=card.preprocessor.channels,
-        split_rule=split_rule_for(name, card.data),
-    )
+    is_own = is_trained_on(name, faces, card.data)
+    return {split: _score(classifier, parts[split], split, how, is_own) for split in parts}
 
 
 def _faces_to_score(
@@ -148,10 +142,9 @@ def _faces_to_score(
     split: str,
     card: Card,
     entry: DatasetEntry | None,
-    say: Callable[[str], None],
 ) -> FaceDataset:
     """Return the faces of a split in the model's classes, without twins where there is an entry."""
-    faces = _in_known_classes(dataset.split(split), card.class_names, say)
+    faces = _in_known_classes(dataset.split(split), card.class_names)
     if len(faces) == 0:
         raise ValueError(
             f"{dataset.name} {split} has no face of the model's classes "
@@ -160,15 +153,13 @@ def _faces_to_score(
     if entry is None:
         return faces
     twins = twins_of(faces, dataset.split(entry.training_split))
-    say(f"left out: {int(twins.sum())} faces with a twin in the training split")
+    print(f"left out: {int(twins.sum())} faces with a twin in the training split")
     if twins.all():
         raise ValueError(f"Every face of {dataset.name} {split} has a twin in training.")
     return faces.select(~twins)
 
 
-def _in_known_classes(
-    faces: FaceDataset, known: tuple[str, ...], say: Callable[[str], None]
-) -> FaceDataset:
+def _in_known_classes(faces: FaceDataset, known: tuple[str, ...]) -> FaceDataset:
     """Label the faces in the model's classes where the data set has more, or fewer, or others."""
     own_meanings = {canonical_name(name) for name in faces.class_names}
     known_meanings = {canonical_name(name) for name in known}
@@ -179,9 +170,9 @@ def _in_known_classes(
     absent = [name for name in known if canonical_name(name) not in own_meanings]
     if unknown:
         count = len(faces) - len(fitted)
-        say(f"left out: {count} faces of {', '.join(unknown)}, which the model does not know")
+        print(f"left out: {count} faces of {', '.join(unknown)}, which the model does not know")
     if absent:
-        say(f"{faces.name} has no {', '.join(absent)}; they count as 0 in macro-F1")
+        print(f"{faces.name} has no {', '.join(absent)}; they count as 0 in macro-F1")
     return fitted
 
 
@@ -190,7 +181,6 @@ def _score(
     faces: FaceDataset,
     split: str,
     how: Mapping[str, Any],
-    *,
     is_own: bool,
 ) -> SplitScores:
     probabilities = classifier.predict_faces(faces, flip=how["flip"])
