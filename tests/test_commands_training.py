@@ -169,6 +169,7 @@ def test_the_card_says_who_taught_and_where_the_weights_began(
     assert {**teacher, "weights": ""} == {
         "name": "example",
         "architecture": "simple_cnn",
+        "image_size": [16, 16],
         "weights": "",
         "command": origin.command,
         "commit": origin.versions.get("commit"),
