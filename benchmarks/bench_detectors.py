@@ -23,7 +23,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from minixception.boxes import Box, intersection_over_union
-from minixception.commands.training_options import checkout_commit
+from minixception.checkpoints.versions import checkout_commit
 from minixception.datasets.facial_expressions import _pictures_by_name, _read_legend
 from minixception.datasets.pictures import named_contents
 from minixception.detection.columns import MIDDLE, SIDE

@@ -93,11 +93,11 @@ def make_run(folder: Path, recipe: Recipe = EVERYTHING, **changes: Any) -> Train
         model=model,
         training=faces(24, seed=1),
         validation=faces(12, seed=2),
-        preprocessor=PREPROCESSOR,
+        card=card,
+        validation_split="validation",
         recipe=recipe,
         seed=0,
         folder=folder,
-        make_card=lambda scores: card.with_metrics("validation", scores.to_json()),
     )
     return replace(run, **changes)
 

@@ -1,7 +1,6 @@
 """The commands with the recipes, classes and splits of the reports and posters, on small data."""
 
 import json
-from argparse import Namespace
 from functools import partial
 from pathlib import Path
 
@@ -13,10 +12,10 @@ from made_up_data import fer2013_csv
 from minixception import models
 from minixception.checkpoints.card import read_card
 from minixception.commands import run_command
-from minixception.commands.recipe_options import check_backbone, dataset_of, load_backbone
 from minixception.datasets import select_classes
 from minixception.datasets.registry import get_entry, load_dataset, require_same_files
 from minixception.images import write_image
+from minixception.training.origins import check_backbone, load_backbone
 from minixception.training.recipe_book import get_recipe
 
 CLASSES = ("angry", "disgust", "happy")
@@ -126,7 +125,7 @@ def test_several_sets_are_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             path.parent.mkdir(parents=True, exist_ok=True)
             write_image(path, generator.integers(0, 255, (48, 48, 1), dtype=np.uint8))
     recipe = get_recipe("poster-easynet")
-    name = dataset_of(Namespace(dataset="fer2013+ck_plus"), recipe, task="emotion")
+    name = "fer2013+ck_plus"
     load = partial(load_dataset, image_size=recipe.image_size, channels=recipe.channels)
     merged = load(name)
     assert merged.images.shape == (65, 64, 64, 1)
@@ -149,11 +148,33 @@ def test_several_sets_are_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         load_dataset(name, tmp_path)
 
 
+def test_scores_of_several_sets_are_told_apart(
+    checkpoints: dict[str, Path], here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "datasets/fer2013").mkdir(parents=True)
+    counts = {"Training": 7, "PublicTest": 14, "PrivateTest": 7}
+    (here / "datasets/fer2013/fer2013.csv").write_text(fer2013_csv(counts), encoding="utf-8")
+    generator = np.random.default_rng(0)
+    for subject in range(10):
+        path = here / f"datasets/ck_plus/CK+48/happy/S{subject:03}_001_00000001.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_image(path, generator.integers(0, 255, (48, 48, 1), dtype=np.uint8))
+    options = ["--model", str(checkpoints["emotion"]), "--dataset", "fer2013+ck_plus"]
+    assert run_command("evaluate", [*options, "--output", "scores.json"]) == 0
+    facts = json.loads(Path("scores.json").read_text())
+    parts = facts["by_source"]
+    assert (parts["fer2013"]["n"], parts["ck_plus"]["n"]) == (14, facts["n"] - 14)
+    for name, row in facts["per_class"].items():
+        assert row["correct"] == sum(part["per_class"][name]["correct"] for part in parts.values())
+    table = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["ck_plus", "fer2013"] in table
+
+
 def test_a_backbone_s_weights_come_from_a_file_and_go_into_the_card(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    facenet = models.build("facenet", (32, 32, 3), 2)
-    assert load_backbone(facenet, None) == {"backbone_weights": None}
+    facenet, none = models.build("facenet", (32, 32, 3), 2), np.zeros((0, 32, 32, 3), np.float32)
+    assert load_backbone(facenet, None, none) == {"backbone_weights": None}
     assert "frozen layers of facenet are random" in capsys.readouterr().out
     path = tmp_path / "resnet50.h5"
     with h5py.File(path, "w") as file:
@@ -167,7 +188,7 @@ def test_a_backbone_s_weights_come_from_a_file_and_go_into_the_card(
                     chunks=True,
                     fillvalue=0.25,
                 )
-    facts = load_backbone(facenet, path)["backbone_weights"]
+    facts = load_backbone(facenet, path, none)["backbone_weights"]
     assert (facts["file"], facts["naming"]) == ("resnet50.h5", "keras.applications")
     assert facts["checksum"].startswith("md5:")
     after = np.asarray(facenet.get_layer("conv5_block3_3_conv").kernel)
@@ -176,9 +197,11 @@ def test_a_backbone_s_weights_come_from_a_file_and_go_into_the_card(
 
 def test_weights_for_a_network_without_backbone_are_refused(tmp_path: Path) -> None:
     model = models.build("lenet5_rgb", (48, 48, 3), 2)
-    assert load_backbone(model, None) == {}
+    assert load_backbone(model, None, np.zeros(0, np.float32)) == {}
     check_backbone("lenet5_rgb", None)
-    with pytest.raises(ValueError, match=r"goes with --model facenet\. Received: lenet5_rgb"):
+    with pytest.raises(ValueError, match=r"goes with --model facenet or .*\. Received: lenet5_rgb"):
         check_backbone("lenet5_rgb", tmp_path / "resnet50.h5")
+    with pytest.raises(ValueError, match=r"--frozen-blocks goes with .*\. Received: facenet"):
+        check_backbone("facenet", None, frozen_blocks=4)
     with pytest.raises(FileNotFoundError, match=r"must be a file\. Received: .*resnet50\.h5"):
         check_backbone("facenet", tmp_path / "resnet50.h5")

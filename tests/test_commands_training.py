@@ -17,8 +17,8 @@ from made_up_data import fer2013_csv
 from minixception.checkpoints.card import read_card
 from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL
 from minixception.commands import run_command, train_gender
-from minixception.commands.teaching import choose_origin
 from minixception.labels import EMOTIONS_FER2013
+from minixception.training.origins import choose_origin
 from minixception.training.recipe_book import RECIPES
 
 SOURCE = Path(__file__).parents[1] / "src"
@@ -169,6 +169,7 @@ def test_the_card_says_who_taught_and_where_the_weights_began(
     assert {**teacher, "weights": ""} == {
         "name": "example",
         "architecture": "simple_cnn",
+        "image_size": [16, 16],
         "weights": "",
         "command": origin.command,
         "commit": origin.versions.get("commit"),
@@ -335,7 +336,7 @@ def test_faces_keep_their_colours_until_these_have_been_changed(
         asked.append(channels)
         raise ValueError("far enough")
 
-    monkeypatch.setattr("minixception.datasets.registry.load_dataset", note_channels)
+    monkeypatch.setattr("minixception.datasets.requests.load_dataset", note_channels)
     assert run_command("train-gender", ["--recipe", recipe]) == 1
     assert run_command("train-gender", ["--recipe", recipe, "--no-augmentation"]) == 1
     assert asked == [channels, 1]

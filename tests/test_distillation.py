@@ -12,9 +12,9 @@ from minixception import models
 from minixception.checkpoints.card import Card, read_card
 from minixception.checkpoints.keras_model import load_checkpoint, save_checkpoint
 from minixception.checkpoints.shipped import find_model
-from minixception.commands.teaching import begin_with, load_teachers
 from minixception.preprocessor import Preprocessor
-from minixception.training.teaching import make_teacher, taught
+from minixception.training.origins import begin_with
+from minixception.training.teaching import load_teachers, make_teacher, taught
 
 CLASSES = ("angry", "happy", "sad")
 PIXELS = Preprocessor((48, 48))

@@ -26,7 +26,7 @@ ROOMS: dict[str, set[str]] = {
     "inference": {"checkpoints", "detection"},
     "drawing": set(),
     "video": {"inference"},
-    "training": {"models", "checkpoints", "datasets", "drawing"},
+    "training": {"models", "checkpoints", "datasets", "inference", "drawing"},
     "detector_training": {"models", "checkpoints", "detection", "training", "drawing"},
     "limits": {"checkpoints", "datasets", "inference", "drawing"},
 }
@@ -35,10 +35,11 @@ ROOT_FOR_MODELS = {"messages"}
 DOORS = {"__init__", "__main__", "commands"}  # import everything; `commands` is imported by nobody
 
 FRAMEWORKS = {"keras", "tensorflow", "torch", "jax"}
-# Who imports these asks for Keras; but for what of `training` is data or NumPy.
+# Who imports these asks for Keras; but for what of `training` is data, NumPy or a door.
 KERAS = {"models", "training", "explain", "checkpoints.keras_model", "checkpoints.export"}
 KERAS |= {"detector_training"}
-LIGHT = {f"training.{name}" for name in ("recipes", "recipe_book", "batches", "runs")}
+LIGHT_OF_TRAINING = ("recipes", "recipe_book", "batches", "runs", "origins", "run", "scoring")
+LIGHT = {f"training.{name}" for name in LIGHT_OF_TRAINING}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

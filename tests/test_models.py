@@ -38,6 +38,7 @@ def layers_of(model: keras.Model, kind: type) -> list[keras.layers.Layer]:
         ("easynet", 2_365_479),
         ("emonet", 41_600_823),
         ("facenet", 36_182_919),
+        ("facenet_mobilenet", 3_236_039),
     ],
 )
 def test_parameters_with_seven_classes(
@@ -77,6 +78,7 @@ def test_every_network_is_counted_above() -> None:
         "easynet",
         "emonet",
         "facenet",
+        "facenet_mobilenet",
     }
 
 

@@ -31,7 +31,7 @@ SHORTENED = {
         ),
     },
     "your_own_classes": {
-        r"\"--epochs\", \"6\"": r"\"--epochs\", \"1\"",
+        "epochs=6": "epochs=1",
         "per_class=40": "per_class=10",
     },
 }

@@ -81,7 +81,7 @@ def test_every_recipe_names_what_there_is(recipe: Recipe) -> None:
     network = models.NETWORKS[recipe.network]
     assert recipe.channels in network.channels
     assert min(recipe.image_size) >= network.smallest
-    assert recipe.dataset in DATASETS
+    assert set(recipe.dataset.split("+")) <= set(DATASETS)
     for remark in (recipe.summary, recipe.source, recipe.data, recipe.cost, recipe.expected):
         assert remark
 
@@ -127,6 +127,23 @@ def test_the_recipes_of_the_poster() -> None:
     assert facenet.value_range == (0, 255)
     assert "68.9 %" in easynet.expected
     assert "76.5 %" in facenet.expected
+
+
+def test_the_poster_s_facenet_in_small() -> None:
+    easynet, recipe = get_recipe("poster-easynet"), get_recipe("poster-mobilenet")
+    assert set(differences(recipe, easynet)) == {
+        *("network", "frozen_blocks", "dataset", "epochs", "ema_momentum", "precision"),
+    }
+    assert (recipe.network, recipe.frozen_blocks) == ("facenet_mobilenet", 4)
+    assert recipe.dataset == "fer2013+ck_plus+jaffe"
+
+
+def test_the_teacher_that_knows_faces_takes_what_its_students_take() -> None:
+    """All but the size, so that it can teach them as it is."""
+    teacher, student = get_recipe("face-teacher"), get_recipe("distilled")
+    same = ("dataset", "classes", "channels", "value_range", "mean", "fit_mean")
+    assert [getattr(teacher, name) for name in same] == [getattr(student, name) for name in same]
+    assert teacher.image_size == models.NETWORKS[teacher.network].input_shape[:2]
 
 
 def test_a_mean_is_given_or_fitted() -> None:
@@ -270,5 +287,5 @@ def test_the_limits_of_augmentation(field: str) -> None:
 @pytest.mark.parametrize("field", ["zoom", "random_crop"])
 def test_a_zoom_or_crop_to_nothing_is_refused(field: str) -> None:
     changes: dict[str, Any] = {field: 1.0}
-    with pytest.raises(ValueError, match=f"`{field}` must be below 1"):
+    with pytest.raises(ValueError, match=f"`{field}` must be at least 0 and below 1"):
         Augmentation(**changes)

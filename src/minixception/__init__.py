@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from minixception.messages import hush
     from minixception.models import build
     from minixception.preprocessor import Preprocessor
+    from minixception.training.run import train
+    from minixception.training.scoring import evaluate
 
 __version__ = "0.2.0"
 
@@ -47,12 +49,14 @@ _HOMES = {
     "YuNetDetector": "detection.yunet",
     "build": "models",
     "draw_predictions": "drawing.faces",
+    "evaluate": "training.scoring",
     "hush": "messages",
     "load_checkpoint": "checkpoints.keras_model",
     "make_checkpoint": "checkpoints.own_models",
     "read_image": "images",
     "save_checkpoint": "checkpoints.keras_model",
     "to_frame": "inference",
+    "train": "training.run",
     "write_image": "images",
 }
 
@@ -67,12 +71,14 @@ __all__ = [
     "YuNetDetector",
     "build",
     "draw_predictions",
+    "evaluate",
     "hush",
     "load_checkpoint",
     "make_checkpoint",
     "read_image",
     "save_checkpoint",
     "to_frame",
+    "train",
     "write_image",
 ]
 

@@ -93,3 +93,18 @@ def explained(error: ModuleNotFoundError) -> ModuleNotFoundError:
     if error.name not in EXTRAS or str(error) != f"No module named {error.name!r}":
         return error
     return ModuleNotFoundError(describe_missing(error.name), name=error.name)
+
+
+def explain(error: BaseException) -> str:
+    """Return one line for the user: what is wrong, with which file (the target of a renaming).
+
+    >>> explain(FileNotFoundError(2, "No such file or directory", "photo.jpg"))
+    'photo.jpg: No such file or directory'
+    """
+    if isinstance(error, FileExistsError) and error.filename is not None:
+        return f"{error.filename} is in the way: it is a file, and a folder is needed"
+    if isinstance(error, ModuleNotFoundError):
+        error = explained(error)
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename2 or error.filename}: {error.strerror}"
+    return " ".join(str(error).split()) or type(error).__name__

@@ -18,7 +18,7 @@ from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 
 from minixception import __version__
-from minixception.messages import explained, hush
+from minixception.messages import explain, hush
 
 # command -> (module in this package, one line of help)
 COMMANDS = {
@@ -174,21 +174,6 @@ def _print_traceback() -> None:
     """Print where the exception at hand comes from, for who asks for it by the variable."""
     if os.environ.get(TRACEBACK_VARIABLE):
         traceback.print_exc()
-
-
-def explain(error: BaseException) -> str:
-    """Return one line for the user: what is wrong, with which file (the target of a renaming).
-
-    >>> explain(FileNotFoundError(2, "No such file or directory", "photo.jpg"))
-    'photo.jpg: No such file or directory'
-    """
-    if isinstance(error, FileExistsError) and error.filename is not None:
-        return f"{error.filename} is in the way: it is a file, and a folder is needed"
-    if isinstance(error, ModuleNotFoundError):
-        error = explained(error)
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename2 or error.filename}: {error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):

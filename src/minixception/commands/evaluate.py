@@ -5,7 +5,8 @@ r"""Score a checkpoint on one split of a data set.
 
 It prints and writes accuracy, macro-F1, a row per class and the confusion matrix (also as PNG).
 Faces of classes that the model does not know are left out and counted. Several splits, as in
-`--split train test`, are also shown side by side: total, correct and accuracy of each class.
+`--split train test`, are also shown side by side: total, correct and accuracy of each class. So are
+the sources of several sets as one, as in `--dataset fer2013+jaffe`.
 
     python src/evaluate_classifier.py --model mini_xception_detector --data datasets/detection
 
@@ -16,18 +17,13 @@ average precision, and recall by size, turn and light of the faces.
 import argparse
 import json
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from minixception.files import atomic_path
-
-if TYPE_CHECKING:
-    from minixception.checkpoints.card import Card
-    from minixception.datasets import FaceDataset
-    from minixception.evaluation import Scores
-    from minixception.inference.classifier import FaceClassifier
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,42 +59,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Load, predict, score, write; return the exit code."""
-    from minixception.checkpoints.card import read_card
+    """Score, print, write; return the exit code."""
     from minixception.checkpoints.shipped import TASKS, find_model
-    from minixception.datasets.registry import default_dataset, get_entry, is_trained_on
+    from minixception.checkpoints.versions import checkout_commit
     from minixception.detection.card import TASK as DETECTOR_TASK
     from minixception.detection.card import is_detector
-    from minixception.evaluation import format_splits
-    from minixception.inference.classifier import FaceClassifier
+    from minixception.evaluation import format_splits, format_table
+    from minixception.training.scoring import score_splits
 
     folder = find_model(arguments.model, tasks=(*TASKS, DETECTOR_TASK))
     if is_detector(folder):
         return _evaluate_detector(folder, arguments)
-    card = read_card(folder)
-    name = arguments.dataset or default_dataset(card.task, card.data)
-    splits = arguments.split or [get_entry(name).validation_split]
-    pictures = _check_output(arguments, splits, folder)
-    faces = _load_faces(arguments, name, splits, card)
-    classifier = FaceClassifier.load(folder, engine=arguments.engine)
-    scores = {split: _score(classifier, faces[split], split, arguments) for split in faces}
-    if len(scores) > 1:
-        print(format_splits(scores))
-    facts = {
-        split: _facts(classifier.card, faces[split], split, arguments) | scores[split].to_json()
-        for split in faces
-    }
+    pictures = _check_output(arguments, folder)
+    found = score_splits(
+        folder,
+        arguments.dataset,
+        splits=arguments.split or (),
+        data=arguments.data,
+        flip=arguments.flip,
+        without_twins=arguments.without_twins,
+        engine=arguments.engine,
+    )
+    for one in found.values():
+        print(f"{_title(one.facts)}\n{format_table(one.scores)}")
+        if one.by_source:
+            print(format_splits(one.by_source))
+    if len(found) > 1:
+        print(format_splits({split: one.scores for split, one in found.items()}))
     if arguments.output is not None:
+        origin = {"command": shlex.join(arguments.command_line), "commit": checkout_commit()}
+        facts = {split: {**one.facts, **origin, **one.to_json()} for split, one in found.items()}
         _write(arguments.output, facts, pictures)
     if arguments.record:
-        for split in facts:
-            own = is_trained_on(name, faces[split], card.data)
-            _record(folder, facts[split], scores[split].to_json(), own=own)
+        for one in found.values():
+            one.record(folder)
     return 0
 
 
 def _evaluate_detector(folder: Path, arguments: argparse.Namespace) -> int:
-    from minixception.commands.training_options import checkout_commit
+    from minixception.checkpoints.versions import checkout_commit
     from minixception.detection.evaluation import format_scores
     from minixception.detection.labelled_pictures import read_sources
     from minixception.detector_training.export import evaluate_on_held_out
@@ -109,7 +108,7 @@ def _evaluate_detector(folder: Path, arguments: argparse.Namespace) -> int:
         raise ValueError(f"--{given[0].replace('_', '-')} is for classifiers: leave it out")
     if arguments.data is None:
         raise ValueError("A detector needs --data, the folder of the pictures to compose scenes of")
-    _check_output(arguments, [], folder)
+    _check_output(arguments, folder)
     scores = evaluate_on_held_out(folder, read_sources(arguments.data)[1])
     print(format_scores(scores))
     if arguments.output is not None:
@@ -120,90 +119,15 @@ def _evaluate_detector(folder: Path, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _load_faces(
-    arguments: argparse.Namespace, name: str, splits: list[str], card: "Card"
-) -> dict[str, "FaceDataset"]:
-    """Return the faces of each split, of the model's classes in its order."""
-    from minixception.commands.hints import data_hints
-    from minixception.datasets.registry import (
-        get_entry,
-        load_dataset,
-        require_same_files,
-        split_rule_for,
-    )
-
-    form, entry = card.preprocessor, get_entry(name)
-    is_default = arguments.dataset is None
-    with data_hints(name, arguments.data, task=card.task, is_default=is_default):
-        dataset = load_dataset(
-            name,
-            arguments.data,
-            image_size=form.image_size,
-            channels=form.channels,
-            split_rule=split_rule_for(name, card.data),
-        )
-    require_same_files(name, dataset, splits=splits, model=card.name, trained_on=card.data)
-    found = {}
-    for split in splits:
-        every = dataset.split(split)
-        faces = _in_known_classes(every, card.class_names)
-        if len(faces) == 0:
-            raise ValueError(
-                f"{dataset.name} {split} has no face of the model's classes "
-                f"({', '.join(card.class_names)})."
-            )
-        if arguments.without_twins:
-            faces = _without_twins(faces, dataset.split(entry.training_split))
-            if len(faces) == 0:
-                raise ValueError(f"Every face of {dataset.name} {split} has a twin in training.")
-        found[split] = faces
-    return found
+def _title(facts: Mapping[str, Any]) -> str:
+    return f"{facts['model']} on {facts['dataset']} {facts['split']}"
 
 
-def _score(
-    classifier: "FaceClassifier",
-    faces: "FaceDataset",
-    split: str,
-    arguments: argparse.Namespace,
-) -> "Scores":
-    from minixception.evaluation import format_table, score
-
-    probabilities = classifier.predict_faces(faces, flip=arguments.flip)
-    scores = score(faces.labels, probabilities, faces.class_names)
-    print(f"{_title(classifier.card.name, faces.name, split)}\n{format_table(scores)}")
-    return scores
-
-
-def _title(model: str, dataset: str, split: str) -> str:
-    return f"{model} on {dataset} {split}"
-
-
-def _facts(
-    card: "Card", faces: "FaceDataset", split: str, arguments: argparse.Namespace
-) -> dict[str, Any]:
-    from minixception.commands.training_options import checkout_commit
-
-    return {
-        "model": card.name,
-        "dataset": faces.name,
-        "checksum": faces.checksum,
-        "split": split,
-        "split_rule": faces.split_rule if split in faces.drawn_splits else "source",
-        "flip": arguments.flip,
-        "without_twins": arguments.without_twins,
-        "engine": arguments.engine,
-        "command": shlex.join(arguments.command_line),
-        "commit": checkout_commit(),
-    }
-
-
-def _check_output(
-    arguments: argparse.Namespace, splits: list[str], folder: Path
-) -> dict[str, Path]:
+def _check_output(arguments: argparse.Namespace, folder: Path) -> list[Path]:
     """Find out before the work what could not be written after it.
 
     Returns:
-        Split -> the picture of its confusion matrix; none where nothing is to be written.
+        The picture of each split's confusion matrix; none where nothing is to be written.
 
     Raises:
         ValueError: if a file is none to write, the data, or a part of the model.
@@ -214,73 +138,30 @@ def _check_output(
 
     output = arguments.output
     if output is None:
-        return {}
-    endings = {split: f"_{split}" if len(splits) > 1 else "" for split in splits}
-    pictures = {
-        split: output.with_name(f"{output.stem}{end}.png") for split, end in endings.items()
-    }
+        return []
+    splits = arguments.split or [""]
+    endings = [f"_{split}" if len(splits) > 1 else "" for split in splits]
+    pictures = [output.with_name(f"{output.stem}{end}.png") for end in endings]
     inputs = {"--data": arguments.data}
     inputs |= {f"the model's {name}": folder / name for name in CHECKPOINT_FILES}
     check_file(output, "--output", suffixes=(".json",), apart_from=inputs)
-    for picture in pictures.values():
+    for picture in pictures:
         check_file(picture, "--output", apart_from=inputs)
     return pictures
 
 
-def _in_known_classes(faces: "FaceDataset", known: tuple[str, ...]) -> "FaceDataset":
-    """Label the faces in the model's classes where the data set has more, or fewer, or others."""
-    from minixception.datasets import with_classes
-    from minixception.labels import canonical_name
-
-    own_meanings = {canonical_name(name) for name in faces.class_names}
-    known_meanings = {canonical_name(name) for name in known}
-    if own_meanings == known_meanings or not own_meanings & known_meanings:
-        return faces  # nothing to do, or nothing that can be done: see `predict_faces`
-    fitted = with_classes(faces, known)
-    unknown = [name for name in faces.class_names if canonical_name(name) not in known_meanings]
-    absent = [name for name in known if canonical_name(name) not in own_meanings]
-    if unknown:
-        count = len(faces) - len(fitted)
-        print(f"left out: {count} faces of {', '.join(unknown)}, which the model does not know")
-    if absent:
-        print(f"{faces.name} has no {', '.join(absent)}; they count as 0 in macro-F1")
-    return fitted
-
-
-def _record(folder: Path, facts: dict[str, Any], scores: dict[str, Any], *, own: bool) -> None:
-    """Add the scores to the card, under a name that says what they were made from.
-
-    The split alone names the set that the model was trained on, its `own`.
-    """
-    from minixception.checkpoints.card import read_card, write_card
-
-    card = read_card(folder)
-    name = facts["split"] if own else f"{facts['dataset']} {facts['split']}"
-    name += " flip" if facts["flip"] else ""
-    name += " without twins" if facts["without_twins"] else ""
-    write_card(folder, card.with_metrics(name, scores))
-
-
-def _without_twins(faces: "FaceDataset", training: "FaceDataset") -> "FaceDataset":
-    from minixception.datasets import twins_of
-
-    twins = twins_of(faces, training)
-    print(f"left out: {int(twins.sum())} faces with a twin in the training split")
-    return faces.select(~twins)
-
-
-def _write(path: Path, facts: dict[str, dict[str, Any]], pictures: dict[str, Path]) -> None:
+def _write(path: Path, facts: dict[str, dict[str, Any]], pictures: list[Path]) -> None:
     """Write the facts of one split, or those of several under their names, and a picture each."""
     from minixception.drawing.plots import plot_confusion_matrix
 
     content = {"splits": facts} if len(facts) > 1 else next(iter(facts.values()))
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    for split, one in facts.items():
+    for one, picture in zip(facts.values(), pictures, strict=True):
         plot_confusion_matrix(
             np.array(one["confusion_matrix"]),
             list(one["per_class"]),
-            pictures[split],
-            title=_title(one["model"], one["dataset"], split),
+            picture,
+            title=_title(one),
         )
-    print(f"written to {path} and {', '.join(map(str, pictures.values()))}")
+    print(f"written to {path} and {', '.join(map(str, pictures))}")

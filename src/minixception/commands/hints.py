@@ -1,11 +1,9 @@
 """What was named to the wrong command or option, and which one takes it."""
 
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
-from minixception.commands import explain
 from minixception.files import PICTURE_SUFFIXES
 
 FILM_SUFFIXES = (
@@ -53,42 +51,3 @@ def _hint(path: Path, command: str) -> str | None:
             is_right = owner == command or (owner == "image" and command in _PICTURE_COMMANDS)
             return None if is_right else text.format(name)
     return None
-
-
-@contextmanager
-def data_hints(dataset: str, path: Path | None, *, task: str, is_default: bool) -> Iterator[None]:
-    """Add to an error of reading `--data` which `--dataset` reads such a path, if it is another.
-
-    Args:
-        dataset: that reads it now.
-        path: what was given to `--data`.
-        task: of the model.
-        is_default: whether nobody has named the data set.
-    """
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        readers = _readers(path, task)
-        if path is None or not readers or (dataset in readers and not is_default):
-            raise
-        if path.is_dir():
-            hint = "For a folder with a folder of pictures per class, add --dataset folder."
-        elif dataset not in readers:
-            hint = f"A {path.suffix} file is read by --dataset {' or '.join(readers)}."
-        else:
-            raise
-        raise ValueError(f"{explain(error).rstrip('.')}. {hint}") from error
-
-
-def _readers(path: Path | None, task: str) -> list[str]:
-    """Return the data sets that are kept in files of this suffix, or in folders."""
-    from minixception.datasets.registry import DATASETS, dataset_names
-
-    if path is None or not path.exists():
-        return []
-    suffix = "" if path.is_dir() else path.suffix
-    return [
-        name
-        for name in dataset_names(task)
-        if any(Path(place).suffix == suffix for place in DATASETS[name].default_paths)
-    ]

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minixception.commands import explain
 from minixception.commands.hints import hint_for
 from minixception.files import is_passing, read_patiently
+from minixception.messages import explain
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,145 +1,40 @@
-"""What a recipe says about network, faces and input, and the options that change it."""
+"""The options that change a recipe, made from its fields, and the list of recipes."""
 
 import argparse
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import fields
+from typing import Any
 
 from minixception.training.recipe_book import RECIPES
-from minixception.training.recipes import Recipe
+from minixception.training.recipes import UNCHANGED, Recipe, kind_of
 
-if TYPE_CHECKING:
-    import keras
-
-    from minixception.datasets import FaceDataset
-    from minixception.preprocessor import Preprocessor
+OPTIONS = tuple(one for one in fields(Recipe) if one.metadata.get("option"))
 
 
-def add_recipe_arguments(
-    parser: argparse.ArgumentParser, *, recipe: str, dataset: str, paper: str
-) -> None:
-    """Declare the options; see `training_options.add_training_arguments`."""
+def add_recipe_options(parser: argparse.ArgumentParser) -> None:
+    """Declare an option for each field of a recipe that has one."""
+    readers = {tuple[str, ...]: (_names, "NAME,NAME,..."), tuple[int, int]: (_square, "SIDE")}
+    for one in OPTIONS:
+        flags = [f"--{one.name.replace('_', '-')}"]
+        flags += ["--model"] if one.name == "network" else []
+        kind, facts = kind_of(one), one.metadata
+        read, metavar = readers.get(kind, (kind, None))
+        form: dict[str, Any] = {"type": read, "metavar": metavar}
+        if kind is bool:
+            form = {"action": "store_true", "default": None}
+        elif facts["choices"]:
+            form = {"type": kind, "choices": facts["choices"]}
+        first_sentence = facts["help"].split(". ")[0]
+        parser.add_argument(*flags, **form, help=f"{first_sentence} (default: the recipe's)")
     parser.add_argument(
-        "--recipe",
-        default=recipe,
-        type=lambda name: paper if name == "paper" else name,
-        help="settings to start from; `list` prints all of them",
+        "--no-augmentation", action="store_true", help="train on the images as they are"
     )
-    parser.add_argument(
-        "--dataset",
-        help="data set, or several as in fer2013+jaffe; an unknown name lists the known ones "
-        f"(default: the recipe's, or {dataset} where that has no such labels)",
-    )
-    parser.add_argument("--data", type=Path, help="its file or folder (default: in datasets/)")
-    parser.add_argument(
-        "--classes",
-        type=_names,
-        metavar="NAME,NAME,...",
-        help="classes to keep, in the order of the outputs (default: the recipe's)",
-    )
-    parser.add_argument(
-        "--model", help="network; an unknown name lists the known ones (default: the recipe's)"
-    )
-    parser.add_argument(
-        "--backbone-weights",
-        type=Path,
-        metavar="FILE.h5",
-        help="weights of a ResNet-50 trained on VGGFace2, for facenet; nothing is downloaded",
-    )
-    parser.add_argument(
-        "--channels", type=int, choices=(1, 3), help="grey or RGB (default: the recipe's)"
-    )
-    parser.set_defaults(task_dataset=dataset)
 
 
-def print_recipes() -> None:
-    """Print every recipe: what it is, source, data, cost, expected result, main numbers."""
-    for recipe in RECIPES.values():
-        print(f"{recipe.name}: {recipe.summary}")
-        print(f"    source: {recipe.source}")
-        print(f"    data: {recipe.data}")
-        print(f"    cost: {recipe.cost}")
-        print(f"    expected: {recipe.expected}")
-        print(
-            f"    {recipe.network}, {recipe.image_size[0]}x{recipe.image_size[1]} px "
-            f"{'RGB' if recipe.channels == 3 else 'grey'}, batch {recipe.batch_size}, "
-            f"{recipe.optimizer} {recipe.learning_rate:g} {recipe.schedule}, "
-            f"up to {recipe.epochs} epochs"
-        )
-
-
-def dataset_of(arguments: argparse.Namespace, recipe: Recipe, *, task: str) -> str:
-    """Return the name of the data set that is asked for, by the options or the recipe.
-
-    Raises:
-        ValueError: its labels are none of the task.
-    """
-    from minixception.datasets.registry import dataset_names
-
-    known = dataset_names(task)
-    if arguments.dataset is None:
-        return recipe.dataset if recipe.dataset in known else str(arguments.task_dataset)
-    if not set(arguments.dataset.split("+")) <= set(known):
-        raise ValueError(
-            f"--dataset must be one of {', '.join(known)} to train on {task}, or some joined by +"
-            f"{'; files and folders go to --data' if Path(arguments.dataset).exists() else ''}. "
-            f"Received: {arguments.dataset}"
-        )
-    return str(arguments.dataset)
-
-
-def preprocessor_of(recipe: Recipe, training: "FaceDataset") -> "Preprocessor":
-    """Return the recipe's way from faces to the network's input; a mean may be fitted on them."""
-    from minixception.preprocessor import Preprocessor
-
-    preprocessor = Preprocessor(
-        image_size=recipe.image_size,
-        channels=recipe.channels,
-        value_range=recipe.value_range,
-        mean=recipe.mean,
-    )
-    return preprocessor.centred_on(training.images) if recipe.fit_mean else preprocessor
-
-
-def check_backbone(network: str, path: Path | None) -> None:
-    """Refuse a file for a network without a pre-trained part, and one that is missing.
-
-    Raises:
-        ValueError: the network has no such part.
-        FileNotFoundError: there is no such file.
-    """
-    from minixception import models
-
-    if path is None:
-        return
-    having = [name for name, entry in models.NETWORKS.items() if entry.load_backbone]
-    if network not in having:
-        raise ValueError(
-            f"--backbone-weights goes with --model {' or '.join(having)}. Received: {network}"
-        )
-    if not path.is_file():
-        raise FileNotFoundError(f"--backbone-weights must be a file. Received: {path}")
-
-
-def load_backbone(model: "keras.Model", path: Path | None) -> dict[str, Any]:
-    """Put the weights of a file into the network's pre-trained part; return what the card says.
-
-    Raises:
-        ValueError: the file does not fit.
-        FileNotFoundError: the file is missing.
-    """
-    from minixception import models
-    from minixception.files import file_checksum
-
-    load = models.NETWORKS[model.name].load_backbone
-    if load is None:
-        return {}
-    if path is None:
-        print(f"The frozen layers of {model.name} are random: give --backbone-weights FILE.h5")
-        return {"backbone_weights": None}
-    naming = load(model, path)
-    print(f"{path}: weights of {model.name}'s backbone, layers named as in {naming}")
-    facts = {"file": path.name, "checksum": file_checksum(path), "naming": naming}
-    return {"backbone_weights": facts}
+def recipe_changes(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the fields of the recipe that the options set, with their values."""
+    given = {one.name: getattr(arguments, one.name) for one in OPTIONS}
+    given["augmentation"] = UNCHANGED if arguments.no_augmentation else None
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -147,3 +42,24 @@ def _names(text: str) -> tuple[str, ...]:
     if "" in names:
         raise argparse.ArgumentTypeError(f"names with commas between them. Received: {text!r}")
     return names
+
+
+def _square(text: str) -> tuple[int, int]:
+    try:
+        return int(text), int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"invalid int value: {text!r}") from None
+
+
+def print_recipes() -> None:
+    """Print every recipe: what it is, source, data, cost, expected result, main numbers."""
+    for recipe in RECIPES.values():
+        print(f"{recipe.name}: {recipe.summary}")
+        for name in ("source", "data", "cost", "expected"):
+            print(f"    {name}: {getattr(recipe, name)}")
+        print(
+            f"    {recipe.network}, {recipe.image_size[0]}x{recipe.image_size[1]} px "
+            f"{'RGB' if recipe.channels == 3 else 'grey'}, batch {recipe.batch_size}, "
+            f"{recipe.optimizer} {recipe.learning_rate:g} {recipe.schedule}, "
+            f"up to {recipe.epochs} epochs"
+        )

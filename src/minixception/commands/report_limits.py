@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Load, measure, write; return the exit code."""
-    from minixception.commands.training_options import checkout_commit
+    from minixception.checkpoints.versions import checkout_commit
     from minixception.limits.measurements import measure_limits
     from minixception.limits.page import write_page
 

@@ -4,13 +4,10 @@ import argparse
 import logging
 import shlex
 from pathlib import Path
-from typing import Any
-
-from minixception.commands.teaching import NOTHING
 
 # Options that name what a run goes on needing, wherever the next command is typed.
 _INPUTS = ("data", "backbone_weights", "teacher")
-# Options that may change, see `training.train`.
+# Options that may change, see `trainer.train`.
 _PROLONGING = ("epochs", "early_stopping_patience")
 
 log = logging.getLogger(__name__)
@@ -23,7 +20,7 @@ def options_of_run(arguments: argparse.Namespace) -> argparse.Namespace:
         arguments: given now. Without `--resume`, or a run in its folder, they are returned.
 
     Returns:
-        The options, with `goes_on`: whether there is a run to go on with.
+        The options.
 
     Raises:
         FileNotFoundError: `--resume FOLDER` names a folder without a run.
@@ -39,14 +36,15 @@ def options_of_run(arguments: argparse.Namespace) -> argparse.Namespace:
             )
         arguments.output = arguments.resume
     folder = arguments.output
-    arguments.goes_on = bool(arguments.resume and folder and (folder / STATE_FILE).is_file())
+    goes_on = arguments.resume and folder and (folder / STATE_FILE).is_file()
     if isinstance(arguments.resume, Path) and not (folder / CARD_FILE).is_file():
         raise FileNotFoundError(f"{folder} holds no training run to go on with")
-    return _laid_over_the_run(arguments) if arguments.goes_on else arguments
+    return _laid_over_the_run(arguments) if goes_on else arguments
 
 
 def _laid_over_the_run(arguments: argparse.Namespace) -> argparse.Namespace:
     from minixception.checkpoints.card import STATE_FILE
+    from minixception.training.origins import NOTHING
     from minixception.training.state import read_state
 
     folder: Path = arguments.output
@@ -75,7 +73,7 @@ def _laid_over_the_run(arguments: argparse.Namespace) -> argparse.Namespace:
     for name, length in zip(_PROLONGING, lengths, strict=True):
         if getattr(merged, name) != length:
             merged.command_line += [f"--{name.replace('_', '-')}", str(getattr(merged, name))]
-    for name in ("output", "resume", "quiet", "goes_on"):
+    for name in ("output", "resume", "quiet"):
         setattr(merged, name, getattr(arguments, name))
     return merged
 
@@ -91,23 +89,3 @@ def _command_on_card(folder: Path) -> list[str]:
 
 def _as_paths(value: str | list[str]) -> Path | list[Path]:
     return Path(value) if isinstance(value, str) else [Path(one) for one in value]
-
-
-def describe_start(arguments: argparse.Namespace, data: Path | None) -> dict[str, Any]:
-    """Return what `options_of_run` needs: the command, and the places of its inputs.
-
-    Args:
-        arguments: of the run.
-        data: where its faces lie, None for several sets.
-    """
-    return {
-        "command": arguments.command_line,
-        "data": data and _place(data),
-        "backbone_weights": arguments.backbone_weights and _place(arguments.backbone_weights),
-        "teacher": [_place(teacher) for teacher in arguments.teacher],
-    }
-
-
-def _place(path: Path) -> str:
-    """Return a path that holds in every folder; the name of a shipped model stays."""
-    return str(path.resolve() if path.exists() else path)

@@ -99,7 +99,7 @@ def _prepare_run(
 
     import keras
 
-    from minixception.commands.training_options import _versions
+    from minixception.checkpoints.versions import recorded_versions
     from minixception.detection.card import DetectorCard
     from minixception.detector_training.export import load_detector_model
     from minixception.detector_training.trainer import DetectorRecipe, DetectorRun
@@ -133,7 +133,7 @@ def _prepare_run(
         recipe=asdict(recipe),
         seed=arguments.seed,
         command=shlex.join(arguments.command_line),
-        versions=_versions(),
+        versions=recorded_versions(),
     )
     return DetectorRun(
         model=model,

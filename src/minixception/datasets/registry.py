@@ -224,8 +224,13 @@ def is_trained_on(name: str, dataset: FaceDataset, trained_on: Mapping[str, Any]
     """
     theirs = _trained_dataset(trained_on)
     # Two entries that look in the same place differ in how they read the same files.
-    is_same_entry = not theirs or get_entry(theirs).default_paths == get_entry(name).default_paths
+    is_same_entry = not theirs or _places(theirs) == _places(name)
     return is_same_entry and trained_on.get("name") == dataset.name
+
+
+def _places(name: str) -> list[tuple[str, ...]]:
+    """Return where the sets of a name are looked for; one that is only loaded is nowhere."""
+    return [DATASETS[part].default_paths for part in name.split("+") if part in DATASETS]
 
 
 def _trained_dataset(trained_on: Mapping[str, Any]) -> str:
@@ -250,8 +255,10 @@ def _may_share(name: str, trained_on: Mapping[str, Any]) -> bool:
 
     Such are the set itself and its other readings: of a folder, whole or cut to the face.
     """
-    theirs = [DATASETS[part] for part in filter(None, _trained_dataset(trained_on).split("+"))]
-    ours = [DATASETS[part] for part in name.split("+")]
+    ours, theirs = (
+        [DATASETS[part] for part in names.split("+") if part in DATASETS]
+        for names in (name, _trained_dataset(trained_on))
+    )
     return any(
         one is other
         or (one.takes_rule and other.takes_rule and one.default_paths == other.default_paths)
@@ -271,7 +278,7 @@ def require_same_files(
     """Refuse to score a model on splits that may hold the faces that it learned from.
 
     Args:
-        name: a key of `DATASETS`, or several joined by "+".
+        name: a key of `DATASETS`, several joined by "+", or that of a set loaded otherwise.
         dataset: what it loaded.
         splits: what is to be scored.
         model: name of the model.
@@ -282,11 +289,7 @@ def require_same_files(
             drawn by another rule than then, or from other files by a rule for which these count.
     """
     theirs = DATASETS.get(_trained_dataset(trained_on))
-    if (
-        theirs
-        and theirs.drawn_from in splits
-        and theirs.default_paths == get_entry(name).default_paths
-    ):
+    if theirs and theirs.drawn_from in splits and [theirs.default_paths] == _places(name):
         raise ValueError(
             f"{model} was trained on faces of {theirs.drawn_from}, as {trained_on.get('name')}: "
             f"score it on another split. Received: {name} {theirs.drawn_from}"

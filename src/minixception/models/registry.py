@@ -6,11 +6,13 @@ from functools import partial
 from pathlib import Path
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from minixception.models import baselines as cnn
 from minixception.models import baselines as dense
 from minixception.models import baselines as vgg
-from minixception.models import facenet, xception
+from minixception.models import facenet, mobilenet, xception
 from minixception.models.facenet import load_backbone_weights
 
 
@@ -27,7 +29,10 @@ class Network:
         any_size: whether height and width may be left open.
         channels: numbers of channels that it can take: 1 (grey), 3 (RGB).
         load_backbone: puts the weights of a file into its pre-trained part and returns a word on
-            the kind of file; None where there is no such part.
+            the kind of file; None where there is no such part. It may look at some hundred
+            prepared faces, float32 (N, height, width, channels).
+        freeze_blocks: sets how many of the lowest blocks training leaves as they are; None where
+            that is no choice.
     """
 
     builder: Callable[..., keras.Model]
@@ -37,7 +42,8 @@ class Network:
     size_reason: str = "an image needs at least one pixel"
     any_size: bool = True
     channels: tuple[int, ...] = (1, 3)
-    load_backbone: Callable[[keras.Model, Path], str] | None = None
+    load_backbone: Callable[[keras.Model, Path, NDArray[np.float32]], str] | None = None
+    freeze_blocks: Callable[[keras.Model, int], None] | None = None
 
 
 def _xception(plan: xception.XceptionPlan, input_shape: tuple[int, int, int]) -> Network:
@@ -99,7 +105,13 @@ NETWORKS: dict[str, Network] = {
         smallest=32,
         size_reason="its five strides of 2 must leave at least one position",
         channels=(3,),
-        load_backbone=load_backbone_weights,
+        load_backbone=lambda model, path, _: load_backbone_weights(model, path),
+    ),
+    "facenet_mobilenet": Network(
+        mobilenet.build_facenet_mobilenet,
+        (112, 112, 1),
+        load_backbone=mobilenet.load_mobilenet_weights,
+        freeze_blocks=mobilenet.freeze_blocks,
     ),
 }
 

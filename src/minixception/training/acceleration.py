@@ -4,7 +4,7 @@ Two layers are written differently in the twin; both compute the same function.
 
 - Keras writes batch normalization as a dozen elementwise operations, each of which passes over the
   whole feature map; on a CPU they cost more than the convolutions. TensorFlow has one operation for
-  all of it. `benchmarks/bench_training.py` compares the two.
+  all of it, in training and for frozen layers. `benchmarks/bench_training.py` compares the two.
 - TensorFlow's CPU library oneDNN writes beyond its memory in the gradient of a 1x1 convolution with
   stride 2 and fewer than 16 input channels (uxlfoundation/oneDNN issue 6035), which is the first
   shortcut of mini-Xception: depending on batch and image size, training ends with a segmentation
@@ -51,7 +51,7 @@ def _faster_twin(model: keras.Model, precision: str) -> keras.Model:
     def rewrite(layer: layers.Layer) -> layers.Layer:
         config = layer.get_config()
         if layer.name != "predictions" and not isinstance(layer, layers.InputLayer):
-            config["dtype"] = precision
+            config["dtype"] = "float32" if _is_strided_depthwise(layer) else precision
         return (_faster_class(layer) if on_tensorflow else type(layer)).from_config(config)
 
     twin = keras.models.clone_model(model, clone_function=rewrite)
@@ -117,6 +117,11 @@ def is_strided_pointwise(layer: layers.Layer) -> bool:
     return type(layer) is layers.Conv2D and layer.kernel_size == (1, 1) and max(layer.strides) > 1
 
 
+def _is_strided_depthwise(layer: layers.Layer) -> bool:
+    """Tell whether TensorFlow's gradient of a layer is 25 times as slow in bfloat16 on a CPU."""
+    return type(layer) is layers.DepthwiseConv2D and max(layer.strides) > 1
+
+
 class SubsampledConv2D(layers.Conv2D):
     """A strided 1x1 convolution of (B, height, width, channels): subsample, then convolve."""
 
@@ -131,20 +136,23 @@ class FusedBatchNormalization(layers.BatchNormalization):
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Normalize; in training also update the moving statistics."""
-        # A frozen layer keeps its statistics, as in Keras.
-        if not (training and self.trainable) or len(inputs.shape) != 4 or mask is not None:
+        if len(inputs.shape) != 4 or mask is not None:
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
 
+        # A frozen layer keeps its statistics, as in Keras.
+        learns = bool(training and self.trainable)
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
             scale=self.gamma.value,
             offset=self.beta.value,
-            mean=[],
-            variance=[],
+            mean=[] if learns else self.moving_mean.value,
+            variance=[] if learns else self.moving_variance.value,
             epsilon=self.epsilon,
-            is_training=True,
+            is_training=learns,
         )
+        if not learns:
+            return outputs
         # The operation returns the unbiased variance; Keras averages the biased one.
         count = tf.cast(tf.size(inputs) // inputs.shape[-1], variance.dtype)
         variance *= (count - 1) / count

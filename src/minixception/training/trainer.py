@@ -8,7 +8,7 @@ was killed goes on from there, and gives the same history as one that was not.
 import json
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ from minixception.datasets.face_dataset import FaceDataset
 from minixception.drawing.plots import plot_history
 from minixception.evaluation import Scores, cross_entropy, score
 from minixception.files import content_checksum, own_folder, remove_leftovers
-from minixception.preprocessor import Preprocessor
 from minixception.training.acceleration import accelerated
 from minixception.training.batches import steps_per_epoch, training_batches
 from minixception.training.optimization import averaged_weights, compile_model, remove_regularizers
@@ -55,11 +54,11 @@ class TrainingRun:
         model: freshly built, not compiled.
         training: faces to learn from.
         validation: faces that choose the best epoch.
-        preprocessor: from faces to the model's input.
+        card: to store with the model, without its scores.
+        validation_split: what these are called in the card.
         recipe: the settings.
         seed: of order and augmentation.
         folder: for checkpoint, history, curves and state.
-        make_card: from the validation scores of an epoch to the card to store with it.
         teachers: networks whose opinion goes into the targets.
         origin: plain data: what the weights began with, and what else the card says that a recipe
             does not.
@@ -69,11 +68,11 @@ class TrainingRun:
     model: keras.Model
     training: FaceDataset
     validation: FaceDataset
-    preprocessor: Preprocessor
+    card: Card
+    validation_split: str
     recipe: Recipe
     seed: int
     folder: Path
-    make_card: Callable[[Scores], Card]
     teachers: Sequence[Teacher] = ()
     origin: Mapping[str, Any] = field(default_factory=dict)
     start: Mapping[str, Any] = field(default_factory=dict)
@@ -95,7 +94,7 @@ class TrainingRun:
             "targets": target_checksum(self.training),
             "teachers": [teacher.description["weights"] for teacher in self.teachers] or None,
             "validation": [self.validation.checksum, len(self.validation)],
-            "preprocessor": self.preprocessor.to_json(),
+            "preprocessor": self.card.preprocessor.to_json(),
             **self.origin,
         }
 
@@ -179,7 +178,7 @@ def _fit(run: TrainingRun, state: "TrainingState | None", verbose: int | str) ->
     batches = training_batches(
         run.training.images,
         one_hot_targets(run.training),
-        preprocessor=run.preprocessor,
+        preprocessor=run.card.preprocessor,
         augmentation=recipe.augmentation,
         batch_size=recipe.batch_size,
         seed=run.seed,
@@ -249,7 +248,7 @@ class _Validation(keras.callbacks.Callback):
         super().__init__()
         self.run = run
         self.history = history
-        self.images = run.preprocessor(run.validation.images)
+        self.images = run.card.preprocessor(run.validation.images)
         self.targets = one_hot_targets(run.validation)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -284,7 +283,8 @@ class _Validation(keras.callbacks.Callback):
 
     def _keep(self, row: dict[str, float], scores: Scores) -> None:
         model = self.run.model
-        save_checkpoint(self.run.folder, model, self.run.make_card(scores), [*self.history, row])
+        card = self.run.card.with_metrics(self.run.validation_split, scores.to_json())
+        save_checkpoint(self.run.folder, model, card, [*self.history, row])
         if self.run.recipe.keep_improvements:
             name = f"epoch-{row['epoch'] + 1:04d}_accuracy-{row['val_accuracy']:.4f}.keras"
             save_keras_file(model, self.run.folder / IMPROVEMENTS_FOLDER / name)

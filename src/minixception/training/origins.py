@@ -1,25 +1,24 @@
-"""Options that let a network begin with, or learn from, what others have learned."""
+"""What a network begins with in place of fresh weights: another model, or a file."""
 
-import argparse
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from minixception.checkpoints.card import read_card
 from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL, find_model
+from minixception.files import file_checksum
 from minixception.labels import canonical_name
 
 if TYPE_CHECKING:
     import keras
 
-    from minixception.checkpoints.card import Card
-    from minixception.checkpoints.keras_model import Checkpoint
     from minixception.datasets import FaceDataset
     from minixception.preprocessor import Preprocessor
     from minixception.training.recipes import Recipe
-    from minixception.training.teaching import Teacher
 
 # Below, a network that begins with nothing learns little: with 4 classes of 48 pictures, of
 # facial_expressions, 30 epochs of the recipe `emotion` had 73 % of the validation faces right after
@@ -27,117 +26,23 @@ if TYPE_CHECKING:
 FEW_FACES = 2000
 NOTHING = Path("none")
 
+# That a backbone's batch normalization is measured on.
+STATISTICS_FACES = 256
+
 # The norm of a filter, as a share of that of the greatest of its convolution.
 _VANISHED = 1e-5
 
 log = logging.getLogger(__name__)
 
 
-def add_teaching_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
-    parser.add_argument(
-        "--initial-weights",
-        type=Path,
-        metavar="MODEL",
-        help="begin with the weights of this model of the same network, for fine-tuning; with "
-        "other classes its last layer begins anew (default: none; the shipped model where there "
-        f"are fewer than {FEW_FACES} faces to learn from and the recipe is not a publication's)",
-    )
-    parser.add_argument(
-        "--teacher",
-        type=Path,
-        nargs="+",
-        default=(),
-        metavar="MODEL",
-        help="models that know the classes, whose opinion goes into the targets (distillation)",
-    )
-    parser.add_argument(
-        "--teacher-share",
-        type=float,
-        help="share of the target that comes from them (default: the recipe's)",
-    )
-
-
-def check_teaching(arguments: argparse.Namespace, *, needs_teacher: bool) -> None:
-    """Refuse before anything is loaded what would fail after it.
-
-    Raises:
-        ValueError: the options contradict each other, or the recipe lacks its teacher.
-        FileNotFoundError: a model that is named is missing.
-    """
-    if needs_teacher and not arguments.teacher:
-        raise ValueError(
-            f"The recipe {arguments.recipe} learns from a model that is there already: name one "
-            "with --teacher, such as fer2013_mini_xception_wide."
-        )
-    if arguments.teacher_share is not None and not arguments.teacher:
-        raise ValueError("--teacher-share is a share of --teacher: give one.")
-    for teacher in arguments.teacher:
-        find_model(teacher)
-    if arguments.initial_weights not in (None, NOTHING) and not arguments.goes_on:
-        find_model(arguments.initial_weights)
-
-
-def check_origins(
-    arguments: argparse.Namespace, name: str, dataset: "FaceDataset", *, splits: Sequence[str]
-) -> None:
-    """Refuse models that learned from faces which the new one is to be scored on.
-
-    Raises:
-        ValueError: as `require_same_files`.
-    """
-    from minixception.checkpoints.card import read_card
-    from minixception.datasets.registry import require_same_files
-
-    begins_anew = arguments.initial_weights in (None, NOTHING)
-    origins = arguments.teacher if begins_anew else (*arguments.teacher, arguments.initial_weights)
-    for origin in origins:
-        card = read_card(find_model(origin))
-        require_same_files(name, dataset, splits=splits, model=card.name, trained_on=card.data)
-
-
-def load_teachers(folders: tuple[Path, ...], student: "Card") -> list["Teacher"]:
-    """Load the teachers of a student whose card says what it learns, and from which pixels.
-
-    LiteRT runs those that have a `model.tflite`: on a processor it takes 40 % of the time of Keras.
-
-    Raises:
-        FileNotFoundError: a teacher is missing.
-        ValueError: a teacher does not fit the student, or its two model files differ.
-    """
-    from minixception.checkpoints.keras_model import load_checkpoint
-    from minixception.training.teaching import make_teacher
-
-    teachers = []
-    for folder in map(find_model, folders):
-        checkpoint = load_checkpoint(folder)
-        predict = _litert_prediction(folder, checkpoint)
-        teachers.append(
-            make_teacher(checkpoint.model, checkpoint.card, student=student, predict=predict)
-        )
-    return teachers
-
-
-def _litert_prediction(folder: Path, checkpoint: "Checkpoint") -> Callable[[Any], Any] | None:
-    from minixception.checkpoints.card import KERAS_FILE, LITERT_FILE
-    from minixception.checkpoints.engines import load_engine
-    from minixception.checkpoints.export import EXPORT_TOLERANCE, largest_difference
-
-    if not (folder / LITERT_FILE).exists():
-        return None
-    _, engine = load_engine(folder)
-    shape = (8, *checkpoint.card.preprocessor.input_shape)
-    noise = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
-    difference = largest_difference(engine.predict, checkpoint.model, noise)
-    if not difference <= EXPORT_TOLERANCE:
-        raise ValueError(
-            f"{folder / LITERT_FILE} and {KERAS_FILE} beside it are not the same model: their "
-            f"probabilities differ by {difference:.2e}. Remove it; Keras then runs the teacher."
-        )
-    return engine.predict
-
-
-def choose_origin(origin: Path | None, recipe: "Recipe", *, task: str, faces: int) -> Path | None:
+def choose_origin(
+    origin: Path | None,
+    recipe: "Recipe",
+    *,
+    task: str,
+    faces: int,
+    say: Callable[[str], None] = print,
+) -> Path | None:
     """Return the model whose weights a training begins with, None for fresh ones.
 
     Args:
@@ -145,25 +50,19 @@ def choose_origin(origin: Path | None, recipe: "Recipe", *, task: str, faces: in
         recipe: one of a publication begins as published.
         task: "emotion" or "gender".
         faces: to learn from.
+        say: is told of a choice made here.
     """
-    from minixception.checkpoints.card import read_card
-
     if origin is not None or faces >= FEW_FACES or recipe.source != "this project":
         return None if origin == NOTHING else origin
     name = DEFAULT_EMOTION_MODEL if task == "emotion" else DEFAULT_GENDER_MODEL
     card = read_card(find_model(name))
-    ours = (
-        recipe.network,
-        recipe.channels,
-        tuple(recipe.value_range),
-        recipe.mean,
-        recipe.fit_mean,
-    )
     pixels = card.preprocessor
+    value_range = tuple(recipe.value_range)
+    ours = (recipe.network, recipe.channels, value_range, recipe.mean, recipe.fit_mean)
     theirs = (card.architecture, pixels.channels, pixels.value_range, pixels.mean, False)
     if ours != theirs:
         return None
-    print(
+    say(
         f"{faces} faces are few: training begins with the weights of {name}, "
         "--initial-weights none with fresh ones"
     )
@@ -260,16 +159,6 @@ def _vanished_filters(kernel: Any) -> Any:
     return vanished
 
 
-def describe_teaching(arguments: argparse.Namespace, teachers: list["Teacher"]) -> dict[str, Any]:
-    """Return what the student's card says about the models that it comes from."""
-    facts: dict[str, Any] = {}
-    if arguments.initial_weights is not None:
-        facts["initial_weights"] = str(arguments.initial_weights)
-    if teachers:
-        facts["teachers"] = [teacher.description for teacher in teachers]
-    return facts
-
-
 def _tensors_per_class(weights: list[Any], num_classes: int) -> int:
     """Count the last tensors whose last dimension is the number of classes."""
     count = 0
@@ -278,3 +167,67 @@ def _tensors_per_class(weights: list[Any], num_classes: int) -> int:
             break
         count += 1
     return count
+
+
+def check_backbone(network: str, path: Path | None, frozen_blocks: int | None = None) -> None:
+    """Refuse options on the pre-trained part of a network without one, and a missing file.
+
+    Raises:
+        ValueError: the network has no such part, or no choice of what is frozen.
+        FileNotFoundError: there is no such file.
+    """
+    from minixception import models
+
+    choosing = [name for name, entry in models.NETWORKS.items() if entry.freeze_blocks]
+    if frozen_blocks is not None and network not in choosing:
+        raise ValueError(
+            f"--frozen-blocks goes with --model {' or '.join(choosing)}. Received: {network}"
+        )
+    if path is None:
+        return
+    having = [name for name, entry in models.NETWORKS.items() if entry.load_backbone]
+    if network not in having:
+        raise ValueError(
+            f"--backbone-weights goes with --model {' or '.join(having)}. Received: {network}"
+        )
+    if not path.is_file():
+        raise FileNotFoundError(f"--backbone-weights must be a file. Received: {path}")
+
+
+def load_backbone(
+    model: "keras.Model",
+    path: Path | None,
+    faces: NDArray[np.float32],
+    *,
+    say: Callable[[str], None] = print,
+) -> dict[str, Any]:
+    """Put the weights of a file into the network's pre-trained part; return what the card says.
+
+    Args:
+        model: freshly built.
+        path: None where there is no file.
+        faces: float32 (N, height, width, channels), some hundred of the model's inputs.
+        say: is told what the pre-trained part holds.
+
+    Raises:
+        ValueError: the file does not fit.
+        FileNotFoundError: the file is missing.
+    """
+    from minixception import models
+
+    load = models.NETWORKS[model.name].load_backbone
+    if load is None:
+        return {}
+    if path is None:
+        say(f"The frozen layers of {model.name} are random: give --backbone-weights FILE.h5")
+        return {"backbone_weights": None}
+    naming = load(model, path, faces)
+    say(f"{path}: weights of {model.name}'s backbone, layers named as in {naming}")
+    facts = {"file": path.name, "checksum": file_checksum(path), "naming": naming}
+    return {"backbone_weights": facts}
+
+
+def some_inputs(faces: "FaceDataset", preprocessor: "Preprocessor") -> NDArray[np.float32]:
+    """Return some of the faces, as the network takes them, to measure statistics on."""
+    step = max(1, len(faces) // STATISTICS_FACES)
+    return preprocessor(faces.images[::step][:STATISTICS_FACES])

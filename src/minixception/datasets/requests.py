@@ -1,0 +1,88 @@
+"""What a caller asks for: a data set by its name, a folder of pictures, or one that is loaded."""
+
+from pathlib import Path
+from typing import Any
+
+from minixception.datasets.face_dataset import FaceDataset, split_names
+from minixception.datasets.registry import DATASETS, DatasetEntry, dataset_names, load_dataset
+from minixception.messages import explain
+
+
+def name_and_place(
+    dataset: str | Path | FaceDataset | None, data: str | Path | None, *, default: str
+) -> tuple[str, Path | None]:
+    """Return the name of what is asked for, and the path that it is to be read from.
+
+    Args:
+        dataset: name, several joined by "+", a folder of class folders, or a loaded set; None for
+            the default.
+        data: file or folder of a named set, None for its place in `datasets/`.
+        default: a name.
+
+    Raises:
+        ValueError: a path is given to a loaded set.
+    """
+    if isinstance(dataset, FaceDataset):
+        if data is not None:
+            raise ValueError(f"`data` is for a data set by its name: {dataset.name} is loaded.")
+        return dataset.name, None
+    is_name = dataset is None or str(dataset) in DATASETS
+    if data is None and not is_name and Path(str(dataset)).is_dir():
+        return "folder", Path(str(dataset))
+    return default if dataset is None else str(dataset), None if data is None else Path(data)
+
+
+def entry_of(dataset: FaceDataset) -> DatasetEntry:
+    """Return which splits of a loaded set play which part: as its name says, or as `train` says.
+
+    Raises:
+        ValueError: it has no splits.
+    """
+    if dataset.splits is None:
+        raise ValueError(
+            f"{dataset.name} has no splits to train and to validate on: "
+            "`minixception.datasets.draw_splits` draws them."
+        )
+    entry = DATASETS.get(dataset.name)
+    if entry is None or entry.training_split not in split_names(dataset):
+        entry = DatasetEntry(load=lambda _: dataset, tasks=(), default_paths=())
+    return entry
+
+
+def load_requested(
+    name: str, path: Path | None, *, task: str, is_default: bool, **form: Any
+) -> FaceDataset:
+    """Load a data set by name, see `load_dataset`; an error also tells who reads such a path.
+
+    Args:
+        name: as from `name_and_place`.
+        path: likewise.
+        task: of the model.
+        is_default: whether nobody has named the data set.
+        form: `image_size`, `channels` and `split_rule` for `load_dataset`.
+    """
+    try:
+        return load_dataset(name, path, **form)
+    except (OSError, ValueError) as error:
+        readers = _readers(path, task)
+        if path is None or not readers or (name in readers and not is_default):
+            raise
+        if path.is_dir():
+            hint = "For a folder with a folder of pictures per class, add --dataset folder."
+        elif name not in readers:
+            hint = f"A {path.suffix} file is read by --dataset {' or '.join(readers)}."
+        else:
+            raise
+        raise ValueError(f"{explain(error).rstrip('.')}. {hint}") from error
+
+
+def _readers(path: Path | None, task: str) -> list[str]:
+    """Return the data sets that are kept in files of this suffix, or in folders."""
+    if path is None or not path.exists():
+        return []
+    suffix = "" if path.is_dir() else path.suffix
+    return [
+        name
+        for name in dataset_names(task)
+        if any(Path(place).suffix == suffix for place in DATASETS[name].default_paths)
+    ]

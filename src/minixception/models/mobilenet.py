@@ -1,0 +1,180 @@
+"""A FaceNet for two cores: a MobileNet that knows faces, its lower blocks frozen, with a new top.
+
+Source of the backbone: Howard et al. 2017 (arXiv 1704.04861), as `keras.applications.MobileNet` has
+it. Two things differ there: here every convolution pads as "same" does, which is what
+`keras.applications` computes where strided layers meet even sizes (96, 128, 224 pixels) and what
+its published weights learned from; at 112 pixels, where the last stride meets 7, it computes
+something else. And the normalization of the input is inside, so that the network takes the grey or
+RGB faces from -1 to 1 that the other networks take, and can teach them.
+"""
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers, ops
+from numpy.typing import NDArray
+
+# Filters and stride of the thirteen blocks.
+BLOCKS = (
+    *((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)),
+    *((512, 1),) * 5,
+    *((1024, 2), (1024, 1)),
+)
+FROZEN_BLOCKS = 4
+
+# Faces smaller than SMALLEST are enlarged to ENLARGED inside the network: at 96 pixels a third of
+# what a backbone of 224 pixels knows is lost, and below that the last blocks see nearly nothing.
+SMALLEST = 96
+ENLARGED = 112
+
+# Of ImageNet, in the order blue, green, red, as VGGFace and its successors take them off.
+MEANS = (103.939, 116.779, 123.68)
+
+DROPOUT = 0.2
+STATISTICS_BATCH = 64
+
+
+def build_facenet_mobilenet(
+    *, input_shape: tuple[int | None, int | None, int], num_classes: int, name: str
+) -> keras.Model:
+    """Build a MobileNet with a new fully connected top, with fresh weights.
+
+    Inside, the pixels become what VGGFace2 weights expect: 0 to 255 less the means of blue, green
+    and red (`load_mobilenet_weights` turns the first kernel to RGB); grey counts three times. The
+    convolution and the first four blocks are frozen, see `freeze_blocks`.
+
+    Chosen here: the mean over all positions, dropout 0.2, one fully connected layer.
+    """
+    height, width, channels = input_shape
+    inputs = keras.Input(input_shape, name="image")
+    x = inputs
+    if height is not None and width is not None and min(height, width) < SMALLEST:
+        x = layers.Resizing(ENLARGED, ENLARGED)(x)
+    if channels == 1:
+        x = layers.Concatenate()([x, x, x])
+    x = layers.Rescaling(127.5, offset=[127.5 - mean for mean in reversed(MEANS)])(x)
+    x = layers.Conv2D(32, 3, strides=2, padding="same", use_bias=False, name="conv1")(x)
+    x = layers.BatchNormalization(name="conv1_bn")(x)
+    x = layers.ReLU(6.0)(x)
+    for number, (filters, strides) in enumerate(BLOCKS, start=1):
+        x = layers.DepthwiseConv2D(
+            3, strides=strides, padding="same", use_bias=False, name=f"conv_dw_{number}"
+        )(x)
+        x = layers.BatchNormalization(name=f"conv_dw_{number}_bn")(x)
+        x = layers.ReLU(6.0)(x)
+        x = layers.Conv2D(filters, 1, use_bias=False, name=f"conv_pw_{number}")(x)
+        x = layers.BatchNormalization(name=f"conv_pw_{number}_bn")(x)
+        x = layers.ReLU(6.0)(x)
+    x = layers.GlobalAveragePooling2D(name="average")(x)
+    x = layers.Dropout(DROPOUT)(x)
+    x = layers.Dense(num_classes, name="dense")(x)
+    outputs = layers.Activation("softmax", dtype="float32", name="predictions")(x)
+    model = keras.Model(inputs, outputs, name=name)
+    freeze_blocks(model, FROZEN_BLOCKS)
+    return model
+
+
+def freeze_blocks(model: keras.Model, count: int) -> None:
+    """Let training leave the first convolution and the first `count` blocks as they are.
+
+    Args:
+        model: from `build_facenet_mobilenet`.
+        count: 0 freezes nothing, not even the convolution; 13 all but the top.
+
+    Raises:
+        ValueError: `count` is below 0 or above 13.
+    """
+    if not 0 <= count <= len(BLOCKS):
+        raise ValueError(
+            f"A MobileNet has {len(BLOCKS)} blocks to freeze. Received: {count} blocks"
+        )
+    frozen = count > 0
+    for layer in model.layers:
+        if layer.name == f"conv_dw_{count + 1}" or isinstance(layer, layers.Dropout):
+            frozen = False
+        layer.trainable = not frozen
+
+
+def load_mobilenet_weights(model: keras.Model, path: str | Path, faces: NDArray[np.float32]) -> str:
+    """Put the weights of a file into the backbone; the top stays as it is.
+
+    Files come with batch normalization folded into other weights, or with statistics of other
+    pictures: trained on as they are, its output would jump at the first step. So its mean and
+    variance are measured on `faces`, and gamma and beta set so that the function stays the same.
+
+    Args:
+        model: from `build_facenet_mobilenet`.
+        path: weights of `keras.applications.MobileNet(include_top=False)`, for BGR pictures, as
+            Keras 3 (`.weights.h5`) or Keras 2 (`.h5`) saves them.
+        faces: float32 (N, height, width, channels), some hundred inputs of the model.
+
+    Returns:
+        "keras.applications", whose layers the file follows.
+
+    Raises:
+        ValueError: the file does not fit, or holds a value that is not finite. Then the model is
+            unchanged.
+    """
+    source = keras.applications.MobileNet(
+        input_shape=(None, None, 3), include_top=False, weights=None
+    )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # one for each layer that does not fit
+            source.load_weights(path)
+    # What Keras and h5py raise depends on what is wrong.
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(
+            f"{path} must hold weights of keras.applications.MobileNet without its top: {reason}"
+        ) from error
+    values = {layer.name: layer.get_weights() for layer in source.layers if layer.weights}
+    for name, weights in values.items():
+        if not all(np.isfinite(weight).all() for weight in weights):
+            raise ValueError(f"{path}: a weight of layer {name} is not finite.")
+    values["conv1"] = [values["conv1"][0][:, :, ::-1]]
+    for name, weights in values.items():
+        model.get_layer(name).set_weights(weights)
+    renew_statistics(model, faces)
+    return "keras.applications"
+
+
+def renew_statistics(model: keras.Model, faces: NDArray[np.float32]) -> None:
+    """Measure what batch normalization remembers on faces, and keep the function of the network.
+
+    Args:
+        model: with `BatchNormalization` layers.
+        faces: float32 (N, height, width, channels), some hundred inputs of the model.
+    """
+    normalizations = [
+        layer for layer in model.layers if isinstance(layer, layers.BatchNormalization)
+    ]
+    inputs = keras.Model(model.input, [layer.input for layer in normalizations])
+    for layer, (mean, variance) in zip(normalizations, _moments(inputs, faces), strict=True):
+        gamma, beta, old_mean, old_variance = layer.get_weights()
+        slope = gamma / np.sqrt(old_variance + layer.epsilon)
+        gamma = slope * np.sqrt(variance + layer.epsilon)
+        layer.set_weights([gamma, beta + slope * (mean - old_mean), mean, variance])
+
+
+def _moments(
+    model: keras.Model, faces: NDArray[np.float32]
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Yield mean and variance of each channel of each output of a model."""
+    sums = []
+    for start in range(0, len(faces), STATISTICS_BATCH):
+        outputs = model(faces[start : start + STATISTICS_BATCH], training=False)
+        moments = [ops.moments(ops.cast(x, "float32"), axes=(0, 1, 2)) for x in outputs]
+        share = min(STATISTICS_BATCH, len(faces) - start) / len(faces)
+        sums.append(
+            [
+                (share * np.float64(mean), share * (np.float64(variance) + np.float64(mean) ** 2))
+                for mean, variance in moments
+            ]
+        )
+    for parts in zip(*sums, strict=True):
+        mean, square = np.sum(parts, axis=0)
+        yield mean, np.maximum(square - mean**2, 0)

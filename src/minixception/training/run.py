@@ -1,0 +1,347 @@
+"""The door for training: from faces and a recipe to a checkpoint folder, in one call."""
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minixception.boxes import CropMargin
+from minixception.checkpoints.card import STATE_FILE, Card, read_card
+from minixception.checkpoints.shipped import TASKS, find_model
+from minixception.checkpoints.versions import recorded_versions
+from minixception.datasets.classes import select_classes
+from minixception.datasets.face_dataset import FaceDataset
+from minixception.datasets.registry import (
+    DatasetEntry,
+    dataset_names,
+    get_entry,
+    require_same_files,
+)
+from minixception.datasets.requests import entry_of, load_requested, name_and_place
+from minixception.files import find_data
+from minixception.preprocessor import Preprocessor
+from minixception.training.origins import (
+    NOTHING,
+    begin_with,
+    check_backbone,
+    choose_origin,
+    load_backbone,
+    some_inputs,
+)
+from minixception.training.recipe_book import get_recipe
+from minixception.training.recipes import Recipe
+from minixception.training.runs import RunRecord, read_run, refuse_used_folder
+
+if TYPE_CHECKING:
+    from minixception.training.trainer import TrainingRun
+
+
+def train(
+    dataset: str | Path | FaceDataset | None = None,
+    recipe: str | Recipe | None = None,
+    *,
+    task: str = "emotion",
+    data: str | Path | None = None,
+    output: str | Path | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    teachers: Sequence[str | Path] = (),
+    initial_weights: str | Path | None = None,
+    backbone_weights: str | Path | None = None,
+    command: Sequence[str] = (),
+    verbose: int | str = "auto",
+    **changes: Any,
+) -> RunRecord:
+    """Train a network on faces and write it, with card, history and curves, to a folder.
+
+        run = minixception.train("pictures", epochs=20, output="runs/pictures")
+        analyzer = minixception.FaceAnalyzer(emotion=run.folder)
+
+    The best epoch is chosen on the validation split; the test split is not looked at. The same
+    seed on the same machine gives the same history.
+
+    Args:
+        dataset: the name of a data set, or several as in "fer2013+jaffe"; a folder with a folder of
+            pictures per class; or a `FaceDataset` with splits. None for the recipe's.
+        recipe: by its name or itself; None for the one that has the name of the task.
+        task: "emotion" or "gender", which `FaceAnalyzer` takes the model for, whatever its classes.
+        data: file or folder of a named data set; None for its place in `datasets/`.
+        output: folder to write; None for `runs/DATASET_NETWORK_RECIPE`.
+        seed: of weights, order and augmentation, from 0 to 2**32 - 1.
+        resume: go on with the run in the folder, which must have been begun with the same
+            arguments; begin where there is none.
+        teachers: names or folders of models that know the classes, whose opinion goes into the
+            targets (distillation).
+        initial_weights: name or folder of a model of the same network to begin with; with other
+            classes its last layer begins anew. None for fresh weights, or those of the shipped
+            model where there are few faces and the recipe is this project's; "none" for fresh ones.
+        backbone_weights: file with weights of a network's pre-trained part.
+        command: the command line, for the card.
+        verbose: 0 says nothing, 1 shows a progress bar, 2 a line per epoch, as in Keras.
+        **changes: fields of the recipe, such as `epochs=20`, see `training.recipes.Recipe`.
+
+    Returns:
+        The folder, the card of the best epoch, and the history.
+
+    Raises:
+        ValueError: a setting is out of its range, the network or a name is unknown, models or data
+            do not fit together, or the state in the folder belongs to another run.
+        TypeError: the recipe has no field of such a name.
+        FileNotFoundError: data, a model or a file is missing.
+        FileExistsError: the folder holds a run and `resume` is False.
+        BlockingIOError: another run is writing the folder.
+        ModuleNotFoundError: without the packages of the extra `train`.
+    """
+    recipe = recipe if isinstance(recipe, Recipe) else get_recipe(recipe or task)
+    recipe = replace(recipe, **changes)
+    if "teacher_share" in changes and not teachers:
+        raise ValueError("--teacher-share is a share of --teacher: give one.")
+    name, place = _name_and_place(dataset, data, recipe, task)
+    request = _Request(
+        recipe=replace(recipe, dataset=name),
+        task=task,
+        place=place,
+        output=None if output is None else Path(output),
+        seed=seed,
+        resume=resume,
+        teachers=tuple(map(Path, [teachers] if isinstance(teachers, str | Path) else teachers)),
+        initial_weights=None if initial_weights is None else Path(initial_weights),
+        backbone_weights=None if backbone_weights is None else Path(backbone_weights),
+        command=command,
+        say=print if verbose else lambda _: None,
+    )
+    request.check()
+    entry, faces = request.load(dataset)
+
+    from minixception.training import trainer
+
+    prepared = request.prepare(entry, faces)
+    trainer.train(prepared, resume=resume, verbose=verbose)
+    run = read_run(prepared.folder)
+    request.say(
+        f"Kept epoch {run.best + 1} of {len(run.history['loss'])}, the best by {recipe.monitor}: "
+        f"{entry.validation_split} accuracy {run.history['val_accuracy'][run.best]:.4f}.\n"
+        f"Written to {run.folder}"
+    )
+    request.say(_export(prepared))
+    return run
+
+
+def _name_and_place(
+    dataset: str | Path | FaceDataset | None, data: str | Path | None, recipe: Recipe, task: str
+) -> tuple[str, Path | None]:
+    """Return name and path of the data set, the task's first where the recipe's has no such labels.
+
+    Raises:
+        ValueError: the task is unknown, or the labels of the data set are none of the task.
+    """
+    known = dataset_names(task)
+    if not known:
+        raise ValueError(f"`task` must be one of {', '.join(TASKS)}. Received: {task!r}")
+    is_fitting = set(recipe.dataset.split("+")) <= set(known)
+    name, place = name_and_place(dataset, data, default=recipe.dataset if is_fitting else known[0])
+    if not isinstance(dataset, FaceDataset) and not set(name.split("+")) <= set(known):
+        raise ValueError(
+            f"--dataset must be one of {', '.join(known)} to train on {task}, or some joined by +"
+            f"{'; files and folders go to --data' if Path(name).exists() else ''}. "
+            f"Received: {name}"
+        )
+    return name, place
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What `train` is asked for; its recipe names the data set, which lies in its `place`."""
+
+    recipe: Recipe
+    task: str
+    place: Path | None
+    output: Path | None
+    seed: int
+    resume: bool
+    teachers: tuple[Path, ...]
+    initial_weights: Path | None
+    backbone_weights: Path | None
+    command: Sequence[str]
+    say: Callable[[str], None]
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is a run to go on with, which has weights of its own."""
+        return bool(self.resume and self.output and (self.output / STATE_FILE).is_file())
+
+    @property
+    def origins(self) -> list[Path]:
+        """The models that this one learns from, or begins with."""
+        origin = self.initial_weights
+        if origin is None or origin == NOTHING or self.goes_on:
+            return list(self.teachers)
+        return [*self.teachers, origin]
+
+    def check(self) -> None:
+        """Refuse before the data is loaded what would fail after it."""
+        recipe = self.recipe
+        if not 0 <= self.seed < 2**32:  # what NumPy takes
+            raise ValueError(f"--seed must be from 0 to {2**32 - 1}. Received: {self.seed}")
+        if self.output is not None and not self.resume:
+            refuse_used_folder(self.output)
+        CropMargin.from_json(recipe.crop_margin)
+        Preprocessor(image_size=recipe.image_size)
+        if recipe.needs_teacher and not self.teachers:
+            raise ValueError(
+                f"The recipe {recipe.name} learns from a model that is there already: name one "
+                "with --teacher, such as fer2013_mini_xception_wide."
+            )
+        for model in self.origins:
+            find_model(model)
+
+        from minixception import models
+
+        models.check_input(recipe.network, (*recipe.image_size, recipe.channels))
+        check_backbone(recipe.network, self.backbone_weights, recipe.frozen_blocks)
+
+    def load(self, dataset: str | Path | FaceDataset | None) -> tuple[DatasetEntry, FaceDataset]:
+        """Return the faces; they keep their colours where the augmentation changes these."""
+        recipe = self.recipe
+        if isinstance(dataset, FaceDataset):
+            entry, faces = entry_of(dataset), dataset
+        else:
+            entry = get_entry(recipe.dataset)
+            faces = load_requested(
+                recipe.dataset,
+                self.place,
+                task=self.task,
+                is_default=dataset is None,
+                image_size=recipe.image_size,
+                channels=3 if recipe.augmentation.changes_colour else recipe.channels,
+            )
+        return entry, select_classes(faces, recipe.classes) if recipe.classes else faces
+
+    def prepare(self, entry: DatasetEntry, dataset: FaceDataset) -> "TrainingRun":
+        """Seed, build the network, and say in a card where it will come from."""
+        import keras
+
+        from minixception import models
+        from minixception.training.acceleration import divide_cores
+        from minixception.training.teaching import load_teachers
+        from minixception.training.trainer import TrainingRun
+
+        recipe = self.recipe
+        self._refuse_seen_faces(entry, dataset)
+        divide_cores(recipe.replicas)
+        training = dataset.split(entry.training_split)
+        validation = dataset.split(entry.validation_split)
+        sizes = f"{len(training)} faces to train on, {len(validation)} to validate on"
+        self.say(f"{dataset.name}: {sizes}")
+        keras.utils.set_random_seed(self.seed)
+        preprocessor = _preprocessor_of(recipe, training)
+        model = models.build(recipe.network, preprocessor.input_shape, len(dataset.class_names))
+        origin = choose_origin(
+            self.initial_weights, recipe, task=self.task, faces=len(training), say=self.say
+        )
+        backbone = {}
+        if self.backbone_weights or not origin:
+            inputs = some_inputs(training, preprocessor)
+            backbone = load_backbone(model, self.backbone_weights, inputs, say=self.say)
+        freeze_blocks = models.NETWORKS[recipe.network].freeze_blocks
+        if freeze_blocks is not None and recipe.frozen_blocks is not None:
+            freeze_blocks(model, recipe.frozen_blocks)
+        if not self.goes_on:
+            begin_with(model, origin, dataset.class_names, preprocessor)
+        folder = self.output or Path("runs", f"{dataset.name}_{model.name}_{recipe.name}")
+        card = Card(
+            name=folder.resolve().name,
+            task=self.task,
+            architecture=model.name,
+            parameters=model.count_params(),
+            class_names=dataset.class_names,
+            preprocessor=preprocessor,
+            crop_margin=CropMargin.from_json(recipe.crop_margin),
+            data={"dataset": recipe.dataset, **_describe_data(dataset, entry), **backbone},
+            recipe=recipe.to_json(),
+            seed=self.seed,
+            command=shlex.join(self.command),
+            versions=recorded_versions(),
+        )
+        teachers = load_teachers(self.teachers, card)
+        facts: dict[str, Any] = {"initial_weights": str(origin)} if origin else {}
+        if teachers:
+            facts["teachers"] = [teacher.description for teacher in teachers]
+        return TrainingRun(
+            model=model,
+            training=training,
+            validation=validation,
+            card=replace(card, data={**card.data, **facts}),
+            validation_split=entry.validation_split,
+            recipe=recipe,
+            seed=self.seed,
+            folder=folder,
+            teachers=teachers,
+            origin={"initial weights": str(origin), **backbone},
+            start=self._start(entry),
+        )
+
+    def _refuse_seen_faces(self, entry: DatasetEntry, dataset: FaceDataset) -> None:
+        """Refuse models that learned from faces which the new one is to be scored on."""
+        unseen = (entry.validation_split, entry.test_split)
+        for card in map(read_card, map(find_model, self.origins)):
+            require_same_files(
+                self.recipe.dataset, dataset, splits=unseen, model=card.name, trained_on=card.data
+            )
+
+    def _start(self, entry: DatasetEntry) -> Mapping[str, Any]:
+        """Return what who goes on needs: the command, and the places of its inputs."""
+        data = self.place
+        if data is None and entry.default_paths:
+            data = find_data(*entry.default_paths)
+        backbone = self.backbone_weights
+        return {
+            "command": list(self.command),
+            "data": data and _absolute(data),
+            "backbone_weights": backbone and _absolute(backbone),
+            "teacher": [_absolute(teacher) for teacher in self.teachers],
+        }
+
+
+def _absolute(path: Path) -> str:
+    """Return a path that holds in every folder; the name of a shipped model stays."""
+    return str(path.resolve() if path.exists() else path)
+
+
+def _preprocessor_of(recipe: Recipe, training: FaceDataset) -> Preprocessor:
+    """Return the recipe's way from faces to the network's input; a mean may be fitted on them."""
+    preprocessor = Preprocessor(
+        image_size=recipe.image_size,
+        channels=recipe.channels,
+        value_range=recipe.value_range,
+        mean=recipe.mean,
+    )
+    return preprocessor.centred_on(training.images) if recipe.fit_mean else preprocessor
+
+
+def _describe_data(dataset: FaceDataset, entry: DatasetEntry) -> dict[str, Any]:
+    parts = {name: dataset.split(name) for name in (entry.training_split, entry.validation_split)}
+    return {
+        "name": dataset.name,
+        "checksum": dataset.checksum,
+        "licence": dataset.licence,
+        "split_rule": dataset.split_rule if dataset.drawn_splits else "source",
+        "drawn_splits": list(dataset.drawn_splits),
+        "sizes": {name: len(part) for name, part in parts.items()},
+        "class_counts": parts[entry.training_split].class_counts(),
+        "dropped": dict(dataset.dropped),
+    }
+
+
+def _export(run: "TrainingRun") -> str:
+    """Write `model.tflite`; return a word on it."""
+    import keras
+
+    from minixception.checkpoints import export
+
+    if keras.backend.backend() != "tensorflow":
+        return "No model.tflite: Keras writes it with the TensorFlow backend only."
+    images = run.card.preprocessor(run.validation.images[:64])
+    difference = export.export_litert(run.folder, images=images)
+    return f"Exported for LiteRT; largest difference of a probability {difference:.1e}"

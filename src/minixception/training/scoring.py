@@ -1,0 +1,205 @@
+"""The door for scoring: a checkpoint on splits of a data set, in one call."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minixception.checkpoints.card import Card, read_card, write_card
+from minixception.checkpoints.shipped import find_model
+from minixception.datasets.classes import with_classes
+from minixception.datasets.face_dataset import FaceDataset, twins_of
+from minixception.datasets.registry import (
+    DatasetEntry,
+    default_dataset,
+    get_entry,
+    is_trained_on,
+    require_same_files,
+    split_rule_for,
+)
+from minixception.datasets.requests import entry_of, load_requested, name_and_place
+from minixception.evaluation import Scores, score
+from minixception.inference.classifier import FaceClassifier
+from minixception.labels import canonical_name
+
+
+@dataclass(frozen=True)
+class SplitScores:
+    """Scores on one split, and what they were made from.
+
+    Attributes:
+        scores: on all of its faces.
+        by_source: of several sets as one, those on the faces of each; else empty.
+        facts: plain data: model, data set, checksum, split and how it was scored.
+        is_own: whether the model was trained on this data set.
+    """
+
+    scores: Scores
+    by_source: Mapping[str, Scores]
+    facts: Mapping[str, Any]
+    is_own: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the scores as plain data."""
+        parts = {source: part.to_json() for source, part in self.by_source.items()}
+        return self.scores.to_json() | ({"by_source": parts} if parts else {})
+
+    def record(self, folder: Path) -> None:
+        """Add the scores to a card, under a name that says what they were made from.
+
+        The split alone names the set that the model was trained on.
+        """
+        facts = self.facts
+        name = facts["split"] if self.is_own else f"{facts['dataset']} {facts['split']}"
+        name += " flip" if facts["flip"] else ""
+        name += " without twins" if facts["without_twins"] else ""
+        write_card(folder, read_card(folder).with_metrics(name, self.to_json()))
+
+
+def evaluate(
+    model: str | Path,
+    dataset: str | Path | FaceDataset | None = None,
+    *,
+    split: str | None = None,
+    data: str | Path | None = None,
+    flip: bool = False,
+    without_twins: bool = False,
+    engine: str = "keras",
+) -> Scores:
+    """Score a model on one split of a data set.
+
+        scores = minixception.evaluate("runs/pictures", "pictures", split="test")
+        scores.accuracy, scores.macro_f1
+
+    Faces of classes that the model does not know are left out, which is printed.
+
+    Args:
+        model: name of a shipped model, or a checkpoint folder.
+        dataset: the name of a data set, or several as in "fer2013+jaffe"; a folder with a folder of
+            pictures per class; or a `FaceDataset`. None for the one that the model was trained on.
+        split: a part of it; None for the validation split.
+        data: file or folder of a named data set; None for its place in `datasets/`.
+        flip: average with the prediction on the mirror image.
+        without_twins: leave out faces with a pixel-identical twin in the training split.
+        engine: what runs the model, "keras" or "litert".
+
+    Raises:
+        ValueError: the split or a name is unknown, there is no face of the model's classes, or the
+            split may hold faces that the model has learned from.
+        FileNotFoundError: model or data are missing.
+        ModuleNotFoundError: without the packages of the extra `train`.
+    """
+    splits = [] if split is None else [split]
+    options: dict[str, Any] = {"flip": flip, "without_twins": without_twins, "engine": engine}
+    (found,) = score_splits(model, dataset, splits=splits, data=data, **options).values()
+    return found.scores
+
+
+def score_splits(
+    model: str | Path,
+    dataset: str | Path | FaceDataset | None = None,
+    *,
+    splits: Sequence[str] = (),
+    data: str | Path | None = None,
+    flip: bool = False,
+    without_twins: bool = False,
+    engine: str = "keras",
+) -> dict[str, SplitScores]:
+    """Score a model on several splits, as `evaluate` does on one; return them by their names."""
+    folder = find_model(model)
+    card = read_card(folder)
+    default = "" if dataset is not None else default_dataset(card.task, card.data)
+    name, place = name_and_place(dataset, data, default=default)
+    if isinstance(dataset, FaceDataset):
+        entry, faces = entry_of(dataset), dataset
+    else:
+        entry = get_entry(name)
+        faces = load_requested(
+            name,
+            place,
+            task=card.task,
+            is_default=dataset is None,
+            image_size=card.preprocessor.image_size,
+            channels=card.preprocessor.channels,
+            split_rule=split_rule_for(name, card.data),
+        )
+    splits = splits or [entry.validation_split]
+    require_same_files(name, faces, splits=splits, model=card.name, trained_on=card.data)
+    parts = {
+        split: _faces_to_score(faces, split, card, entry if without_twins else None)
+        for split in splits
+    }
+    classifier = FaceClassifier.load(folder, engine=engine)
+    how = {"flip": flip, "without_twins": without_twins, "engine": engine}
+    is_own = is_trained_on(name, faces, card.data)
+    return {split: _score(classifier, parts[split], split, how, is_own) for split in parts}
+
+
+def _faces_to_score(
+    dataset: FaceDataset,
+    split: str,
+    card: Card,
+    entry: DatasetEntry | None,
+) -> FaceDataset:
+    """Return the faces of a split in the model's classes, without twins where there is an entry."""
+    faces = _in_known_classes(dataset.split(split), card.class_names)
+    if len(faces) == 0:
+        raise ValueError(
+            f"{dataset.name} {split} has no face of the model's classes "
+            f"({', '.join(card.class_names)})."
+        )
+    if entry is None:
+        return faces
+    twins = twins_of(faces, dataset.split(entry.training_split))
+    print(f"left out: {int(twins.sum())} faces with a twin in the training split")
+    if twins.all():
+        raise ValueError(f"Every face of {dataset.name} {split} has a twin in training.")
+    return faces.select(~twins)
+
+
+def _in_known_classes(faces: FaceDataset, known: tuple[str, ...]) -> FaceDataset:
+    """Label the faces in the model's classes where the data set has more, or fewer, or others."""
+    own_meanings = {canonical_name(name) for name in faces.class_names}
+    known_meanings = {canonical_name(name) for name in known}
+    if own_meanings == known_meanings or not own_meanings & known_meanings:
+        return faces  # nothing to do, or nothing that can be done: see `predict_faces`
+    fitted = with_classes(faces, known)
+    unknown = [name for name in faces.class_names if canonical_name(name) not in known_meanings]
+    absent = [name for name in known if canonical_name(name) not in own_meanings]
+    if unknown:
+        count = len(faces) - len(fitted)
+        print(f"left out: {count} faces of {', '.join(unknown)}, which the model does not know")
+    if absent:
+        print(f"{faces.name} has no {', '.join(absent)}; they count as 0 in macro-F1")
+    return fitted
+
+
+def _score(
+    classifier: FaceClassifier,
+    faces: FaceDataset,
+    split: str,
+    how: Mapping[str, Any],
+    is_own: bool,
+) -> SplitScores:
+    probabilities = classifier.predict_faces(faces, flip=how["flip"])
+    origin = faces.attributes.get("source", np.zeros(0, str))
+    return SplitScores(
+        scores=score(faces.labels, probabilities, faces.class_names),
+        by_source={
+            str(source): score(
+                faces.labels[origin == source], probabilities[origin == source], faces.class_names
+            )
+            for source in np.unique(origin)
+        },
+        facts={
+            "model": classifier.card.name,
+            "dataset": faces.name,
+            "checksum": faces.checksum,
+            "split": split,
+            "split_rule": faces.split_rule if split in faces.drawn_splits else "source",
+            **how,
+        },
+        is_own=is_own,
+    )

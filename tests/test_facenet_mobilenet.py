@@ -1,0 +1,177 @@
+"""The MobileNet that knows faces: its plan, what is frozen, weights from a file."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from minixception import models
+from minixception.models.mobilenet import MEANS, load_mobilenet_weights
+from minixception.training.acceleration import accelerated
+from minixception.training.optimization import compile_model
+from minixception.training.recipe_book import get_recipe
+
+GREY = (96, 96, 1)
+
+
+def faces(shape: tuple[int, int, int], count: int = 6) -> np.ndarray:
+    """Smooth random pictures from -1 to 1: noise alone would vanish in the first average."""
+    small = np.random.default_rng(0).uniform(-1, 1, (count, 8, 8, shape[2]))
+    return np.asarray(keras.ops.image.resize(small.astype(np.float32), shape[:2]))
+
+
+@pytest.fixture(scope="module")
+def backbone() -> keras.Model:
+    """That of keras.applications, with random weights and the statistics of six pictures."""
+    keras.utils.set_random_seed(3)
+    model = keras.applications.MobileNet(
+        input_shape=(None, None, 3), include_top=False, weights=None, pooling="avg"
+    )
+    generator = np.random.default_rng(4)
+    normalizations = [
+        layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    for layer in normalizations:
+        gamma, beta, *statistics = layer.get_weights()
+        shift = generator.normal(0.5, 0.5, len(beta)).astype(np.float32)
+        layer.set_weights([gamma * 1.5, beta + shift, *statistics])
+        layer.momentum = 0.0
+    model(127 * faces((96, 96, 3)), training=True)
+    return model
+
+
+@pytest.fixture(scope="module")
+def file(backbone: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("backbone") / "mobilenet.weights.h5"
+    backbone.save_weights(path)
+    return path
+
+
+@pytest.fixture
+def network() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    return models.build("facenet_mobilenet", GREY, 7)
+
+
+def features_of(model: keras.Model) -> keras.Model:
+    """The network without its top."""
+    return keras.Model(model.input, model.get_layer("average").output)
+
+
+@pytest.mark.parametrize("shape", [GREY, (96, 96, 3)])
+def test_it_computes_what_keras_applications_does_and_keeps_to_it(
+    backbone: keras.Model, file: Path, shape: tuple[int, int, int]
+) -> None:
+    """Colours, means, padding and function; training then begins at the same function."""
+    model = models.build("facenet_mobilenet", shape, 7)
+    pictures = faces(shape)
+    top = model.layers[-2].get_weights()
+    assert load_mobilenet_weights(model, file, pictures) == "keras.applications"
+    for before, after in zip(top, model.layers[-2].get_weights(), strict=True):
+        assert np.array_equal(before, after)
+    rgb = np.repeat(pictures, 3 // shape[2], axis=3)
+    bgr = (rgb[..., ::-1] + 1) * 127.5 - np.array(MEANS, np.float32)
+    expected = np.asarray(backbone(bgr))
+    assert expected.std(axis=0).max() > 0.1
+    model.trainable = True
+    features = features_of(model)
+    for training in (False, True):  # the statistics are those of these pictures
+        found = np.asarray(features(pictures, training=training))
+        np.testing.assert_allclose(found, expected, rtol=2e-2, atol=2e-3)
+
+
+def test_the_file_at_hand_keeps_its_function(real_data: Callable[[str], Path]) -> None:
+    path = real_data("models/vggface2_mobilenet.weights.h5")
+    backbone = keras.applications.MobileNet(
+        input_shape=(None, None, 3), include_top=False, weights=None, pooling="avg"
+    )
+    backbone.load_weights(path)
+    pictures = faces(GREY, 16)
+    model = models.build("facenet_mobilenet", GREY, 7)
+    load_mobilenet_weights(model, path, pictures)
+    expected = backbone((np.repeat(pictures, 3, axis=3) + 1) * 127.5 - np.array(MEANS, np.float32))
+    found = features_of(model)(pictures)
+    np.testing.assert_allclose(np.asarray(found), np.asarray(expected), rtol=1e-2, atol=1e-3)
+
+
+def test_112_pixels_are_padded_alike_on_all_sides() -> None:
+    """Where the last stride meets 7, keras.applications would leave 3 positions."""
+    model = models.build("facenet_mobilenet", (112, 112, 1), 7)
+    sizes = [model.get_layer(f"conv_pw_{block}").output.shape[1] for block in (1, 2, 4, 6, 12)]
+    assert sizes == [56, 28, 14, 7, 4]
+
+
+def test_small_faces_are_enlarged_inside() -> None:
+    model = models.build("facenet_mobilenet", (48, 48, 1), 7)
+    assert model.input_shape == (None, 48, 48, 1)
+    assert model.get_layer("conv1").input.shape == (None, 112, 112, 3)
+
+
+@pytest.mark.parametrize(("count", "first"), [(0, "conv1"), (4, "conv_dw_5"), (13, "dense")])
+def test_the_lower_blocks_are_frozen(network: keras.Model, count: int, first: str) -> None:
+    freeze = models.NETWORKS["facenet_mobilenet"].freeze_blocks
+    assert freeze is not None
+    if count != 4:  # the default
+        freeze(network, count)
+    trained = [layer.name for layer in network.layers if layer.trainable_weights]
+    assert trained[0].startswith(first)
+    names = [layer.name for layer in network.layers if layer.weights]
+    assert names[names.index(trained[0]) :] == trained
+
+
+def test_a_step_moves_what_is_not_frozen_and_nothing_else(network: keras.Model) -> None:
+    model = accelerated(network)
+    compile_model(model, get_recipe("face-teacher"), steps=4)
+    before = {variable.path: np.asarray(variable) for variable in model.variables}
+    for _ in range(2):  # the first rate is 0
+        assert np.isfinite(model.train_on_batch(faces(GREY), np.eye(7)[:6])).all()
+    moved = {
+        layer.name
+        for layer in model.layers
+        for variable in layer.weights
+        if not np.array_equal(before[variable.path], np.asarray(variable))
+    }
+    names = [layer.name for layer in model.layers if layer.weights]
+    assert moved == set(names[names.index("conv_dw_5") :])
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("mixed_bfloat16", 0.02)])
+def test_its_twin_says_the_same(network: keras.Model, precision: str, tolerance: float) -> None:
+    twin = accelerated(network, precision=precision)
+    np.testing.assert_allclose(twin(faces(GREY)), network(faces(GREY)), atol=tolerance)
+    depthwise = [layer for layer in twin.layers if "dw" in layer.name and "bn" not in layer.name]
+    in_float32 = [layer.strides == (2, 2) or precision == "float32" for layer in depthwise]
+    assert [layer.compute_dtype == "float32" for layer in depthwise] == in_float32
+
+
+def test_a_number_of_blocks_that_there_is_not(network: keras.Model) -> None:
+    freeze = models.NETWORKS["facenet_mobilenet"].freeze_blocks
+    assert freeze is not None
+    for count in (-1, 14):
+        with pytest.raises(ValueError, match=rf"13 blocks to freeze\. Received: {count} blocks"):
+            freeze(network, count)
+
+
+def test_a_file_that_does_not_fit_changes_nothing(
+    network: keras.Model, backbone: keras.Model, tmp_path: Path
+) -> None:
+    before = network.get_weights()
+    other, hole = tmp_path / "other.weights.h5", tmp_path / "hole.weights.h5"
+    models.build("mini_xception", (48, 48, 1), 7).save_weights(other)
+    damaged = keras.models.clone_model(backbone)
+    kernel = damaged.get_layer("conv_pw_3")
+    kernel.set_weights([np.full_like(kernel.get_weights()[0], np.nan)])
+    damaged.save_weights(hole)
+    (tmp_path / "text.weights.h5").write_text("no weights")
+    for path, message in (
+        (other, "must hold weights of keras.applications.MobileNet without its top"),
+        (hole, "a weight of layer conv_pw_3 is not finite"),
+        (tmp_path / "text.weights.h5", "must hold weights of keras.applications.MobileNet"),
+    ):
+        with pytest.raises(ValueError, match=message) as caught:
+            load_mobilenet_weights(network, path, faces(GREY))
+        assert str(path) in str(caught.value)
+    for was, now in zip(before, network.get_weights(), strict=True):
+        assert np.array_equal(was, now)

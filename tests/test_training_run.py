@@ -1,0 +1,59 @@
+"""`train` and `evaluate` on a set that is loaded already; other tests have the other ways."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minixception
+from minixception.datasets import FaceDataset
+from minixception.training.runs import RunRecord
+from pattern_runs import faces
+
+SMALL: dict[str, Any] = {"network": "simple_cnn", "image_size": (16, 16), "batch_size": 8}
+
+
+@pytest.fixture
+def patterns() -> FaceDataset:
+    splits = np.array(["train"] * 24 + ["validation"] * 6 + ["test"] * 6)
+    return replace(faces(36, seed=1), splits=splits)
+
+
+@pytest.mark.usefixtures("no_export")
+def test_a_loaded_set_is_trained_on_and_scored(
+    patterns: FaceDataset, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def train(**changes: Any) -> RunRecord:
+        return minixception.train(patterns, output="run", seed=4, verbose=0, **SMALL, **changes)
+
+    run = train(epochs=2)
+    assert (run.folder, run.card.seed, run.card.recipe["name"]) == (Path("run"), 4, "emotion")
+    assert (run.card.data["dataset"], run.card.data["sizes"]["train"]) == ("patterns", 24)
+    assert len(run.history["val_accuracy"]) == 2
+    scores = minixception.evaluate("run", patterns)
+    assert scores.to_json() == run.card.metrics["validation"]
+    assert minixception.evaluate("run", patterns, split="test").n == 6
+    assert train(epochs=2, resume=True).history == run.history
+    with pytest.raises(FileExistsError, match="already holds a training run"):
+        train(epochs=2)
+    with pytest.raises(ValueError, match=r"recipe\.mixup was 0\.2, now 0\.5"):
+        train(epochs=2, resume=True, mixup=0.5)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"dataset": faces(6, seed=1)}, "patterns has no splits"),
+        ({"task": "age", "recipe": "paper"}, "`task` must be one of emotion, gender"),
+        ({"epochs": 2.5}, "`epochs` must be a whole number"),
+        ({"dataset": "nowhere"}, "must be one of fer2013"),
+        ({"teacher_share": 0.5}, "give one"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_cannot_be_trained_is_refused(arguments: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        minixception.train(**arguments)
