@@ -15,7 +15,7 @@ from minixception.messages import EXTRAS
 
 ROOT = Path(__file__).parents[1]
 
-LARGE = r"easynet|_wide/model\.keras"  # stays in the checkout
+LARGE = r"easynet|_wide/model\.keras|detector_models"  # stays in the checkout
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,9 @@ def test_wheel_holds_code_models_and_command(checkout: Path, tmp_path: Path) -> 
     modules = {path.relative_to(package).as_posix() for path in package.glob("*/**/*.py")}
     packed = {name for name in names if ".dist-info/" not in name}
     small = {name for name in shipped_files() if not re.search(LARGE, name)}
-    assert packed == modules | {f"minixception/{name}" for name in small | {"py.typed"}}
+    assert packed == modules | {
+        f"minixception/{name}" for name in small | {"py.typed", "limits/page.md"}
+    }
     assert wheel.stat().st_size < 3_000_000
 
 
@@ -78,7 +80,9 @@ def check_metadata(text: str) -> None:
         extra = re.search(r"extra == .(\w+)", line)
         package = re.split(r"[^\w-]", line)[0]
         needed.setdefault(extra.group(1) if extra else "", set()).add(package)
-    assert needed[""] == {"ai-edge-litert", "filelock", "numpy", "opencv-python", "pillow"}
+    assert needed[""] == {
+        *("ai-edge-litert", "filelock", "numpy", "opencv-python", "pillow", "pooch")
+    }
     for module, name in EXTRAS.items():
         assert {"sklearn": "scikit-learn"}.get(module, module) in needed[name]
     assert needed["train"] | needed["onnx"] <= needed["dev"]

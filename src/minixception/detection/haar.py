@@ -70,7 +70,8 @@ class HaarDetector:
         min_face: side of the smallest face of interest in pixels of the image. Smaller ones are
             not reported. None: 2.5 % of the shorter side, and all sizes in the plain call.
         working_size: longer side of the working copy in pixels, unless `min_face` needs more; for
-            films, whose frames should not take long. None: as above. The plain call has none.
+            films, whose frames should not take long: the close-up is then taken only where the
+            whole frame shows no face. None: as above. The plain call has none.
 
     Raises:
         ImportError: if the installed OpenCV has no cascades, as version 5.
@@ -110,6 +111,8 @@ class HaarDetector:
         close_up = _size_of_copy(height, width, _CLOSE_UP_SIDE / max(height, width))
         size = _size_of_copy(height, width, self._scale(height, width))
         whole = self._search(grey, size, *self._fineness(min(height, width), size))
+        if whole and self._working_size is not None:
+            return whole
         return _merge(
             self._search(
                 grey,
