@@ -47,7 +47,7 @@ FIRST_ANSWER = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import numpy as np
-from minixception.engines import load_engine
+from minixception.checkpoints.engines import load_engine
 card, engine = load_engine(sys.argv[2], engine=sys.argv[3])
 engine.predict(np.zeros((1, *card.preprocessor.input_shape), np.float32))
 """

@@ -129,7 +129,7 @@ def test_a_twin_with_replicas_has_the_weights_of_the_network_in_their_order() ->
 def test_cores_are_divided_before_tensorflow_begins_and_never_after() -> None:
     script = """
 import os, keras, tensorflow as tf
-from minixception.acceleration import divide_cores
+from minixception.training.acceleration import divide_cores
 threads = tf.config.threading.get_intra_op_parallelism_threads
 divide_cores(1)
 assert threads() == 0, "one replica has what TensorFlow chooses"

@@ -60,7 +60,7 @@ def test_the_class_asked_for_and_a_second_run(
     [
         (["--class", "bored"], "--class must be one of angry, disgust,"),
         (["--task", "gender"], "--model must be a model of the task gender. Received: emotion"),
-        (["--output", "out.png"], "--output must be a folder, since each face gets a picture"),
+        (["--output", "out.png"], "--output must be a folder; one whose name ends in .png"),
     ],
 )
 def test_options_that_cannot_be_followed(

@@ -12,7 +12,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from made_up_data import fer2013_csv
 from minixception import Preprocessor
-from minixception.checkpoints import keras_model as checkpoint_module
+from minixception.checkpoints import export as export_module
 from minixception.checkpoints.card import read_card
 from minixception.checkpoints.engines import LiteRTEngine, load_engine
 from minixception.commands import run_command
@@ -173,7 +173,7 @@ def test_a_model_that_differs_is_not_written(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(checkpoint_module, "EXPORT_TOLERANCE", -1.0)
+    monkeypatch.setattr(export_module, "EXPORT_TOLERANCE", -1.0)
     assert export(emotion, "onnx", output / "emotion.onnx") == 1
     assert "differs from the Keras model by" in capsys.readouterr().err
     assert not output.exists() or not contents(output)

@@ -419,12 +419,14 @@ def test_exported_names() -> None:
         "YuNetDetector",
         "build",
         "draw_predictions",
+        "evaluate",
         "hush",
         "load_checkpoint",
         "make_checkpoint",
         "read_image",
         "save_checkpoint",
         "to_frame",
+        "train",
         "write_image",
     ]
     for name in minixception.__all__:

@@ -15,7 +15,7 @@ from minixception.files import lock_file, own_folder, sole_writer
 SOURCE = Path(__file__).parents[1] / "src"
 HOLD = """
 import sys
-from minixception.locks import own_folder
+from minixception.files import own_folder
 with own_folder(sys.argv[1]):
     print("held", flush=True)
     sys.stdin.read()

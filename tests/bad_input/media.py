@@ -50,8 +50,8 @@ PICTURES = [
         ("WebP of 16383x16383", content(webp(16383, 16383)), "Received: path='a.jpg'"),
         ("BMP of 99999x99999", content(bmp(99999, 99999)), "at most 178956970 pixels"),
         ("PPM of 99999x99999", content(b"P6 99999 99999 255\n"), "at most 178956970 pixels"),
-        ("TIFF of NaN", content(float_tiff(float("nan"))), "32-bit pixels"),
-        ("TIFF of infinity", content(float_tiff(float("inf"))), "32-bit pixels"),
+        ("TIFF of NaN", content(float_tiff(float("nan"))), "must lie in [0, 1], without NaN"),
+        ("TIFF of infinity", content(float_tiff(float("inf"))), "must lie in [0, 1], without NaN"),
         ("PNG without its palette", content(png(8, 8, colours=3)), "AssertionError"),
         ("broken, with a line break in its name", content(b"x", "a\nb.jpg"), "path='a b.jpg'"),
     )
