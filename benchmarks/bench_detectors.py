@@ -106,6 +106,7 @@ def main() -> None:
         compare_videos(contestants, arguments.data),
     ]
     command = shlex.join(["python", "benchmarks/bench_detectors.py", *sys.argv[1:]])
+    command = command.replace(str(arguments.data), "FOLDER")
     head = (
         "# Detectors\n\n"
         f"Made by `{command}` at commit {checkout_commit()}. Each table comes from one run, in "

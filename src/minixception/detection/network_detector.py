@@ -27,7 +27,7 @@ from minixception.images import as_rgb, resize_image, to_grey
 DEFAULT_DETECTOR = "mini_xception_detector"
 
 # Pixels that the smallest face of interest gets in the working copy.
-FACE_PIXELS = 16
+FACE_PIXELS = 24
 # The network has learned faces of up to some 300 pixels. So it looks at a picture twice, once at
 # this length of its longer side: shrunk for large faces, or enlarged where the picture is small.
 OVERVIEW = 128
@@ -41,7 +41,8 @@ class FoundFace:
         box: around it, clipped to the image.
         score: how sure the detector is, 0 to 1.
         landmarks: x and y in pixels of the image of right eye, left eye, nose tip, right and left
-            corner of the mouth, from the person's view.
+            corner of the mouth, from the person's view. They are coarse, and follow a turned face
+            only in part.
     """
 
     box: Box
@@ -53,7 +54,7 @@ class MiniXceptionDetector:
     """A small convolutional network of the family of the classifiers, trained by this project.
 
     Its boxes are the squares that the classifiers were trained on, and with each come five
-    landmarks. Pictures with a shorter side above 640 pixels are shrunk to it, which leaves 16
+    landmarks. Pictures with a shorter side above 960 pixels are shrunk to it, which leaves 24
     pixels to the smallest face that is looked for, 2.5 % of the shorter side. One detector may
     serve several threads.
 
