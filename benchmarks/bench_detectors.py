@@ -14,7 +14,8 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -58,6 +59,7 @@ from minixception.video.videos import VideoReader
 
 LEAST_SCORE = 0.05
 SAME_FACE = 0.3  # IoU from which on a box means a labelled face
+TURNS = (0, 15, 30, 45, 90)
 TIMED_SIZES = ((480, 640), (240, 320), (960, 1280))
 GROUP = (3000, 4000, 120)  # height, width, side of its 72 faces
 
@@ -86,6 +88,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", default="mini_xception_detector")
     parser.add_argument("--every", type=int, default=1, help="take every n-th photograph")
+    parser.add_argument("--turn-every", type=int, default=4, help="of those turn every n-th")
     parser.add_argument("--scenes", type=int, default=500)
     parser.add_argument("--output", type=Path, default=Path("docs/detectors.md"))
     arguments = parser.parse_args()
@@ -95,6 +98,7 @@ def main() -> None:
     photographs = load_photographs(arguments.data, every=arguments.every)
     sections = [
         compare_photographs(contestants, photographs),
+        compare_turns(contestants, photographs[:: arguments.turn_every]),
         compare_backgrounds(contestants, held_out),
         compare_scenes(contestants, held_out, arguments.scenes),
         compare_times(contestants, arguments.data),
@@ -102,6 +106,7 @@ def main() -> None:
         compare_videos(contestants, arguments.data),
     ]
     command = shlex.join(["python", "benchmarks/bench_detectors.py", *sys.argv[1:]])
+    command = command.replace(str(arguments.data), "FOLDER")
     head = (
         "# Detectors\n\n"
         f"Made by `{command}` at commit {checkout_commit()}. Each table comes from one run, in "
@@ -209,10 +214,40 @@ def compare_photographs(
 
 def _is_right(analyzer: FaceAnalyzer, photograph: Photograph, boxes: Sequence[Box]) -> bool:
     largest = sorted(boxes, key=lambda box: box.area)[-1:]
-    emotions = [face.emotion or "" for face in analyzer.classify(photograph.image, largest)]
-    return any(
-        EMOTIONS_8[index_of(emotion, EMOTIONS_8)] == photograph.emotion for emotion in emotions
+    faces = analyzer.classify(photograph.image, largest)
+    return any(_meaning(face.emotion) == photograph.emotion for face in faces)
+
+
+def _meaning(emotion: str | None) -> str:
+    return EMOTIONS_8[index_of(emotion or "", EMOTIONS_8)]
+
+
+def compare_turns(contestants: Mapping[str, Contestant], photographs: Sequence[Photograph]) -> str:
+    """Turn the photographs and look again."""
+    analyzer = FaceAnalyzer(gender=None)
+    rows = []
+    for name, contestant in contestants.items():
+        cells = []
+        for angle in TURNS:
+            pictures = [replace(each, image=turned(each.image, angle)) for each in photographs]
+            seen = [contestant.detector.detect(each.image) for each in pictures]
+            right = sum(map(partial(_is_right, analyzer), pictures, seen)) / len(pictures)
+            cells.append(f"{sum(map(bool, seen)) / len(pictures):.0%}, {right:.0%}")
+        rows.append([name, *cells])
+    return (
+        f"## Turned faces\n\n{len(photographs)} of these photographs turned clockwise: those in "
+        "which any face is found, and those whose emotion is right.\n\n"
+        + table(["detector", *(f"{angle} degrees" for angle in TURNS)], rows)
     )
+
+
+def turned(image: np.ndarray, degrees: float) -> np.ndarray:
+    """Return a picture turned clockwise, whole, on black."""
+    height, width = image.shape[:2]
+    side = int(np.hypot(height, width))
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), -degrees, 1.0)
+    matrix[:, 2] += ((side - width) / 2, (side - height) / 2)
+    return cv2.warpAffine(image, matrix, (side, side)) if degrees else image
 
 
 def compare_backgrounds(contestants: Mapping[str, Contestant], held_out: SceneSources) -> str:

@@ -149,6 +149,8 @@ def test_cells_say_what_decoding_reads() -> None:
         found = found[np.argsort(found[:, 1])]
         np.testing.assert_allclose(found[:, 1:], faces[:, 1:], rtol=1e-4, atol=1e-2)
         assert found[:, 0] == pytest.approx(1 / (1 + np.exp(-8)))
+        nothing = decode_faces(outputs, (320, 448), STRIDES, least_score=0.5, offsets=[-9] * 3)
+        assert len(nothing) == 0
 
 
 def test_cells_on_a_face_that_is_not_sure_count_neither_way() -> None:
@@ -197,7 +199,12 @@ def test_scores_of_nothing() -> None:
 
 
 CARD = DetectorCard(
-    name="trial", architecture="made up", parameters=10, strides=STRIDES, score_threshold=0.4
+    name="trial",
+    architecture="made up",
+    parameters=10,
+    strides=STRIDES,
+    score_offsets=(-1.0, 0.0, 0.5),
+    score_threshold=0.4,
 )
 
 
@@ -213,6 +220,7 @@ def test_a_card_is_read_as_it_was_written(tmp_path: Path) -> None:
         ({"task": "emotion"}, "no card of a detector"),
         ({"strides": [8, 24]}, "double from one to the next"),
         ({"strides": 8}, "not iterable"),
+        ({"score_offsets": [0.0]}, "as many as `strides`"),
         ({"score_threshold": 7}, "between 0 and 1"),
         ({"score_threshold": float("nan")}, "between 0 and 1"),
         ({"recipe": "fast"}, "`recipe` must be an object"),

@@ -32,7 +32,7 @@ TINY = DetectorPlan(stem=(4, 4), levels=((8,), (8,), (8,)), head=8)
 QUICK = DetectorRecipe(
     epochs=2,
     steps=2,
-    sizes=(64, 96),
+    sizes=(64,),
     pixels=4 * 64 * 64,
     replicas=1,
     validation_scenes=6,
@@ -49,6 +49,7 @@ def make_run(folder: Path, pictures: Path) -> DetectorRun:
         architecture=model.name,
         parameters=model.count_params(),
         strides=STRIDES,
+        score_offsets=(0.0, 0.0, 0.0),
         score_threshold=0.5,
     )
     return DetectorRun(

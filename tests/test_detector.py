@@ -129,7 +129,9 @@ def test_the_bound_is_told() -> None:
 def test_detectors_have_names(haar: HaarDetector) -> None:
     assert isinstance(load_detector("haar"), HaarDetector)
     assert load_detector(haar) is haar
-    with pytest.raises(ValueError, match=r"must be haar or yunet.*Received: detector='hog'"):
+    with pytest.raises(
+        ValueError, match=r"must be haar, yunet, mini_xception.*Received: detector='hog'"
+    ):
         load_detector("hog")
 
 

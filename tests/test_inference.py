@@ -415,6 +415,7 @@ def test_exported_names() -> None:
         "FaceClassifier",
         "FacePrediction",
         "HaarDetector",
+        "MiniXceptionDetector",
         "Preprocessor",
         "YuNetDetector",
         "build",

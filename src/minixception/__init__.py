@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from minixception.checkpoints.keras_model import load_checkpoint, save_checkpoint
     from minixception.checkpoints.own_models import make_checkpoint
     from minixception.detection.haar import HaarDetector
+    from minixception.detection.network_detector import MiniXceptionDetector
     from minixception.detection.yunet import YuNetDetector
     from minixception.drawing.faces import draw_predictions
     from minixception.explain import Explainer
@@ -45,6 +46,7 @@ _HOMES = {
     "FaceClassifier": "inference",
     "FacePrediction": "inference",
     "HaarDetector": "detection.haar",
+    "MiniXceptionDetector": "detection.network_detector",
     "Preprocessor": "preprocessor",
     "YuNetDetector": "detection.yunet",
     "build": "models",
@@ -67,6 +69,7 @@ __all__ = [
     "FaceClassifier",
     "FacePrediction",
     "HaarDetector",
+    "MiniXceptionDetector",
     "Preprocessor",
     "YuNetDetector",
     "build",

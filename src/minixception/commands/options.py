@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # Longer side in pixels at which the frames of a film are searched, for the frame rate: a face then
 # needs 48 of 720 pixels in HD, with YuNet 24 of 360.
-FILM_SIZES = {"haar": 1280, "yunet": 640}
+FILM_SIZES = {"haar": 1280, "yunet": 640, "mini_xception": 640}
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,8 +43,9 @@ def add_detector_arguments(parser: argparse.ArgumentParser, *, film: bool = Fals
     share = "7 %% in HD" if film else "2.5 %%"  # see `FILM_SIZES`
     parser.add_argument(
         "--detector",
-        choices=("haar", "yunet"),
-        help="Haar cascade (default), or YuNet: faster and surer, its file is fetched once",
+        choices=("haar", "yunet", "mini_xception"),
+        help="Haar cascade (default); YuNet: faster and surer, its file is fetched once; or the "
+        "detector of this project",
     )
     parser.add_argument(
         "--scale-factor",
@@ -112,12 +113,15 @@ def make_detector(arguments: argparse.Namespace) -> "FaceDetector":
         ValueError: if an option is out of its range, or given for the other detector.
     """
     from minixception.detection.haar import HaarDetector
+    from minixception.detection.network_detector import MiniXceptionDetector
     from minixception.detection.yunet import YuNetDetector
 
     given = {name: getattr(arguments, name) for name in ("scale_factor", "min_neighbors")}
     given = {name: value for name, value in given.items() if value is not None}
-    if arguments.yunet is not None and arguments.detector == "haar":
-        raise ValueError("--yunet is for the detector yunet: leave it out, or --detector haar")
+    if arguments.yunet is not None and arguments.detector not in (None, "yunet"):
+        raise ValueError(
+            f"--yunet is for the detector yunet: leave it out, or --detector {arguments.detector}"
+        )
     if arguments.trust_yunet and arguments.yunet is None:
         raise ValueError("--trust-yunet is for a file of your own: it needs --yunet FILE")
     name = "yunet" if arguments.yunet is not None else arguments.detector or "haar"
@@ -126,7 +130,9 @@ def make_detector(arguments: argparse.Namespace) -> "FaceDetector":
         return HaarDetector(min_face=arguments.min_face, working_size=working_size, **given)
     if given:
         option = next(iter(given)).replace("_", "-")
-        raise ValueError(f"--{option} is for the Haar cascade: leave it out, or YuNet")
+        raise ValueError(f"--{option} is for the Haar cascade: leave it out, or --detector haar")
+    if name == "mini_xception":
+        return MiniXceptionDetector(min_face=arguments.min_face, working_size=working_size)
     return YuNetDetector(
         arguments.yunet,
         min_face=arguments.min_face,

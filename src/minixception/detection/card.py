@@ -21,7 +21,10 @@ class DetectorCard:
         architecture: name of the network.
         parameters: number of parameters.
         strides: of the network's maps in pixels, finest first.
-        score_threshold: lowest score of a face, 0 to 1, chosen on held-out scenes.
+        score_offsets: added to the logits of each map before they become scores, chosen on held-out
+            scenes so that all maps give equally few false boxes: what looks like a small face is
+            more often none.
+        score_threshold: lowest score of a face, 0 to 1.
         data: names, sizes and licences of the training data.
         recipe: every setting of the training.
         seed: of initial weights and scenes.
@@ -35,6 +38,7 @@ class DetectorCard:
     architecture: str
     parameters: int
     strides: tuple[int, ...]
+    score_offsets: tuple[float, ...]
     score_threshold: float
     data: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
@@ -48,8 +52,8 @@ class DetectorCard:
         """Check strides and threshold.
 
         Raises:
-            ValueError: for strides that do not double from one to the next, or a threshold outside
-                0 to 1.
+            ValueError: for strides that do not double from one to the next, another number of
+                offsets, or a threshold outside 0 to 1.
             TypeError: where there should be named entries and are none.
         """
         pairs = zip(self.strides, self.strides[1:], strict=False)
@@ -59,6 +63,11 @@ class DetectorCard:
                 f"Received: strides={self.strides}"
             )
         check_threshold(self.score_threshold)
+        if len(self.score_offsets) != len(self.strides):
+            raise ValueError(
+                "`score_offsets` must be as many as `strides`. "
+                f"Received: score_offsets={self.score_offsets}"
+            )
         for name in ("data", "recipe", "versions", "metrics"):
             if not isinstance(getattr(self, name), Mapping):
                 raise TypeError(f"`{name}` must be an object with named entries")
@@ -69,11 +78,16 @@ class DetectorCard:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data, the content of `card.json`."""
-        return {"task": TASK, **asdict(self), "strides": list(self.strides)}
+        return {
+            "task": TASK,
+            **asdict(self),
+            "strides": list(self.strides),
+            "score_offsets": list(self.score_offsets),
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "DetectorCard":
-        """Read what `to_json` wrote; the first five entries of a card are required.
+        """Read what `to_json` wrote; the first six entries of a card are required.
 
         Raises:
             KeyError, TypeError, ValueError, OverflowError: for missing or impossible entries.
@@ -86,6 +100,7 @@ class DetectorCard:
             architecture=str(data["architecture"]),
             parameters=int(data["parameters"]),
             strides=tuple(int(stride) for stride in data["strides"]),
+            score_offsets=tuple(float(offset) for offset in data["score_offsets"]),
             score_threshold=float(data["score_threshold"]),
             **{entry: data[entry] for entry in optional if entry in data},
         )

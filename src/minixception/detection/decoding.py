@@ -23,6 +23,7 @@ def decode_faces(
     strides: Sequence[int],
     *,
     least_score: float,
+    offsets: Sequence[float] = (),
 ) -> NDArray[np.float32]:
     """Return the faces that a network has seen in one image, best first.
 
@@ -31,23 +32,33 @@ def decode_faces(
         size: (height, width) of what the network was given.
         strides: of its maps.
         least_score: 0 to 1; what has less is left out.
+        offsets: what is added to the logits of each map; none for nothing.
 
     Returns:
         float32 (n, 14): score, middle x, middle y, side, x and y of the landmarks, in pixels.
     """
     least_logit = np.log(max(least_score, 1e-6) / max(1 - least_score, 1e-6))
-    chosen = np.flatnonzero(outputs[:, 0] >= least_logit)
+    logits = outputs[:, 0] + _per_cell(offsets or [0.0] * len(strides), size, strides)
+    chosen = np.flatnonzero(logits >= least_logit)
     if not len(chosen):
         return np.zeros((0, FACE_COLUMNS), np.float32)
     middles, lengths = cell_places(*size, strides)
     cells, middles, lengths = outputs[chosen], middles[chosen], lengths[chosen, None]
     faces = np.empty_like(cells)
-    faces[:, 0] = 1 / (1 + np.exp(-cells[:, 0]))
+    faces[:, 0] = 1 / (1 + np.exp(-logits[chosen]))
     faces[:, MIDDLE] = cells[:, MIDDLE] * lengths + middles
     faces[:, SIDE] = np.exp(np.minimum(cells[:, SIDE], 8)) * lengths[:, 0]
     places = cells[:, LANDMARKS].reshape(-1, 5, 2) * lengths[:, None] + middles[:, None]
     faces[:, LANDMARKS] = places.reshape(-1, 10)
     return faces[keep_best(faces)]
+
+
+def _per_cell(
+    values: Sequence[float], size: tuple[int, int], strides: Sequence[int]
+) -> NDArray[np.float32]:
+    """Return a value per map as one per cell."""
+    counts = [(size[0] // stride) * (size[1] // stride) for stride in strides]
+    return np.repeat(np.array(values, np.float32), counts)
 
 
 def keep_best(faces: NDArray[np.float32]) -> NDArray[np.intp]:

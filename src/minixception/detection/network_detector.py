@@ -15,14 +15,19 @@ from minixception.detection.card import TASK, check_threshold, read_detector_car
 from minixception.detection.cells import prepare_images
 from minixception.detection.columns import FACE_COLUMNS, LANDMARKS, MIDDLE, SIDE
 from minixception.detection.decoding import decode_faces, keep_best
-from minixception.detection.search import _boxes_in_image, _require_at_least
+from minixception.detection.search import (
+    _bound,
+    _boxes_in_image,
+    _require_sizes,
+    _scale_for,
+    _size_of_copy,
+)
 from minixception.images import as_rgb, resize_image, to_grey
 
 DEFAULT_DETECTOR = "mini_xception_detector"
 
 # Pixels that the smallest face of interest gets in the working copy.
-FACE_PIXELS = 16
-SMALLEST_FACE = 0.025
+FACE_PIXELS = 24
 # The network has learned faces of up to some 300 pixels. So it looks at a picture twice, once at
 # this length of its longer side: shrunk for large faces, or enlarged where the picture is small.
 OVERVIEW = 128
@@ -36,7 +41,8 @@ class FoundFace:
         box: around it, clipped to the image.
         score: how sure the detector is, 0 to 1.
         landmarks: x and y in pixels of the image of right eye, left eye, nose tip, right and left
-            corner of the mouth, from the person's view.
+            corner of the mouth, from the person's view. They are coarse, and follow a turned face
+            only in part.
     """
 
     box: Box
@@ -48,7 +54,7 @@ class MiniXceptionDetector:
     """A small convolutional network of the family of the classifiers, trained by this project.
 
     Its boxes are the squares that the classifiers were trained on, and with each come five
-    landmarks. Pictures with a shorter side above 640 pixels are shrunk to it, which leaves 16
+    landmarks. Pictures with a shorter side above 960 pixels are shrunk to it, which leaves 24
     pixels to the smallest face that is looked for, 2.5 % of the shorter side. One detector may
     serve several threads.
 
@@ -57,6 +63,7 @@ class MiniXceptionDetector:
         score_threshold: lowest score of a face, 0 to 1; None for that of the card.
         min_face: side of the smallest face of interest in pixels of the image. Smaller ones are not
             reported. None: 2.5 % of the shorter side.
+        working_size: as for `HaarDetector`.
 
     Raises:
         FileNotFoundError: if there is no such folder, or a file is missing in it.
@@ -69,9 +76,9 @@ class MiniXceptionDetector:
         *,
         score_threshold: float | None = None,
         min_face: int | None = None,
+        working_size: int | None = None,
     ) -> None:
-        if min_face is not None:
-            _require_at_least("min_face", min_face, 1)
+        _require_sizes(min_face, working_size)
         folder = find_model(folder, tasks=(TASK,))
         self.card = read_detector_card(folder)
         self._least_score = self.card.score_threshold
@@ -79,6 +86,7 @@ class MiniXceptionDetector:
             check_threshold(score_threshold)
             self._least_score = score_threshold
         self._min_face = min_face
+        self._working_size = working_size
         # An engine for each look: a change of size costs as much as a small picture.
         file = folder / LITERT_FILE
         self._whole = LiteRTEngine(file, num_classes=FACE_COLUMNS)
@@ -88,6 +96,14 @@ class MiniXceptionDetector:
         """See `FaceDetector.detect`; any array that `images.as_rgb` takes will do."""
         return [face.box for face in self.find(image)]
 
+    def smallest_face(self, height: int, width: int) -> int | None:
+        """Return the side of the smallest face looked for, None where nothing limits it."""
+        return self._min_face or _bound(self._scale(height, width), FACE_PIXELS)
+
+    def _scale(self, height: int, width: int) -> float:
+        """Return how much the picture is shrunk."""
+        return _scale_for(height, width, self._min_face, self._working_size, FACE_PIXELS)
+
     def find(self, image: np.ndarray) -> list[FoundFace]:
         """Return the faces in an image with their landmarks, in the order of `detect`.
 
@@ -96,8 +112,7 @@ class MiniXceptionDetector:
         """
         grey = to_grey(as_rgb(image))
         height, width = grey.shape[:2]
-        smallest = self._min_face or SMALLEST_FACE * min(height, width)
-        scale = min(FACE_PIXELS / smallest, 1.0)
+        scale = self._scale(height, width)
         overview = OVERVIEW / max(height, width)
         faces = self._look(grey, scale, self._whole)
         if overview != scale:
@@ -106,11 +121,7 @@ class MiniXceptionDetector:
         faces = faces[faces[:, SIDE] >= (self._min_face or 0)]
         found = []
         for face in faces:
-            square = (
-                *(face[MIDDLE] - face[SIDE] / 2).tolist(),
-                face[SIDE].item(),
-                face[SIDE].item(),
-            )
+            square = [*(face[MIDDLE] - face[SIDE] / 2), face[SIDE], face[SIDE]]
             landmarks = tuple((float(x), float(y)) for x, y in face[LANDMARKS].reshape(-1, 2))
             for box in _boxes_in_image([square], (height, width), height, width):
                 found.append(FoundFace(box, float(face[0]), landmarks))
@@ -120,12 +131,18 @@ class MiniXceptionDetector:
         self, grey: NDArray[np.uint8], scale: float, engine: LiteRTEngine
     ) -> NDArray[np.float32]:
         """Return the faces in a copy of an image, in pixels of the image; see `decode_faces`."""
-        size = [max(round(side * scale), 1) for side in grey.shape[:2]]
-        copy = resize_image(grey, (size[0], size[1]))[:, :, 0]
+        size = _size_of_copy(grey.shape[0], grey.shape[1], scale)
+        copy = resize_image(grey, size)[:, :, 0]
         stride = self.card.strides[-1]
         copy = np.pad(copy, [(0, -side % stride) for side in size])
         outputs = engine.run(prepare_images(copy[None]))[0]
-        faces = decode_faces(outputs, copy.shape, self.card.strides, least_score=self._least_score)
+        faces = decode_faces(
+            outputs,
+            copy.shape,
+            self.card.strides,
+            least_score=self._least_score,
+            offsets=self.card.score_offsets,
+        )
         # Height and width are rounded apart.
         ratio = np.array([grey.shape[1] / size[1], grey.shape[0] / size[0]], np.float32)
         faces[:, SIDE] *= np.sqrt(ratio.prod())

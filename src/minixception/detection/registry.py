@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from minixception.detection.haar import HaarDetector
-from minixception.detection.search import (
-    FaceDetector,
-)
+from minixception.detection.network_detector import MiniXceptionDetector
+from minixception.detection.search import FaceDetector
 from minixception.detection.yunet import YuNetDetector
 
-DETECTORS = ("haar", "yunet")
+DETECTORS = ("haar", "yunet", "mini_xception")
 """The detectors that `load_detector` knows by name."""
 
 
@@ -16,7 +15,8 @@ def load_detector(detector: str | FaceDetector | None = None) -> FaceDetector:
     """Return the detector of a name with its defaults; one that is given, as it is.
 
     Args:
-        detector: "haar", "yunet" (whose file is fetched once) or a detector; None means "haar".
+        detector: "haar", "yunet" (whose file is fetched once), "mini_xception" or a detector; None
+            means "haar".
 
     Raises:
         OSError: if YuNet's file cannot be fetched.
@@ -27,9 +27,11 @@ def load_detector(detector: str | FaceDetector | None = None) -> FaceDetector:
         return HaarDetector()
     if detector == "yunet":
         return YuNetDetector()
+    if detector == "mini_xception":
+        return MiniXceptionDetector()
     if isinstance(detector, str):
         raise ValueError(
-            f"`detector` must be {' or '.join(DETECTORS)}, or an object with a method `detect`. "
+            f"`detector` must be {', '.join(DETECTORS)}, or an object with a method `detect`. "
             f"Received: detector={detector!r}"
         )
     if not hasattr(detector, "detect"):

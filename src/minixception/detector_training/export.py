@@ -1,5 +1,6 @@
 """A trained detector as a LiteRT file, with the score from which on it calls a thing a face."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +15,15 @@ from minixception.checkpoints.export import litert_converter, require_equal
 from minixception.checkpoints.keras_model import load_keras_file
 from minixception.detection.card import read_detector_card, write_detector_card
 from minixception.detection.cells import prepare_images
-from minixception.detection.columns import FACE_COLUMNS
-from minixception.detection.evaluation import DetectorScores, evaluate_detector, held_out_scenes
+from minixception.detection.columns import FACE_COLUMNS, MIDDLE, SIDE
+from minixception.detection.evaluation import (
+    DetectorScores,
+    Scenes,
+    evaluate_detector,
+    held_out_scenes,
+)
 from minixception.detection.labelled_pictures import SceneSources
 from minixception.detection.network_detector import MiniXceptionDetector, boxes_of
-from minixception.detection.scoring import match_faces, threshold_for
 from minixception.files import atomic_path
 
 SCENES, SCENE_SIZE = 400, 256
@@ -26,6 +31,7 @@ LEAST_SCORE = 0.05  # of boxes that average precision looks at
 # False boxes in a held-out scene at the threshold. Some of the scenes hold shuffled faces and other
 # decoys, so that a picture of the world has fewer.
 FALSE_PER_SCENE = 0.03
+SILENT = -100.0  # added to logits of maps that shall find nothing
 
 
 def load_detector_model(folder: str | Path) -> keras.Model:
@@ -85,10 +91,10 @@ def _comparable(outputs: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def finish_detector(folder: str | Path, held_out: SceneSources, *, scenes: int = SCENES) -> float:
-    """Export a trained detector, choose its threshold on held-out scenes, and score it on them.
+    """Export a trained detector, make its maps alike on held-out scenes, and score it on them.
 
     Args:
-        folder: a detector's folder; its card gets the threshold and the scores.
+        folder: a detector's folder; its card gets the offsets and the scores.
         held_out: pictures that took no part in training.
         scenes: how many are composed of them.
 
@@ -97,15 +103,31 @@ def finish_detector(folder: str | Path, held_out: SceneSources, *, scenes: int =
     """
     composed = held_out_scenes(held_out, count=scenes, size=SCENE_SIZE)
     difference = export_detector(folder, [image for image, _ in composed[:3]])
-    find = boxes_of(MiniXceptionDetector(folder, score_threshold=LEAST_SCORE))
-    found = [find(image[..., None]) for image, _ in composed]
-    matches = match_faces(found, [faces for _, faces in composed], (SCENE_SIZE, SCENE_SIZE))
-    threshold = round(threshold_for(matches, FALSE_PER_SCENE), 2)
-    write_detector_card(folder, replace(read_detector_card(folder), score_threshold=threshold))
+    card = replace(read_detector_card(folder), score_threshold=0.5)
+    offsets = []
+    for number in range(len(card.strides)):
+        alone = tuple(0.0 if other == number else SILENT for other in range(len(card.strides)))
+        write_detector_card(folder, replace(card, score_offsets=alone))
+        false = _false_scores(folder, composed)
+        threshold = false[int(FALSE_PER_SCENE * scenes / len(card.strides))]
+        offsets.append(round(math.log(1 / threshold - 1), 2))
+    write_detector_card(folder, replace(card, score_offsets=tuple(offsets)))
     scores = evaluate_on_held_out(folder, held_out, scenes=scenes)
     card = read_detector_card(folder).with_metrics({"held-out scenes": scores.to_json()})
     write_detector_card(folder, card)
     return difference
+
+
+def _false_scores(folder: str | Path, scenes: Scenes) -> list[float]:
+    """Return the scores of the boxes that lie on no face, highest first; 0.5 after the last."""
+    find = boxes_of(MiniXceptionDetector(folder, score_threshold=LEAST_SCORE))
+    scores: list[float] = []
+    for image, faces in scenes:
+        boxes = find(image[..., None])
+        middles = boxes[:, None, 1:3] + boxes[:, None, 3:] / 2
+        away = np.abs(middles - faces[None, :, MIDDLE]).max(axis=2) > faces[None, :, SIDE] / 2
+        scores += boxes[away.all(axis=1), 0].tolist()
+    return [*sorted(scores, reverse=True), *[0.5] * len(scenes)]
 
 
 def evaluate_on_held_out(

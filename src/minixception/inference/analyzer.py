@@ -45,8 +45,8 @@ class FaceAnalyzer:
         gender: likewise.
         others: models of other tasks by their name, as `glasses="runs/glasses"`: any task that
             the card of a checkpoint names.
-        detector: finds the faces: "haar", "yunet", or an object with a method `detect`, see
-            `detector.FaceDetector`.
+        detector: finds the faces: one of `detection.registry.DETECTORS`, or an object with a method
+            `detect`, see `detection.search.FaceDetector`.
         engine: what runs the models given by name or folder, one of `engines.ENGINES`.
 
     Attributes:
