@@ -21,10 +21,9 @@ OPENCV = (
     "opencv-contrib-python-headless",
 )
 
-# 20 MB where the other models have 3 together, and a detector that is not used by default: these
-# stay in the checkout.
+# 20 MB where the other models have 3 together: these stay in the checkout.
 LEFT_OUT = (
-    "detector_models/*/*",
+    "detector_models/*/model.keras",
     "emotion_models/fer2013_easynet/*",
     "emotion_models/fer2013_mini_xception_wide/model.keras",
 )
