@@ -1,6 +1,7 @@
 """What users read beside results: quiet libraries, and which extra brings a missing package."""
 
 import importlib.util
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -12,17 +13,20 @@ def hush() -> Callable[[], None]:
     """Send to nowhere what compiled libraries write to standard error, until undone.
 
     TensorFlow, CUDA, XNNPACK and LiteRT write remarks to descriptor 2, most of them before, or
-    without, any setting that could stop them. What Python writes to `sys.stderr` is still shown.
+    without, any setting that could stop them. What Python writes to `sys.stderr` is still shown,
+    but for TensorFlow's log below errors.
 
     Returns:
         A function that undoes it.
     """
+    log = logging.getLogger("tensorflow")
+    log.addFilter(_is_error)  # TensorFlow sets the level itself when it is imported
     try:
         terminal = os.dup(2)
     except OSError:
         # Started without one: the next file to be opened would get its number, and the remarks.
         sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
-        return lambda: None
+        return lambda: log.removeFilter(_is_error)
     python = sys.stderr
     if _writes_to_descriptor_2(python):
         python.flush()
@@ -32,12 +36,17 @@ def hush() -> Callable[[], None]:
     os.close(nowhere)
 
     def undo() -> None:
+        log.removeFilter(_is_error)
         hushed, sys.stderr = sys.stderr, python
         os.dup2(terminal, 2)
         os.close(terminal)
         hushed.flush()
 
     return undo
+
+
+def _is_error(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR
 
 
 def _writes_to_descriptor_2(stream: TextIO | None) -> bool:
