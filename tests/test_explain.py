@@ -51,7 +51,8 @@ def test_every_network_can_be_explained(name: str) -> None:
     require_sound(explanation, 2, size)
     expected = ops.convert_to_numpy(model(explainer.preprocessor(faces), training=False))
     np.testing.assert_allclose(explanation.scores, expected, atol=1e-5)
-    assert explanation.explained == tuple("abc"[index] for index in expected.argmax(axis=1))
+    chosen = explanation.scores.argmax(axis=1)  # of two nearly equal ones, either
+    assert explanation.explained == tuple("abc"[index] for index in chosen)
     assert explanation.hires_cam.max() == explanation.guided_backpropagation.max() == 1
 
 

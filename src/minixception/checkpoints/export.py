@@ -116,5 +116,9 @@ def litert_converter(model: keras.Model, batch_size: int | None = None) -> Itera
 
     with tempfile.TemporaryDirectory() as folder:
         signature = export_signature(model, batch_size)
-        model.export(folder, format="tf_saved_model", verbose=False, input_signature=signature)
+        archive = keras.export.ExportArchive()
+        archive.track(model)
+        # Said, since layers that change pictures at random take `training` for true otherwise.
+        archive.add_endpoint("serve", lambda faces: model(faces, training=False), signature)
+        archive.write_out(folder, verbose=False)
         yield tf.lite.TFLiteConverter.from_saved_model(folder)
