@@ -51,8 +51,9 @@ def test_every_network_can_be_explained(name: str) -> None:
     require_sound(explanation, 2, size)
     expected = ops.convert_to_numpy(model(explainer.preprocessor(faces), training=False))
     np.testing.assert_allclose(explanation.scores, expected, atol=1e-5)
-    chosen = explanation.scores.argmax(axis=1)  # of two nearly equal ones, either
-    assert explanation.explained == tuple("abc"[index] for index in chosen)
+    # The most probable class; an untrained network may find two nearly equal.
+    chosen = expected[np.arange(2), explanation.classes]
+    np.testing.assert_allclose(chosen, expected.max(axis=1), atol=1e-5)
     assert explanation.hires_cam.max() == explanation.guided_backpropagation.max() == 1
 
 
