@@ -122,7 +122,7 @@ def test_a_keras_without_tensorflow_is_explained(run: Run) -> None:
     Path("keras.py").write_text("import tensorflow")
     code = f"import sys; sys.path.insert(0, {str(Path.cwd())!r})\n{COMMAND}"
     done = run(code, "image", "nowhere.jpg", "--engine", "keras")
-    assert done.stderr.endswith('this needs tensorflow. Run: pip install "minixception[train]"\n')
+    assert done.stderr.endswith('needs tensorflow. Run: pip install "minixception[train]"\n')
 
 
 @in_light_environment
@@ -137,7 +137,7 @@ def test_it_is_light(run: Run) -> None:
 @in_light_environment
 def test_what_the_package_leaves_out_is_in_the_source(run: Run) -> None:
     last = run(
-        "from minixception.files import find_model; find_model('fer2013_easynet')"
+        "from minixception.checkpoints.shipped import find_model; find_model('fer2013_easynet')"
     ).stderr.splitlines()[-1]
     assert last.startswith("FileNotFoundError: fer2013_easynet")
     assert "lie in trained_models/ of the source" in last
