@@ -3,12 +3,14 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-BIN := $(VENV)/bin
+# Where an environment has its programs.
+SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
+BIN := $(VENV)/$(SCRIPTS)
 LIGHT ?= .venv-light
 OLDEST ?= .venv-oldest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-light fuzz test-oldest check format docs notebooks clean
+.PHONY: help demo test test-light fuzz test-oldest coverage check format docs notebooks clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,7 +28,10 @@ fuzz: $(VENV)/.installed-dev  ## 12,000 broken files, and kills at random moment
 	MINIXCEPTION_FUZZ_CASES=1000 $(BIN)/python -m pytest tests/test_fuzz.py tests/test_kills.py
 
 test-oldest: $(OLDEST)/.installed  ## run the tests on the oldest versions that are allowed
-	$(OLDEST)/bin/python -m pytest
+	$(OLDEST)/$(SCRIPTS)/python -m pytest
+
+coverage: $(VENV)/.installed-dev  ## run the tests, show the lines that none of them reaches
+	$(BIN)/python -m pytest --cov=minixception --cov-report=term-missing:skip-covered --cov-report=html:build/coverage
 
 check: $(VENV)/.installed-dev  ## lint, format, types
 	$(BIN)/ruff check .
@@ -65,13 +70,13 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 $(LIGHT)/.installed: requirements.txt setup.py MANIFEST.in $(shell find src trained_models -type f -not -path '*/__pycache__/*' -not -path '*.egg-info/*')
 	rm -rf $(LIGHT) build/lib
 	$(PYTHON) -m venv $(LIGHT)
-	$(LIGHT)/bin/python -m pip install --quiet --disable-pip-version-check .
+	$(LIGHT)/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check .
 	touch $@
 
 # The oldest minor version of each requirement, with its last corrections.
 $(OLDEST)/.installed: requirements.txt requirements-dev.txt
 	$(PYTHON) -m venv $(OLDEST)
 	sed -E 's/>=([0-9.]+).*/==\1.*/' requirements.txt > $(OLDEST)/requirements.txt
-	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check \
+	$(OLDEST)/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check \
 		-r $(OLDEST)/requirements.txt pytest pytest-xdist hypothesis
 	touch $@

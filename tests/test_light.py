@@ -41,7 +41,8 @@ def run(here: Path) -> Run:
     def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         python, environment = sys.executable, {**os.environ, "PYTHONPATH": str(SOURCE)}
         if LIGHT:
-            python = str(SOURCE.parent / LIGHT / "bin" / "python")
+            programs = "Scripts" if os.name == "nt" else "bin"
+            python = str(SOURCE.parent / LIGHT / programs / "python")
             del environment["PYTHONPATH"]
         else:
             code = HIDE + code
