@@ -46,7 +46,6 @@ from minixception.training.batches import training_batches
 from minixception.training.optimization import compile_model, remove_regularizers
 from minixception.training.recipe_book import get_recipe
 from minixception.training.recipes import Augmentation, Recipe
-from minixception.training.trainer import one_hot_targets
 
 _OURS = get_recipe("emotion")
 _NOT_AUGMENTED = replace(_OURS, augmentation=Augmentation(), mixup=0.0)
@@ -70,14 +69,14 @@ def published_batches(faces: FaceDataset, recipe: Recipe) -> Iterator[Any]:
         horizontal_flip=True,
     )
     inputs = Preprocessor(recipe.image_size)(faces.images)
-    return iter(generator.flow(inputs, one_hot_targets(faces), batch_size=recipe.batch_size))
+    return iter(generator.flow(inputs, faces.distributions, batch_size=recipe.batch_size))
 
 
 def our_batches(faces: FaceDataset, recipe: Recipe) -> Iterator[Any]:
     """Yield the batches of the training engine."""
     return training_batches(
         faces.images,
-        one_hot_targets(faces),
+        faces.distributions,
         preprocessor=Preprocessor(recipe.image_size),
         augmentation=recipe.augmentation,
         batch_size=recipe.batch_size,

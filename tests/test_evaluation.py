@@ -88,6 +88,7 @@ def test_json_is_plain_and_complete() -> None:
         "accuracy_interval",
         "balanced_accuracy",
         "macro_f1",
+        "calibration_error",
         "per_class",
         "confusion_matrix",
     }

@@ -16,7 +16,6 @@ from minixception.training.trainer import (
     IMPROVEMENTS_FOLDER,
     STATE_FILE,
     is_improvement,
-    one_hot_targets,
     read_state,
     train,
 )
@@ -61,7 +60,7 @@ def test_the_best_epoch_is_kept_with_its_averaged_weights(
     probabilities = np.asarray(checkpoint.model(PREPROCESSOR(validation.images)))
     assert (probabilities.argmax(axis=1) == validation.labels).mean() == best["val_accuracy"]
     penalty = 0.01 * float((checkpoint.model.get_weights()[0] ** 2).sum())
-    loss = cross_entropy(one_hot_targets(validation), probabilities) + penalty
+    loss = cross_entropy(validation.distributions, probabilities) + penalty
     assert loss == pytest.approx(best["val_loss"], rel=1e-5)
     assert checkpoint.card.metrics["validation"]["accuracy"] == best["val_accuracy"]
     # What training goes on from are the weights themselves.
@@ -132,6 +131,6 @@ def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
 
 def test_votes_are_the_targets_where_a_set_has_them() -> None:
     dataset = faces(3, seed=0)
-    assert np.array_equal(one_hot_targets(dataset), np.eye(3, dtype=np.float32))
+    assert np.array_equal(dataset.distributions, np.eye(3, dtype=np.float32))
     votes = np.array([[0.5, 0.5, 0], [0, 1, 0], [0.1, 0.2, 0.7]], np.float32)
-    assert one_hot_targets(replace(dataset, targets=votes)) is votes
+    assert replace(dataset, targets=votes).distributions is votes

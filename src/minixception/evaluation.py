@@ -32,6 +32,7 @@ class Scores:
         accuracy_interval: its 95 % Wilson score interval.
         balanced_accuracy: mean recall of the classes that occur.
         macro_f1: mean F1 of all classes.
+        calibration_error: see `expected_calibration_error`.
         per_class: scores of each class, in class order.
         confusion_matrix: (K, K) counts, rows the true class, columns the predicted one.
     """
@@ -41,6 +42,7 @@ class Scores:
     accuracy_interval: tuple[float, float]
     balanced_accuracy: float
     macro_f1: float
+    calibration_error: float
     per_class: tuple[ClassScores, ...]
     confusion_matrix: tuple[tuple[int, ...], ...]
 
@@ -52,6 +54,7 @@ class Scores:
             "accuracy_interval": list(self.accuracy_interval),
             "balanced_accuracy": self.balanced_accuracy,
             "macro_f1": self.macro_f1,
+            "calibration_error": self.calibration_error,
             "per_class": {
                 row.name: {
                     "total": row.total,
@@ -101,6 +104,7 @@ def score(
         accuracy_interval=wilson_interval(int(correct.sum()), len(labels)),
         balanced_accuracy=float(recall[totals > 0].mean()),
         macro_f1=float(f1.mean()),
+        calibration_error=expected_calibration_error(labels, probabilities),
         per_class=tuple(
             ClassScores(name, int(total), int(hits), float(p), float(r), float(f))
             for name, total, hits, p, r, f in columns
@@ -114,6 +118,54 @@ def cross_entropy(targets: NDArray[np.float32], probabilities: NDArray[np.float3
     smallest = 1e-7  # as in Keras: log(0) must not be infinite
     logarithms = np.log(np.clip(probabilities.astype(np.float64), smallest, 1.0))
     return float(-(targets * logarithms).sum(axis=1).mean())
+
+
+def expected_calibration_error(
+    labels: NDArray[np.int64], probabilities: NDArray[np.float32], *, bins: int = 15
+) -> float:
+    """Return how far the probability of the answers is from their accuracy, on average.
+
+    Answers are put into bins of equal width by their probability; the differences are weighted by
+    the faces in a bin (Guo et al. 2017, arXiv 1706.04599, equation 3).
+
+    Args:
+        labels: int64 (N,), the true classes.
+        probabilities: (N, K), the model's output.
+        bins: their number.
+
+    >>> expected_calibration_error(np.array([0, 1]), np.array([[0.75, 0.25], [0.75, 0.25]]))
+    0.25
+    """
+    highest = probabilities.max(axis=1).astype(np.float64)
+    difference = highest - (probabilities.argmax(axis=1) == labels)
+    place = np.minimum((highest * bins).astype(int), bins - 1)
+    return float(np.abs(np.bincount(place, difference, bins)).sum() / len(labels))
+
+
+def with_temperature(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """Return probabilities (N, K) as if the logits behind them were divided by a temperature.
+
+    Above 1 they become less sure, below 1 more so; the order of the classes stays.
+
+    >>> with_temperature(np.array([[0.9, 0.1]], np.float32), 2.0).round(3)
+    array([[0.75, 0.25]], dtype=float32)
+    """
+    if temperature == 1.0:
+        return probabilities
+    powers = (probabilities / probabilities.max(axis=-1, keepdims=True)) ** (1 / temperature)
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True), probabilities.dtype)
+
+
+def fit_temperature(targets: NDArray[np.float32], probabilities: NDArray[np.float32]) -> float:
+    """Return the temperature, from 0.2 to 5, that gives the least cross-entropy.
+
+    Args:
+        targets: (N, K), a distribution over the classes per face.
+        probabilities: (N, K), what a model says of faces that it was not trained on.
+    """
+    tried = np.round(np.geomspace(0.2, 5.0, 200), 2)
+    losses = [cross_entropy(targets, with_temperature(probabilities, each)) for each in tried]
+    return float(tried[int(np.argmin(losses))])
 
 
 def wilson_interval(correct: int, total: int) -> tuple[float, float]:
@@ -143,7 +195,7 @@ def format_table(scores: Scores) -> str:
     lines.append(
         f"accuracy {scores.accuracy:.4f} (95 % interval {low:.4f} to {high:.4f}), "
         f"balanced {scores.balanced_accuracy:.4f}, macro-F1 {scores.macro_f1:.4f}, "
-        f"{scores.n} faces"
+        f"calibration error {scores.calibration_error:.4f}, {scores.n} faces"
     )
     return "\n".join(lines)
 

@@ -5,6 +5,7 @@ imports no framework.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -40,6 +41,8 @@ class Card:
         class_names: in the order of the model's outputs.
         preprocessor: from a crop to the model's input.
         crop_margin: from a detected box to the crop, as fractions of the box.
+        temperature: what the logits are divided by, so that probabilities are as high as they are
+            right (Guo et al. 2017, arXiv 1706.04599); `FaceClassifier` does it.
         data: name, checksum, licence and sizes of the training data; `split_rule`, "source" where
             the data tells its splits, else "content" or "drawn" (also where there is no entry).
         recipe: every setting of the training.
@@ -57,6 +60,7 @@ class Card:
     class_names: tuple[str, ...]
     preprocessor: Preprocessor
     crop_margin: CropMargin = field(default_factory=CropMargin)
+    temperature: float = 1.0
     data: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
     seed: int | None = None
@@ -69,12 +73,17 @@ class Card:
         """Check task and class names.
 
         Raises:
-            ValueError: for a negative number of parameters, fewer than two class names, or names
-                that `labels.check_task` or `labels.check_class_names` refuses.
+            ValueError: for a negative number of parameters, a temperature that is not above 0,
+                fewer than two class names, or names that `labels.check_task` or
+                `labels.check_class_names` refuses.
         """
         check_task(self.task)
         if self.parameters < 0:
             raise ValueError(f"`parameters` must be at least 0. Received: {self.parameters}")
+        if not 0 < self.temperature < math.inf:
+            raise ValueError(
+                f"`temperature` must be above 0 and finite. Received: {self.temperature}"
+            )
         check_class_names(self.class_names)
         if len(self.class_names) < 2:
             raise ValueError(
@@ -95,6 +104,7 @@ class Card:
             "class_names": list(self.class_names),
             "preprocessor": self.preprocessor.to_json(),
             "crop_margin": self.crop_margin.to_json(),
+            "temperature": self.temperature,
             "data": dict(self.data),
             "recipe": dict(self.recipe),
             "seed": self.seed,
@@ -119,6 +129,7 @@ class Card:
             class_names=_class_names(data["class_names"]),
             preprocessor=Preprocessor.from_json(_entries(data, "preprocessor")),
             crop_margin=CropMargin.from_json(data["crop_margin"]),
+            temperature=float(data.get("temperature", 1.0)),
             data=_entries(data, "data", default={}),
             recipe=_entries(data, "recipe", default={}),
             seed=data.get("seed"),

@@ -54,6 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--record", action="store_true", help="also write the scores into the model's card.json"
     )
     parser.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="first fit the model's temperature on the split, and write it into card.json",
+    )
+    parser.add_argument(
         "--engine", choices=("keras", "litert"), default="keras", help="what runs the model"
     )
 
@@ -79,6 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
         flip=arguments.flip,
         without_twins=arguments.without_twins,
         engine=arguments.engine,
+        calibrated=arguments.calibrate,
     )
     for one in found.values():
         print(f"{_title(one.facts)}\n{format_table(one.scores)}")
@@ -103,7 +109,11 @@ def _evaluate_detector(folder: Path, arguments: argparse.Namespace) -> int:
     from minixception.detector_training.export import evaluate_on_held_out
 
     given = [name for name in ("dataset", "split") if getattr(arguments, name) is not None]
-    given += [name for name in ("flip", "without_twins", "record") if getattr(arguments, name)]
+    given += [
+        name
+        for name in ("flip", "without_twins", "record", "calibrate")
+        if getattr(arguments, name)
+    ]
     if given:
         raise ValueError(f"--{given[0].replace('_', '-')} is for classifiers: leave it out")
     if arguments.data is None:

@@ -105,6 +105,13 @@ class FaceDataset:
             attributes={key: values[rows] for key, values in self.attributes.items()},
         )
 
+    @property
+    def distributions(self) -> np.ndarray:
+        """The targets, float32 (N, classes); where there are none, the labels as one-hot rows."""
+        if self.targets is not None:
+            return self.targets
+        return np.eye(len(self.class_names), dtype=np.float32)[self.labels]
+
     def class_counts(self) -> dict[str, int]:
         """Return the number of rows of each class, in class order."""
         counts = np.bincount(self.labels, minlength=len(self.class_names))

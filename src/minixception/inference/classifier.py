@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from minixception.boxes import as_boxes, crop_box
 from minixception.checkpoints.card import Card
 from minixception.checkpoints.engines import Engine, load_engine
+from minixception.evaluation import with_temperature
 from minixception.images import crop
 from minixception.inference.sources import Picture, load_picture, separate
 from minixception.labels import index_of
@@ -66,7 +67,7 @@ class FaceClassifier:
         Raises:
             OSError, TypeError, ValueError: as in `picture_sources.load_picture`.
         """
-        return self.engine.predict(self._prepare(crops, bgr=bgr))
+        return self._predict(self._prepare(crops, bgr=bgr))
 
     def features(
         self, crops: Picture | Iterable[Picture], *, bgr: bool = False
@@ -90,6 +91,9 @@ class FaceClassifier:
         if compute is None:
             raise ValueError(f"The engine gives no features: {type(self.engine).__name__}")
         return compute(self._prepare(crops, bgr=bgr))
+
+    def _predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        return with_temperature(self.engine.predict(inputs), self.card.temperature)
 
     def name_scores(self, probabilities: NDArray[np.float32]) -> list[dict[str, float]]:
         """Return class name -> probability for each row of probabilities (N, K)."""
@@ -121,8 +125,8 @@ class FaceClassifier:
         # Classes are matched by name: their order belongs to the checkpoint.
         columns = [index_of(name, names) for name in faces.class_names]
         inputs = self.card.preprocessor(faces.images)
-        probabilities = self.engine.predict(inputs)
+        probabilities = self._predict(inputs)
         if flip:
             mirrored = np.ascontiguousarray(inputs[:, :, ::-1])
-            probabilities = np.mean([probabilities, self.engine.predict(mirrored)], axis=0)
+            probabilities = np.mean([probabilities, self._predict(mirrored)], axis=0)
         return probabilities[:, columns]

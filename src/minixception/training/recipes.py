@@ -233,6 +233,12 @@ class Recipe:
         "(Zhang et al. 2018, arXiv 1710.09412)",
         "[0, inf)",
     )
+    outliers: float = option(
+        0.0,
+        "share of the images that are spoilt, with all classes equally likely as their target, so "
+        "that the model is unsure of what it cannot read (Hendrycks et al. 2019, arXiv 1812.04606)",
+        "[0, 1)",
+    )
     precision: str = option(
         "float32",
         "the Keras dtype policy of the training step. Weights are float32 with either. "

@@ -32,6 +32,7 @@ from minixception.training.origins import (
 from minixception.training.recipe_book import get_recipe
 from minixception.training.recipes import Recipe
 from minixception.training.runs import RunRecord, read_run, refuse_used_folder
+from minixception.training.scoring import calibrate
 
 if TYPE_CHECKING:
     from minixception.training.trainer import TrainingRun
@@ -125,7 +126,8 @@ def train(
         f"Written to {run.folder}"
     )
     request.say(_export(prepared))
-    return run
+    calibrate(run.folder, prepared.validation, split=entry.validation_split)
+    return read_run(run.folder)
 
 
 def _name_and_place(

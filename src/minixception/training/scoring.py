@@ -1,7 +1,7 @@
 """The door for scoring: a checkpoint on splits of a data set, in one call."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,18 @@ from minixception.datasets.registry import (
     split_rule_for,
 )
 from minixception.datasets.requests import entry_of, load_requested, name_and_place
-from minixception.evaluation import Scores, score
+from minixception.evaluation import (
+    Scores,
+    expected_calibration_error,
+    fit_temperature,
+    score,
+    with_temperature,
+)
 from minixception.inference.classifier import FaceClassifier
 from minixception.labels import canonical_name
+
+# A temperature fitted on fewer faces is chance.
+LEAST_TO_CALIBRATE = 200
 
 
 @dataclass(frozen=True)
@@ -106,8 +115,13 @@ def score_splits(
     flip: bool = False,
     without_twins: bool = False,
     engine: str = "keras",
+    calibrated: bool = False,
 ) -> dict[str, SplitScores]:
-    """Score a model on several splits, as `evaluate` does on one; return them by their names."""
+    """Score a model on several splits, as `evaluate` does on one; return them by their names.
+
+    With `calibrated` the model's temperature is fitted anew, see `calibrate`; the only split must
+    then be that for validation.
+    """
     folder = find_model(model)
     card = read_card(folder)
     default = "" if dataset is not None else default_dataset(card.task, card.data)
@@ -126,15 +140,50 @@ def score_splits(
             split_rule=split_rule_for(name, card.data),
         )
     splits = splits or [entry.validation_split]
+    if calibrated and list(splits) != [entry.validation_split]:
+        raise ValueError(
+            f"A temperature is fitted on the validation split, {entry.validation_split}. "
+            f"Received: --split {' '.join(splits)}"
+        )
     require_same_files(name, faces, splits=splits, model=card.name, trained_on=card.data)
     parts = {
         split: _faces_to_score(faces, split, card, entry if without_twins else None)
         for split in splits
     }
+    if calibrated:
+        calibrate(folder, parts[splits[0]], split=splits[0], engine=engine)
     classifier = FaceClassifier.load(folder, engine=engine)
     how = {"flip": flip, "without_twins": without_twins, "engine": engine}
     is_own = is_trained_on(name, faces, card.data)
     return {split: _score(classifier, parts[split], split, how, is_own) for split in parts}
+
+
+def calibrate(folder: Path, faces: FaceDataset, *, split: str, engine: str = "keras") -> None:
+    """Fit the temperature of a model on faces that it was not trained on, and write it to its card.
+
+    The card also gets the calibration error with and without it. Fewer than `LEAST_TO_CALIBRATE`
+    faces change nothing.
+
+    Args:
+        folder: of the checkpoint.
+        faces: to fit on; the faces that chose the epoch will do.
+        split: what they are called in the card.
+        engine: what runs the model.
+    """
+    if len(faces) < LEAST_TO_CALIBRATE:
+        return
+    plain = FaceClassifier.load(folder, engine=engine)
+    plain = replace(plain, card=replace(plain.card, temperature=1.0))
+    probabilities = plain.predict_faces(faces)
+    temperature = fit_temperature(faces.distributions, probabilities)
+    scores = dict(plain.card.metrics.get(split, {}))
+    for name, each in (
+        ("calibration_error", with_temperature(probabilities, temperature)),
+        ("calibration_error_without_temperature", probabilities),
+    ):
+        scores[name] = expected_calibration_error(faces.labels, each)
+    card = plain.card.with_metrics(split, scores)
+    write_card(folder, replace(card, temperature=temperature))
 
 
 def _faces_to_score(

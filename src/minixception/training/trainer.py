@@ -27,6 +27,7 @@ from minixception.files import content_checksum, own_folder, remove_leftovers
 from minixception.training.acceleration import accelerated
 from minixception.training.batches import steps_per_epoch, training_batches
 from minixception.training.optimization import averaged_weights, compile_model, remove_regularizers
+from minixception.training.outliers import with_outliers
 from minixception.training.recipes import Recipe
 from minixception.training.runs import best_epoch, refuse_run_without_state, refuse_used_folder
 from minixception.training.state import (
@@ -177,7 +178,7 @@ def _fit(run: TrainingRun, state: "TrainingState | None", verbose: int | str) ->
     recorder = _Recorder(run, patience, state)
     batches = training_batches(
         run.training.images,
-        one_hot_targets(run.training),
+        run.training.distributions,
         preprocessor=run.card.preprocessor,
         augmentation=recipe.augmentation,
         batch_size=recipe.batch_size,
@@ -186,6 +187,9 @@ def _fit(run: TrainingRun, state: "TrainingState | None", verbose: int | str) ->
         first_epoch=first_epoch,
     )
     batches = taught(batches, run.teachers, share=recipe.teacher_share)
+    batches = with_outliers(
+        batches, recipe.outliers, seed=run.seed, first_step=first_epoch * run.steps
+    )
     model = accelerated(run.model, precision=recipe.precision, replicas=recipe.replicas)
     if not recipe.regularizers:
         remove_regularizers(model)
@@ -224,13 +228,6 @@ def _patience_callbacks(recipe: Recipe) -> list[keras.callbacks.Callback]:
     return callbacks
 
 
-def one_hot_targets(dataset: FaceDataset) -> NDArray[np.float32]:
-    """Return the data set's own target distributions, or its labels as one-hot rows."""
-    if dataset.targets is not None:
-        return dataset.targets
-    return np.eye(len(dataset.class_names), dtype=np.float32)[dataset.labels]
-
-
 def target_checksum(dataset: FaceDataset) -> str | None:
     """Return "md5:..." of the data set's own target distributions, None where it has none."""
     if dataset.targets is None:
@@ -249,7 +246,7 @@ class _Validation(keras.callbacks.Callback):
         self.run = run
         self.history = history
         self.images = run.card.preprocessor(run.validation.images)
-        self.targets = one_hot_targets(run.validation)
+        self.targets = run.validation.distributions
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         assert logs is not None

@@ -1,0 +1,131 @@
+"""Probabilities that are as high as they are right: temperatures, and outliers in training."""
+
+import itertools
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minixception.checkpoints.card import read_card
+from minixception.commands import run_command
+from minixception.datasets import FaceDataset
+from minixception.evaluation import (
+    expected_calibration_error,
+    fit_temperature,
+    with_temperature,
+)
+from minixception.inference.classifier import FaceClassifier
+from minixception.training.outliers import spoil, with_outliers
+from minixception.training.scoring import calibrate
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_the_temperature_of_known_logits() -> None:
+    generator = np.random.default_rng(0)
+    logits = generator.normal(0, 2, (20_000, 4))
+    labels = (softmax(logits).cumsum(axis=1) > generator.random((len(logits), 1))).argmax(axis=1)
+    too_sure = softmax(2.5 * logits)
+    assert fit_temperature(np.eye(4, dtype=np.float32)[labels], too_sure) == pytest.approx(2.5, 0.1)
+    np.testing.assert_allclose(with_temperature(too_sure, 2.5), softmax(logits), atol=1e-5)
+    assert expected_calibration_error(labels, too_sure) > 0.1
+    assert expected_calibration_error(labels, softmax(logits)) < 0.02
+
+
+def test_calibration_error_by_hand() -> None:
+    probabilities = np.array([[0.9, 0.1]] * 4 + [[0.4, 0.6]] * 4, np.float32)
+    labels = np.array([0, 0, 0, 1, 1, 1, 1, 1])
+    expected = 0.5 * (0.9 - 0.75) + 0.5 * (1 - 0.6)
+    assert expected_calibration_error(labels, probabilities) == pytest.approx(expected, abs=1e-6)
+
+
+def test_certain_answers_stay_finite() -> None:
+    certain = np.array([[1.0, 0.0, 0.0]], np.float32)
+    assert np.array_equal(with_temperature(certain, 0.2), certain)
+    assert np.isfinite(with_temperature(np.array([[1.0, 1e-38]], np.float32), 5.0)).all()
+
+
+def test_the_card_s_temperature_is_applied(checkpoints: dict[str, Path]) -> None:
+    classifier = FaceClassifier.load(checkpoints["emotion"])
+    faces = np.random.default_rng(0).integers(0, 256, (5, 48, 48), dtype=np.uint8)
+    cool = replace(classifier, card=replace(classifier.card, temperature=3.0))
+    plain = replace(classifier, card=replace(classifier.card, temperature=1.0))
+    expected = with_temperature(plain.predict(faces), 3.0)
+    np.testing.assert_allclose(cool.predict(faces), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])
+def test_impossible_temperatures_are_refused(
+    checkpoints: dict[str, Path], temperature: float
+) -> None:
+    with pytest.raises(ValueError, match="`temperature` must be above 0"):
+        replace(read_card(checkpoints["emotion"]), temperature=temperature)
+
+
+def test_spoilt_images_have_uniform_targets_and_others_stay() -> None:
+    images = np.random.default_rng(1).uniform(-1, 1, (64, 24, 24, 1)).astype(np.float32)
+    targets = np.eye(4, dtype=np.float32)[np.arange(64) % 4]
+    batches = list(with_outliers(itertools.repeat((images, targets), 3), 0.25, seed=5))
+    for changed, aims in batches:
+        spoilt = (aims == 0.25).all(axis=1)
+        assert 4 < spoilt.sum() < 32
+        assert np.array_equal(changed[~spoilt], images[~spoilt])
+        assert np.array_equal(aims[~spoilt], targets[~spoilt])
+        assert not any(np.array_equal(changed[row], images[row]) for row in np.flatnonzero(spoilt))
+        assert np.abs(changed).max() <= 1.001
+    # A batch depends on the seed and its number alone: a resumed run shows the same ones.
+    resumed = with_outliers(itertools.repeat((images, targets), 1), 0.25, seed=5, first_step=2)
+    assert np.array_equal(next(iter(resumed))[0], batches[2][0])
+
+
+def test_images_of_all_forms_can_be_spoilt() -> None:
+    generator = np.random.default_rng(2)
+    for shape in ((48, 48, 1), (7, 30, 3), (112, 96, 3)):
+        image = generator.normal(0, 60, shape).astype(np.float32)
+        for _ in range(30):
+            spoilt = spoil(image, generator)
+            assert spoilt.shape == shape
+            assert np.isfinite(spoilt).all()
+
+
+def test_a_model_is_calibrated_on_its_validation_faces(
+    checkpoints: dict[str, Path], here: Path
+) -> None:
+    folder = shutil.copytree(checkpoints["emotion"], here / "model")
+    generator = np.random.default_rng(3)
+    names = read_card(folder).class_names
+    faces = FaceDataset(
+        images=generator.integers(0, 256, (300, 48, 48, 1), dtype=np.uint8),
+        labels=generator.integers(0, len(names), 300),
+        class_names=names,
+        name="noise",
+        licence="public domain",
+        checksum="none",
+    )
+    calibrate(folder, faces.select(np.arange(9)), split="validation", engine="litert")
+    assert not read_card(folder).metrics
+    for _ in range(2):  # the second fit is not on top of the first
+        calibrate(folder, faces, split="validation", engine="litert")
+        card = read_card(folder)
+        classifier = FaceClassifier.load(folder)
+        found = expected_calibration_error(faces.labels, classifier.predict_faces(faces))
+        assert card.metrics["validation"]["calibration_error"] == pytest.approx(found, abs=1e-4)
+    assert card.temperature > 1
+
+
+def test_only_validation_faces_calibrate(
+    checkpoints: dict[str, Path], here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Path("fer2013.csv").open("w") as file:
+        file.write("emotion,pixels,Usage\n")
+        for usage in ("Training", "PublicTest", "PrivateTest"):
+            file.write(f"3,{' '.join(['7'] * 2304)},{usage}\n")
+    folder = shutil.copytree(checkpoints["emotion"], here / "model")
+    options = ["--model", str(folder), "--dataset", "fer2013", "--data", "fer2013.csv"]
+    assert run_command("evaluate", [*options, "--split", "PrivateTest", "--calibrate"]) == 1
+    assert "fitted on the validation split, PublicTest" in capsys.readouterr().err
