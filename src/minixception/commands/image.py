@@ -15,9 +15,9 @@ cannot be read has the reason in `error` as well. It is reported, the others are
 code is 1. A picture without a face is no error. --json leaves out what cannot be read. With - for
 a file name (not for Parquet) the table goes to standard output, and all else to standard error.
 
-While the job runs, the rows are in hidden files .NAME.part beside the tables, picture by picture.
-After Ctrl-C, `kill -9` or a crash, the same command with --resume goes on behind the last whole
-picture, and the tables become those of a job without interruption, down to the byte.
+While the job runs, what is found is kept in a hidden file .NAME.part beside the first table. After
+Ctrl-C, `kill -9` or a crash, the same command with --resume goes on after the last whole picture,
+and the tables become those of a job without interruption, down to the byte.
 """
 
 import argparse

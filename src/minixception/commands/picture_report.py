@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from minixception.commands.picture_jobs import PictureResult
 from minixception.commands.picture_paths import FoundPictures
-from minixception.commands.picture_tables import DonePicture
 from minixception.commands.run_control import Progress, Stopwatch
 from minixception.files import count_suffixes
 from minixception.labels import most_probable
@@ -40,7 +39,7 @@ class Report:
 
     Args:
         total: number of pictures.
-        done: those that an interrupted job has done.
+        done: number of faces, and error, of those that an interrupted job has done.
         shows_progress: whether to tell how far the job is.
 
     Attributes:
@@ -48,7 +47,7 @@ class Report:
     """
 
     def __init__(
-        self, total: int, *, done: Sequence[DonePicture], shows_progress: bool = True
+        self, total: int, *, done: Sequence[tuple[int, str | None]], shows_progress: bool = True
     ) -> None:
         self.done = 0
         self._total = total
@@ -60,8 +59,8 @@ class Report:
         self._progress = Progress(total, self._stopwatch, shown=shown, item="picture")
         if done:
             print(f"going on after {len(done)} of {total} pictures")
-        for one in done:
-            self._count(one.faces, one.error)
+        for faces, error in done:
+            self._count(faces, error)
 
     def watch(self, results: Iterator[PictureResult]) -> Iterator[PictureResult]:
         """Pass the results on, with an eye on the clock."""
