@@ -11,14 +11,9 @@ import pytest
 
 from minixception.checkpoints.keras_model import HISTORY_FILE, KERAS_FILE, load_checkpoint
 from minixception.training import trainer as training
+from minixception.training.state import STATE_FILE, TrainingState, read_state
 from minixception.training.teaching import Teacher
-from minixception.training.trainer import (
-    IMPROVEMENTS_FOLDER,
-    STATE_FILE,
-    TrainingState,
-    read_state,
-    train,
-)
+from minixception.training.trainer import IMPROVEMENTS_FOLDER, train
 from pattern_runs import EVERYTHING, STANDSTILL, build_network, faces, interrupt, make_run
 
 

@@ -79,7 +79,7 @@ class Explainer:
     Sources: R. R. Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via
     Gradient-based Localization", arXiv 1610.02391 (also guided Grad-CAM); R. L. Draelos, L. Carin,
     "Use HiResCAM instead of Grad-CAM", arXiv 2011.08891; guided backpropagation: see
-    `gradients.GuidedReLU`.
+    `gradients.guided_relu`.
 
     Args:
         model: the network; it stays as it is.

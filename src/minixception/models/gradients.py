@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-from keras import layers, ops
+from keras import ops
 
 Tensor = Any  # of the backend
 
@@ -97,20 +97,13 @@ def compiled(function: Callable[..., Any], *shapes_and_dtypes: tuple[tuple, str]
     return function
 
 
-class GuidedReLU(layers.Layer):
-    """ReLU whose gradient passes only what is positive: on the way up and on the way down.
+@ops.custom_gradient
+def guided_relu(inputs: Tensor) -> tuple[Tensor, Callable[..., Tensor]]:
+    """Return ReLU, whose gradient passes only what is positive, on the way up and on the way down.
 
     Source: J. T. Springenberg, A. Dosovitskiy, T. Brox, M. Riedmiller, "Striving for Simplicity:
     The All Convolutional Net", arXiv 1412.6806, section 3.4.
     """
-
-    def call(self, inputs: Tensor) -> Tensor:
-        """Return the inputs, zero where they are negative."""
-        return _guided_relu(inputs)
-
-
-@ops.custom_gradient
-def _guided_relu(inputs: Tensor) -> tuple[Tensor, Callable[..., Tensor]]:
     outputs = ops.relu(inputs)
 
     def gradient(*arguments: Tensor, upstream: Tensor = None) -> Tensor:
