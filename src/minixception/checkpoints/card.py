@@ -68,12 +68,7 @@ class Card:
     known_weaknesses: str = ""
 
     def __post_init__(self) -> None:
-        """Check task and class names.
-
-        Raises:
-            ValueError: for a negative number of parameters, fewer than two class names, or names
-                that `labels.check_task` or `labels.check_class_names` refuses.
-        """
+        """Check task and class names."""
         check_task(self.task)
         if self.parameters < 0:
             raise ValueError(f"`parameters` must be at least 0. Received: {self.parameters}")

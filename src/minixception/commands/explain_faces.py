@@ -87,12 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _find_model(arguments: argparse.Namespace) -> "tuple[Path, Card]":
-    """Return the checkpoint's folder and card.
-
-    Raises:
-        FileNotFoundError: if there is none.
-        ValueError: if it was trained for another task than asked for.
-    """
+    """Return the checkpoint's folder and card."""
     from minixception.checkpoints.card import read_card
     from minixception.checkpoints.shipped import find_model
 
@@ -109,12 +104,7 @@ def _find_model(arguments: argparse.Namespace) -> "tuple[Path, Card]":
 
 
 def _check_arguments(arguments: argparse.Namespace, card: "Card") -> None:
-    """Find out before the work what could not be done after it.
-
-    Raises:
-        ValueError: for a class that the model does not know, or an output that is no folder.
-        OSError: if the folder cannot be made or written to.
-    """
+    """Find out before the work what could not be done after it."""
     from minixception.commands.outputs import check_folder
     from minixception.labels import index_of
 

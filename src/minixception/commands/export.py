@@ -86,11 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _format_of(output: Path) -> str:
-    """Return the format that the suffix stands for.
-
-    Raises:
-        ValueError: for another suffix.
-    """
+    """Return the format that the suffix stands for."""
     for form, suffix in SUFFIXES.items():
         if output.suffix.lower() == suffix:
             return form
@@ -98,14 +94,7 @@ def _format_of(output: Path) -> str:
 
 
 def _check_arguments(arguments: argparse.Namespace, folder: Path) -> None:
-    """Find out before the work what could not be done after it.
-
-    Raises:
-        ValueError: for another suffix, a folder, a device, the model of the checkpoint where that
-            is to stay, a batch without faces, or options that do not go together.
-        OSError: if the folder of the file cannot be made or written to.
-        ImportError: if packages for ONNX are missing.
-    """
+    """Find out before the work what could not be done after it."""
     from minixception.checkpoints.card import LITERT_FILE
     from minixception.commands.outputs import check_file
     from minixception.messages import require
@@ -154,11 +143,7 @@ def _export_litert(folder: Path, card: "Card", output: Path, batch_size: int | N
 
 
 def _export_onnx(folder: Path, card: "Card", output: Path, batch_size: int | None) -> float:
-    """Write an `.onnx` file; return the largest difference of a probability.
-
-    Raises:
-        ValueError: if it exceeds the tolerance of exports; then no file is written.
-    """
+    """Write an `.onnx` file; return the largest difference of a probability."""
     import onnxruntime
 
     from minixception.checkpoints.export import (

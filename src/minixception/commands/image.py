@@ -112,12 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_options(arguments: argparse.Namespace) -> None:
-    """Refuse options that contradict each other.
-
-    Raises:
-        ValueError: if they do.
-        ImportError: if a table is asked for that needs a package which is not installed.
-    """
+    """Refuse options that contradict each other."""
     if arguments.no_draw and (arguments.output is not None or arguments.bars):
         other = "--bars" if arguments.output is None else "--output"
         raise ValueError(f"--no-draw and {other} contradict each other: leave one out")
@@ -209,13 +204,7 @@ def _tables(
 
 
 def _check_outputs(arguments: argparse.Namespace, outputs: Mapping[Path, Path | None]) -> None:
-    """Make the folders, and find out before the work what could not be written after it.
-
-    Raises:
-        ValueError: if a file to write is a folder, a device, a picture to read, or meant for
-            something else.
-        OSError: if a folder cannot be made or written to.
-    """
+    """Make the folders, and find out before the work what could not be written after it."""
     taken = {os.path.realpath(picture): "a picture to read" for picture in outputs}
     files = [("--output", path) for path in outputs.values()]
     files += [(f"--{name}", getattr(arguments, name)) for name in FORMATS]

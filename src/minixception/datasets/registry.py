@@ -149,11 +149,7 @@ DATASETS: dict[str, DatasetEntry] = {
 
 
 def _merged_entry(names: Sequence[str]) -> DatasetEntry:
-    """Return an entry for several data sets as one, each from its place in `datasets/`.
-
-    Raises:
-        ValueError: a name is unknown, or two of the sets show the same pictures.
-    """
+    """Return an entry for several data sets as one, each from its place in `datasets/`."""
     entries = {name: get_entry(name) for name in names}
     if len({entry.default_paths for entry in entries.values()}) < len(names):
         raise ValueError(

@@ -48,13 +48,7 @@ class DetectorCard:
     known_weaknesses: str = ""
 
     def __post_init__(self) -> None:
-        """Check strides and threshold.
-
-        Raises:
-            ValueError: for strides that do not double from one to the next, another number of
-                offsets, or a threshold outside 0 to 1.
-            TypeError: where there should be named entries and are none.
-        """
+        """Check strides and threshold."""
         pairs = zip(self.strides, self.strides[1:], strict=False)
         if not self.strides or self.strides[0] < 1 or any(b != 2 * a for a, b in pairs):
             raise ValueError(

@@ -77,11 +77,7 @@ class DetectorRecipe:
     validation_size: int = 256
 
     def __post_init__(self) -> None:
-        """Check what optimizer and scenes do not.
-
-        Raises:
-            ValueError: for a number below 1, or a rate that is none.
-        """
+        """Check what optimizer and scenes do not."""
         for name in ("epochs", "steps", "replicas"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}")

@@ -105,9 +105,6 @@ def _copied_calls(
 
     Returns:
         The calls from input to output.
-
-    Raises:
-        ValueError: if the model does not end in a softmax.
     """
     calls: list[_Call] = []
     copies: dict[int, tuple[layers.Layer, layers.Layer]] = {}
