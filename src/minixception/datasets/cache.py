@@ -75,12 +75,15 @@ def _to_arrays(dataset: FaceDataset) -> Arrays:
 
 
 def _from_arrays(arrays: Arrays) -> FaceDataset:
-    facts = json.loads(str(arrays.pop("facts")))
-    names = [name for name in arrays if name.startswith(_ATTRIBUTE)]
-    attributes = {name.removeprefix(_ATTRIBUTE): arrays.pop(name) for name in names}
-    return FaceDataset(
-        **{**facts, "class_names": tuple(facts["class_names"])}, **arrays, attributes=attributes
-    )
+    fields = json.loads(str(arrays["facts"]))
+    fields["class_names"] = tuple(fields["class_names"])
+    attributes = {
+        name.removeprefix(_ATTRIBUTE): values
+        for name, values in arrays.items()
+        if name.startswith(_ATTRIBUTE)
+    }
+    fields |= {name: arrays[name] for name in ("images", "labels", "splits") if name in arrays}
+    return FaceDataset(**fields, attributes=attributes)
 
 
 def source_fingerprint(

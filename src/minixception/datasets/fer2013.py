@@ -77,7 +77,7 @@ def load_fer2013(
         version=_LOADER_VERSION,
         use_cache=use_cache,
     )
-    counts = {name: int((dataset.splits == name).sum()) for name in FER2013_SPLIT_COUNTS}
+    counts = {name: int(np.sum(dataset.splits == name)) for name in FER2013_SPLIT_COUNTS}
     if counts != FER2013_SPLIT_COUNTS:
         _LOGGER.warning(
             "%s does not have the rows of FER2013 (%s): scores on it compare with no others. "
