@@ -1,4 +1,4 @@
-"""What in a face speaks for a class: Grad-CAM, guided backpropagation, and their product.
+"""What in a face supports a class: Grad-CAM, guided backpropagation, and their product.
 
     from minixception import Explainer
 
@@ -13,7 +13,7 @@ classes' scores as well; before it, a single score means nothing, since the same
 all of them changes no probability: the difference from the mean does.
 
 Maps are relative to their own peak: they say where, not how much. A map of zeros says that nothing
-speaks for the class.
+supports the class.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ PREDICTED = -1
 
 @dataclass(frozen=True)
 class Explanation:
-    """What speaks for a class in each of N faces; maps are float32 (N, height, width) in [0, 1].
+    """What supports a class in each of N faces; maps are float32 (N, height, width) in [0, 1].
 
     Attributes:
         class_names: K names in the model's order.
@@ -118,7 +118,7 @@ class Explainer:
         return cls(checkpoint.model, card.preprocessor, card.class_names)
 
     def explain(self, faces: Images, class_name: str | Sequence[str] | None = None) -> Explanation:
-        """Return maps of what speaks for a class in each face.
+        """Return maps of what supports a class in each face.
 
         A face of a single value has no part that differs from another, and what would show is the
         network's borders and strides: its maps are zero.
@@ -186,7 +186,7 @@ class Explainer:
         return [probabilities, classes, grad_cam, hires_cam, guided, guided * grad_cam]
 
     def _enlarged(self, maps: Any) -> Any:
-        """Return what speaks for the class alone, in the size of the image."""
+        """Return what supports the class alone, in the size of the image."""
         size = self.preprocessor.image_size
         maps = ops.relu(maps)[..., None]
         # Cubic, since bilinear leaves a star around each of the few positions.

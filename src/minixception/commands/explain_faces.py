@@ -1,4 +1,4 @@
-"""Show what in a face speaks for its label, by the gradients of the network.
+"""Show what in a face supports its label, by the gradients of the network.
 
     python src/image_gradcam_demo.py photo.jpg
     python src/image_gradcam_demo.py photo.jpg --class surprise --output explained/
@@ -6,7 +6,7 @@
 
 PATH is a file, a folder (with all below it, sorted) or a quoted pattern, as in the image demo. Each
 face gets a picture of its own, NAME_explained_1.png and so on from left to right: the crop, what
-speaks for the class laid over it (HiResCAM), the scores, Grad-CAM, guided backpropagation and the
+supports the class laid over it (HiResCAM), the scores, Grad-CAM, guided backpropagation and the
 product of the two. Maps are relative to their own peak: they say where, not how much, and nothing
 about why.
 

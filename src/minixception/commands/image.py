@@ -1,4 +1,4 @@
-"""Find the faces in pictures, tell emotion and gender, draw them.
+"""Find the faces in pictures, recognize emotion and gender, draw them.
 
     python src/image_emotion_gender_demo.py photo.jpg
     python src/image_emotion_gender_demo.py a.jpg b.png --output drawn/ --json faces.json

@@ -35,15 +35,10 @@ def tell_of_search(found: FoundPictures) -> None:
 
 
 class Report:
-    """Tells of few pictures one by one, and of many how far the job is and what came of it.
+    """Reports few pictures one by one, and of many how far the job is and what came of it.
 
-    Args:
-        total: number of pictures.
-        done: number of faces, and error, of those that an interrupted job has done.
-        shows_progress: whether to tell how far the job is.
-
-    Attributes:
-        done: number of pictures done so far.
+    `done` holds number of faces, and error, of those that an interrupted job has done; the
+    attribute of this name is the number of pictures done so far.
     """
 
     def __init__(
@@ -93,10 +88,8 @@ class Report:
     def summarize(self, tables: Sequence[Path], drawn_to: Path | None, stop: int) -> int:
         """Say how the job ended and where tables and pictures lie; return the exit code.
 
-        Args:
-            tables: what was asked for.
-            drawn_to: folder of the drawn pictures, None if there are none.
-            stop: number of the signal that ended the job, 0 if none.
+        `drawn_to` is the folder of the drawn pictures, None if there are none; `stop` the number of
+        the signal that ended the job, 0 if none.
         """
         if not self._one_by_one:
             print(f"{self._faces} faces in {self.done} pictures")

@@ -216,5 +216,5 @@ def _parse_row(fields: list[str], places: list[int], pictures: dict[str, str]) -
         label = index_of(emotion, EMOTIONS_8)
     except ValueError:
         return "unknown emotion"
-    # A plain name only: what points elsewhere is no picture of the set.
+    # A plain name only: a path that leads elsewhere is not in the set.
     return _Row(contributor, picture, label) if picture in pictures else "missing picture"

@@ -139,22 +139,16 @@ def train_detector(run: DetectorRun, *, resume: bool = False) -> History:
     """Train to the recipe's last epoch.
 
     After every epoch the folder holds the best model so far (`model.keras`), `history.csv`, the
-    curves, and the state that the next epoch depends on.
-
-    Args:
-        run: what to do.
-        resume: go on from the state in the run's folder; start anew where there is none.
+    curves, and the state that the next epoch depends on, from which `resume` goes on.
 
     Returns:
         A row per epoch: epoch (from 0), learning_rate, loss, val_average_precision, val_recall
         (at a false box in ten scenes), seconds.
 
     Raises:
-        FileExistsError: if the folder holds a run and `resume` is False.
-        FileNotFoundError: if it holds a model without the state to go on from.
         BlockingIOError: if another run is writing the folder.
-        ValueError: if the state belongs to a run with other settings, or the loss is no finite
-            number any more.
+        FileExistsError, FileNotFoundError, ValueError: see `state_to_go_on_from`; or the loss is no
+            finite number any more.
     """
     with own_folder(run.folder):
         state = state_to_go_on_from(run.folder, run.identity(), resume=resume)

@@ -99,7 +99,7 @@ def draw_explanation(
     where = resize_image(explanation.hires_cam[index], (TILE, TILE))
     tiles = (
         ("face", face),
-        (f"speaks for {name} (HiResCAM)", _blended(grey, where)),
+        (f"supports {name} (HiResCAM)", _blended(grey, where)),
         None,
         ("Grad-CAM", _map_tile(explanation.grad_cam[index])),
         ("guided backpropagation", _map_tile(explanation.guided_backpropagation[index])),

@@ -34,7 +34,7 @@ Model: TypeAlias = FaceClassifier | str | PathLike[str] | None
 
 
 class FaceAnalyzer:
-    """Finds the faces in a picture and tells emotion, gender and more of each.
+    """Finds the faces in a picture and recognizes emotion, gender and more of each.
 
     Threads may share one analyzer, and it can be pickled. A forked process can go on with it,
     unless Keras runs the models.

@@ -256,10 +256,8 @@ def is_small(groups: "pandas.DataFrame", class_names: Sequence[str]) -> "pandas.
 def choose_rows(groups: "pandas.DataFrame", class_names: Sequence[str]) -> "pandas.DataFrame":
     """Take each group from the test split, or with more faces where a class has too few there.
 
-    Args:
-        groups: `kind`, `group`, `split` ("test" or another one with more faces) and the columns of
-            `score_groups`; a group may occur outside "test" alone.
-        class_names: of the classes.
+    `groups` have `kind`, `group`, `split` ("test" or another one with more faces) and the columns
+    of `score_groups`; a group may occur outside "test" alone.
     """
     import pandas
 
@@ -337,8 +335,7 @@ def score_level(
 def first_noticeable(accuracies: Sequence[float]) -> int | None:
     """Return the first level that costs `NOTICEABLE_DROP` of accuracy, and none after costs less.
 
-    Args:
-        accuracies: level by level, the first of them without any perturbation.
+    The first accuracy is that without any perturbation.
 
     >>> first_noticeable([0.9, 0.8, 0.89, 0.7])
     3

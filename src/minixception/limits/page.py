@@ -41,12 +41,8 @@ def write_page(
 ) -> None:
     """Write tables and pictures into the folder of the page's name, and last the page itself.
 
-    Args:
-        limits: what was measured.
-        page: the Markdown file.
-        command: the command that measured.
-        commit: of the checkout that ran, or None where there is none.
-        example: a face, uint8 (H, W, C), to show at each level.
+    `commit` is that of the checkout that ran, if any; `example` a face, uint8 (H, W, C), to show at
+    each level.
     """
     folder = page.with_suffix("")
     groups = choose_rows(limits.groups, limits.gender.classes)

@@ -82,9 +82,7 @@ def _build(x: keras.KerasTensor, num_classes: int) -> keras.KerasTensor:
 def freeze_blocks(model: keras.Model, count: int) -> None:
     """Let training leave the first convolution and the first `count` blocks as they are.
 
-    Args:
-        model: from `build_facenet_mobilenet`.
-        count: 0 freezes nothing, not even the convolution; 13 all but the top.
+    0 freezes nothing, not even the convolution; 13 all but the top.
 
     Raises:
         ValueError: `count` is below 0 or above 13.
@@ -147,9 +145,7 @@ def load_mobilenet_weights(model: keras.Model, path: str | Path, faces: NDArray[
 def renew_statistics(model: keras.Model, faces: NDArray[np.float32]) -> None:
     """Measure what batch normalization remembers on faces, and keep the function of the network.
 
-    Args:
-        model: with `BatchNormalization` layers.
-        faces: float32 (N, height, width, channels), some hundred inputs of the model.
+    `faces` are some hundred inputs of the model, float32 (N, height, width, channels).
     """
     normalizations = [
         layer for layer in model.layers if isinstance(layer, layers.BatchNormalization)

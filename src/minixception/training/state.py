@@ -45,15 +45,10 @@ class TrainingState:
     def check_identity(
         self, identity: Mapping[str, Any], *, where: str, but: Collection[str] = ()
     ) -> None:
-        """Refuse to mix two runs.
-
-        Args:
-            identity: of the run that is to go on.
-            where: its folder, for the message.
-            but: settings that may differ, as `recipe.epochs`.
+        """Refuse to go on with a run of another identity, `but` for settings that may differ.
 
         Raises:
-            ValueError: naming what differs from `identity`.
+            ValueError: naming what differs, and the folder (`where`).
         """
         then, now = _flat(self.identity), _flat(identity)
         names = [name for name in {**then, **now} if name not in but]
@@ -82,11 +77,7 @@ def state_to_go_on_from(
 ) -> TrainingState | None:
     """Return what an interrupted run has left, None where there is nothing; clear up after it.
 
-    Args:
-        folder: of the run, which nobody else is writing.
-        identity: what must be as it was, but for the settings in `but`.
-        resume: whether there may be anything.
-        but: see `TrainingState.check_identity`.
+    Nobody else may be writing the folder. `identity` must be as it was, `but` for some settings.
 
     Raises:
         FileExistsError: if the folder holds a run and `resume` is False.

@@ -113,11 +113,9 @@ def train(run: TrainingRun, *, resume: bool = False, verbose: int | str = "auto"
         val_macro_f1. The same rows stand in `history.csv`.
 
     Raises:
-        FileExistsError: if the folder holds a run and `resume` is False.
-        FileNotFoundError: if it holds a model without the state to go on from.
         BlockingIOError: if another run is writing the folder.
-        ValueError: if the state in the folder belongs to a run with other settings, or the loss is
-            no finite number any more.
+        FileExistsError, FileNotFoundError, ValueError: see `state_to_go_on_from`; or the loss is no
+            finite number any more.
     """
     with own_folder(run.folder):
         state = _state_to_go_on_from(run, resume=resume)
@@ -246,7 +244,7 @@ class _Validation(keras.callbacks.Callback):
         row = first_columns(self.model, epoch, logs["loss"])
         row["accuracy"] = logs["accuracy"]
         with averaged_weights(self.model):
-            # The model that would be kept is the one that is scored, not its twin.
+            # The model that would be kept is scored, not its faster copy.
             self.run.model.set_weights(self.model.get_weights())
             scores, row["val_loss"] = self._score()
             row |= {"val_accuracy": scores.accuracy, "val_macro_f1": scores.macro_f1}
