@@ -87,9 +87,8 @@ def test_a_part_of_another_job_is_refused(tmp_path: Path) -> None:
     pictures = [one.picture for one in make_results()]
     for resume, others, class_names, message in (
         (False, pictures, CLASS_NAMES, "add --resume to go on with it, or delete the file"),
-        (True, pictures[:3], CLASS_NAMES, "begun with 5 or more pictures, now there are 3"),
+        (True, pictures[:3], CLASS_NAMES, r"number 4 was .*, now it is missing\)"),
         (True, pictures[::-1], CLASS_NAMES, r"other pictures \(number 1 was a.jpg, now it is e\)"),
-        (True, pictures, {"emotion": ()}, "begun with other columns: use the models of then"),
     ):
         tables = [Table("csv", table.target, class_names)]
         with pytest.raises((FileExistsError, ValueError), match=message):

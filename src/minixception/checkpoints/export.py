@@ -17,7 +17,6 @@ from minixception.files import atomic_path
 # from runtime to runtime and from processor to processor: the shipped models differ by 2e-6.
 EXPORT_TOLERANCE = 1e-4
 
-
 COMPARED_BATCHES = (1, 7, 64)
 
 

@@ -3,8 +3,7 @@
 What came of each picture is appended at once, as a line of JSON, to one journal: a hidden file
 `.NAME.part` beside the first table. When all pictures are done the tables are written from it, and
 it goes. After an interruption the next job cuts off what is incomplete and goes on from there. The
-first line holds the columns and options that the rows depend on, since rows of two models must not
-be mixed.
+first line holds the options that the rows depend on, since rows of two models must not be mixed.
 
 In a table each picture has as many rows as faces, and at least one. `faces` is their number: 0 with
 an empty `error` where the picture was read and has none, 0 with the reason in `error` where it
@@ -16,7 +15,7 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import IO, Any
 
@@ -31,8 +30,8 @@ from minixception.inference.predictions import FacePrediction, table_columns, to
 FORMATS = tuple(TABLE_SUFFIXES)
 
 Line = Mapping[str, Any]
-"""Of a journal: `picture`, `error` and `faces` as `FacePrediction.to_json`; the first one has
-`columns` and `options`."""
+"""Of a journal: `picture`, `error`, and `faces` as from `FacePrediction.to_json`."""
+_FIRST_LINE, _LINE = ["options"], ["picture", "error", "faces"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class Table:
         """Return the rows of a picture as they stand in a CSV or JSONL file."""
         if self.format == "csv":
             return b"".join(_csv_line(row.values()) for row in self.rows(line))
-        return b"".join(_json_bytes(row) for row in self.rows(line))
+        return b"".join(map(_json_bytes, self.rows(line)))
 
     def write(self, lines: Iterable[Line]) -> None:
         """Write or replace the file, in one step."""
@@ -91,8 +90,7 @@ class Table:
                 temporary.write_bytes(_faces_by_picture(lines))
             else:
                 with temporary.open("wb") as file:
-                    file.write(self.header)
-                    file.writelines(map(self.encode, lines))
+                    file.writelines(chain([self.header], map(self.encode, lines)))
 
     def _write_parquet(self, lines: Iterable[Line], path: Path) -> None:
         import pandas
@@ -112,7 +110,7 @@ class TableWriter:
     """Keeps the journal of a job, and writes the tables from it at the end.
 
     Args:
-        tables: what to write, of the same classes; there need not be any.
+        tables: what to write; there need not be any.
         pictures: all pictures of the job, in order.
         resume: whether to go on from what an interrupted job has left.
         options: what the rows depend on beside the pictures, see `describe_rows`.
@@ -142,44 +140,43 @@ class TableWriter:
         parts = [table.part for table in tables if table.part.exists()]
         if len(parts) > 1:
             raise ValueError(f"{parts[0]} and {parts[1]} are of two jobs: delete one of them")
-        self._part = next(iter([*parts, *(table.part for table in tables)]), Path())
+        self._part = (parts or [table.part for table in tables] or [Path()])[0]
         if parts:
-            self._read(parts[0], pictures, resume=resume)
+            self._read(list(map(str, pictures)), resume=resume)
         elif resume:
             self.done = _done_in_targets(tables, pictures)
             self._tables = () if self.done else tables
 
-    def _read(self, part: Path, pictures: Sequence[Path], *, resume: bool) -> None:
-        """Find what a journal has done already, and where that ends."""
-        journal, names = read_journal(part), []
+    def _read(self, pictures: list[str], *, resume: bool) -> None:
+        """Find what the journal has done already, and where that ends."""
+        part, journal, names = self._part, read_journal(self._part), []
         first, _ = next(journal, ({}, 0))
         for line, self._end in journal:
             names.append(line["picture"])
             self.done.append((len(line["faces"]), line["error"]))
-        if not names:
-            return
-        if not resume:
+        if names and not resume:
             raise FileExistsError(
                 f"{part} is left of an interrupted job that had done {len(names)} pictures: add "
-                "--resume to go on with it, or delete the file to start anew"
+                "--resume to go on with it, or delete the file to start again"
             )
-        if first["columns"] != self._tables[0].columns:
-            raise ValueError(
-                f"{part} was begun with other columns: use the models of then, or delete the file "
-                "to start anew"
-            )
-        _check_pictures(part, names, pictures)
-        check_row_options(part, first["options"], self._options)
+        for number, (then, now) in enumerate(zip_longest(names, pictures[: len(names)]), start=1):
+            if then != now:
+                raise ValueError(
+                    f"{part} was begun with other pictures (number {number} was {as_text(then)}, "
+                    f"now it is {as_text(now or 'missing')}): give the same paths as then, or "
+                    "delete the file to start again"
+                )
+        if names:
+            check_row_options(part, first["options"], self._options)
 
     def open(self) -> None:
         """Cut the journal behind its last whole line, and open it."""
-        if not self._tables:
-            return
-        self._file = open_grown(self._part)
-        self._file.truncate(self._end)
-        self._file.seek(0, io.SEEK_END)
+        if self._tables:
+            self._file = open_grown(self._part)
+            self._file.truncate(self._end)
+            self._file.seek(0, io.SEEK_END)
         if not self._end:
-            self._append({"columns": self._tables[0].columns, "options": self._options})
+            self._append({"options": self._options})
 
     def write(self, result: PictureResult) -> None:
         """Append what came of a picture."""
@@ -205,12 +202,7 @@ class TableWriter:
 
 
 class TableStream:
-    """Writes a table to standard output, picture by picture; a JSON object at the end.
-
-    Args:
-        table: what to write.
-        file: where to.
-    """
+    """Writes a table to standard output, picture by picture; a JSON object at the end."""
 
     def __init__(self, table: Table, file: IO[bytes]) -> None:
         self._table, self._file = table, file
@@ -232,34 +224,30 @@ class TableStream:
 
 
 def read_journal(path: Path) -> Iterator[tuple[Line, int]]:
-    """Yield the first line and one for each picture, up to what is damaged or cut off.
-
-    Yields:
-        What a line holds, and the number of bytes up to its end.
+    """Yield the lines, and the number of bytes up to their ends, up to a damaged or cut-off one.
 
     Raises:
         ValueError: if the first line is whole, and that of something else.
     """
-    keys, end = ["columns", "options"], 0
+    end = 0
     with path.open("rb") as file:
         for text in file:
-            is_whole = text.endswith(b"\n")
-            line = _parse(text) if is_whole else {}
-            if list(line) != keys:
-                if is_whole and end == 0:
-                    raise ValueError(
-                        f"{path} was begun by another version of this program: delete the file to "
-                        "start anew"
-                    )
-                return
+            line = _parse(text)
+            if list(line) != (_LINE if end else _FIRST_LINE):
+                if end or not text.endswith(b"\n"):
+                    return
+                raise ValueError(
+                    f"{path} was begun by another version of this program: delete the file to "
+                    "start again"
+                )
             end += len(text)
             yield line, end
-            keys = ["picture", "error", "faces"]
 
 
 def _parse(text: bytes) -> Line:
+    """Return the object that a whole line holds, an empty one for a damaged line."""
     try:
-        line = json.loads(text)
+        line = json.loads(text) if text.endswith(b"\n") else {}
     except (ValueError, RecursionError):
         return {}
     return line if isinstance(line, dict) else {}
@@ -268,21 +256,6 @@ def _parse(text: bytes) -> Line:
 def _line_of(result: PictureResult) -> Line:
     faces = [face.to_json() for face in result.faces]
     return {"picture": str(result.picture), "error": result.error, "faces": faces}
-
-
-def _check_pictures(part: Path, done: Sequence[str], pictures: Sequence[Path]) -> None:
-    advice = "give the same paths as then, or delete the file to start anew"
-    if len(done) > len(pictures):
-        raise ValueError(
-            f"{part} was begun with {len(done)} or more pictures, now there are {len(pictures)}: "
-            f"{advice}"
-        )
-    for number, (name, picture) in enumerate(zip(done, pictures, strict=False), start=1):
-        if name != str(picture):
-            raise ValueError(
-                f"{part} was begun with other pictures (number {number} was {as_text(name)}, now "
-                f"it is {picture}): {advice}"
-            )
 
 
 def _done_in_targets(

@@ -56,5 +56,5 @@ def check_row_options(part: Path, then: Mapping[str, str], now: Mapping[str, str
         raise ValueError(
             f"{part} was begun with other options: "
             + "; ".join(f"{name} was {then.get(name)}, now {now.get(name)}" for name in changed)
-            + f". Give the same options to go on with it, or delete {part} to start anew."
+            + f". Give the same options to go on with it, or delete {part} to start again."
         )

@@ -288,9 +288,7 @@ def _load_classifier(model: Model, task: str, engine: str) -> FaceClassifier:
 
 Item = TypeVar("Item")
 
-
 Result = TypeVar("Result")
-
 
 # Pictures per worker that are done ahead of the one to be given next. A picture may take a
 # hundred times as long as its neighbours; more would only keep more results in memory.
