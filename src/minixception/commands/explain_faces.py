@@ -6,7 +6,7 @@
 
 PATH is a file, a folder (with all below it, sorted) or a quoted pattern, as in the image demo. Each
 face gets a picture of its own, NAME_explained_1.png and so on from left to right: the crop, what
-supports the class laid over it (HiResCAM), the scores, Grad-CAM, guided backpropagation and the
+supports the class laid over it (HiResCAM), the probabilities, Grad-CAM, guided backpropagation and the
 product of the two. Maps are relative to their own peak: they say where, not how much, and nothing
 about why.
 
@@ -166,5 +166,5 @@ class _Job:
             if os.path.realpath(path) in self._pictures:
                 raise ValueError(f"{path} is a picture to read: choose another --output")
             write_image(path, draw_explanation(face, explanation, index))
-            score = explanation.scores[index, explanation.classes[index]]
-            print(f"  {explanation.explained[index]} {100 * score:.0f} %, written to {path}")
+            probability = explanation.scores[index, explanation.classes[index]]
+            print(f"  {explanation.explained[index]} {100 * probability:.0f} %, written to {path}")

@@ -90,7 +90,7 @@ def build_lenet5_rgb(x: keras.KerasTensor, num_classes: int) -> keras.KerasTenso
     of 44, 22, 18 and 9 pixels), three fully connected layers with ReLU, softmax.
 
     Chosen here: 120, 84 and `num_classes` units, as in LeNet-5 (LeCun et al. 1998); no ReLU before
-    the softmax, where it would only take away the negative half of the scores.
+    the softmax, where it would only take away the negative half of the logits.
     """
     for filters in LENET5_FILTERS:
         x = layers.Conv2D(filters, 5)(x)

@@ -9,7 +9,7 @@ from keras import layers
 
 
 def network(body: Callable[..., keras.KerasTensor]) -> Callable[..., keras.Model]:
-    """Turn a function from images and a number of classes to scores into a builder of models.
+    """Turn a function from images and a number of classes to logits into a builder of models.
 
     The builder takes the keywords `input_shape`, (height, width, channels), `num_classes` and
     `name`, and those of the body.
@@ -24,9 +24,9 @@ def network(body: Callable[..., keras.KerasTensor]) -> Callable[..., keras.Model
         **options: Any,
     ) -> keras.Model:
         inputs = keras.Input(input_shape, name="image")
-        scores = body(inputs, num_classes, **options)
+        logits = body(inputs, num_classes, **options)
         # In float32, so that probabilities sum to 1 whatever the precision of the body.
-        outputs = layers.Activation("softmax", dtype="float32", name="predictions")(scores)
+        outputs = layers.Activation("softmax", dtype="float32", name="predictions")(logits)
         return keras.Model(inputs, outputs, name=name)
 
     return build

@@ -15,18 +15,18 @@ from minixception.models.gradients import guided_relu
 
 @dataclass(frozen=True)
 class Dissection:
-    """A network in parts; scores are those before the softmax, (B, K).
+    """A network in parts; logits are what enters the softmax, (B, K).
 
     Attributes:
         image_to_maps: images to [`coarse`, `fine`], feature maps (B, height, width, channels).
-        coarse_to_scores: from the last feature map with at least `COARSE` rows and columns.
-        fine_to_scores: from the last one with at least `FINE`; it may be the same map.
-        guided: images to scores, the same numbers with the gradients of guided backpropagation.
+        coarse_to_logits: from the last feature map with at least `COARSE` rows and columns.
+        fine_to_logits: from the last one with at least `FINE`; it may be the same map.
+        guided: images to logits, the same numbers with the gradients of guided backpropagation.
     """
 
     image_to_maps: keras.Model
-    coarse_to_scores: keras.Model
-    fine_to_scores: keras.Model
+    coarse_to_logits: keras.Model
+    fine_to_logits: keras.Model
     guided: keras.Model
 
 
@@ -39,7 +39,7 @@ FINE = 5
 def dissect(model: keras.Model, input_shape: tuple[int, int, int]) -> Dissection:
     """Take a classifier apart; the parts have weights of their own.
 
-    A feature map serves where everything that reaches the scores goes through it: after a residual
+    A feature map serves where everything that reaches the logits goes through it: after a residual
     sum, not inside one of its branches. It is found from the output backwards. In a network too
     small for `COARSE` or `FINE` the map with the most positions stands in.
 
@@ -53,12 +53,12 @@ def dissect(model: keras.Model, input_shape: tuple[int, int, int]) -> Dissection
     """
     inputs = keras.Input(input_shape, name="image")
     calls = _copied_calls(model, inputs)
-    scores = calls[-1].output
+    logits = calls[-1].output
     coarse, fine = (_feature_map(model, calls, rows) for rows in (COARSE, FINE))
     return Dissection(
         image_to_maps=keras.Model(inputs, [coarse, fine]),
-        coarse_to_scores=keras.Model(coarse, scores),
-        fine_to_scores=keras.Model(fine, scores),
+        coarse_to_logits=keras.Model(coarse, logits),
+        fine_to_logits=keras.Model(fine, logits),
         guided=keras.Model(inputs, _copied_calls(model, inputs, relu=guided_relu)[-1].output),
     )
 

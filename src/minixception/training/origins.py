@@ -170,14 +170,14 @@ def check_backbone(network: str, path: Path | None, frozen_blocks: int | None = 
     choosing = [name for name, entry in models.NETWORKS.items() if entry.freeze_blocks]
     if frozen_blocks is not None and network not in choosing:
         raise ValueError(
-            f"--frozen-blocks goes with --model {' or '.join(choosing)}. Received: {network}"
+            f"--frozen-blocks goes with --network {' or '.join(choosing)}. Received: {network}"
         )
     if path is None:
         return
     having = [name for name, entry in models.NETWORKS.items() if entry.load_backbone]
     if network not in having:
         raise ValueError(
-            f"--backbone-weights goes with --model {' or '.join(having)}. Received: {network}"
+            f"--backbone-weights goes with --network {' or '.join(having)}. Received: {network}"
         )
     if not path.is_file():
         raise FileNotFoundError(f"--backbone-weights must be a file. Received: {path}")
