@@ -6,9 +6,9 @@
 
 PATH is a file, a folder (with all below it, sorted) or a quoted pattern, as in the image demo. Each
 face gets a picture of its own, NAME_explained_1.png and so on from left to right: the crop, what
-supports the class laid over it (HiResCAM), the probabilities, Grad-CAM, guided backpropagation and the
-product of the two. Maps are relative to their own peak: they say where, not how much, and nothing
-about why.
+supports the class laid over it (HiResCAM), the probabilities, Grad-CAM, guided backpropagation and
+the product of the two. Maps are relative to their own peak: they say where, not how much, and
+nothing about why.
 
 The gradients need Keras, which takes some seconds to start. A picture without a face is no error;
 one that cannot be read is reported, the others are done, and the exit code is 1.
