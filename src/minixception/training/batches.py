@@ -174,14 +174,8 @@ def _read_from(
 
 
 def _changes_light(augmentation: Augmentation) -> bool:
-    return any(
-        (
-            augmentation.brightness,
-            augmentation.contrast,
-            augmentation.saturation,
-            augmentation.lighting,
-        )
-    )
+    changes = ("brightness", "contrast", "saturation", "lighting")
+    return any(getattr(augmentation, name) for name in changes)
 
 
 def _jitter_light(
