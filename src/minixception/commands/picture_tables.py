@@ -250,7 +250,8 @@ def _parse(text: bytes) -> Line:
         line = json.loads(text) if text.endswith(b"\n") else {}
     except (ValueError, RecursionError):
         return {}
-    return line if isinstance(line, dict) else {}
+    fits = isinstance(line, dict) and isinstance(line.get("faces", []), list)
+    return line if fits and isinstance(line.get("options", {}), dict) else {}
 
 
 def _line_of(result: PictureResult) -> Line:
