@@ -43,7 +43,7 @@ from minixception.detection.labelled_pictures import (
     read_sources,
 )
 from minixception.detection.network_detector import MiniXceptionDetector, boxes_of
-from minixception.detection.search import FaceDetector, _boxes_in_image
+from minixception.detection.search import FaceDetector, boxes_in_image
 from minixception.detection.yunet import (
     YUNET_SMALLEST_INPUT,
     YuNetDetector,
@@ -151,7 +151,7 @@ def _scored_yunet(path: Path) -> Callable[[np.ndarray], np.ndarray]:
         found = [
             (row[14], *box)
             for row in ([] if rows is None else rows.tolist())
-            for box in _boxes_in_image([_haar_frame(*row[:4])], size, *size)
+            for box in boxes_in_image([_haar_frame(*row[:4])], size, *size)
         ]
         return np.array(found, np.float64).reshape(-1, 5)
 
@@ -179,7 +179,7 @@ def _faces_in(image: np.ndarray, labelled: LabelledPicture) -> list[Box]:
     squares = [
         [*(face[MIDDLE] - face[SIDE] / 2), face[SIDE], face[SIDE]] for face in labelled.faces
     ]
-    return _boxes_in_image(squares, labelled.image.shape, *image.shape[:2])
+    return boxes_in_image(squares, labelled.image.shape, *image.shape[:2])
 
 
 def compare_photographs(

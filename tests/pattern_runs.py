@@ -13,6 +13,7 @@ from keras import layers
 from minixception.checkpoints.card import Card
 from minixception.datasets import FaceDataset
 from minixception.preprocessor import Preprocessor
+from minixception.training import state
 from minixception.training import trainer as training
 from minixception.training.recipes import Augmentation, Recipe
 from minixception.training.trainer import TrainingRun, train
@@ -106,7 +107,8 @@ def interrupt(
     monkeypatch: pytest.MonkeyPatch, name: str, *, call: int, run: TrainingRun, resume: bool
 ) -> None:
     """Train until the function `name` is called for the n-th time, which ends it like Ctrl-C."""
-    original: Callable[..., Any] = getattr(training, name)
+    place = training if hasattr(training, name) else state
+    original: Callable[..., Any] = getattr(place, name)
     calls = 0
 
     def interrupted(*arguments: Any, **keywords: Any) -> Any:
@@ -117,6 +119,6 @@ def interrupt(
         return original(*arguments, **keywords)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, name, interrupted)
+        patch.setattr(place, name, interrupted)
         with pytest.raises(KeyboardInterrupt):
             train(run, resume=resume, verbose=0)

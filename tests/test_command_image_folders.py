@@ -304,13 +304,13 @@ def test_killed_jobs_go_on(
     options = ("album", "--no-draw", "--jsonl", "f.jsonl", "--csv")
     assert image(*options, "expected.csv") == 1
     expected = (here / "f.jsonl").read_bytes()
+    (here / "f.jsonl").unlink()
     process = job(*options, "f.csv", "--workers", "2")
     wait_for_rows(process, here / ".f.csv.part", 12)
     process.send_signal(number)
     _, messages = process.communicate(timeout=60)
     assert process.returncode == (-9 if number == signal.SIGKILL else 128 + number)
     assert ("add --resume to go on" in messages) == (number == signal.SIGTERM)
-    assert (here / ".f.jsonl.part").stat().st_size < len(expected)
     capsys.readouterr()
     assert image(*options, "f.csv") == 1
     assert "is left of an interrupted job that had done" in capsys.readouterr().err

@@ -7,11 +7,12 @@ import pytest
 
 from minixception.boxes import Box
 from minixception.commands.picture_jobs import PictureResult
-from minixception.commands.picture_tables import Table, TableWriter, read_done
+from minixception.commands.picture_tables import Table, TableWriter, read_journal
 from minixception.files import lock_file, open_grown, sole_writer
 from minixception.inference.predictions import FacePrediction
 
 CLASS_NAMES = {"emotion": ("sad", "happy"), "gender": ()}
+OPTIONS = {"--emotion-model": "a md5:1", "--engine": "litert", "--min-face": "None"}
 
 
 def make_results() -> list[PictureResult]:
@@ -36,7 +37,8 @@ def make_results() -> list[PictureResult]:
 def write_tables(tables: list[Table], *, resume: bool = False, finish: bool = True) -> int:
     """Write all results; return how many there were already."""
     results = make_results()
-    writer = TableWriter(tables, [one.picture for one in results], resume=resume)
+    pictures = [one.picture for one in results]
+    writer = TableWriter(tables, pictures, resume=resume, options=OPTIONS)
     writer.open()
     for result in results[len(writer.done) :]:
         writer.write(result)
@@ -46,45 +48,33 @@ def write_tables(tables: list[Table], *, resume: bool = False, finish: bool = Tr
     return len(writer.done)
 
 
-@pytest.mark.parametrize("form", ["csv", "jsonl"])
-def test_a_part_cut_anywhere_is_completed(tmp_path: Path, form: str) -> None:
-    table = Table(form, tmp_path / "faces", CLASS_NAMES)
-    write_tables([table], finish=False)
-    whole = table.part.read_bytes()
-    ends = [one.end for one in read_done(table, table.part)]
-    assert ends[-1] == len(whole)
-    for length in range(len(whole) + 1):
-        table.part.write_bytes(whole[:length])
-        done = write_tables([table], resume=True)
-        assert done == sum(end <= length for end in ends)
-        assert table.target.read_bytes() == whole
-        assert not table.part.exists()
-        table.target.unlink()
-
-
-def test_tables_go_on_where_the_shortest_ends(tmp_path: Path) -> None:
+def test_a_journal_cut_anywhere_is_completed(tmp_path: Path) -> None:
     tables = [Table(form, tmp_path / form, CLASS_NAMES) for form in ("json", "csv", "jsonl")]
     write_tables(tables, finish=False)
-    parts = [table.part.read_bytes() for table in tables]
+    part = tables[0].part
+    whole = part.read_bytes()
+    ends = [end for _, end in read_journal(part)][1:]
+    assert ends[-1] == len(whole)
     write_tables(tables, resume=True)
     expected = [table.target.read_bytes() for table in tables]
-    for cut in range(0, min(map(len, parts)), 31):
-        for table, part in zip(tables, parts, strict=True):
-            table.part.write_bytes(part[: len(part) - (cut if table.format == "csv" else 0)])
-            table.target.unlink()
-        write_tables(tables, resume=True)
+    for length in range(len(whole) + 1):
+        part.write_bytes(whole[:length])
+        assert write_tables(tables, resume=True) == sum(end <= length for end in ends)
         assert [table.target.read_bytes() for table in tables] == expected
+        assert not part.exists()
 
 
 def test_interrupted_while_finishing(tmp_path: Path) -> None:
     tables = [Table(form, tmp_path / form, CLASS_NAMES) for form in ("json", "csv", "jsonl")]
     write_tables(tables, finish=False)
-    parts = [table.part.read_bytes() for table in tables]
+    journal = tables[0].part.read_bytes()
     write_tables(tables, resume=True)
     expected = [table.target.read_bytes() for table in tables]
-    for left in range(4):  # parts that are not yet gone
-        for table, part in list(zip(tables, parts, strict=True))[3 - left :]:
-            table.part.write_bytes(part)
+    assert write_tables(tables, resume=True) == 5
+    for left in range(3):  # tables that are not yet there
+        tables[0].part.write_bytes(journal)
+        for table in tables[3 - left :]:
+            table.target.unlink()
         assert write_tables(tables, resume=True) == 5
         assert [table.target.read_bytes() for table in tables] == expected
         assert sorted(path.name for path in tmp_path.iterdir()) == ["csv", "json", "jsonl"]
@@ -97,73 +87,61 @@ def test_a_part_of_another_job_is_refused(tmp_path: Path) -> None:
     pictures = [one.picture for one in make_results()]
     for resume, others, class_names, message in (
         (False, pictures, CLASS_NAMES, "add --resume to go on with it, or delete the file"),
-        (True, pictures[:3], CLASS_NAMES, "begun with 5 or more pictures, now there are 3"),
+        (True, pictures[:3], CLASS_NAMES, r"number 4 was .*, now it is missing\)"),
         (True, pictures[::-1], CLASS_NAMES, r"other pictures \(number 1 was a.jpg, now it is e\)"),
-        (True, pictures, {"emotion": ()}, "begun with other columns: use the models of then"),
     ):
+        tables = [Table("csv", table.target, class_names)]
         with pytest.raises((FileExistsError, ValueError), match=message):
-            TableWriter([Table("csv", table.target, class_names)], others, resume=resume)
-    more = [table, Table("jsonl", tmp_path / "faces.jsonl", CLASS_NAMES)]
-    with pytest.raises(ValueError, match=r"faces\.jsonl was not among the tables"):
-        TableWriter(more, pictures, resume=True)
+            TableWriter(tables, others, resume=resume, options=OPTIONS)
+    more = [Table("jsonl", tmp_path / "faces.jsonl", CLASS_NAMES), table]
     with pytest.raises(FileExistsError, match="had done 5 pictures"):
-        TableWriter(more[::-1], pictures, resume=False)
+        TableWriter(more, pictures, resume=False, options=OPTIONS)
     assert table.part.read_bytes() == before
+    more[0].part.write_bytes(before)
+    with pytest.raises(ValueError, match="are of two jobs: delete one"):
+        TableWriter(more, pictures, resume=True, options=OPTIONS)
+    table.part.write_bytes(b"picture,faces,error\r\n")
+    with pytest.raises(ValueError, match="begun by another version"):
+        TableWriter([table], pictures, resume=True, options=OPTIONS)
+
+
+def test_a_table_more_is_made_of_what_was_done(tmp_path: Path) -> None:
+    tables = [Table(form, tmp_path / form, CLASS_NAMES) for form in ("csv", "jsonl")]
+    write_tables(tables[1:], finish=False)
+    assert write_tables(tables, resume=True) == 5
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["csv", "jsonl"]
 
 
 def test_a_damaged_end_is_done_again(tmp_path: Path) -> None:
     table = Table("jsonl", tmp_path / "faces.jsonl", CLASS_NAMES)
     write_tables([table], finish=False)
     whole = table.part.read_bytes()
+    write_tables([table], resume=True)
+    expected = table.target.read_bytes()
     for tail in (b"\0" * 50, b"\0" * 50 + b"\n", b"{}\n", b'"', b"5\n[]\n"):
         table.part.write_bytes(whole[: len(whole) // 2] + tail)
         write_tables([table], resume=True)
-        assert table.target.read_bytes() == whole
-
-
-OPTIONS = {"--emotion-model": "a md5:1", "--engine": "litert", "--min-face": "None"}
+        assert table.target.read_bytes() == expected
 
 
 def test_rows_of_other_options_are_refused(tmp_path: Path) -> None:
     tables = [Table(form, tmp_path / f"faces.{form}", CLASS_NAMES) for form in ("csv", "json")]
-    pictures = [one.picture for one in make_results()]
-
-    def begin(options: dict[str, str], *, resume: bool = True) -> TableWriter:
-        return TableWriter(tables, pictures, resume=resume, options=options)
-
-    writer = begin(OPTIONS, resume=False)
-    writer.open()
-    writer.write(make_results()[0])
-    writer.close()
-    before = [table.part.read_bytes() for table in tables]
+    write_tables(tables, finish=False)
     other = {**OPTIONS, "--emotion-model": "a md5:2", "--min-face": "80"}
     named = r"--emotion-model was a md5:1, now a md5:2; --min-face was None, now 80"
     with pytest.raises(ValueError, match=named):
-        begin(other)
-    note = tables[0].note.read_bytes()
-    for damaged in (None, b"", b"[]", b"{"):
-        tables[0].note.unlink() if damaged is None else tables[0].note.write_bytes(damaged)
-        with pytest.raises(ValueError, match="options that nobody knows any more"):
-            begin(OPTIONS)
-    tables[0].note.write_bytes(note)
-    assert [table.part.read_bytes() for table in tables] == before
-    writer = begin(OPTIONS)
-    assert len(writer.done) == 1
-    writer.open()
-    for result in make_results()[1:]:
-        writer.write(result)
-    writer.finish()
-    assert {path.name for path in tmp_path.iterdir()} == {"faces.csv", "faces.json"}
+        TableWriter(tables, [one.picture for one in make_results()], resume=True, options=other)
+    assert write_tables(tables, resume=True) == 5
 
 
 @pytest.mark.parametrize("kind", ["link", "dangling link", "second name"])
-@pytest.mark.parametrize("hidden", ["part", "note", "lock"])
+@pytest.mark.parametrize("hidden", ["part", "lock"])
 def test_a_planted_link_is_not_followed(tmp_path: Path, kind: str, hidden: str) -> None:
     table = Table("csv", tmp_path / "faces.csv", CLASS_NAMES)
     target = tmp_path / "precious"
     if kind != "dangling link":
         target.write_bytes(b"precious")
-    place = lock_file(table.target) if hidden == "lock" else getattr(table, hidden)
+    place = lock_file(table.target) if hidden == "lock" else table.part
     place.hardlink_to(target) if kind == "second name" else place.symlink_to(target)
     with pytest.raises(ValueError, match="is a link to another file"), sole_writer(table.target):
         TableWriter([table], [Path("a.jpg")], resume=True, options=OPTIONS)

@@ -96,7 +96,7 @@ def test_faces_of_the_cascade_are_cached(folder: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("minixception.detection.registry.HaarDetector", Finder)
     first = load_facial_expressions(folder)
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_read_arrays", None)
+        patch.setattr(module, "_read", None)
         second = load_facial_expressions(folder)
     assert np.array_equal(first.images, second.images)
     assert first.dropped == second.dropped

@@ -162,7 +162,7 @@ def test_the_cache_is_used_and_follows_the_source(
     path = write(tmp_path / "fer2013.csv", lines)
     first = load_fer2013(path)
     with monkeypatch.context() as patch:
-        patch.setattr(fer2013_module, "_read_arrays", None)
+        patch.setattr(fer2013_module, "_read", None)
         second = load_fer2013(path)
     assert np.array_equal(first.images, second.images)
     assert first.splits is not None

@@ -122,7 +122,7 @@ def test_utkface_is_cached_until_the_folder_changes(
 ) -> None:
     first = load_utkface(utkface_folder)
     with monkeypatch.context() as patch:
-        patch.setattr(utkface_module, "_read_arrays", None)
+        patch.setattr(utkface_module, "_read", None)
         second = load_utkface(utkface_folder)
     assert np.array_equal(first.images, second.images)
     assert first.dropped == second.dropped

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from made_up_detection import write_labelled_pictures
-from minixception.detection.card import DetectorCard, read_detector_card, write_detector_card
+from minixception.checkpoints.card import write_card
+from minixception.detection.card import DetectorCard, read_detector_card
 from minixception.detection.cells import assign_faces, cell_places
 from minixception.detection.columns import FACE_COLUMNS, LANDMARKS, MIDDLE, SIDE, SURE
 from minixception.detection.decoding import decode_faces, keep_best
@@ -210,7 +211,7 @@ CARD = DetectorCard(
 
 def test_a_card_is_read_as_it_was_written(tmp_path: Path) -> None:
     card = CARD.with_metrics({"a": {"b": 1}})
-    write_detector_card(tmp_path, card)
+    write_card(tmp_path, card)
     assert read_detector_card(tmp_path) == card
 
 

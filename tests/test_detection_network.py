@@ -127,15 +127,15 @@ def test_the_overlap_of_the_loss_is_that_of_the_boxes() -> None:
 def test_a_killed_run_goes_on_like_one_that_was_not(
     tmp_path: Path, pictures: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record = training._record
+    record = training.record_epoch
 
-    def record_and_die(run: DetectorRun, *others: Any) -> None:
-        record(run, *others)
+    def record_and_die(*arguments: Any, **facts: Any) -> None:
+        record(*arguments, **facts)
         raise KeyboardInterrupt
 
     folder = tmp_path / "killed"
     with monkeypatch.context() as patch:
-        patch.setattr(training, "_record", record_and_die)
+        patch.setattr(training, "record_epoch", record_and_die)
         with pytest.raises(KeyboardInterrupt):
             train_detector(make_run(folder, pictures))
     with pytest.raises(FileExistsError):

@@ -87,7 +87,7 @@ def test_a_student_of_mirror_images_gets_the_mean_opinion_on_both(network: keras
 
 def test_a_teacher_of_other_classes_or_pixels_is_refused(network: keras.Model) -> None:
     student = make_card(network)
-    with pytest.raises(ValueError, match="tells woman, man; missing: angry, happy, sad"):
+    with pytest.raises(ValueError, match="knows woman, man; missing: angry, happy, sad"):
         make_teacher(network, make_card(network, class_names=("woman", "man")), student=student)
     with pytest.raises(ValueError, match="missing: sad"):
         make_teacher(

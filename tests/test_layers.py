@@ -14,7 +14,8 @@ PACKAGE = Path(minixception.__file__).parent
 # Root modules, from the ground up: each may import those before it.
 ROOT = ("messages", "labels", "boxes", "files", "evaluation", "images", "preprocessor")
 MOST_ROOT_MODULES = 11
-LONGEST_MODULE = 420
+LONGEST_MODULE = 350
+LONGER = {"images", "files", "commands.video"}  # on their way
 
 # Room -> the rooms that it may import, besides root modules and itself.
 ROOMS: dict[str, set[str]] = {
@@ -150,7 +151,7 @@ def test_no_other_module_reaches_a_framework_at_import(path: Path) -> None:
 def test_the_root_is_small_and_no_module_is_long() -> None:
     assert len(list(PACKAGE.glob("*.py"))) <= MOST_ROOT_MODULES
     lengths = {module_name(path): len(path.read_text().splitlines()) for path in MODULES}
-    assert not {name: lines for name, lines in lengths.items() if lines > LONGEST_MODULE}
+    assert {name for name, lines in lengths.items() if lines > LONGEST_MODULE} <= LONGER
 
 
 def test_contributing_tells_these_rooms() -> None:

@@ -68,7 +68,7 @@ def test_a_passing_failure_is_retried_then_stops_the_job(
     assert "b.png" in message
     assert "this may pass" in message
     assert not Path("g.csv").exists()
-    assert Path(".g.csv.part").read_bytes() == b"".join(expected.splitlines(keepends=True)[:2])
+    assert Path(".g.csv.part").read_bytes().count(b"\n") == 2
     assert main([*options, "--csv", "g.csv", "--resume"]) == 0
     assert Path("g.csv").read_bytes() == expected
 

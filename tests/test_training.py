@@ -11,12 +11,10 @@ from minixception.checkpoints.keras_model import HISTORY_FILE, load_checkpoint, 
 from minixception.evaluation import cross_entropy
 from minixception.training import trainer as training
 from minixception.training.runs import best_epoch
+from minixception.training.state import CURVES_FILE, STATE_FILE, read_state
 from minixception.training.trainer import (
-    CURVES_FILE,
     IMPROVEMENTS_FOLDER,
-    STATE_FILE,
     is_improvement,
-    read_state,
     train,
 )
 from pattern_runs import PREPROCESSOR, STANDSTILL, faces, make_run

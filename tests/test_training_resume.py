@@ -10,15 +10,11 @@ import numpy as np
 import pytest
 
 from minixception.checkpoints.keras_model import HISTORY_FILE, KERAS_FILE, load_checkpoint
+from minixception.training import state
 from minixception.training import trainer as training
+from minixception.training.state import STATE_FILE, TrainingState, read_state
 from minixception.training.teaching import Teacher
-from minixception.training.trainer import (
-    IMPROVEMENTS_FOLDER,
-    STATE_FILE,
-    TrainingState,
-    read_state,
-    train,
-)
+from minixception.training.trainer import IMPROVEMENTS_FOLDER, train
 from pattern_runs import EVERYTHING, STANDSTILL, build_network, faces, interrupt, make_run
 
 
@@ -26,7 +22,7 @@ from pattern_runs import EVERYTHING, STANDSTILL, build_network, faces, interrupt
 def no_curves() -> Iterator[None]:
     """Leave out the pictures, which take longer to draw than these epochs to train."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "plot_history", lambda *_: None)
+        patch.setattr(state, "plot_history", lambda *_: None)
         yield
 
 

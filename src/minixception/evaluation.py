@@ -1,7 +1,7 @@
 """Scores of a classifier. Arrays in, plain data out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -48,23 +48,11 @@ class Scores:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data; `per_class` is keyed by class name."""
+        rows = map(asdict, self.per_class)
         return {
-            "n": self.n,
-            "accuracy": self.accuracy,
+            **asdict(self),
             "accuracy_interval": list(self.accuracy_interval),
-            "balanced_accuracy": self.balanced_accuracy,
-            "macro_f1": self.macro_f1,
-            "calibration_error": self.calibration_error,
-            "per_class": {
-                row.name: {
-                    "total": row.total,
-                    "correct": row.correct,
-                    "precision": row.precision,
-                    "recall": row.recall,
-                    "f1": row.f1,
-                }
-                for row in self.per_class
-            },
+            "per_class": {row.pop("name"): row for row in rows},
             "confusion_matrix": [list(row) for row in self.confusion_matrix],
         }
 

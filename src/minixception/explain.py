@@ -1,4 +1,4 @@
-"""What in a face speaks for a class: Grad-CAM, guided backpropagation, and their product.
+"""What in a face supports a class: Grad-CAM, guided backpropagation, and their product.
 
     from minixception import Explainer
 
@@ -7,13 +7,13 @@
     explanation = explainer.explain(crops, "surprise")  # or this one
     explanation.grad_cam                                # (N, height, width) in [0, 1]
 
-What is explained is the class's score before the softmax, less the mean of all scores. After the
-softmax the gradient vanishes where a network is sure, p * (1 - p), and falls with the other
-classes' scores as well; before it, a single score means nothing, since the same number added to
-all of them changes no probability: the difference from the mean does.
+What is explained is the class's logit, what enters the softmax, less the mean of all logits. The
+gradient of a probability vanishes where a network is sure, p * (1 - p), and falls with the other
+classes' logits as well; and a single logit means nothing, since the same number added to all of
+them changes no probability: the difference from the mean does.
 
 Maps are relative to their own peak: they say where, not how much. A map of zeros says that nothing
-speaks for the class.
+supports the class.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ PREDICTED = -1
 
 @dataclass(frozen=True)
 class Explanation:
-    """What speaks for a class in each of N faces; maps are float32 (N, height, width) in [0, 1].
+    """What supports a class in each of N faces; maps are float32 (N, height, width) in [0, 1].
 
     Attributes:
         class_names: K names in the model's order.
@@ -79,7 +79,7 @@ class Explainer:
     Sources: R. R. Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via
     Gradient-based Localization", arXiv 1610.02391 (also guided Grad-CAM); R. L. Draelos, L. Carin,
     "Use HiResCAM instead of Grad-CAM", arXiv 2011.08891; guided backpropagation: see
-    `gradients.GuidedReLU`.
+    `gradients.guided_relu`.
 
     Args:
         model: the network; it stays as it is.
@@ -118,7 +118,7 @@ class Explainer:
         return cls(checkpoint.model, card.preprocessor, card.class_names)
 
     def explain(self, faces: Images, class_name: str | Sequence[str] | None = None) -> Explanation:
-        """Return maps of what speaks for a class in each face.
+        """Return maps of what supports a class in each face.
 
         A face of a single value has no part that differs from another, and what would show is the
         network's borders and strides: its maps are zero.
@@ -168,25 +168,25 @@ class Explainer:
         """Return probabilities, classes, and the maps in the order of `Explanation`, unscaled."""
         parts = self._parts
         coarse, fine = parts.image_to_maps(images, training=False)
-        scores = parts.coarse_to_scores(coarse, training=False)
-        classes = ops.where(wanted == PREDICTED, ops.argmax(scores, axis=-1), wanted)
+        logits = parts.coarse_to_logits(coarse, training=False)
+        classes = ops.where(wanted == PREDICTED, ops.argmax(logits, axis=-1), wanted)
         # Class less mean of all classes: 1 - 1/K for the class and -1/K for the others.
         weights = ops.one_hot(classes, len(self.class_names)) - 1 / len(self.class_names)
 
         def gradient(network: keras.Model, inputs: Any) -> Any:
             return gradient_of(lambda x: network(x, training=False) * weights, inputs)
 
-        coarse_gradient = gradient(parts.coarse_to_scores, coarse)
-        fine_gradient = gradient(parts.fine_to_scores, fine)
+        coarse_gradient = gradient(parts.coarse_to_logits, coarse)
+        fine_gradient = gradient(parts.fine_to_logits, fine)
         guided = ops.max(ops.abs(gradient(parts.guided, images)), axis=-1)
         mean_gradient = ops.mean(coarse_gradient, axis=(1, 2), keepdims=True)
         grad_cam = self._enlarged(ops.sum(mean_gradient * coarse, axis=-1))
         hires_cam = self._enlarged(ops.sum(fine_gradient * fine, axis=-1))
-        probabilities = ops.softmax(scores)
+        probabilities = ops.softmax(logits)
         return [probabilities, classes, grad_cam, hires_cam, guided, guided * grad_cam]
 
     def _enlarged(self, maps: Any) -> Any:
-        """Return what speaks for the class alone, in the size of the image."""
+        """Return what supports the class alone, in the size of the image."""
         size = self.preprocessor.image_size
         maps = ops.relu(maps)[..., None]
         # Cubic, since bilinear leaves a star around each of the few positions.

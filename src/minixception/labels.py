@@ -11,14 +11,8 @@ EMOTIONS_FER2013 = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neu
 """The seven FER2013 emotions; the position is the number in the column `emotion`."""
 
 EMOTIONS_8 = (
-    "anger",
-    "contempt",
-    "disgust",
-    "fear",
-    "happiness",
-    "neutral",
-    "sadness",
-    "surprise",
+    *("anger", "contempt", "disgust", "fear"),
+    *("happiness", "neutral", "sadness", "surprise"),
 )
 """The eight emotions of FER+ and of the facial_expressions set, in alphabetical order."""
 
@@ -26,16 +20,8 @@ GENDERS = ("woman", "man")
 """The two classes of the IMDB and UTKFace annotations; IMDB numbers them 0 and 1 likewise."""
 
 FERPLUS_COLUMNS = (
-    "neutral",
-    "happiness",
-    "surprise",
-    "sadness",
-    "anger",
-    "disgust",
-    "fear",
-    "contempt",
-    "unknown",
-    "NF",
+    *("neutral", "happiness", "surprise", "sadness", "anger"),
+    *("disgust", "fear", "contempt", "unknown", "NF"),
 )
 """The ten vote columns of `fer2013new.csv` in file order; `NF` means "not a face"."""
 
@@ -68,27 +54,16 @@ _CANONICAL_NAMES = {
 
 
 def canonical_name(name: str) -> str:
-    """Return the one spelling that all synonyms of `name` share.
+    """Return the one spelling that all synonyms of `name` share, whatever its case and blanks.
 
-    Args:
-        name: A class name in any case, surrounding spaces allowed ("Happy", "happiness").
-
-    Returns:
-        The canonical name ("happiness"); a name without known synonyms comes back in lower case.
+    "Happy" and "happiness" give "happiness"; a name without known synonyms comes in lower case.
     """
     spelling = name.strip().lower()
     return _CANONICAL_NAMES.get(spelling, spelling)
 
 
 def index_of(name: str, class_names: Sequence[str]) -> int:
-    """Return the position of the class that means the same as `name`.
-
-    Args:
-        name: A class name of any convention and case.
-        class_names: Class names in the order wanted, for example `EMOTIONS_8`.
-
-    Returns:
-        An index into `class_names`.
+    """Return the position of the class that means the same as `name`, of any convention and case.
 
     Raises:
         ValueError: No class of `class_names` means the same as `name`.

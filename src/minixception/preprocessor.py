@@ -45,12 +45,7 @@ class Preprocessor:
     mean: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        """Check the fields.
-
-        Raises:
-            ValueError: for a size below 1 or above `LARGEST_SIDE`, channels other than 1 or 3, an
-                empty or infinite range, or a mean that has not one number per channel.
-        """
+        """Check the fields."""
         sides = self.image_size
         if len(sides) != 2 or min(sides) < 1 or max(sides) > LARGEST_SIDE:
             raise ValueError(

@@ -125,7 +125,7 @@ OPTIONS = [
         ("--output", "faces.csv", "--output must be a folder"),
         ("--output=", "an argument is empty"),
         ("--crop-margin", "nan", "`margin` must have fractions"),
-        ("--backbone-weights", "b.h5", "goes with --model facenet"),
+        ("--backbone-weights", "b.h5", "goes with --network facenet"),
         (
             *("--model", "facenet", "--channels", "3", "--image-size", "32"),
             *("--backbone-weights", "b.h5", "must be a file"),

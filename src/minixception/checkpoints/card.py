@@ -6,10 +6,10 @@ imports no framework.
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from minixception.boxes import CropMargin
 from minixception.files import atomic_path
@@ -26,7 +26,9 @@ CHECKPOINT_FILES = (CARD_FILE, HISTORY_FILE, STATE_FILE, KERAS_FILE, LITERT_FILE
 """What training writes into a folder; converting leaves some out."""
 
 # A card has some ten thousand characters.
-LARGEST_CARD = 16 << 20
+_LARGEST_CARD = 16 << 20
+
+AnyCard = TypeVar("AnyCard")
 
 
 @dataclass(frozen=True)
@@ -70,13 +72,7 @@ class Card:
     known_weaknesses: str = ""
 
     def __post_init__(self) -> None:
-        """Check task and class names.
-
-        Raises:
-            ValueError: for a negative number of parameters, a temperature that is not above 0,
-                fewer than two class names, or names that `labels.check_task` or
-                `labels.check_class_names` refuses.
-        """
+        """Check task and class names."""
         check_task(self.task)
         if self.parameters < 0:
             raise ValueError(f"`parameters` must be at least 0. Received: {self.parameters}")
@@ -96,22 +92,12 @@ class Card:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data, the content of `card.json`."""
+        own = [(one.name, getattr(self, one.name)) for one in fields(self)]
         return {
-            "name": self.name,
-            "task": self.task,
-            "architecture": self.architecture,
-            "parameters": self.parameters,
+            **{name: dict(value) if isinstance(value, Mapping) else value for name, value in own},
             "class_names": list(self.class_names),
             "preprocessor": self.preprocessor.to_json(),
             "crop_margin": self.crop_margin.to_json(),
-            "temperature": self.temperature,
-            "data": dict(self.data),
-            "recipe": dict(self.recipe),
-            "seed": self.seed,
-            "command": self.command,
-            "versions": dict(self.versions),
-            "metrics": dict(self.metrics),
-            "known_weaknesses": self.known_weaknesses,
         }
 
     @classmethod
@@ -161,26 +147,46 @@ def read_card(folder: str | Path) -> Card:
         FileNotFoundError: if the folder or its card is missing.
         ValueError: if the card is not valid JSON, or an entry is missing or impossible.
     """
+    return read_json_card(
+        folder,
+        Card.from_json,
+        missing="is no checkpoint: it has no {}. Give a folder that training wrote (model.keras, "
+        "card.json, history.csv).",
+    )
+
+
+def read_json_card(
+    folder: str | Path, read: Callable[[dict[str, Any]], AnyCard], *, missing: str
+) -> AnyCard:
+    """Read the card of a folder, be it of a classifier or a detector.
+
+    Args:
+        folder: of the model.
+        read: makes a card of plain data; KeyError, TypeError, ValueError or OverflowError where it
+            cannot.
+        missing: what to say of a folder without a card.
+
+    Raises:
+        FileNotFoundError: if the folder or its card is missing.
+        ValueError: if the card is not valid JSON, or `read` refuses it.
+    """
     path = Path(folder) / CARD_FILE
     if not path.is_file():
-        raise FileNotFoundError(
-            f"{folder} is no checkpoint: it has no {CARD_FILE}. Give a folder that training wrote "
-            "(model.keras, card.json, history.csv)."
-        )
-    if path.stat().st_size > LARGEST_CARD:
-        raise ValueError(f"{path} cannot be used: it has more than {LARGEST_CARD} bytes.")
+        raise FileNotFoundError(f"{folder} {missing.format(CARD_FILE)}")
+    if path.stat().st_size > _LARGEST_CARD:
+        raise ValueError(f"{path} cannot be used: it has more than {_LARGEST_CARD} bytes.")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
             raise TypeError(f"it must hold one object. Received: {type(content).__name__}")
-        return Card.from_json(content)
+        return read(content)
     except KeyError as error:
         raise ValueError(f"{path} cannot be used: the entry {error} is missing.") from error
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path} cannot be used: {error}") from error
 
 
-def write_card(folder: str | Path, card: Card) -> None:
-    """Write or replace the card of a checkpoint folder, in one step."""
+def write_card(folder: str | Path, card: Any) -> None:
+    """Write or replace the card of a folder, one with `to_json`, in one step."""
     with atomic_path(Path(folder) / CARD_FILE) as path:
         path.write_text(json.dumps(card.to_json(), indent=2) + "\n", encoding="utf-8")

@@ -237,15 +237,11 @@ class KerasEngine:
 def require_probabilities(
     outputs: NDArray[np.float32], shape: tuple[int, int], *, source: str | Path
 ) -> None:
-    """Refuse what is no array of probabilities (B, K), as NaN: a damaged file gives such.
-
-    Args:
-        outputs: of a model.
-        shape: that they must have.
-        source: the file or model that messages name.
+    """Refuse outputs of a model that are no probabilities (B, K), such as NaN from a damaged file.
 
     Raises:
-        ValueError: for another shape, values outside 0 to 1, or rows that do not sum to 1.
+        ValueError: for another `shape`, values outside 0 to 1, or rows that do not sum to 1; it
+            names the `source`, a file or model.
     """
     # Written so that NaN fails too.
     if outputs.shape != shape or not (

@@ -1,5 +1,6 @@
 """Checkpoints for other runtimes, compared with the Keras model that they come from."""
 
+import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from minixception.checkpoints.card import LITERT_FILE
+from minixception.checkpoints.card import LITERT_FILE, Card
 from minixception.checkpoints.keras_model import load_checkpoint
 from minixception.files import atomic_path
 
@@ -17,8 +18,8 @@ from minixception.files import atomic_path
 # from runtime to runtime and from processor to processor: the shipped models differ by 2e-6.
 EXPORT_TOLERANCE = 1e-4
 
-
 COMPARED_BATCHES = (1, 7, 64)
+ONNX_ENTRIES = ("task", "class_names", "preprocessor", "crop_margin")  # of the card
 
 
 def export_litert(
@@ -55,6 +56,62 @@ def export_litert(
         difference = largest_difference(engine.predict, checkpoint.model, images)
         require_equal(difference, what=f"The exported model of {folder}", output=output)
     return difference
+
+
+def export_onnx(
+    folder: str | Path, *, images: np.ndarray, output: Path, batch_size: int | None = None
+) -> float:
+    """Write an `.onnx` file with entries of the card; see `export_litert`."""
+    import onnxruntime
+
+    checkpoint = load_checkpoint(folder)
+    model = checkpoint.model
+    with atomic_path(output) as path:
+        # Without a signature Keras 3.15 refuses a model that has been loaded and not yet called.
+        signature = export_signature(model, batch_size)
+        model.export(path, format="onnx", verbose=False, input_signature=signature)
+        _describe_onnx(path, checkpoint.card)
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        difference = largest_difference(
+            lambda batch: session.run(["probabilities"], {"faces": batch})[0],
+            model,
+            images,
+            [batch_size] if batch_size else COMPARED_BATCHES,
+        )
+        require_equal(difference, what="The ONNX model", output=output)
+    return difference
+
+
+def _describe_onnx(path: Path, card: Card) -> None:
+    """Name the output of an ONNX file and its open dimension, and add entries of the card."""
+    import onnx
+
+    model = onnx.load(path)
+    graph = model.graph
+    named = graph.output[0].name
+    graph.output[0].name = "probabilities"
+    for node in graph.node:
+        for index, name in enumerate(node.output):
+            if name == named:
+                node.output[index] = "probabilities"
+    for value in (graph.input[0], graph.output[0]):
+        count = value.type.tensor_type.shape.dim[0]
+        if not count.dim_value:
+            count.dim_param = "batch"
+    entries = card.to_json()
+    onnx.helper.set_model_props(model, {name: json.dumps(entries[name]) for name in ONNX_ENTRIES})
+    onnx.save(model, path)
+
+
+def quantized(folder: str | Path, faces: np.ndarray) -> bytes:
+    """Return the content of an 8-bit `.tflite` file whose ranges are measured on prepared faces."""
+    import tensorflow as tf
+
+    with litert_converter(load_checkpoint(folder).model) as converter:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([face[np.newaxis]] for face in faces)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        return bytes(converter.convert())
 
 
 def largest_difference(

@@ -94,11 +94,7 @@ def _load_keras(model: keras.Model | str | Path) -> keras.Model:
 
 
 def _image_shape(model: keras.Model, class_names: Sequence[str]) -> tuple[Any, ...]:
-    """Return (height, width, channels) of the one image that a model takes.
-
-    Raises:
-        ValueError: if it takes something else, or has another number of outputs than names.
-    """
+    """Return (height, width, channels) of the one image that a model takes."""
     shape = getattr(model, "input_shape", None)
     if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] not in (1, 3):
         raise ValueError(

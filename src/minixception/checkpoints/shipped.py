@@ -6,16 +6,12 @@ from minixception.files import _CHECKOUT, _PACKAGE, checkout_root
 
 DEFAULT_EMOTION_MODEL = "fer2013_mini_xception"
 
-
 DEFAULT_GENDER_MODEL = "utkface_mini_xception"
-
 
 DEFAULT_MODELS = {"emotion": DEFAULT_EMOTION_MODEL, "gender": DEFAULT_GENDER_MODEL}
 
-
 TASKS = tuple(DEFAULT_MODELS)
 """The tasks that have shipped models. Every table has their columns, also without a model."""
-
 
 MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".tflite")
 

@@ -22,9 +22,9 @@ from minixception.messages import explain, hush
 
 # command -> (module in this package, one line of help)
 COMMANDS = {
-    "image": ("image", "find faces in pictures and tell emotion and gender"),
-    "video": ("video", "follow faces in a video or camera and tell emotion and gender"),
-    "explain": ("explain_faces", "show what in a face speaks for its label"),
+    "image": ("image", "find faces in pictures and recognize emotion and gender"),
+    "video": ("video", "follow faces in a video or camera and recognize emotion and gender"),
+    "explain": ("explain_faces", "show what in a face supports its label"),
     "train-emotion": ("train_emotion", "train an emotion classifier"),
     "train-gender": ("train_gender", "train a gender classifier"),
     "train-detector": ("train_detector", "train the face detector"),
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "commands:",
                 *(f"  {name:<15}{text}" for name, (_, text) in COMMANDS.items()),
                 "",
-                "minixception COMMAND --help tells more.",
+                "minixception COMMAND --help says more.",
             ]
         ),
         formatter_class=_HelpFormatter,

@@ -88,11 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _make_card(arguments: argparse.Namespace, model: "keras.Model", margin: "CropMargin") -> "Card":
-    """Return what the authors' file does not tell.
-
-    Raises:
-        ValueError: for a model without an image size, or impossible names.
-    """
+    """Return what the authors' file does not tell."""
     from minixception.checkpoints.card import Card
     from minixception.datasets.registry import AS_PUBLISHED
     from minixception.preprocessor import Preprocessor
@@ -118,11 +114,7 @@ def _make_card(arguments: argparse.Namespace, model: "keras.Model", margin: "Cro
 def _require_equal(
     published: "keras.Model", model: "keras.Model", images: NDArray[np.float32], file: Path
 ) -> float:
-    """Return the largest difference of an output between both models.
-
-    Raises:
-        ValueError: if it exceeds `TOLERANCE`.
-    """
+    """Return the largest difference of an output between both models."""
     from minixception.checkpoints.export import largest_difference
 
     difference = largest_difference(published.predict_on_batch, model, images)
@@ -135,11 +127,7 @@ def _require_equal(
 
 
 def _class_names(arguments: argparse.Namespace, count: int) -> tuple[str, ...]:
-    """Return the names that were given, else those of the task.
-
-    Raises:
-        ValueError: if they are not as many as the outputs, or not usable as names.
-    """
+    """Return the names that were given, else those of the task."""
     names = arguments.class_names
     names = tuple(names or (EMOTIONS_FER2013 if arguments.task == "emotion" else GENDERS))
     check_class_names(names)

@@ -138,10 +138,6 @@ def _check_output(arguments: argparse.Namespace, folder: Path) -> list[Path]:
 
     Returns:
         The picture of each split's confusion matrix; none where nothing is to be written.
-
-    Raises:
-        ValueError: if a file is none to write, the data, or a part of the model.
-        OSError: if their folder cannot be made or written to.
     """
     from minixception.checkpoints.card import CHECKPOINT_FILES
     from minixception.commands.outputs import check_file

@@ -1,4 +1,4 @@
-"""Show what in a face speaks for its label, by the gradients of the network.
+"""Show what in a face supports its label, by the gradients of the network.
 
     python src/image_gradcam_demo.py photo.jpg
     python src/image_gradcam_demo.py photo.jpg --class surprise --output explained/
@@ -6,9 +6,9 @@
 
 PATH is a file, a folder (with all below it, sorted) or a quoted pattern, as in the image demo. Each
 face gets a picture of its own, NAME_explained_1.png and so on from left to right: the crop, what
-speaks for the class laid over it (HiResCAM), the scores, Grad-CAM, guided backpropagation and the
-product of the two. Maps are relative to their own peak: they say where, not how much, and nothing
-about why.
+supports the class laid over it (HiResCAM), the probabilities, Grad-CAM, guided backpropagation and
+the product of the two. Maps are relative to their own peak: they say where, not how much, and
+nothing about why.
 
 The gradients need Keras, which takes some seconds to start. A picture without a face is no error;
 one that cannot be read is reported, the others are done, and the exit code is 1.
@@ -87,12 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _find_model(arguments: argparse.Namespace) -> "tuple[Path, Card]":
-    """Return the checkpoint's folder and card.
-
-    Raises:
-        FileNotFoundError: if there is none.
-        ValueError: if it was trained for another task than asked for.
-    """
+    """Return the checkpoint's folder and card."""
     from minixception.checkpoints.card import read_card
     from minixception.checkpoints.shipped import find_model
 
@@ -109,12 +104,7 @@ def _find_model(arguments: argparse.Namespace) -> "tuple[Path, Card]":
 
 
 def _check_arguments(arguments: argparse.Namespace, card: "Card") -> None:
-    """Find out before the work what could not be done after it.
-
-    Raises:
-        ValueError: for a class that the model does not know, or an output that is no folder.
-        OSError: if the folder cannot be made or written to.
-    """
+    """Find out before the work what could not be done after it."""
     from minixception.commands.outputs import check_folder
     from minixception.labels import index_of
 
@@ -176,5 +166,5 @@ class _Job:
             if os.path.realpath(path) in self._pictures:
                 raise ValueError(f"{path} is a picture to read: choose another --output")
             write_image(path, draw_explanation(face, explanation, index))
-            score = explanation.scores[index, explanation.classes[index]]
-            print(f"  {explanation.explained[index]} {100 * score:.0f} %, written to {path}")
+            probability = explanation.scores[index, explanation.classes[index]]
+            print(f"  {explanation.explained[index]} {100 * probability:.0f} %, written to {path}")

@@ -17,7 +17,6 @@ what its users need from the card, as JSON texts: task, class_names, preprocesso
 """
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,8 +29,8 @@ if TYPE_CHECKING:
 
 SUFFIXES = {"litert": ".tflite", "onnx": ".onnx", "litert-int8": ".tflite"}
 ONNX_PACKAGES = ("tf2onnx", "onnxruntime")
-ONNX_ENTRIES = ("task", "class_names", "preprocessor", "crop_margin")  # of the card
 CALIBRATION_FACES = 300
+LARGEST_BATCH = 64  # that is compared with the Keras model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,8 +69,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.format == "litert-int8":
         _export_int8(folder, card, arguments)
     else:
-        export = _export_onnx if arguments.format == "onnx" else _export_litert
-        difference = export(folder, card, arguments.output, arguments.batch_size)
+        from minixception.checkpoints.export import export_litert, export_onnx
+
+        export = export_onnx if arguments.format == "onnx" else export_litert
+        output, batch_size = arguments.output, arguments.batch_size
+        difference = export(folder, images=_noise(card), output=output, batch_size=batch_size)
         print(f"largest difference of a probability from the Keras model: {difference:.1e}")
     low, high = card.preprocessor.value_range
     batch = "B" if arguments.batch_size is None else arguments.batch_size
@@ -86,11 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _format_of(output: Path) -> str:
-    """Return the format that the suffix stands for.
-
-    Raises:
-        ValueError: for another suffix.
-    """
+    """Return the format that the suffix stands for."""
     for form, suffix in SUFFIXES.items():
         if output.suffix.lower() == suffix:
             return form
@@ -98,14 +96,7 @@ def _format_of(output: Path) -> str:
 
 
 def _check_arguments(arguments: argparse.Namespace, folder: Path) -> None:
-    """Find out before the work what could not be done after it.
-
-    Raises:
-        ValueError: for another suffix, a folder, a device, the model of the checkpoint where that
-            is to stay, a batch without faces, or options that do not go together.
-        OSError: if the folder of the file cannot be made or written to.
-        ImportError: if packages for ONNX are missing.
-    """
+    """Find out before the work what could not be done after it."""
     from minixception.checkpoints.card import LITERT_FILE
     from minixception.commands.outputs import check_file
     from minixception.messages import require
@@ -125,101 +116,31 @@ def _check_arguments(arguments: argparse.Namespace, folder: Path) -> None:
             f"--{given[0]} is for --format litert-int8, which measures ranges on training faces; "
             f"leave it out. Received: --format {arguments.format}"
         )
-    if arguments.batch_size is not None:
-        _check_batch_size(arguments)
-    if arguments.format == "onnx":
-        require(*ONNX_PACKAGES, what="--format onnx")
-
-
-def _check_batch_size(arguments: argparse.Namespace) -> None:
-    from minixception.checkpoints.export import COMPARED_BATCHES
-
-    if arguments.format == "litert-int8":
+    if arguments.batch_size is not None and arguments.format == "litert-int8":
         raise ValueError(
             "--batch-size is for --format litert and onnx; leave it out. "
             "Received: --format litert-int8"
         )
-    if not 1 <= arguments.batch_size <= max(COMPARED_BATCHES):
+    if arguments.batch_size is not None and not 1 <= arguments.batch_size <= LARGEST_BATCH:
         raise ValueError(
-            f"--batch-size must lie between 1 and {max(COMPARED_BATCHES)}. "
+            f"--batch-size must lie between 1 and {LARGEST_BATCH}. "
             f"Received: --batch-size {arguments.batch_size}"
         )
-
-
-def _export_litert(folder: Path, card: "Card", output: Path, batch_size: int | None) -> float:
-    """Write a float32 `.tflite` file; return the largest difference of a probability."""
-    from minixception.checkpoints.export import export_litert
-
-    return export_litert(folder, images=_noise(card), output=output, batch_size=batch_size)
-
-
-def _export_onnx(folder: Path, card: "Card", output: Path, batch_size: int | None) -> float:
-    """Write an `.onnx` file; return the largest difference of a probability.
-
-    Raises:
-        ValueError: if it exceeds the tolerance of exports; then no file is written.
-    """
-    import onnxruntime
-
-    from minixception.checkpoints.export import (
-        COMPARED_BATCHES,
-        export_signature,
-        largest_difference,
-        require_equal,
-    )
-    from minixception.checkpoints.keras_model import load_checkpoint
-    from minixception.files import atomic_path
-
-    model = load_checkpoint(folder).model
-    with atomic_path(output) as path:
-        # Without a signature Keras 3.15 refuses a model that has been loaded and not yet called.
-        signature = export_signature(model, batch_size)
-        model.export(path, format="onnx", verbose=False, input_signature=signature)
-        _describe_onnx(path, card)
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        difference = largest_difference(
-            lambda batch: session.run(["probabilities"], {"faces": batch})[0],
-            model,
-            _noise(card),
-            [batch_size] if batch_size else COMPARED_BATCHES,
-        )
-        require_equal(difference, what="The ONNX model", output=output)
-    return difference
-
-
-def _describe_onnx(path: Path, card: "Card") -> None:
-    """Name the output of an ONNX file and its open dimension, and add entries of the card."""
-    import onnx
-
-    model = onnx.load(path)
-    graph = model.graph
-    named = graph.output[0].name
-    graph.output[0].name = "probabilities"
-    for node in graph.node:
-        for index, name in enumerate(node.output):
-            if name == named:
-                node.output[index] = "probabilities"
-    for value in (graph.input[0], graph.output[0]):
-        count = value.type.tensor_type.shape.dim[0]
-        if not count.dim_value:
-            count.dim_param = "batch"
-    entries = card.to_json()
-    onnx.helper.set_model_props(model, {name: json.dumps(entries[name]) for name in ONNX_ENTRIES})
-    onnx.save(model, path)
+    if arguments.format == "onnx":
+        require(*ONNX_PACKAGES, what="--format onnx")
 
 
 def _noise(card: "Card") -> NDArray[np.float32]:
     """Return as many prepared images as the largest batch needs."""
-    from minixception.checkpoints.export import COMPARED_BATCHES
-
     generator = np.random.default_rng(0)
-    shape = (max(COMPARED_BATCHES), *card.preprocessor.input_shape)
+    shape = (LARGEST_BATCH, *card.preprocessor.input_shape)
     return card.preprocessor(generator.integers(0, 256, shape, dtype=np.uint8))
 
 
 def _export_int8(folder: Path, card: "Card", arguments: argparse.Namespace) -> None:
     """Write an 8-bit `.tflite` file; print the accuracies of both on the validation split."""
     from minixception.checkpoints.engines import Engine, KerasEngine, LiteRTEngine
+    from minixception.checkpoints.export import quantized
     from minixception.datasets import select_classes
     from minixception.datasets.registry import default_dataset, get_entry, load_dataset
     from minixception.files import atomic_path
@@ -230,10 +151,7 @@ def _export_int8(folder: Path, card: "Card", arguments: argparse.Namespace) -> N
     dataset = load_dataset(name, arguments.data, image_size=form.image_size, channels=form.channels)
     dataset = select_classes(dataset, card.class_names)
     entry = get_entry(name)
-    training, validation = (
-        dataset.split(entry.training_split),
-        dataset.split(entry.validation_split),
-    )
+    training, validation = map(dataset.split, (entry.training_split, entry.validation_split))
 
     def accuracy(engine: Engine) -> float:
         probabilities = FaceClassifier(card, engine).predict_faces(validation)
@@ -241,7 +159,7 @@ def _export_int8(folder: Path, card: "Card", arguments: argparse.Namespace) -> N
 
     before = accuracy(KerasEngine(folder))
     with atomic_path(arguments.output) as path:
-        path.write_bytes(_quantized(folder, _calibration_faces(training, card)))
+        path.write_bytes(quantized(folder, _calibration_faces(training, card)))
         after = accuracy(LiteRTEngine(path, num_classes=len(card.class_names)))
     print(
         f"accuracy on {dataset.name} {entry.validation_split}, {len(validation)} faces: "
@@ -253,17 +171,3 @@ def _calibration_faces(training: "FaceDataset", card: "Card") -> NDArray[np.floa
     count = min(CALIBRATION_FACES, len(training))
     rows = np.random.default_rng(0).choice(len(training), count, replace=False)
     return card.preprocessor(training.images[np.sort(rows)])
-
-
-def _quantized(folder: Path, faces: NDArray[np.float32]) -> bytes:
-    """Return the content of an 8-bit `.tflite` file whose ranges are measured on the faces."""
-    import tensorflow as tf
-
-    from minixception.checkpoints.export import litert_converter
-    from minixception.checkpoints.keras_model import load_checkpoint
-
-    with litert_converter(load_checkpoint(folder).model) as converter:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: ([face[np.newaxis]] for face in faces)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        return bytes(converter.convert())

@@ -1,4 +1,4 @@
-"""Find the faces in pictures, tell emotion and gender, draw them.
+"""Find the faces in pictures, recognize emotion and gender, draw them.
 
     python src/image_emotion_gender_demo.py photo.jpg
     python src/image_emotion_gender_demo.py a.jpg b.png --output drawn/ --json faces.json
@@ -15,9 +15,9 @@ cannot be read has the reason in `error` as well. It is reported, the others are
 code is 1. A picture without a face is no error. --json leaves out what cannot be read. With - for
 a file name (not for Parquet) the table goes to standard output, and all else to standard error.
 
-While the job runs, the rows are in hidden files .NAME.part beside the tables, picture by picture.
-After Ctrl-C, `kill -9` or a crash, the same command with --resume goes on behind the last whole
-picture, and the tables become those of a job without interruption, down to the byte.
+While the job runs, what is found is kept in a hidden file .NAME.part beside the first table. After
+Ctrl-C, `kill -9` or a crash, the same command with --resume goes on after the last whole picture,
+and the tables become those of a job without interruption, down to the byte.
 """
 
 import argparse
@@ -112,12 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_options(arguments: argparse.Namespace) -> None:
-    """Refuse options that contradict each other.
-
-    Raises:
-        ValueError: if they do.
-        ImportError: if a table is asked for that needs a package which is not installed.
-    """
+    """Refuse options that contradict each other."""
     if arguments.no_draw and (arguments.output is not None or arguments.bars):
         other = "--bars" if arguments.output is None else "--output"
         raise ValueError(f"--no-draw and {other} contradict each other: leave one out")
@@ -209,13 +204,7 @@ def _tables(
 
 
 def _check_outputs(arguments: argparse.Namespace, outputs: Mapping[Path, Path | None]) -> None:
-    """Make the folders, and find out before the work what could not be written after it.
-
-    Raises:
-        ValueError: if a file to write is a folder, a device, a picture to read, or meant for
-            something else.
-        OSError: if a folder cannot be made or written to.
-    """
+    """Make the folders, and find out before the work what could not be written after it."""
     taken = {os.path.realpath(picture): "a picture to read" for picture in outputs}
     files = [("--output", path) for path in outputs.values()]
     files += [(f"--{name}", getattr(arguments, name)) for name in FORMATS]

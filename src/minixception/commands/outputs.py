@@ -44,10 +44,6 @@ def check_file(
         option: that named it, for the message.
         suffixes: it must end in one of these, where there are any; upper case is fine.
         apart_from: what else it might be confused with -> that file.
-
-    Raises:
-        ValueError: if it is a folder, a pipe or device, one of `apart_from`, or ends otherwise.
-        OSError: if its folder cannot be made or written to.
     """
     if path.is_dir():
         raise ValueError(f"{option} must name a file. Received: the folder {path}")

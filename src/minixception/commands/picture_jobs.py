@@ -58,9 +58,8 @@ def process_picture(
         folders: `folder_states` at the start of the job.
 
     Raises:
-        OSError: if the drawn picture cannot be written, since that will fail for others as well; or
-            if something fails that may pass and is no fault of the picture, also after some
-            seconds: see `is_passing`.
+        OSError: if the drawn picture cannot be written, which will fail for others as well, or the
+            machine is at fault and not the picture, see `is_passing`.
     """
     import cv2
 

@@ -43,10 +43,6 @@ def find_pictures(paths: Iterable[Path], *, output: Path | None = None) -> Found
     the results of an earlier run: what lies in the output folder where that is part of the
     searched one, and NAME_faces.jpg and NAME_explained_1.png beside a picture NAME. Files named
     one by one all stay.
-
-    Args:
-        paths: files, folders and patterns such as `*.jpg` or `**/*.png`.
-        output: the folder for drawn pictures, if one was named.
     """
     found = FoundPictures()
     for path in paths:
@@ -128,14 +124,10 @@ def _results_among(pictures: list[Path], start: Path, output: Path | None) -> se
 
 
 def output_paths(places: dict[Path, Path], output: Path | None) -> dict[Path, Path]:
-    """Return where each picture is drawn to.
+    """Return the file that each picture is drawn to.
 
-    Args:
-        places: picture -> folder below the output folder.
-        output: a picture file or a folder; None is the current folder.
-
-    Raises:
-        ValueError: if several pictures shall go into one file, or pictures cannot be written so.
+    `places` are the folders of the pictures below the output folder. `output` is a picture file or
+    a folder; None is the current folder.
     """
     from minixception.images import WRITABLE_SUFFIXES
 
@@ -194,13 +186,7 @@ def paths_in_folder(
 
 
 def short_name(stem: str, ending: str, *, spare: int = 0) -> str:
-    """Return a file name of stem and ending, the stem cut so that file systems take it.
-
-    Args:
-        stem: cut where need be.
-        ending: kept.
-        spare: bytes to leave unused.
-    """
+    """Return stem and ending as a file name that leaves `spare` bytes; the stem is cut to fit."""
     while len(os.fsencode(stem + ending)) > LONGEST_NAME - spare:
         stem = stem[:-1]
     return stem + ending

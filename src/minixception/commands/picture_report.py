@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from minixception.commands.picture_jobs import PictureResult
 from minixception.commands.picture_paths import FoundPictures
-from minixception.commands.picture_tables import DonePicture
 from minixception.commands.run_control import Progress, Stopwatch
 from minixception.files import count_suffixes
 from minixception.labels import most_probable
@@ -36,19 +35,14 @@ def tell_of_search(found: FoundPictures) -> None:
 
 
 class Report:
-    """Tells of few pictures one by one, and of many how far the job is and what came of it.
+    """Reports few pictures one by one, and of many how far the job is and what came of it.
 
-    Args:
-        total: number of pictures.
-        done: those that an interrupted job has done.
-        shows_progress: whether to tell how far the job is.
-
-    Attributes:
-        done: number of pictures done so far.
+    `done` holds number of faces, and error, of those that an interrupted job has done; the
+    attribute of this name is the number of pictures done so far.
     """
 
     def __init__(
-        self, total: int, *, done: Sequence[DonePicture], shows_progress: bool = True
+        self, total: int, *, done: Sequence[tuple[int, str | None]], shows_progress: bool = True
     ) -> None:
         self.done = 0
         self._total = total
@@ -60,8 +54,8 @@ class Report:
         self._progress = Progress(total, self._stopwatch, shown=shown, item="picture")
         if done:
             print(f"going on after {len(done)} of {total} pictures")
-        for one in done:
-            self._count(one.faces, one.error)
+        for faces, error in done:
+            self._count(faces, error)
 
     def watch(self, results: Iterator[PictureResult]) -> Iterator[PictureResult]:
         """Pass the results on, with an eye on the clock."""
@@ -94,10 +88,8 @@ class Report:
     def summarize(self, tables: Sequence[Path], drawn_to: Path | None, stop: int) -> int:
         """Say how the job ended and where tables and pictures lie; return the exit code.
 
-        Args:
-            tables: what was asked for.
-            drawn_to: folder of the drawn pictures, None if there are none.
-            stop: number of the signal that ended the job, 0 if none.
+        `drawn_to` is the folder of the drawn pictures, None if there are none; `stop` the number of
+        the signal that ended the job, 0 if none.
         """
         if not self._one_by_one:
             print(f"{self._faces} faces in {self.done} pictures")

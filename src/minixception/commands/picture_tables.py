@@ -1,14 +1,13 @@
-"""Tables of faces that grow picture by picture and survive any interruption.
+"""Tables of faces that survive any interruption.
 
-Each table is first a hidden file beside its target, `.NAME.part`, to which the rows of a picture
-are appended at once. When all pictures are done it takes its final name; Parquet and JSON files
-are made from it, since their formats cannot grow row by row. After an interruption the next job
-reads the part, cuts what is incomplete, and goes on behind it. `.NAME.options` tells what the rows
-depend on beside the pictures, since rows of two models must not be mixed.
+What came of each picture is appended at once, as a line of JSON, to one journal: a hidden file
+`.NAME.part` beside the first table. When all pictures are done the tables are written from it, and
+it goes. After an interruption the next job cuts off what is incomplete and goes on from there. The
+first line holds the options that the rows depend on, since rows of two models must not be mixed.
 
-Each picture has as many rows as faces, and at least one. `faces` is their number: 0 with an empty
-`error` where the picture was read and has none, 0 with the reason in `error` where it could not be
-read. The other columns of such a row are empty.
+In a table each picture has as many rows as faces, and at least one. `faces` is their number: 0 with
+an empty `error` where the picture was read and has none, 0 with the reason in `error` where it
+could not be read. The other columns of such a row are empty.
 """
 
 import csv
@@ -16,16 +15,23 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import IO, Any
 
+from minixception.boxes import Box
 from minixception.commands.outputs import TABLE_SUFFIXES
 from minixception.commands.picture_jobs import PictureResult
 from minixception.commands.picture_paths import short_name
-from minixception.commands.row_options import check_row_options, write_row_options
-from minixception.files import open_grown, refuse_link
+from minixception.commands.row_options import check_row_options
+from minixception.files import atomic_path, open_grown, refuse_link
+from minixception.inference.predictions import FacePrediction, table_columns, to_rows
 
 FORMATS = tuple(TABLE_SUFFIXES)
+
+Line = Mapping[str, Any]
+"""Of a journal: `picture`, `error`, and `faces` as from `FacePrediction.to_json`."""
+_FIRST_LINE, _LINE = ["options"], ["picture", "error", "faces"]
 
 
 @dataclass(frozen=True)
@@ -44,48 +50,73 @@ class Table:
 
     @property
     def part(self) -> Path:
-        """The file that grows."""
+        """The journal of a job whose first table this is."""
         return self.target.with_name(short_name(f".{self.target.name}", ".part"))
-
-    @property
-    def note(self) -> Path:
-        """The file that tells the options of the part; see `row_options`."""
-        return self.target.with_name(short_name(f".{self.target.name}", ".options"))
 
     @property
     def columns(self) -> list[str]:
         """The columns of the file."""
-        from minixception.inference.predictions import table_columns
-
         return ["picture", "faces", "error", *table_columns(self.class_names)]
 
     @property
     def header(self) -> bytes:
-        """What the part begins with."""
+        """What the file begins with."""
         return _csv_line(self.columns) if self.format == "csv" else b""
 
+    def rows(self, line: Line) -> list[dict[str, Any]]:
+        """Return a row per face of a picture, or one for a picture without."""
+        faces = [
+            FacePrediction(
+                Box(*face["box"]), {task: face[f"{task}_scores"] for task in self.class_names}
+            )
+            for face in line["faces"]
+        ]
+        head = {"picture": line["picture"], "faces": len(faces), "error": line["error"]}
+        empty = dict.fromkeys(self.columns)
+        return [{**empty, **head, **row} for row in to_rows(faces) or [{}]]
 
-@dataclass(frozen=True)
-class DonePicture:
-    """What a table says about a picture: its name there, faces, error, and where its rows end."""
+    def encode(self, line: Line) -> bytes:
+        """Return the rows of a picture as they stand in a CSV or JSONL file."""
+        if self.format == "csv":
+            return b"".join(_csv_line(row.values()) for row in self.rows(line))
+        return b"".join(map(_json_bytes, self.rows(line)))
 
-    name: str
-    faces: int
-    error: str | None
-    end: int
+    def write(self, lines: Iterable[Line]) -> None:
+        """Write or replace the file, in one step."""
+        with atomic_path(self.target) as temporary:
+            if self.format == "parquet":
+                self._write_parquet(lines, temporary)
+            elif self.format == "json":
+                temporary.write_bytes(_faces_by_picture(lines))
+            else:
+                with temporary.open("wb") as file:
+                    file.writelines(chain([self.header], map(self.encode, lines)))
+
+    def _write_parquet(self, lines: Iterable[Line], path: Path) -> None:
+        import pandas
+
+        rows = [row for line in lines for row in self.rows(line)]
+        kinds = {
+            **dict.fromkeys(self.columns, "float64"),
+            **dict.fromkeys(("picture", "error", *self.class_names), "string"),
+            **dict.fromkeys(("faces", "x", "y", "width", "height"), "Int64"),
+        }
+        rows = [{**row, "picture": as_text(row["picture"])} for row in rows]
+        frame = pandas.DataFrame(rows, columns=self.columns).astype(kinds)
+        frame.to_parquet(path, engine="pyarrow", index=False)
 
 
 class TableWriter:
-    """Appends to the parts of all tables alike, and finishes them.
+    """Keeps the journal of a job, and writes the tables from it at the end.
 
     Args:
-        tables: what to write.
+        tables: what to write; there need not be any.
         pictures: all pictures of the job, in order.
-        resume: whether to go on behind what an interrupted job has left.
+        resume: whether to go on from what an interrupted job has left.
         options: what the rows depend on beside the pictures, see `describe_rows`.
 
     Attributes:
-        done: the pictures that all tables have already.
+        done: number of faces, and error, of each picture that is done already.
 
     Raises:
         FileExistsError: without `resume`, if an interrupted job has left pictures.
@@ -98,241 +129,170 @@ class TableWriter:
         pictures: Sequence[Path],
         *,
         resume: bool,
-        options: Mapping[str, str] | None = None,
+        options: Mapping[str, str],
     ) -> None:
-        self._tables = tables
-        self._options = options or {}
-        self._notes = [table.note for table in tables]
-        self._files: list[IO[bytes]] = []
+        self._tables, self._options = tables, options
+        self._file: IO[bytes] | None = None
+        self._end = 0
+        self.done: list[tuple[int, str | None]] = []
         for table in tables:
             refuse_link(table.part)
-            refuse_link(table.note)
-        parts = {table: table.part for table in tables if table.part.exists()}
-        if not resume:
-            refuse_parts(parts)
-            parts = {}
-        found = {table: read_checked(table, part, pictures) for table, part in parts.items()}
-        for table, done in found.items():
-            if done and options is not None:
-                check_row_options(table.note, options, part=table.part)
-        finished = [] if not resume else _done_at_finish(tables, found, pictures)
-        if finished:
-            self._tables = list(found)
-            self.done = finished
-            return
-        missing = [table for table in tables if table not in found]
-        if missing and any(found.values()):
-            raise ValueError(
-                f"{missing[0].target} was not among the tables of the interrupted job: give the "
-                f"same as then, or delete {next(iter(parts.values()))} to start anew"
+        parts = [table.part for table in tables if table.part.exists()]
+        if len(parts) > 1:
+            raise ValueError(f"{parts[0]} and {parts[1]} are of two jobs: delete one of them")
+        self._part = (parts or [table.part for table in tables] or [Path()])[0]
+        if parts:
+            self._read(list(map(str, pictures)), resume=resume)
+        elif resume:
+            self.done = _done_in_targets(tables, pictures)
+            self._tables = () if self.done else tables
+
+    def _read(self, pictures: list[str], *, resume: bool) -> None:
+        """Find what the journal has done already, and where that ends."""
+        part, journal, names = self._part, read_journal(self._part), []
+        first, _ = next(journal, ({}, 0))
+        for line, self._end in journal:
+            names.append(line["picture"])
+            self.done.append((len(line["faces"]), line["error"]))
+        if names and not resume:
+            raise FileExistsError(
+                f"{part} is left of an interrupted job that had done {len(names)} pictures: add "
+                "--resume to go on with it, or delete the file to start again"
             )
-        self.done = min(found.values(), key=len, default=[])
+        for number, (then, now) in enumerate(zip_longest(names, pictures[: len(names)]), start=1):
+            if then != now:
+                raise ValueError(
+                    f"{part} was begun with other pictures (number {number} was {as_text(then)}, "
+                    f"now it is {as_text(now or 'missing')}): give the same paths as then, or "
+                    "delete the file to start again"
+                )
+        if names:
+            check_row_options(part, first["options"], self._options)
 
     def open(self) -> None:
-        """Cut the parts behind the last picture that all of them have, and open them."""
-        for table in self._tables:
-            if not self.done and self._options:
-                write_row_options(table.note, self._options)
-            file = open_grown(table.part)
-            self._files.append(file)
-            done = list(read_done(table, table.part))
-            file.truncate(done[len(self.done) - 1].end if self.done else 0)
-            file.seek(0, io.SEEK_END)
-            if not self.done:
-                file.write(table.header)
+        """Cut the journal behind its last whole line, and open it."""
+        if self._tables:
+            self._file = open_grown(self._part)
+            self._file.truncate(self._end)
+            self._file.seek(0, io.SEEK_END)
+        if not self._end:
+            self._append({"options": self._options})
 
     def write(self, result: PictureResult) -> None:
-        """Append the rows of a picture to each table."""
-        for table, file in zip(self._tables, self._files, strict=True):
-            data = memoryview(format_rows(table, result))
-            while data:  # an unbuffered file may take less than it is given
-                data = data[file.write(data) :]
+        """Append what came of a picture."""
+        self._append(_line_of(result))
+
+    def _append(self, line: Line) -> None:
+        data = memoryview(json.dumps(line).encode() + b"\n")
+        while self._file and data:  # an unbuffered file may take less than it is given
+            data = data[self._file.write(data) :]
 
     def close(self) -> None:
-        """Close the parts; they stay."""
-        while self._files:
-            self._files.pop().close()
+        """Close the journal; it stays."""
+        if self._file is not None:
+            self._file.close()
 
     def finish(self) -> None:
-        """Give all tables their final form and name.
-
-        What is made from its part comes first, and parts go last: whenever this is interrupted,
-        the parts that are left are complete.
-        """
-        from minixception.files import atomic_path
-
+        """Write all tables; the journal goes last, so that this may be interrupted as well."""
         self.close()
         for table in self._tables:
-            if table.format in _MAKERS:
-                with atomic_path(table.target) as temporary:
-                    _MAKERS[table.format](table, temporary)
-        for table in self._tables:
-            if table.format in _MAKERS:
-                table.part.unlink()
-            else:
-                table.part.replace(table.target)
-        for note in self._notes:
-            note.unlink(missing_ok=True)
+            table.write(line for line, _ in islice(read_journal(self._part), 1, None))
+        if self._tables:
+            self._part.unlink()
 
 
 class TableStream:
-    """Writes a table to standard output, picture by picture; a JSON object at the end.
-
-    Args:
-        table: what to write.
-        file: where to.
-    """
+    """Writes a table to standard output, picture by picture; a JSON object at the end."""
 
     def __init__(self, table: Table, file: IO[bytes]) -> None:
         self._table, self._file = table, file
-        self._rows: list[dict[str, Any]] = []
+        self._lines: list[Line] = []
         file.write(table.header)
 
     def write(self, result: PictureResult) -> None:
         """Write the rows of a picture."""
         if self._table.format == "json":
-            self._rows += to_picture_rows(self._table, result)
+            self._lines.append(_line_of(result))
         else:
-            self._file.write(format_rows(self._table, result))
+            self._file.write(self._table.encode(_line_of(result)))
             self._file.flush()
 
     def finish(self) -> None:
         """Write what could not be written before."""
         if self._table.format == "json":
-            self._file.write(_to_json(self._table, self._rows))
+            self._file.write(_faces_by_picture(self._lines))
 
 
-def refuse_parts(parts: Mapping[Table, Path]) -> None:
-    """Raise FileExistsError if one of the parts has a picture."""
-    for table, part in parts.items():
-        if count := sum(1 for _ in read_done(table, part)):
-            raise FileExistsError(
-                f"{part} is left of an interrupted job that had done {count} pictures: add "
-                "--resume to go on with it, or delete the file to start anew"
-            )
-
-
-def _done_at_finish(
-    tables: Sequence[Table], found: Mapping[Table, list[DonePicture]], pictures: Sequence[Path]
-) -> list[DonePicture]:
-    """Return all pictures if the job was interrupted while, or after, the tables were finished."""
-    gone = [table for table in tables if table not in found]
-    if not gone or not all(table.target.is_file() for table in gone):
-        return []
-    complete = list(found.values())
-    if not found:
-        complete = [_done_in_target(table) for table in gone if table.format not in _MAKERS]
-    names = [as_text(str(picture)) for picture in pictures]
-    if all([one.name for one in done] == names for done in complete):
-        return complete[0] if complete else []
-    return []
-
-
-def _done_in_target(table: Table) -> list[DonePicture]:
-    try:
-        return list(read_done(table, table.target))
-    except ValueError:  # an older table, of other models
-        return []
-
-
-def read_checked(table: Table, path: Path, pictures: Sequence[Path]) -> list[DonePicture]:
-    """Read a part as `read_done`.
+def read_journal(path: Path) -> Iterator[tuple[Line, int]]:
+    """Yield the lines, and the number of bytes up to their ends, up to a damaged or cut-off one.
 
     Raises:
-        ValueError: if it was begun with other pictures or columns.
+        ValueError: if the first line is whole, and that of something else.
     """
-    done = list(read_done(table, path))
-    advice = "give the same paths as then, or delete the file to start anew"
-    if len(done) > len(pictures):
-        raise ValueError(
-            f"{path} was begun with {len(done)} or more pictures, now there are {len(pictures)}: "
-            f"{advice}"
-        )
-    for number, (one, picture) in enumerate(zip(done, pictures, strict=False), start=1):
-        if one.name != as_text(str(picture)):
-            raise ValueError(
-                f"{path} was begun with other pictures (number {number} was {one.name}, now it is "
-                f"{picture}): {advice}"
-            )
+    end = 0
+    with path.open("rb") as file:
+        for text in file:
+            line = _parse(text)
+            if list(line) != (_LINE if end else _FIRST_LINE):
+                if end or not text.endswith(b"\n"):
+                    return
+                raise ValueError(
+                    f"{path} was begun by another version of this program: delete the file to "
+                    "start again"
+                )
+            end += len(text)
+            yield line, end
+
+
+def _parse(text: bytes) -> Line:
+    """Return the object that a whole line holds, an empty one for a damaged line."""
+    try:
+        line = json.loads(text) if text.endswith(b"\n") else {}
+    except (ValueError, RecursionError):
+        return {}
+    fits = isinstance(line, dict) and isinstance(line.get("faces", []), list)
+    return line if fits and isinstance(line.get("options", {}), dict) else {}
+
+
+def _line_of(result: PictureResult) -> Line:
+    faces = [face.to_json() for face in result.faces]
+    return {"picture": str(result.picture), "error": result.error, "faces": faces}
+
+
+def _done_in_targets(
+    tables: Sequence[Table], pictures: Sequence[Path]
+) -> list[tuple[int, str | None]]:
+    """Return what came of each picture if all tables are there and finished, else nothing."""
+    names = [as_text(str(picture)) for picture in pictures]
+    done = [_done_in_target(table) for table in tables if table.format in ("csv", "jsonl")]
+    if not done or not all(table.target.is_file() for table in tables):
+        return []
+    return list(done[0].values()) if all(list(one) == names for one in done) else []
+
+
+def _done_in_target(table: Table) -> dict[str, tuple[int, str | None]]:
+    """Return number of faces, and error, of each picture in a table; nothing for another table."""
+    try:
+        with table.target.open(encoding="utf-8", newline="") as file:
+            rows = csv.DictReader(file) if table.format == "csv" else map(json.loads, file)
+            done = {
+                as_text(row["picture"]): (int(row["faces"]), row["error"] or None)
+                for row in rows
+                if list(row) == table.columns
+            }
+    except (FileNotFoundError, ValueError, TypeError, RecursionError, csv.Error):
+        return {}
     return done
 
 
-def read_done(table: Table, path: Path) -> Iterator[DonePicture]:
-    """Read up to the first row that is damaged or cut off; yield the complete pictures.
-
-    Raises:
-        ValueError: if the file has other columns.
-    """
-    end, rows_missing = len(table.header), 0
-    with path.open("rb") as file:
-        header = file.read(end)
-        if table.header != header and table.header.startswith(header):
-            return  # cut off, before the first picture
-        for line in _lines(table, file):
-            row = parse_line(table, line) if header == table.header else None
-            if row is None:
-                break
-            end += len(line)
-            rows_missing = (rows_missing or max(row["faces"], 1)) - 1
-            if rows_missing == 0:
-                yield DonePicture(as_text(row["picture"]), row["faces"], row["error"], end)
-        if end == len(table.header) and _has_other_columns(table, path):
-            raise ValueError(
-                f"{path} was begun with other columns: use the models of then, or delete the file "
-                "to start anew"
-            )
+def _faces_by_picture(lines: Iterable[Line]) -> bytes:
+    """Return the JSON table: picture -> faces, without the pictures that could not be read."""
+    content = {line["picture"]: line["faces"] for line in lines if line["error"] is None}
+    return _json_bytes(content, indent=2)
 
 
-def _has_other_columns(table: Table, path: Path) -> bool:
-    """Tell whether the first line is whole, and not of this table."""
-    with path.open("rb") as file:
-        line = file.readline()
-    if not line.endswith(b"\n"):
-        return False
-    return line != table.header if table.format == "csv" else parse_line(table, line) is None
-
-
-def _lines(table: Table, file: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield whole rows; in CSV a line break between quotation marks belongs to a file name."""
-    pieces: list[bytes] = []
-    quotes = 0
-    for piece in file:
-        pieces.append(piece)
-        quotes += piece.count(b'"') if table.format == "csv" else 0
-        if piece.endswith(b"\n") and quotes % 2 == 0:
-            yield b"".join(pieces)
-            pieces.clear()
-
-
-def parse_line(table: Table, line: bytes) -> dict[str, Any] | None:
-    """Return the row of a line with `picture`, `faces` and `error`; None for a damaged line."""
-    try:
-        text = line.decode("utf-8")
-        if table.format != "csv":
-            row = json.loads(text)
-            return row if list(row) == table.columns else None
-        (values,) = csv.reader(io.StringIO(text, newline=""))
-        row = dict(zip(table.columns, values, strict=True))
-        return {**row, "faces": int(row["faces"]), "error": row["error"] or None}
-    except (ValueError, TypeError, RecursionError, csv.Error):
-        return None
-
-
-def format_rows(table: Table, result: PictureResult) -> bytes:
-    """Return the lines of a picture."""
-    rows = to_picture_rows(table, result)
-    if table.format == "csv":
-        return b"".join(_csv_line(row.values()) for row in rows)
-    return b"".join(_encode(json.dumps(row, ensure_ascii=False) + "\n") for row in rows)
-
-
-def to_picture_rows(table: Table, result: PictureResult) -> list[dict[str, Any]]:
-    """Return a row per face, or one row for a picture without; see the top of this module."""
-    from minixception.inference.predictions import to_rows
-
-    head = {"picture": str(result.picture), "faces": len(result.faces), "error": result.error}
-    empty = dict.fromkeys(table.columns)
-    return [{**empty, **head, **row} for row in to_rows(result.faces) or [{}]]
+def _json_bytes(content: Any, indent: int | None = None) -> bytes:
+    return _encode(json.dumps(content, indent=indent, ensure_ascii=False) + "\n")
 
 
 def _csv_line(values: Iterable[Any]) -> bytes:
@@ -349,50 +309,3 @@ def _encode(text: str) -> bytes:
 def as_text(name: str) -> str:
     r"""Return a file name as it stands in a CSV file, with \udcff for what is not UTF-8."""
     return _encode(name).decode("utf-8")
-
-
-def _rows_of_part(table: Table) -> Iterator[dict[str, Any]]:
-    with table.part.open("rb") as file:
-        yield from (json.loads(line) for line in file)
-
-
-def _make_json(table: Table, path: Path) -> None:
-    path.write_bytes(_to_json(table, _rows_of_part(table)))
-
-
-def _to_json(table: Table, rows: Iterable[dict[str, Any]]) -> bytes:
-    """Return picture -> list of faces, without the pictures that could not be read."""
-    content: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        if row["error"] is None:
-            faces = content.setdefault(row["picture"], [])
-            if row["faces"]:
-                faces.append(_face_of(table, row))
-    return _encode(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-
-
-def _face_of(table: Table, row: dict[str, Any]) -> dict[str, Any]:
-    from minixception.boxes import Box
-    from minixception.inference.predictions import FacePrediction
-
-    scores = {
-        task: {name: row[f"{task}_{name}"] for name in names}
-        for task, names in table.class_names.items()
-    }
-    return FacePrediction(Box(*(row[name] for name in Box._fields)), scores).to_json()
-
-
-def _make_parquet(table: Table, path: Path) -> None:
-    import pandas
-
-    rows = [{**row, "picture": as_text(row["picture"])} for row in _rows_of_part(table)]
-    kinds = {
-        **dict.fromkeys(table.columns, "float64"),
-        **dict.fromkeys(("picture", "error", *table.class_names), "string"),
-        **dict.fromkeys(("faces", "x", "y", "width", "height"), "Int64"),
-    }
-    frame = pandas.DataFrame(rows, columns=table.columns).astype(kinds)
-    frame.to_parquet(path, engine="pyarrow", index=False)
-
-
-_MAKERS = {"json": _make_json, "parquet": _make_parquet}

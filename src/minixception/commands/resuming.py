@@ -1,4 +1,4 @@
-"""Going on with a training run: its folder tells with which options it was begun."""
+"""Going on with a training run: its folder holds the options that it was begun with."""
 
 import argparse
 import logging
@@ -16,11 +16,7 @@ log = logging.getLogger(__name__)
 def options_of_run(arguments: argparse.Namespace) -> argparse.Namespace:
     """Return the options that a run was begun with, those that are given now laid over them.
 
-    Args:
-        arguments: given now. Without `--resume`, or a run in its folder, they are returned.
-
-    Returns:
-        The options.
+    Without `--resume`, or a run in its folder, those of now are returned.
 
     Raises:
         FileNotFoundError: `--resume FOLDER` names a folder without a run.
@@ -51,7 +47,7 @@ def _laid_over_the_run(arguments: argparse.Namespace) -> argparse.Namespace:
     state = read_state(folder / STATE_FILE)
     command = state.start.get("command") or _command_on_card(folder)
     if not command:
-        log.warning("%s does not tell its options: those of its start must be given.", folder)
+        log.warning("%s does not hold its options: give those that it was begun with.", folder)
         return arguments
     if command[1] != arguments.command_line[1]:
         raise ValueError(
@@ -59,7 +55,7 @@ def _laid_over_the_run(arguments: argparse.Namespace) -> argparse.Namespace:
         )
     log.info("%s was begun by: %s", folder, shlex.join(command))
     if not state.start:
-        log.info("It does not tell where its inputs lie: they are looked for from this folder.")
+        log.info("It does not say where its inputs are: they are looked for from this folder.")
     parse = arguments.parser.parse_args
     begun = parse(command[2:])
     for name in filter(state.start.get, _INPUTS):
@@ -79,7 +75,7 @@ def _laid_over_the_run(arguments: argparse.Namespace) -> argparse.Namespace:
 
 
 def _command_on_card(folder: Path) -> list[str]:
-    """Return what began a run whose state does not tell, [] where its card does not either."""
+    """Return what began a run whose state does not say, [] where its card does not either."""
     from minixception.checkpoints.card import CARD_FILE, read_card
 
     if not (folder / CARD_FILE).is_file():

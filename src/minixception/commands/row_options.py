@@ -1,4 +1,4 @@
-"""What the rows of a table depend on beside the pictures, noted while a job can be interrupted."""
+"""What the rows of a table depend on beside the pictures."""
 
 import argparse
 import json
@@ -7,12 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minixception.checkpoints.shipped import TASKS
-from minixception.files import atomic_path
 
 if TYPE_CHECKING:
     from minixception.inference.analyzer import FaceAnalyzer, FaceClassifier
-
-_LARGEST_NOTE = 1 << 20
 
 
 def describe_rows(arguments: argparse.Namespace, analyzer: "FaceAnalyzer") -> dict[str, str]:
@@ -48,33 +45,16 @@ def _describe_model(name: str, classifier: "FaceClassifier") -> str:
     return f"{card.name} {content_checksum(contents)}"
 
 
-def check_row_options(note: Path, options: Mapping[str, str], *, part: Path) -> None:
+def check_row_options(part: Path, then: Mapping[str, str], now: Mapping[str, str]) -> None:
     """Refuse to go on with the rows of a part that were made with other options.
 
     Raises:
-        ValueError: naming what differs from the note, or if it is gone or damaged.
+        ValueError: naming what differs.
     """
-    advice = f"Give the same options to go on with it, or delete {part} to start anew."
-    try:
-        with note.open("rb") as file:
-            then = json.loads(file.read(_LARGEST_NOTE))
-        if not isinstance(then, dict):
-            raise TypeError("no options")
-    except (FileNotFoundError, TypeError, ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{part} was begun with options that nobody knows any more, since {note} is missing "
-            f"or damaged: delete {part} to start anew."
-        ) from error
-    changed = [name for name in {**then, **options} if then.get(name) != options.get(name)]
+    changed = [name for name in {**then, **now} if then.get(name) != now.get(name)]
     if changed:
         raise ValueError(
             f"{part} was begun with other options: "
-            + "; ".join(f"{name} was {then.get(name)}, now {options.get(name)}" for name in changed)
-            + f". {advice}"
+            + "; ".join(f"{name} was {then.get(name)}, now {now.get(name)}" for name in changed)
+            + f". Give the same options to go on with it, or delete {part} to start again."
         )
-
-
-def write_row_options(note: Path, options: Mapping[str, str]) -> None:
-    """Write or replace a note, in one step."""
-    with atomic_path(note) as temporary:
-        temporary.write_text(json.dumps(options, indent=2) + "\n", encoding="utf-8")

@@ -94,13 +94,9 @@ class Stopwatch:
 
 
 class Progress:
-    """Tells on stderr how far the run is: one line on a terminal, else a line now and then.
+    """Shows on stderr how far the run is: one line on a terminal, else a line now and then.
 
-    Args:
-        total: number of items, 0 if unknown.
-        stopwatch: knows the current rate.
-        shown: whether to tell at all.
-        item: what is counted.
+    `total` is the number of items, 0 if unknown, and `item` what they are called.
     """
 
     def __init__(

@@ -16,14 +16,7 @@ from minixception.commands.resuming import options_of_run
 def add_training_arguments(
     parser: argparse.ArgumentParser, *, recipe: str, dataset: str, paper: str = "paper"
 ) -> None:
-    """Declare the options.
-
-    Args:
-        parser: of the command.
-        recipe: the task's default.
-        dataset: likewise.
-        paper: the recipe that `--recipe paper` stands for.
-    """
+    """Declare the options, with the task's defaults; `--recipe paper` stands for `paper`."""
     parser.add_argument(
         "--recipe",
         default=recipe,

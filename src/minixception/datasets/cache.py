@@ -1,4 +1,4 @@
-"""Decoded arrays kept on disk, so that a data set is parsed once.
+"""Data sets kept on disk as arrays, so that each is parsed once.
 
 A cache file is an uncompressed `.npz`. It is trusted only when its fingerprint (source path, size,
 modification time, loader version, options) matches and the checksums of its arrays hold; any other
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from minixception.datasets.face_dataset import FaceDataset
 from minixception.files import atomic_path, cache_folder
 
 _LOGGER = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ _LOGGER = logging.getLogger(__name__)
 Arrays = dict[str, np.ndarray]
 
 _FINGERPRINT = "fingerprint"
+_ATTRIBUTE = "attribute "
 # Everything that `numpy.load` and `zipfile` raise on damaged bytes.
 _DAMAGE = (
     *(OSError, ValueError, LookupError, EOFError, RuntimeError, SyntaxError, TypeError),
@@ -31,47 +33,57 @@ _DAMAGE = (
 )
 
 
-def cached_arrays(
+def cached_dataset(
     path: Path,
-    make: Callable[[], Arrays],
+    make: Callable[[], FaceDataset],
     *,
     loader: str,
     version: int,
     options: Mapping[str, object] | None = None,
     use_cache: bool = True,
-) -> Arrays:
-    """Read the arrays of a source from the cache; make and store them where it has none.
+) -> FaceDataset:
+    """Read a data set from the cache; make and store it where the cache has none.
 
     Args:
         path: An existing source, a file or a folder.
-        make: Reads the source.
+        make: Reads the source; splits that are drawn come later.
         loader: Name of the loader; cache files of different loaders never meet.
         version: Version of the loader, raised when what it returns changes.
-        options: Options that change the arrays, JSON-serialisable.
-        use_cache: False always makes them and stores nothing.
+        options: Options that change the faces, JSON-serialisable.
+        use_cache: False always makes the data set and stores nothing.
     """
     if not use_cache:
         return make()
     fingerprint = source_fingerprint(path, loader=loader, version=version, options=options)
     arrays = load_arrays(fingerprint)
-    if arrays is None:
-        arrays = make()
-        store_arrays(fingerprint, arrays)
-    return arrays
+    if arrays is not None:
+        return _from_arrays(arrays)
+    dataset = make()
+    store_arrays(fingerprint, _to_arrays(dataset))
+    return dataset
 
 
-def counts_as_arrays(dropped: Mapping[str, int]) -> Arrays:
-    """Return counts by reason as two arrays, for the cache; see `counts_from_arrays`."""
-    return {
-        "dropped_reasons": np.array(list(dropped)),
-        "dropped_counts": np.array(list(dropped.values())),
+_FACTS = ("class_names", "name", "licence", "checksum", "dropped")
+
+
+def _to_arrays(dataset: FaceDataset) -> Arrays:
+    facts = {name: getattr(dataset, name) for name in _FACTS}
+    arrays = {"images": dataset.images, "labels": dataset.labels}
+    arrays |= {} if dataset.splits is None else {"splits": dataset.splits}
+    attributes = {_ATTRIBUTE + name: values for name, values in dataset.attributes.items()}
+    return {"facts": np.array(json.dumps(facts)), **arrays, **attributes}
+
+
+def _from_arrays(arrays: Arrays) -> FaceDataset:
+    fields = json.loads(str(arrays["facts"]))
+    fields["class_names"] = tuple(fields["class_names"])
+    attributes = {
+        name.removeprefix(_ATTRIBUTE): values
+        for name, values in arrays.items()
+        if name.startswith(_ATTRIBUTE)
     }
-
-
-def counts_from_arrays(arrays: Arrays) -> dict[str, int]:
-    """Return the counts by reason that `counts_as_arrays` put into arrays."""
-    reasons, counts = arrays["dropped_reasons"].tolist(), arrays["dropped_counts"].tolist()
-    return dict(zip(reasons, counts, strict=True))
+    fields |= {name: arrays[name] for name in ("images", "labels", "splits") if name in arrays}
+    return FaceDataset(**fields, attributes=attributes)
 
 
 def source_fingerprint(

@@ -9,7 +9,6 @@ import numpy as np
 # A vote distribution in float32 adds up to 1 within a few units of rounding (1.2e-7 each).
 _ROW_SUM_TOLERANCE = 1e-4
 
-
 DEFAULT_FRACTIONS = {"train": 0.8, "validation": 0.1, "test": 0.1}
 """Shares of the splits of a set that comes without any."""
 

@@ -19,12 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minixception.datasets.cache import (
-    Arrays,
-    cached_arrays,
-    counts_as_arrays,
-    counts_from_arrays,
-)
+from minixception.datasets.cache import cached_dataset
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.pictures import (
     PictureForm,
@@ -46,7 +41,7 @@ FACIAL_EXPRESSIONS_LICENCE = "Apache-2.0"
 _SOURCE = "https://github.com/muxspace/facial_expressions"
 _LEGEND = "legend.csv"
 _COLUMNS = ("user.id", "image", "emotion")
-_LOADER_VERSION = 2
+_LOADER_VERSION = 3
 # What follows the person in a file name: a number.
 _PICTURE_NUMBER = re.compile(r"_\d+$")
 
@@ -106,32 +101,19 @@ def load_facial_expressions(
             f"There is nothing at {path}. Get facial_expressions from {_SOURCE} and put it into "
             "datasets/facial_expressions/."
         )
-    arrays = cached_arrays(
+    dataset = cached_dataset(
         path,
-        lambda: _read_arrays(path, form),
+        lambda: _read(path, form),
         loader="facial_expressions",
         version=_LOADER_VERSION,
         options={"image_size": list(image_size), "channels": channels},
         use_cache=use_cache and detector is None,
     )
-    dataset = FaceDataset(
-        images=arrays["images"],
-        labels=arrays["labels"],
-        class_names=EMOTIONS_8,
-        name="facial_expressions",
-        licence=FACIAL_EXPRESSIONS_LICENCE,
-        checksum=str(arrays["checksum"]),
-        attributes={
-            "file": arrays["picture_file"],  # `numpy.savez` keeps the name "file" for itself
-            **{name: arrays[name] for name in ("subject", "contributor", "content")},
-        },
-        dropped=counts_from_arrays(arrays),
-    )
     dataset = draw_splits(dataset, seed=seed, split_rule=split_rule)
     return dataset if split is None else dataset.split(split)
 
 
-def _read_arrays(path: Path, form: PictureForm) -> Arrays:
+def _read(path: Path, form: PictureForm) -> FaceDataset:
     files = dict(sorted(named_contents(path)))
     pictures = _pictures_by_name(files)
     rows, dropped = _read_legend(path, files, pictures)
@@ -150,16 +132,21 @@ def _read_arrays(path: Path, form: PictureForm) -> Arrays:
     # Plain names, so that folder and archive have the same checksum.
     used = [(_LEGEND, _legend_file(files)), *sorted(pictures.items())]
     subjects = [_PICTURE_NUMBER.sub("", PurePosixPath(row.picture).stem) for row in rows]
-    return {
-        "images": faces.images,
-        "labels": np.array([row.label for row in rows], dtype=np.int64),
-        "subject": np.array(subjects),
-        "contributor": np.array([row.contributor for row in rows]),
-        "content": faces.contents,
-        "picture_file": np.array([row.picture for row in rows]),
-        "checksum": np.array(content_checksum((name, files[file]) for name, file in used)),
-        **counts_as_arrays(dropped),
-    }
+    return FaceDataset(
+        images=faces.images,
+        labels=np.array([row.label for row in rows], dtype=np.int64),
+        class_names=EMOTIONS_8,
+        name="facial_expressions",
+        licence=FACIAL_EXPRESSIONS_LICENCE,
+        checksum=content_checksum((name, files[file]) for name, file in used),
+        attributes={
+            "file": np.array([row.picture for row in rows]),
+            "subject": np.array(subjects),
+            "contributor": np.array([row.contributor for row in rows]),
+            "content": faces.contents,
+        },
+        dropped=dropped,
+    )
 
 
 def _pictures_by_name(files: dict[str, bytes]) -> dict[str, str]:
@@ -229,5 +216,5 @@ def _parse_row(fields: list[str], places: list[int], pictures: dict[str, str]) -
         label = index_of(emotion, EMOTIONS_8)
     except ValueError:
         return "unknown emotion"
-    # A plain name only: what points elsewhere is no picture of the set.
+    # A plain name only: a path that leads elsewhere is not in the set.
     return _Row(contributor, picture, label) if picture in pictures else "missing picture"

@@ -14,7 +14,7 @@ from typing import IO, cast
 
 import numpy as np
 
-from minixception.datasets.cache import Arrays, cached_arrays
+from minixception.datasets.cache import cached_dataset
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.labels import EMOTIONS_FER2013
 
@@ -33,7 +33,7 @@ IMAGE_SIZE = (48, 48)
 
 _COLUMNS = ("emotion", "pixels", "Usage")
 _PIXELS_PER_ROW = IMAGE_SIZE[0] * IMAGE_SIZE[1]
-_LOADER_VERSION = 1
+_LOADER_VERSION = 2
 _LABELS = {str(label).encode(): label for label in range(len(EMOTIONS_FER2013))}
 _USAGES = {usage.encode(): usage for usage in FER2013_SPLIT_COUNTS}
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -70,23 +70,14 @@ def load_fer2013(
             f"There is no file {path}. Get fer2013.csv from Kaggle, 'Challenges in Representation "
             "Learning: Facial Expression Recognition Challenge', and put it into datasets/fer2013/."
         )
-    arrays = cached_arrays(
+    dataset = cached_dataset(
         path,
-        lambda: _read_arrays(path),
+        lambda: _read(path),
         loader="fer2013",
         version=_LOADER_VERSION,
         use_cache=use_cache,
     )
-    dataset = FaceDataset(
-        images=arrays["images"],
-        labels=arrays["labels"],
-        class_names=EMOTIONS_FER2013,
-        name="fer2013",
-        licence=FER2013_LICENCE,
-        checksum=str(arrays["checksum"]),
-        splits=arrays["splits"],
-    )
-    counts = {name: int((arrays["splits"] == name).sum()) for name in FER2013_SPLIT_COUNTS}
+    counts = {name: int(np.sum(dataset.splits == name)) for name in FER2013_SPLIT_COUNTS}
     if counts != FER2013_SPLIT_COUNTS:
         _LOGGER.warning(
             "%s does not have the rows of FER2013 (%s): scores on it compare with no others. "
@@ -112,7 +103,7 @@ def check_fer2013_split(split: str | None) -> None:
         )
 
 
-def _read_arrays(path: Path) -> Arrays:
+def _read(path: Path) -> FaceDataset:
     digest = hashlib.md5(usedforsecurity=False)
     rows: list[tuple[np.ndarray, int, str]] = []
     empty_row = 0
@@ -140,12 +131,15 @@ def _read_arrays(path: Path) -> Arrays:
     if not rows:
         raise ValueError(f"{path} has a header and no rows.")
     images, labels, splits = zip(*rows, strict=True)
-    return {
-        "images": np.stack(images).reshape(-1, *IMAGE_SIZE, 1),
-        "labels": np.array(labels, np.int64),
-        "splits": np.array(splits),
-        "checksum": np.array(f"md5:{digest.hexdigest()}"),
-    }
+    return FaceDataset(
+        images=np.stack(images).reshape(-1, *IMAGE_SIZE, 1),
+        labels=np.array(labels, np.int64),
+        class_names=EMOTIONS_FER2013,
+        name="fer2013",
+        licence=FER2013_LICENCE,
+        checksum=f"md5:{digest.hexdigest()}",
+        splits=np.array(splits),
+    )
 
 
 def _row_error(path: Path, row: int, problem: str) -> ValueError:

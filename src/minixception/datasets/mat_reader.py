@@ -17,12 +17,7 @@ import numpy as np
 
 
 def read_struct(file: Path, struct: str, fields: Sequence[str]) -> dict[str, np.ndarray]:
-    """Read fields of a struct of a `.mat` file of version 5.
-
-    Args:
-        file: An existing file.
-        struct: Name of the variable.
-        fields: Names of its fields; the first holds words, the others numbers.
+    """Read fields of a struct of a `.mat` file of version 5: the first of words, others of numbers.
 
     Returns:
         Field name -> array (N,), str for the first and the file's own number type for the others.

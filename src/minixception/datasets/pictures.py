@@ -83,11 +83,7 @@ class ReadPictures:
 
 
 def read_pictures(pictures: Sequence[Path | NamedReader], form: PictureForm) -> ReadPictures:
-    """Read pictures, all into one form; log every ten seconds how many are left.
-
-    Args:
-        pictures: N picture files, or names with readers.
-        form: What becomes of each.
+    """Read picture files, or names with readers, into one form; log every ten seconds what is left.
 
     Raises:
         OSError: A file cannot be read for a reason that may pass, see `is_passing`, also after some

@@ -1,4 +1,4 @@
-"""Sets of posed faces whose file names tell emotion and subject: CK+48, JAFFE, KDEF."""
+"""Sets of posed faces whose file names give emotion and subject: CK+48, JAFFE, KDEF."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ class PosedSet:
             if not entry.is_file():
                 continue
             file = PurePosixPath(entry.relative_to(path).as_posix())
-            # The name of the folder tells the class in CK+48, also when it is that folder itself.
+            # The name of the folder gives the class in CK+48, also when it is that folder itself.
             parsed = self.parse(PurePosixPath(path.resolve().name) / file)
             is_hidden = any(part.startswith(".") for part in file.parts)
             if is_hidden or entry.suffix.strip().lower() not in PICTURE_SUFFIXES:
@@ -209,7 +209,7 @@ CK_PLUS = PosedSet(
 )
 """981 cropped peak frames of 48x48 pixels in seven class folders, the last three frames of each
 sequence. Source: Lucey, Cohn, Kanade, Saragih, Ambadar, Matthews 2010, "The Extended Cohn-Kanade
-Dataset (CK+)". The folder tells the class, in any spelling."""
+Dataset (CK+)". The folder gives the class, in any spelling."""
 
 JAFFE = PosedSet(
     name="jaffe",

@@ -149,11 +149,7 @@ DATASETS: dict[str, DatasetEntry] = {
 
 
 def _merged_entry(names: Sequence[str]) -> DatasetEntry:
-    """Return an entry for several data sets as one, each from its place in `datasets/`.
-
-    Raises:
-        ValueError: a name is unknown, or two of the sets show the same pictures.
-    """
+    """Return an entry for several data sets as one, each from its place in `datasets/`."""
     entries = {name: get_entry(name) for name in names}
     if len({entry.default_paths for entry in entries.values()}) < len(names):
         raise ValueError(
@@ -196,9 +192,7 @@ def get_entry(name: str) -> DatasetEntry:
 def default_dataset(task: str, trained_on: Mapping[str, Any]) -> str:
     """Return the data set that a model was trained on, the first of its task for a published one.
 
-    Args:
-        task: of the model.
-        trained_on: entry `data` of the model's card.
+    `trained_on` is the entry `data` of the model's card, here and in the functions below.
 
     Raises:
         ValueError: the card names faces that have no place in `datasets/`.
@@ -217,10 +211,7 @@ def default_dataset(task: str, trained_on: Mapping[str, Any]) -> str:
 def is_trained_on(name: str, dataset: FaceDataset, trained_on: Mapping[str, Any]) -> bool:
     """Tell whether a model was trained on this set, be it on these files of it or on others.
 
-    Args:
-        name: a key of `DATASETS`.
-        dataset: what it loaded.
-        trained_on: entry `data` of the model's card.
+    `name` is a key of `DATASETS`, and `dataset` what it loaded.
     """
     theirs = _trained_dataset(trained_on)
     # Two entries that look in the same place differ in how they read the same files.
@@ -242,9 +233,7 @@ def _trained_dataset(trained_on: Mapping[str, Any]) -> str:
 def split_rule_for(name: str, trained_on: Mapping[str, Any]) -> str:
     """Return the rule to split a set by for a model: that of its training, if it learned from it.
 
-    Args:
-        name: a key of `DATASETS`, or several joined by "+".
-        trained_on: entry `data` of the model's card; one of an earlier version names no rule.
+    A card of an earlier version names no rule.
     """
     rule = trained_on.get("split_rule", DRAWN_RULE) if _may_share(name, trained_on) else ""
     return rule if rule in SPLIT_RULES else CONTENT_RULE
@@ -281,8 +270,8 @@ def require_same_files(
         name: a key of `DATASETS`, several joined by "+", or that of a set loaded otherwise.
         dataset: what it loaded.
         splits: what is to be scored.
-        model: name of the model.
-        trained_on: entry `data` of the model's card.
+        model: its name, for the message.
+        trained_on: entry `data` of its card.
 
     Raises:
         ValueError: if the model was trained on this set, alone or with others, and these splits are

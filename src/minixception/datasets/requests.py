@@ -52,14 +52,10 @@ def entry_of(dataset: FaceDataset) -> DatasetEntry:
 def load_requested(
     name: str, path: Path | None, *, task: str, is_default: bool, **form: Any
 ) -> FaceDataset:
-    """Load a data set by name, see `load_dataset`; an error also tells who reads such a path.
+    """Load a data set as `load_dataset` does; an error also says which option reads such a path.
 
-    Args:
-        name: as from `name_and_place`.
-        path: likewise.
-        task: of the model.
-        is_default: whether nobody has named the data set.
-        form: `image_size`, `channels` and `split_rule` for `load_dataset`.
+    `name` and `path` are from `name_and_place`; `task` is that of the model, and `is_default` says
+    that nobody has named the data set.
     """
     try:
         return load_dataset(name, path, **form)

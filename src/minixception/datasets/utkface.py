@@ -10,12 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from minixception.datasets.cache import (
-    Arrays,
-    cached_arrays,
-    counts_as_arrays,
-    counts_from_arrays,
-)
+from minixception.datasets.cache import cached_dataset
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.pictures import (
     PictureForm,
@@ -33,7 +28,7 @@ UTKFACE_LICENCE = "non-commercial research, no redistribution"
 ETHNICITIES = ("white", "black", "asian", "indian", "other")
 """Meaning of the ethnicity codes 0 to 4, as the authors of the set wrote them down."""
 
-_LOADER_VERSION = 2
+_LOADER_VERSION = 3
 # age_gender_ethnicity_timestamp; in the file names gender 0 is a man and 1 a woman.
 _FILE_NAME = re.compile(r"(\d{1,3})_([01])_([0-4])_\d+\.jpg(?:\.chip\.jpg)?")
 _FILE_NAME_GENDERS = ("man", "woman")
@@ -81,29 +76,19 @@ def load_utkface(
             f"There is nothing at {path}. Get UTKFace from https://susanqq.github.io/UTKFace/ and "
             "put it into datasets/utkface/."
         )
-    arrays = cached_arrays(
+    dataset = cached_dataset(
         path,
-        lambda: _read_arrays(path, form),
+        lambda: _read(path, form),
         loader="utkface",
         version=_LOADER_VERSION,
         options={"image_size": list(image_size)},
         use_cache=use_cache,
     )
-    dataset = FaceDataset(
-        images=arrays["images"],
-        labels=arrays["labels"],
-        class_names=GENDERS,
-        name="utkface",
-        licence=UTKFACE_LICENCE,
-        checksum=str(arrays["checksum"]),
-        attributes={name: arrays[name] for name in ("age", "ethnicity", "content")},
-        dropped=counts_from_arrays(arrays),
-    )
     dataset = draw_splits(dataset, seed=seed, split_rule=split_rule)
     return dataset if split is None else dataset.split(split)
 
 
-def _read_arrays(path: Path, form: PictureForm) -> Arrays:
+def _read(path: Path, form: PictureForm) -> FaceDataset:
     files = sorted((PurePosixPath(name).name, content) for name, content in named_contents(path))
     named = [(match, content) for name, content in files if (match := _FILE_NAME.fullmatch(name))]
     malformed = [name for name, _ in files if not _FILE_NAME.fullmatch(name)]
@@ -121,15 +106,17 @@ def _read_arrays(path: Path, form: PictureForm) -> Arrays:
             f"Received: {len(files)} files, none of them such a picture"
         )
     malformed_count = count_dropped({"malformed name": malformed}, "files")
-    return {
-        "images": pictures.images[rows],
-        "labels": labels[rows],
-        "age": age[rows],
-        "ethnicity": ethnicity[rows],
-        "content": pictures.contents[rows],
-        "checksum": np.array(content_checksum(files)),
-        **counts_as_arrays({**malformed_count, **pictures.dropped, **dropped}),
-    }
+    content = pictures.contents[rows]
+    return FaceDataset(
+        images=pictures.images[rows],
+        labels=labels[rows],
+        class_names=GENDERS,
+        name="utkface",
+        licence=UTKFACE_LICENCE,
+        checksum=content_checksum(files),
+        attributes={"age": age[rows], "ethnicity": ethnicity[rows], "content": content},
+        dropped={**malformed_count, **pictures.dropped, **dropped},
+    )
 
 
 def _without_copies(contents: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:

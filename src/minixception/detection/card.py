@@ -6,8 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from minixception.checkpoints.card import CARD_FILE, LARGEST_CARD
-from minixception.files import atomic_path
+from minixception.checkpoints.card import CARD_FILE, read_json_card
 
 TASK = "detector"
 
@@ -49,13 +48,7 @@ class DetectorCard:
     known_weaknesses: str = ""
 
     def __post_init__(self) -> None:
-        """Check strides and threshold.
-
-        Raises:
-            ValueError: for strides that do not double from one to the next, another number of
-                offsets, or a threshold outside 0 to 1.
-            TypeError: where there should be named entries and are none.
-        """
+        """Check strides and threshold."""
         pairs = zip(self.strides, self.strides[1:], strict=False)
         if not self.strides or self.strides[0] < 1 or any(b != 2 * a for a, b in pairs):
             raise ValueError(
@@ -136,23 +129,5 @@ def read_detector_card(folder: str | Path) -> DetectorCard:
         ValueError: if the card is not valid JSON, is that of a classifier, or an entry is missing
             or impossible.
     """
-    path = Path(folder) / CARD_FILE
-    if not path.is_file():
-        raise FileNotFoundError(f"{folder} is no detector: it has no {CARD_FILE}.")
-    if path.stat().st_size > LARGEST_CARD:
-        raise ValueError(f"{path} cannot be used: it has more than {LARGEST_CARD} bytes.")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise TypeError(f"it must hold one object. Received: {type(content).__name__}")
-        return DetectorCard.from_json(content)
-    except KeyError as error:
-        raise ValueError(f"{path} cannot be used: the entry {error} is missing.") from error
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise ValueError(f"{path} cannot be used: {error}") from error
-
-
-def write_detector_card(folder: str | Path, card: DetectorCard) -> None:
-    """Write or replace the card of a detector's folder, in one step."""
-    with atomic_path(Path(folder) / CARD_FILE) as path:
-        path.write_text(json.dumps(card.to_json(), indent=2) + "\n", encoding="utf-8")
+    missing = "is no detector: it has no {}."
+    return read_json_card(folder, DetectorCard.from_json, missing=missing)

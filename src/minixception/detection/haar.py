@@ -16,20 +16,16 @@ import numpy as np
 from minixception.boxes import Box
 from minixception.detection.search import (
     HAAR_FACE_PIXELS,
-    _bound,
-    _boxes_in_image,
-    _merge,
-    _PerThread,
-    _require_at_least,
-    _require_sizes,
-    _scale_for,
-    _size_of_copy,
+    PerThread,
+    SizedSearch,
+    boxes_in_image,
+    merge_boxes,
+    require_at_least,
+    size_of_copy,
 )
 from minixception.images import as_rgb, resize_image, to_grey
 
 CASCADE_NAME = "haarcascade_frontalface_default.xml"
-
-
 _LARGEST_INTEGER = 2**31 - 1  # of OpenCV
 
 # The close-up for faces that fill the picture. The cascade needs room around a face and, for a face
@@ -47,7 +43,7 @@ _GROUP_SIDE, _GROUP_SCALE_FACTOR, _GROUP_NEIGHBORS = 600, 1.15, 0.8
 _SHRUNK_SCALE_FACTOR = 1.2
 
 
-class HaarDetector:
+class HaarDetector(SizedSearch):
     """OpenCV's frontal face cascade.
 
     It looks twice: at a close-up, 80 pixels long with a black border around it, for faces that fill
@@ -92,13 +88,11 @@ class HaarDetector:
                 "`scale_factor` must lie between 1.01 and 10. "
                 f"Received: scale_factor={scale_factor}"
             )
-        _require_at_least("min_neighbors", min_neighbors, 0)
-        _require_sizes(min_face, working_size)
+        require_at_least("min_neighbors", min_neighbors, 0)
+        super().__init__(HAAR_FACE_PIXELS, min_face, working_size)
         self._scale_factor = scale_factor
         self._min_neighbors = min(min_neighbors, _LARGEST_INTEGER)
-        self._min_face = min_face
-        self._working_size = working_size
-        self._cascade = _PerThread(load_cascade)
+        self._cascade = PerThread(load_cascade)
 
     def detect(self, image: np.ndarray) -> list[Box]:
         """See `FaceDetector.detect`; any array that `images.as_rgb` takes will do."""
@@ -108,12 +102,12 @@ class HaarDetector:
             return []
         if self._scale_factor is not None:
             return self._search(grey, (height, width), self._scale_factor)
-        close_up = _size_of_copy(height, width, _CLOSE_UP_SIDE / max(height, width))
-        size = _size_of_copy(height, width, self._scale(height, width))
+        close_up = size_of_copy(height, width, _CLOSE_UP_SIDE / max(height, width))
+        size = size_of_copy(height, width, self._scale(height, width))
         whole = self._search(grey, size, *self._fineness(min(height, width), size))
         if whole and self._working_size is not None:
             return whole
-        return _merge(
+        return merge_boxes(
             self._search(
                 grey,
                 close_up,
@@ -136,12 +130,7 @@ class HaarDetector:
         """Return the side of the smallest face looked for, None where nothing limits it."""
         if self._scale_factor is not None:
             return self._min_face
-        return self._min_face or _bound(self._scale(height, width), HAAR_FACE_PIXELS)
-
-    def _scale(self, height: int, width: int) -> float:
-        """Return how much the picture is shrunk."""
-        wanted = (self._min_face, self._working_size, HAAR_FACE_PIXELS)
-        return _scale_for(height, width, *wanted)
+        return super().smallest_face(height, width)
 
     def _search(
         self,
@@ -165,7 +154,7 @@ class HaarDetector:
             minSize=(min_side, min_side),
         )
         moved = [(x - edge, y - edge, across, down) for x, y, across, down in np.array(found)]
-        return _boxes_in_image(moved, size, height, width)
+        return boxes_in_image(moved, size, height, width)
 
 
 def load_cascade() -> Any:

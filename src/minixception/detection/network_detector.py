@@ -15,13 +15,7 @@ from minixception.detection.card import TASK, check_threshold, read_detector_car
 from minixception.detection.cells import prepare_images
 from minixception.detection.columns import FACE_COLUMNS, LANDMARKS, MIDDLE, SIDE
 from minixception.detection.decoding import decode_faces, keep_best
-from minixception.detection.search import (
-    _bound,
-    _boxes_in_image,
-    _require_sizes,
-    _scale_for,
-    _size_of_copy,
-)
+from minixception.detection.search import SizedSearch, boxes_in_image, size_of_copy
 from minixception.images import as_rgb, resize_image, to_grey
 
 DEFAULT_DETECTOR = "mini_xception_detector"
@@ -50,7 +44,7 @@ class FoundFace:
     landmarks: tuple[tuple[float, float], ...]
 
 
-class MiniXceptionDetector:
+class MiniXceptionDetector(SizedSearch):
     """A small convolutional network of the family of the classifiers, trained by this project.
 
     Its boxes are the squares that the classifiers were trained on, and with each come five
@@ -78,15 +72,13 @@ class MiniXceptionDetector:
         min_face: int | None = None,
         working_size: int | None = None,
     ) -> None:
-        _require_sizes(min_face, working_size)
+        super().__init__(FACE_PIXELS, min_face, working_size)
         folder = find_model(folder, tasks=(TASK,))
         self.card = read_detector_card(folder)
         self._least_score = self.card.score_threshold
         if score_threshold is not None:
             check_threshold(score_threshold)
             self._least_score = score_threshold
-        self._min_face = min_face
-        self._working_size = working_size
         # An engine for each look: a change of size costs as much as a small picture.
         file = folder / LITERT_FILE
         self._whole = LiteRTEngine(file, num_classes=FACE_COLUMNS)
@@ -95,14 +87,6 @@ class MiniXceptionDetector:
     def detect(self, image: np.ndarray) -> list[Box]:
         """See `FaceDetector.detect`; any array that `images.as_rgb` takes will do."""
         return [face.box for face in self.find(image)]
-
-    def smallest_face(self, height: int, width: int) -> int | None:
-        """Return the side of the smallest face looked for, None where nothing limits it."""
-        return self._min_face or _bound(self._scale(height, width), FACE_PIXELS)
-
-    def _scale(self, height: int, width: int) -> float:
-        """Return how much the picture is shrunk."""
-        return _scale_for(height, width, self._min_face, self._working_size, FACE_PIXELS)
 
     def find(self, image: np.ndarray) -> list[FoundFace]:
         """Return the faces in an image with their landmarks, in the order of `detect`.
@@ -123,7 +107,7 @@ class MiniXceptionDetector:
         for face in faces:
             square = [*(face[MIDDLE] - face[SIDE] / 2), face[SIDE], face[SIDE]]
             landmarks = tuple((float(x), float(y)) for x, y in face[LANDMARKS].reshape(-1, 2))
-            for box in _boxes_in_image([square], (height, width), height, width):
+            for box in boxes_in_image([square], (height, width), height, width):
                 found.append(FoundFace(box, float(face[0]), landmarks))
         return sorted(found, key=lambda face: face.box)
 
@@ -131,7 +115,7 @@ class MiniXceptionDetector:
         self, grey: NDArray[np.uint8], scale: float, engine: LiteRTEngine
     ) -> NDArray[np.float32]:
         """Return the faces in a copy of an image, in pixels of the image; see `decode_faces`."""
-        size = _size_of_copy(grey.shape[0], grey.shape[1], scale)
+        size = size_of_copy(grey.shape[0], grey.shape[1], scale)
         copy = resize_image(grey, size)[:, :, 0]
         stride = self.card.strides[-1]
         copy = np.pad(copy, [(0, -side % stride) for side in size])

@@ -8,7 +8,6 @@ shuffled, so that eyes and mouths are there but no face is.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import cv2
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from minixception.detection.columns import FACE_COLUMNS, LANDMARKS, MIDDLE, SIDE, SURE
 from minixception.detection.labelled_pictures import LabelledPicture, SceneSources
+from minixception.detection.scene_pixels import change_light, degrade, erase, texture
 from minixception.detection.scoring import clipped_boxes
 
 Image = NDArray[Any]
@@ -28,28 +28,6 @@ LEAST_VISIBLE = 0.5  # of a face's square inside the scene; with less it counts 
 
 # Right and left change places in a mirror: of the landmarks' ten columns, which go where.
 _MIRRORED = [2, 3, 0, 1, 4, 5, 8, 9, 6, 7]
-
-
-@dataclass
-class Scene:
-    """A scene in the making.
-
-    Attributes:
-        image: uint8 (height, width).
-        faces: what `LabelledPicture.faces` is.
-        taken: squares (middle x, middle y, side) where something lies that must stay visible.
-    """
-
-    image: Image
-    faces: list[NDArray[np.float32]] = field(default_factory=list)
-    taken: list[tuple[float, float, float]] = field(default_factory=list)
-
-    def is_free(self, x: float, y: float, side: float) -> bool:
-        """Tell whether a square would leave what lies in the scene visible."""
-        return all(
-            max(abs(x - other_x), abs(y - other_y)) > 0.45 * (side + other)
-            for other_x, other_y, other in self.taken
-        )
 
 
 def compose_scene(
@@ -65,119 +43,171 @@ def compose_scene(
     Returns:
         The scene, uint8 (size, size), and its faces, see `LabelledPicture`.
     """
-    kind = generator.random()
-    scene = Scene(_ground(sources, size, generator))
-    if kind < 0.12:
-        _add_background_faces(scene, sources, generator)
-        _add_faces(scene, sources, generator, count=0, decoys=int(generator.integers(0, 5)))
-    elif kind < 0.34:
-        _add_close_face(scene, sources, generator)
-    elif kind < 0.42:
-        _add_parts(scene, sources, generator)
-    else:
-        if generator.random() < 0.15:
-            _add_background_faces(scene, sources, generator)
-        # Many scenes with a few faces, some with a crowd.
-        count = 1 + int(generator.exponential(5.0))
-        decoys = int(generator.integers(0, 4)) if generator.random() < 0.35 else 0
-        _add_faces(scene, sources, generator, count=min(count, 24), decoys=decoys)
-    faces = np.stack(scene.faces) if scene.faces else np.zeros((0, FACE_COLUMNS), np.float32)
-    _erase(scene.image, faces, generator)
-    image = degrade(scene.image, generator)
-    return image, _judge(faces, image)
+    return _Composer(sources, size, generator).compose()
 
 
-def _add_faces(
-    scene: Scene,
-    sources: SceneSources,
-    generator: np.random.Generator,
-    *,
-    count: int,
-    decoys: int,
-) -> None:
-    """Lay photographs, and shuffled ones as decoys, large ones first."""
-    size = len(scene.image)
-    largest = size * math.exp(generator.uniform(math.log(0.15), 0.0))
-    sides = np.exp(generator.uniform(math.log(9.0), math.log(largest), count + decoys))
-    if generator.random() < 0.25:  # a group: all of a size
-        sides = sides[:1].repeat(len(sides)) * generator.uniform(0.85, 1.15, len(sides))
-    is_decoy = generator.permutation(np.arange(count + decoys) < decoys)
-    for index in np.argsort(-sides):
-        for _ in range(6):
-            x, y = generator.uniform(-0.1 * sides[index], size + 0.1 * sides[index], 2)
-            if scene.is_free(x, y, sides[index]):
-                picture = _draw(sources.photographs, generator)
-                if is_decoy[index]:
-                    picture = shuffle_tiles(picture, generator)
-                _lay(scene, picture, (x, y), float(sides[index]), generator)
-                break
+class _Composer:
+    """A scene in the making.
 
+    Attributes:
+        image: uint8 (size, size).
+        faces: what `LabelledPicture.faces` is.
+        taken: squares (middle x, middle y, side) where something lies that must stay visible.
+    """
 
-def _add_close_face(scene: Scene, sources: SceneSources, generator: np.random.Generator) -> None:
-    """Lay one photograph over most of the scene, or all of it, as a portrait."""
-    size = len(scene.image)
-    picture = _draw(sources.photographs, generator)
-    if not len(picture.faces):
-        return
-    share = generator.uniform(0.4, 1.15)
-    side = size * share * picture.faces[0, SIDE] / max(picture.image.shape)
-    middle = size / 2 + generator.normal(0, 0.06 * size, 2)
-    if generator.random() < 0.5:  # nothing else in sight
-        scene.image[:] = generator.integers(0, 256) if generator.random() < 0.5 else 0
-    _lay(scene, picture, (middle[0], middle[1]), side, generator, portrait=True)
+    def __init__(self, sources: SceneSources, size: int, generator: np.random.Generator) -> None:
+        self._sources, self._size, self._generator = sources, size, generator
+        self.faces: list[NDArray[np.float32]] = []
+        self.taken: list[tuple[float, float, float]] = []
 
+    def compose(self) -> tuple[Image, Faces]:
+        """Draw the scene, see `compose_scene`."""
+        generator = self._generator
+        kind = generator.random()
+        self.image = self._ground()
+        if kind < 0.12:
+            self._add_background_faces()
+            self._add_faces(count=0, decoys=int(generator.integers(0, 5)))
+        elif kind < 0.34:
+            self._add_close_face()
+        elif kind < 0.42:
+            self._add_parts()
+        else:
+            if generator.random() < 0.15:
+                self._add_background_faces()
+            # Many scenes with a few faces, some with a crowd.
+            count = 1 + int(generator.exponential(5.0))
+            decoys = int(generator.integers(0, 4)) if generator.random() < 0.35 else 0
+            self._add_faces(count=min(count, 24), decoys=decoys)
+        faces = np.stack(self.faces) if self.faces else np.zeros((0, FACE_COLUMNS), np.float32)
+        erase(self.image, faces, generator)
+        image = degrade(self.image, generator)
+        return image, _judge(faces, image)
 
-def _add_parts(scene: Scene, sources: SceneSources, generator: np.random.Generator) -> None:
-    """Fill the scene with a small part of a photograph: an eye or a mouth alone is no face."""
-    size = len(scene.image)
-    picture = _draw(sources.photographs, generator)
-    own_side = float(picture.faces[0, SIDE]) if len(picture.faces) else 100.0
-    scale = size * math.exp(generator.uniform(math.log(2.2), math.log(7.0))) / own_side
-    height, width = picture.image.shape
-    point = generator.uniform(0.1, 0.9, 2) * (width, height)
-    matrix = _similarity(
-        point,
-        (size / 2, size / 2),
-        scale,
-        generator.normal(0, 15),
-        mirrored=generator.random() < 0.5,
-    )
-    scene.image[:] = cv2.warpAffine(
-        _change_light(picture.image, generator),
-        matrix,
-        (size, size),
-        flags=cv2.INTER_CUBIC,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
+    def _draw(self, pictures: Sequence[LabelledPicture]) -> LabelledPicture:
+        return pictures[int(self._generator.integers(len(pictures)))]
 
+    def _placed(
+        self, point: NDArray[Any], middle: tuple[float, float], scale: float, angle: float
+    ) -> NDArray[np.float64]:
+        """Return the similarity that takes a point to a place, mirrored or not by chance."""
+        mirrored = self._generator.random() < 0.5
+        return _similarity(point, middle, scale, angle, mirrored=mirrored)
 
-def _lay(
-    scene: Scene,
-    picture: LabelledPicture,
-    middle: tuple[float, float],
-    side: float,
-    generator: np.random.Generator,
-    *,
-    portrait: bool = False,
-) -> None:
-    """Lay a picture so that its first face, or its middle, comes to `middle` with a side."""
-    height, width = picture.image.shape
-    has_face = len(picture.faces) > 0
-    own_side = float(picture.faces[0, SIDE]) if has_face else float(max(height, width))
-    own_middle = picture.faces[0, MIDDLE] if has_face else np.array([width / 2, height / 2])
-    angle = generator.normal(0, 8) if generator.random() < 0.5 else generator.uniform(-45, 45)
-    if portrait:
-        angle = generator.normal(0, 5) if generator.random() < 0.7 else angle
-    matrix = _similarity(
-        own_middle, middle, side / own_side, angle, mirrored=generator.random() < 0.5
-    )
-    image = _change_light(picture.image, generator)
-    mask = None
-    if has_face and not portrait and generator.random() < 0.6:
-        mask = _head_mask(picture, generator)
-    _blend(scene.image, image, mask, matrix)
-    scene.taken.append((*middle, side))
-    scene.faces.extend(_moved(picture.faces, matrix))
+    def _add_faces(self, *, count: int, decoys: int) -> None:
+        """Lay photographs, and shuffled ones as decoys, large ones first."""
+        size, generator = self._size, self._generator
+        largest = size * math.exp(generator.uniform(math.log(0.15), 0.0))
+        sides = np.exp(generator.uniform(math.log(9.0), math.log(largest), count + decoys))
+        if generator.random() < 0.25:  # a group: all of a size
+            sides = sides[:1].repeat(len(sides)) * generator.uniform(0.85, 1.15, len(sides))
+        is_decoy = generator.permutation(np.arange(count + decoys) < decoys)
+        for index in np.argsort(-sides):
+            for _ in range(6):
+                x, y = generator.uniform(-0.1 * sides[index], size + 0.1 * sides[index], 2)
+                if self._is_free(x, y, sides[index]):
+                    picture = self._draw(self._sources.photographs)
+                    if is_decoy[index]:
+                        picture = shuffle_tiles(picture, generator)
+                    self._lay(picture, (x, y), float(sides[index]))
+                    break
+
+    def _is_free(self, x: float, y: float, side: float) -> bool:
+        """Tell whether a square would leave what lies in the scene visible."""
+        return all(
+            max(abs(x - other_x), abs(y - other_y)) > 0.45 * (side + other)
+            for other_x, other_y, other in self.taken
+        )
+
+    def _add_close_face(self) -> None:
+        """Lay one photograph over most of the scene, or all of it, as a portrait."""
+        size, generator = self._size, self._generator
+        picture = self._draw(self._sources.photographs)
+        if not len(picture.faces):
+            return
+        share = generator.uniform(0.4, 1.15)
+        side = size * share * picture.faces[0, SIDE] / max(picture.image.shape)
+        middle = size / 2 + generator.normal(0, 0.06 * size, 2)
+        if generator.random() < 0.5:  # nothing else in sight
+            self.image[:] = generator.integers(0, 256) if generator.random() < 0.5 else 0
+        self._lay(picture, (middle[0], middle[1]), side, portrait=True)
+
+    def _add_parts(self) -> None:
+        """Fill the scene with a small part of a photograph: an eye or a mouth alone is no face."""
+        size, generator = self._size, self._generator
+        picture = self._draw(self._sources.photographs)
+        own_side = float(picture.faces[0, SIDE]) if len(picture.faces) else 100.0
+        scale = size * math.exp(generator.uniform(math.log(2.2), math.log(7.0))) / own_side
+        height, width = picture.image.shape
+        point = generator.uniform(0.1, 0.9, 2) * (width, height)
+        matrix = self._placed(point, (size / 2, size / 2), scale, generator.normal(0, 15))
+        self.image[:] = cv2.warpAffine(
+            change_light(picture.image, generator),
+            matrix,
+            (size, size),
+            flags=cv2.INTER_CUBIC,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+
+    def _lay(
+        self,
+        picture: LabelledPicture,
+        middle: tuple[float, float],
+        side: float,
+        *,
+        portrait: bool = False,
+    ) -> None:
+        """Lay a picture so that its first face, or its middle, comes to `middle` with a side."""
+        generator = self._generator
+        height, width = picture.image.shape
+        has_face = len(picture.faces) > 0
+        own_side = float(picture.faces[0, SIDE]) if has_face else float(max(height, width))
+        own_middle = picture.faces[0, MIDDLE] if has_face else np.array([width / 2, height / 2])
+        angle = generator.normal(0, 8) if generator.random() < 0.5 else generator.uniform(-45, 45)
+        if portrait:
+            angle = generator.normal(0, 5) if generator.random() < 0.7 else angle
+        matrix = self._placed(own_middle, middle, side / own_side, angle)
+        image = change_light(picture.image, generator)
+        mask = None
+        if has_face and not portrait and generator.random() < 0.6:
+            mask = _head_mask(picture, generator)
+        _blend(self.image, image, mask, matrix)
+        self.taken.append((*middle, side))
+        self.faces.extend(_moved(picture.faces, matrix))
+
+    def _ground(self) -> Image:
+        """Draw what lies behind: mostly a part of a background without faces, else a texture."""
+        size, generator = self._size, self._generator
+        if generator.random() < 0.1:
+            return texture(size, generator)
+        picture = self._draw(self._sources.backgrounds)
+        while len(picture.faces):
+            picture = self._draw(self._sources.backgrounds)
+        height, width = picture.image.shape
+        scale = math.exp(generator.uniform(math.log(0.6), math.log(3.0)))
+        turned = generator.random() >= 0.6
+        angle = generator.uniform(-180, 180) if turned else generator.normal(0, 10)
+        point = generator.uniform(0, (width, height))
+        matrix = self._placed(point, (size / 2, size / 2), scale, angle)
+        (image,), matrix = _shrunk((picture.image,), matrix, scale)
+        return cv2.warpAffine(image, matrix, (size, size), borderMode=cv2.BORDER_REFLECT)
+
+    def _add_background_faces(self) -> None:
+        """Put a natural picture with its own faces in place of the ground, if there is one."""
+        size, generator = self._size, self._generator
+        natural = [picture for picture in self._sources.backgrounds if len(picture.faces)]
+        if not natural or generator.random() < 0.5:
+            return
+        picture = self._draw(natural)
+        longer = max(picture.image.shape)
+        scale = size / longer * math.exp(generator.uniform(math.log(0.7), math.log(2.0)))
+        point = picture.faces[int(generator.integers(len(picture.faces))), MIDDLE]
+        middle = generator.uniform(0.2 * size, 0.8 * size, 2)
+        matrix = self._placed(point, (middle[0], middle[1]), scale, generator.normal(0, 8))
+        _blend(self.image, picture.image, None, matrix)
+        moved = _moved(picture.faces, matrix)
+        self.faces.extend(moved)
+        self.taken.extend((float(x), float(y), float(side)) for x, y, side in moved[:, 1:4])
 
 
 def _similarity(
@@ -212,11 +242,8 @@ def _moved(faces: Faces, matrix: NDArray[np.float64]) -> Faces:
 def _blend(scene: Image, image: Image, mask: Image | None, matrix: NDArray[np.float64]) -> None:
     """Lay an image over the scene, in place, within the part of the scene that it reaches."""
     scale = math.sqrt(abs(float(np.linalg.det(matrix[:, :2]))))
-    if scale < 0.75:  # shrink by areas first: the warp looks at 2x2 pixels only
-        shape = [max(round(side * scale), 2) for side in image.shape]
-        matrix = matrix @ np.diag([image.shape[1] / shape[1], image.shape[0] / shape[0], 1.0])
-        image = _shrink(image, shape)
-        mask = None if mask is None else _shrink(mask, shape)
+    opaque = np.full(image.shape, 255, np.uint8) if mask is None else mask
+    (image, opaque), matrix = _shrunk((image, opaque), matrix, scale)
     height, width = image.shape
     corners = np.array([[0, 0], [width, 0], [0, height], [width, height]])
     corners = corners @ matrix[:, :2].T + matrix[:, 2]
@@ -228,15 +255,23 @@ def _blend(scene: Image, image: Image, mask: Image | None, matrix: NDArray[np.fl
     shifted = matrix.copy()
     shifted[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5 - (left, top)
     area = (int(right - left), int(bottom - top))
-    opaque = np.full(image.shape, 255, np.uint8) if mask is None else mask
     laid = cv2.warpAffine(image, shifted, area, borderMode=cv2.BORDER_REPLICATE)
     share = cv2.warpAffine(opaque, shifted, area).astype(np.float32) / 255
     part = scene[top:bottom, left:right]
     part[:] = np.rint(part + share * (laid.astype(np.float32) - part))
 
 
-def _shrink(image: Image, shape: Sequence[int]) -> Image:
-    return cv2.resize(image, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
+def _shrunk(
+    images: tuple[Image, ...], matrix: NDArray[np.float64], scale: float
+) -> tuple[tuple[Image, ...], NDArray[np.float64]]:
+    """Shrink by areas what a matrix shrinks much, since a warp looks at 2x2 pixels only."""
+    if scale >= 0.75:
+        return images, matrix
+    height, width = images[0].shape
+    shape = [max(round(side * scale), 2) for side in (height, width)]
+    matrix = matrix @ np.diag([width / shape[1], height / shape[0], 1.0])
+    area = cv2.INTER_AREA
+    return tuple(cv2.resize(one, shape[::-1], interpolation=area) for one in images), matrix
 
 
 def _head_mask(picture: LabelledPicture, generator: np.random.Generator) -> Image:
@@ -266,117 +301,6 @@ def shuffle_tiles(picture: LabelledPicture, generator: np.random.Generator) -> L
     return LabelledPicture(picture.name, shuffled.reshape(height, width), picture.faces[:0])
 
 
-def _ground(sources: SceneSources, size: int, generator: np.random.Generator) -> Image:
-    """Draw what lies behind: mostly a part of a background without faces, else a texture."""
-    if generator.random() < 0.1:
-        return _texture(size, generator)
-    picture = _draw(sources.backgrounds, generator)
-    while len(picture.faces):
-        picture = _draw(sources.backgrounds, generator)
-    height, width = picture.image.shape
-    scale = math.exp(generator.uniform(math.log(0.6), math.log(3.0)))
-    angle = generator.normal(0, 10) if generator.random() < 0.6 else generator.uniform(-180, 180)
-    point = generator.uniform(0, (width, height))
-    matrix = _similarity(
-        point, (size / 2, size / 2), scale, angle, mirrored=generator.random() < 0.5
-    )
-    image = picture.image
-    if scale < 0.75:
-        shape = [max(round(side * scale), 2) for side in image.shape]
-        matrix = matrix @ np.diag([width / shape[1], height / shape[0], 1.0])
-        image = _shrink(image, shape)
-    return cv2.warpAffine(image, matrix, (size, size), borderMode=cv2.BORDER_REFLECT)
-
-
-def _add_background_faces(
-    scene: Scene, sources: SceneSources, generator: np.random.Generator
-) -> None:
-    """Put a natural picture with its own faces in place of the ground, if there is one."""
-    natural = [picture for picture in sources.backgrounds if len(picture.faces)]
-    if not natural or generator.random() < 0.5:
-        return
-    picture = _draw(natural, generator)
-    height, width = picture.image.shape
-    size = len(scene.image)
-    scale = size / max(height, width) * math.exp(generator.uniform(math.log(0.7), math.log(2.0)))
-    point = picture.faces[int(generator.integers(len(picture.faces))), MIDDLE]
-    middle = generator.uniform(0.2 * size, 0.8 * size, 2)
-    matrix = _similarity(
-        point,
-        (middle[0], middle[1]),
-        scale,
-        generator.normal(0, 8),
-        mirrored=generator.random() < 0.5,
-    )
-    _blend(scene.image, picture.image, None, matrix)
-    moved = _moved(picture.faces, matrix)
-    scene.faces.extend(moved)
-    scene.taken.extend((float(x), float(y), float(side)) for x, y, side in moved[:, 1:4])
-
-
-def _texture(size: int, generator: np.random.Generator) -> Image:
-    """Draw noise of some coarseness with some contrast, or a plain grey."""
-    coarse = int(2 ** generator.uniform(0.5, 6.5))
-    noise = generator.normal(generator.uniform(30, 225), generator.uniform(0, 60), (coarse, coarse))
-    noise = np.clip(noise, 0, 255).astype(np.uint8)
-    way = cv2.INTER_CUBIC if generator.random() < 0.7 else cv2.INTER_NEAREST
-    return cv2.resize(noise, (size, size), interpolation=way)
-
-
-def _change_light(image: Image, generator: np.random.Generator) -> Image:
-    """Change gain and offset of one photograph; now and then let the light come from a side."""
-    gain, offset = 1.0, 0.0
-    if generator.random() < 0.5:
-        gain, offset = generator.uniform(0.5, 1.4), generator.uniform(-40, 40)
-    if generator.random() < 0.15:
-        left, right = generator.uniform(0.3, 1.2, 2)
-        ramp = np.linspace(left, right, image.shape[1], dtype=np.float32)
-        return np.clip(image * (ramp * gain) + offset, 0, 255).astype(np.uint8)
-    table = np.clip(np.arange(256) * gain + offset, 0, 255).astype(np.uint8)
-    return table[image]
-
-
-def _erase(image: Image, faces: Faces, generator: np.random.Generator) -> None:
-    """Cover parts of some faces, and of some scenes, with rectangles, in place."""
-    squares = [face[1:4] for face in faces if generator.random() < 0.12]
-    if generator.random() < 0.15:
-        size = len(image)
-        squares.append(
-            np.array([*generator.uniform(0, size, 2), size * generator.uniform(0.1, 0.5)])
-        )
-    for x, y, side in squares:
-        height, width = (side * generator.uniform(0.15, 0.55, 2)).astype(int)
-        left = int(x + side * generator.uniform(-0.5, 0.5) - width / 2)
-        top = int(y + side * generator.uniform(-0.5, 0.5) - height / 2)
-        part = image[max(top, 0) : max(top + height, 0), max(left, 0) : max(left + width, 0)]
-        if generator.random() < 0.5:
-            part[:] = generator.integers(0, 256)
-        else:
-            part[:] = generator.integers(0, 256, part.shape, dtype=np.uint8)
-
-
-def degrade(image: Image, generator: np.random.Generator) -> Image:
-    """Return a scene as a poor camera sees it: light, blur, noise, compression, each at times."""
-    pixels: NDArray[Any] = image.astype(np.float32)
-    if generator.random() < 0.5:  # contrast and brightness
-        contrast = generator.uniform(0.5, 1.3)
-        pixels = (pixels - 128) * contrast + 128 + generator.uniform(-40, 40)
-    if generator.random() < 0.15:  # dark
-        pixels *= math.exp(generator.uniform(math.log(0.15), math.log(0.7)))
-    pixels = np.clip(pixels, 0, 255)
-    if generator.random() < 0.2:
-        pixels = cv2.GaussianBlur(pixels, (0, 0), generator.uniform(0.3, 1.4))
-    if generator.random() < 0.35:
-        strength = 15 * generator.random() ** 2
-        pixels = pixels + strength * generator.standard_normal(pixels.shape, dtype=np.float32)
-    degraded = np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
-    if generator.random() < 0.3:
-        quality = [cv2.IMWRITE_JPEG_QUALITY, int(generator.integers(25, 95))]
-        encoded = cv2.imencode(".jpg", degraded, quality)[1]
-        return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE))
-    return degraded
-
-
 def _judge(faces: Faces, image: Image) -> Faces:
     """Return the faces in sight; those too small, too dim or mostly cut off are no sure ones."""
     boxes = clipped_boxes(faces, image.shape)
@@ -387,7 +311,3 @@ def _judge(faces: Faces, image: Image) -> Faces:
         if share < LEAST_VISIBLE or face[SIDE] < SMALLEST_FACE or part.std() < LEAST_CONTRAST:
             face[SURE] = 0
     return faces
-
-
-def _draw(pictures: Sequence[LabelledPicture], generator: np.random.Generator) -> LabelledPicture:
-    return pictures[int(generator.integers(len(pictures)))]

@@ -14,13 +14,11 @@ SMALLEST_FACE = 0.025
 """Side of the smallest face that is looked for unless `min_face` is given, as a fraction of the
 shorter side of the picture."""
 
-
 # Pixels the smallest face gets in the working copy. Of 22 portraits (20 from webmorph.org, 2 of
 # images/) at 1.3 the cascade finds all from 44 on, 20 at 36 to 38 and 19 at 30, as its windows step
 # up from 24. Of 72 small faces in a group (webmorph.org)
 # YuNet finds 56 at 16.
 HAAR_FACE_PIXELS = 48
-
 
 # Two boxes that share more (intersection over union) frame one face. Boxes of a close crop at 1.3
 # are often half as wide as the face, which is 0.25.
@@ -40,10 +38,9 @@ class FaceDetector(Protocol):
             Boxes in pixels of `image`, clipped to it, sorted by x and then by y; an empty list
             where no face is found.
         """
-        ...
 
 
-class _PerThread(threading.local):
+class PerThread(threading.local):
     """Hold one `value` per thread: `threading.local` runs `__init__` again in each thread.
 
     OpenCV's objects cannot be pickled: what is stored is how they are built.
@@ -57,38 +54,54 @@ class _PerThread(threading.local):
         return type(self), (self._build,)
 
 
-def _require_at_least(name: str, value: int, lowest: int) -> None:
+def require_at_least(name: str, value: int, lowest: int) -> None:
+    """Refuse an argument that is too small, with a ValueError."""
     if value < lowest:
         raise ValueError(f"`{name}` must be at least {lowest}. Received: {name}={value}")
 
 
-def _require_sizes(min_face: int | None, working_size: int | None) -> None:
-    if min_face is not None:
-        _require_at_least("min_face", min_face, 1)
-    if working_size is not None:
-        _require_at_least("working_size", working_size, HAAR_FACE_PIXELS)
+class SizedSearch:
+    """Knows how large a copy of a picture a detector must look at, and what it misses there.
+
+    Args:
+        face_pixels: side that the smallest face of interest has in the copy.
+        min_face: side of that face in pixels of the picture; None for 2.5 % of the shorter side.
+        working_size: longer side of the copy in pixels, unless `min_face` needs more; None for a
+            copy that is just large enough for the smallest face.
+
+    Raises:
+        ValueError: if one is too small.
+    """
+
+    def __init__(self, face_pixels: int, min_face: int | None, working_size: int | None) -> None:
+        if min_face is not None:
+            require_at_least("min_face", min_face, 1)
+        if working_size is not None:
+            require_at_least("working_size", working_size, HAAR_FACE_PIXELS)
+        self._face_pixels = face_pixels
+        self._min_face = min_face
+        self._working_size = working_size
+
+    def smallest_face(self, height: int, width: int) -> int | None:
+        """Return the side of the smallest face looked for, None where nothing limits it."""
+        scale = self._scale(height, width)
+        return self._min_face or (round(self._face_pixels / scale) if scale < 1 else None)
+
+    def _scale(self, height: int, width: int) -> float:
+        """Return how much the picture is shrunk, at most 1."""
+        pixels, min_face = self._face_pixels, self._min_face
+        if self._working_size is None:
+            return min(pixels / (min_face or SMALLEST_FACE * min(height, width)), 1.0)
+        needed = pixels / min_face if min_face is not None else 0.0
+        return min(max(self._working_size / max(height, width), needed), 1.0)
 
 
-def _size_of_copy(height: int, width: int, scale: float) -> tuple[int, int]:
+def size_of_copy(height: int, width: int, scale: float) -> tuple[int, int]:
+    """Return (height, width) of a picture at a scale, at least one pixel each."""
     return max(round(height * scale), 1), max(round(width * scale), 1)
 
 
-def _scale_for(
-    height: int, width: int, min_face: int | None, working_size: int | None, face_pixels: int
-) -> float:
-    """Return the scale at which the smallest face has `face_pixels`, at most 1."""
-    if working_size is None:
-        return min(face_pixels / (min_face or SMALLEST_FACE * min(height, width)), 1.0)
-    needed = face_pixels / min_face if min_face is not None else 0.0
-    return min(max(working_size / max(height, width), needed), 1.0)
-
-
-def _bound(scale: float, face_pixels: int) -> int | None:
-    """Return the smallest face, in pixels of the picture, if shrinking by `scale` sets a bound."""
-    return round(face_pixels / scale) if scale < 1 else None
-
-
-def _merge(first: list[Box], second: list[Box]) -> list[Box]:
+def merge_boxes(first: list[Box], second: list[Box]) -> list[Box]:
     """Return the boxes of two searches, those of the first where both frame one face."""
     more = [
         box
@@ -98,7 +111,7 @@ def _merge(first: list[Box], second: list[Box]) -> list[Box]:
     return sorted([*first, *more])
 
 
-def _boxes_in_image(
+def boxes_in_image(
     found: Iterable[Iterable[float]], size: tuple[int, int], height: int, width: int
 ) -> list[Box]:
     """Bring boxes from the working copy to the image: whole pixels, clipped, sorted.

@@ -15,30 +15,26 @@ import cv2
 import numpy as np
 
 from minixception.boxes import Box
+from minixception.detection.card import check_threshold
 from minixception.detection.search import (
-    _bound,
-    _boxes_in_image,
-    _merge,
-    _PerThread,
-    _require_sizes,
-    _scale_for,
-    _size_of_copy,
+    PerThread,
+    SizedSearch,
+    boxes_in_image,
+    merge_boxes,
+    size_of_copy,
 )
 from minixception.files import require_utf8
 from minixception.images import as_rgb, resize_image, rgb_to_bgr
 
 YUNET_FACE_PIXELS = 24
 
-
 # YuNet misses faces above some 500 pixels: it finds a portrait 640 pixels high and not the same one
 # at 1000. So it looks at a large picture twice, once at this length of its longer side.
 YUNET_OVERVIEW = 640
 
-
 # On inputs with a side of 32 and less OpenCV 4.14 reads memory that it has not written: now and
 # then a plain image gave a face of infinite size. From 33 on, so with a border added, it did not.
 YUNET_SMALLEST_INPUT = 64
-
 
 # A Haar box for the same face: a square with 1.074 times the root of YuNet's area, its centre 0.022
 # of YuNet's height higher. Medians over 74 faces found by both (40 portraits of webmorph.org, 30
@@ -46,11 +42,10 @@ YUNET_SMALLEST_INPUT = 64
 # by source, standard deviation 4 % within each. Area varies less than width or height alone.
 HAAR_SIDE_PER_YUNET_ROOT_AREA = 1.074
 
-
 HAAR_RISE_PER_YUNET_HEIGHT = 0.022
 
 
-class YuNetDetector:
+class YuNetDetector(SizedSearch):
     """YuNet, a small convolutional network: faster than the cascade and with far fewer misses.
 
     Its boxes follow the face from brow to chin; they are turned into the square that the cascade
@@ -60,7 +55,7 @@ class YuNetDetector:
 
     Args:
         model_path: the ONNX file; None for that of OpenCV Zoo, which is fetched once into the cache
-            folder, see `yunet_file.fetch_yunet`.
+            folder, see `fetch_yunet`.
         score_threshold: lowest score of a face, 0 to 1.
         min_face: side of the smallest face of interest in pixels of the image. Smaller ones are not
             reported. None: 2.5 % of the shorter side.
@@ -84,38 +79,23 @@ class YuNetDetector:
         working_size: int | None = None,
         trust: bool = False,
     ) -> None:
-        if not 0 <= score_threshold <= 1:
-            raise ValueError(
-                "`score_threshold` must lie between 0 and 1. "
-                f"Received: score_threshold={score_threshold}"
-            )
-        _require_sizes(min_face, working_size)
-        self._min_face = min_face
-        self._working_size = working_size
+        check_threshold(score_threshold)
+        super().__init__(YUNET_FACE_PIXELS, min_face, working_size)
         path = fetch_yunet() if model_path is None else Path(model_path)
         if not trust:
             require_known_yunet(path)
-        self._network = _PerThread(partial(load_yunet, path, score_threshold))
+        self._network = PerThread(partial(load_yunet, path, score_threshold))
 
     def detect(self, image: np.ndarray) -> list[Box]:
         """See `FaceDetector.detect`; any array that `images.as_rgb` takes will do."""
         image = as_rgb(image)
         height, width = image.shape[:2]
-        overview = _size_of_copy(height, width, min(YUNET_OVERVIEW / max(height, width), 1))
-        size = _size_of_copy(height, width, self._scale(height, width))
+        overview = size_of_copy(height, width, min(YUNET_OVERVIEW / max(height, width), 1))
+        size = size_of_copy(height, width, self._scale(height, width))
         found = self._search(image, min(size, overview))
         if size > overview:
-            found = _merge(found, self._search(image, size))
+            found = merge_boxes(found, self._search(image, size))
         return [box for box in found if max(box.width, box.height) >= (self._min_face or 0)]
-
-    def smallest_face(self, height: int, width: int) -> int | None:
-        """Return the side of the smallest face looked for, None where nothing limits it."""
-        return self._min_face or _bound(self._scale(height, width), YUNET_FACE_PIXELS)
-
-    def _scale(self, height: int, width: int) -> float:
-        """Return how much the picture is shrunk."""
-        wanted = (self._min_face, self._working_size, YUNET_FACE_PIXELS)
-        return _scale_for(height, width, *wanted)
 
     def _search(self, image: np.ndarray, size: tuple[int, int]) -> list[Box]:
         """Search a copy of this size (height, width); return boxes in the image."""
@@ -124,7 +104,7 @@ class YuNetDetector:
         network.setInputSize(working_copy.shape[1::-1])
         rows = network.detect(rgb_to_bgr(working_copy))[1]
         found = [] if rows is None else [_haar_frame(*row[:4]) for row in rows.tolist()]
-        return _boxes_in_image(found, size, *image.shape[:2])
+        return boxes_in_image(found, size, *image.shape[:2])
 
 
 def load_yunet(path: Path, score_threshold: float) -> Any:
@@ -166,11 +146,9 @@ def _haar_frame(x: float, y: float, width: float, height: float) -> tuple[float,
 
 YUNET_NAME = "face_detection_yunet_2023mar.onnx"
 
-
 YUNET_URL = (
     f"https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/{YUNET_NAME}"
 )
-
 
 YUNET_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 

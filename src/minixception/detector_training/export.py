@@ -9,11 +9,11 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from minixception.checkpoints.card import KERAS_FILE, LITERT_FILE
+from minixception.checkpoints.card import KERAS_FILE, LITERT_FILE, write_card
 from minixception.checkpoints.engines import LiteRTEngine
 from minixception.checkpoints.export import litert_converter, require_equal
 from minixception.checkpoints.keras_model import load_keras_file
-from minixception.detection.card import read_detector_card, write_detector_card
+from minixception.detection.card import read_detector_card
 from minixception.detection.cells import prepare_images
 from minixception.detection.columns import FACE_COLUMNS, MIDDLE, SIDE
 from minixception.detection.evaluation import (
@@ -107,14 +107,14 @@ def finish_detector(folder: str | Path, held_out: SceneSources, *, scenes: int =
     offsets = []
     for number in range(len(card.strides)):
         alone = tuple(0.0 if other == number else SILENT for other in range(len(card.strides)))
-        write_detector_card(folder, replace(card, score_offsets=alone))
+        write_card(folder, replace(card, score_offsets=alone))
         false = _false_scores(folder, composed)
         threshold = false[int(FALSE_PER_SCENE * scenes / len(card.strides))]
         offsets.append(round(math.log(1 / threshold - 1), 2))
-    write_detector_card(folder, replace(card, score_offsets=tuple(offsets)))
+    write_card(folder, replace(card, score_offsets=tuple(offsets)))
     scores = evaluate_on_held_out(folder, held_out, scenes=scenes)
     card = read_detector_card(folder).with_metrics({"held-out scenes": scores.to_json()})
-    write_detector_card(folder, card)
+    write_card(folder, card)
     return difference
 
 

@@ -9,11 +9,10 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
-from minixception.checkpoints.card import CURVES_FILE, HISTORY_FILE, KERAS_FILE, STATE_FILE
+from minixception.checkpoints.card import HISTORY_FILE, KERAS_FILE, write_card
 from minixception.checkpoints.keras_model import save_keras_file, write_history
-from minixception.detection.card import DetectorCard, write_detector_card
+from minixception.detection.card import DetectorCard
 from minixception.detection.cells import prepare_images
 from minixception.detection.columns import SCORE
 from minixception.detection.decoding import decode_faces
@@ -28,19 +27,17 @@ from minixception.detection.scoring import (
 )
 from minixception.detector_training.losses import detection_loss
 from minixception.detector_training.scene_batches import scene_batches
-from minixception.drawing.plots import plot_history
-from minixception.files import atomic_folder, own_folder, remove_leftovers
+from minixception.files import atomic_folder, own_folder
 from minixception.training.acceleration import accelerated
 from minixception.training.optimization import averaged_weights, make_optimizer
 from minixception.training.recipes import Recipe
-from minixception.training.runs import refuse_run_without_state, refuse_used_folder
 from minixception.training.state import (
     History,
     TrainingState,
-    capture,
-    read_state,
+    first_columns,
+    record_epoch,
     restore,
-    write_state,
+    state_to_go_on_from,
 )
 
 VALIDATION_BATCH = 16
@@ -80,11 +77,7 @@ class DetectorRecipe:
     validation_size: int = 256
 
     def __post_init__(self) -> None:
-        """Check what optimizer and scenes do not.
-
-        Raises:
-            ValueError: for a number below 1, or a rate that is none.
-        """
+        """Check what optimizer and scenes do not."""
         for name in ("epochs", "steps", "replicas"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}")
@@ -146,44 +139,25 @@ def train_detector(run: DetectorRun, *, resume: bool = False) -> History:
     """Train to the recipe's last epoch.
 
     After every epoch the folder holds the best model so far (`model.keras`), `history.csv`, the
-    curves, and the state that the next epoch depends on.
-
-    Args:
-        run: what to do.
-        resume: go on from the state in the run's folder; start anew where there is none.
+    curves, and the state that the next epoch depends on, from which `resume` goes on.
 
     Returns:
         A row per epoch: epoch (from 0), learning_rate, loss, val_average_precision, val_recall
         (at a false box in ten scenes), seconds.
 
     Raises:
-        FileExistsError: if the folder holds a run and `resume` is False.
-        FileNotFoundError: if it holds a model without the state to go on from.
         BlockingIOError: if another run is writing the folder.
-        ValueError: if the state belongs to a run with other settings, or the loss is no finite
-            number any more.
+        FileExistsError, FileNotFoundError, ValueError: see `state_to_go_on_from`; or the loss is no
+            finite number any more.
     """
     with own_folder(run.folder):
-        state = _state_to_go_on_from(run, resume=resume)
+        state = state_to_go_on_from(run.folder, run.identity(), resume=resume)
         if state is not None and state.finished:
             log.warning("%s is complete: nothing to do.", run.folder)
             return state.history
+        if state is not None:
+            log.info("Going on after epoch %d.", len(state.history))
         return _fit(run, state)
-
-
-def _state_to_go_on_from(run: DetectorRun, *, resume: bool) -> TrainingState | None:
-    if resume:
-        refuse_run_without_state(run.folder)
-    else:
-        refuse_used_folder(run.folder)
-    remove_leftovers(run.folder)
-    path = run.folder / STATE_FILE
-    if not path.exists():
-        return None
-    state = read_state(path)
-    state.check_identity(run.identity(), where=str(run.folder))
-    log.info("Going on after epoch %d.", len(state.history))
-    return state
 
 
 def _fit(run: DetectorRun, state: TrainingState | None) -> History:
@@ -210,12 +184,7 @@ def _fit(run: DetectorRun, state: TrainingState | None) -> History:
         model.reset_metrics()
         for _ in range(recipe.steps):
             loss = float(model.train_on_batch(*next(batches)))
-        if not math.isfinite(loss):
-            raise ValueError(
-                f"The training loss became {loss} in epoch {epoch + 1}. "
-                "Train again with a lower --learning-rate."
-            )
-        row = {"epoch": epoch, "learning_rate": _learning_rate(model), "loss": loss}
+        row = first_columns(model, epoch, loss)
         with averaged_weights(model):
             run.model.set_weights(model.get_weights())
             row |= _validate(run, scenes)
@@ -225,21 +194,9 @@ def _fit(run: DetectorRun, state: TrainingState | None) -> History:
             if row["val_average_precision"] > best:
                 _keep(run, history)
         log.info(" ".join(f"{name}={value:.5g}" for name, value in row.items()))
-        _record(run, model, history)
+        finished = len(history) == recipe.epochs
+        record_epoch(run.folder, model, history, identity=run.identity(), finished=finished)
     return history
-
-
-def _learning_rate(model: keras.Model) -> float:
-    return float(ops.convert_to_numpy(model.optimizer.learning_rate))
-
-
-def _record(run: DetectorRun, model: keras.Model, history: History) -> None:
-    write_history(run.folder / HISTORY_FILE, history)
-    columns = {name: [row[name] for row in history] for name in history[0]}
-    plot_history(columns, run.folder / CURVES_FILE)
-    finished = len(history) == run.recipe.epochs
-    state = capture(model, identity=run.identity(), history=history, finished=finished)
-    write_state(run.folder / STATE_FILE, state)
 
 
 def _validate(run: DetectorRun, scenes: Scenes) -> dict[str, float]:
@@ -263,4 +220,4 @@ def _keep(run: DetectorRun, history: History) -> None:
     with atomic_folder(run.folder) as temporary:
         save_keras_file(run.model, temporary / KERAS_FILE)
         write_history(temporary / HISTORY_FILE, history)
-        write_detector_card(temporary, run.card.with_metrics({"validation": scores}))
+        write_card(temporary, run.card.with_metrics({"validation": scores}))

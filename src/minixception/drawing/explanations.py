@@ -80,7 +80,7 @@ def _blended(face: NDArray[np.uint8], values: NDArray[np.float32]) -> NDArray[np
 def draw_explanation(
     face: NDArray[np.uint8], explanation: Explanation, index: int = 0
 ) -> NDArray[np.uint8]:
-    """Draw the card of one face: the crop, an overlay, the scores and the maps.
+    """Draw the card of one face: the crop, an overlay, the probabilities and the maps.
 
     Args:
         face: the crop that was explained, as `images.as_rgb` takes it. It is drawn square, as the
@@ -99,7 +99,7 @@ def draw_explanation(
     where = resize_image(explanation.hires_cam[index], (TILE, TILE))
     tiles = (
         ("face", face),
-        (f"speaks for {name} (HiResCAM)", _blended(grey, where)),
+        (f"supports {name} (HiResCAM)", _blended(grey, where)),
         None,
         ("Grad-CAM", _map_tile(explanation.grad_cam[index])),
         ("guided backpropagation", _map_tile(explanation.guided_backpropagation[index])),
@@ -109,7 +109,7 @@ def draw_explanation(
         x = GAP + number % 3 * (TILE + GAP)
         y = GAP + number // 3 * (TILE + CAPTION)
         if tile is None:
-            _draw_scores(picture, (x, y), explanation, index)
+            _draw_probabilities(picture, (x, y), explanation, index)
         else:
             _draw_tile(picture, (x, y), *tile)
     return np.array(picture)
@@ -135,7 +135,7 @@ def _draw_caption(picture: Image.Image, place: tuple[int, int], caption: str) ->
     draw.text(middle, caption, fill=WHITE, font=label_font(size, [caption]), anchor="mm")
 
 
-def _draw_scores(
+def _draw_probabilities(
     picture: Image.Image, place: tuple[int, int], explanation: Explanation, index: int
 ) -> None:
     """Draw a bar per class, that of the explained class in its colour."""
@@ -146,16 +146,16 @@ def _draw_scores(
     left = place[0] + max(draw.textlength(name, font=font) for name in names) + 8
     right = place[0] + TILE - draw.textlength("100 %", font=font) - 8
     top = place[1] + (TILE - step * len(names)) / 2
-    for number, (name, score) in enumerate(zip(names, explanation.scores[index], strict=True)):
+    for number, (name, share) in enumerate(zip(names, explanation.scores[index], strict=True)):
         middle, half = top + (number + 0.5) * step, step * 0.26
         ink, colour = DIM, DIM
         if number == explanation.classes[index]:
             ink, colour = WHITE, emotion_colour(name)
         draw.text((left - 8, middle), name, fill=ink, font=font, anchor="rm")
-        text = f"{100 * score:.0f} %"
+        text = f"{100 * share:.0f} %"
         draw.text((place[0] + TILE, middle), text, fill=ink, font=font, anchor="rm")
         draw.rectangle((left, middle - half, right, middle + half), fill=BAR_TRACK_COLOUR)
-        end = left + (right - left) * float(score)
+        end = left + (right - left) * float(share)
         if end - left >= 1:
             draw.rectangle((left, middle - half, end, middle + half), fill=colour)
-    _draw_caption(picture, place, "scores")
+    _draw_caption(picture, place, "probabilities")

@@ -46,7 +46,6 @@ _COST_OF_DRAWING = 8
 _COST_OF_OTHER_FACE = 2
 _COST_OF_OWN_FACE = 1
 
-
 # What is tried where a panel finds no room, as shares of the letters of the label.
 _PANEL_SIZES = (0.75, 0.5)
 _SMALLEST_PANEL_FONT = 9  # pixels; smaller letters cannot be read
@@ -58,12 +57,10 @@ class DrawableFace(Protocol):
     @property
     def box(self) -> Box:
         """Where the face is."""
-        ...
 
     @property
     def scores(self) -> Mapping[str, Mapping[str, float]]:
         """Task to class name to probability; nothing is written of a task without classes."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -138,13 +135,9 @@ def draw_predictions(
     picture = Image.fromarray(np.ascontiguousarray(as_rgb(image)))  # RGB is copied by Pillow
     canvas = _Canvas(picture, [face.box for face in faces])
     styles = [_style_for(face, picture.size) for face in faces]
-    for face, style in zip(faces, styles, strict=True):
-        _draw_box(canvas.draw, face.box, _colour_of(face), style)
-    for face, style in zip(faces, styles, strict=True):
-        _draw_label(canvas, face, style)
-    if bars:
+    for draw in (_draw_box, _draw_label, *([_draw_bars] if bars else [])):
         for face, style in zip(faces, styles, strict=True):
-            _draw_bars(canvas, face, style)
+            draw(canvas, face, style)
     return np.array(picture)
 
 
@@ -160,10 +153,6 @@ def emotion_colour(name: str | None) -> Colour:
 
 def _emotions(face: DrawableFace) -> Mapping[str, float]:
     return face.scores.get("emotion", {})
-
-
-def _colour_of(face: DrawableFace) -> Colour:
-    return emotion_colour(most_probable(_emotions(face)))
 
 
 def label_lines(face: DrawableFace) -> list[str]:
@@ -218,14 +207,15 @@ def _font(size: int, is_ascii: bool) -> Font:
     return ImageFont.truetype(Path(str(found.origin)).parent / _DEJAVU, size)
 
 
-def _draw_box(draw: ImageDraw.ImageDraw, box: Box, colour: Colour, style: _Style) -> None:
+def _draw_box(canvas: _Canvas, face: DrawableFace, style: _Style) -> None:
     """Draw the frame around the face's pixels, with dark edges that show on light."""
+    box, colour = face.box, emotion_colour(most_probable(_emotions(face)))
     left, top = box.x, box.y
     right, bottom = max(left, box.x + box.width - 1), max(top, box.y + box.height - 1)
     edge = style.stroke
     for reach, ink, thickness in ((edge + 2, BLACK, edge + 2), (edge + 1, colour, edge)):
         corners = (left - reach, top - reach, right + reach, bottom + reach)
-        draw.rectangle(corners, outline=ink, width=thickness)
+        canvas.draw.rectangle(corners, outline=ink, width=thickness)
 
 
 def _draw_label(canvas: _Canvas, face: DrawableFace, style: _Style) -> None:
@@ -243,7 +233,7 @@ def _draw_label(canvas: _Canvas, face: DrawableFace, style: _Style) -> None:
         len(lines) * style.line_height + style.padding,
     )
     plate = canvas.take_place(_places_for_label(face.box, plate_size, style.stroke), face.box)
-    colour = _colour_of(face)
+    colour = emotion_colour(most_probable(_emotions(face)))
     draw.rectangle(_corners(plate), fill=colour)
     for number, line in enumerate(lines):
         middle = plate.y + style.padding / 2 + (number + 0.5) * style.line_height

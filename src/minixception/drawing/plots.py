@@ -28,10 +28,8 @@ LINE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
 def plot_history(history: Mapping[str, Sequence[float]], path: str | os.PathLike[str]) -> None:
     """Draw loss and accuracy of a training run, with the best validation epoch of each marked.
 
-    Args:
-        history: metric name to one value per epoch, as in Keras: `loss` and, where measured,
-            `val_loss`, `accuracy` and `val_accuracy`. Other metrics are left out.
-        path: the picture to write, see `images.write_image`.
+    `history` maps a metric to one value per epoch, as in Keras: `loss` and, where measured,
+    `val_loss`, `accuracy` and `val_accuracy`. Other metrics are left out.
 
     Raises:
         ValueError: if `history` has no `loss`, or no epoch.
@@ -81,10 +79,7 @@ def plot_runs(
     """Draw loss and accuracy of several training runs, a colour per run.
 
     Lines of the training set are thin and dashed, those of the validation set are solid.
-
-    Args:
-        histories: text of the legend -> history, as for `plot_history`.
-        path: the picture to write, see `images.write_image`.
+    `histories` lead from the text of the legend to a history as for `plot_history`.
 
     Raises:
         ValueError: if there is no run, or one without `loss` or without an epoch.
@@ -139,11 +134,8 @@ def plot_confusion_matrix(
 ) -> None:
     """Draw a confusion matrix: counts, and colours and percentages relative to each row.
 
-    Args:
-        matrix: counts (N, N), the row is the true class and the column the predicted one.
-        class_names: N names in the order of the matrix.
-        path: the picture to write, see `images.write_image`.
-        title: a line above the picture.
+    `matrix` holds counts (N, N), a row per true class and a column per predicted one, in the order
+    of the N names.
 
     Raises:
         ValueError: if the matrix is not square, has negative counts or does not fit the names.

@@ -34,7 +34,7 @@ Model: TypeAlias = FaceClassifier | str | PathLike[str] | None
 
 
 class FaceAnalyzer:
-    """Finds the faces in a picture and tells emotion, gender and more of each.
+    """Finds the faces in a picture and recognizes emotion, gender and more of each.
 
     Threads may share one analyzer, and it can be pickled. A forked process can go on with it,
     unless Keras runs the models.
@@ -288,9 +288,7 @@ def _load_classifier(model: Model, task: str, engine: str) -> FaceClassifier:
 
 Item = TypeVar("Item")
 
-
 Result = TypeVar("Result")
-
 
 # Pictures per worker that are done ahead of the one to be given next. A picture may take a
 # hundred times as long as its neighbours; more would only keep more results in memory.

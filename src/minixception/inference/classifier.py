@@ -119,7 +119,7 @@ class FaceClassifier:
         names = self.card.class_names
         if len(names) != len(faces.class_names):
             raise ValueError(
-                f"{self.card.name} tells {', '.join(names)}; {faces.name} is labelled with "
+                f"{self.card.name} knows {', '.join(names)}; {faces.name} is labelled with "
                 f"{', '.join(faces.class_names)}. Choose a data set with the same classes."
             )
         # Classes are matched by name: their order belongs to the checkpoint.

@@ -40,14 +40,7 @@ NOTICEABLE_DROP = 0.05
 
 @dataclass(frozen=True)
 class Subject:
-    """A model and the held-out faces that it was tried on.
-
-    Attributes:
-        card: of the model.
-        faces: the data set's faces of one split.
-        split: its name.
-        scores: on the faces as they are.
-    """
+    """A model, the held-out faces of a split that it was tried on, and its scores on them."""
 
     card: Card
     faces: FaceDataset
@@ -58,6 +51,11 @@ class Subject:
     def width(self) -> int:
         """Width of the faces in pixels."""
         return int(self.faces.images.shape[2])
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the data set's classes."""
+        return [row.name for row in self.scores.per_class]
 
 
 @dataclass(frozen=True)
@@ -115,42 +113,38 @@ def measure_limits(
     """
     import pandas
 
-    _require_fer2013_classes(emotion)
+    _require_fer2013_classes(emotion.card)
     fer2013 = load_dataset("fer2013", emotion_data)
-    emotion_faces = fer2013.split(split)
-    training = fer2013.split(DATASETS["fer2013"].training_split)
-    held_out = _held_out_faces(gender_data, gender)
+    faces, training = fer2013.split(split), fer2013.split(DATASETS["fer2013"].training_split)
+    held_out = _held_out_faces(gender_data, gender.card)
     test = held_out.split("test")
-    levels = pandas.DataFrame(
-        row
-        for classifier, faces in ((emotion, emotion_faces), (gender, test))
-        for row in score_levels(classifier, faces, seed=seed, report=report)
-    )
+    levels = [
+        *score_levels(emotion, faces, seed=seed, report=report),
+        *score_levels(gender, test, seed=seed, report=report),
+    ]
     return Limits(
-        emotion=_subject(emotion, emotion_faces, split),
+        emotion=_subject(emotion, faces, split),
         gender=_subject(gender, test, "test"),
-        twins=int(twins_of(emotion_faces, training).sum()),
+        twins=int(twins_of(faces, training).sum()),
         groups=_score_kinds_of_groups(gender, held_out),
-        levels=levels,
+        levels=pandas.DataFrame(levels),
         seed=seed,
     )
 
 
-def _require_fer2013_classes(classifier: FaceClassifier) -> None:
-    names = classifier.card.class_names
+def _require_fer2013_classes(card: Card) -> None:
+    names = card.class_names
     if {canonical_name(name) for name in names} != set(map(canonical_name, EMOTIONS_FER2013)):
         raise ValueError(
             "--emotion-model must have the classes of FER2013, which the page is measured on: "
-            f"{', '.join(EMOTIONS_FER2013)}. Received: {classifier.card.name}, with "
-            f"{', '.join(names)}"
+            f"{', '.join(EMOTIONS_FER2013)}. Received: {card.name}, with {', '.join(names)}"
         )
 
 
-def _held_out_faces(path: Path | None, classifier: FaceClassifier) -> FaceDataset:
+def _held_out_faces(path: Path | None, card: Card) -> FaceDataset:
     """Return the validation and test faces of UTKFace at their full size."""
     path = path or find_data(*DATASETS["utkface"].default_paths)
     # A cache of the whole frames would take 0.7 GB, more than reading them again is worth.
-    card = classifier.card
     rule = split_rule_for("utkface", card.data)
     dataset = load_utkface(path, image_size=FRAME, use_cache=False, split_rule=rule)
     splits = ("validation", "test")
@@ -189,13 +183,7 @@ def _score_kinds_of_groups(classifier: FaceClassifier, faces: FaceDataset) -> "p
 
 
 def age_bands(ages: NDArray[np.int64]) -> NDArray[np.str_]:
-    """Return the name of the age band of each face.
-
-    Args:
-        ages: int (N,), years, at least 0.
-
-    Returns:
-        str (N,), names that sort as the ages do.
+    """Return the age band of each age in years, at least 0; the names sort as the ages do.
 
     >>> age_bands(np.array([7, 16, 19, 20, 69, 101])).tolist()
     [' 0 to 15', '16 to 19', '16 to 19', '20 to 29', '60 to 69', '70 and older']
@@ -236,19 +224,12 @@ def score_groups(
 
     def scored(name: str, rows: NDArray[np.bool_]) -> dict[str, Any]:
         scores = score(labels[rows], probabilities[rows], class_names)
+        row: dict[str, Any] = {"group": name, "faces": scores.n}
+        for one in scores.per_class:
+            row |= {one.name: one.total, f"{one.name}_correct": one.correct}
         low, high = balanced_interval(scores)
-        counts: dict[str, int] = {}
-        for row in scores.per_class:
-            counts |= {row.name: row.total, f"{row.name}_correct": row.correct}
-        return {
-            "group": name,
-            "faces": scores.n,
-            **counts,
-            "balanced_accuracy": scores.balanced_accuracy,
-            "low": low,
-            "high": high,
-            "accuracy": scores.accuracy,
-        }
+        row |= {"balanced_accuracy": scores.balanced_accuracy, "low": low, "high": high}
+        return {**row, "accuracy": scores.accuracy}
 
     each = [scored(str(name).strip(), groups == name) for name in np.unique(groups)]
     return [*each, scored(EVERYBODY, np.ones(len(labels), bool))]
@@ -275,10 +256,8 @@ def is_small(groups: "pandas.DataFrame", class_names: Sequence[str]) -> "pandas.
 def choose_rows(groups: "pandas.DataFrame", class_names: Sequence[str]) -> "pandas.DataFrame":
     """Take each group from the test split, or with more faces where a class has too few there.
 
-    Args:
-        groups: `kind`, `group`, `split` ("test" or another one with more faces) and the columns of
-            `score_groups`; a group may occur outside "test" alone.
-        class_names: of the classes.
+    `groups` have `kind`, `group`, `split` ("test" or another one with more faces) and the columns
+    of `score_groups`; a group may occur outside "test" alone.
     """
     import pandas
 
@@ -305,16 +284,13 @@ def confusion_rows(scores: Scores) -> list[dict[str, Any]]:
 
     `share` is of the faces of the true class. Within a class the most faces come first.
     """
-    rows = []
     names = [row.name for row in scores.per_class]
-    for name, counts in zip(names, scores.confusion_matrix, strict=True):
-        others = sorted(zip(names, counts, strict=True), key=lambda other: -other[1])
-        rows += [
-            {"true": name, "predicted": other, "count": n, "share": n / max(sum(counts), 1)}
-            for other, n in others
-            if other != name
-        ]
-    return rows
+    return [
+        {"true": name, "predicted": other, "count": n, "share": n / max(sum(counts), 1)}
+        for name, counts in zip(names, scores.confusion_matrix, strict=True)
+        for other, n in sorted(zip(names, counts, strict=True), key=lambda each: -each[1])
+        if other != name
+    ]
 
 
 def score_levels(
@@ -327,11 +303,11 @@ def score_levels(
         95 % interval (`low`, `high`), `balanced_accuracy`, `most_frequent_answer` with `its_share`
         of the faces, and `mean_probability`, which the model gives to its answers.
     """
+    task = classifier.card.task
     for perturbation in PERTURBATIONS:
         for level in perturbation.levels_for(faces.images.shape[2]):
             images = perturb(faces.images, perturbation, level, seed=seed)
             probabilities = classifier.predict_faces(replace(faces, images=images))
-            task = classifier.card.task
             row = score_level(faces.labels, probabilities, faces.class_names)
             report(f"{task}, {perturbation.name} {level:g}: accuracy {row['accuracy']:.4f}")
             yield {"perturbation": perturbation.name, "level": level, "task": task, **row}
@@ -359,8 +335,7 @@ def score_level(
 def first_noticeable(accuracies: Sequence[float]) -> int | None:
     """Return the first level that costs `NOTICEABLE_DROP` of accuracy, and none after costs less.
 
-    Args:
-        accuracies: level by level, the first of them without any perturbation.
+    The first accuracy is that without any perturbation.
 
     >>> first_noticeable([0.9, 0.8, 0.89, 0.7])
     3

@@ -41,31 +41,31 @@ def write_page(
 ) -> None:
     """Write tables and pictures into the folder of the page's name, and last the page itself.
 
-    Args:
-        limits: what was measured.
-        page: the Markdown file.
-        command: the command that measured.
-        commit: of the checkout that ran, or None where there is none.
-        example: a face, uint8 (H, W, C), to show at each level.
+    `commit` is that of the checkout that ran, if any; `example` a face, uint8 (H, W, C), to show at
+    each level.
     """
     folder = page.with_suffix("")
-    groups = choose_rows(limits.groups, _classes(limits.gender))
+    groups = choose_rows(limits.groups, limits.gender.classes)
     for name, table in _tables(limits).items():
         with atomic_path(folder / name) as temporary:
             table.to_csv(temporary, index=False, float_format="%.4f", lineterminator="\n")
     _draw(limits, groups, folder)
+    shown = ""
     if example is not None:
         plot_tiles(_examples(example, limits.seed), folder / "perturbed_face.jpg")
-    values = _values(limits, groups) | {
-        "folder": quote(folder.name),
-        "command": command,
-        "commit": commit or "unknown",
-        "example": "",
-    }
-    if example is not None:
-        picture = f"{values['folder']}/perturbed_face.jpg"
-        values["example"] = f"\n![The same face at each level]({picture})\n"
-    text = Path(__file__).with_name("page.md").read_text(encoding="utf-8").format(**values)
+        picture = f"{quote(folder.name)}/perturbed_face.jpg"
+        shown = f"\n![The same face at each level]({picture})\n"
+    text = Path(__file__).with_name("page.md").read_text(encoding="utf-8")
+    text = text.format(
+        **_values(limits, groups),
+        limits=limits,
+        emotion=limits.emotion,
+        gender=limits.gender,
+        folder=quote(folder.name),
+        command=command,
+        commit=commit or "unknown",
+        example=shown,
+    )
     with atomic_path(page) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -82,46 +82,32 @@ def _tables(limits: Limits) -> "dict[str, pandas.DataFrame]":
 
 
 def _values(limits: Limits, groups: "pandas.DataFrame") -> dict[str, Any]:
-    """Return what the text leaves open, but for command and folder."""
+    """Return what the text leaves open and the measurements do not say as they are."""
     emotion, gender = limits.emotion, limits.gender
+    kinds = list(groups.groupby("kind", sort=False))
     return {
         "gender_accuracy": _percent(gender.scores.accuracy),
-        "gender_faces": gender.scores.n,
-        "gender_data": gender.faces.name,
-        "gender_width": gender.width,
         "gender_errors": " and ".join(
             f"{_percent(row['share'])} of those labelled {row['true']} for {row['predicted']}"
             for row in confusion_rows(gender.scores)
         ),
         "emotion_errors": _percent(1 - emotion.scores.accuracy),
-        "emotion_faces": emotion.scores.n,
-        "emotion_data": f"{emotion.faces.name} {emotion.split}",
-        "emotion_width": emotion.width,
         "smaller_width": min(emotion.width, gender.width),
-        "extremes": "\n".join(
-            f"- {_extremes(str(kind), rows, _classes(gender))}"
-            for kind, rows in groups.groupby("kind", sort=False)
-        ),
+        "extremes": "\n".join(f"- {_extremes(kind, rows, gender.classes)}" for kind, rows in kinds),
         "weak_emotions": _weak_emotions(emotion),
         **{f"{task}_surest": _surest_error(limits.levels, task) for task in TASKS},
         "noticeable": f"{100 * NOTICEABLE_DROP:g}",
         "smallest_class": SMALLEST_CLASS,
         "youngest": groups[groups.kind == "age"].group.iloc[0],
-        "twins": limits.twins,
-        "seed": limits.seed,
         "hurts_table": _hurts_table(limits),
-        "group_tables": _group_tables(groups, _classes(gender)),
+        "group_tables": "\n".join(_group_table(kind, rows, gender.classes) for kind, rows in kinds),
         "recall_table": _recall_table(emotion),
         "level_tables": "\n".join(_level_section(limits, one) for one in PERTURBATIONS),
         "method_table": _method_table(emotion, gender),
     }
 
 
-def _classes(subject: Subject) -> list[str]:
-    return [row.name for row in subject.scores.per_class]
-
-
-def _extremes(kind: str, rows: "pandas.DataFrame", classes: Sequence[str]) -> str:
+def _extremes(kind: Any, rows: "pandas.DataFrame", classes: Sequence[str]) -> str:
     """Say which group fares worst and best, and whether chance may have made the difference."""
     each = rows[rows.group != EVERYBODY].sort_values("balanced_accuracy", kind="stable")
     worst, best = each.iloc[0], each.iloc[-1]
@@ -164,46 +150,42 @@ def _surest_error(levels: "pandas.DataFrame", task: str) -> str:
     row = rows.loc[(rows.mean_probability - rows.accuracy).idxmax()]
     if row.mean_probability <= row.accuracy:
         return f"The {task} model is nowhere more certain than it is right."
+    name = next(one for one in PERTURBATIONS if one.name == row.perturbation).level_name(row.level)
     return (
         f"The {task} model does not notice when a face is beyond it: at {row.perturbation} "
-        f"{_level_name(row.perturbation, row.level)} the mean probability of its answers is "
-        f"{_percent(row.mean_probability)}, and {_percent(row.accuracy)} are right."
+        f"{name} the mean probability of its answers is {_percent(row.mean_probability)}, and "
+        f"{_percent(row.accuracy)} are right."
     )
 
 
 def _hurts_table(limits: Limits) -> str:
     """Return a table of the levels from which on the accuracy has dropped noticeably."""
 
-    def cell(perturbation: str, task: str) -> str:
-        rows = limits.levels_of(perturbation, task)
+    def cell(one: Perturbation, task: str) -> str:
+        rows = limits.levels_of(one.name, task)
         found = first_noticeable(list(rows.accuracy))
         if found is None:
-            return f"not up to {_level_name(perturbation, rows.level.iloc[-1])}"
-        before, after = rows.accuracy.iloc[0], rows.accuracy.iloc[found]
-        name = _level_name(perturbation, rows.level.iloc[found])
-        return f"{name}: {_percent(before)} → {_percent(after)}"
+            return f"not up to {one.level_name(rows.level.iloc[-1])}"
+        before, after = _percent(rows.accuracy.iloc[0]), _percent(rows.accuracy.iloc[found])
+        return f"{one.level_name(rows.level.iloc[found])}: {before} → {after}"
 
-    rows = [(one.name, *(cell(one.name, task) for task in TASKS)) for one in PERTURBATIONS]
+    rows = [(one.name, *(cell(one, task) for task in TASKS)) for one in PERTURBATIONS]
     return _table(("harder to read by", *TASKS), rows)
 
 
-def _group_tables(groups: "pandas.DataFrame", classes: Sequence[str]) -> str:
-    tables = []
-    recognized = [f"{name}: recognized" for name in classes]
-    for kind, rows in groups.groupby("kind", sort=False):
-        header = (str(kind), "faces from", "faces", "balanced accuracy (95 % interval)")
-        cells = [
-            (
-                _starred(row, classes),
-                row.split,
-                str(row.faces),
-                _share(row, "balanced_accuracy"),
-                *(f"{row[f'{name}_correct']} of {row[name]}" for name in classes),
-            )
-            for _, row in rows.iterrows()
-        ]
-        tables.append(_table((*header, *recognized), cells))
-    return "\n".join(tables)
+def _group_table(kind: Any, rows: "pandas.DataFrame", classes: Sequence[str]) -> str:
+    header = (str(kind), "faces from", "faces", "balanced accuracy (95 % interval)")
+    cells = [
+        (
+            _starred(row, classes),
+            row.split,
+            str(row.faces),
+            _share(row, "balanced_accuracy"),
+            *(f"{row[f'{name}_correct']} of {row[name]}" for name in classes),
+        )
+        for _, row in rows.iterrows()
+    ]
+    return _table((*header, *(f"{name}: recognized" for name in classes)), cells)
 
 
 def _starred(row: "pandas.Series", classes: Sequence[str]) -> str:
@@ -211,17 +193,15 @@ def _starred(row: "pandas.Series", classes: Sequence[str]) -> str:
 
 
 def _recall_table(emotion: Subject) -> str:
-    rows = [
-        (
-            row["emotion"],
-            str(row["faces"]),
-            _share(row, "recall"),
-            *_taken_for(emotion, row["emotion"]),
-        )
-        for row in recall_rows(emotion.scores)
-    ]
     header = ("emotion", "faces", "recognized (95 % interval)", "most often taken for", "then for")
-    return _table(header, rows)
+    return _table(
+        header,
+        (
+            (name, str(row["faces"]), _share(row, "recall"), *_taken_for(emotion, name))
+            for row in recall_rows(emotion.scores)
+            for name in (row["emotion"],)
+        ),
+    )
 
 
 def _level_section(limits: Limits, perturbation: Perturbation) -> str:
@@ -242,10 +222,6 @@ def _level_section(limits: Limits, perturbation: Perturbation) -> str:
 def _level_cells(row: "pandas.Series") -> list[str]:
     answer = f"{row.most_frequent_answer}, {_percent(row.its_share)}"
     return [_share(row, "accuracy"), answer, _percent(row.mean_probability)]
-
-
-def _level_name(perturbation: str, level: float) -> str:
-    return next(one for one in PERTURBATIONS if one.name == perturbation).level_name(level)
 
 
 def _method_table(*subjects: Subject) -> str:
@@ -281,11 +257,10 @@ def _percent(share: float) -> str:
 
 def _draw(limits: Limits, groups: "pandas.DataFrame", folder: Path) -> None:
     """Draw groups, confusions and levels."""
-    classes = _classes(limits.gender)
     plot_intervals(
         {
             f"by {kind}": {
-                _starred(row, classes): (row.balanced_accuracy, row.low, row.high)
+                _starred(row, limits.gender.classes): (row.balanced_accuracy, row.low, row.high)
                 for _, row in rows.iterrows()
             }
             for kind, rows in groups.groupby("kind", sort=False)
@@ -296,7 +271,7 @@ def _draw(limits: Limits, groups: "pandas.DataFrame", folder: Path) -> None:
     emotion = limits.emotion
     plot_confusion_matrix(
         np.array(emotion.scores.confusion_matrix),
-        _classes(emotion),
+        emotion.classes,
         folder / "emotion_confusions.png",
         title=f"{emotion.card.name} on {emotion.faces.name} {emotion.split}",
     )

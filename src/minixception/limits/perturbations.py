@@ -58,17 +58,11 @@ class Perturbation:
 def perturb(
     images: NDArray[np.uint8], perturbation: Perturbation, level: float, *, seed: int
 ) -> NDArray[np.uint8]:
-    """Return changed copies of faces, or the faces themselves at the level that changes nothing.
+    """Return changed copies of faces uint8 (N, H, W, C), N at least 1, as uint8 (N, H', W', C).
 
-    Args:
-        images: uint8 (N, H, W, C), N at least 1.
-        perturbation: one of `PERTURBATIONS`.
-        level: in the unit of the perturbation.
-        seed: of noise and of the direction of a turn. Every level meets the same chance, so that
-            levels differ by nothing else.
-
-    Returns:
-        uint8 (N, H', W', C).
+    At the level that changes nothing they are the faces themselves. The seed is that of noise and
+    of the direction of a turn: every level meets the same chance, so that levels differ by nothing
+    else.
 
     Raises:
         ValueError: for a negative level, or a face that would grow or vanish.

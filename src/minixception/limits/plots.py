@@ -17,11 +17,9 @@ def plot_intervals(
 ) -> None:
     """Draw shares with their intervals, a line per group and a panel per kind of groups.
 
-    Args:
-        panels: title to group name to (share, lower bound, upper bound), at least one of each. The
-            last group of a panel is all faces: a dotted line goes through all groups at its share.
-        path: the picture to write, see `images.write_image`.
-        label: what is shared.
+    `panels` maps a title to group name to (share, lower bound, upper bound), at least one of
+    each. The last group of a panel is all faces: a dotted line goes through all groups at its
+    share.
     """
     longest = max(map(len, panels.values()))
     figure = new_figure(width=5.0 * len(panels), height=1.2 + 0.36 * longest)
@@ -52,7 +50,7 @@ def plot_levels(
     Args:
         panels: label of the strength to name of a line to (N, 4): strength, share, lower and upper
             bound of its interval.
-        path: the picture to write, see `images.write_image`.
+        path: the picture to write.
         label: what is shared.
         descending: the panels where less is harder: their axis is logarithmic, and turned round so
             that it gets harder to the right everywhere.
@@ -79,12 +77,7 @@ def plot_levels(
 
 
 def plot_tiles(rows: Sequence[Mapping[str, np.ndarray]], path: str | os.PathLike[str]) -> None:
-    """Draw rows of small images, each under its name and of the same size on paper.
-
-    Args:
-        rows: name to image, uint8 (H, W, 1 or 3), for each row.
-        path: the picture to write, see `images.write_image`.
-    """
+    """Draw rows of small images, uint8 (H, W, 1 or 3), with names, all of one size on paper."""
     columns = max(map(len, rows))
     figure = new_figure(width=1.3 * columns, height=1.55 * len(rows))
     grid = figure.subplots(len(rows), columns, squeeze=False)

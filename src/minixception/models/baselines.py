@@ -1,13 +1,13 @@
-"""The two plain convolutional networks that the mini-Xception paper starts from.
+"""Plain convolutional networks: those that the paper starts from, and those of the reports.
 
 `simple_cnn` is the paper's section 3 fully convolutional network of about 600,000 parameters;
-`simpler_cnn` is its strided relative in the authors' code. All convolutions have biases.
+`simpler_cnn` is its strided relative in the authors' code. All their convolutions have biases.
 """
-
-from dataclasses import dataclass
 
 import keras
 from keras import layers
+
+from minixception.models.building import network
 
 # (filters, kernel size) of the four blocks of `simple_cnn`.
 SIMPLE_CNN_BLOCKS = ((16, 7), (32, 5), (64, 3), (128, 3))
@@ -20,41 +20,46 @@ SIMPLER_CNN_BLOCKS = (
     ((64, 1), (128, 3)),
 )
 
+# Filters of the convolutions of each stage; a stage ends with a pooling that halves the size.
+NARROW_VGG_STAGES = ((16,), (32, 32), (64, 64, 64), (128, 128, 128), (256, 256))
 
-def build_simple_cnn(
-    *, input_shape: tuple[int | None, int | None, int], num_classes: int, name: str
-) -> keras.Model:
+# Widths of LeCun et al. 1998, section II.B: layers C1 and C3, then C5 and F6.
+LENET5_FILTERS = (6, 16)
+LENET5_UNITS = (120, 84)
+
+# Duncan, Shine, English 2017, figure 1; 4048 is their number.
+EMONET_UNITS = (4048, 4048)
+
+# What poster 004 leaves open about EasyNet: filters of the three convolutions, in multiples of 32,
+# which suit the vector units of a CPU, and dropout before each of the two fully connected layers.
+EASYNET_FILTERS = (32, 96, 192)
+EASYNET_DROPOUT = 0.2
+
+
+@network
+def build_simple_cnn(x: keras.KerasTensor, num_classes: int) -> keras.KerasTensor:
     """Four blocks of two convolutions with average pooling, then a convolution per class."""
-    inputs = keras.Input(input_shape, name="image")
-    x = inputs
     for filters, kernel_size in SIMPLE_CNN_BLOCKS:
         x = layers.Conv2D(filters, kernel_size, padding="same")(x)
         x = layers.BatchNormalization()(x)
         x = layers.Conv2D(filters, kernel_size, padding="same")(x)
-        x = layers.BatchNormalization()(x)
-        x = layers.Activation("relu")(x)
+        x = _normalized(x)
         x = layers.AveragePooling2D(2, padding="same")(x)
         x = layers.Dropout(0.5)(x)
     x = layers.Conv2D(256, 3, padding="same")(x)
     x = layers.BatchNormalization()(x)
     x = layers.Conv2D(num_classes, 3, padding="same")(x)
-    x = layers.GlobalAveragePooling2D()(x)
-    outputs = layers.Activation("softmax", dtype="float32", name="predictions")(x)
-    return keras.Model(inputs, outputs, name=name)
+    return layers.GlobalAveragePooling2D()(x)
 
 
-def build_simpler_cnn(
-    *, input_shape: tuple[int, int, int], num_classes: int, name: str
-) -> keras.Model:
+@network
+def build_simpler_cnn(x: keras.KerasTensor, num_classes: int) -> keras.KerasTensor:
     """Four strided blocks, then four convolutions down to one position, softmax over it."""
-    inputs = keras.Input(input_shape, name="image")
-    x = inputs
     for (filters, kernel_size), (strided_filters, strided_size) in SIMPLER_CNN_BLOCKS:
         x = layers.Conv2D(filters, kernel_size, padding="same")(x)
         x = layers.BatchNormalization()(x)
         x = layers.Conv2D(strided_filters, strided_size, strides=2, padding="same")(x)
-        x = layers.BatchNormalization()(x)
-        x = layers.Activation("relu")(x)
+        x = _normalized(x)
         x = layers.Dropout(0.25)(x)
     x = layers.Conv2D(256, 1, padding="same")(x)
     x = layers.BatchNormalization()(x)
@@ -62,76 +67,31 @@ def build_simpler_cnn(
     x = layers.Conv2D(256, 1, padding="same")(x)
     x = layers.BatchNormalization()(x)
     x = layers.Conv2D(num_classes, 3, strides=2, padding="same")(x)
-    x = layers.Flatten()(x)
-    outputs = layers.Activation("softmax", dtype="float32", name="predictions")(x)
-    return keras.Model(inputs, outputs, name=name)
+    return layers.Flatten()(x)
 
 
-# Filters of the convolutions of each stage; a stage ends with a pooling that halves the size.
-NARROW_VGG_STAGES = ((16,), (32, 32), (64, 64, 64), (128, 128, 128), (256, 256))
-
-
-def build_narrow_vgg(
-    *, input_shape: tuple[int | None, int | None, int], num_classes: int, name: str
-) -> keras.Model:
+@network
+def build_narrow_vgg(x: keras.KerasTensor, num_classes: int) -> keras.KerasTensor:
     """Five stages of convolutions, then the mean over all positions and one dense layer."""
-    inputs = keras.Input(input_shape, name="image")
-    x = inputs
     for stage in NARROW_VGG_STAGES:
         for filters in stage:
-            x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
-            x = layers.BatchNormalization()(x)
-            x = layers.Activation("relu")(x)
+            x = _normalized_convolution(x, filters, 3)
         x = layers.MaxPooling2D(2, padding="same")(x)
     x = layers.GlobalAveragePooling2D()(x)
     x = layers.Dropout(0.2)(x)
-    x = layers.Dense(num_classes)(x)
-    outputs = layers.Activation("softmax", dtype="float32", name="predictions")(x)
-    return keras.Model(inputs, outputs, name=name)
+    return layers.Dense(num_classes)(x)
 
 
-# Widths of LeCun et al. 1998, section II.B: layers C1 and C3, then C5 and F6.
-LENET5_FILTERS = (6, 16)
-
-
-LENET5_UNITS = (120, 84)
-
-
-# Duncan, Shine, English 2017, figure 1; 4048 is their number.
-EMONET_UNITS = (4048, 4048)
-
-
-@dataclass(frozen=True)
-class EasyNetPlan:
-    """What the poster leaves open about EasyNet.
-
-    Attributes:
-        filters: of the three convolutions. Multiples of 32 suit the vector units of a CPU.
-        units: of the first fully connected layer; 128 in the poster.
-        dropout: before each of the two fully connected layers.
-    """
-
-    filters: tuple[int, int, int] = (32, 96, 192)
-    units: int = 128
-    dropout: float = 0.2
-
-
-EASYNET = EasyNetPlan()
-
-
-def build_lenet5_rgb(
-    *, input_shape: tuple[int, int, int], num_classes: int, name: str
-) -> keras.Model:
+@network
+def build_lenet5_rgb(x: keras.KerasTensor, num_classes: int) -> keras.KerasTensor:
     """Build the LeNet-5 for colour pictures of report 003.
 
     The source gives: input 48x48x3, Conv 6 5x5, ReLU, MaxPool 2, Conv 16 5x5, ReLU, MaxPool 2 (maps
     of 44, 22, 18 and 9 pixels), three fully connected layers with ReLU, softmax.
 
     Chosen here: 120, 84 and `num_classes` units, as in LeNet-5 (LeCun et al. 1998); no ReLU before
-    the softmax, where it would only take away the negative half of the scores.
+    the softmax, where it would only take away the negative half of the logits.
     """
-    inputs = keras.Input(input_shape, name="image")
-    x = inputs
     for filters in LENET5_FILTERS:
         x = layers.Conv2D(filters, 5)(x)
         x = layers.Activation("relu")(x)
@@ -140,42 +100,36 @@ def build_lenet5_rgb(
     for units in LENET5_UNITS:
         x = layers.Dense(units)(x)
         x = layers.Activation("relu")(x)
-    return _classifier(inputs, x, num_classes=num_classes, name=name)
+    return layers.Dense(num_classes)(x)
 
 
-def build_easynet(
-    *,
-    input_shape: tuple[int, int, int],
-    num_classes: int,
-    name: str,
-    plan: EasyNetPlan = EASYNET,
-) -> keras.Model:
+@network
+def build_easynet(x: keras.KerasTensor, num_classes: int) -> keras.KerasTensor:
     """Build the EasyNet of poster 004.
 
     The source gives: input 64x64 grey, Conv 5x5, MaxPool 3x3, Conv 5x5, MaxPool 3x3, Conv 4x4, FC
     128, FC 6, and no more.
 
-    Chosen here: what `EasyNetPlan` holds; convolutions without padding and poolings with stride 2
-    (maps of 60, 29, 25, 12 and 9 pixels); batch normalization and ReLU after each of them, behind
-    the pooling, where a quarter of the positions is left to work on.
+    Chosen here: filters and dropout, see above; convolutions without padding and poolings with
+    stride 2 (maps of 60, 29, 25, 12 and 9 pixels); batch normalization and ReLU after each of them,
+    behind the pooling, where a quarter of the positions is left to work on.
     """
-    inputs = keras.Input(input_shape, name="image")
-    x = inputs
-    for filters in plan.filters[:2]:
+    for filters in EASYNET_FILTERS[:2]:
         x = layers.Conv2D(filters, 5, use_bias=False)(x)
         x = layers.MaxPooling2D(3, strides=2)(x)
         x = _normalized(x)
-    x = layers.Conv2D(plan.filters[2], 4, use_bias=False)(x)
+    x = layers.Conv2D(EASYNET_FILTERS[2], 4, use_bias=False)(x)
     x = _normalized(x)
     x = layers.Flatten()(x)
-    x = layers.Dropout(plan.dropout)(x)
-    x = layers.Dense(plan.units)(x)
+    x = layers.Dropout(EASYNET_DROPOUT)(x)
+    x = layers.Dense(128)(x)
     x = layers.Activation("relu")(x)
-    x = layers.Dropout(plan.dropout)(x)
-    return _classifier(inputs, x, num_classes=num_classes, name=name)
+    x = layers.Dropout(EASYNET_DROPOUT)(x)
+    return layers.Dense(num_classes)(x)
 
 
-def build_emonet(*, input_shape: tuple[int, int, int], num_classes: int, name: str) -> keras.Model:
+@network
+def build_emonet(x: keras.KerasTensor, num_classes: int) -> keras.KerasTensor:
     """Build the EmoNet that poster 004 checks itself with, after Duncan, Shine, English 2017.
 
     The source gives the plan of VGG-S for 224x224: Conv 96 7x7 stride 2, local response
@@ -186,8 +140,7 @@ def build_emonet(*, input_shape: tuple[int, int, int], num_classes: int, name: s
     maps of 32, 16, 8 and 3 pixels; batch normalization after each convolution instead of the one
     local response normalization; dropout after both wide layers.
     """
-    inputs = keras.Input(input_shape, name="image")
-    x = _normalized_convolution(inputs, 96, 7, strides=2)
+    x = _normalized_convolution(x, 96, 7, strides=2)
     x = layers.MaxPooling2D(3, strides=2, padding="same")(x)
     x = _normalized_convolution(x, 256, 5)
     x = layers.MaxPooling2D(2, padding="same")(x)
@@ -199,7 +152,7 @@ def build_emonet(*, input_shape: tuple[int, int, int], num_classes: int, name: s
         x = layers.Dense(units)(x)
         x = layers.Activation("relu")(x)
         x = layers.Dropout(0.5)(x)
-    return _classifier(inputs, x, num_classes=num_classes, name=name)
+    return layers.Dense(num_classes)(x)
 
 
 def _normalized_convolution(
@@ -212,11 +165,3 @@ def _normalized_convolution(
 def _normalized(x: keras.KerasTensor) -> keras.KerasTensor:
     x = layers.BatchNormalization()(x)
     return layers.Activation("relu")(x)
-
-
-def _classifier(
-    inputs: keras.KerasTensor, features: keras.KerasTensor, *, num_classes: int, name: str
-) -> keras.Model:
-    scores = layers.Dense(num_classes)(features)
-    outputs = layers.Activation("softmax", dtype="float32", name="predictions")(scores)
-    return keras.Model(inputs, outputs, name=name)

@@ -1,7 +1,6 @@
 """Taking a trained network apart at a feature map, and putting guided ReLUs in.
 
-The given model stays as it is. Its layers are copied once, with their weights, and called twice:
-in a graph with ReLU and in one with guided ReLU.
+The given model stays as it is: its layers are copied with their weights.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,23 +10,23 @@ from typing import Any
 import keras
 from keras import layers
 
-from minixception.models.gradients import GuidedReLU
+from minixception.models.gradients import guided_relu
 
 
 @dataclass(frozen=True)
 class Dissection:
-    """A network in parts; scores are those before the softmax, (B, K).
+    """A network in parts; logits are what enters the softmax, (B, K).
 
     Attributes:
         image_to_maps: images to [`coarse`, `fine`], feature maps (B, height, width, channels).
-        coarse_to_scores: from the last feature map with at least `COARSE` rows and columns.
-        fine_to_scores: from the last one with at least `FINE`; it may be the same map.
-        guided: images to scores, the same numbers with the gradients of guided backpropagation.
+        coarse_to_logits: from the last feature map with at least `COARSE` rows and columns.
+        fine_to_logits: from the last one with at least `FINE`; it may be the same map.
+        guided: images to logits, the same numbers with the gradients of guided backpropagation.
     """
 
     image_to_maps: keras.Model
-    coarse_to_scores: keras.Model
-    fine_to_scores: keras.Model
+    coarse_to_logits: keras.Model
+    fine_to_logits: keras.Model
     guided: keras.Model
 
 
@@ -40,7 +39,7 @@ FINE = 5
 def dissect(model: keras.Model, input_shape: tuple[int, int, int]) -> Dissection:
     """Take a classifier apart; the parts have weights of their own.
 
-    A feature map serves where everything that reaches the scores goes through it: after a residual
+    A feature map serves where everything that reaches the logits goes through it: after a residual
     sum, not inside one of its branches. It is found from the output backwards. In a network too
     small for `COARSE` or `FINE` the map with the most positions stands in.
 
@@ -53,16 +52,14 @@ def dissect(model: keras.Model, input_shape: tuple[int, int, int]) -> Dissection
         ValueError: if it does not end in a softmax, or has no feature map.
     """
     inputs = keras.Input(input_shape, name="image")
-    copies = _Copies(model)
-    guided_scores = copies.connect(inputs, relu=GuidedReLU)
-    scores = copies.connect(inputs, relu=layers.ReLU)
-    copies.take_weights()
-    coarse, fine = (_feature_map(model, copies.calls, rows) for rows in (COARSE, FINE))
+    calls = _copied_calls(model, inputs)
+    logits = calls[-1].output
+    coarse, fine = (_feature_map(model, calls, rows) for rows in (COARSE, FINE))
     return Dissection(
         image_to_maps=keras.Model(inputs, [coarse, fine]),
-        coarse_to_scores=keras.Model(coarse, scores),
-        fine_to_scores=keras.Model(fine, scores),
-        guided=keras.Model(inputs, guided_scores),
+        coarse_to_logits=keras.Model(coarse, logits),
+        fine_to_logits=keras.Model(fine, logits),
+        guided=keras.Model(inputs, _copied_calls(model, inputs, relu=guided_relu)[-1].output),
     )
 
 
@@ -70,20 +67,12 @@ def feature_extractor(model: keras.Model, input_shape: tuple[int, int, int]) -> 
     """Return a network from images (B, height, width, channels) to features (B, D).
 
     Features are what enters the last layer with a kernel, which is the last convolution or dense
-    layer; of a feature map it is the mean over all positions. It has weights of its own.
-
-    Args:
-        model: as for `dissect`.
-        input_shape: (height, width, channels) of the image.
-
-    Raises:
-        ValueError: if it does not end in a softmax, or has no such layer.
+    layer; of a feature map it is the mean over all positions. Arguments and errors are those of
+    `dissect`.
     """
     inputs = keras.Input(input_shape, name="image")
-    copies = _Copies(model)
-    copies.connect(inputs, relu=layers.ReLU)
-    copies.take_weights()
-    last = next((call for call in reversed(copies.calls) if _has_kernel(call.layer)), None)
+    calls = _copied_calls(model, inputs)
+    last = next((call for call in reversed(calls) if _has_kernel(call.layer)), None)
     if last is None:
         raise ValueError(f"`model` must have a convolution or dense layer. Received: {model.name}")
     features = last.inputs[0]
@@ -97,96 +86,82 @@ def _has_kernel(layer: layers.Layer) -> bool:
 
 @dataclass(frozen=True)
 class _Call:
-    """One layer with its activation in the graph."""
+    """One layer in the graph."""
 
     layer: layers.Layer
     inputs: list[keras.KerasTensor]
     output: keras.KerasTensor
 
 
-class _Copies:
-    """Copies of a model's layers, without their ReLUs and the last softmax.
+def _copied_calls(
+    model: keras.Model, inputs: keras.KerasTensor, *, relu: Callable[[Any], Any] | None = None
+) -> list[_Call]:
+    """Call copies of all layers as the model calls them, without its last softmax.
 
-    Attributes:
-        calls: of the last `connect`, from input to output.
+    Args:
+        model: models inside it are opened.
+        inputs: of the copies.
+        relu: what takes the place of each ReLU.
+
+    Returns:
+        The calls from input to output.
     """
-
-    def __init__(self, model: keras.Model) -> None:
-        self.calls: list[_Call] = []
-        self._model = model
-        self._last = _last_layer(model)
-        if not _is_softmax(self._last):
-            raise ValueError(
-                f"`model` must end in a softmax layer to be taken apart. Received: {model.name}, "
-                f"which ends in {self._last.name}"
-            )
-        self._originals: dict[int, layers.Layer] = {}
-        self._copies: dict[int, layers.Layer] = {}
-        self._had_relu: set[int] = set()
-
-    def connect(
-        self, inputs: keras.KerasTensor, *, relu: Callable[[], layers.Layer]
-    ) -> keras.KerasTensor:
-        """Call all copies as the model calls its layers; return the scores before the softmax.
-
-        Each ReLU is a layer of its own: Keras puts all calls of a shared layer at one depth of the
-        graph, and then finds parts of it unconnected.
-        """
-        self.calls = []
-        self._relu = relu
-        return self._connect(self._model, inputs)
-
-    def take_weights(self) -> None:
-        """Give the copies the weights of their originals."""
-        for key, copy in self._copies.items():
-            copy.set_weights(self._originals[key].get_weights())
-
-    def _connect(self, model: keras.Model, inputs: keras.KerasTensor) -> keras.KerasTensor:
-        if isinstance(model, keras.Sequential):
-            for layer in model.layers:
-                inputs = self._call(self._copy(layer), inputs)
-            return inputs
-        keras.models.clone_model(
-            model,
-            input_tensors=keras.tree.map_structure(lambda _: inputs, model.input),
-            clone_function=self._copy,
-            call_function=self._call,
+    calls: list[_Call] = []
+    copies: dict[int, tuple[layers.Layer, layers.Layer]] = {}
+    last = _last_layer(model)
+    if not _is_softmax(last):
+        raise ValueError(
+            f"`model` must end in a softmax layer to be taken apart. Received: {model.name}, "
+            f"which ends in {last.name}"
         )
-        return self.calls[-1].output  # the layer that gives the output comes last
 
-    def _copy(self, layer: Any) -> Any:
-        """Return the copy of a layer; models inside the model are opened in `_call`."""
+    def copy(layer: Any) -> Any:
         if isinstance(layer, keras.Model) or not isinstance(layer, layers.Layer):
             return layer
-        if id(layer) not in self._copies:
-            copy = _copy_of(layer, with_activation=not (layer is self._last or _has_relu(layer)))
-            self._copies[id(layer)], self._originals[id(layer)] = copy, layer
-            if _has_relu(layer):
-                self._had_relu.add(id(copy))
-        return self._copies[id(layer)]
+        if id(layer) not in copies:
+            activation = keras.activations.linear if layer is last else relu
+            replaced = layer is last or (relu is not None and _has_relu(layer))
+            copies[id(layer)] = layer, _copy_of(layer, activation if replaced else None)
+        return copies[id(layer)][1]
 
-    def _call(self, layer: Any, *arguments: Any, **options: Any) -> Any:
+    def call(layer: Any, *arguments: Any, **options: Any) -> Any:
         if isinstance(layer, keras.Model):
-            return self._connect(layer, arguments[0])
-        if isinstance(layer, layers.Identity):  # which takes no mask, as Softmax does
+            return connect(layer, arguments[0])
+        if isinstance(layer, layers.Activation):  # which takes no mask, as Softmax does
             options = {}
         output = layer(*arguments, **options)
-        if id(layer) in self._had_relu:
-            output = self._relu()(output)
         given = keras.tree.flatten((arguments, options))
         tensors = [each for each in given if isinstance(each, keras.KerasTensor)]
-        self.calls.append(_Call(layer, tensors, output))
+        calls.append(_Call(layer, tensors, output))
         return output
 
+    def connect(part: keras.Model, tensor: keras.KerasTensor) -> keras.KerasTensor:
+        if isinstance(part, keras.Sequential):
+            for layer in part.layers:
+                tensor = call(copy(layer), tensor)
+            return tensor
+        keras.models.clone_model(
+            part,
+            input_tensors=keras.tree.map_structure(lambda _: tensor, part.input),
+            clone_function=copy,
+            call_function=call,
+        )
+        return calls[-1].output  # the layer that gives the output comes last
 
-def _copy_of(layer: layers.Layer, *, with_activation: bool) -> layers.Layer:
-    """Return a layer with weights and a name of its own."""
-    if not with_activation and isinstance(layer, layers.ReLU | layers.Softmax):
-        return layers.Identity()
+    connect(model, inputs)
+    for layer, copied in copies.values():
+        copied.set_weights(layer.get_weights())
+    return calls
+
+
+def _copy_of(layer: layers.Layer, activation: Callable[[Any], Any] | None) -> layers.Layer:
+    """Return a layer with weights and a name of its own, and with another activation if given."""
+    if activation is not None and isinstance(layer, layers.ReLU | layers.Softmax):
+        return layers.Activation(activation)
     config = layer.get_config()
     del config["name"]  # a model inside the model may have layers of the same names
-    if not with_activation:
-        config["activation"] = "linear"
+    if activation is not None:
+        config["activation"] = activation
     return type(layer).from_config(config)
 
 

@@ -11,6 +11,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from minixception.models.building import network
+
 # Backbone layers with a smaller number, counted from 0 as `model.layers` does, are not trained. The
 # padding layers of keras.applications (Keras-VGGFace has none) do not matter: in both, layer 101
 # is the first after the last weights of the second block of stage 4.
@@ -19,9 +21,8 @@ FIRST_TRAINED_LAYER = 101
 UNITS = (4096, 1024)
 
 
-def build_facenet(
-    *, input_shape: tuple[int | None, int | None, int], num_classes: int, name: str
-) -> keras.Model:
+@network
+def build_facenet(inputs: keras.KerasTensor, num_classes: int) -> keras.KerasTensor:
     """Build the FaceNet of poster 004, with fresh weights.
 
     The source gives: input 224x224 RGB; a ResNet-50 trained on VGGFace2, its top removed; FC 4096,
@@ -32,10 +33,9 @@ def build_facenet(
     it and the new top, as Keras-VGGFace has it, where flattening would make 400 million weights;
     ReLU after the two wide layers; no dropout. Frozen batch normalization keeps its statistics.
 
-    Without the weights of a trained backbone (`backbone_weights.load_backbone_weights`) the frozen
+    Without the weights of a trained backbone (`load_backbone_weights`) the frozen
     part computes random features.
     """
-    inputs = keras.Input(input_shape, name="image")
     backbone = keras.applications.ResNet50(
         include_top=False, weights=None, input_tensor=inputs, pooling="avg"
     )
@@ -45,20 +45,12 @@ def build_facenet(
     for units in UNITS:
         x = layers.Dense(units)(x)
         x = layers.Activation("relu")(x)
-    x = layers.Dense(num_classes)(x)
-    outputs = layers.Activation("softmax", dtype="float32", name="predictions")(x)
-    return keras.Model(inputs, outputs, name=name)
+    return layers.Dense(num_classes)(x)
 
 
 _VGGFACE_PARTS = {"0": "1x1_proj", "1": "1x1_reduce", "2": "3x3", "3": "1x1_increase"}
-
-
 _VARIABLES = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
-
-
 VGGFACE_EPSILON = 1e-3
-
-
 KERAS_EPSILON = 1.001e-5
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-from keras import layers, ops
+from keras import ops
 
 Tensor = Any  # of the backend
 
@@ -16,14 +16,8 @@ def gradient_of(function: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
     """Return the gradient of the sum of `function(inputs)` with respect to `inputs`.
 
     Since rows of a batch do not depend on each other, the gradient of the sum over a batch is the
-    gradient of each row. Weights are taken as constants.
-
-    Args:
-        function: of one tensor, made of Keras layers and operations.
-        inputs: a float tensor or array.
-
-    Returns:
-        A tensor of the shape of `inputs`, zero where the result does not depend on them.
+    gradient of each row; it is zero where the result does not depend on the inputs. Weights are
+    taken as constants.
 
     Raises:
         ValueError: on a backend that has no gradients.
@@ -78,11 +72,8 @@ def compiled(function: Callable[..., Any], *shapes_and_dtypes: tuple[tuple, str]
     """Return a function that does the same, compiled where the backend gains by it.
 
     On TensorFlow it is traced once for all batch sizes, and what the result does not need is left
-    out: such as the gradients of kernels, which `acceleration` tells of.
-
-    Args:
-        function: of as many tensors as there are shapes.
-        *shapes_and_dtypes: shape, None where any size goes, and dtype of each.
+    out: such as the gradients of kernels, which `acceleration` describes. `shapes_and_dtypes` are
+    those of its tensors, None where any size goes.
     """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
@@ -97,20 +88,13 @@ def compiled(function: Callable[..., Any], *shapes_and_dtypes: tuple[tuple, str]
     return function
 
 
-class GuidedReLU(layers.Layer):
-    """ReLU whose gradient passes only what is positive: on the way up and on the way down.
+@ops.custom_gradient
+def guided_relu(inputs: Tensor) -> tuple[Tensor, Callable[..., Tensor]]:
+    """Return ReLU, whose gradient passes only what is positive, on the way up and on the way down.
 
     Source: J. T. Springenberg, A. Dosovitskiy, T. Brox, M. Riedmiller, "Striving for Simplicity:
     The All Convolutional Net", arXiv 1412.6806, section 3.4.
     """
-
-    def call(self, inputs: Tensor) -> Tensor:
-        """Return the inputs, zero where they are negative."""
-        return _guided_relu(inputs)
-
-
-@ops.custom_gradient
-def _guided_relu(inputs: Tensor) -> tuple[Tensor, Callable[..., Tensor]]:
     outputs = ops.relu(inputs)
 
     def gradient(*arguments: Tensor, upstream: Tensor = None) -> Tensor:

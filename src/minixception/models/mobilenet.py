@@ -11,11 +11,14 @@ RGB faces from -1 to 1 that the other networks take, and can teach them.
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
+
+from minixception.models.building import network
 
 # Filters and stride of the thirteen blocks.
 BLOCKS = (
@@ -37,10 +40,8 @@ DROPOUT = 0.2
 STATISTICS_BATCH = 64
 
 
-def build_facenet_mobilenet(
-    *, input_shape: tuple[int | None, int | None, int], num_classes: int, name: str
-) -> keras.Model:
-    """Build a MobileNet with a new fully connected top, with fresh weights.
+def build_facenet_mobilenet(**options: Any) -> keras.Model:
+    """Build a MobileNet with a new fully connected top, with fresh weights; see `building.network`.
 
     Inside, the pixels become what VGGFace2 weights expect: 0 to 255 less the means of blue, green
     and red (`load_mobilenet_weights` turns the first kernel to RGB); grey counts three times. The
@@ -48,9 +49,14 @@ def build_facenet_mobilenet(
 
     Chosen here: the mean over all positions, dropout 0.2, one fully connected layer.
     """
-    height, width, channels = input_shape
-    inputs = keras.Input(input_shape, name="image")
-    x = inputs
+    model = _build(**options)
+    freeze_blocks(model, FROZEN_BLOCKS)
+    return model
+
+
+@network
+def _build(x: keras.KerasTensor, num_classes: int) -> keras.KerasTensor:
+    height, width, channels = x.shape[1:]
     if height is not None and width is not None and min(height, width) < SMALLEST:
         x = layers.Resizing(ENLARGED, ENLARGED)(x)
     if channels == 1:
@@ -70,19 +76,13 @@ def build_facenet_mobilenet(
         x = layers.ReLU(6.0)(x)
     x = layers.GlobalAveragePooling2D(name="average")(x)
     x = layers.Dropout(DROPOUT)(x)
-    x = layers.Dense(num_classes, name="dense")(x)
-    outputs = layers.Activation("softmax", dtype="float32", name="predictions")(x)
-    model = keras.Model(inputs, outputs, name=name)
-    freeze_blocks(model, FROZEN_BLOCKS)
-    return model
+    return layers.Dense(num_classes, name="dense")(x)
 
 
 def freeze_blocks(model: keras.Model, count: int) -> None:
     """Let training leave the first convolution and the first `count` blocks as they are.
 
-    Args:
-        model: from `build_facenet_mobilenet`.
-        count: 0 freezes nothing, not even the convolution; 13 all but the top.
+    0 freezes nothing, not even the convolution; 13 all but the top.
 
     Raises:
         ValueError: `count` is below 0 or above 13.
@@ -145,9 +145,7 @@ def load_mobilenet_weights(model: keras.Model, path: str | Path, faces: NDArray[
 def renew_statistics(model: keras.Model, faces: NDArray[np.float32]) -> None:
     """Measure what batch normalization remembers on faces, and keep the function of the network.
 
-    Args:
-        model: with `BatchNormalization` layers.
-        faces: float32 (N, height, width, channels), some hundred inputs of the model.
+    `faces` are some hundred inputs of the model, float32 (N, height, width, channels).
     """
     normalizations = [
         layer for layer in model.layers if isinstance(layer, layers.BatchNormalization)

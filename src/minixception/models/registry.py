@@ -9,10 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from minixception.models import baselines as cnn
-from minixception.models import baselines as dense
-from minixception.models import baselines as vgg
-from minixception.models import facenet, mobilenet, xception
+from minixception.models import baselines, facenet, mobilenet, xception
 from minixception.models.facenet import load_backbone_weights
 
 
@@ -48,7 +45,7 @@ class Network:
 
 def _xception(plan: xception.XceptionPlan, input_shape: tuple[int, int, int]) -> Network:
     return Network(
-        builder=partial(xception.build_xception, plan),
+        builder=partial(xception.build_xception, plan=plan),
         input_shape=input_shape,
         smallest=_least_size(plan),
         size_reason="the stem's unpadded 3x3 convolutions must leave at least one position",
@@ -69,17 +66,17 @@ NETWORKS: dict[str, Network] = {
     "tiny_xception": _xception(xception.TINY_XCEPTION, (64, 64, 1)),
     "big_xception": _xception(xception.BIG_XCEPTION, (64, 64, 1)),
     "mini_xception_48": _xception(xception.MINI_XCEPTION_48, (48, 48, 1)),
-    "narrow_vgg": Network(vgg.build_narrow_vgg, (48, 48, 1)),
-    "simple_cnn": Network(cnn.build_simple_cnn, (48, 48, 1)),
+    "narrow_vgg": Network(baselines.build_narrow_vgg, (48, 48, 1)),
+    "simple_cnn": Network(baselines.build_simple_cnn, (48, 48, 1)),
     "simpler_cnn": Network(
-        cnn.build_simpler_cnn,
+        baselines.build_simpler_cnn,
         (64, 64, 1),
         largest=64,
         size_reason="its six strides of 2 must end in exactly one position",
         any_size=False,
     ),
     "lenet5_rgb": Network(
-        dense.build_lenet5_rgb,
+        baselines.build_lenet5_rgb,
         (48, 48, 3),
         smallest=16,
         size_reason="its fully connected layers need at least one position, and one size",
@@ -87,14 +84,14 @@ NETWORKS: dict[str, Network] = {
         channels=(3,),
     ),
     "easynet": Network(
-        dense.build_easynet,
+        baselines.build_easynet,
         (64, 64, 1),
         smallest=31,
         size_reason="its fully connected layers need at least one position, and one size",
         any_size=False,
     ),
     "emonet": Network(
-        dense.build_emonet,
+        baselines.build_emonet,
         (64, 64, 1),
         size_reason="its fully connected layers need one size",
         any_size=False,

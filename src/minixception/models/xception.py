@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import keras
 from keras import layers
 
+from minixception.models.building import network
+
 # The authors wrote `kernel_regularizer=l2(0.01)` on the separable convolutions too, where their
 # Keras ignored it. It acted on the two stem convolutions only, and so it does here.
 STEM_L2 = 0.01
@@ -72,24 +74,17 @@ MINI_XCEPTION_48 = XceptionPlan(
 )
 
 
+@network
 def build_xception(
-    plan: XceptionPlan,
-    *,
-    input_shape: tuple[int | None, int | None, int],
-    num_classes: int,
-    name: str,
-) -> keras.Model:
+    x: keras.KerasTensor, num_classes: int, *, plan: XceptionPlan
+) -> keras.KerasTensor:
     """Turn a plan into a model from (B, height, width, channels) to (B, num_classes) softmax."""
-    inputs = keras.Input(input_shape, name="image")
-    x = inputs
     for convolution in plan.stem:
         x = _stem_convolution(x, convolution, l2=plan.stem_l2)
     for module in plan.modules:
         x = residual_module(x, module)
     x = layers.Conv2D(num_classes, 3, padding="same")(x)
-    x = layers.GlobalAveragePooling2D()(x)
-    outputs = layers.Activation("softmax", dtype="float32", name="predictions")(x)
-    return keras.Model(inputs, outputs, name=name)
+    return layers.GlobalAveragePooling2D()(x)
 
 
 def residual_module(x: keras.KerasTensor, module: ResidualModule) -> keras.KerasTensor:

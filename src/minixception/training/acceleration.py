@@ -1,6 +1,6 @@
-"""The twin of a network that is trained on TensorFlow: same layers and weights, a better step.
+"""A faster copy of a network, to be trained on TensorFlow: same layers and weights.
 
-Two layers are written differently in the twin; both compute the same function.
+Two layers are written differently in the copy; both compute the same function.
 
 - Keras writes batch normalization as a dozen elementwise operations, each of which passes over the
   whole feature map; on a CPU they cost more than the convolutions. TensorFlow has one operation for
@@ -27,23 +27,23 @@ from keras import layers, ops
 def accelerated(
     model: keras.Model, *, precision: str = "float32", replicas: int = 1
 ) -> keras.Model:
-    """Return a twin of `model` for training: the same layers and weights, a faster step.
+    """Return a fast copy of `model` for training: the same layers and weights, a faster step.
 
-    The twin has variables of its own, in float32. `model.set_weights(twin.get_weights())` brings
+    The copy has variables of its own, in float32. `model.set_weights(copy.get_weights())` brings
     what it has learned back. On other backends than TensorFlow the layers stay as they are, and
     with "float32" they are those of the model itself.
 
     Args:
         model: a functional model whose softmax layer is named `predictions`.
-        precision: the Keras dtype policy of the twin, "float32" or "mixed_bfloat16"; the softmax
+        precision: the Keras dtype policy of the copy, "float32" or "mixed_bfloat16"; the softmax
             is computed in float32 with either.
         replicas: how many share a batch, see `DataParallel`.
     """
-    twin = _faster_twin(model, precision)
-    return twin if replicas == 1 else DataParallel(twin, replicas)
+    copy = _faster_copy(model, precision)
+    return copy if replicas == 1 else DataParallel(copy, replicas)
 
 
-def _faster_twin(model: keras.Model, precision: str) -> keras.Model:
+def _faster_copy(model: keras.Model, precision: str) -> keras.Model:
     on_tensorflow = keras.backend.backend() == "tensorflow"
     if not on_tensorflow and precision == "float32":
         return model
@@ -54,9 +54,9 @@ def _faster_twin(model: keras.Model, precision: str) -> keras.Model:
             config["dtype"] = "float32" if _is_strided_depthwise(layer) else precision
         return (_faster_class(layer) if on_tensorflow else type(layer)).from_config(config)
 
-    twin = keras.models.clone_model(model, clone_function=rewrite)
-    twin.set_weights(model.get_weights())
-    return twin
+    copy = keras.models.clone_model(model, clone_function=rewrite)
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def divide_cores(replicas: int) -> None:
@@ -97,7 +97,7 @@ class DataParallel(keras.Model):
         size = -(-count // self.replicas)
         outputs = []
         for replica in range(self.replicas):
-            # No part is empty, which would have no mean: beyond the end, the last image comes anew.
+            # No part is empty, which would have no mean: beyond the end the last image is repeated.
             start = lesser(replica * size, count - 1)
             part = inputs[start : (replica + 1) * size]
             outputs.append(self.network(part, training=training))

@@ -71,12 +71,8 @@ def steps_per_epoch(num_images: int, batch_size: int) -> int:
 def mix_images(batch: Batch, alpha: float, *, generator: np.random.Generator) -> Batch:
     """Mix each image of a batch with another one, and their targets likewise.
 
-    Source: Zhang et al. 2018 (arXiv 1710.09412), with a share of its own for each image.
-
-    Args:
-        batch: float32 (B, H, W, C) and float32 (B, K).
-        alpha: above 0; the share of the other image is drawn from Beta(alpha, alpha).
-        generator: source of chance.
+    Source: Zhang et al. 2018 (arXiv 1710.09412), with a share of its own for each image; that of
+    the other image is drawn from Beta(alpha, alpha), alpha above 0.
     """
     images, targets = batch
     share = generator.beta(alpha, alpha, len(images)).astype(np.float32)
@@ -99,13 +95,7 @@ def augment(
     """Return a changed copy of a batch, uint8 (B, H, W, C), by one warp per image.
 
     Rotation, shifts, zoom, crop, flip and the change of size are composed into one matrix, so that
-    pixels are interpolated once.
-
-    Args:
-        images: uint8 (B, H, W, C).
-        augmentation: the random changes.
-        generator: source of chance.
-        size: (height, width) of the result, if it is to be another.
+    pixels are interpolated once. `size` is (height, width) of the result, if it is to be another.
     """
     height, width = size or images.shape[1:3]
     matrices = _affine_matrices(len(images), (height, width), augmentation, generator)
@@ -184,14 +174,8 @@ def _read_from(
 
 
 def _changes_light(augmentation: Augmentation) -> bool:
-    return any(
-        (
-            augmentation.brightness,
-            augmentation.contrast,
-            augmentation.saturation,
-            augmentation.lighting,
-        )
-    )
+    changes = ("brightness", "contrast", "saturation", "lighting")
+    return any(getattr(augmentation, name) for name in changes)
 
 
 def _jitter_light(

@@ -45,12 +45,9 @@ def choose_origin(
 ) -> Path | None:
     """Return the model whose weights a training begins with, None for fresh ones.
 
-    Args:
-        origin: what is asked for; None leaves it to this function, and "none" asks for nothing.
-        recipe: one of a publication begins as published.
-        task: "emotion" or "gender".
-        faces: to learn from.
-        say: is told of a choice made here.
+    `origin` is what is asked for: None leaves it to this function, "none" asks for fresh weights. A
+    recipe of a publication begins as published. `faces` is their number to learn from, and `say` is
+    told of a choice made here.
     """
     if origin is not None or faces >= FEW_FACES or recipe.source != "this project":
         return None if origin == NOTHING else origin
@@ -75,16 +72,11 @@ def begin_with(
     class_names: tuple[str, ...],
     preprocessor: "Preprocessor",
 ) -> None:
-    """Copy the weights of another model of the same network into a fresh one.
+    """Copy the weights of another model of the same network, if there is one, into a fresh one.
 
     Where the classes are others, in number, meaning or order, the tensors that hold one entry per
-    class keep their fresh values, and so do filters of a convolution that have vanished.
-
-    Args:
-        model: fresh.
-        origin: the other model, None to leave the model as it is.
-        class_names: that the model is to tell.
-        preprocessor: of the model; it may take another size and another mean than the origin's.
+    class keep their fresh values, and so do filters of a convolution that have vanished. The
+    preprocessor may take another size and another mean than the origin's.
 
     Raises:
         FileNotFoundError: the other model is missing.
@@ -133,11 +125,8 @@ def renew_vanished_filters(weights: list[Any], fresh: list[Any]) -> list[Any]:
 
     A penalty may shrink a filter until it answers nothing, whatever it is shown; then ReLU lets no
     gradient through either. What it shares with its batch normalization, the next tensors with one
-    number per filter, begins anew with it.
-
-    Args:
-        weights: of a model, as from `get_weights`; kernels are (height, width, inputs, filters).
-        fresh: of the same model before it has learned anything.
+    number per filter, begins anew with it. Both lists are as from `get_weights` of one model;
+    kernels are (height, width, inputs, filters).
     """
     renewed, vanished = list(weights), np.zeros(0, np.bool_)
     for index, tensor in enumerate(weights):
@@ -181,14 +170,14 @@ def check_backbone(network: str, path: Path | None, frozen_blocks: int | None = 
     choosing = [name for name, entry in models.NETWORKS.items() if entry.freeze_blocks]
     if frozen_blocks is not None and network not in choosing:
         raise ValueError(
-            f"--frozen-blocks goes with --model {' or '.join(choosing)}. Received: {network}"
+            f"--frozen-blocks goes with --network {' or '.join(choosing)}. Received: {network}"
         )
     if path is None:
         return
     having = [name for name, entry in models.NETWORKS.items() if entry.load_backbone]
     if network not in having:
         raise ValueError(
-            f"--backbone-weights goes with --model {' or '.join(having)}. Received: {network}"
+            f"--backbone-weights goes with --network {' or '.join(having)}. Received: {network}"
         )
     if not path.is_file():
         raise FileNotFoundError(f"--backbone-weights must be a file. Received: {path}")
@@ -203,11 +192,7 @@ def load_backbone(
 ) -> dict[str, Any]:
     """Put the weights of a file into the network's pre-trained part; return what the card says.
 
-    Args:
-        model: freshly built.
-        path: None where there is no file.
-        faces: float32 (N, height, width, channels), some hundred of the model's inputs.
-        say: is told what the pre-trained part holds.
+    `faces` are some hundred of the model's inputs, float32 (N, height, width, channels).
 
     Raises:
         ValueError: the file does not fit.

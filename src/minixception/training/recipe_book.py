@@ -8,7 +8,6 @@ from dataclasses import replace
 from minixception.training.recipes import Augmentation, Recipe
 
 _TWO_CORES = "two cores of a server without GPU"
-_SIX_EMOTIONS = ("angry", "fear", "happy", "sad", "surprise", "neutral")
 
 # What this project's recipes for emotions have in common.
 _GREY_FACES = Recipe(
@@ -48,8 +47,6 @@ _DISTILLED = replace(
     expected="PublicTest 66.9 %, PrivateTest 68.2 %, in 15 epochs at small rates after three runs "
     "like it (c90fff0)",
     image_size=(64, 64),
-    epochs=40,
-    learning_rate=3e-3,
     augmentation=replace(_GREY_FACES.augmentation, from_stored_size=True),
     mixup=0.2,
     regularizers=False,
@@ -64,7 +61,6 @@ _FERPLUS = replace(
     cost=f"40 epochs of 40 to 50 s, {_TWO_CORES}",
     expected="PublicTest 84.2 %, PrivateTest 83.0 %, against the majority label",
     dataset="ferplus",
-    epochs=40,
     learning_rate=4e-3,
 )
 
@@ -76,8 +72,6 @@ _TEACHER = replace(
     cost=f"40 epochs of 40 to 60 s, {_TWO_CORES}",
     expected="PublicTest 65.3 %",
     network="narrow_vgg",
-    epochs=40,
-    learning_rate=3e-3,
     weight_decay=0.05,
     augmentation=replace(_GREY_FACES.augmentation, erasing=0.3),
     mixup=0.2,
@@ -85,7 +79,8 @@ _TEACHER = replace(
     monitor="val_loss",  # students learn its probabilities, not its first choice
 )
 
-_FACE_TEACHER = Recipe(
+_FACE_TEACHER = replace(
+    _GREY_FACES,
     name="face-teacher",
     summary="a MobileNet that knows faces (give --backbone-weights) at 112 px, to teach",
     data="FER2013",
@@ -94,20 +89,16 @@ _FACE_TEACHER = Recipe(
     network="facenet_mobilenet",
     frozen_blocks=4,
     image_size=(112, 112),
-    batch_size=64,
     epochs=16,
     learning_rate=8e-4,
-    weight_decay=0.02,
     label_smoothing=0.1,
-    ema_momentum=0.998,
     mixup=0.2,
     precision="mixed_bfloat16",
-    augmentation=Augmentation(
-        rotation=12,
+    augmentation=replace(
+        _GREY_FACES.augmentation,
         width_shift=0.08,
         height_shift=0.08,
         zoom=0.13,
-        horizontal_flip=True,
         from_stored_size=True,
     ),
 )
@@ -122,7 +113,6 @@ _GENDER = Recipe(
     image_size=(64, 64),
     batch_size=32,
     epochs=60,
-    learning_rate=3e-3,
     weight_decay=0.02,
     label_smoothing=0.1,
     ema_momentum=0.99,
@@ -162,7 +152,8 @@ _PAPER = Recipe(
     ),
 )
 
-_PAPER_GENDER = Recipe(
+_PAPER_GENDER = replace(
+    _PAPER,
     name="paper-gender",
     summary="gender as published: 64 px, Adam 1e-3, light jitter, plateau, early stopping",
     source="arXiv 1710.07557 and the authors' train_gender_classifier.py; light and colours change "
@@ -171,13 +162,7 @@ _PAPER_GENDER = Recipe(
     cost="not measured here",
     expected="96 % on IMDB",
     dataset="imdb",
-    image_size=(64, 64),
-    batch_size=32,
     epochs=1_000,
-    optimizer="adam",
-    learning_rate=1e-3,
-    schedule="constant",
-    monitor="val_loss",
     early_stopping_patience=100,
     plateau_patience=50,
     augmentation=Augmentation(
@@ -241,9 +226,8 @@ _POSTER_EASYNET = Recipe(
     cost=f"60 epochs of about 80 s, {_TWO_CORES}",
     expected="68.9 % on FER2013, six classes",
     network="easynet",
-    classes=_SIX_EMOTIONS,
+    classes=("angry", "fear", "happy", "sad", "surprise", "neutral"),
     image_size=(64, 64),
-    batch_size=64,
     epochs=60,
     optimizer="sgd",
     learning_rate=0.02,

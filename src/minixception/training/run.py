@@ -133,11 +133,7 @@ def train(
 def _name_and_place(
     dataset: str | Path | FaceDataset | None, data: str | Path | None, recipe: Recipe, task: str
 ) -> tuple[str, Path | None]:
-    """Return name and path of the data set, the task's first where the recipe's has no such labels.
-
-    Raises:
-        ValueError: the task is unknown, or the labels of the data set are none of the task.
-    """
+    """Return name and path of the data set: the first of the task where the recipe's cannot do."""
     known = dataset_names(task)
     if not known:
         raise ValueError(f"`task` must be one of {', '.join(TASKS)}. Received: {task!r}")

@@ -1,4 +1,4 @@
-"""Folders of training runs as data, and what tells one run from another."""
+"""Folders of training runs as data, and what distinguishes one run from another."""
 
 import csv
 import math
@@ -125,8 +125,8 @@ def _read_history(path: Path) -> dict[str, list[float]]:
 def describe_differences(runs: Sequence[RunRecord]) -> list[str]:
     """Return a different text per run: the settings in which it differs from the others.
 
-    Settings are those of recipe, network, data set and seed. Runs that share all of them are told
-    apart by their folders. Where more than five settings differ, which nobody reads in a legend,
+    Settings are those of recipe, network, data set and seed. Runs that share all of them go
+    by their folders. Where more than five settings differ, which nobody reads in a legend,
     recipe and folder are named instead.
     """
     settings = [_settings(run.card) for run in runs]

@@ -1,6 +1,7 @@
-"""What an interrupted training run goes on from: one file, written in one step after each epoch."""
+"""What every training run leaves after each epoch: history, curves, and what it can go on from."""
 
 import json
+import math
 import zipfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,11 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from minixception.files import atomic_path
+from minixception.checkpoints.card import CURVES_FILE, HISTORY_FILE, STATE_FILE
+from minixception.checkpoints.keras_model import write_history
+from minixception.drawing.plots import plot_history
+from minixception.files import atomic_path, remove_leftovers
+from minixception.training.runs import refuse_run_without_state, refuse_used_folder
 
 History = list[dict[str, float]]
 
@@ -40,15 +45,10 @@ class TrainingState:
     def check_identity(
         self, identity: Mapping[str, Any], *, where: str, but: Collection[str] = ()
     ) -> None:
-        """Refuse to mix two runs.
-
-        Args:
-            identity: of the run that is to go on.
-            where: its folder, for the message.
-            but: settings that may differ, as `recipe.epochs`.
+        """Refuse to go on with a run of another identity, `but` for settings that may differ.
 
         Raises:
-            ValueError: naming what differs from `identity`.
+            ValueError: naming what differs, and the folder (`where`).
         """
         then, now = _flat(self.identity), _flat(identity)
         names = [name for name in {**then, **now} if name not in but]
@@ -70,6 +70,53 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + name] = value
     return flat
+
+
+def state_to_go_on_from(
+    folder: Path, identity: Mapping[str, Any], *, resume: bool, but: Collection[str] = ()
+) -> TrainingState | None:
+    """Return what an interrupted run has left, None where there is nothing; clear up after it.
+
+    Nobody else may be writing the folder. `identity` must be as it was, `but` for some settings.
+
+    Raises:
+        FileExistsError: if the folder holds a run and `resume` is False.
+        FileNotFoundError: if it holds a model without the state to go on from.
+        ValueError: if the state is damaged, or belongs to a run with other settings.
+    """
+    if resume:
+        refuse_run_without_state(folder)
+    else:
+        refuse_used_folder(folder)
+    remove_leftovers(folder)
+    if not (folder / STATE_FILE).exists():
+        return None
+    state = read_state(folder / STATE_FILE)
+    state.check_identity(identity, where=str(folder), but=but)
+    return state
+
+
+def record_epoch(folder: Path, model: keras.Model, history: History, **facts: Any) -> None:
+    """Write history, curves and state; `facts` are the other fields of `TrainingState`."""
+    write_history(folder / HISTORY_FILE, history)
+    columns = {name: [row[name] for row in history] for name in history[0]}
+    plot_history(columns, folder / CURVES_FILE)
+    write_state(folder / STATE_FILE, capture(model, history=history, **facts))
+
+
+def first_columns(model: keras.Model, epoch: int, loss: float) -> dict[str, float]:
+    """Return what the row of an epoch begins with: epoch, from 0, learning rate and loss.
+
+    Raises:
+        ValueError: if the loss is no finite number any more.
+    """
+    if not math.isfinite(loss):
+        raise ValueError(
+            f"The training loss became {loss} in epoch {epoch + 1}. "
+            "Train again with a lower --learning-rate."
+        )
+    rate = float(ops.convert_to_numpy(model.optimizer.learning_rate))
+    return {"epoch": epoch, "learning_rate": rate, "loss": loss}
 
 
 def capture(model: keras.Model, **facts: Any) -> TrainingState:

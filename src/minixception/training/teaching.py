@@ -102,24 +102,18 @@ def make_teacher(
     """Check that a model can teach a student, and return it as a teacher.
 
     A student that is trained on mirror images is given the mean opinion on both: such a mean is
-    right more often, by up to two points.
-
-    Args:
-        model: a trained network.
-        card: of this network.
-        student: card of the student, with its classes, its preprocessor and its recipe.
-        predict: runs the same model in a faster way than Keras does.
+    right more often, by up to two points. `predict` runs the same model faster than Keras does.
 
     Raises:
-        ValueError: it lacks a class of the student, or takes pixels of another range, mean or
-            number of channels; only its image size may differ from the student's.
+        ValueError: the model lacks a class of the student, or takes pixels of another range, mean
+            or number of channels; only its image size may differ from the student's.
     """
     known = {canonical_name(name) for name in card.class_names}
     missing = [name for name in student.class_names if canonical_name(name) not in known]
     if missing:
         raise ValueError(
-            f"A teacher must tell all classes that the student learns. The teacher {card.name} "
-            f"tells {', '.join(card.class_names)}; missing: {', '.join(missing)}."
+            f"A teacher must know all classes that the student learns. The teacher {card.name} "
+            f"knows {', '.join(card.class_names)}; missing: {', '.join(missing)}."
         )
     theirs, ours = card.preprocessor.to_json(), student.preprocessor.to_json()
     different = [key for key in ours if key != "image_size" and theirs[key] != ours[key]]
@@ -133,8 +127,8 @@ def make_teacher(
         (variable.path, ops.convert_to_numpy(variable).tobytes()) for variable in model.weights
     ]
     if predict is None:
-        twin = accelerated(model, precision=card.recipe.get("precision", "float32"))
-        predict = twin.predict_on_batch
+        faster = accelerated(model, precision=card.recipe.get("precision", "float32"))
+        predict = faster.predict_on_batch
     return Teacher(
         predict=predict,
         image_size=card.preprocessor.image_size,
@@ -154,12 +148,10 @@ def make_teacher(
 def taught(
     batches: Iterable[Batch], teachers: Sequence[Teacher], *, share: float
 ) -> Iterator[Batch]:
-    """Mix the mean opinion of the teachers into the targets of each batch.
+    """Mix the mean opinion of the teachers into the targets of batches from `training_batches`.
 
-    Args:
-        batches: (images, targets), as `training_batches` yields them.
-        teachers: none leaves the batches as they are.
-        share: of the target that is theirs, from 0 to 1.
+    `share`, from 0 to 1, is the part of the target that is theirs; without teachers batches stay as
+    they are.
     """
     for images, targets in batches:
         if teachers:

@@ -7,7 +7,6 @@ was killed goes on from there, and gives the same history as one that was not.
 
 import json
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,25 +17,24 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from minixception.checkpoints.card import CURVES_FILE, HISTORY_FILE, STATE_FILE, Card
-from minixception.checkpoints.keras_model import save_checkpoint, save_keras_file, write_history
+from minixception.checkpoints.card import Card
+from minixception.checkpoints.keras_model import save_checkpoint, save_keras_file
 from minixception.datasets.face_dataset import FaceDataset
-from minixception.drawing.plots import plot_history
 from minixception.evaluation import Scores, cross_entropy, score
-from minixception.files import content_checksum, own_folder, remove_leftovers
+from minixception.files import content_checksum, own_folder
 from minixception.training.acceleration import accelerated
 from minixception.training.batches import steps_per_epoch, training_batches
 from minixception.training.optimization import averaged_weights, compile_model, remove_regularizers
 from minixception.training.outliers import with_outliers
 from minixception.training.recipes import Recipe
-from minixception.training.runs import best_epoch, refuse_run_without_state, refuse_used_folder
+from minixception.training.runs import best_epoch
 from minixception.training.state import (
     History,
     TrainingState,
-    capture,
-    read_state,
+    first_columns,
+    record_epoch,
     restore,
-    write_state,
+    state_to_go_on_from,
 )
 from minixception.training.teaching import Teacher, taught
 
@@ -116,11 +114,9 @@ def train(run: TrainingRun, *, resume: bool = False, verbose: int | str = "auto"
         val_macro_f1. The same rows stand in `history.csv`.
 
     Raises:
-        FileExistsError: if the folder holds a run and `resume` is False.
-        FileNotFoundError: if it holds a model without the state to go on from.
         BlockingIOError: if another run is writing the folder.
-        ValueError: if the state in the folder belongs to a run with other settings, or the loss is
-            no finite number any more.
+        FileExistsError, FileNotFoundError, ValueError: see `state_to_go_on_from`; or the loss is no
+            finite number any more.
     """
     with own_folder(run.folder):
         state = _state_to_go_on_from(run, resume=resume)
@@ -131,19 +127,11 @@ def train(run: TrainingRun, *, resume: bool = False, verbose: int | str = "auto"
 
 
 def _state_to_go_on_from(run: TrainingRun, *, resume: bool) -> TrainingState | None:
-    """Return what an interrupted run has left, None where there is nothing; clear up after it."""
-    if resume:
-        refuse_run_without_state(run.folder)
-    else:
-        refuse_used_folder(run.folder)
-    remove_leftovers(run.folder)
-    state_path = run.folder / STATE_FILE
-    if not state_path.exists():
-        return None
-    state = read_state(state_path)
     is_constant = run.recipe.schedule == "constant"
-    free = ("recipe.epochs", "recipe.early_stopping_patience") if is_constant else ()
-    state.check_identity(run.identity(), where=str(run.folder), but=(*free, "recipe.epochs"))
+    free = ["recipe.epochs", *(["recipe.early_stopping_patience"] if is_constant else [])]
+    state = state_to_go_on_from(run.folder, run.identity(), resume=resume, but=free)
+    if state is None:
+        return None
     epochs = state.identity["recipe"]["epochs"]
     if not is_constant and run.recipe.epochs != epochs:
         raise ValueError(
@@ -250,15 +238,10 @@ class _Validation(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         assert logs is not None
-        if not math.isfinite(logs["loss"]):
-            raise ValueError(
-                f"The training loss became {logs['loss']} in epoch {epoch + 1}. "
-                "Train again with a lower --learning-rate."
-            )
-        row = {"epoch": epoch, "learning_rate": _learning_rate(self.model.optimizer)}
-        row |= {"loss": logs["loss"], "accuracy": logs["accuracy"]}
+        row = first_columns(self.model, epoch, logs["loss"])
+        row["accuracy"] = logs["accuracy"]
         with averaged_weights(self.model):
-            # The model that would be kept is the one that is scored, not its twin.
+            # The model that would be kept is scored, not its faster copy.
             self.run.model.set_weights(self.model.get_weights())
             scores, row["val_loss"] = self._score()
             row |= {"val_accuracy": scores.accuracy, "val_macro_f1": scores.macro_f1}
@@ -301,10 +284,6 @@ def is_improvement(history: Sequence[Mapping[str, float]], row: dict[str, float]
     return best_epoch([earlier[by] for earlier in (*history, row)], by) == len(history)
 
 
-def _learning_rate(optimizer: keras.optimizers.Optimizer) -> float:
-    return float(ops.convert_to_numpy(optimizer.learning_rate))
-
-
 class _Recorder(keras.callbacks.Callback):
     """Writes history, curves and state after every epoch; brings them back at the beginning.
 
@@ -333,17 +312,11 @@ class _Recorder(keras.callbacks.Callback):
         restore(self.model, self.state)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        write_history(self.run.folder / HISTORY_FILE, self.history)
-        plot_history(_columns(self.history), self.run.folder / CURVES_FILE)
-        state = capture(
+        record_epoch(
+            self.run.folder,
             self.model,
+            self.history,
             identity=self.run.identity(),
-            history=self.history,
             finished=self.model.stop_training or epoch + 1 == self.run.recipe.epochs,
             start=dict(self.run.start),
         )
-        write_state(self.run.folder / STATE_FILE, state)
-
-
-def _columns(history: History) -> dict[str, list[float]]:
-    return {name: [row[name] for row in history] for name in history[0]}
