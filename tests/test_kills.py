@@ -23,7 +23,8 @@ from made_up_data import fer2013_csv
 from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL
 from minixception.commands import run_command
 from minixception.images import read_image, write_image
-from minixception.video.videos import Frame, VideoWriter
+from minixception.video.cameras import Frame
+from minixception.video.writer import VideoWriter
 
 SOURCE = Path(__file__).parents[1] / "src"
 OFTEN = "MINIXCEPTION_FUZZ_CASES" in os.environ

@@ -17,7 +17,8 @@ from minixception.inference.predictions import to_rows
 from minixception.labels import TAKEN_NAMES
 from minixception.models import build
 from minixception.video.tracking import FaceTracker, TrackHistory, record
-from minixception.video.videos import Frame, VideoWriter
+from minixception.video.cameras import Frame
+from minixception.video.writer import VideoWriter
 
 NAMES = ("glasses", "none", "sunglasses")
 COLUMNS = [f"glasses_{name}" for name in NAMES]

@@ -1,0 +1,329 @@
+"""Films and streams, read by FFmpeg (PyAV) as their containers say."""
+
+import errno
+import math
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.filter import Graph
+from numpy.typing import NDArray
+
+from minixception.files import is_special_file, require_utf8
+from minixception.video.cameras import Frame
+from minixception.video.writer import UNKNOWN_RATE, Sound
+
+# Formats that hold their pictures themselves. Not among them: `concat`, `hls`, `dash`, `sdp`, `imf`
+# and `image2`, which open other files by the names in them.
+FILM_FORMATS = (
+    "apng,asf,avi,dv,flv,gif,gxf,h264,hevc,ivf,m4v,matroska,mjpeg,mov,mpeg,mpegts,mpegvideo,mxf,"
+    "nut,obu,ogg,rm,vc1,wtv,yuv4mpegpipe"
+)
+STREAM_FORMATS = f"{FILM_FORMATS},aac,hls,live_flv,mp3,mpjpeg,rtsp,webvtt"
+# Scheme of an address -> what FFmpeg may open for it. Never `file`.
+PROTOCOLS = {
+    "http": "http,https,httpproxy,tls,tcp,crypto",
+    "https": "https,httpproxy,tls,tcp,crypto",
+    "rtmp": "rtmp,tcp",
+    "rtsp": "rtsp,rtp,udp,tcp",
+    "srt": "srt",
+    "tcp": "tcp",
+    "udp": "udp",
+}
+NETWORK_SECONDS = 30
+# Pixels: as for pictures, see `images.read_image`. A frame in 8K has 33 million.
+LARGEST_FRAME = 178_956_970
+_BOUND = {"max_pixels": str(LARGEST_FRAME)}
+# Where a file is damaged, reading fails once per lost packet and then goes on.
+LARGEST_DAMAGE = 1000
+# Some recorders write 90000 for "no fixed rate".
+SLOWEST_RATE, FASTEST_RATE = 0.001, 1000.0
+# These decode without a word what builds on a lost frame; the others patch it well.
+UNFORGIVING = ("vp8", "vp9", "libdav1d", "av1")
+HDR = {16: "PQ", 18: "HLG"}  # numbers of FFmpeg's AVColorTransferCharacteristic
+# What FFmpeg does not read in a header but estimates: how long broadcasts and raw streams are.
+_BROADCAST = av.format.Flags.ts_discont.value
+_ESTIMATED = _BROADCAST | av.format.Flags.generic_index.value
+
+
+class VideoReader:
+    """A film or a stream, opened; iterate over it once to get its frames.
+
+    They come upright, deinterlaced, with square pixels, at the times of the container. One that
+    cannot be decoded is missing, and so are those that would show it.
+
+    Args:
+        source: a path, or an address with "://".
+        with_sound: put the sound aside for a `VideoWriter`, which must take it.
+
+    Attributes:
+        rate: frames per second, None if unknown.
+        promised: frames that there should be, 0 if unknown.
+        done: frames given so far.
+        sound: empty unless asked for.
+        remarks: what was done to the frames so far, for users to know.
+
+    Raises:
+        OSError: if it is missing or does not open.
+        ValueError: if the file is no film, or its frames are too large.
+    """
+
+    def __init__(self, source: str, *, with_sound: bool = False) -> None:
+        self.source = source
+        self._container = _open(source)
+        self._stream = _find_pictures(self._container, source)
+        self._codec = self._stream.codec_context
+        # With a frame for each thread FFmpeg loses the marks of broken frames.
+        self._codec.thread_type = "SLICE"
+        self._codec.options = _BOUND
+        self._first_ratio = self._codec.sample_aspect_ratio
+        flags = self._container.format.flags
+        start, seconds = (
+            (value or 0) / av.time_base
+            for value in (self._container.start_time, self._container.duration)
+        )
+        # Broadcasts count from anywhere; players begin with the earliest picture or sound.
+        origin = start if flags & _BROADCAST else 0.0
+        self._is_file = "://" not in source
+        self._promised_end = start + seconds if self._is_file and not flags & _ESTIMATED else 0.0
+        rate = float(self._stream.guessed_rate or self._stream.average_rate or 0)
+        self.rate = rate if SLOWEST_RATE <= rate <= FASTEST_RATE else None
+        self.promised = self._stream.frames or round(seconds * (self.rate or 0))
+        self.sound = Sound(self._container.streams.audio if with_sound else (), origin)
+        self.done = 0
+        self._upright = _Upright(source)
+        self._hdr = ""
+        # Frames expected, those refused, and the end of what was read, in seconds.
+        self._sent, self._refused, self._end = 0, 0, 0.0
+        # Between these ticks nothing can be decoded: to begin with, before the first key frame.
+        self._lost_from, self._lost_to, self._waits_for_key = -math.inf, math.inf, True
+        self._is_at_end = False
+
+    def __enter__(self) -> "VideoReader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._container.close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Give the frames; their times grow, whatever the file says."""
+        last, step = -math.inf, 1 / (self.rate or UNKNOWN_RATE)
+        for picture in self._pictures():
+            seconds = last if picture.time is None else picture.time - self.sound.origin
+            last = seconds if seconds > last >= 0 else max(seconds, last + step, 0.0)
+            self.done += 1
+            yield Frame(self.done - 1, last, _turned(picture))
+        self._is_at_end = True
+
+    def _pictures(self) -> Iterator[Any]:
+        """Give the frames in RGB, with square pixels and without interlacing."""
+        for frame in self._decoded():
+            frame.time_base = self._stream.time_base  # unset in the last ones
+            self._hdr = HDR.get(frame.color_trc, self._hdr)
+            own = self._codec.sample_aspect_ratio
+            ratio = self._stream.sample_aspect_ratio if own == self._first_ratio else own
+            yield from self._upright.feed(frame, ratio or Fraction(1))
+        yield from self._upright.finish()
+
+    def _decoded(self) -> Iterator[Any]:
+        for packet in self._packets():
+            if packet is not None and not self._expect(packet):
+                continue
+            try:
+                frames = self._codec.decode(packet)
+            except av.FFmpegError:
+                self._refused += 1
+                if packet is not None and (packet.is_keyframe or self._codec.name in UNFORGIVING):
+                    self._waits_for_key = True
+                    self._lost_from = math.inf if packet.pts is None else packet.pts
+                continue
+            for frame in frames:
+                if frame.is_corrupt:
+                    self._refused += 1
+                elif frame.pts is None or not self._lost_from <= frame.pts < self._lost_to:
+                    yield frame
+
+    def _expect(self, packet: Any) -> bool:
+        """Count a packet that should become a frame; return whether to decode it."""
+        if self._waits_for_key and packet.is_keyframe:
+            self._waits_for_key = False
+            self._lost_to = -math.inf if packet.pts is None else packet.pts
+        is_early = packet.pts is not None and self._lost_from < 0 and packet.pts < self._lost_to
+        if self._sent == 0 and (self._waits_for_key or is_early):
+            return not self._waits_for_key  # recordings of broadcasts begin anywhere
+        self._sent += not packet.is_discard
+        self._refused += self._waits_for_key
+        return not self._waits_for_key
+
+    def _packets(self) -> Iterator[Any]:
+        """Give the packets of the pictures, and None at the end; put those of the sound aside."""
+        for _ in range(LARGEST_DAMAGE if self._is_file else 1):
+            with suppress(av.FFmpegError):
+                for packet in self._container.demux(self._stream, *self._container.streams.audio):
+                    if packet.pts is not None:
+                        end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+                        self._end = max(self._end, end)
+                    if packet.size and packet.stream_index == self._stream.index:
+                        yield packet
+                    elif packet.size and self.sound.streams:
+                        self.sound.packets.append(packet)
+                break
+        yield None
+
+    @property
+    def remarks(self) -> list[str]:
+        """What was done to the frames so far."""
+        remarks = []
+        if self._upright.is_interlaced:
+            remarks.append(f"{self.source}: its frames are interlaced; deinterlaced (bwdif)")
+        if self._hdr:
+            remarks.append(f"{self.source}: HDR ({self._hdr}) is not tone-mapped; colours are pale")
+        return remarks
+
+    def losses(self) -> list[str]:
+        """Return what the file lacks, once it was read to its end."""
+        # Hidden frames of VP8, and single fields, come in packets that give no frame.
+        is_countable = self._codec.name != "vp8" and not self._upright.is_interlaced
+        lost = self._sent - self.done if is_countable else self._refused
+        losses = []
+        if self._is_at_end and lost > 0:
+            losses.append(
+                f"{self.source}: it is damaged; {lost} of {lost + self.done} frames cannot be "
+                "decoded, and are left out"
+            )
+        # One frame, and what sound is padded by.
+        if self._is_at_end and self._promised_end - self._end > 0.1 + 1 / (self.rate or 1):
+            losses.append(
+                f"{self.source}: it was cut off at {self._end:.1f} s; its header promises "
+                f"{self._promised_end:.1f} s"
+            )
+        return losses
+
+
+def _open(source: str) -> Any:
+    """Open a film or stream to read, and nothing that it might name."""
+    require_utf8(source)
+    scheme, is_address, _ = source.partition("://")
+    if is_address and scheme.lower() not in PROTOCOLS:
+        raise ValueError(
+            f"an address must begin with one of {', '.join(PROTOCOLS)}. Received: {source}"
+        )
+    if is_address:
+        formats, protocols = STREAM_FORMATS, PROTOCOLS[scheme.lower()]
+        error: Exception = OSError(f"{source} does not open; check the address and the network")
+    else:
+        _require_readable(source)
+        formats, protocols = FILM_FORMATS, "file"
+        error = ValueError(
+            f"{source} is no video, or is incomplete, or in a format that is not read (a list of "
+            "other files is not); copy it again, or convert it to .mp4"
+        )
+    # FFmpeg would take what stands before a colon in a path for a protocol.
+    name = source if is_address else f"file:{Path(source).absolute()}"
+    options = {"protocol_whitelist": protocols, "format_whitelist": formats, **_BOUND}
+    try:
+        return av.open(name, options=options, timeout=NETWORK_SECONDS, metadata_errors="replace")
+    except av.FFmpegError as problem:
+        raise error from problem
+
+
+def _require_readable(path: str) -> None:
+    if Path(path).is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not Path(path).exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    if is_special_file(path):
+        raise ValueError(f"{path} is a pipe or device; a video is a file, a camera or an address")
+    if not os.access(path, os.R_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+
+def _find_pictures(container: Any, source: str) -> Any:
+    """Return the stream of moving pictures, which the cover of an album is not."""
+    cover = av.stream.Disposition.attached_pic
+    streams = [
+        stream
+        for stream in container.streams.video
+        if stream.codec_context is not None and not stream.disposition & cover
+    ]
+    if not streams:
+        raise ValueError(f"{source} has no moving pictures that can be decoded")
+    best = container.streams.best("video")
+    chosen = best if best in streams else streams[0]
+    _require_bounded(chosen.codec_context.width, chosen.codec_context.height, source)
+    return chosen
+
+
+def _require_bounded(width: int, height: int, source: str) -> None:
+    if width * height > LARGEST_FRAME:
+        raise ValueError(
+            f"{source} has frames of {width}x{height} pixels; at most {LARGEST_FRAME} pixels are "
+            "read. Shrink it first."
+        )
+
+
+class _Upright:
+    """Brings frames to RGB and square pixels; deinterlaces once a frame was interlaced."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._graph: Graph | None = None
+        self._shape: tuple[Any, ...] = ()
+        self.is_interlaced = False
+
+    def feed(self, frame: Any, ratio: Fraction) -> Iterator[Any]:
+        """Take a frame whose pixels are `ratio` times as wide as high; give what is ready."""
+        self.is_interlaced |= frame.interlaced_frame
+        colours = frame.format.name, frame.colorspace, frame.color_range
+        shape = frame.width, frame.height, frame.time_base, *colours, ratio, self.is_interlaced
+        if shape != self._shape:
+            yield from self.finish()
+            self._graph, self._shape = self._build(frame, ratio), shape
+        yield from self._filter(frame)
+
+    def finish(self) -> Iterator[Any]:
+        """Give the frames that the filters have kept back."""
+        if self._graph is not None:
+            yield from self._filter(None)
+        self._graph, self._shape = None, ()
+
+    def _filter(self, frame: Any) -> Iterator[Any]:
+        assert self._graph is not None
+        self._graph.vpush(frame)
+        with suppress(av.BlockingIOError, av.EOFError):
+            while True:
+                yield self._graph.vpull()
+
+    def _build(self, frame: Any, ratio: Fraction) -> Graph:
+        # Growing one side loses nothing, as shrinking the other would.
+        width, height = round(frame.width * max(ratio, 1)), round(frame.height / min(ratio, 1))
+        _require_bounded(width, height, self._source)
+        form = (
+            f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}:"
+            f"time_base={frame.time_base}:colorspace={frame.colorspace}:range={frame.color_range}"
+        )
+        graph = Graph()
+        filters = [("buffer", form), ("scale", f"{width}:{height}"), ("format", "rgb24")]
+        if self.is_interlaced:
+            filters.insert(1, ("bwdif", "mode=send_frame:deint=interlaced"))
+        nodes = [graph.add(name, setting) for name, setting in [*filters, ("buffersink", None)]]
+        graph.link_nodes(*nodes).configure()
+        return graph
+
+
+def _turned(picture: Any) -> NDArray[np.uint8]:
+    """Return the pixels of an RGB frame as its display matrix wants them: turned, mirrored."""
+    image = picture.to_ndarray()
+    for mark in picture.side_data:
+        if mark.type.name == "DISPLAYMATRIX":
+            # x' = a x + c y and y' = b x + d y, in 1/65536.
+            a, b, _, c, d = np.frombuffer(bytes(mark)[:20], np.int32).tolist()
+            if abs(b) > abs(a):
+                image, a, d = image.swapaxes(0, 1), c, b
+            image = image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+    return np.ascontiguousarray(image)
