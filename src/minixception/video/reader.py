@@ -165,13 +165,14 @@ class VideoReader:
         for _ in range(LARGEST_DAMAGE if self._is_file else 1):
             with suppress(av.FFmpegError):
                 for packet in self._container.demux(self._stream, *self._container.streams.audio):
-                    if packet.pts is not None:
-                        end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
-                        self._end = max(self._end, end)
+                    if packet.dts is not None:
+                        end = (packet.pts or packet.dts) + (packet.duration or 0)
+                        self._end = max(self._end, float(end * packet.time_base))
                     if packet.size and packet.stream_index == self._stream.index:
                         yield packet
-                    elif packet.size and self.sound.streams:
+                    elif packet.dts is not None and self.sound.streams:
                         self.sound.packets.append(packet)
+                self.sound.is_whole = True
                 break
         yield None
 

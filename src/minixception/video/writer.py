@@ -1,6 +1,7 @@
 """Films, written by FFmpeg (PyAV): H.264 where it has the encoder, with the sound of the source."""
 
 import errno
+import math
 from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -41,6 +42,7 @@ class Sound:
     streams: tuple[Any, ...] = ()
     origin: float = 0.0
     packets: deque[Any] = field(default_factory=deque)
+    is_whole: bool = False
 
 
 class VideoWriter:
@@ -96,7 +98,7 @@ class VideoWriter:
             self._last = max(round(frame.time_seconds / self._tick), self._last + 1)
             video.pts, video.time_base = self._last, self._tick
             self._container.mux(self._stream.encode(video))
-            self._copy_sound()
+            self._copy_sound(self._last * self._tick)
 
     def close(self) -> None:
         """Finish the film and give it its name; a second call does nothing.
@@ -107,7 +109,7 @@ class VideoWriter:
         if self._container is not None:
             with self._reporting():
                 self._container.mux(self._stream.encode(None))
-                self._copy_sound()
+                self._copy_sound(math.inf if self._sound.is_whole else self._last * self._tick)
                 self._container.close()
             self._container = None
             self._stack.close()
@@ -169,17 +171,18 @@ class VideoWriter:
                     f"{self._path}: {self._suffix} takes no sound of {name}; left out"
                 )
 
-    def _copy_sound(self) -> None:
+    def _copy_sound(self, until: float | Fraction) -> None:
+        """Copy what is heard until then, the last frame: a run may end before the film."""
         while self._sound.packets:
-            packet = self._sound.packets.popleft()
-            if packet.stream_index not in self._copies or None in (packet.pts, packet.dts):
-                continue
-            index, origin = packet.stream_index, round(self._sound.origin / packet.time_base)
-            copy, last = self._copies[index]
-            packet.pts, packet.dts = packet.pts - origin, packet.dts - origin
-            if packet.dts > last:
-                self._copies[index] = copy, packet.dts
-                packet.stream = copy
+            packet = self._sound.packets[0]
+            dts = packet.dts - round(self._sound.origin / packet.time_base)
+            if dts * packet.time_base > until:
+                return
+            self._sound.packets.popleft()
+            copy, last = self._copies.get(packet.stream_index, (None, dts))
+            if dts > last:
+                self._copies[packet.stream_index] = copy, dts
+                packet.pts, packet.dts, packet.stream = dts, dts, copy
                 self._container.mux(packet)
 
 
