@@ -12,7 +12,7 @@ All files appear when the run ends, also with Ctrl-C; on a full disk and after `
 they were before. Until then they lie beside, as .NAME.NUMBER.SUFFIX.
 
 Finding faces takes nearly all the time. --min-face 48 makes it three times faster where faces are
-at least that large; between two searches boxes are moved along, see --detect-every.
+at least that large. In between they are followed: --detect-every 1 looks for them in each frame.
 """
 
 import argparse
@@ -34,23 +34,22 @@ from minixception.commands.options import (
     load_analyzer,
 )
 from minixception.commands.outputs import STANDARD_OUTPUT, check_file, check_table
-from minixception.commands.picture_report import format_cells
 from minixception.commands.run_control import Progress, StopRequest, Stopwatch
 from minixception.commands.video_overlay import Overlay, add_overlay_argument, load_overlay
 from minixception.files import atomic_path, remove_unfinished, sole_writer
 from minixception.messages import require
 
 if TYPE_CHECKING:
+    from minixception.boxes import Box
+    from minixception.commands.video_report import TrackHistory
     from minixception.commands.video_window import Window
     from minixception.inference.analyzer import FaceAnalyzer
     from minixception.video.cameras import Camera, Frame
     from minixception.video.reader import VideoReader
-    from minixception.video.tracking import TrackedFace, TrackHistory
+    from minixception.video.tracking import TrackedFace
     from minixception.video.writer import VideoWriter
 
-# A face is looked for at least this often: until then its box keeps most of it in all test clips.
-LONGEST_WAIT = 0.2
-LISTED_FACES = 20
+LONGEST_WAIT = 0.2  # seconds without looking for new faces
 PLOTTED_FACES = 6
 
 
@@ -86,9 +85,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--detect-every",
         type=int,
-        default=1,
+        default=4,
         metavar="FRAMES",
-        help="look for faces in every Nth frame, and move the boxes along in between",
+        help="look for faces in every Nth frame, and every 0.2 seconds; follow them in between",
     )
     add_model_arguments(parser)
     add_detector_arguments(parser, film=True)
@@ -96,6 +95,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Follow faces until the video ends or the user stops it; return the exit code."""
+    from minixception.commands.video_report import format_summary
+
     if arguments.film and arguments.input:
         raise ValueError(f"one film at a time. Received: {arguments.film} and {arguments.input}")
     arguments.input = arguments.film or arguments.input or "0"
@@ -153,11 +154,12 @@ def _check_arguments(arguments: argparse.Namespace) -> None:
             f"--explain {arguments.explain} needs a model of that task. Received: models of "
             f"{', '.join(tasks) or 'none'}"
         )
+    suffixes = {"--plot": images.WRITABLE_SUFFIXES}
     if arguments.output is not None or not is_camera(arguments.input):
         require("av", what="a film")
-        from minixception.video import writer
+        from minixception.video.writer import WRITABLE_SUFFIXES
 
-    suffixes = {"--output": writer.WRITABLE_SUFFIXES, "--plot": images.WRITABLE_SUFFIXES}
+        suffixes["--output"] = tuple(WRITABLE_SUFFIXES)
     film = {"the film": Path(arguments.input)}
     for option, path in _outputs(arguments).items():
         if option == "--csv":
@@ -192,6 +194,9 @@ class Session:
         )
         self.writer: VideoWriter | None = None
         self._window: Window | None = None
+        # Of the last frame.
+        self._before: Frame | None = None
+        self._boxes: list[Box] = []
         self._searched_at = 0.0
         self._table: csv.DictWriter[str] | None = None
         self._is_table_broken = False
@@ -214,7 +219,8 @@ class Session:
                 VideoWriter(arguments.output, rate=reader.rate, sound=reader.sound)
             )
         if _wants_window(arguments):
-            from minixception.commands.video_window import Window
+            from minixception.commands.video_report import TrackHistory
+    from minixception.commands.video_window import Window
 
             self._window = stack.enter_context(Window("minixception"))
         is_shown = self._window is None and not arguments.quiet
@@ -231,15 +237,15 @@ class Session:
         files = ExitStack()
         path = files.enter_context(atomic_path(self._arguments.csv))
 
-        def finish(*error: Any) -> bool | None:
-            return files.__exit__(*error) if self._is_table_broken else files.close()
+        def finish(*error: Any) -> None:
+            files.__exit__(*(error if self._is_table_broken else (None, None, None)))
 
         stack.push(finish)
         return files.enter_context(path.open("w", **form))
 
     def process(self, frame: "Frame") -> bool:
         """Take one frame through all stages; return False once the window has been closed."""
-        from minixception.video.tracking import record
+        from minixception.commands.video_report import record
 
         faces = self._find_faces(frame)
         record(self.histories, faces, frame.time_seconds)
@@ -264,17 +270,27 @@ class Session:
             self._is_table_broken = False
 
     def _find_faces(self, frame: "Frame") -> "list[TrackedFace]":
+        from minixception.video.tracking import follow_boxes
+
         image, seconds = frame.image, frame.time_seconds
         with self.stopwatch.part("detect"):
-            is_due = seconds - self._searched_at > LONGEST_WAIT
-            if is_due or frame.number % self._arguments.detect_every == 0:
+            if self._before is None or self._is_due(frame, self._before):
                 boxes, self._searched_at = self._analyzer.detector.detect(image), seconds
             else:
-                boxes = self._tracker.expected_boxes(seconds, *image.shape[:2])
+                boxes = follow_boxes(self._before.image, image, self._boxes)
+            self._before = frame
         with self.stopwatch.part("classify"):
             faces = self._analyzer.classify(image, boxes)
         with self.stopwatch.part("track"):
-            return self._tracker.update(faces, seconds)
+            tracked = self._tracker.update(faces, seconds)
+            self._boxes = [face.box for face in tracked]
+            return tracked
+
+    def _is_due(self, frame: "Frame", before: "Frame") -> bool:
+        """Tell whether to look for faces, and not only to follow those of the last frame."""
+        is_late = frame.time_seconds - self._searched_at > LONGEST_WAIT
+        is_another_size = frame.image.shape != before.image.shape
+        return is_late or is_another_size or frame.number % self._arguments.detect_every == 0
 
     def _draw(self, frame: "Frame", faces: "list[TrackedFace]") -> "Frame":
         from minixception.drawing.faces import draw_captions, draw_predictions
@@ -298,7 +314,9 @@ class Session:
         from minixception.drawing.faces import emotion_colour
         from minixception.drawing.plots import plot_timeline
 
-        longest = _longest(self.histories, PLOTTED_FACES)
+        from minixception.commands.video_report import longest_tracks
+
+        longest = longest_tracks(self.histories, PLOTTED_FACES)
         names = next((history.class_names["emotion"] for history in longest.values()), ())
         plot_timeline(
             {f"face {n}": (one.times, one.scores("emotion")) for n, one in longest.items()},
@@ -356,33 +374,3 @@ def _report(
         print(remark, file=sys.stderr)
     for path in _files(arguments):
         print(f"written to {path}")
-
-
-def format_summary(histories: "dict[int, TrackHistory]") -> str:
-    """Return a table with a line per face: when it was seen, and its mean scores."""
-    if not histories:
-        return "no face found"
-    longest = sorted(_longest(histories, LISTED_FACES).items())
-    lines = [f"face      from        to  frames   {format_cells(longest[0][1].class_names)}"]
-    for number, history in longest:
-        times = history.times
-        labels = format_cells(_mean_label(history, task) for task in history.class_names)
-        seen = f"{times[0]:8.1f} s{times[-1]:8.1f} s{len(history):8d}"
-        lines.append(f"{number:4d}{seen}   {labels}")
-    if len(histories) > LISTED_FACES:
-        lines.append(f"and {len(histories) - LISTED_FACES} more, seen for a shorter time")
-    return "\n".join(lines)
-
-
-def _mean_label(history: "TrackHistory", task: str) -> str:
-    names = history.class_names[task]
-    if not names:
-        return "-"
-    means = history.scores(task).mean(axis=0)
-    return f"{names[means.argmax()]} {means.max():.0%}"
-
-
-def _longest(histories: "dict[int, TrackHistory]", count: int) -> "dict[int, TrackHistory]":
-    """Return the faces with the most frames, in the order of their numbers."""
-    longest = sorted(histories, key=lambda number: -len(histories[number]))[:count]
-    return {number: histories[number] for number in sorted(longest)}

@@ -91,5 +91,5 @@ class Camera:
         return bgr_to_rgb(image) if image.ndim == 3 else as_rgb(image)
 
     def losses(self) -> list[str]:
-        """Return nothing: nobody knows what a camera has not delivered."""
+        """Return nothing: a camera promises nothing."""
         return []
