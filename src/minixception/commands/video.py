@@ -219,8 +219,7 @@ class Session:
                 VideoWriter(arguments.output, rate=reader.rate, sound=reader.sound)
             )
         if _wants_window(arguments):
-            from minixception.commands.video_report import TrackHistory
-    from minixception.commands.video_window import Window
+            from minixception.commands.video_window import Window
 
             self._window = stack.enter_context(Window("minixception"))
         is_shown = self._window is None and not arguments.quiet
@@ -311,10 +310,9 @@ class Session:
             return self._window is None or self._window.show(image, wait_seconds=early)
 
     def _write_plot(self) -> None:
+        from minixception.commands.video_report import longest_tracks
         from minixception.drawing.faces import emotion_colour
         from minixception.drawing.plots import plot_timeline
-
-        from minixception.commands.video_report import longest_tracks
 
         longest = longest_tracks(self.histories, PLOTTED_FACES)
         names = next((history.class_names["emotion"] for history in longest.values()), ())
