@@ -154,7 +154,7 @@ def _check_arguments(arguments: argparse.Namespace) -> None:
             f"--explain {arguments.explain} needs a model of that task. Received: models of "
             f"{', '.join(tasks) or 'none'}"
         )
-    suffixes = {"--plot": images.WRITABLE_SUFFIXES}
+    suffixes: dict[str, tuple[str, ...]] = {"--plot": images.WRITABLE_SUFFIXES}
     if arguments.output is not None or not is_camera(arguments.input):
         require("av", what="a film")
         from minixception.video.writer import WRITABLE_SUFFIXES

@@ -220,7 +220,8 @@ class VideoReader:
         self, width: int, height: int, ratio: Fraction, form: tuple[str, int, int], fields: bool
     ) -> Graph:
         # Growing one side loses nothing, as shrinking the other would.
-        square = round(width * max(ratio, 1)), round(height / min(ratio, 1))
+        one = Fraction(1)
+        square = round(width * max(ratio, one)), round(height / min(ratio, one))
         _require_bounded(*square, self.source)
         source = (
             f"video_size={width}x{height}:time_base={self._stream.time_base}:pix_fmt={form[0]}:"

@@ -154,10 +154,10 @@ def follow_boxes(
     size = max(1, round(scale * height)), max(1, round(scale * width))
     first, second = (to_grey(resize_image(image, size)) for image in (before, after))
     grid = np.stack(np.meshgrid(*2 * [np.linspace(0.2, 0.8, 5)]), axis=-1).reshape(-1, 1, 2)
-    followed = []
+    followed, nothing = [], np.empty(0, np.float32)
     for box in boxes:
         points = scale * (np.array(box[:2]) + grid * np.array(box[2:]))
-        moved, found, _ = cv2.calcOpticalFlowPyrLK(first, second, points.astype(np.float32), None)
+        moved, found, _ = cv2.calcOpticalFlowPyrLK(first, second, points.astype(np.float32), nothing)
         if found.any():
             x, y = np.median((moved - points)[found == 1].reshape(-1, 2), axis=0) / scale
             box = box._replace(x=box.x + round(x), y=box.y + round(y))

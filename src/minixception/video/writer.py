@@ -166,10 +166,8 @@ class VideoWriter:
             try:
                 self._copies[source.index] = self._container.add_stream_from_template(source), -1
             except (ValueError, AttributeError):
-                name = source.codec_context.name if source.codec_context else "unknown"
-                self.remarks.append(
-                    f"{self._path}: {self._suffix} takes no sound of {name}; left out"
-                )
+                name = source.codec_context.name if source.codec_context else "such"
+                self.remarks.append(f"{self._path}: without sound; {self._suffix} takes no {name}")
 
     def _copy_sound(self, until: float | Fraction) -> None:
         """Copy what is heard until then, the last frame: a run may end before the film."""
