@@ -1,12 +1,12 @@
 import math
 import random
 
-import cv2
 import numpy as np
 import pytest
 
 from minixception.boxes import Box
 from minixception.commands.video_report import TrackHistory, record
+from minixception.images import resize_image
 from minixception.inference.predictions import FacePrediction
 from minixception.video.tracking import (
     FaceTracker,
@@ -170,7 +170,7 @@ def test_times_outside_their_range_are_refused(value: float) -> None:
 @pytest.mark.parametrize("scale", [1, 4])
 def test_boxes_follow_what_is_in_them(scale: int) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
-    before = cv2.resize(noise, (400 * scale, 300 * scale), interpolation=cv2.INTER_CUBIC)
+    before = resize_image(noise, (300 * scale, 400 * scale))
     after = np.roll(before, (5 * scale, -8 * scale), axis=(0, 1))
     boxes = [Box(*(scale * side for side in box)) for box in ((50, 40, 60, 70), (3, 200, 60, 60))]
     middle, left = follow_boxes(before, after, boxes)

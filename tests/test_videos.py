@@ -168,7 +168,7 @@ def test_an_edit_list_takes_frames_away_or_lets_them_wait(tmp_path: Path) -> Non
     assert reader.losses() == []
 
 
-MATRICES = {
+MATRICES: dict[str, tuple[tuple[int, ...], Callable[[np.ndarray], np.ndarray]]] = {
     "as it is": ((1, 0, 0, 1), lambda image: image),
     "90": ((0, 1, -1, 0), lambda image: np.rot90(image, -1)),
     "180": ((-1, 0, 0, -1), lambda image: np.rot90(image, 2)),
@@ -224,8 +224,7 @@ def test_fields_are_put_together(
 
 
 def test_hdr_is_said_to_be_left_as_it_is(tmp_path: Path) -> None:
-    colours = {"color_trc": 16, "color_primaries": 9, "colorspace": 9}
-    path = encode(tmp_path / "a.mp4", "libx264", "yuv420p10le", **colours)
+    path = encode(tmp_path / "a.mp4", "libx264", "yuv420p10le", color_trc=16, colorspace=9)
     frames, reader = read(path)
     assert len(frames) == 12
     assert reader.remarks == [f"{path}: HDR (PQ) is not tone-mapped; colours are pale"]

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minixception.boxes import Box, clip, intersection_over_union
-from minixception.images import resize_image, to_grey
 from minixception.inference.predictions import FacePrediction
 
 # Boxes of one face in successive frames share more than half their area in all test clips; half of
@@ -22,7 +21,7 @@ SMALLEST_OVERLAP = 0.25
 # A detector's box trembles by one or two percent of its side: the speed of a face is therefore an
 # average over this many seconds, and it is trusted for no longer than that after the last sight.
 SPEED_SECONDS = 0.3
-FLOW_SIDE = 320  # pixels of an image in which shifts are measured; most films shrink to it evenly
+FLOW_SIDE = 320  # pixels: shifts are measured in images of this to twice this side
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,16 +149,20 @@ def follow_boxes(
     Boxes keep their size; those that have left the image are left out, the others clipped to it.
     """
     height, width = after.shape[:2]
-    scale = min(1.0, FLOW_SIDE / max(height, width))
-    size = max(1, round(scale * height)), max(1, round(scale * width))
-    first, second = (to_grey(resize_image(image, size)) for image in (before, after))
+    step = max(1, max(height, width) // FLOW_SIDE)
+    first, second = (
+        np.ascontiguousarray(image[::step, ::step, 1])  # green is nearest to grey
+        for image in (before, after)
+    )
     grid = np.stack(np.meshgrid(*2 * [np.linspace(0.2, 0.8, 5)]), axis=-1).reshape(-1, 1, 2)
     followed, nothing = [], np.empty(0, np.float32)
     for box in boxes:
-        points = scale * (np.array(box[:2]) + grid * np.array(box[2:]))
-        moved, found, _ = cv2.calcOpticalFlowPyrLK(first, second, points.astype(np.float32), nothing)
+        points = (np.array(box[:2]) + grid * np.array(box[2:])) / step
+        moved, found, _ = cv2.calcOpticalFlowPyrLK(
+            first, second, points.astype(np.float32), nothing
+        )
         if found.any():
-            x, y = np.median((moved - points)[found == 1].reshape(-1, 2), axis=0) / scale
+            x, y = np.median((moved - points)[found == 1].reshape(-1, 2), axis=0) * step
             box = box._replace(x=box.x + round(x), y=box.y + round(y))
         if intersection_over_union(box, Box(0, 0, width, height)):
             followed.append(clip(box, height, width))

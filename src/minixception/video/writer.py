@@ -27,7 +27,7 @@ UNKNOWN_RATE = 30.0  # of most cameras
 H264 = ("libx264", "libopenh264", "mpeg4")
 ENCODERS = {".webm": ("libvpx-vp9", "libvpx"), ".avi": ("mpeg4",)}
 _QUALITY = {
-    "libx264": {"preset": "veryfast", "crf": "20"},
+    "libx264": {"preset": "superfast", "crf": "21"},
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "crf": "32", "b": "0"},
     "mpeg4": {"flags": "+qscale", "global_quality": "472"},  # 4, in units of 118
 }
