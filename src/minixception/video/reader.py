@@ -40,6 +40,8 @@ LARGEST_DAMAGE = 1000
 SLOWEST_RATE, FASTEST_RATE = 0.001, 1000.0
 # These decode without a word what builds on a lost frame; the others patch it well.
 UNFORGIVING = ("vp8", "vp9", "libdav1d", "av1")
+# These drop frames without a word, and give one for each packet, which others need not.
+SILENT = ("hevc", "libdav1d", "av1")
 HDR = {16: "PQ", 18: "HLG"}  # numbers of FFmpeg's AVColorTransferCharacteristic
 _BROADCAST = av.format.Flags.ts_discont.value  # their times begin anywhere, at any frame
 _UNMEASURED = _BROADCAST | av.format.Flags.generic_index.value  # FFmpeg estimates their length
@@ -125,19 +127,16 @@ class VideoReader:
 
     def losses(self) -> list[str]:
         """Return what the film lacks, once it was read to its end."""
-        # Hidden frames of VP8, and single fields, come in packets that give no frame.
-        is_countable = self._codec.name != "vp8" and not self._is_interlaced
-        lost = self._sent - self.done if is_countable else self._refused
+        lost = self._sent - self.done if self._codec.name in SILENT else self._refused
         missing = (
             f"{self.source}: it is damaged; {lost} of {lost + self.done} frames cannot be decoded, "
             "and are left out"
         )
-        cut = (
-            f"{self.source}: it was cut off at {self._end:.1f} s; its header promises "
-            f"{self._promised_end:.1f} s"
-        )
+        cut = f"{self.source}: it was cut off at {self._end - self.sound.origin:.1f} s"
         # One frame, and what sound is padded by.
-        is_cut = self._promised_end - self._end > 0.1 + 1 / (self.rate or 1)
+        if is_short := self._promised_end - self._end > 0.1 + 1 / (self.rate or 1):
+            cut += f"; its header promises {self._promised_end:.1f} s"
+        is_cut = is_short or not self.sound.is_whole
         return ([missing] * (lost > 0) + [cut] * is_cut) if self._is_at_end else []
 
     def _packets(self) -> Iterator[Any]:
@@ -180,12 +179,13 @@ class VideoReader:
                     self._lose(packet.pts)
                 continue
             for frame in frames:
-                if frame.is_corrupt:
-                    self._refused += 1
-                    if frame.key_frame:
-                        self._lose(frame.pts)
-                elif frame.pts is None or not self._lost_from <= frame.pts < self._lost_to:
+                if frame.is_corrupt and frame.key_frame:
+                    self._lose(frame.pts)
+                pts = self._lost_to if frame.pts is None else frame.pts
+                if not frame.is_corrupt and not self._lost_from <= pts < self._lost_to:
                     yield frame
+                elif frame.is_corrupt or self._lost_from > -math.inf:
+                    self._refused += 1
 
     def _lose(self, pts: int | None) -> None:
         """Do without what builds on a lost frame."""

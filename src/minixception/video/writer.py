@@ -31,7 +31,7 @@ _QUALITY = {
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "crf": "32", "b": "0"},
     "mpeg4": {"flags": "+qscale", "global_quality": "472"},  # 4, in units of 118
 }
-# All usual rates have whole ticks: 23.976 per second 5005, 29.97 4004. MPEG-4 counts to 65535.
+# All usual rates have whole ticks: 23.976 per second 5005, 29.97 4004.
 TICK, MPEG4_TICK = Fraction(1, 120_000), Fraction(1, 60_000)
 
 
@@ -73,7 +73,9 @@ class VideoWriter:
         if self._suffix not in WRITABLE_SUFFIXES:
             raise ValueError(f"{path}: a video must end in one of {', '.join(WRITABLE_SUFFIXES)}")
         require_utf8(path)
-        self._rate = Fraction(rate or UNKNOWN_RATE).limit_denominator(1001)
+        rate = rate or UNKNOWN_RATE
+        # MPEG-4 counts to 65535.
+        self._rate = Fraction(rate).limit_denominator(max(1, min(1001, int(65535 / rate))))
         self._sound = sound or Sound()
         # Number of a stream of sound -> its copy, and the time of the last packet of that.
         self._copies: dict[int, tuple[Any, int]] = {}
