@@ -174,6 +174,7 @@ class Session:
     Attributes:
         histories: scores over time by track number.
         stopwatch: time by part of the work.
+        writer: of the drawn film, None if there is none.
     """
 
     def __init__(
