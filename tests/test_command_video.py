@@ -418,7 +418,8 @@ def test_films_that_went_wrong(
     monkeypatch.setattr(command, "load_analyzer", load_analyzer)
     film, table, drawn = real_data(f"cases/{name}"), tmp_path / "o.csv", tmp_path / "o.mp4"
     rows_expected, last, said = CASES[name]
-    assert run_video(film, "--csv", table, "--output", drawn, "--no-window") == 0
+    options = ("--csv", table, "--output", drawn, "--no-window", "--min-face", 80)
+    assert run_video(film, *options) == 0
     printed = capsys.readouterr()
     rows = read_rows(table)
     assert [row["frame"] for row in rows] == [str(number) for number in range(rows_expected)]
