@@ -87,6 +87,7 @@ setup(
         "pandas": [FULL["pandas"]],
         "parquet": [FULL["pandas"], "pyarrow>=15"],
         "heif": ["pillow-heif>=0.16"],
+        "video": [DEVELOPMENT["av"]],
         "onnx": [*TRAINING, DEVELOPMENT["onnxruntime"], DEVELOPMENT["tf2onnx"]],
         "notebooks": [*TRAINING, DEVELOPMENT["ipykernel"], DEVELOPMENT["nbclient"]],
         "docs": [*TRAINING, "pdoc>=15,<17"],

@@ -54,8 +54,8 @@ from minixception.detection.yunet import (
 from minixception.images import as_rgb, decode_image, resize_image, rgb_to_bgr
 from minixception.inference.analyzer import FaceAnalyzer
 from minixception.labels import EMOTIONS_8, index_of
+from minixception.video.reader import VideoReader
 from minixception.video.tracking import FaceTracker
-from minixception.video.videos import VideoReader
 
 LEAST_SCORE = 0.05
 SAME_FACE = 0.3  # IoU from which on a box means a labelled face

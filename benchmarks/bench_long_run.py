@@ -24,8 +24,10 @@ import numpy as np
 from minixception.drawing.faces import draw_predictions
 from minixception.images import read_image, write_image
 from minixception.inference.analyzer import FaceAnalyzer
+from minixception.video.cameras import Frame
+from minixception.video.reader import VideoReader
 from minixception.video.tracking import FaceTracker
-from minixception.video.videos import Frame, VideoReader, VideoWriter
+from minixception.video.writer import VideoWriter
 
 PORTRAITS = Path(__file__).parents[1] / "images" / "portraits.jpg"
 SAMPLES = 10

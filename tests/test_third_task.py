@@ -12,12 +12,14 @@ from minixception import FaceAnalyzer, draw_predictions, make_checkpoint, read_i
 from minixception.boxes import Box
 from minixception.checkpoints.card import read_card
 from minixception.commands import main
+from minixception.commands.video_report import TrackHistory, record
 from minixception.datasets.registry import dataset_names, get_entry
 from minixception.inference.predictions import to_rows
 from minixception.labels import TAKEN_NAMES
 from minixception.models import build
-from minixception.video.tracking import FaceTracker, TrackHistory, record
-from minixception.video.videos import Frame, VideoWriter
+from minixception.video.cameras import Frame
+from minixception.video.tracking import FaceTracker
+from minixception.video.writer import VideoWriter
 
 NAMES = ("glasses", "none", "sunglasses")
 COLUMNS = [f"glasses_{name}" for name in NAMES]

@@ -5,14 +5,15 @@ import numpy as np
 import pytest
 
 from minixception.boxes import Box
+from minixception.commands.video_report import TrackHistory, record
+from minixception.images import resize_image
 from minixception.inference.predictions import FacePrediction
 from minixception.video.tracking import (
     FaceTracker,
     TrackedFace,
-    TrackHistory,
+    follow_boxes,
     match_boxes,
     mix_scores,
-    record,
 )
 
 NAMES = ("angry", "happy", "neutral")
@@ -166,16 +167,17 @@ def test_times_outside_their_range_are_refused(value: float) -> None:
         FaceTracker(lost_after_seconds=value)
 
 
-def test_expected_boxes_move_on_and_stay_in_the_image() -> None:
-    tracker = FaceTracker()
-    follow(tracker, [[make_face(5 * i), make_face(300, 250)] for i in range(40)])
-    moving, still = tracker.expected_boxes(42 / RATE, 480, 640)
-    assert abs(moving.x - 5 * 42) <= 2
-    assert still == Box(300, 250, 60, 60)
-    assert tracker.expected_boxes(42 / RATE, 480, 310)[-1] == Box(300, 250, 10, 60)
-    assert len(tracker.expected_boxes(42 / RATE, 480, 250)) == 1
-    tracker.update([make_face(5 * 42)], 42 / RATE)  # the other face is not seen
-    assert len(tracker.expected_boxes(43 / RATE, 480, 640)) == 1
+@pytest.mark.parametrize("scale", [1, 4])
+def test_boxes_follow_what_is_in_them(scale: int) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
+    before = resize_image(noise, (300 * scale, 400 * scale))
+    after = np.roll(before, (5 * scale, -8 * scale), axis=(0, 1))
+    boxes = [Box(*(scale * side for side in box)) for box in ((50, 40, 60, 70), (3, 200, 60, 60))]
+    middle, left = follow_boxes(before, after, boxes)
+    for found, expected in zip((*middle, *left), (42, 45, 60, 70, 0, 205, 55, 60), strict=True):
+        assert abs(found - scale * expected) <= scale
+    assert follow_boxes(before, after, [Box(0, 90, 7 * scale, 99)]) == []
+    assert follow_boxes(before, after, []) == []
 
 
 def test_match_boxes_prefers_the_largest_overlap() -> None:

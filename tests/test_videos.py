@@ -1,27 +1,99 @@
-import math
+"""Films of many kinds, written here, and what they look like when they are read and written."""
+
+import functools
+import http.server
 import os
 import struct
-import sys
+import threading
+from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
 
-from minixception.images import write_image
-from minixception.video import videos
-from minixception.video.videos import Frame, VideoReader, VideoWriter
+from minixception.commands import video_window
+from minixception.drawing.faces import draw_captions
+from minixception.images import resize_image
+from minixception.video import writer as writing
+from minixception.video.cameras import Camera, Frame, is_camera
+from minixception.video.reader import VideoReader
+from minixception.video.writer import WRITABLE_SUFFIXES, VideoWriter
+from stored_files import file_size_limit
+
+
+def scene(number: int, height: int = 160, width: int = 320) -> np.ndarray:
+    """Return a bar that moves to the right below a dark upper left corner."""
+    image = np.full((160, 320, 3), 200, np.uint8)
+    image[:40, :40] = 20
+    image[60:140, 60 + 4 * number : 120 + 4 * number] = (250, 180, 20)
+    return resize_image(image, (height, width))
+
+
+def write_frames(path: Path, frames: list[Frame], *, rate: float = 30) -> Path:
+    with VideoWriter(path, rate=rate) as writer:
+        for frame in frames:
+            writer.write(frame)
+    return path
 
 
 def write_clip(path: Path, frames: int = 20, *, rate: float = 10) -> Path:
-    """Write a film of a bar that moves to the right."""
-    with VideoWriter(path, rate=rate) as writer:
+    images = [Frame(number, number / rate, scene(number)) for number in range(frames)]
+    return write_frames(path, images, rate=rate)
+
+
+def encode(
+    path: Path,
+    codec: str = "libx264",
+    form: str = "yuv420p",
+    *,
+    size: tuple[int, int] = (320, 160),
+    rate: Fraction = Fraction(10),
+    frames: int = 12,
+    times: list[float] | None = None,
+    shift: int = 0,
+    options: dict[str, str] | None = None,
+    **context: Any,
+) -> Path:
+    """Write a film with PyAV alone; `context` are attributes of the encoder."""
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream(codec, rate, options=options or {})
+        (stream.width, stream.height), stream.pix_fmt = size, form
+        for name, value in context.items():
+            setattr(stream.codec_context, name, value)
+        tick = Fraction(1, 1000) if times else 1 / rate
+        stream.codec_context.time_base = tick
         for number in range(frames):
-            image = np.full((160, 320, 3), 200, np.uint8)
-            image[:10, :10] = 0  # tells which way is up
-            image[20:140, 20 + 4 * number : 60 + 4 * number] = (250, 180, 20)
-            writer.write(Frame(number, number / rate, image))
+            image = scene(number, size[1], size[0])
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=form)
+            frame.pts = round(times[number] * 1000) if times else number
+            frame.time_base = tick
+            container.mux(_shifted(stream.encode(frame), shift))
+        container.mux(_shifted(stream.encode(None), shift))
     return path
+
+
+def _shifted(packets: list[Any], shift: int) -> list[Any]:
+    for packet in packets:
+        packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
+    return packets
+
+
+def read(path: Path | str) -> tuple[list[Frame], VideoReader]:
+    with VideoReader(str(path)) as reader:
+        return list(reader), reader
+
+
+def is_scene(image: np.ndarray, number: int) -> bool:
+    """Tell whether it is that scene, which no other is as near to."""
+    differences = [
+        np.abs(image.astype(int) - scene(other, *image.shape[:2])).mean()
+        for other in (number, number + 2)
+    ]
+    return bool(differences[0] < min(9, differences[1]))
 
 
 @pytest.fixture(scope="module")
@@ -29,36 +101,307 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_clip(tmp_path_factory.mktemp("clips") / "walk.mp4")
 
 
-def count_frames(path: Path) -> int:
+@pytest.mark.parametrize(
+    ("name", "codec", "form"),
+    [
+        ("a.mp4", "libx264", "yuv420p"),
+        ("a.mkv", "libx264", "yuv422p10le"),
+        ("a.mp4", "libx265", "yuv420p12le"),
+        ("a.mov", "prores", "yuv422p10le"),
+        ("a.webm", "libvpx", "yuv420p"),
+        ("a.webm", "libvpx-vp9", "yuva420p"),
+        ("a.mkv", "ffv1", "gray16le"),
+        ("a.avi", "mjpeg", "yuvj420p"),
+        ("a.avi", "rawvideo", "bgr24"),  # its last line comes first
+        ("a.mpg", "mpeg2video", "yuv420p"),
+        ("a.ts", "libx264", "yuv420p"),
+        ("a.h264", "libx264", "yuv420p"),
+        ("a.wmv", "wmv2", "yuv420p"),
+        ("a.flv", "flv", "yuv420p"),
+        ("a.gif", "gif", "rgb8"),
+    ],
+)
+def test_every_frame_of_a_healthy_film(name: str, codec: str, form: str, tmp_path: Path) -> None:
+    rate = Fraction(25)  # MPEG-2 has no 10
+    quiet = {"x265-params": "log-level=none"} if codec == "libx265" else {}
+    path = encode(tmp_path / name, codec, form, rate=rate, options=quiet)
+    frames, reader = read(path)
+    assert (reader.remarks, reader.losses()) == ([], [])
+    begin = frames[0].time_seconds
+    assert 0 <= begin <= 0.1
+    steps = [frame.time_seconds - begin for frame in frames]
+    assert steps == pytest.approx([number / 25 for number in range(12)], abs=0.006)
+    if form not in ("gray16le", "rgb8"):  # other colours
+        assert all(is_scene(frame.image, frame.number) for frame in frames)
+
+
+@pytest.mark.parametrize("rate", [0.002, 0.5, 24000 / 1001, 239.7612, 1000])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
+def test_odd_rates(rate: float, suffix: str, tmp_path: Path) -> None:
+    frames, reader = read(write_clip(tmp_path / f"a{suffix}", 4, rate=rate))
+    assert reader.rate == pytest.approx(rate, rel=1e-3)
+    times = [number / rate for number in range(4)]
+    assert [frame.time_seconds for frame in frames] == pytest.approx(times, abs=6e-4)
+
+
+@pytest.mark.parametrize("suffix", WRITABLE_SUFFIXES)
+def test_a_variable_rate_is_kept(suffix: str, tmp_path: Path) -> None:
+    times = [0.0, 0.1, 0.2, 1.0, 1.1, 3.0, 3.3]
+    path = encode(tmp_path / "a.mp4", frames=7, times=times)
     with VideoReader(str(path)) as reader:
-        return sum(1 for _ in reader)
+        with VideoWriter(tmp_path / f"b{suffix}", rate=reader.rate) as writer:
+            for frame in reader:
+                writer.write(frame)
+        assert writer.remarks == []
+    frames, _ = read(tmp_path / f"b{suffix}")
+    assert [frame.time_seconds for frame in frames] == pytest.approx(times, abs=6e-4)
+    assert all(is_scene(frame.image, frame.number) for frame in frames)
 
 
-def test_damage_in_the_middle_loses_only_the_damaged_frames(clip: Path, tmp_path: Path) -> None:
+def test_an_edit_list_takes_frames_away_or_lets_them_wait(tmp_path: Path) -> None:
+    frames, reader = read(encode(tmp_path / "a.mp4", shift=-4, frames=16))
+    assert [frame.time_seconds for frame in frames] == pytest.approx(np.arange(12) / 10)
+    assert is_scene(frames[0].image, 4)
+    assert reader.losses() == []
+    frames, reader = read(encode(tmp_path / "b.mp4", shift=5))
+    assert [frame.time_seconds for frame in frames] == pytest.approx(0.5 + np.arange(12) / 10)
+    assert reader.losses() == []
+
+
+MATRICES: dict[str, tuple[tuple[int, ...], Callable[[np.ndarray], np.ndarray]]] = {
+    "as it is": ((1, 0, 0, 1), lambda image: image),
+    "90": ((0, 1, -1, 0), lambda image: np.rot90(image, -1)),
+    "180": ((-1, 0, 0, -1), lambda image: np.rot90(image, 2)),
+    "270": ((0, -1, 1, 0), lambda image: np.rot90(image)),
+    "mirrored": ((-1, 0, 0, 1), np.fliplr),
+    "upside down in a mirror": ((1, 0, 0, -1), np.flipud),
+    "mirrored and 90": ((0, 1, 1, 0), lambda image: image.swapaxes(0, 1)),
+    "mirrored and 270": ((0, -1, -1, 0), lambda image: np.rot90(image, 2).swapaxes(0, 1)),
+}
+
+
+@pytest.mark.parametrize("mark", MATRICES)
+def test_a_film_from_a_phone_comes_upright(mark: str, clip: Path, tmp_path: Path) -> None:
+    (a, b, c, d), turn = MATRICES[mark]
     content = bytearray(clip.read_bytes())
-    start = content.find(b"mdat") + 4
-    middle = (start + content.find(b"moov")) // 2
-    content[middle : middle + 600] = b"\xff" * 600
-    (tmp_path / "damaged.mp4").write_bytes(content)
-    with VideoReader(str(tmp_path / "damaged.mp4")) as reader:
-        times = [frame.time_seconds for frame in reader]
-        assert reader.is_at_end
-    assert 12 <= len(times) <= 20
-    assert times[-1] == pytest.approx(1.9)
-    assert np.all(np.diff(times) > 0)
+    place = content.find(b"tkhd") + 44
+    one = 1 << 16
+    matrix = (a * one, b * one, 0, c * one, d * one, 0, 0, 0, 1 << 30)
+    content[place : place + 36] = struct.pack(">9i", *matrix)
+    (tmp_path / "turned.mp4").write_bytes(content)
+    frames, reader = read(tmp_path / "turned.mp4")
+    expected = turn(read(clip)[0][0].image)
+    np.testing.assert_array_equal(frames[0].image, expected)
+    assert (len(frames), reader.losses()) == (20, [])
 
 
-def test_colours_and_times_survive(tmp_path: Path) -> None:
-    image = np.zeros((64, 64, 3), np.uint8)
-    image[:, :, 0] = 220
-    with VideoWriter(tmp_path / "red.mp4", rate=12.5) as writer:
-        for number in range(5):
-            writer.write(Frame(number, 0.0, image))
-    with VideoReader(str(tmp_path / "red.mp4")) as reader:
-        frames = list(reader)
-    assert reader.rate == pytest.approx(12.5)
-    assert [frame.time_seconds for frame in frames] == pytest.approx([0, 0.08, 0.16, 0.24, 0.32])
-    np.testing.assert_allclose(frames[0].image.mean((0, 1)), [220, 0, 0], atol=8)
+@pytest.mark.parametrize(("ratio", "shape"), [(2, (160, 640)), (0.5, (320, 320))])
+def test_pixels_become_square(ratio: float, shape: tuple[int, int], tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.mp4", sample_aspect_ratio=Fraction(ratio))
+    frames, _ = read(path)
+    assert {frame.image.shape[:2] for frame in frames} == {shape}
+    assert all(is_scene(frame.image, frame.number) for frame in frames)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("a.mp4", "libx264", {"x264-params": "interlaced=1:tff=1"}),
+        ("a.mpg", "mpeg2video", {"flags": "+ildct+ilme"}),
+        ("a.avi", "dvvideo", {}),
+    ],
+)
+def test_fields_are_put_together(
+    name: str, codec: str, options: dict[str, str], tmp_path: Path
+) -> None:
+    size = (720, 576)
+    path = encode(tmp_path / name, codec, size=size, rate=Fraction(25), options=options)
+    frames, reader = read(path)
+    assert len(frames) == 12
+    assert all(is_scene(frame.image, frame.number) for frame in frames)
+    assert reader.remarks == [f"{path}: its frames are interlaced; deinterlaced (bwdif)"]
+    assert reader.losses() == []
+
+
+def test_hdr_is_said_to_be_left_as_it_is(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.mp4", "libx264", "yuv420p10le", color_trc=16, colorspace=9)
+    frames, reader = read(path)
+    assert len(frames) == 12
+    assert reader.remarks == [f"{path}: HDR (PQ) is not tone-mapped; colours are pale"]
+
+
+def test_a_size_that_changes_is_fitted_into_the_first(tmp_path: Path) -> None:
+    first, second = encode(tmp_path / "a.ts"), encode(tmp_path / "b.ts", size=(160, 160))
+    (tmp_path / "c.ts").write_bytes(first.read_bytes() + second.read_bytes())
+    frames, _ = read(tmp_path / "c.ts")
+    assert [frame.image.shape[1] for frame in frames] == [320] * 12 + [160] * 12
+    assert np.diff([frame.time_seconds for frame in frames]) == pytest.approx(0.1)
+    write_frames(tmp_path / "d.mp4", frames)
+    last = read(tmp_path / "d.mp4")[0][-1].image
+    assert last.shape == (160, 320, 3)
+    assert last[:, :70].mean() < 10  # black beside it
+    assert is_scene(last[:, 80:240], 11)
+
+
+def test_odd_sizes(tmp_path: Path) -> None:
+    image = np.full((47, 65, 3), (220, 30, 30), np.uint8)
+    for suffix in WRITABLE_SUFFIXES:
+        with VideoWriter(tmp_path / f"a{suffix}") as writer:
+            writer.write(Frame(0, 0.0, image))
+        (frame,), _ = read(tmp_path / f"a{suffix}")
+        assert frame.image.shape == (48, 66, 3)
+        assert np.abs(frame.image.mean((0, 1)) - (220, 30, 30)).max() < 9
+
+
+def test_the_cover_of_an_album_is_no_film(tmp_path: Path) -> None:
+    for with_film in (True, False):
+        with av.open(str(tmp_path / "a.mp4"), "w") as container:
+            cover: Any = container.add_stream("mjpeg", 1, pix_fmt="yuvj420p", width=64, height=64)
+            cover.disposition = av.stream.Disposition.attached_pic
+            other: Any = (
+                container.add_stream("libx264", 10, pix_fmt="yuv420p", width=320, height=160)
+                if with_film
+                else container.add_stream("aac", 8000)
+            )
+            picture = av.VideoFrame.from_ndarray(scene(0, 64, 64), format="rgb24")
+            container.mux(cover.encode(picture) + cover.encode(None))
+            for number in range(3):
+                image = scene(number)
+                if with_film:
+                    container.mux(other.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+            container.mux(other.encode(None))
+        if with_film:
+            assert {frame.image.shape for frame in read(tmp_path / "a.mp4")[0]} == {(160, 320, 3)}
+        else:
+            with pytest.raises(ValueError, match="no moving pictures"):
+                VideoReader(str(tmp_path / "a.mp4"))
+
+
+def packets(path: Path) -> list[tuple[int, int]]:
+    with av.open(str(path)) as container:
+        return [(p.pos or 0, p.size) for p in container.demux(video=0) if p.size]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.mp4", "libx264"), ("a.mkv", "libx265"), ("a.avi", "mpeg4"), ("a.webm", "libvpx-vp9")],
+)
+@pytest.mark.parametrize("hit", [0, 12, 17])  # the first, a key frame, one between
+def test_what_cannot_be_decoded_is_missing_and_counted(
+    name: str, codec: str, hit: int, tmp_path: Path
+) -> None:
+    quiet = {"x265-params": "log-level=none:keyint=12:bframes=0"} if codec == "libx265" else {}
+    path = encode(tmp_path / name, codec, frames=24, gop_size=12, max_b_frames=0, options=quiet)
+    whole = {round(frame.time_seconds, 2): frame.image for frame in read(path)[0]}
+    start, size = packets(path)[hit]
+    content = bytearray(path.read_bytes())
+    content[start + 6 : start + size] = bytes(size - 6)
+    path.write_bytes(content)
+    frames, reader = read(path)
+    lost = 24 - len(frames)
+    assert 1 <= lost <= 13
+    for frame in frames:
+        there = whole[round(frame.time_seconds, 2)]
+        assert np.abs(there.astype(int) - frame.image).mean() < 9  # and never grey
+    if hit == 0:
+        assert frames[0].time_seconds > 0
+    assert reader.losses() == [
+        f"{path}: it is damaged; {lost} of 24 frames cannot be decoded, and are left out"
+    ]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
+def test_a_film_that_was_cut_off(suffix: str, tmp_path: Path) -> None:
+    path = write_clip(tmp_path / f"a{suffix}", 60)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 2 // 3])
+    frames, reader = read(path)
+    assert 20 < len(frames) < 60
+    assert "its header promises 6.0 s" in reader.losses()[-1]
+
+
+def with_sound(path: Path, codec: str, seconds: float = 1.0) -> Path:
+    """Write a film of one second with a tone of so many."""
+    with av.open(str(path), "w") as container:
+        pictures: Any = container.add_stream("libx264", 10, pix_fmt="yuv420p")
+        pictures.width, pictures.height = 320, 160
+        sound: Any = container.add_stream(codec, 48000, layout="mono")
+        for number in range(10):
+            frame = av.VideoFrame.from_ndarray(scene(number), format="rgb24")
+            frame.pts = number
+            container.mux(pictures.encode(frame))
+        wave = np.sin(np.arange(round(48000 * seconds)) / 20, dtype=np.float32)[None]
+        tone = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
+        tone.sample_rate, tone.pts = 48000, 0
+        container.mux(sound.encode(tone))
+        container.mux(pictures.encode(None) + sound.encode(None))
+    return path
+
+
+def sound_of(path: Path) -> list[tuple[bytes, float]]:
+    with av.open(str(path)) as container:
+        sounds = container.streams.audio
+        found: list[Any] = [*container.demux(*sounds)] if sounds else []
+        return [(bytes(p), float(p.pts * p.time_base)) for p in found if p.size and p.pts >= 0]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".webm"])
+@pytest.mark.parametrize("source", [".mp4", ".ts"])
+def test_the_sound_is_copied(suffix: str, source: str, tmp_path: Path) -> None:
+    path = with_sound(tmp_path / f"a{source}", "mp2", 1.5)
+    for stop in (10, 5):  # to the end, and a run that is stopped
+        with (
+            VideoReader(str(path), with_sound=True) as reader,
+            VideoWriter(tmp_path / f"b{suffix}", rate=reader.rate, sound=reader.sound) as writer,
+        ):
+            for frame in reader:
+                writer.write(frame)
+                if frame.number == stop - 1 and stop < 10:
+                    break
+        before, after = sound_of(path), sound_of(tmp_path / f"b{suffix}")
+        if suffix == ".webm":
+            assert after == []
+            assert "without sound" in writer.remarks[0]
+            continue
+        assert [content for content, _ in after] == [content for content, _ in before][: len(after)]
+        assert after[-1][1] == pytest.approx(1.5 if stop == 10 else 0.45, abs=0.1)
+
+
+def test_h264_in_mp4_with_its_index_in_front(clip: Path) -> None:
+    content = clip.read_bytes()
+    assert content.find(b"moov") < content.find(b"mdat")
+    with av.open(str(clip)) as container:
+        codec = container.streams.video[0].codec_context
+        assert (codec.name, codec.pix_fmt, codec.width) == ("h264", "yuv420p", 320)
+
+
+def test_another_encoder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "H264", ("libx269", "mpeg4"))
+    with VideoWriter(tmp_path / "a.mp4") as writer:
+        writer.write(Frame(0, 0.0, scene(0)))
+    assert writer.remarks == [f"{tmp_path / 'a.mp4'}: written by mpeg4, as there is no libx269"]
+    assert len(read(tmp_path / "a.mp4")[0]) == 1
+    monkeypatch.setattr(writing, "H264", ("libx269",))
+    with (
+        pytest.raises(OSError, match="no encoder for it: libx269"),
+        VideoWriter(tmp_path / "b.mp4") as writer,
+    ):
+        writer.write(Frame(0, 0.0, scene(0)))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+
+
+@pytest.mark.parametrize("suffix", WRITABLE_SUFFIXES)
+@pytest.mark.parametrize("limit", [0, 3000])
+def test_a_full_disk_leaves_the_old_film(suffix: str, limit: int, tmp_path: Path) -> None:
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(b"old")
+    noise = np.random.default_rng(0).integers(0, 255, (20, 160, 320, 3), np.uint8)
+    frames = [Frame(number, number / 30, image) for number, image in enumerate(noise)]
+    with file_size_limit(limit), pytest.raises(OSError, match="is the disk full") as caught:
+        write_frames(path, frames)
+    assert caught.value.filename == str(path)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_names_that_are_not_utf8_are_refused(clip: Path, tmp_path: Path) -> None:
@@ -67,82 +410,124 @@ def test_names_that_are_not_utf8_are_refused(clip: Path, tmp_path: Path) -> None
     with pytest.raises(ValueError, match="must be UTF-8"):
         VideoReader(name)
     with pytest.raises(ValueError, match="must be UTF-8"):
-        VideoWriter(name, rate=10)
+        VideoWriter(name)
 
 
-@pytest.mark.parametrize("rate", [0.002, 0.5, 23.67164648529643, 239.7612])
-def test_unusual_rates(rate: float, tmp_path: Path) -> None:
-    path = write_clip(tmp_path / "o.mp4", 4, rate=rate)
-    with VideoReader(str(path)) as reader:
-        assert reader.rate == pytest.approx(rate, rel=1e-3)
-        assert len(list(reader)) == 4
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """Give a folder and its address on this machine."""
+    folder = tmp_path_factory.mktemp("served")
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    handler = functools.partial(Handler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield folder, f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
 
 
-def test_a_camera_film_lasts_as_long_as_what_it_shows(tmp_path: Path) -> None:
-    image = np.zeros((48, 64, 3), np.uint8)
-    with VideoWriter(tmp_path / "o.mp4", rate=30, follow_clock=True) as writer:
-        for number, seconds in enumerate((0.0, 0.01, 0.1, 0.5, 0.52, 2.0)):
-            writer.write(Frame(number, seconds, image))
-    assert count_frames(tmp_path / "o.mp4") == 61
+def playlist(*names: object) -> str:
+    entries = "".join(f"#EXTINF:2,\n{name}\n" for name in names)
+    return f"#EXTM3U\n#EXT-X-TARGETDURATION:3\n{entries}#EXT-X-ENDLIST\n"
 
 
-def test_frames_of_another_size_are_fitted(tmp_path: Path) -> None:
-    with VideoWriter(tmp_path / "o.mp4", rate=10) as writer:
-        for number, size in enumerate(((48, 64), (64, 48), (31, 33))):
-            writer.write(Frame(number, 0.0, np.zeros((*size, 3), np.uint8)))
-    assert count_frames(tmp_path / "o.mp4") == 3
+LISTS: dict[str, Callable[[Path], str]] = {
+    "a.ffconcat": lambda film: f"ffconcat version 1.0\nfile '{film}'\n",
+    "b.mp4": lambda film: f"ffconcat version 1.0\nfile {film.name}\n",
+    "c.m3u8": lambda film: playlist(film),
+    "d.m3u8": lambda film: playlist(f"../{film.parent.name}/{film.name}"),
+    "e.m3u8": lambda film: playlist(f"file://{film}"),
+    "f.sdp": lambda _: "v=0\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n",
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_no_list_opens_another_file(name: str, served: tuple[Path, str], tmp_path: Path) -> None:
+    folder, address = served
+    film = tmp_path / "film.ts"  # which is not served
+    encode(film)
+    (folder / name).write_text(LISTS[name](film))
+    with pytest.raises(ValueError, match="is no video"):
+        VideoReader(str(folder / name))
+    with pytest.raises(OSError, match="does not open"):
+        VideoReader(f"{address}{name}")
+
+
+def test_films_and_streams_behind_an_address(served: tuple[Path, str]) -> None:
+    folder, address = served
+    encode(folder / "a.mkv", frames=12)
+    encode(folder / "a.ts", frames=12)
+    (folder / "live.m3u8").write_text(playlist("a.ts"))
+    for name in ("a.mkv", "a.ts", "live.m3u8"):
+        frames, reader = read(f"{address}{name}")
+        assert [frame.time_seconds for frame in frames] == pytest.approx(np.arange(12) / 10)
+        assert reader.losses() == []
+
+
+@pytest.mark.parametrize("scheme", ["file", "concat", "lavfi", "data", "subfile"])
+def test_other_addresses_are_refused(scheme: str, clip: Path) -> None:
+    with pytest.raises(ValueError, match="an address must begin with one of http"):
+        VideoReader(f"{scheme}://{clip}")
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="this system has no /proc")
+def test_devices_and_links_to_them_are_refused(tmp_path: Path) -> None:
+    for number, path in enumerate(("/proc/self/environ", "/dev/zero", "/proc/self/mem")):
+        link = tmp_path / f"{number}.mp4"
+        link.symlink_to(path)
+        for name in (path, str(link)):
+            with pytest.raises(ValueError, match="a pipe or device"):
+                VideoReader(name)
+
+
+def test_frames_are_bounded_before_they_are_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minixception.video.reader.LARGEST_FRAME", 320 * 160 - 1)
+    with pytest.raises(ValueError, match="320x160 pixels; at most"):
+        VideoReader(str(encode(tmp_path / "a.mp4")))
+    monkeypatch.setattr("minixception.video.reader.LARGEST_FRAME", 320 * 160)
+    with pytest.raises(ValueError, match="640x160 pixels; at most"):
+        read(encode(tmp_path / "b.mp4", sample_aspect_ratio=Fraction(2)))
 
 
 def test_display_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
-    if sys.platform.startswith("linux"):
-        assert videos.display_problem() == "there is no display"
+    if os.name == "posix" and Path("/proc").exists():
+        assert video_window.display_problem() == "there is no display"
         monkeypatch.setenv("DISPLAY", ":93")  # nobody listens: Qt would end the process
-        assert "cannot open" in str(videos.display_problem())
+        assert "cannot open" in str(video_window.display_problem())
 
 
 def test_captions_leave_the_image_alone() -> None:
     image = np.full((100, 200, 3), 120, np.uint8)
-    drawn = videos.draw_captions(image, [(5, 5, "#1"), (190, 95, "#2")])
+    drawn = draw_captions(image, [(5, 5, "#1"), (190, 95, "#2")])
     assert image.min() == image.max() == 120
     assert (drawn[5:20, 5:25] < 50).any()
     assert (drawn[5:20, 5:25] > 200).any()
     assert (drawn[40:80, 40:160] == 120).all()
 
 
-def test_input_beside_a_number_named_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_named_like_a_camera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    assert is_camera("0")
     write_clip(tmp_path / "0.mp4", 3).rename("0")
-    write_image("still.png", np.zeros((48, 64, 3), np.uint8))
-    assert count_frames(Path("0")) == 3
-    assert count_frames(Path("still.png")) == 1
-
-
-def test_a_film_from_a_phone_comes_upright(clip: Path, tmp_path: Path) -> None:
-    content = bytearray(clip.read_bytes())
-    # The matrix of the track header says: turn by 90 degrees clockwise.
-    place = content.find(b"tkhd") + 44
-    matrix = (0, 0x10000, 0, -0x10000, 0, 0, 160 << 16, 0, 0x40000000)
-    content[place : place + 36] = struct.pack(">9i", *matrix)
-    (tmp_path / "turned.mp4").write_bytes(content)
-    with VideoReader(str(tmp_path / "turned.mp4")) as reader:
-        image = next(iter(reader)).image
-    assert image.shape == (320, 160, 3)
-    assert image[:8, -8:].mean() < 60 < image[:8, :8].mean()
+    assert not is_camera("0")
+    assert len(read("0")[0]) == 3
 
 
 class FakeCapture:
-    """A camera without a known rate that loses frames, fails twice and then goes away."""
+    """A camera that loses frames, fails twice and then goes away."""
 
     def __init__(self, *_: object) -> None:
         self.calls = 0
 
     def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
         return True
-
-    def get(self, prop: int) -> float:
-        return {cv2.CAP_PROP_FPS: math.nan, cv2.CAP_PROP_FRAME_COUNT: -1.0}.get(prop, 0.0)
 
     def set(self, *_: object) -> bool:
         return False
@@ -162,13 +547,11 @@ class FakeCapture:
         pass
 
 
-def test_camera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_camera(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
-    with VideoReader("0") as reader:
-        assert reader.is_live
-        assert reader.rate is None
-        times = [frame.time_seconds for frame in reader]
+    with Camera("0") as camera:
+        assert camera.rate is None
+        times = [frame.time_seconds for frame in camera]
     assert len(times) == 5
     assert times[0] == 0
     assert np.all(np.diff(times) > 0)

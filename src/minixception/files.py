@@ -30,6 +30,8 @@ _PASSING = {
     + ("ENXIO", "EREMOTEIO", "ESHUTDOWN", "ETIMEDOUT", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN")
     if (number := getattr(errno, name, None)) is not None
 }
+# What writing to an open file says, without its name.
+_FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 PAUSES = (0.2, 1.0, 3.0)
 """Seconds to wait before each further attempt to read a file."""
 
@@ -65,16 +67,23 @@ def read_patiently(read: Callable[[], _Result]) -> _Result:
     return read()
 
 
+def is_special_file(path: str | Path) -> bool:
+    """Tell whether a name stands for a pipe or device, or for what the system puts in its place."""
+    path = Path(path)
+    places = Path(os.path.realpath(path.parent)), Path(os.path.realpath(path)).parent
+    is_special = path.exists() and not (path.is_file() or path.is_dir())
+    return is_special or any(
+        folder in _SYSTEM_FOLDERS or _SYSTEM_FOLDERS[1] in folder.parents for folder in places
+    )
+
+
 def refuse_special_file(path: str | Path) -> None:
     """Refuse what is no name for a file to write: a new file would take the place of a device.
 
     Raises:
         ValueError: if `path` is a pipe or device, as /dev/null is, or a name such as /dev/stdout.
     """
-    path = Path(path)
-    folder = Path(os.path.realpath(path.parent))
-    is_special = path.exists() and not (path.is_file() or path.is_dir())
-    if is_special or folder in _SYSTEM_FOLDERS or _SYSTEM_FOLDERS[1] in folder.parents:
+    if is_special_file(path):
         raise ValueError(
             f"What is written must be a file; give the name of one. Received: {path}, a pipe or "
             "device"
@@ -133,7 +142,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         yield temporary
         temporary.replace(path)
     except OSError as error:
-        if error.filename == str(temporary) and error.filename2 is None:
+        is_unnamed = error.filename is None and error.errno in _FULL
+        if is_unnamed or (error.filename == str(temporary) and error.filename2 is None):
             error.filename = str(path)  # the name that the user has given
         raise
     finally:
@@ -177,6 +187,15 @@ def remove_unfinished_pictures(folder: str | Path) -> None:
     for unfinished in Path(folder).glob(".writing-????????"):
         if unfinished.is_dir() and not unfinished.is_symlink():
             shutil.rmtree(unfinished)
+
+
+def remove_unfinished(path: str | Path) -> None:
+    """Remove what killed writers have left of one file, see `atomic_path`; for its sole writer."""
+    path = Path(path)
+    name = f".{glob.escape(path.stem[:40])}.*{glob.escape(path.suffix[:20])}"
+    for file in path.parent.glob(name):
+        if re.search(r"\.\d+$", file.name.removesuffix(path.suffix[:20])):
+            file.unlink()
 
 
 def remove_leftovers(folder: str | Path) -> None:

@@ -66,6 +66,7 @@ def _second_stream(encoding: str, errors: str) -> TextIO:
 EXTRAS = {
     **dict.fromkeys(("h5py", "keras", "matplotlib", "scipy", "sklearn", "tensorflow"), "train"),
     **dict.fromkeys(("onnxruntime", "tf2onnx"), "onnx"),
+    "av": "video",
     "pandas": "pandas",  # `parquet` and `train` bring it too
     "pyarrow": "parquet",
 }

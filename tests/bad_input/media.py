@@ -75,11 +75,12 @@ VIDEOS = [
         ("a folder", lambda _: "folder", "folder is a folder: minixception image folder"),
         ("a picture", lambda p: p.write("a.jpg", p.picture), "minixception image a.jpg"),
         ("a pipe", lambda _: pipe("a.mp4"), "a.mp4 is a pipe"),
+        ("a device", lambda _: "/dev/zero", "/dev/zero is a pipe or device"),
+        ("an address that is a path", lambda _: "file:///etc/hostname", "begin with one of http"),
         ("a name of 300 characters", lambda _: f"{LONG}.mp4", "File name too long"),
         ("a camera that is not there", lambda _: "93", "camera 93 does not open"),
         ("a camera number of 30 digits", lambda _: "9" * 30, "999: No such file"),
         ("without frames", content(avi(0, bits=32), "a.avi"), "no frame of it can be decoded"),
-        ("uncompressed, bottom up", content(avi(3), "a.avi"), "on which OpenCV crashes"),
         (
             "an address that does not answer",
             lambda _: "http://127.0.0.1:1/a.mp4",

@@ -119,7 +119,8 @@ def film_options(*options: str) -> Arguments:
 
 
 def clip(place: Place) -> str:
-    from minixception.video.videos import Frame, VideoWriter
+    from minixception.video.cameras import Frame
+    from minixception.video.writer import VideoWriter
 
     with VideoWriter("clip.avi", rate=10) as writer:
         for number in range(3):

@@ -8,6 +8,7 @@ from minixception.files import PICTURE_SUFFIXES
 
 FILM_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm", ".mpg", ".mpeg", ".wmv", ".3gp", ".flv"),
+    *(".m2ts", ".mts", ".vob", ".dv", ".mxf", ".ogv"),
 )
 
 # The command that takes such files -> their suffixes, and what to say to everybody else.

@@ -4,13 +4,15 @@
     python src/video_emotion_gender_demo.py film.mp4 --output drawn.mp4 --csv faces.csv
 
 Without a film it is the first camera. The window closes with q or Escape. Scores are smoothed per
-face, in the picture as in the files. The CSV has a row per face and frame and holds whole rows at
-any moment; with --csv - it goes to standard output, and all else to standard error. The video and
-the timeline appear when the run ends, also with Ctrl-C. After `kill -9` an unfinished .mkv or .avi
-plays but for its last seconds, as .NAME.NUMBER.mkv; an .mp4 does not.
+face, in the picture as in the files. The CSV has a row per face and frame; with --csv - it goes to
+standard output, and all else to standard error. Films take the extra `video`; a camera, a window
+and a table do not. Drawn films are H.264 with the sound of their source.
+
+All files appear when the run ends, also with Ctrl-C; on a full disk and after `kill -9` they are as
+they were before. Until then they lie beside, as .NAME.NUMBER.SUFFIX.
 
 Finding faces takes nearly all the time. --min-face 48 makes it three times faster where faces are
-at least that large; --detect-every 2 halves it, with boxes that are moved along in between.
+at least that large. In between they are followed: --detect-every 1 looks for them in each frame.
 """
 
 import argparse
@@ -32,18 +34,22 @@ from minixception.commands.options import (
     load_analyzer,
 )
 from minixception.commands.outputs import STANDARD_OUTPUT, check_file, check_table
-from minixception.commands.picture_report import format_cells
 from minixception.commands.run_control import Progress, StopRequest, Stopwatch
 from minixception.commands.video_overlay import Overlay, add_overlay_argument, load_overlay
-from minixception.files import sole_writer
+from minixception.files import atomic_path, remove_unfinished, sole_writer
 from minixception.messages import require
 
 if TYPE_CHECKING:
+    from minixception.boxes import Box
+    from minixception.commands.video_report import TrackHistory
+    from minixception.commands.video_window import Window
     from minixception.inference.analyzer import FaceAnalyzer
-    from minixception.video.tracking import TrackedFace, TrackHistory
-    from minixception.video.videos import Frame, VideoReader, VideoWriter, Window
+    from minixception.video.cameras import Camera, Frame
+    from minixception.video.reader import VideoReader
+    from minixception.video.tracking import TrackedFace
+    from minixception.video.writer import VideoWriter
 
-LISTED_FACES = 20
+LONGEST_WAIT = 0.2  # seconds without looking for new faces
 PLOTTED_FACES = 6
 
 
@@ -56,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="video file, camera number, stream (default: camera 0)",
     )
     parser.add_argument("--input", metavar="FILE|CAMERA|URL", help="the same as an option")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="the drawn video, .mp4 or .mkv")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="the drawn video, as .mp4")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="a row per face and frame")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="picture of emotions over time")
     parser.add_argument("--no-window", action="store_true", help="show nothing")
@@ -79,9 +85,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--detect-every",
         type=int,
-        default=1,
+        default=4,
         metavar="FRAMES",
-        help="look for faces in every Nth frame, and move the boxes along in between",
+        help="look for faces in every Nth frame, and every 0.2 seconds; follow them in between",
     )
     add_model_arguments(parser)
     add_detector_arguments(parser, film=True)
@@ -89,14 +95,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Follow faces until the video ends or the user stops it; return the exit code."""
-    from minixception.video.videos import VideoReader, silence_opencv
+    from minixception.commands.video_report import format_summary
 
     if arguments.film and arguments.input:
         raise ValueError(f"one film at a time. Received: {arguments.film} and {arguments.input}")
     arguments.input = arguments.film or arguments.input or "0"
     _check_arguments(arguments)
-    silence_opencv()
-    with VideoReader(arguments.input) as reader, sole_writer(*_files(arguments)):
+    with _open(arguments) as reader, sole_writer(*_files(arguments)):
+        for path in _files(arguments):
+            remove_unfinished(path)
         session = Session(arguments, load_analyzer(arguments), load_overlay(arguments))
         with StopRequest() as stop, ExitStack() as stack:
             frames = session.stopwatch.each("decode", reader)
@@ -107,17 +114,27 @@ def run(arguments: argparse.Namespace) -> int:
             for frame in chain([] if first is None else [first], frames):
                 if not session.process(frame) or stop.number:
                     break
-        _report(arguments, reader, stop)
+        _report(arguments, reader, session, stop)
         print(format_summary(session.histories))
         print(session.stopwatch.summary(reader.done))
     return 128 + stop.number if stop.number else 0
+
+
+def _open(arguments: argparse.Namespace) -> "VideoReader | Camera":
+    from minixception.video.cameras import Camera, is_camera
+
+    if is_camera(arguments.input):
+        return Camera(arguments.input)
+    from minixception.video.reader import VideoReader
+
+    return VideoReader(arguments.input, with_sound=arguments.output is not None)
 
 
 def _check_arguments(arguments: argparse.Namespace) -> None:
     """Refuse before anything is opened what would fail later."""
     from minixception import images
     from minixception.files import require_utf8
-    from minixception.video import videos
+    from minixception.video.cameras import is_camera
 
     if hint := hint_for(Path(arguments.input), command="video"):
         raise ValueError(f"{arguments.input} is {hint}")
@@ -137,7 +154,12 @@ def _check_arguments(arguments: argparse.Namespace) -> None:
             f"--explain {arguments.explain} needs a model of that task. Received: models of "
             f"{', '.join(tasks) or 'none'}"
         )
-    suffixes = {"--output": videos.WRITABLE_SUFFIXES, "--plot": images.WRITABLE_SUFFIXES}
+    suffixes: dict[str, tuple[str, ...]] = {"--plot": images.WRITABLE_SUFFIXES}
+    if arguments.output is not None or not is_camera(arguments.input):
+        require("av", what="a film")
+        from minixception.video.writer import WRITABLE_SUFFIXES
+
+        suffixes["--output"] = tuple(WRITABLE_SUFFIXES)
     film = {"the film": Path(arguments.input)}
     for option, path in _outputs(arguments).items():
         if option == "--csv":
@@ -152,6 +174,7 @@ class Session:
     Attributes:
         histories: scores over time by track number.
         stopwatch: time by part of the work.
+        writer: of the drawn film, None if there is none.
     """
 
     def __init__(
@@ -170,14 +193,17 @@ class Session:
         self._tracker = FaceTracker(
             smoothing_seconds=arguments.smoothing, lost_after_seconds=arguments.lost_after
         )
-        self._writer: VideoWriter | None = None
+        self.writer: VideoWriter | None = None
         self._window: Window | None = None
+        # Of the last frame.
+        self._before: Frame | None = None
+        self._boxes: list[Box] = []
+        self._searched_at = 0.0
         self._table: csv.DictWriter[str] | None = None
+        self._is_table_broken = False
 
-    def open_outputs(self, reader: "VideoReader", stack: ExitStack) -> None:
+    def open_outputs(self, reader: "VideoReader | Camera", stack: ExitStack) -> None:
         """Open what the options ask for; the stack finishes it on every way out."""
-        from minixception.video.videos import UNKNOWN_RATE, VideoWriter, Window
-
         arguments = self._arguments
         if arguments.plot is not None:
             stack.callback(self._write_plot)
@@ -188,63 +214,86 @@ class Session:
             )
             self._table.writeheader()
         if arguments.output is not None:
-            follow_clock = reader.is_live or reader.rate is None
-            self._writer = stack.enter_context(
-                VideoWriter(
-                    arguments.output, rate=reader.rate or UNKNOWN_RATE, follow_clock=follow_clock
-                )
+            from minixception.video.writer import VideoWriter
+
+            self.writer = stack.enter_context(
+                VideoWriter(arguments.output, rate=reader.rate, sound=reader.sound)
             )
         if _wants_window(arguments):
+            from minixception.commands.video_window import Window
+
             self._window = stack.enter_context(Window("minixception"))
         is_shown = self._window is None and not arguments.quiet
         self._progress = Progress(reader.promised, self.stopwatch, shown=is_shown)
         stack.callback(self._progress.close)
 
     def _open_table(self, stack: ExitStack) -> IO[str]:
-        """Open the table with a buffer of one line: after `kill -9` it holds whole rows."""
+        """Open the table, which gets its name at the end, unless it is what cannot be written."""
         form: dict[str, Any] = {"newline": "", "encoding": "utf-8"}
-        if self._arguments.csv != STANDARD_OUTPUT:
-            return stack.enter_context(self._arguments.csv.open("w", buffering=1, **form))
-        output: io.TextIOWrapper = self._arguments.standard_output
-        output.reconfigure(line_buffering=True, **form)
-        return output
+        if self._arguments.csv == STANDARD_OUTPUT:
+            output: io.TextIOWrapper = self._arguments.standard_output
+            output.reconfigure(line_buffering=True, **form)
+            return output
+        files = ExitStack()
+        path = files.enter_context(atomic_path(self._arguments.csv))
+
+        def finish(*error: Any) -> None:
+            files.__exit__(*(error if self._is_table_broken else (None, None, None)))
+
+        stack.push(finish)
+        return files.enter_context(path.open("w", **form))
 
     def process(self, frame: "Frame") -> bool:
         """Take one frame through all stages; return False once the window has been closed."""
-        from minixception.video.tracking import record
+        from minixception.commands.video_report import record
 
         faces = self._find_faces(frame)
         record(self.histories, faces, frame.time_seconds)
-        if self._table is not None:
-            self._table.writerows(_rows(frame, faces))
+        self._write_rows(frame, faces)
         self._progress.update(frame.number + 1)
-        if self._writer is None and self._window is None:
+        if self.writer is None and self._window is None:
             return True
         if self._overlay is not None and faces:
             with self.stopwatch.part("explain"):
                 frame = replace(frame, image=self._overlay.draw(frame.image, faces))
         with self.stopwatch.part("draw"):
             drawn = self._draw(frame, faces)
-        if self._writer is not None:
+        if self.writer is not None:
             with self.stopwatch.part("write"):
-                self._writer.write(drawn)
+                self.writer.write(drawn)
         return self._window is None or self._show(drawn)
 
+    def _write_rows(self, frame: "Frame", faces: "list[TrackedFace]") -> None:
+        if self._table is not None:
+            self._is_table_broken = True
+            self._table.writerows(_rows(frame, faces))
+            self._is_table_broken = False
+
     def _find_faces(self, frame: "Frame") -> "list[TrackedFace]":
+        from minixception.video.tracking import follow_boxes
+
         image, seconds = frame.image, frame.time_seconds
         with self.stopwatch.part("detect"):
-            if frame.number % self._arguments.detect_every == 0:
-                boxes = self._analyzer.detector.detect(image)
+            if self._before is None or self._is_due(frame, self._before):
+                boxes, self._searched_at = self._analyzer.detector.detect(image), seconds
             else:
-                boxes = self._tracker.expected_boxes(seconds, *image.shape[:2])
+                boxes = follow_boxes(self._before.image, image, self._boxes)
+            self._before = frame
         with self.stopwatch.part("classify"):
             faces = self._analyzer.classify(image, boxes)
         with self.stopwatch.part("track"):
-            return self._tracker.update(faces, seconds)
+            tracked = self._tracker.update(faces, seconds)
+            self._boxes = [face.box for face in tracked]
+            return tracked
+
+    def _is_due(self, frame: "Frame", before: "Frame") -> bool:
+        """Tell whether to look for faces, and not only to follow those of the last frame."""
+        is_late = frame.time_seconds - self._searched_at > LONGEST_WAIT
+        is_another_size = frame.image.shape != before.image.shape
+        return is_late or is_another_size or frame.number % self._arguments.detect_every == 0
 
     def _draw(self, frame: "Frame", faces: "list[TrackedFace]") -> "Frame":
-        from minixception.drawing.faces import draw_predictions
-        from minixception.video.videos import draw_captions
+        from minixception.drawing.faces import draw_captions, draw_predictions
 
         drawn = draw_predictions(frame.image, faces, bars=self._arguments.bars)
         numbers = [(face.box.x, face.box.y, f"#{face.track}") for face in faces]
@@ -252,7 +301,7 @@ class Session:
 
     def _show(self, frame: "Frame") -> bool:
         """Show a frame, at the earliest when its time has come."""
-        from minixception.video.videos import draw_captions
+        from minixception.drawing.faces import draw_captions
 
         rate = self.stopwatch.rate()
         caption = f"{rate:.0f} frames per second" if rate else ""
@@ -262,10 +311,11 @@ class Session:
             return self._window is None or self._window.show(image, wait_seconds=early)
 
     def _write_plot(self) -> None:
+        from minixception.commands.video_report import longest_tracks
         from minixception.drawing.faces import emotion_colour
         from minixception.drawing.plots import plot_timeline
 
-        longest = _longest(self.histories, PLOTTED_FACES)
+        longest = longest_tracks(self.histories, PLOTTED_FACES)
         names = next((history.class_names["emotion"] for history in longest.values()), ())
         plot_timeline(
             {f"face {n}": (one.times, one.scores("emotion")) for n, one in longest.items()},
@@ -287,7 +337,7 @@ def _rows(frame: "Frame", faces: "list[TrackedFace]") -> list[dict[str, Any]]:
 
 def _wants_window(arguments: argparse.Namespace) -> bool:
     """Return whether to open a window; say so where there can be none."""
-    from minixception.video.videos import display_problem
+    from minixception.commands.video_window import display_problem
 
     if arguments.no_window:
         return False
@@ -308,46 +358,18 @@ def _files(arguments: argparse.Namespace) -> list[Path]:
     return [path for path in _outputs(arguments).values() if path != STANDARD_OUTPUT]
 
 
-def _report(arguments: argparse.Namespace, reader: "VideoReader", stop: StopRequest) -> None:
+def _report(
+    arguments: argparse.Namespace,
+    reader: "VideoReader | Camera",
+    session: Session,
+    stop: StopRequest,
+) -> None:
     """Say how the run ended and where the results lie."""
     if stop.number:
         name = signal.Signals(stop.number).name
         print(f"stopped by {name} after {reader.done} frames; they are kept", file=sys.stderr)
-    elif reader.is_at_end and reader.done < reader.promised:
-        print(
-            f"{reader.source}: {reader.done} of the {reader.promised} frames that its header "
-            "promises could be decoded; it was cut off or is damaged",
-            file=sys.stderr,
-        )
+    remarks = [*reader.remarks, *(session.writer.remarks if session.writer else ())]
+    for remark in [*([] if arguments.quiet else remarks), *reader.losses()]:
+        print(remark, file=sys.stderr)
     for path in _files(arguments):
         print(f"written to {path}")
-
-
-def format_summary(histories: "dict[int, TrackHistory]") -> str:
-    """Return a table with a line per face: when it was seen, and its mean scores."""
-    if not histories:
-        return "no face found"
-    longest = sorted(_longest(histories, LISTED_FACES).items())
-    lines = [f"face      from        to  frames   {format_cells(longest[0][1].class_names)}"]
-    for number, history in longest:
-        times = history.times
-        labels = format_cells(_mean_label(history, task) for task in history.class_names)
-        seen = f"{times[0]:8.1f} s{times[-1]:8.1f} s{len(history):8d}"
-        lines.append(f"{number:4d}{seen}   {labels}")
-    if len(histories) > LISTED_FACES:
-        lines.append(f"and {len(histories) - LISTED_FACES} more, seen for a shorter time")
-    return "\n".join(lines)
-
-
-def _mean_label(history: "TrackHistory", task: str) -> str:
-    names = history.class_names[task]
-    if not names:
-        return "-"
-    means = history.scores(task).mean(axis=0)
-    return f"{names[means.argmax()]} {means.max():.0%}"
-
-
-def _longest(histories: "dict[int, TrackHistory]", count: int) -> "dict[int, TrackHistory]":
-    """Return the faces with the most frames, in the order of their numbers."""
-    longest = sorted(histories, key=lambda number: -len(histories[number]))[:count]
-    return {number: histories[number] for number in sorted(longest)}

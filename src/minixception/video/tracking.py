@@ -1,14 +1,14 @@
 """Following faces from frame to frame, and smoothing what is said about each of them.
 
 A face in a new frame belongs to the track whose expected box it overlaps most. Scores are smoothed
-within a track, so that one person's smile never colours the neighbour's label. Plain Python.
+within a track, so that one person's smile never colours the neighbour's label.
 """
 
 import math
-from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +21,7 @@ SMALLEST_OVERLAP = 0.25
 # A detector's box trembles by one or two percent of its side: the speed of a face is therefore an
 # average over this many seconds, and it is trusted for no longer than that after the last sight.
 SPEED_SECONDS = 0.3
+FLOW_SIDE = 320  # pixels: shifts are measured in images of this to twice this side
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,16 +115,6 @@ class FaceTracker:
         self._tracks = sorted([*missed, *seen.values()], key=lambda track: track.face.track)
         return [seen[index].face for index in range(len(faces))]
 
-    def expected_boxes(self, time_seconds: float, height: int, width: int) -> list[Box]:
-        """Return where the faces of the last frame should be at a later time.
-
-        Those that have left an image of `height` x `width` pixels are left out, the others are
-        clipped to it.
-        """
-        boxes = [track.expected_box(time_seconds) for track in self._tracks if track.in_last_frame]
-        image = Box(0, 0, width, height)
-        return [clip(box, height, width) for box in boxes if intersection_over_union(box, image)]
-
     def _is_alive(self, track: _Track) -> bool:
         # A face of the last frame is looked for however long ago that was: clips of one frame per
         # second exist.
@@ -148,6 +139,34 @@ class FaceTracker:
         self._numbers_given += 1
         tracked = TrackedFace(face.box, face.scores, track=self._numbers_given)
         return _Track(tracked, self._time_seconds)
+
+
+def follow_boxes(
+    before: NDArray[np.uint8], after: NDArray[np.uint8], boxes: Sequence[Box]
+) -> list[Box]:
+    """Return where faces of one image are in the next, by the shift of what is in their boxes.
+
+    Boxes keep their size; those that have left the image are left out, the others clipped to it.
+    """
+    height, width = after.shape[:2]
+    step = max(1, max(height, width) // FLOW_SIDE)
+    first, second = (
+        np.ascontiguousarray(image[::step, ::step, 1])  # green is nearest to grey
+        for image in (before, after)
+    )
+    grid = np.stack(np.meshgrid(*2 * [np.linspace(0.2, 0.8, 5)]), axis=-1).reshape(-1, 1, 2)
+    followed, nothing = [], np.empty(0, np.float32)
+    for box in boxes:
+        points = (np.array(box[:2]) + grid * np.array(box[2:])) / step
+        moved, found, _ = cv2.calcOpticalFlowPyrLK(
+            first, second, points.astype(np.float32), nothing
+        )
+        if found.any():
+            x, y = np.median((moved - points)[found == 1].reshape(-1, 2), axis=0) * step
+            box = box._replace(x=box.x + round(x), y=box.y + round(y))
+        if intersection_over_union(box, Box(0, 0, width, height)):
+            followed.append(clip(box, height, width))
+    return followed
 
 
 def match_boxes(boxes: Sequence[Box], others: Sequence[Box]) -> dict[int, int]:
@@ -199,49 +218,3 @@ def _follow(track: _Track, face: FacePrediction, time_seconds: float, smoothing:
 
 def _centre(box: Box) -> tuple[float, float]:
     return box.x + box.width / 2, box.y + box.height / 2
-
-
-class TrackHistory:
-    """The scores of one track over time; 8 bytes per time and 4 per score.
-
-    Args:
-        face: any of the track, for its classes.
-
-    Attributes:
-        class_names: task -> names of its classes.
-    """
-
-    def __init__(self, face: FacePrediction) -> None:
-        self.class_names = {task: tuple(scores) for task, scores in face.scores.items()}
-        self._times = array("d")
-        self._scores = {task: array("f") for task in self.class_names}
-
-    def __len__(self) -> int:
-        """Return the number of frames with this face."""
-        return len(self._times)
-
-    def add(self, face: FacePrediction, time_seconds: float) -> None:
-        """Append one frame."""
-        self._times.append(time_seconds)
-        for task, names in self.class_names.items():
-            self._scores[task].extend(face.scores[task][name] for name in names)
-
-    @property
-    def times(self) -> NDArray[np.float64]:
-        """Seconds, float64 (frames,)."""
-        return np.array(self._times, dtype=np.float64)
-
-    def scores(self, task: str) -> NDArray[np.float32]:
-        """Return the probabilities of a task, float32 (frames, classes)."""
-        shape = len(self), len(self.class_names[task])
-        return np.array(self._scores[task], np.float32).reshape(shape)
-
-
-def record(
-    histories: dict[int, TrackHistory], faces: Iterable[TrackedFace], time_seconds: float
-) -> None:
-    """Append the faces of one frame to the histories, which are kept by track number."""
-    for face in faces:
-        if face.track not in histories:
-            histories[face.track] = TrackHistory(face)
-        histories[face.track].add(face, time_seconds)

@@ -1,0 +1,297 @@
+"""Films and streams, read by FFmpeg (PyAV) as their containers say."""
+
+import math
+from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.filter import Graph
+from numpy.typing import NDArray
+
+from minixception.files import is_special_file, require_utf8
+from minixception.video.cameras import Frame
+from minixception.video.writer import UNKNOWN_RATE, Sound
+
+# Formats that hold their pictures themselves. Not among them: `concat`, `hls`, `dash`, `sdp`, `imf`
+# and `image2`, which open other files by the names in them.
+FILM_FORMATS = (
+    "apng,asf,avi,dv,flv,gif,gxf,h264,hevc,ivf,m4v,matroska,mjpeg,mov,mpeg,mpegts,mpegvideo,mxf,"
+    "nut,obu,ogg,rm,vc1,wtv,yuv4mpegpipe"
+)
+STREAM_FORMATS = f"{FILM_FORMATS},aac,hls,live_flv,mp3,mpjpeg,rtsp,webvtt"
+# Scheme of an address -> what FFmpeg may open for it. Never `file`.
+PROTOCOLS = {
+    "http": "http,https,httpproxy,tls,tcp,crypto",
+    "https": "https,httpproxy,tls,tcp,crypto",
+    "rtmp": "rtmp,tcp",
+    "rtsp": "rtsp,rtp,udp,tcp",
+    **{scheme: scheme for scheme in ("srt", "tcp", "udp")},
+}
+NETWORK_SECONDS = 30
+# Pixels: as for pictures, see `images.read_image`. A frame in 8K has 33 million.
+LARGEST_FRAME = 178_956_970
+# Where a file is damaged, reading fails once per lost packet and then goes on.
+LARGEST_DAMAGE = 1000
+# Some recorders write 90000 for "no fixed rate".
+SLOWEST_RATE, FASTEST_RATE = 0.001, 1000.0
+# These decode without a word what builds on a lost frame; the others patch it well.
+UNFORGIVING = ("vp8", "vp9", "libdav1d", "av1")
+# These drop frames without a word, and give one for each packet, which others need not.
+SILENT = ("hevc", "libdav1d", "av1")
+HDR = {16: "PQ", 18: "HLG"}  # numbers of FFmpeg's AVColorTransferCharacteristic
+_BROADCAST = av.format.Flags.ts_discont.value  # their times begin anywhere, at any frame
+_UNMEASURED = _BROADCAST | av.format.Flags.generic_index.value  # FFmpeg estimates their length
+_BOUND = {"max_pixels": str(LARGEST_FRAME)}
+
+
+class VideoReader:
+    """A film or a stream, opened; iterate over it once to get its frames.
+
+    They come upright, deinterlaced, with square pixels, at the times of the container. Those that
+    cannot be decoded are missing, and so is what a lost one would spoil.
+
+    Args:
+        source: a path, or an address with "://".
+        with_sound: put the sound aside for a `VideoWriter`, which must take it.
+
+    Attributes:
+        rate: frames per second, None if unknown.
+        promised: frames that there should be, about; 0 if unknown.
+        done: frames given so far.
+        sound: empty unless asked for.
+
+    Raises:
+        OSError: if it is missing or does not open.
+        ValueError: if the file is no film, or its frames are too large.
+    """
+
+    def __init__(self, source: str, *, with_sound: bool = False) -> None:
+        self.source = source
+        self._container = _open(source)
+        self._stream = _find_pictures(self._container, source)
+        self._codec = self._stream.codec_context
+        # With a frame for each thread FFmpeg loses the marks of broken frames.
+        self._codec.thread_type = "SLICE"
+        strict = {"err_detect": "explode"} if self._codec.name == "mjpeg" else {}
+        self._codec.options = {**_BOUND, **strict}
+        self._first_ratio = self._codec.sample_aspect_ratio
+        rate = float(self._stream.guessed_rate or self._stream.average_rate or 0)
+        self.rate = rate if SLOWEST_RATE <= rate <= FASTEST_RATE else None
+        start = (self._container.start_time or 0) / av.time_base
+        seconds = (self._container.duration or 0) / av.time_base
+        if self._container.format.name == "avi":  # for the rest of a cut one, FFmpeg says
+            seconds = float(self._stream.frames / (self._stream.average_rate or UNKNOWN_RATE))
+        flags = self._container.format.flags
+        self._is_broadcast = bool(flags & _BROADCAST)
+        is_measured = "://" not in source and not flags & _UNMEASURED
+        self._promised_end = start + seconds if is_measured else 0.0
+        self.promised = self._stream.frames or round(seconds * (self.rate or 0))
+        sounds = self._container.streams.audio if with_sound else ()
+        # Players begin with the earliest picture or sound.
+        self.sound = Sound(sounds, start if self._is_broadcast else 0.0)
+        self.done = 0
+        self._graph: Graph | None = None
+        self._shape: tuple[Any, ...] = ()
+        self._is_interlaced, self._hdr = False, ""
+        # Frames expected, those refused, and the end of what was read, in seconds.
+        self._sent, self._refused, self._end, self._is_at_end = 0, 0, 0.0, False
+        # Between these ticks nothing can be decoded: to begin with, before the first key frame.
+        self._lost_from, self._lost_to, self._waits_for_key = -math.inf, math.inf, True
+
+    def __enter__(self) -> "VideoReader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._container.close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Give the frames; their times grow, whatever the file says."""
+        last, step = -math.inf, 1 / (self.rate or UNKNOWN_RATE)
+        for picture in self._pictures():
+            seconds = last if picture.time is None else picture.time - self.sound.origin
+            last = seconds if seconds > last >= 0 else max(seconds, last + step, 0.0)
+            self.done += 1
+            yield Frame(self.done - 1, last, _turned(picture))
+        self._is_at_end = True
+
+    @property
+    def remarks(self) -> list[str]:
+        """What was done to the frames so far."""
+        made = f"{self.source}: its frames are interlaced; deinterlaced (bwdif)"
+        seen = f"{self.source}: HDR ({self._hdr}) is not tone-mapped; colours are pale"
+        return [made] * self._is_interlaced + [seen] * bool(self._hdr)
+
+    def losses(self) -> list[str]:
+        """Return what the film lacks, once it was read to its end."""
+        lost = self._sent - self.done if self._codec.name in SILENT else self._refused
+        missing = (
+            f"{self.source}: it is damaged; {lost} of {lost + self.done} frames cannot be decoded, "
+            "and are left out"
+        )
+        cut = f"{self.source}: it was cut off at {self._end - self.sound.origin:.1f} s"
+        # One frame, and what sound is padded by.
+        if is_short := self._promised_end - self._end > 0.1 + 1 / (self.rate or 1):
+            cut += f"; its header promises {self._promised_end:.1f} s"
+        is_cut = is_short or not self.sound.is_whole
+        return ([missing] * (lost > 0) + [cut] * is_cut) if self._is_at_end else []
+
+    def _packets(self) -> Iterator[Any]:
+        """Give the packets of the pictures, and None at the end; put those of the sound aside."""
+        streams = self._stream, *self._container.streams.audio
+        for _ in range(1 if "://" in self.source else LARGEST_DAMAGE):
+            with suppress(av.FFmpegError):
+                for packet in self._container.demux(*streams):
+                    if packet.dts is not None:
+                        end = (packet.pts or packet.dts) + (packet.duration or 0)
+                        self._end = max(self._end, float(end * packet.time_base))
+                    if packet.size and packet.stream_index == self._stream.index:
+                        yield packet
+                    elif packet.dts is not None and self.sound.streams:
+                        self.sound.packets.append(packet)
+                self.sound.is_whole = True
+                break
+        yield None
+
+    def _expect(self, packet: Any) -> bool:
+        """Count a packet that should become a frame; return whether to decode it."""
+        if self._waits_for_key and packet.is_keyframe:
+            self._waits_for_key = False
+            self._lost_to = -math.inf if packet.pts is None else packet.pts
+        is_early = self._lost_from == -math.inf and (packet.pts or 0) < self._lost_to
+        if not packet.is_discard and not (is_early and self._is_broadcast):
+            self._sent += 1
+            self._refused += self._waits_for_key
+        return not self._waits_for_key
+
+    def _decoded(self) -> Iterator[Any]:
+        for packet in self._packets():
+            if packet is not None and not self._expect(packet):
+                continue
+            try:
+                frames = self._codec.decode(packet)
+            except av.FFmpegError:
+                self._refused += 1
+                if packet is not None and (packet.is_keyframe or self._codec.name in UNFORGIVING):
+                    self._lose(packet.pts)
+                continue
+            for frame in frames:
+                if frame.is_corrupt and frame.key_frame:
+                    self._lose(frame.pts)
+                pts = self._lost_to if frame.pts is None else frame.pts
+                if not frame.is_corrupt and not self._lost_from <= pts < self._lost_to:
+                    yield frame
+                elif frame.is_corrupt or self._lost_from > -math.inf:
+                    self._refused += 1
+
+    def _lose(self, pts: int | None) -> None:
+        """Do without what builds on a lost frame."""
+        self._waits_for_key = True
+        self._lost_from, self._lost_to = -math.inf if pts is None else pts, math.inf
+
+    def _pictures(self) -> Iterator[Any]:
+        """Give the frames in RGB, with square pixels and, once there were fields, deinterlaced."""
+        for frame in self._decoded():
+            frame.time_base = self._stream.time_base  # unset in the last ones
+            self._hdr = HDR.get(frame.color_trc, self._hdr)
+            self._is_interlaced |= frame.interlaced_frame
+            own = self._codec.sample_aspect_ratio
+            ratio = self._stream.sample_aspect_ratio if own == self._first_ratio else own
+            form = frame.format.name, frame.colorspace, frame.color_range
+            shape = frame.width, frame.height, ratio or Fraction(1), form, self._is_interlaced
+            if shape != self._shape:
+                yield from self._filter(None)
+                self._graph, self._shape = self._build(*shape), shape
+            yield from self._filter(frame)
+        yield from self._filter(None)
+
+    def _filter(self, frame: Any) -> Iterator[Any]:
+        """Give what becomes of a frame; of None, what the filters have kept back."""
+        if self._graph is not None:
+            self._graph.vpush(frame)
+            with suppress(av.BlockingIOError, av.EOFError):
+                while True:
+                    yield self._graph.vpull()
+
+    def _build(
+        self, width: int, height: int, ratio: Fraction, form: tuple[str, int, int], fields: bool
+    ) -> Graph:
+        # Growing one side loses nothing, as shrinking the other would.
+        one = Fraction(1)
+        square = round(width * max(ratio, one)), round(height / min(ratio, one))
+        _require_bounded(*square, self.source)
+        source = (
+            f"video_size={width}x{height}:time_base={self._stream.time_base}:pix_fmt={form[0]}:"
+            f"colorspace={form[1]}:range={form[2]}"
+        )
+        filters = [("buffer", source), ("scale", "{}:{}".format(*square)), ("format", "rgb24")]
+        if fields:
+            filters.insert(1, ("bwdif", "mode=send_frame:deint=interlaced"))
+        graph = Graph()
+        nodes = [graph.add(name, setting) for name, setting in filters]
+        graph.link_nodes(*nodes, graph.add("buffersink")).configure()
+        return graph
+
+
+def _turned(picture: Any) -> NDArray[np.uint8]:
+    """Return the pixels of an RGB frame as its display matrix wants them: turned, mirrored."""
+    image = picture.to_ndarray()
+    for mark in picture.side_data:
+        if mark.type.name == "DISPLAYMATRIX":
+            # x' = a x + c y and y' = b x + d y, in 1/65536.
+            a, b, _, c, d = np.frombuffer(bytes(mark)[:20], np.int32).tolist()
+            if abs(b) > abs(a):
+                image, a, d = image.swapaxes(0, 1), c, b
+            image = image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+    return np.ascontiguousarray(image)
+
+
+def _open(source: str) -> Any:
+    """Open a film or stream to read, and nothing that it might name."""
+    require_utf8(source)
+    scheme, is_address, _ = source.partition("://")
+    if is_address:
+        if scheme.lower() not in PROTOCOLS:
+            allowed = ", ".join(PROTOCOLS)
+            raise ValueError(f"an address must begin with one of {allowed}. Received: {source}")
+        name, formats, protocols = source, STREAM_FORMATS, PROTOCOLS[scheme.lower()]
+        error: Exception = OSError(f"{source} does not open; check the address and the network")
+    else:
+        if is_special_file(source):
+            raise ValueError(f"{source} is a pipe or device; a video is a file, camera or address")
+        Path(source).open("rb").close()  # tells why it cannot be read; FFmpeg does not
+        # An absolute path: FFmpeg takes what stands before a colon for a protocol.
+        name, formats, protocols = f"file:{Path(source).absolute()}", FILM_FORMATS, "file"
+        error = ValueError(
+            f"{source} is no video, or is incomplete, or in a format that is not read (a list of "
+            "other files is not); copy it again, or convert it to .mp4"
+        )
+    options = {"protocol_whitelist": protocols, "format_whitelist": formats, **_BOUND}
+    try:
+        return av.open(name, options=options, timeout=NETWORK_SECONDS, metadata_errors="replace")
+    except av.FFmpegError as problem:
+        raise error from problem
+
+
+def _find_pictures(container: Any, source: str) -> Any:
+    """Return the stream of moving pictures, which the cover of an album is not."""
+    cover = av.stream.Disposition.attached_pic
+    streams = [stream for stream in container.streams.video if not stream.disposition & cover]
+    streams = [stream for stream in streams if stream.codec_context is not None]
+    if not streams:
+        raise ValueError(f"{source} has no moving pictures that can be decoded")
+    best = container.streams.best("video")
+    chosen = best if best in streams else streams[0]
+    _require_bounded(chosen.codec_context.width, chosen.codec_context.height, source)
+    return chosen
+
+
+def _require_bounded(width: int, height: int, source: str) -> None:
+    if width * height > LARGEST_FRAME:
+        raise ValueError(
+            f"{source} has frames of {width}x{height} pixels; at most {LARGEST_FRAME} pixels are "
+            "read. Shrink it first."
+        )

@@ -1,0 +1,200 @@
+"""Films, written by FFmpeg (PyAV): H.264 where it has the encoder, with the sound of the source."""
+
+import errno
+import math
+from collections import deque
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from minixception.files import atomic_path, require_utf8
+from minixception.images import resize_image
+from minixception.video.cameras import Frame
+
+WRITABLE_SUFFIXES = dict.fromkeys((".mp4", ".m4v"), "mp4")
+WRITABLE_SUFFIXES |= {".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
+"""What the name of a film may end in -> FFmpeg's name of the format."""
+
+UNKNOWN_RATE = 30.0  # of most cameras
+# The first of these that there is writes the film.
+H264 = ("libx264", "libopenh264", "mpeg4")
+ENCODERS = {".webm": ("libvpx-vp9", "libvpx"), ".avi": ("mpeg4",)}
+_QUALITY = {
+    "libx264": {"preset": "superfast", "crf": "21"},
+    "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "crf": "32", "b": "0"},
+    "mpeg4": {"flags": "+qscale", "global_quality": "472"},  # 4, in units of 118
+}
+# All usual rates have whole ticks: 23.976 per second 5005, 29.97 4004.
+TICK, MPEG4_TICK = Fraction(1, 120_000), Fraction(1, 60_000)
+
+
+@dataclass
+class Sound:
+    """Sound on its way from film to film, in packets; their time `origin` will be 0."""
+
+    streams: tuple[Any, ...] = ()
+    origin: float = 0.0
+    packets: deque[Any] = field(default_factory=deque)
+    is_whole: bool = False
+
+
+class VideoWriter:
+    """Writes frames to a film, which appears under its name when it is closed.
+
+    Until then it lies beside it as `.NAME.NUMBER.SUFFIX`. Leaving the `with` block finishes it on
+    every way out, errors included, unless it is the film that cannot be written: then what was
+    there before stays. Each frame is shown from its `time_seconds` on.
+
+    Args:
+        path: with one of `WRITABLE_SUFFIXES`.
+        rate: frames per second, about; the frames of an .avi begin at multiples of 1 / rate.
+        sound: copied as it is, where the format takes it.
+
+    Attributes:
+        remarks: what users should know of the film, once it has begun.
+
+    Raises:
+        ValueError: for another suffix.
+        OSError: if the film cannot be written, as on a full disk.
+    """
+
+    def __init__(
+        self, path: str | Path, *, rate: float | None = None, sound: Sound | None = None
+    ) -> None:
+        self._path = Path(path)
+        self._suffix = self._path.suffix.lower()
+        if self._suffix not in WRITABLE_SUFFIXES:
+            raise ValueError(f"{path}: a video must end in one of {', '.join(WRITABLE_SUFFIXES)}")
+        require_utf8(path)
+        rate = rate or UNKNOWN_RATE
+        # MPEG-4 counts to 65535.
+        self._rate = Fraction(rate).limit_denominator(max(1, min(1001, int(65535 / rate))))
+        self._sound = sound or Sound()
+        # Number of a stream of sound -> its copy, and the time of the last packet of that.
+        self._copies: dict[int, tuple[Any, int]] = {}
+        self._container: Any = None
+        self._size = (0, 0)
+        self._tick, self._last = TICK, -1
+        self._stack = ExitStack()
+        self.remarks: list[str] = []
+
+    def __enter__(self) -> "VideoWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def write(self, frame: Frame) -> None:
+        """Append a frame; one of another size than the first is fitted into it, on black."""
+        with self._reporting():
+            if self._container is None:
+                self._open(*frame.image.shape[:2])
+            video = av.VideoFrame.from_ndarray(_fitted(frame.image, self._size), format="rgb24")
+            self._last = max(round(frame.time_seconds / self._tick), self._last + 1)
+            video.pts, video.time_base = self._last, self._tick
+            self._container.mux(self._stream.encode(video))
+            self._copy_sound(self._last * self._tick)
+
+    def close(self) -> None:
+        """Finish the film and give it its name; a second call does nothing.
+
+        Raises:
+            OSError: if it cannot be finished. What was there before stays.
+        """
+        if self._container is not None:
+            with self._reporting():
+                self._container.mux(self._stream.encode(None))
+                self._copy_sound(math.inf if self._sound.is_whole else self._last * self._tick)
+                self._container.close()
+            self._container = None
+            self._stack.close()
+
+    @contextmanager
+    def _reporting(self) -> Iterator[None]:
+        """Remove the film after an error of FFmpeg, and name it in the message."""
+        try:
+            yield
+        except av.FFmpegError as error:
+            container, self._container = self._container, None
+            with suppress(av.FFmpegError):
+                container.close()
+            problem = f"the video cannot be written ({error.strerror}); is the disk full?"
+            with self._stack:
+                raise OSError(error.errno or errno.EIO, problem, str(self._path)) from error
+
+    def _open(self, height: int, width: int) -> None:
+        names = ENCODERS.get(self._suffix, H264)
+        encoder = next((name for name in names if name in av.codecs_available), None)
+        if encoder is None:
+            problem = f"this PyAV has no encoder for it: {' or '.join(names)}"
+            raise OSError(errno.ENOSYS, problem, str(self._path))
+        if encoder != names[0]:
+            self.remarks.append(f"{self._path}: written by {encoder}, as there is no {names[0]}")
+        temporary = self._stack.enter_context(atomic_path(self._path))
+        temporary.touch()  # tells why a folder cannot be written to; FFmpeg does not
+        form = WRITABLE_SUFFIXES[self._suffix]
+        self._container = av.open(
+            f"file:{temporary.absolute()}",
+            "w",
+            format=form,
+            container_options={"movflags": "faststart"} if form in ("mp4", "mov") else {},
+        )
+        self._stream = self._container.add_stream(
+            encoder, self._rate, options=_QUALITY.get(encoder, {})
+        )
+        self._size = height, width
+        # Even numbers, as colours have half as many pixels.
+        self._stream.height, self._stream.width = height + height % 2, width + width % 2
+        self._stream.pix_fmt = "yuv420p"
+        codec = self._stream.codec_context
+        codec.colorspace, codec.color_range = 6, 1  # BT.601, 16 to 235: as RGB is converted
+        codec.gop_size = max(1, min(round(2 * self._rate), 600))
+        if self._suffix == ".avi":
+            self._tick = 1 / self._rate
+        elif encoder == "mpeg4":
+            self._tick = MPEG4_TICK
+        codec.time_base = self._tick
+        self._add_sound()
+
+    def _add_sound(self) -> None:
+        for source in self._sound.streams:
+            try:
+                self._copies[source.index] = self._container.add_stream_from_template(source), -1
+            except (ValueError, AttributeError):
+                name = source.codec_context.name if source.codec_context else "such"
+                self.remarks.append(f"{self._path}: without sound; {self._suffix} takes no {name}")
+
+    def _copy_sound(self, until: float | Fraction) -> None:
+        """Copy what is heard until then, the last frame: a run may end before the film."""
+        while self._sound.packets:
+            packet = self._sound.packets[0]
+            dts = packet.dts - round(self._sound.origin / packet.time_base)
+            if dts * packet.time_base > until:
+                return
+            self._sound.packets.popleft()
+            copy, last = self._copies.get(packet.stream_index, (None, dts))
+            if dts > last:
+                self._copies[packet.stream_index] = copy, dts
+                packet.pts, packet.dts, packet.stream = dts, dts, copy
+                self._container.mux(packet)
+
+
+def _fitted(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return an image of this (height, width), on black; an odd side has its last line twice."""
+    height, width = size
+    if image.shape[:2] != size:
+        scale = min(height / image.shape[0], width / image.shape[1])
+        inner = [max(1, round(scale * side)) for side in image.shape[:2]]
+        top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
+        edges = (top, height - inner[0] - top), (left, width - inner[1] - left), (0, 0)
+        image = np.pad(resize_image(image, (inner[0], inner[1])), edges)
+    if height % 2 or width % 2:
+        image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    return image
