@@ -257,7 +257,7 @@ def test_the_cover_of_an_album_is_no_film(tmp_path: Path) -> None:
     for with_film in (True, False):
         with av.open(str(tmp_path / "a.mp4"), "w") as container:
             cover: Any = container.add_stream("mjpeg", 1, pix_fmt="yuvj420p", width=64, height=64)
-            cover.disposition = av.stream.Disposition.attached_pic
+            cover.disposition = av.stream.Disposition.attached_pic.value
             other: Any = (
                 container.add_stream("libx264", 10, pix_fmt="yuv420p", width=320, height=160)
                 if with_film
@@ -359,11 +359,11 @@ def test_the_sound_is_copied(suffix: str, source: str, tmp_path: Path) -> None:
                 if frame.number == stop - 1 and stop < 10:
                     break
         before, after = sound_of(path), sound_of(tmp_path / f"b{suffix}")
-        if suffix == ".webm":
-            assert after == []
-            assert "without sound" in writer.remarks[0]
-            continue
-        assert [content for content, _ in after] == [content for content, _ in before][: len(after)]
+        if suffix == ".webm":  # which takes none but Opus and Vorbis
+            assert writer.remarks[0].endswith(" to libopus")
+        else:
+            contents = [content for content, _ in before]
+            assert [content for content, _ in after] == contents[: len(after)]
         assert after[-1][1] == pytest.approx(1.5 if stop == 10 else 0.45, abs=0.1)
 
 

@@ -39,7 +39,7 @@ LARGEST_DAMAGE = 1000
 # Some recorders write 90000 for "no fixed rate".
 SLOWEST_RATE, FASTEST_RATE = 0.001, 1000.0
 # These decode without a word what builds on a lost frame; the others patch it well.
-UNFORGIVING = ("vp8", "vp9", "libdav1d", "av1")
+UNFORGIVING = ("hevc", "vp8", "vp9", "libdav1d", "av1")
 # These drop frames without a word, and give one for each packet, which others need not.
 SILENT = ("hevc", "libdav1d", "av1")
 HDR = {16: "PQ", 18: "HLG"}  # numbers of FFmpeg's AVColorTransferCharacteristic
@@ -196,7 +196,7 @@ class VideoReader:
         """Give the frames in RGB, with square pixels and, once there were fields, deinterlaced."""
         for frame in self._decoded():
             frame.time_base = self._stream.time_base  # unset in the last ones
-            self._hdr = HDR.get(frame.color_trc, self._hdr)
+            self._hdr = HDR.get(self._codec.color_trc, self._hdr)
             self._is_interlaced |= frame.interlaced_frame
             own = self._codec.sample_aspect_ratio
             ratio = self._stream.sample_aspect_ratio if own == self._first_ratio else own
@@ -255,8 +255,8 @@ def _open(source: str) -> Any:
     scheme, is_address, _ = source.partition("://")
     if is_address:
         if scheme.lower() not in PROTOCOLS:
-            allowed = ", ".join(PROTOCOLS)
-            raise ValueError(f"an address must begin with one of {allowed}. Received: {source}")
+            schemes = ", ".join(PROTOCOLS)
+            raise ValueError(f"an address must begin with one of {schemes}. Received: {source}")
         name, formats, protocols = source, STREAM_FORMATS, PROTOCOLS[scheme.lower()]
         error: Exception = OSError(f"{source} does not open; check the address and the network")
     else:
@@ -269,9 +269,17 @@ def _open(source: str) -> Any:
             f"{source} is no video, or is incomplete, or in a format that is not read (a list of "
             "other files is not); copy it again, or convert it to .mp4"
         )
-    options = {"protocol_whitelist": protocols, "format_whitelist": formats, **_BOUND}
+    allowed = {"protocol_whitelist": protocols, "format_whitelist": formats}
+    # Decoders see them while the film is looked at; before PyAV 18 they crash on MPEG.
+    options = _BOUND if int(av.__version__.split(".")[0]) >= 18 else {}
     try:
-        return av.open(name, options=options, timeout=NETWORK_SECONDS, metadata_errors="replace")
+        return av.open(
+            name,
+            options=options,
+            container_options=allowed,
+            timeout=NETWORK_SECONDS,
+            metadata_errors="replace",
+        )
     except av.FFmpegError as problem:
         raise error from problem
 

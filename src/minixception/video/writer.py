@@ -55,7 +55,7 @@ class VideoWriter:
     Args:
         path: with one of `WRITABLE_SUFFIXES`.
         rate: frames per second, about; the frames of an .avi begin at multiples of 1 / rate.
-        sound: copied as it is, where the format takes it.
+        sound: copied as it is, where the format takes it, else encoded anew.
 
     Attributes:
         remarks: what users should know of the film, once it has begun.
@@ -79,6 +79,7 @@ class VideoWriter:
         self._sound = sound or Sound()
         # Number of a stream of sound -> its copy, and the time of the last packet of that.
         self._copies: dict[int, tuple[Any, int]] = {}
+        self._encoded: dict[int, Any] = {}  # those copies that are in another code
         self._container: Any = None
         self._size = (0, 0)
         self._tick, self._last = TICK, -1
@@ -112,6 +113,8 @@ class VideoWriter:
             with self._reporting():
                 self._container.mux(self._stream.encode(None))
                 self._copy_sound(math.inf if self._sound.is_whole else self._last * self._tick)
+                for sound in self._encoded.values():
+                    self._container.mux(sound.encode(None))
                 self._container.close()
             self._container = None
             self._stack.close()
@@ -165,11 +168,18 @@ class VideoWriter:
 
     def _add_sound(self) -> None:
         for source in self._sound.streams:
+            if source.codec_context is None:
+                self.remarks.append(f"{self._path}: without a sound that FFmpeg does not know")
+                continue
             try:
-                self._copies[source.index] = self._container.add_stream_from_template(source), -1
-            except (ValueError, AttributeError):
-                name = source.codec_context.name if source.codec_context else "such"
-                self.remarks.append(f"{self._path}: without sound; {self._suffix} takes no {name}")
+                copy = self._container.add_stream_from_template(source)
+            except ValueError:  # the format does not take it
+                encoder = "libopus" if self._suffix == ".webm" else "aac"
+                copy = self._container.add_stream(encoder, 48000, layout="stereo")
+                self._encoded[source.index] = copy
+                name = source.codec_context.name
+                self.remarks.append(f"{self._path}: sound from {name} to {encoder}")
+            self._copies[source.index] = copy, -1
 
     def _copy_sound(self, until: float | Fraction) -> None:
         """Copy what is heard until then, the last frame: a run may end before the film."""
@@ -182,8 +192,17 @@ class VideoWriter:
             copy, last = self._copies.get(packet.stream_index, (None, dts))
             if dts > last:
                 self._copies[packet.stream_index] = copy, dts
+                if packet.stream_index in self._encoded:
+                    self._encode_sound(packet)
+                    continue
                 packet.pts, packet.dts, packet.stream = dts, dts, copy
                 self._container.mux(packet)
+
+    def _encode_sound(self, packet: Any) -> None:
+        with suppress(av.InvalidDataError):  # a damaged one is missing
+            for sound in packet.decode():
+                sound.pts -= round(self._sound.origin / sound.time_base)
+                self._container.mux(self._encoded[packet.stream_index].encode(sound))
 
 
 def _fitted(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
