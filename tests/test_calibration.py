@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minixception.checkpoints.card import read_card
+from minixception.checkpoints.card import read_card, write_card
 from minixception.commands import run_command
 from minixception.datasets import FaceDataset
 from minixception.evaluation import (
@@ -16,6 +16,7 @@ from minixception.evaluation import (
     fit_temperature,
     with_temperature,
 )
+from minixception.explain import Explainer
 from minixception.inference.classifier import FaceClassifier
 from minixception.training.outliers import spoil, with_outliers
 from minixception.training.scoring import calibrate
@@ -57,6 +58,17 @@ def test_the_card_s_temperature_is_applied(checkpoints: dict[str, Path]) -> None
     plain = replace(classifier, card=replace(classifier.card, temperature=1.0))
     expected = with_temperature(plain.predict(faces), 3.0)
     np.testing.assert_allclose(cool.predict(faces), expected, atol=1e-6)
+
+
+def test_an_explanation_has_the_same_probabilities(
+    checkpoints: dict[str, Path], here: Path
+) -> None:
+    folder = shutil.copytree(checkpoints["emotion"], here / "model")
+    write_card(folder, replace(read_card(folder), temperature=3.0))
+    faces = np.random.default_rng(4).integers(0, 256, (2, 48, 48, 1), dtype=np.uint8)
+    expected = FaceClassifier.load(folder).predict(faces)
+    found = Explainer.load(folder).explain(faces).scores
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])

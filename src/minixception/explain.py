@@ -85,6 +85,7 @@ class Explainer:
         model: the network; it stays as it is.
         preprocessor: of its card.
         class_names: in the order of its outputs.
+        temperature: of its card.
 
     Raises:
         ValueError: if the model does not end in a softmax, has no feature map, or has another
@@ -92,7 +93,12 @@ class Explainer:
     """
 
     def __init__(
-        self, model: keras.Model, preprocessor: Preprocessor, class_names: Sequence[str]
+        self,
+        model: keras.Model,
+        preprocessor: Preprocessor,
+        class_names: Sequence[str],
+        *,
+        temperature: float = 1.0,
     ) -> None:
         if model.output_shape[-1] != len(class_names):
             raise ValueError(
@@ -101,6 +107,7 @@ class Explainer:
             )
         self.preprocessor = preprocessor
         self.class_names = tuple(class_names)
+        self.temperature = temperature
         self._parts = dissect(model, preprocessor.input_shape)
         self._explain = compiled(
             self._explain_batch, ((None, *preprocessor.input_shape), "float32"), ((None,), "int32")
@@ -115,7 +122,9 @@ class Explainer:
         """
         checkpoint = load_checkpoint(name_or_folder)
         card = checkpoint.card
-        return cls(checkpoint.model, card.preprocessor, card.class_names)
+        return cls(
+            checkpoint.model, card.preprocessor, card.class_names, temperature=card.temperature
+        )
 
     def explain(self, faces: Images, class_name: str | Sequence[str] | None = None) -> Explanation:
         """Return maps of what supports a class in each face.
@@ -182,7 +191,7 @@ class Explainer:
         mean_gradient = ops.mean(coarse_gradient, axis=(1, 2), keepdims=True)
         grad_cam = self._enlarged(ops.sum(mean_gradient * coarse, axis=-1))
         hires_cam = self._enlarged(ops.sum(fine_gradient * fine, axis=-1))
-        probabilities = ops.softmax(logits)
+        probabilities = ops.softmax(logits / self.temperature)
         return [probabilities, classes, grad_cam, hires_cam, guided, guided * grad_cam]
 
     def _enlarged(self, maps: Any) -> Any:
