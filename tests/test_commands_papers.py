@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
+from conftest import eagerly
 from made_up_data import fer2013_csv
 from minixception import models
 from minixception.checkpoints.card import read_card
@@ -21,7 +22,7 @@ from minixception.training.recipe_book import get_recipe
 CLASSES = ("angry", "disgust", "happy")
 
 
-pytestmark = pytest.mark.usefixtures("no_export")
+pytestmark = pytest.mark.usefixtures("short_training")
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +47,11 @@ def train(folder: Path, output: Path, *options: str) -> int:
 
 @pytest.fixture(scope="module")
 def report_003(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Its recipe with fewer epochs, more than enough for three colours."""
+    """A run of its recipe with fewer epochs."""
     output = tmp_path_factory.mktemp("runs") / "report_003"
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, eagerly():
         patch.setattr("minixception.checkpoints.export.export_litert", lambda *_, **__: 0.0)
-        assert train(folder, output, "--recipe", "report-003", "--epochs", "6") == 0
+        assert train(folder, output, "--recipe", "report-003", "--epochs", "2") == 0
     return output
 
 
