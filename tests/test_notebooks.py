@@ -43,6 +43,8 @@ ABSOLUTE_PATH = re.compile(r"""(?<![\w.:/])/(home|root|tmp|work|usr|var|opt|User
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder like the checkout, in which no data set is; its notebooks are at work."""
+    for module in ("nbclient", "ipykernel"):
+        pytest.importorskip(module, reason="requirements-dev.txt has it")
     ignored = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
     shutil.copytree(FOLDER, tmp_path / "notebooks", ignore=ignored)
     for name in ("src", "trained_models", "images"):
@@ -111,8 +113,6 @@ def accuracies(notebook: dict[str, Any]) -> list[float]:
 
 
 def test_quickstart_runs_in_a_kernel(checkout: Path) -> None:
-    for module in ("nbclient", "ipykernel"):
-        pytest.importorskip(module, reason="requirements-dev.txt has it")
     done = subprocess.run(
         [sys.executable, "run_notebooks.py", "quickstart.ipynb", "--output", "done"],
         capture_output=True,
