@@ -137,14 +137,6 @@ def test_malformed_votes(
         load_ferplus(fer2013_path, votes_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00"])
-def test_no_votes_at_all(tmp_path: Path, fer2013_path: Path, content: bytes) -> None:
-    path = tmp_path / "votes.csv"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"votes.csv"):
-        load_ferplus(fer2013_path, path)
-
-
 def test_missing_file_and_unknown_rule(
     fer2013_path: Path, votes_path: Path, tmp_path: Path
 ) -> None:

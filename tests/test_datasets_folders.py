@@ -3,7 +3,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -112,15 +111,6 @@ def test_nothing_to_load(tmp_path: Path, folder: Path) -> None:
 def test_options_that_are_not_allowed(folder: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         load_class_folders(folder, **options)
-
-
-def test_images_are_independent_of_the_working_folder(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(folder)
-    relative = load_class_folders(".")
-    assert relative.name == "faces"
-    assert np.array_equal(relative.images, load_class_folders(folder).images)
 
 
 def test_a_picture_whose_name_is_not_utf8(folder: Path) -> None:

@@ -144,16 +144,9 @@ def test_utkface_without_faces(tmp_path: Path) -> None:
         load_utkface(tmp_path / "empty", image_size=(0, 0))
 
 
-def test_truncated_utkface_archive(utkface_folder: Path, tmp_path: Path) -> None:
-    path = pack(utkface_folder, tmp_path / "faces.tar.gz", "w:gz")
-    path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(ValueError, match=r"faces.tar.gz must be"):
-        load_utkface(path)
-
-
 def test_the_real_utkface_part(real_data: Callable[[str], Path]) -> None:
     path = real_data("utkface/crop_part1_adults.tar")
-    dataset = load_utkface(path, image_size=(32, 32))
+    dataset = load_utkface(path, image_size=(64, 64))
     assert sum(dataset.dropped.values()) + len(dataset) == 6127
     assert dataset.dropped["malformed name"] == 2
     assert dataset.class_counts() == {"woman": 3411, "man": 2638}
@@ -161,11 +154,11 @@ def test_the_real_utkface_part(real_data: Callable[[str], Path]) -> None:
     shares = {name: len(dataset.split(name)) for name in ("train", "validation", "test")}
     # Another decoder of JPEG may round otherwise: other hashes.
     assert list(shares.values()) == pytest.approx([4839, 605, 605], abs=100)
-    before = load_utkface(path, image_size=(32, 32), split_rule="drawn")
+    before = load_utkface(path, image_size=(64, 64), split_rule="drawn")
     assert [len(before.split(name)) for name in shares] == [4839, 605, 605]
-    again = load_utkface(path, image_size=(32, 32), split="test")
+    again = load_utkface(path, image_size=(64, 64), split="test")
     assert np.array_equal(again.images, dataset.split("test").images)
-    other_seed = load_utkface(path, image_size=(32, 32), split="test", seed=1)
+    other_seed = load_utkface(path, image_size=(64, 64), split="test", seed=1)
     assert not np.array_equal(again.attributes["age"], other_seed.attributes["age"])
 
 
@@ -225,17 +218,6 @@ def test_imdb_by_file_with_one_row(tmp_path: Path) -> None:
     write_jpeg(tmp_path / "01" / "man.jpg", 0)
     dataset = load_imdb(tmp_path / "imdb.mat", image_size=(8, 8), channels=3)
     assert dataset.images.shape == (1, 8, 8, 3)
-
-
-def test_imdb_split_is_of_the_seed(tmp_path: Path) -> None:
-    rows = [(f"{row}.jpg", float(row % 2), *IMDB_ROWS[0][2:]) for row in range(20)]
-    write_imdb(tmp_path, rows)
-    for row in range(20):
-        write_jpeg(tmp_path / f"{row}.jpg", row)
-    train = load_imdb(tmp_path, split="train", seed=3)
-    assert train.class_counts() == {"woman": 8, "man": 8}
-    assert np.array_equal(train.images, load_imdb(tmp_path, split="train", seed=3).images)
-    assert not np.array_equal(train.images, load_imdb(tmp_path, split="train", seed=4).images)
 
 
 def test_nobody_of_imdb_is_on_two_sides(tmp_path: Path) -> None:
