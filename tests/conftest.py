@@ -116,7 +116,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def eagerly() -> Iterator[None]:
     """Compute step by step, as a few steps are done before TensorFlow has built a graph for them.
 
-    For tests of what surrounds the training; those of the engine itself train as users do.
+    For tests of what surrounds the training; those of the engine itself train as users do. Nothing
+    may be explained meanwhile: without a graph, TensorFlow also computes those gradients that
+    `training.acceleration` tells of, which end the process.
     """
     import tensorflow as tf
 
@@ -135,6 +137,11 @@ def eager() -> Iterator[None]:
 
 
 @pytest.fixture
-def short_training(eager: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a training also write no model.tflite, which is slow and tested elsewhere."""
+def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a training write no model.tflite, which is slow and tested elsewhere."""
     monkeypatch.setattr("minixception.checkpoints.export.export_litert", lambda *_, **__: 0.0)
+
+
+@pytest.fixture
+def short_training(eager: None, no_export: None) -> None:
+    """Let a training of a few steps take a moment."""
