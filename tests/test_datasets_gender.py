@@ -133,7 +133,7 @@ def test_utkface_is_cached_until_the_folder_changes(
 
 @pytest.mark.parametrize(
     ("load", "message"),
-    [(load_utkface, r"susanqq.github.io"), (load_imdb, r"imdb.mat.*imdb_crop.tar")],
+    [(load_utkface, r"susanqq.github.io"), (load_imdb, r"imdb_crop.tar")],
 )
 def test_missing_data_says_where_they_come_from(
     load: Callable[[Path], FaceDataset], message: str, tmp_path: Path
