@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pytest
 from filelock import FileLock
 
@@ -66,12 +65,18 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {"emotion": root / "emotion", "gender": root / "gender"}
 
 
+@pytest.fixture(scope="session")
+def model_options(checkpoints: dict[str, Path]) -> list[str]:
+    """Return the options by which a command takes these checkpoints."""
+    return [f"--{task}-model={folder}" for task, folder in checkpoints.items()]
+
+
 def _write_checkpoint(folder: Path, class_names: tuple[str, ...]) -> None:
     import keras
 
     from minixception import models
-    from minixception.checkpoints.card import Card
-    from minixception.checkpoints.export import export_litert
+    from minixception.checkpoints.card import LITERT_FILE, Card
+    from minixception.checkpoints.export import litert_converter
     from minixception.checkpoints.keras_model import save_checkpoint
     from minixception.preprocessor import Preprocessor
 
@@ -90,8 +95,8 @@ def _write_checkpoint(folder: Path, class_names: tuple[str, ...]) -> None:
         preprocessor=Preprocessor(image_size=(48, 48)),
     )
     save_checkpoint(folder, model, card)
-    images = np.random.default_rng(0).uniform(-1, 1, (64, 48, 48, 1)).astype(np.float32)
-    export_litert(folder, images=images)
+    with litert_converter(model) as converter:
+        (folder / LITERT_FILE).write_bytes(converter.convert())
 
 
 @pytest.fixture(scope="session")
@@ -107,7 +112,36 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@contextmanager
+def eagerly() -> Iterator[None]:
+    """Compute step by step, as a few steps are done before TensorFlow has built a graph for them.
+
+    For tests of what surrounds the training; those of the engine itself train as users do. Nothing
+    may be explained meanwhile: without a graph, TensorFlow also computes those gradients that
+    `training.acceleration` tells of, which end the process.
+    """
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """Let a training of a few steps begin at once."""
+    with eagerly():
+        yield
+
+
 @pytest.fixture
 def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let training write no model.tflite, which is slow and tested elsewhere."""
+    """Let a training write no model.tflite, which is slow and tested elsewhere."""
     monkeypatch.setattr("minixception.checkpoints.export.export_litert", lambda *_, **__: 0.0)
+
+
+@pytest.fixture
+def short_training(eager: None, no_export: None) -> None:
+    """Let a training of a few steps take a moment."""

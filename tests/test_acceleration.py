@@ -28,6 +28,7 @@ def loss_after_a_step(model: keras.Model, count: int = 64) -> float:
 
 
 @on_tensorflow
+@pytest.mark.usefixtures("eager")
 def test_the_twin_takes_the_same_step() -> None:
     """In a network whose plain step stays within its memory, as mini-Xception's does not."""
     keras.utils.set_random_seed(0)
@@ -51,6 +52,7 @@ def test_the_twin_says_the_same_and_takes_any_batch() -> None:
         assert np.isfinite(twin.train_on_batch(IMAGES[:batch], TARGETS[:batch]))
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_step_in_bfloat16_learns_nearly_the_same_in_float32_weights() -> None:
     keras.utils.set_random_seed(0)
     model = models.build("mini_xception", (48, 48, 1), 7)
@@ -73,8 +75,8 @@ def small_network() -> keras.Model:
     return keras.Model(inputs, outputs)
 
 
-@pytest.mark.parametrize("count", [1, 2, 5, 8])
-@pytest.mark.parametrize("replicas", [2, 3, 4])
+@pytest.mark.parametrize("count", [1, 5, 8])
+@pytest.mark.parametrize("replicas", [2, 3])
 def test_replicas_say_what_the_network_says_in_the_same_order(replicas: int, count: int) -> None:
     keras.utils.set_random_seed(0)
     model = small_network()
@@ -94,6 +96,7 @@ def test_each_replica_normalizes_its_part_of_the_batch_by_itself() -> None:
     assert np.abs(result - together).max() > 1e-3
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("count", [64, 37, 1])
 def test_a_step_of_replicas_is_the_step_on_the_mean_gradient(count: int) -> None:
     """Where nothing is normalized over the batch, two replicas take the step of one."""

@@ -57,11 +57,6 @@ def test_crop_of_a_visible_box_stays_inside(
         assert intersection_over_union(expand(visible, margin), visible) > 0
 
 
-@given(boxes)
-def test_no_margin_leaves_the_box(box: Box) -> None:
-    assert expand(box, CropMargin()) == box
-
-
 @pytest.mark.parametrize(
     ("margin", "expected"),
     [
@@ -73,10 +68,6 @@ def test_no_margin_leaves_the_box(box: Box) -> None:
 )
 def test_margin_is_a_fraction_of_the_box(margin: CropMargin, expected: Box) -> None:
     assert expand(Box(100, 200, 100, 200), margin) == expected
-
-
-def test_expanded_box_keeps_a_pixel() -> None:
-    assert expand(Box(5, 5, 1, 1), CropMargin.from_json(-0.499)).area == 1
 
 
 @pytest.mark.parametrize(
@@ -98,11 +89,6 @@ def test_boxes_at_borders_and_corners(box: Box, expected: Box) -> None:
 def test_box_beside_the_image_is_refused(box: Box) -> None:
     with pytest.raises(ValueError, match="image of 80 rows and 100 columns"):
         clip(box, 80, 100)
-
-
-def test_crop_reaching_into_the_image_needs_a_box_in_it() -> None:
-    with pytest.raises(ValueError, match="must share at least one pixel"):
-        crop_box(Box(101, 0, 10, 10), CropMargin.from_json(1.0), 80, 100)
 
 
 @given(margins)

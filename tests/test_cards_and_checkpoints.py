@@ -3,7 +3,6 @@
 import json
 import shutil
 import zipfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,19 +13,13 @@ import pytest
 
 from minixception import models
 from minixception.boxes import CropMargin
-from minixception.checkpoints.card import CARD_FILE, LITERT_FILE, Card, read_card, write_card
+from minixception.checkpoints.card import CARD_FILE, Card, read_card, write_card
 from minixception.checkpoints.engines import LiteRTEngine, load_engine
-from minixception.checkpoints.export import (
-    EXPORT_TOLERANCE,
-    export_litert,
-    largest_difference,
-    require_equal,
-)
+from minixception.checkpoints.export import export_litert, largest_difference, require_equal
 from minixception.checkpoints.keras_model import (
     HISTORY_FILE,
     KERAS_FILE,
     load_checkpoint,
-    load_keras_file,
     save_checkpoint,
 )
 from minixception.preprocessor import Preprocessor
@@ -169,24 +162,6 @@ def test_a_model_for_any_size_agrees_with_every_card(tmp_path: Path, card: Card)
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["", "{", "[]", "null", '"card"', "{} {}", '{"name": "example"}', "[" * 100_000, "\0"],
-    ids=["empty", "half", "list", "null", "string", "two", "one entry", "deep", "zero"],
-)
-def test_a_damaged_card_is_refused(folder: Path, text: str) -> None:
-    (folder / CARD_FILE).write_text(text)
-    with pytest.raises(ValueError, match="cannot be used") as caught:
-        read_card(folder)
-    assert str(folder / CARD_FILE) in str(caught.value)
-
-
-def test_a_card_that_is_no_text_is_refused(folder: Path) -> None:
-    (folder / CARD_FILE).write_bytes(b"\xff\xfe\xfa{}")
-    with pytest.raises(ValueError, match="cannot be used"):
-        read_card(folder)
-
-
-@pytest.mark.parametrize(
     "changes",
     [
         {"task": "the age"},
@@ -248,32 +223,6 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "nowhere")
 
 
-def cut(content: bytes) -> bytes:
-    return content[: len(content) // 2]
-
-
-def overwrite_middle(content: bytes) -> bytes:
-    middle = len(content) // 2
-    return content[:middle] + b"\xff" * 64 + content[middle + 64 :]
-
-
-@pytest.mark.parametrize("damage", [cut, overwrite_middle, lambda _: b"", lambda _: b"PK\3\4 no"])
-def test_a_damaged_model_is_refused(folder: Path, damage: Callable[[bytes], bytes]) -> None:
-    path = folder / KERAS_FILE
-    path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(ValueError, match=r"cannot be loaded as a Keras model: .") as caught:
-        load_checkpoint(folder)
-    assert str(path) in str(caught.value)
-
-
-def test_a_model_that_would_run_code_is_refused(tmp_path: Path) -> None:
-    inputs = keras.Input((8, 8, 1))
-    outputs = keras.layers.Lambda(lambda x: x + 1)(inputs)
-    keras.Model(inputs, outputs).save(tmp_path / "model.keras")
-    with pytest.raises(ValueError, match=r"it would need keras\.layers\.Lambda; .* may run code"):
-        load_keras_file(tmp_path / "model.keras")
-
-
 def test_saving_again_replaces_and_keeps_what_it_does_not_write(
     folder: Path, model: keras.Model, card: Card
 ) -> None:
@@ -307,27 +256,11 @@ def test_a_card_that_cannot_be_written_keeps_the_old_one(folder: Path, card: Car
 
 
 def test_export_agrees_for_every_batch_size(
-    tmp_path: Path,
-    saved: Path,
-    images: np.ndarray,
-    model: keras.Model,
-    monkeypatch: pytest.MonkeyPatch,
+    folder: Path, images: np.ndarray, model: keras.Model
 ) -> None:
-    folder = Path(shutil.copytree(saved, tmp_path / "example"))
     assert export_litert(folder, images=images) < 1e-5
     _, engine = load_engine(folder)
+    assert isinstance(engine, LiteRTEngine)
     expected = model.predict_on_batch(images)
     for batch in (1, 7, 64, 2):
         np.testing.assert_allclose(engine.predict(images[:batch]), expected[:batch], atol=1e-5)
-    assert isinstance(engine, LiteRTEngine)
-
-    exported = contents(folder)
-    monkeypatch.setattr(
-        LiteRTEngine,
-        "predict",
-        lambda _, batch: expected[: len(batch)] + np.float32(2 * EXPORT_TOLERANCE),
-    )
-    with pytest.raises(ValueError, match=r"differs from the Keras model by 2\.00e-04"):
-        export_litert(folder, images=images)
-    assert contents(folder) == exported
-    assert LITERT_FILE in exported

@@ -24,16 +24,11 @@ Command = Callable[..., int]
 
 
 @pytest.fixture
-def models(checkpoints: dict[str, Path]) -> list[str]:
-    return [f"--{task}-model={folder}" for task, folder in checkpoints.items()]
-
-
-@pytest.fixture
-def image(models: list[str], here: Path) -> Command:
+def image(model_options: list[str], here: Path) -> Command:
     """Return a function that runs the command in the test's own folder."""
 
     def run(*arguments: str) -> int:
-        return main(["image", *models, *arguments])
+        return main(["image", *model_options, *arguments])
 
     return run
 
@@ -222,29 +217,6 @@ def test_the_current_folder_can_be_done_again(
     assert names_in(here) == names
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--resume"], "--resume goes on with a table: it needs one of --json, --csv, --jsonl"),
-        (["--no-draw", "--output", "out"], "--no-draw and --output contradict each other"),
-        (["--no-draw", "--bars"], "--no-draw and --bars contradict each other"),
-        (["--workers", "0"], "--workers must be 1 or more. Received: 0"),
-        (["--workers", "2", "--engine", "keras"], "--engine keras uses all cores"),
-    ],
-)
-def test_contradictions_are_refused(
-    image: Command,
-    here: Path,
-    capsys: pytest.CaptureFixture[str],
-    arguments: list[str],
-    message: str,
-) -> None:
-    touch("a.jpg")
-    assert image("a.jpg", *arguments) == 1
-    assert message in capsys.readouterr().err
-    assert names_in(here) == ["a.jpg"]
-
-
 def test_parquet(image: Command, album: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tables = ("--parquet", "f.parquet", "--csv", "f.csv")
     code = image(str(album / "b"), "--no-draw", *tables)
@@ -265,12 +237,12 @@ def test_parquet(image: Command, album: Path, capsys: pytest.CaptureFixture[str]
 
 
 @pytest.fixture
-def job(models: list[str], here: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def job(model_options: list[str], here: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Return a function that starts the script; what still runs is killed at the end."""
     started = []
 
     def start(*arguments: str) -> subprocess.Popen[str]:
-        command = [sys.executable, str(SCRIPT), *models, *arguments]
+        command = [sys.executable, str(SCRIPT), *model_options, *arguments]
         started.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
         return started[-1]
 

@@ -209,37 +209,6 @@ def test_a_gender_model_trained_on_other_files_is_refused(
     assert not page.exists()
 
 
-@pytest.mark.parametrize(
-    ("more", "parts"),
-    [
-        (["--output", "limits.txt"], ["--output must be a file ending in .md", "limits.txt"]),
-        (["--seed", "-1"], ["--seed must not be negative", "-1"]),
-        (["--emotion-model", "GENDER"], ["--emotion-model must be a model of the task emotion"]),
-        (["--gender-model", "nowhere"], ["nowhere is neither a checkpoint folder"]),
-        (["--emotion-data", "none.csv"], ["none.csv"]),
-        (["--gender-data", "none"], ["There is nothing at none"]),
-        (["--example", "none.jpg"], ["none.jpg: No such file"]),
-    ],
-)
-def test_what_it_cannot_do_is_refused_in_one_line(
-    checkpoints: dict[str, Path],
-    fer2013: Path,
-    utkface: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    more: list[str],
-    parts: list[str],
-) -> None:
-    more = [str(checkpoints["gender"]) if part == "GENDER" else part for part in more]
-    page = tmp_path / "limits.md"
-    assert run_command("report-limits", options(checkpoints, fer2013, utkface, page, *more)) == 1
-    error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert error.startswith("minixception report-limits: error: ")
-    for part in parts:
-        assert part in error
-    assert not page.exists()
-
-
 def test_training_faces_cannot_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run_command("report-limits", ["--split", "Training"])

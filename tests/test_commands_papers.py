@@ -4,10 +4,10 @@ import json
 from functools import partial
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 
+from conftest import eagerly
 from made_up_data import fer2013_csv
 from minixception import models
 from minixception.checkpoints.card import read_card
@@ -21,7 +21,7 @@ from minixception.training.recipe_book import get_recipe
 CLASSES = ("angry", "disgust", "happy")
 
 
-pytestmark = pytest.mark.usefixtures("no_export")
+pytestmark = pytest.mark.usefixtures("short_training")
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +46,11 @@ def train(folder: Path, output: Path, *options: str) -> int:
 
 @pytest.fixture(scope="module")
 def report_003(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Its recipe with fewer epochs, more than enough for three colours."""
+    """A run of its recipe with fewer epochs."""
     output = tmp_path_factory.mktemp("runs") / "report_003"
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, eagerly():
         patch.setattr("minixception.checkpoints.export.export_litert", lambda *_, **__: 0.0)
-        assert train(folder, output, "--recipe", "report-003", "--epochs", "6") == 0
+        assert train(folder, output, "--recipe", "report-003", "--epochs", "2") == 0
     return output
 
 
@@ -168,31 +168,6 @@ def test_scores_of_several_sets_are_told_apart(
         assert row["correct"] == sum(part["per_class"][name]["correct"] for part in parts.values())
     table = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["ck_plus", "fer2013"] in table
-
-
-def test_a_backbone_s_weights_come_from_a_file_and_go_into_the_card(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    facenet, none = models.build("facenet", (32, 32, 3), 2), np.zeros((0, 32, 32, 3), np.float32)
-    assert load_backbone(facenet, None, none) == {"backbone_weights": None}
-    assert "frozen layers of facenet are random" in capsys.readouterr().out
-    path = tmp_path / "resnet50.h5"
-    with h5py.File(path, "w") as file:
-        for layer in facenet.layers:
-            for variable in layer.weights if layer.name.startswith("conv") else ():
-                # A fill value is all that such a file holds: it stays small.
-                file.create_dataset(
-                    f"{layer.name}/{layer.name}/{variable.name}:0",
-                    variable.shape,
-                    "f4",
-                    chunks=True,
-                    fillvalue=0.25,
-                )
-    facts = load_backbone(facenet, path, none)["backbone_weights"]
-    assert (facts["file"], facts["naming"]) == ("resnet50.h5", "keras.applications")
-    assert facts["checksum"].startswith("md5:")
-    after = np.asarray(facenet.get_layer("conv5_block3_3_conv").kernel)
-    assert (after == 0.25).all()
 
 
 def test_weights_for_a_network_without_backbone_are_refused(tmp_path: Path) -> None:

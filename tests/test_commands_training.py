@@ -1,7 +1,8 @@
-"""The scripts of the training wing, run as a user runs them, on a small FER2013-like file."""
+"""Training and evaluation by their commands, on a small FER2013-like file."""
 
 import argparse
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from conftest import eagerly
 from made_up_data import fer2013_csv
 from minixception.checkpoints.card import read_card
 from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL
@@ -23,16 +25,7 @@ from minixception.training.recipe_book import RECIPES
 
 SOURCE = Path(__file__).parents[1] / "src"
 COUNTS = {"Training": 35, "PublicTest": 14, "PrivateTest": 7}
-EPOCHS = 6
-
-
-def run_script(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(SOURCE / script), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+EPOCHS = 5
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +37,7 @@ def csv_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def training_options(csv_file: Path, folder: Path) -> list[str]:
-    numbers = {"--image-size": 16, "--epochs": EPOCHS, "--batch-size": 8, "--seed": 3}
+    numbers = {"--image-size": 16, "--epochs": EPOCHS, "--batch-size": 18, "--seed": 3}
     return [
         *["--data", str(csv_file), "--output", str(folder), "--model", "simple_cnn"],
         *["--recipe", "paper"],
@@ -57,16 +50,25 @@ def finished_epochs(folder: Path) -> int:
     return len(path.read_text().splitlines()) - 1 if path.exists() else 0
 
 
+EAGER = """
+import sys, tensorflow
+tensorflow.config.run_functions_eagerly(True)
+from minixception.commands import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 @pytest.fixture(scope="module")
 def trained(csv_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of a network with dropout, killed after some epochs and resumed to its end."""
     folder = tmp_path_factory.mktemp("runs") / "example"
-    script, options = "train_emotion_classifier.py", training_options(Path(csv_file.name), folder)
+    options = training_options(Path(csv_file.name), folder)
     process = subprocess.Popen(
-        [sys.executable, str(SOURCE / script), *options],
+        [sys.executable, "-c", EAGER, "train-emotion", *options],
         cwd=csv_file.parent,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
     )
     deadline = time.monotonic() + 300
     while finished_epochs(folder) < 2 and process.poll() is None and time.monotonic() < deadline:
@@ -74,16 +76,12 @@ def trained(csv_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     process.kill()
     assert process.wait() == -signal.SIGKILL
     assert 2 <= finished_epochs(folder) < EPOCHS
-
-    resumed = run_script(script, "--resume", folder)  # from another folder
-    assert resumed.returncode == 0, resumed.stderr
-    assert "Going on after epoch" in resumed.stderr
-    assert f"of {EPOCHS}, the best by val_loss" in resumed.stdout
-    assert f"Written to {folder}" in resumed.stdout
+    with eagerly():
+        assert run_command("train-emotion", ["--resume", str(folder)]) == 0  # in another folder
     return folder
 
 
-@pytest.mark.usefixtures("no_export")
+@pytest.mark.usefixtures("short_training")
 def test_a_killed_run_gives_what_an_uninterrupted_one_gives(
     csv_file: Path, trained: Path, tmp_path: Path
 ) -> None:
@@ -125,7 +123,7 @@ def test_a_used_folder_needs_resume_and_the_same_settings(
     assert "holds no training run to go on with" in capsys.readouterr().err
 
 
-@pytest.mark.usefixtures("no_export")
+@pytest.mark.usefixtures("short_training")
 def test_a_finished_run_is_prolonged(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -155,7 +153,7 @@ def test_few_faces_begin_with_shipped_weights(
     assert chosen == (Path(origin) if origin else None)
 
 
-@pytest.mark.usefixtures("no_export")
+@pytest.mark.usefixtures("short_training")
 def test_the_card_says_who_taught_and_where_the_weights_began(
     csv_file: Path, trained: Path, tmp_path: Path
 ) -> None:
@@ -199,15 +197,14 @@ def test_evaluate_matches_a_data_set_with_other_classes(
     assert totals == {**dict.fromkeys(EMOTIONS_FER2013, 0), "angry": 10, "happy": 10}
 
 
-def test_evaluate_writes_scores_and_picture(csv_file: Path, trained: Path, tmp_path: Path) -> None:
+def test_evaluate_writes_scores_and_picture(
+    csv_file: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     output = tmp_path / "new" / "scores.json"
-    done = run_script(
-        "evaluate_classifier.py",
-        *["--model", trained, "--data", csv_file, "--split", "PrivateTest"],
-        *["--engine", "litert", "--flip", "--without-twins", "--output", output],
-    )
-    assert done.returncode == 0, done.stderr
-    assert "left out: 1 faces" in done.stdout
+    options = ["--model", str(trained), "--data", str(csv_file), "--split", "PrivateTest"]
+    options += ["--engine", "litert", "--flip", "--without-twins", "--output", str(output)]
+    assert run_command("evaluate", options) == 0
+    assert "left out: 1 faces" in capsys.readouterr().out
     data = json.loads(output.read_text())
     assert {"accuracy", "macro_f1", "per_class", "confusion_matrix", "n"} <= set(data)
     assert (data["n"], data["split"]) == (6, "PrivateTest")
@@ -239,16 +236,8 @@ def test_evaluate_gives_what_training_measured_and_records(
     assert recorded.with_metrics("PublicTest", before.metrics["PublicTest"]).data == before.data
 
 
-def test_an_unknown_network_is_refused_before_the_data_is_read(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert run_command("train-emotion", ["--model", "resnet", "--data", "none.csv"]) == 1
-    assert "mini_xception, mini_xception_wide" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("command", ["train-emotion", "train-gender"])
-def test_recipe_list_prints_every_recipe(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command(command, ["--recipe", "list"]) == 0
+def test_recipe_list_prints_every_recipe(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command("train-emotion", ["--recipe", "list"]) == 0
     printed = capsys.readouterr().out
     for recipe in RECIPES.values():
         assert f"{recipe.name}: {recipe.summary}" in printed
@@ -258,7 +247,12 @@ def test_recipe_list_prints_every_recipe(command: str, capsys: pytest.CaptureFix
 
 def test_a_script_says_in_one_line_what_is_wrong() -> None:
     """The other messages are those of its command: see `test_bad_input.py`."""
-    done = run_script("train_emotion_classifier.py", "--recipe", "fast")
+    done = subprocess.run(
+        [sys.executable, str(SOURCE / "train_emotion_classifier.py"), "--recipe", "fast"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith("train_emotion_classifier.py: error: `recipe` must be one of ")
@@ -279,23 +273,12 @@ def test_classes_need_names(capsys: pytest.CaptureFixture[str]) -> None:
     assert "argument --classes: names with commas" in capsys.readouterr().err
 
 
-def test_missing_data_says_where_they_come_from(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command("train-emotion", ["--data", "nowhere/fer2013.csv"]) == 1
-    error = capsys.readouterr().err
-    assert "nowhere/fer2013.csv" in error
-    assert "Kaggle" in error
-
-
 @pytest.mark.parametrize(
-    ("options", "parts"),
+    ("options", "message"),
     [
-        (["--model", "resnet"], ["mini_xception", "simple_cnn", "name='resnet'"]),
-        (["--image-size", "4"], ["at least 5 pixels"]),
-        (["--image-size", "0"], ["`image_size` must be"]),
-        (["--model", "lenet5_rgb"], ["`lenet5_rgb` takes 3 channels"]),
-        (["--backbone-weights", "face.h5"], ["--model facenet", "Received: mini_xception"]),
-        (["--classes", "happy"], ["`num_classes` must be at least 2"]),
-        (["--classes", "happy,bored"], ["neutral", "Received: bored"]),
+        (["--image-size", "4"], "at least 5 pixels"),
+        (["--classes", "happy"], "`num_classes` must be at least 2"),
+        (["--classes", "happy,bored"], "neutral. Received: bored"),
     ],
 )
 def test_training_refuses_an_impossible_network(
@@ -303,27 +286,14 @@ def test_training_refuses_an_impossible_network(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     options: list[str],
-    parts: list[str],
+    message: str,
 ) -> None:
     output = tmp_path / "run"
     assert run_command(
         "train-emotion", ["--data", str(csv_file), "--output", str(output), *options]
     )
-    error = capsys.readouterr().err
-    for part in parts:
-        assert part in error
+    assert message in capsys.readouterr().err
     assert not output.exists()
-
-
-def test_evaluate_names_the_splits_and_needs_a_model(
-    csv_file: Path, trained: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    options = ["--model", str(trained), "--data", str(csv_file), "--split", "test"]
-    assert run_command("evaluate", options) == 1
-    assert "Training, PublicTest, PrivateTest" in capsys.readouterr().err
-    with pytest.raises(SystemExit, match="2"):
-        run_command("evaluate", ["--data", str(csv_file)])
-    assert "required: --model" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("recipe", "channels"), [("paper-gender", 3), ("gender", 1)])

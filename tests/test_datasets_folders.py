@@ -3,7 +3,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -89,17 +88,6 @@ def test_the_checksum_follows_names_and_content(folder: Path) -> None:
     assert load_class_folders(folder).checksum != first
 
 
-def test_nothing_to_load(tmp_path: Path, folder: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="none"):
-        load_class_folders(tmp_path / "none")
-    (tmp_path / "empty" / "sad").mkdir(parents=True)
-    with pytest.raises(ValueError, match="Received: 0 pictures"):
-        load_class_folders(tmp_path / "empty")
-    (tmp_path / "empty" / "sad" / "broken.jpg").write_bytes(b"")
-    with pytest.raises(ValueError, match="1 pictures, none of them readable"):
-        load_class_folders(tmp_path / "empty")
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -114,22 +102,6 @@ def test_options_that_are_not_allowed(folder: Path, options: dict[str, Any], mes
         load_class_folders(folder, **options)
 
 
-def test_images_are_independent_of_the_working_folder(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(folder)
-    relative = load_class_folders(".")
-    assert relative.name == "faces"
-    assert np.array_equal(relative.images, load_class_folders(folder).images)
-
-
 def test_a_picture_whose_name_is_not_utf8(folder: Path) -> None:
     write_picture(Path(os.fsdecode(os.fsencode(folder) + b"/sad/\xff.png")), (30, 30, 30))
     assert len(load_class_folders(folder)) == 4
-
-
-@pytest.mark.parametrize("name", ["Sad", "sadness", "a\nb", "x" * 101])
-def test_class_folders_that_cannot_be_told_apart_or_shown(folder: Path, name: str) -> None:
-    write_picture(folder / name / "a.png", (30, 30, 30))
-    with pytest.raises(ValueError, match="has class folders to rename"):
-        load_class_folders(folder)

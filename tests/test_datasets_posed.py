@@ -18,7 +18,6 @@ from minixception.datasets import (
     load_jaffe,
     load_kdef,
 )
-from minixception.datasets.registry import DATASETS, dataset_names, load_dataset
 from minixception.labels import canonical_name
 
 CK_FOLDERS = ("anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")
@@ -138,11 +137,6 @@ def test_ck_plus_in_the_wild(ck_plus: Path) -> None:
         assert set(dataset.attributes["subject"]) == set(plain.attributes["subject"])
 
 
-def test_one_class_folder_of_ck_plus(ck_plus: Path) -> None:
-    dataset = load_ck_plus(ck_plus / "surprise")
-    assert dataset.class_counts()["surprise"] == len(dataset) == 30
-
-
 def test_jaffe_names_tell_everything(jaffe: Path) -> None:
     dataset = load_jaffe(jaffe, image_size=(32, 40))
     assert dataset.images.shape == (70, 32, 40, 1)
@@ -251,16 +245,3 @@ def test_a_wrong_folder(load: Loader, tmp_path: Path) -> None:
         load(tmp_path / "notes.txt")
     with pytest.raises(ValueError, match="`channels` must be 1"):
         load(tmp_path, channels=2)
-
-
-def test_an_unknown_split(jaffe: Path) -> None:
-    with pytest.raises(ValueError, match=r"one of train, .*Received: split='Training'"):
-        load_jaffe(jaffe, split="Training")
-
-
-def test_the_command_line_knows_the_sets(ck_plus: Path) -> None:
-    assert {"ck_plus", "jaffe", "kdef", "facial_expressions"} <= set(dataset_names("emotion"))
-    dataset = load_dataset("ck_plus", ck_plus)
-    entry = DATASETS["ck_plus"]
-    for split in (entry.training_split, entry.validation_split, entry.test_split):
-        assert len(dataset.split(split))

@@ -260,7 +260,7 @@ def test_ck_plus_is_read_alike_from_a_part_of_it(tmp_path: Path) -> None:
     assert part.items() <= expected.items()
 
 
-@pytest.mark.usefixtures("no_export")
+@pytest.mark.usefixtures("short_training")
 def test_a_new_model_does_not_begin_with_what_saw_its_test_faces(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+from conftest import eagerly
 from made_up_detection import write_labelled_pictures
 from minixception.boxes import Box
 from minixception.commands import main
@@ -74,7 +75,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "trained"
     run = make_run(folder, pictures)
-    train_detector(run)
+    with eagerly():
+        train_detector(run)
     finish_detector(folder, run.validation, scenes=6)
     return folder
 
@@ -124,6 +126,7 @@ def test_the_overlap_of_the_loss_is_that_of_the_boxes() -> None:
     assert (loss >= 1 - overlap - 1e-6).all()
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_killed_run_goes_on_like_one_that_was_not(
     tmp_path: Path, pictures: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,9 +165,7 @@ def test_the_exported_network_is_the_trained_one(trained: Path) -> None:
     assert {"validation", "held-out scenes"} <= metrics.keys()
 
 
-@pytest.mark.parametrize(
-    "shape", [(1, 1, 3), (2, 700, 3), (31, 33, 3), (480, 640), (900, 700, 3), (64, 64, 4)]
-)
+@pytest.mark.parametrize("shape", [(1, 1, 3), (2, 300, 3), (31, 33, 3), (240, 320), (64, 64, 4)])
 def test_pictures_of_all_forms_can_be_searched(trained: Path, shape: tuple[int, ...]) -> None:
     image = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
     detector = MiniXceptionDetector(trained, score_threshold=0)

@@ -59,11 +59,6 @@ def test_a_scale_factor_gives_the_published_call(three_faces: np.ndarray) -> Non
         assert found == sorted(Box(*row) for row in published.tolist())
 
 
-@pytest.mark.parametrize("name", ["astronaut.jpg", "grace_hopper.jpg"])
-def test_haar_finds_the_single_portraits(haar: HaarDetector, name: str) -> None:
-    assert len(haar.detect(read_image(IMAGES / name))) == 1
-
-
 def test_grey_and_float_arrays_are_welcome(haar: HaarDetector, three_faces: np.ndarray) -> None:
     grey = to_grey(three_faces)
     expected = haar.detect(grey)
@@ -97,9 +92,7 @@ def group_picture(name: str, side: int, height: int, width: int) -> tuple[np.nda
     return picture, boxes
 
 
-@pytest.mark.parametrize(
-    ("name", "side"), [("astronaut.jpg", 60), ("grace_hopper.jpg", 60), ("grace_hopper.jpg", 96)]
-)
+@pytest.mark.parametrize(("name", "side"), [("astronaut.jpg", 60), ("grace_hopper.jpg", 96)])
 def test_faces_of_a_group_are_found(haar: HaarDetector, name: str, side: int) -> None:
     picture, expected = group_picture(name, side, 2400, 3200)
     found = haar.detect(picture)
@@ -160,7 +153,7 @@ def test_rotated_file_gives_the_boxes_of_the_upright_one(
 
 
 def test_four_threads_see_what_one_sees(haar: HaarDetector, three_faces: np.ndarray) -> None:
-    variants = [np.roll(three_faces, shift, axis=1) for shift in range(0, 60, 5)]
+    variants = [np.roll(three_faces, shift, axis=1) for shift in range(0, 60, 10)]
     expected = [haar.detect(variant) for variant in variants]
     with ThreadPoolExecutor(max_workers=4) as threads:
         assert list(threads.map(haar.detect, variants)) == expected
@@ -175,22 +168,6 @@ def test_nothing_is_found_in_plain_images(
     haar: HaarDetector, shape: tuple[int, ...], value: int
 ) -> None:
     assert haar.detect(np.full(shape, value, np.uint8)) == []
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"scale_factor": 1.0}, "between 1.01 and 10. Received: scale_factor=1"),
-        ({"scale_factor": float("inf")}, "`scale_factor` must lie between 1.01 and 10"),
-        ({"scale_factor": float("nan")}, "`scale_factor` must lie between 1.01 and 10"),
-        ({"min_neighbors": -1}, "`min_neighbors` must be at least 0"),
-        ({"min_face": 0}, "`min_face` must be at least 1"),
-        ({"working_size": 10}, "`working_size` must be at least 48"),
-    ],
-)
-def test_haar_arguments_are_checked(arguments: dict[str, float], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        HaarDetector(**arguments)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("arguments", [{"min_neighbors": 10**12}, {"min_face": 10**12}])
@@ -262,32 +239,14 @@ def test_yunet_finds_one_more_than_the_cascade(
     assert_same_faces(large, [Box(*(3 * value for value in box)) for box in boxes])
 
 
-def test_yunet_frames_match_the_cascade_on_portraits(
-    real_data: Callable[[str], Path], yunet: YuNetDetector, haar: HaarDetector
-) -> None:
-    overlaps = []
-    for path in sorted(real_data("webmorph_canada").glob("*.jpg"))[:10]:
-        image = resize_image(read_image(path), (400, 300))
-        (found,), expected = yunet.detect(image), haar.detect(image)
-        overlaps.append(max(intersection_over_union(found, box) for box in expected))
-    assert len(overlaps) == 10
-    assert np.median(overlaps) > 0.85
-
-
 @pytest.mark.parametrize("shape", SMALL_SHAPES)
 def test_yunet_finds_nothing_in_plain_images(yunet: YuNetDetector, shape: tuple[int, ...]) -> None:
-    for value in (0, 128, 255) * 5:  # again and again: see YUNET_SMALLEST_INPUT
+    for value in (0, 128, 255) * 2:  # again and again: see YUNET_SMALLEST_INPUT
         assert yunet.detect(np.full(shape, value, np.uint8)) == []
 
 
-def test_yunet_finds_the_face_of_a_small_picture(yunet: YuNetDetector) -> None:
-    hopper = resize_image(read_image(IMAGES / "grace_hopper.jpg"), (60, 51))
-    (box,) = yunet.detect(hopper)
-    assert intersection_over_union(box, Box(15, 10, 24, 24)) > 0.6
-
-
 def test_yunet_in_four_threads(yunet: YuNetDetector, three_faces: np.ndarray) -> None:
-    variants = [three_faces[:, shift : shift + 700] for shift in range(0, 120, 10)]
+    variants = [three_faces[:, shift : shift + 700] for shift in range(0, 120, 20)]
     expected = [yunet.detect(variant) for variant in variants]
     with ThreadPoolExecutor(max_workers=4) as threads:
         assert list(threads.map(yunet.detect, variants)) == expected

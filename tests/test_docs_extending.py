@@ -40,6 +40,7 @@ def pictures(here: Path) -> Path:
     return here / "pictures"
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_folder_is_trained_on_scored_and_used(pictures: Path, portraits: Path) -> None:
     shutil.copy(portraits, "photo.jpg")
     code = blocks("A data set")[0].replace("epochs=12", "epochs=1")
@@ -55,7 +56,7 @@ def test_a_folder_is_trained_on_scored_and_used(pictures: Path, portraits: Path)
     assert {face.emotion for face in names["faces"]} <= {"dark", "light"}
 
 
-@pytest.mark.usefixtures("no_export", "pictures")
+@pytest.mark.usefixtures("short_training", "pictures")
 def test_a_network_of_one_s_own() -> None:
     code = blocks("A network")
     assert sum(len(block.splitlines()) for block in code) < LONGEST
@@ -70,6 +71,7 @@ def test_a_network_of_one_s_own() -> None:
     assert scope["scores"].n > 0
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_model_of_one_s_own(here: Path, portraits: Path) -> None:
     scope: dict[str, Any] = {"model": models.build("tiny_xception", (32, 32, 3), 2)}
     (code,) = blocks("A model from your own `fit`")
@@ -78,6 +80,7 @@ def test_a_model_of_one_s_own(here: Path, portraits: Path) -> None:
     assert scope["classifier"].features(portraits).shape == (1, 64)
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_third_task(here: Path, portraits: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "photo.jpg").write_bytes(portraits.read_bytes())
     scope: dict[str, Any] = {"model": models.build("tiny_xception", (32, 32, 1), 2)}
@@ -109,7 +112,7 @@ def my_faces(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.usefixtures("no_export")
+@pytest.mark.usefixtures("short_training")
 def test_a_data_set_of_one_s_own(
     my_faces: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -109,12 +109,12 @@ def test_memory_stays_flat_whatever_the_batch_sizes(litert: LiteRTEngine) -> Non
     status = Path("/proc/self/statm")
     if not status.is_file():
         pytest.skip("this system does not tell the memory of a process")
-    sizes = np.random.default_rng(0).choice([1, 2, 3, 4, 5, 9, 17, 30], 900)
+    sizes = np.random.default_rng(0).choice([1, 2, 3, 4, 5, 9, 17, 30], 500)
     pages = []
     for size in sizes:
         litert.predict(faces(int(size)))
         pages.append(int(status.read_text().split()[1]))
-    assert pages[-1] - pages[300] < 1000  # of 4 kB; a leak of one batch per call would be 4000
+    assert pages[-1] - pages[200] < 1000  # of 4 kB; a leak of one batch per call would be 2000
 
 
 def test_non_contiguous_images_are_fine(litert: LiteRTEngine) -> None:
@@ -139,14 +139,6 @@ def test_images_that_do_not_fit_are_refused(litert: LiteRTEngine, images: np.nda
     with pytest.raises(ValueError, match=r"must be float32 \(B, 48, 48, 1\)\. Received: "):
         litert.predict(images)
     assert litert.predict(faces(2)).shape == (2, 7)
-
-
-@pytest.mark.parametrize("length", [0, 3, 100, 100_000, -1])
-def test_truncated_model_is_refused(checkpoint: Path, length: int) -> None:
-    path = checkpoint / "model.tflite"
-    path.write_bytes(path.read_bytes()[:length])
-    with pytest.raises(ValueError, match=r"model\.tflite cannot be loaded by LiteRT"):
-        load_engine(checkpoint)
 
 
 def test_missing_model_names_the_way_out(checkpoint: Path) -> None:
@@ -174,16 +166,6 @@ def test_card_that_prepares_other_images_is_refused(
     for engine in ("litert", "keras"):
         with pytest.raises(ValueError, match=r"Card and model disagree.*the model takes \(48, 48"):
             load_engine(checkpoint, engine=engine)
-
-
-def test_unknown_engine_is_refused(checkpoints: dict[str, Path]) -> None:
-    with pytest.raises(ValueError, match=r"one of litert, keras\. Received: engine='onnx'"):
-        load_engine(checkpoints["emotion"], engine="onnx")
-
-
-def test_folder_without_card_is_no_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"is no checkpoint: it has no card\.json"):
-        load_engine(tmp_path)
 
 
 def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:

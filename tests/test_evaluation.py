@@ -54,12 +54,6 @@ def test_a_class_that_never_occurs() -> None:
     assert scores.confusion_matrix[2] == (0, 0, 0)
 
 
-def test_a_class_that_is_never_predicted() -> None:
-    scores = score(np.array([0, 1, 2]), certain([0, 1, 1]), NAMES)
-    owl = scores.per_class[2]
-    assert (owl.total, owl.correct, owl.precision, owl.recall, owl.f1) == (1, 0, 0, 0, 0)
-
-
 @settings(max_examples=30, deadline=None)
 @given(
     pairs=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40),
@@ -125,19 +119,6 @@ def test_wilson_interval(correct: int, total: int, low: float, high: float) -> N
         pytest.approx(low, abs=6e-5),
         pytest.approx(high, abs=6e-5),
     )
-
-
-def test_wilson_interval_is_symmetric_and_within_0_and_1() -> None:
-    for correct in range(11):
-        low, high = wilson_interval(correct, 10)
-        mirrored = wilson_interval(10 - correct, 10)
-        assert -1e-12 <= low <= correct / 10 <= high + 1e-12 <= 1 + 2e-12
-        assert (low, high) == (pytest.approx(1 - mirrored[1]), pytest.approx(1 - mirrored[0]))
-
-
-def test_sampling_error_of_the_fer2013_test_split() -> None:
-    low, high = wilson_interval(round(0.66 * 3589), 3589)
-    assert (high - low) / 2 == pytest.approx(0.0155, abs=2e-4)
 
 
 def test_cross_entropy_by_hand() -> None:

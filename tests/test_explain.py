@@ -13,7 +13,7 @@ from minixception.explain import Explainer, Explanation
 from minixception.images import crop, read_image
 from minixception.inference.classifier import FaceClassifier
 from minixception.models import NETWORKS
-from minixception.models.dissection import dissect
+from minixception.models.dissection import dissect, feature_extractor
 from minixception.preprocessor import Preprocessor
 
 MAPS = ("grad_cam", "hires_cam", "guided_backpropagation", "guided_grad_cam")
@@ -43,8 +43,9 @@ def emotion(checkpoints: dict[str, Path]) -> Explainer:
 @pytest.mark.parametrize("name", models.network_names())
 def test_every_network_can_be_explained(name: str) -> None:
     height, _, channels = NETWORKS[name].input_shape
-    size = max(min(height, 64), NETWORKS[name].smallest)
+    size = max(min(height, 32), NETWORKS[name].smallest)
     model = models.build(name, (size, size, channels), 3)
+    assert feature_extractor(model, model.input_shape[1:]).output_shape[1] > 2
     explainer = Explainer(model, Preprocessor((size, size), channels=channels), ("a", "b", "c"))
     faces = random_faces(2, size, channels)
     explanation = explainer.explain(faces)
@@ -179,13 +180,6 @@ def test_a_face_of_one_value_has_plain_maps(emotion: Explainer, value: int) -> N
     for name in MAPS:
         assert getattr(explanation, name)[0].max() == 0
     assert explanation.hires_cam[1].max() == 1
-
-
-def test_nearly_plain_faces_have_finite_maps(emotion: Explainer) -> None:
-    face = np.full((48, 48, 1), 77, np.uint8)
-    face[20, 20] = 78
-    for name in emotion.class_names:
-        require_sound(emotion.explain([face], name), 1, 48)
 
 
 def test_a_batch_gives_what_single_faces_give(emotion: Explainer) -> None:

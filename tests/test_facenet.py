@@ -12,6 +12,7 @@ from minixception import models
 from minixception.models.facenet import load_backbone_weights, vggface_name
 from minixception.training.acceleration import accelerated
 from minixception.training.optimization import compile_model
+from minixception.training.origins import load_backbone
 from minixception.training.recipe_book import get_recipe
 
 SIZE = (40, 40, 3)  # the smallest work for tests: weights do not depend on it
@@ -134,6 +135,17 @@ def test_every_tensor_of_a_file_arrives(
     )
 
 
+def test_the_card_says_which_file_it_was(
+    facenet: keras.Model, files: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    none = np.zeros((0, *SIZE), np.float32)
+    assert load_backbone(facenet, None, none) == {"backbone_weights": None}
+    assert "frozen layers of facenet are random" in capsys.readouterr().out
+    facts = load_backbone(facenet, files["keras.applications"], none)["backbone_weights"]
+    assert (facts["file"], facts["naming"]) == ("keras.h5", "keras.applications")
+    assert facts["checksum"].startswith("md5:")
+
+
 def test_a_keras_model_of_its_own_gives_the_same_features(
     facenet: keras.Model, tmp_path: Path
 ) -> None:
@@ -149,12 +161,6 @@ def test_a_keras_model_of_its_own_gives_the_same_features(
     features = keras.Model(facenet.input, facenet.get_layer("avg_pool").output)
     expected = np.asarray(backbone(np.ascontiguousarray(rgb[..., ::-1])))
     np.testing.assert_allclose(np.asarray(features(rgb)), expected, rtol=1e-3, atol=1e-5)
-
-
-def test_names_of_keras_vggface() -> None:
-    assert vggface_name("conv1_conv") == "conv1/7x7_s2"
-    assert vggface_name("conv3_block4_3_bn") == "conv3_4_1x1_increase/bn"
-    assert vggface_name("conv5_block1_0_conv") == "conv5_1_1x1_proj"
 
 
 def _without_a_layer(file: h5py.File) -> None:

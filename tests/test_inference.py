@@ -16,15 +16,13 @@ from minixception import (
     FaceAnalyzer,
     FaceClassifier,
     FacePrediction,
-    HaarDetector,
     draw_predictions,
     to_frame,
 )
 from minixception.boxes import Box, CropMargin, crop_box
 from minixception.checkpoints.engines import available_cores
-from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL
 from minixception.datasets import FaceDataset
-from minixception.images import read_image, to_grey
+from minixception.images import read_image
 from minixception.inference.analyzer import LOOK_AHEAD, PICTURES_PER_BATCH
 from minixception.inference.predictions import to_rows
 from minixception.inference.sources import Picture
@@ -117,17 +115,6 @@ def test_path_and_array_give_the_same(
     np.testing.assert_array_equal(image, before)
 
 
-def test_grey_gives_nearly_the_same(
-    analyzer: FaceAnalyzer, faces: list[FacePrediction], portraits: Path
-) -> None:
-    grey = to_grey(read_image(portraits))
-    found = analyzer.analyze(grey)
-    assert_same(analyzer.analyze(grey[:, :, 0]), found)
-    assert [face.box for face in found] == [face.box for face in faces]
-    for face, other in zip(found, faces, strict=True):  # resized before it was grey, or after
-        assert face.emotion_scores == pytest.approx(other.emotion_scores, abs=0.02)
-
-
 def test_all_faces_go_through_in_one_batch(
     analyzer: FaceAnalyzer,
     faces: list[FacePrediction],
@@ -141,12 +128,6 @@ def test_all_faces_go_through_in_one_batch(
     assert [batch.shape for batch in engine.batches] == [(3, 48, 48, 1)]
     one_by_one = [analyzer.classify(image, [box])[0] for box in boxes]
     assert_same(analyzer.classify(image, boxes), one_by_one)
-
-
-def test_many_faces(analyzer: FaceAnalyzer, portraits: Path, faces: list[FacePrediction]) -> None:
-    image = read_image(portraits)
-    found = analyzer.classify(image, [face.box for face in faces] * 50)
-    assert_same(found, list(faces) * 50)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 20000), (20000, 1, 3), (300, 300, 3)])
@@ -233,16 +214,6 @@ def test_a_task_may_be_left_out(
     assert draw_predictions(read_image(portraits), only_boxes.analyze(portraits)).any()
 
 
-def test_defaults_are_the_shipped_models_and_the_cascade(portraits: Path) -> None:
-    analyzer = FaceAnalyzer()
-    assert analyzer.emotion is not None
-    assert analyzer.emotion.card.name == DEFAULT_EMOTION_MODEL
-    assert analyzer.gender is not None
-    assert analyzer.gender.card.name == DEFAULT_GENDER_MODEL
-    assert isinstance(analyzer.detector, HaarDetector)
-    assert len(analyzer.analyze(portraits)) == 3
-
-
 def test_models_and_detectors_are_taken_in_every_form(
     checkpoints: dict[str, Path], portraits: Path, faces: list[FacePrediction]
 ) -> None:
@@ -318,18 +289,6 @@ def test_broken_pictures_among_many(
     assert isinstance(broken, ValueError)
 
 
-def test_model_of_another_task_is_refused(checkpoints: dict[str, Path]) -> None:
-    with pytest.raises(ValueError, match=r"the task emotion\. Received: gender, whose card says"):
-        FaceAnalyzer.from_pretrained(checkpoints["gender"], None)
-    with pytest.raises(ValueError, match="of the task gender"):
-        FaceAnalyzer.from_pretrained(None, checkpoints["emotion"])
-
-
-def test_unknown_model_is_named() -> None:
-    with pytest.raises(FileNotFoundError, match="nope is neither a checkpoint folder nor"):
-        FaceAnalyzer.from_pretrained("nope", None)
-
-
 def test_threads_share_an_analyzer(
     analyzer: FaceAnalyzer, faces: list[FacePrediction], portraits: Path
 ) -> None:
@@ -360,15 +319,6 @@ def test_faces_become_plain_json(faces: list[FacePrediction]) -> None:
     assert content[0]["emotion_scores"] == faces[0].emotion_scores
     box = Box(*np.array([1, 2, 3, 4]))  # as a detector of the user's own may give it
     assert json.loads(json.dumps(FacePrediction(box).to_json()))["box"] == [1, 2, 3, 4]
-
-
-def test_drawing_leaves_the_image_alone(faces: list[FacePrediction], portraits: Path) -> None:
-    image = read_image(portraits)
-    before = image.copy()
-    drawn = draw_predictions(image, faces, bars=True)
-    np.testing.assert_array_equal(image, before)
-    assert drawn.shape == image.shape
-    assert (drawn != image).any()
 
 
 def run_python(code: str) -> str:

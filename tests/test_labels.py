@@ -1,10 +1,15 @@
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minixception.labels import (
     EMOTIONS_8,
     EMOTIONS_FER2013,
     FERPLUS_COLUMNS,
     GENDERS,
+    SYNONYMS,
     canonical_name,
     index_of,
 )
@@ -36,3 +41,13 @@ def test_both_conventions_name_the_same_emotions() -> None:
     eight = {canonical_name(name) for name in EMOTIONS_8}
     assert {canonical_name(name) for name in EMOTIONS_FER2013} == eight - {"contempt"}
     assert {canonical_name(name) for name in FERPLUS_COLUMNS} == eight | {"unknown", "nf"}
+
+
+@given(st.sampled_from(sorted(SYNONYMS)), st.data())
+def test_a_label_crosses_between_conventions_by_name(canonical: str, data: Any) -> None:
+    names = data.draw(st.permutations(sorted(SYNONYMS)))
+    spelling = data.draw(st.sampled_from(SYNONYMS[canonical]))
+    written = data.draw(st.sampled_from([str.upper, str.title, str.lower]))(f" {spelling}\t")
+    translated = [data.draw(st.sampled_from(SYNONYMS[name])) for name in names]
+    assert canonical_name(written) == canonical
+    assert index_of(written, translated) == names.index(canonical)

@@ -13,6 +13,8 @@ from minixception.checkpoints.keras_model import load_checkpoint
 
 NAMES = ("happy", "sad", "surprise")
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 
 @pytest.fixture(scope="module")
 def own_model() -> keras.Model:

@@ -50,12 +50,12 @@ def failing(error: Exception, times: int) -> Callable[[Path], np.ndarray]:
 def test_a_passing_failure_is_retried_then_stops_the_job(
     album: Path,
     error: Exception,
-    checkpoints: dict[str, Path],
+    model_options: list[str],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     options = ["image", "album", "--no-draw", "--workers", "1"]
-    options += [f"--{task}-model={folder}" for task, folder in checkpoints.items()]
+    options += model_options
     assert main([*options, "--csv", "expected.csv"]) == 0
     expected = Path("expected.csv").read_bytes()
     with monkeypatch.context() as patch:
@@ -77,7 +77,7 @@ def test_a_passing_failure_is_retried_then_stops_the_job(
 def test_a_folder_that_goes_away_stops_the_job(
     album: Path,
     leaves_folder: bool,
-    checkpoints: dict[str, Path],
+    model_options: list[str],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -89,8 +89,7 @@ def test_a_folder_that_goes_away_stops_the_job(
         return read_image(path)
 
     monkeypatch.setattr("minixception.images.read_image", read)
-    options = [f"--{task}-model={folder}" for task, folder in checkpoints.items()]
-    options += ["--no-draw", "--workers", "1", "--csv", "f.csv"]
+    options = [*model_options, "--no-draw", "--workers", "1", "--csv", "f.csv"]
     monkeypatch.setattr(storage, "PAUSES", ())
     assert main(["image", "album", *options]) == 1
     assert "this may pass" in capsys.readouterr().err

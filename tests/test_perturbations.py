@@ -28,13 +28,6 @@ def faces(*, count: int = 3, size: int = 48, channels: int = 1) -> np.ndarray:
 
 
 @each
-def test_strength_zero_changes_nothing(perturbation: Perturbation) -> None:
-    images = faces()
-    levels = perturbation.levels_for(48)
-    np.testing.assert_array_equal(perturb(images, perturbation, levels[0], seed=0), images)
-
-
-@each
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_level_gives_faces_and_leaves_its_argument(
     perturbation: Perturbation, channels: int

@@ -59,13 +59,6 @@ def test_grey_from_rgb_has_the_usual_weights() -> None:
     assert np.abs(grey - expected).max() <= 0.51  # rounded to whole numbers
 
 
-def test_a_colour_network_takes_grey_three_times() -> None:
-    image = random_image(8, 8, 1)
-    batch = Preprocessor((8, 8), 3)([image])
-    for channel in range(3):
-        assert np.array_equal(batch[0, :, :, channel], Preprocessor((8, 8))([image])[0, :, :, 0])
-
-
 def test_the_mean_is_subtracted_per_channel() -> None:
     image = random_image(8, 8, 3)
     mean = (120.0, 100.5, 30.0)

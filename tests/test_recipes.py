@@ -69,15 +69,10 @@ def test_the_paper_s_optimizer_is_adam_as_keras_has_it() -> None:
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
-def test_every_recipe_is_plain_data_under_its_name(recipe: Recipe) -> None:
+def test_every_recipe_is_plain_data_and_names_what_there_is(recipe: Recipe) -> None:
     assert get_recipe(recipe.name) is recipe
     data = json.loads(json.dumps(recipe.to_json()))
     assert data["augmentation"]["rotation"] == recipe.augmentation.rotation
-    assert data["epochs"] == recipe.epochs
-
-
-@pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
-def test_every_recipe_names_what_there_is(recipe: Recipe) -> None:
     network = models.NETWORKS[recipe.network]
     assert recipe.channels in network.channels
     assert min(recipe.image_size) >= network.smallest
@@ -156,30 +151,16 @@ def test_an_unknown_recipe_lists_the_known_ones() -> None:
         get_recipe("fast")
 
 
-def test_changes_leave_out_what_is_none() -> None:
-    recipe = get_recipe("paper")
-    changed = recipe.with_changes({"epochs": 3, "batch_size": None})
-    assert changed == replace(recipe, epochs=3)
-    assert recipe.epochs == 10_000
-
-
 @pytest.mark.parametrize(
     "changes",
     [
         {"optimizer": "lion"},
         {"schedule": "linear"},
         {"monitor": "loss"},
-        {"batch_size": 0},
         {"replicas": 0},
-        {"epochs": 0},
         {"learning_rate": 0.0},
-        {"learning_rate": float("nan")},
-        {"weight_decay": -0.1},
-        {"label_smoothing": 1.0},
         {"label_smoothing": -0.1},
-        {"ema_momentum": 1.0},
         {"warmup": 1.0},
-        {"early_stopping_patience": -1},
         {"plateau_patience": 3},  # together with the one-cycle schedule
     ],
     ids=str,
@@ -208,17 +189,6 @@ def test_one_cycle_rises_to_its_peak_and_falls_to_zero() -> None:
     assert (np.diff(found[10:]) < 0).all()
     assert found[30] == pytest.approx(0.25, rel=1e-4)  # half way down the cosine
     assert found[-1] == pytest.approx(0, abs=1e-7)
-
-
-def test_one_cycle_without_warm_up_begins_at_its_peak() -> None:
-    recipe = Recipe(name="cycle", summary="", epochs=2, learning_rate=0.5, warmup=0.0)
-    found = rates(recipe, steps=2)
-    assert found[0] == pytest.approx(0.5)
-    assert found[-1] == pytest.approx(0, abs=1e-7)
-
-
-def test_a_constant_schedule_is_constant() -> None:
-    assert rates(replace(CONSTANT, epochs=3, learning_rate=0.25), steps=2) == [0.25] * 7
 
 
 def test_weight_decay_acts_on_kernels_only() -> None:

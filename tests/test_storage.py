@@ -1,6 +1,7 @@
 """Files appear whole or not at all, and what a killed writer left behind goes away."""
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,20 @@ def test_leftovers_of_a_killed_writer_are_removed(tmp_path: Path) -> None:
     remove_leftovers(folder)
     assert {file.name for file in folder.iterdir()} == {"history.csv", ".hidden"}
     assert {file.name for file in tmp_path.iterdir()} == {"run", ".run.settings"}
+
+
+def test_threads_that_write_one_file_leave_one_of_their_contents(tmp_path: Path) -> None:
+    path, texts = tmp_path / "file.txt", [str(i) * 2000 for i in range(8)]
+
+    def write(text: str) -> None:
+        for _ in range(20):
+            with atomic_path(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+
+    threads = [threading.Thread(target=write, args=(text,)) for text in texts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert path.read_text(encoding="utf-8") in texts
+    assert list(tmp_path.iterdir()) == [path]

@@ -34,9 +34,8 @@ def glasses(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def options(checkpoints: dict[str, Path], glasses: Path) -> list[str]:
-    models = [f"--{task}-model={folder}" for task, folder in checkpoints.items()]
-    return [*models, f"--classifier={glasses}"]
+def options(model_options: list[str], glasses: Path) -> list[str]:
+    return [*model_options, f"--classifier={glasses}"]
 
 
 def read_table(path: Path) -> list[dict[str, str]]:

@@ -1,23 +1,40 @@
-"""The training engine: what a run writes, which epoch it keeps."""
+"""The training engine: what a run writes, which epoch it keeps, how an interrupted one goes on."""
 
 import csv
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from minixception.checkpoints.keras_model import HISTORY_FILE, load_checkpoint, load_keras_file
+from minixception.checkpoints.keras_model import (
+    HISTORY_FILE,
+    KERAS_FILE,
+    load_checkpoint,
+    load_keras_file,
+)
 from minixception.evaluation import cross_entropy
 from minixception.training import trainer as training
 from minixception.training.runs import best_epoch
-from minixception.training.state import CURVES_FILE, STATE_FILE, read_state
+from minixception.training.state import CURVES_FILE, STATE_FILE, TrainingState, read_state
+from minixception.training.teaching import Teacher
 from minixception.training.trainer import (
     IMPROVEMENTS_FOLDER,
     is_improvement,
     train,
 )
-from pattern_runs import PREPROCESSOR, STANDSTILL, faces, make_run
+from pattern_runs import (
+    EVERYTHING,
+    PREPROCESSOR,
+    STANDSTILL,
+    build_network,
+    faces,
+    interrupt,
+    make_run,
+)
 
 COLUMNS = "epoch,learning_rate,loss,accuracy,val_loss,val_accuracy,val_macro_f1"
 
@@ -27,6 +44,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, training.H
     """Folder and history of a run that nothing interrupted."""
     folder = tmp_path_factory.mktemp("runs") / "finished"
     return folder, train(make_run(folder), verbose=0)
+
+
+@pytest.fixture(autouse=True)
+def no_curves(finished: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the pictures of other runs, which take longer to draw than these to train."""
+    monkeypatch.setattr("minixception.training.state.plot_history", lambda *_: None)
 
 
 def test_history_and_its_file(finished: tuple[Path, training.History]) -> None:
@@ -67,6 +90,7 @@ def test_the_best_epoch_is_kept_with_its_averaged_weights(
     )
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_recipe_can_leave_the_penalties_out(tmp_path: Path) -> None:
     losses = {}
     for regularizers in (True, False):
@@ -113,6 +137,7 @@ def test_only_strictly_better_is_an_improvement(
     assert best_epoch(values, column) == best
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_set_smaller_than_the_batch_is_trained_on(tmp_path: Path) -> None:
     recipe = replace(STANDSTILL, batch_size=32, epochs=1, keep_improvements=False)
     run = make_run(tmp_path / "run", recipe, training=faces(6, seed=1))
@@ -121,6 +146,7 @@ def test_a_set_smaller_than_the_batch_is_trained_on(tmp_path: Path) -> None:
     assert not (run.folder / IMPROVEMENTS_FOLDER).exists()
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
     recipe = replace(STANDSTILL, learning_rate=1e38, epochs=3)
     with pytest.raises(ValueError, match=r"loss became .* lower --learning-rate"):
@@ -132,3 +158,158 @@ def test_votes_are_the_targets_where_a_set_has_them() -> None:
     assert np.array_equal(dataset.distributions, np.eye(3, dtype=np.float32))
     votes = np.array([[0.5, 0.5, 0], [0, 1, 0], [0.1, 0.2, 0.7]], np.float32)
     assert replace(dataset, targets=votes).distributions is votes
+
+
+# Going on
+
+
+def test_an_interrupted_run_goes_on_exactly(
+    tmp_path: Path, finished: tuple[Path, training.History], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, history = finished
+    other = tmp_path / "finished"
+    # Between the history and the state of the second epoch; then inside the fourth's validation.
+    interrupt(monkeypatch, "plot_history", call=2, run=make_run(other), resume=False)
+    assert len(read_state(other / STATE_FILE).history) == 1
+    interrupt(monkeypatch, "score", call=3, run=make_run(other), resume=True)
+    assert len(read_state(other / STATE_FILE).history) == 3
+    assert train(make_run(other), resume=True, verbose=0) == history
+
+    assert (other / HISTORY_FILE).read_text() == (folder / HISTORY_FILE).read_text()
+    assert (other / "card.json").read_text() == (folder / "card.json").read_text()
+    expected, found = load_checkpoint(folder).model, load_checkpoint(other).model
+    for left, right in zip(expected.get_weights(), found.get_weights(), strict=True):
+        assert np.array_equal(left, right)
+    improvements = [
+        sorted(path.name for path in (each / IMPROVEMENTS_FOLDER).iterdir())
+        for each in (folder, other)
+    ]
+    assert improvements[0] == improvements[1]
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_taught_run_on_mixed_images_goes_on_exactly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = replace(EVERYTHING, epochs=2, mixup=0.2, teacher_share=0.5, precision="mixed_bfloat16")
+    predict = build_network().predict_on_batch
+    teacher = Teacher(predict, (8, 8), (2, 0, 1), flip=True, description={"weights": "x"})
+    whole, cut = (make_run(tmp_path / name, recipe, teachers=[teacher]) for name in ("a", "b"))
+    history = train(whole, verbose=0)
+    interrupt(monkeypatch, "write_state", call=2, run=cut, resume=False)
+    cut = make_run(cut.folder, recipe, teachers=[teacher])
+    assert train(cut, resume=True, verbose=0) == history
+    pairs = zip(whole.model.get_weights(), cut.model.get_weights(), strict=True)
+    assert all(np.array_equal(left, right) for left, right in pairs)
+    assert train(make_run(tmp_path / "untaught", recipe), verbose=0)[0] != history[0]
+    with pytest.raises(ValueError, match=r"other settings.*teachers was \['x'\], now None"):
+        train(replace(whole, teachers=()), resume=True, verbose=0)
+
+
+def test_a_finished_run_is_left_alone(
+    finished: tuple[Path, training.History], caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, history = finished
+    before = (folder / STATE_FILE).read_bytes()
+    assert train(make_run(folder), resume=True, verbose=0) == history
+    assert "nothing to do" in caplog.text
+    assert (folder / STATE_FILE).read_bytes() == before
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_constant_rate_can_be_prolonged(tmp_path: Path) -> None:
+    recipe = replace(EVERYTHING, schedule="constant", ema_momentum=None, epochs=2)
+    longer = replace(recipe, epochs=4)
+    whole = train(make_run(tmp_path / "whole", longer), verbose=0)
+    assert len(train(make_run(tmp_path / "part", recipe), verbose=0)) == 2
+    assert train(make_run(tmp_path / "part", longer), resume=True, verbose=0) == whole
+    assert read_state(tmp_path / "part" / STATE_FILE).finished
+
+
+@pytest.mark.usefixtures("eager")
+def test_early_stopping_ends_a_run_until_it_has_more_patience(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lengths = []
+    for epochs, patience in ((9, 2), (12, 2), (12, 4), (6, 9)):
+        recipe = replace(STANDSTILL, epochs=epochs, early_stopping_patience=patience)
+        lengths.append(len(train(make_run(tmp_path / "run", recipe), resume=True, verbose=0)))
+    assert lengths == [3, 3, 5, 6]
+    assert "a larger --early-stopping-patience would go on" in caplog.text
+
+
+def test_a_one_cycle_cannot_be_prolonged(finished: tuple[Path, training.History]) -> None:
+    longer = replace(make_run(finished[0]), recipe=replace(EVERYTHING, epochs=6))
+    with pytest.raises(ValueError, match=r"run of 5 epochs, by which its one-cycle .* one of 6"):
+        train(longer, resume=True, verbose=0)
+
+
+def test_what_a_run_has_lost_is_noticed_too() -> None:
+    state = TrainingState(
+        {"seed": 1, "backbone": {"file": "a.h5"}},
+        history=[],
+        finished=False,
+        model=[],
+        optimizer=[],
+    )
+    state.check_identity(state.identity, where="runs/a")
+    with pytest.raises(ValueError, match=r"runs/a holds .* backbone\.file was a\.h5, now None"):
+        state.check_identity({"seed": 1, "backbone": None}, where="runs/a")
+
+
+def test_a_model_without_its_state_is_not_trained_over(
+    finished: tuple[Path, training.History], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(finished[0], tmp_path / "model"))
+    (folder / STATE_FILE).unlink()
+    before = (folder / KERAS_FILE).read_bytes()
+    with pytest.raises(FileNotFoundError, match=r"a model but no training_state\.npz.*--output"):
+        train(make_run(folder), resume=True, verbose=0)
+    assert (folder / KERAS_FILE).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": 5}, "seed was 0, now 5"),
+        (
+            {"recipe": replace(EVERYTHING, learning_rate=0.5)},
+            r"recipe\.learning_rate was 0.03, now 0.5\. Give",
+        ),
+        ({"training": faces(24, seed=9)}, r"training was \['seed:1', 24\], now \['seed:9', 24\]"),
+        ({"validation": faces(6, seed=2)}, r"validation was .*12\], now .*6\]"),
+        ({"origin": {"initial weights": "a"}}, "initial weights was None, now a"),
+    ],
+)
+def test_a_run_with_other_settings_is_not_resumed(
+    finished: tuple[Path, training.History], changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"other settings.*{message}"):
+        train(replace(make_run(finished[0]), **changes), resume=True, verbose=0)
+
+
+@pytest.mark.parametrize("damage", [lambda _: b"", lambda state: state[: len(state) // 2]])
+def test_a_damaged_state_is_refused(
+    tmp_path: Path, finished: tuple[Path, training.History], damage: Callable[[bytes], bytes]
+) -> None:
+    (tmp_path / STATE_FILE).write_bytes(damage((finished[0] / STATE_FILE).read_bytes()))
+    with pytest.raises(ValueError, match=r"is damaged.*another --output"):
+        train(make_run(tmp_path), resume=True, verbose=0)
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("monitor", ["val_loss", "val_accuracy"])
+def test_both_patiences_survive_an_interruption(
+    tmp_path: Path, monitor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = replace(STANDSTILL, monitor=monitor, plateau_patience=2, early_stopping_patience=5)
+    run = make_run(tmp_path / "run", recipe)
+    interrupt(monkeypatch, "write_state", call=4, run=run, resume=False)
+    history = train(make_run(tmp_path / "run", recipe), resume=True, verbose=0)
+    assert len(history) == 6  # the best and five without improvement
+    rates = [row["learning_rate"] for row in history]
+    assert rates == pytest.approx([1e-12, 1e-12, 1e-12, 1e-13, 1e-13, 1e-14], rel=1e-4)
+    assert read_state(run.folder / STATE_FILE).finished
+    assert [path.name[:10] for path in (run.folder / IMPROVEMENTS_FOLDER).iterdir()] == [
+        "epoch-0001"
+    ]

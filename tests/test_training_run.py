@@ -12,7 +12,7 @@ from minixception.datasets import FaceDataset
 from minixception.training.runs import RunRecord
 from pattern_runs import faces
 
-SMALL: dict[str, Any] = {"network": "simple_cnn", "image_size": (16, 16), "batch_size": 8}
+SMALL: dict[str, Any] = {"network": "simple_cnn", "image_size": (16, 16), "batch_size": 24}
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def patterns() -> FaceDataset:
     return replace(faces(36, seed=1), splits=splits)
 
 
-@pytest.mark.usefixtures("no_export")
+@pytest.mark.usefixtures("short_training")
 def test_a_loaded_set_is_trained_on_and_scored(
     patterns: FaceDataset, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
