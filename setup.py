@@ -21,6 +21,8 @@ OPENCV = (
     "opencv-contrib-python-headless",
 )
 
+SERVICE = ("fastapi", "fastapi-offline", "prometheus-client", "python-multipart", "uvicorn")
+
 # 20 MB where the other models have 3 together: these stay in the checkout.
 LEFT_OUT = (
     "detector_models/*/model.keras",
@@ -89,6 +91,7 @@ setup(
         "heif": ["pillow-heif>=0.16"],
         "onnx": [*TRAINING, DEVELOPMENT["onnxruntime"], DEVELOPMENT["tf2onnx"]],
         "notebooks": [*TRAINING, DEVELOPMENT["ipykernel"], DEVELOPMENT["nbclient"]],
+        "serve": [DEVELOPMENT[name] for name in SERVICE],
         "docs": [*TRAINING, "pdoc>=15,<17"],
         "dev": [*TRAINING, *DEVELOPMENT.values()],
     },

@@ -68,6 +68,7 @@ EXTRAS = {
     **dict.fromkeys(("onnxruntime", "tf2onnx"), "onnx"),
     "pandas": "pandas",  # `parquet` and `train` bring it too
     "pyarrow": "parquet",
+    **dict.fromkeys(("fastapi", "fastapi_offline", "prometheus_client", "uvicorn"), "serve"),
 }
 """Name in an import -> the extra that brings it."""
 
