@@ -151,7 +151,7 @@ def watch_others(place: tuple[str, int], content: bytes, requests: int) -> None:
     behaviours: dict[str, Callable[[], None] | None] = {
         "nobody else": None,
         "sends slowly": lambda: send(place, head(5000), *[b"x"] * 200, pause=0.02, wait=False),
-        "hangs up": lambda: send(place, head(len(content)) + content, pause=0.02, wait=False),
+        "hangs up": lambda: send(place, head(len(content)) + content, pause=0.2, wait=False),
         "sends garbage": lambda: send(place, head(len(noise)) + noise),
         "speaks no HTTP": lambda: send(place, noise[:1000]),
         "a bomb": lambda: send(place, head(len(large), "image/png") + large),
@@ -170,7 +170,7 @@ def watch_others(place: tuple[str, int], content: bytes, requests: int) -> None:
                 done[0] += 1
 
         threads = [
-            threading.Thread(target=misbehave, args=(behave, stop, done))
+            threading.Thread(target=misbehave, args=(behave, stop, done), daemon=True)
             for _ in range(4 if behave else 0)
         ]
         for thread in threads:

@@ -15,6 +15,9 @@ from minixception.serve.settings import Settings
 # Seconds until a shutdown no longer waits for requests under way: a client may send for ever.
 LONGEST_SHUTDOWN = 60
 
+# Connections that wait to be accepted; all of them are, and read from, before the next answer.
+WAITING = 128
+
 # To standard output, since commands send what compiled libraries say on descriptor 2 to nowhere.
 _LOGGING: dict[str, Any] = {
     "version": 1,
@@ -63,6 +66,7 @@ def _config(app: Any, workers: int, *, factory: bool = False) -> uvicorn.Config:
         workers=workers,
         lifespan="on",
         ws="none",
+        backlog=WAITING,
         access_log=False,
         server_header=False,
         log_config=_LOGGING,
