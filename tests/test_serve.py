@@ -127,11 +127,6 @@ REFUSALS: dict[str, tuple[dict[str, Any], int, str]] = {
         "`emotion_",
     ),
     "an unknown option": ({"content": b"", "params": {"model": "a"}}, 422, "`model`: Extra"),
-    "nothing to explain": (
-        {"content": png(8, 8), "params": {"explain": "gender", "gender_model": "none"}},
-        422,
-        "`explain` needs",
-    ),
 }
 
 
@@ -273,6 +268,22 @@ def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     finally:
         process.kill()
         process.communicate()
+
+
+def test_the_client_of_the_documentation_works(
+    portraits: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (SOURCE.parent / "docs" / "service.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    with Image.open(portraits) as picture:
+        for name in ("photo.jpg", "a.jpg", "b.png"):
+            picture.save(here / name)
+    with running() as (_, address):
+        exec(code.replace("http://127.0.0.1:8000", address), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3 + 2
+    assert "happy" in lines[0]
+    assert lines[-1].startswith("b.png [")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM for other processes")

@@ -22,15 +22,15 @@ export class Analyzer {
     this.detector = new Detector(detectorCard, rules.detector, content, compile);
   }
 
-  /** Return the faces {box, scores} in an RGB image; `names` are task -> name of the model. */
-  async analyze(image, names, workingSize = null) {
-    const boxes = await this.detector.find(image, workingSize);
+  /** Return the faces {box, scores} in a picture; `names` are task -> name of the model. */
+  async analyze(picture, names, workingSize = null) {
+    const boxes = await this.detector.find(picture, workingSize);
     const faces = [];
     for (const box of boxes) {
       const scores = {};
       for (const task of Object.keys(this.rules.models)) {
         const classifier = names[task] ? await this.classifier(names[task]) : null;
-        scores[task] = classifier ? await classifier.classify(image, box) : {};
+        scores[task] = classifier ? await classifier.classify(picture, box) : {};
       }
       faces.push({ box, scores });
     }

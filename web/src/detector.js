@@ -1,7 +1,7 @@
 // The detector of the package, on LiteRT.js: network_detector.py and decoding.py in the browser.
 
 import { clip, compare, intersectionOverUnion, round } from "./boxes.js";
-import { resize, toGrey } from "./pixels.js";
+import { resize, scaleInto, toGrey } from "./pixels.js";
 
 const COLUMNS = 14; // of a cell: a score logit, middle x and y, logarithm of the side, landmarks
 const MOST_MODELS = 4; // of different sizes in memory; a film takes two
@@ -23,12 +23,12 @@ export class Detector {
   }
 
   /**
-   * Return the boxes of the faces in an RGB image, from left to right.
+   * Return the boxes of the faces in a picture, from left to right.
    *
    * @param workingSize longer side at which the frames of a film are searched; null for pictures
    */
-  async find(image, workingSize = null) {
-    const grey = toGrey(image);
+  async find(picture, workingSize = null) {
+    const grey = toGrey(picture);
     const { height, width } = grey;
     const overview = this.rules.overview / Math.max(height, width);
     const scale = this.scaleFor(height, width, workingSize);
@@ -89,14 +89,8 @@ export class Detector {
   }
 
   prepare(copy, [height, width]) {
-    const [low, high] = this.rules.value_range;
-    const scale = (high - low) / 255;
-    const inputs = new Float32Array(height * width).fill(low);
-    for (let row = 0; row < copy.height; row += 1) {
-      for (let column = 0; column < copy.width; column += 1) {
-        inputs[row * width + column] = copy.data[row * copy.width + column] * scale + low;
-      }
-    }
+    const inputs = new Float32Array(height * width).fill(this.rules.value_range[0]);
+    scaleInto(inputs, width, copy, this.rules.value_range);
     return inputs;
   }
 

@@ -1,7 +1,5 @@
 // From what a user gives to pixels: files and the frames of a camera.
 
-import { toRgb } from "./pixels.js";
-
 /**
  * Return a canvas with the picture of a file, upright, transparent parts white.
  *
@@ -18,9 +16,9 @@ export async function readPicture(file) {
   return canvas;
 }
 
-/** Return the RGB pixels of a canvas. */
+/** Return the pixels of a canvas. */
 export function pixelsOf(canvas) {
-  return toRgb(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height));
+  return canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
 }
 
 function canvasOf(source, width, height, canvas = document.createElement("canvas")) {

@@ -1,37 +1,45 @@
-// Pixels as the package treats them (images.py, which is OpenCV): {data, width, height, channels}
-// with rows of Uint8 values.
+// Pixels as the package treats them (images.py, which is OpenCV). A picture is what a canvas gives,
+// ImageData in RGBA; what is made of it is {data, width, height, channels}, rows of Uint8 values.
 
-/** Return the RGB pixels of what a canvas gives. */
-export function toRgb(imageData) {
-  const { data, width, height } = imageData;
-  const rgb = new Uint8Array(width * height * 3);
-  for (let from = 0, to = 0; to < rgb.length; from += 4, to += 3) {
-    rgb[to] = data[from];
-    rgb[to + 1] = data[from + 1];
-    rgb[to + 2] = data[from + 2];
-  }
-  return { data: rgb, width, height, channels: 3 };
-}
+const RGBA = 4;
+// OpenCV's weights of red, green and blue in fixed point, 15 bits.
+const [RED, GREEN, BLUE, HALF] = [9798, 19235, 3735, 1 << 14];
 
-/** Return RGB as grey, with OpenCV's weights in fixed point. */
-export function toGrey(image) {
-  const { data, width, height } = image;
+/** Return a picture, or what was cut out of one, as grey. */
+export function toGrey({ data, width, height, channels = RGBA }) {
   const grey = new Uint8Array(width * height);
-  for (let from = 0, to = 0; to < grey.length; from += 3, to += 1) {
-    grey[to] = (data[from] * 9798 + data[from + 1] * 19235 + data[from + 2] * 3735 + 16384) >> 15;
+  for (let from = 0, to = 0; to < grey.length; from += channels, to += 1) {
+    grey[to] = (data[from] * RED + data[from + 1] * GREEN + data[from + 2] * BLUE + HALF) >> 15;
   }
   return { data: grey, width, height, channels: 1 };
 }
 
-/** Cut out a box that lies inside the image. */
-export function crop(image, box) {
-  const { data, width, channels } = image;
-  const cut = new Uint8Array(box.width * box.height * channels);
-  for (let row = 0; row < box.height; row += 1) {
-    const start = ((box.y + row) * width + box.x) * channels;
-    cut.set(data.subarray(start, start + box.width * channels), row * box.width * channels);
+/** Cut a box that lies inside a picture out of it, as RGB. */
+export function crop(picture, box) {
+  const { data, width } = picture;
+  const cut = new Uint8Array(box.width * box.height * 3);
+  let to = 0;
+  for (let row = box.y; row < box.y + box.height; row += 1) {
+    let from = (row * width + box.x) * RGBA;
+    for (let column = 0; column < box.width; column += 1, from += RGBA, to += 3) {
+      cut[to] = data[from];
+      cut[to + 1] = data[from + 1];
+      cut[to + 2] = data[from + 2];
+    }
   }
-  return { data: cut, width: box.width, height: box.height, channels };
+  return { data: cut, width: box.width, height: box.height, channels: 3 };
+}
+
+/** Write pixels as numbers in a range into rows of `width` numbers. */
+export function scaleInto(target, width, pixels, [low, high]) {
+  const scale = (high - low) / 255;
+  let from = 0;
+  for (let row = 0; row < pixels.height; row += 1) {
+    const start = row * width;
+    for (let to = start; to < start + pixels.width; to += 1, from += 1) {
+      target[to] = pixels.data[from] * scale + low;
+    }
+  }
 }
 
 /** Resize: averaging over the area where both sides shrink, else bilinear. */

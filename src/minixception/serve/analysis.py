@@ -16,6 +16,7 @@ from minixception.checkpoints.card import read_card
 from minixception.checkpoints.shipped import TASKS, find_model, shipped_models
 from minixception.detection.card import TASK as DETECTOR_TASK
 from minixception.detection.card import read_detector_card
+from minixception.detection.network_detector import DEFAULT_DETECTOR
 from minixception.detection.registry import DETECTORS, load_detector
 from minixception.images import crop
 from minixception.inference.analyzer import FaceAnalyzer
@@ -48,6 +49,8 @@ class Analysis:
         folders: task -> name -> folder of the models that a request may name: those that are
             shipped, and those that the service was started with.
         defaults: task -> name of the model that answers unless a request names another.
+        detectors: that a request may name. YuNet is one where the service was started with it: a
+            request must not make it fetch a file.
 
     Raises:
         FileNotFoundError, ValueError: if a model of the settings is none, or is damaged.
@@ -63,6 +66,9 @@ class Analysis:
             folder = find_model(model, tasks=(task,))
             self.defaults[task] = read_card(folder).name
             self.folders.setdefault(task, {})[self.defaults[task]] = folder
+        self.detectors = tuple(
+            name for name in DETECTORS if name != "yunet" or name == settings.detector
+        )
         self._analyzer({}, settings.detector)  # what most requests ask for is there from the start
 
     def models(self) -> list[dict[str, Any]]:
@@ -72,8 +78,8 @@ class Analysis:
             for task, folders in self.folders.items()
             for name, card in ((name, read_card(each).to_json()) for name, each in folders.items())
         ]
-        (folder,) = shipped_models(DETECTOR_TASK).values()
-        cards = {DETECTORS[-1]: read_detector_card(folder).to_json()}
+        folder = find_model(DEFAULT_DETECTOR, tasks=(DETECTOR_TASK,))
+        cards = {"mini_xception": read_detector_card(folder).to_json()}
         return found + [
             {
                 "name": name,
@@ -81,7 +87,7 @@ class Analysis:
                 "default": name == self._settings.detector,
                 "card": cards.get(name),
             }
-            for name in DETECTORS
+            for name in self.detectors
         ]
 
     def analyze(
@@ -99,25 +105,21 @@ class Analysis:
             content: of the picture's file.
             name: what a message calls it.
             models: task -> name of the model, one of `folders` or `NO_MODEL`.
-            detector: one of `DETECTORS`.
-            explained_task: each face also gets an `explanation` of its label in this task.
+            detector: one of `detectors`.
+            explained_task: each face also gets an `explanation` of its label in this task, as far
+                as it has one.
 
         Raises:
             RefusedError: if that cannot be done; the reason names the picture or what is missing.
         """
-        try:
-            analyzer = self._analyzer(models, detector)
-            explainer = None if explained_task is None else self._explainer(explained_task, models)
-        except (ImportError, FileNotFoundError) as error:
-            raise RefusedError(501, f"this service cannot do that: {explain(error)}") from error
-        except (OSError, ValueError) as error:  # YuNet's file cannot be fetched, a model is damaged
-            raise RefusedError(503, f"this service cannot do that now: {explain(error)}") from error
+        analyzer = _loaded(lambda: self._analyzer(models, detector))
         try:
             image = _read(content, name)
             faces = analyzer.analyze(image)
             answers = [face.to_json() for face in faces]
-            if explainer is not None and explained_task is not None and faces:
-                classifier = analyzer.classifiers[explained_task]
+            classifier = analyzer.classifiers.get(explained_task or "")
+            if classifier is not None and faces:
+                explainer = _loaded(lambda: self._explainer(classifier.card.task, models))
                 _add_explanations(answers, image, faces, classifier, explainer)
         except MemoryError as error:
             raise RefusedError(503, f"{name}: the memory is full; try again later") from error
@@ -125,12 +127,14 @@ class Analysis:
             raise RefusedError(422, f"{name}: {explain(error)}") from error
         return answers
 
+    def _chosen(self, models: Mapping[str, str]) -> dict[str, str]:
+        return {**self.defaults, **models}
+
     def _analyzer(self, models: Mapping[str, str], detector: str) -> FaceAnalyzer:
-        chosen = {**self.defaults, **models}
-        classifiers: dict[str, Any] = {
-            task: None if name == NO_MODEL else self._classifier(task, name)
-            for task, name in chosen.items()
-        }
+        classifiers: dict[str, Any] = dict.fromkeys(TASKS)
+        for task, name in self._chosen(models).items():
+            if name != NO_MODEL:
+                classifiers[task] = self._classifier(task, name)
         found = self._once(("detector", detector), lambda: load_detector(detector))
         return FaceAnalyzer(detector=found, **classifiers)
 
@@ -139,9 +143,7 @@ class Analysis:
         return self._once(("classifier", task, name), lambda: FaceClassifier.load(folder))
 
     def _explainer(self, task: str, models: Mapping[str, str]) -> Any:
-        name = {**self.defaults, **models}.get(task, NO_MODEL)
-        if name == NO_MODEL:
-            raise RefusedError(422, f"`explain` needs a model of its task. Received: {task}")
+        name = self._chosen(models)[task]
 
         def load() -> Any:
             require("keras", "tensorflow", what="`explain`")
@@ -158,6 +160,16 @@ class Analysis:
                 if key not in self._loaded:
                     self._loaded[key] = load()
         return self._loaded[key]
+
+
+def _loaded(load: Callable[[], Loaded]) -> Loaded:
+    """Load something; whether this service can do that is no matter of the picture."""
+    try:
+        return load()
+    except (ImportError, FileNotFoundError) as error:
+        raise RefusedError(501, f"this service cannot do that: {explain(error)}") from error
+    except (OSError, ValueError) as error:  # a model is damaged, or its file cannot be read
+        raise RefusedError(503, f"this service cannot do that now: {explain(error)}") from error
 
 
 def _read(content: bytes, name: str) -> NDArray[np.uint8]:

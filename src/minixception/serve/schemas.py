@@ -5,7 +5,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from minixception.detection.registry import DETECTORS
 from minixception.serve.analysis import NO_MODEL, Analysis
 
 EXAMPLE_FACE: dict[str, Any] = {
@@ -29,7 +28,9 @@ REQUEST_BODY = {
                 "type": "object",
                 "properties": {"pictures": {"type": "array", "items": _FILE, "minItems": 1}},
                 "required": ["pictures"],
-            }
+                "additionalProperties": False,
+            },
+            "encoding": {"pictures": {"contentType": "image/*"}},
         },
     },
 }
@@ -57,7 +58,7 @@ class Face(BaseModel):
     emotion_scores: dict[str, float] = Field(description="emotion -> probability")
     gender: str | None = Field(description="as annotators saw faces, null without a model")
     gender_scores: dict[str, float] = Field(description="gender -> probability")
-    explanation: Explanation | None = None
+    explanation: Explanation | None = Field(None, description="where one is asked for")
 
 
 class Model(BaseModel):
@@ -130,7 +131,10 @@ def options_for(analysis: Analysis, detector: str) -> type[Options]:
         )
         for task, folders in analysis.folders.items()
     }
-    fields["detector"] = (Literal[DETECTORS], Field(detector, description="finds the faces"))
+    fields["detector"] = (
+        Literal[analysis.detectors],
+        Field(detector, description="finds the faces"),
+    )
     fields["explain"] = (
         Literal[tuple(analysis.folders)] | None,
         Field(None, description="also say what in each face speaks for its label in this task"),
