@@ -6,8 +6,10 @@
 import csv
 import io
 import json
+import random
 import re
 import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,9 +24,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minixception import FaceAnalyzer, MiniXceptionDetector
+from minixception import Box, FaceAnalyzer, FacePrediction, MiniXceptionDetector
 from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, shipped_models
 from minixception.images import read_image, rgb_to_bgr, write_image
+from minixception.video.tracking import FaceTracker
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
@@ -288,6 +291,41 @@ def test_the_keyboard_reaches_everything(page: Any, portraits: Path) -> None:
         reached.add(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
     wanted = {"language", "open", "camera", "emotion-model", "gender", "save-json", "save-csv"}
     assert wanted | {"SUMMARY"} <= reached
+
+
+def test_faces_are_followed_as_python_follows_them() -> None:
+    dice = random.Random(0)
+    frames: list[tuple[float, list[Any]]] = []
+    places = [[dice.randrange(500), dice.randrange(300)] for _ in range(4)]
+    seconds = 0.0
+    for _ in range(60):
+        seconds += dice.choice((0.03, 0.06, 0.4))
+        faces: list[Any] = []
+        for place in places:
+            place[0] += dice.randrange(-12, 14)
+            if dice.random() < 0.8:
+                share = dice.random()
+                scores = {"emotion": {"happy": share, "sad": 1 - share}, "gender": {}}
+                box = {"x": place[0], "y": place[1], "width": 90, "height": 95}
+                faces.append({"box": box, "scores": scores})
+        frames.append((seconds, faces))
+    rules = json.loads((BUILT / "models" / "rules.json").read_text())["tracking"]
+    code = f"""
+        import {{ Tracker }} from {json.dumps((ROOT / "web/src/tracker.js").as_uri())};
+        const tracker = new Tracker({json.dumps(rules)});
+        const frames = {json.dumps(frames)};
+        const found = frames.map(([seconds, faces]) => tracker.update(faces, seconds));
+        console.log(JSON.stringify(found));
+    """
+    done = subprocess.run(
+        ["node", "--input-type=module", "--eval", code], capture_output=True, text=True, check=True
+    )
+    tracker = FaceTracker()
+    for (time_seconds, faces), found in zip(frames, json.loads(done.stdout), strict=True):
+        given = [FacePrediction(Box(**face["box"]), face["scores"]) for face in faces]
+        for face, other in zip(found, tracker.update(given, time_seconds), strict=True):
+            assert face["track"] == other.track
+            assert face["scores"]["emotion"] == pytest.approx(other.emotion_scores)
 
 
 def test_it_speaks_german(driver: Any, address: str, portraits: Path) -> None:

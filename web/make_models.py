@@ -23,6 +23,7 @@ from minixception.checkpoints.card import CARD_FILE, LITERT_FILE
 from minixception.checkpoints.engines import LiteRTEngine
 from minixception.checkpoints.shipped import DEFAULT_MODELS, TASKS, find_model, shipped_models
 from minixception.commands import run_command
+from minixception.commands.options import FILM_SIZES
 from minixception.detection import decoding, network_detector, search
 from minixception.detection.card import TASK as DETECTOR_TASK
 from minixception.detection.cells import prepare_images
@@ -140,6 +141,7 @@ def rules() -> dict[str, Any]:
             "most_overlap": decoding.MOST_OVERLAP,
             "part_of_face": decoding.PART_OF_FACE,
             "most_candidates": decoding.MOST_CANDIDATES,
+            "film_size": FILM_SIZES["mini_xception"],
         },
         "tracking": {
             "smallest_overlap": tracking.SMALLEST_OVERLAP,

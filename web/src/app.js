@@ -8,7 +8,6 @@ import { save, toCsv, toJson } from "./saving.js";
 import { chooseLanguage, say } from "./texts.js";
 import { Tracker } from "./tracker.js";
 
-const FILM_SIZE = 640; // longer side at which frames are searched, as in the package
 const MOST_ROWS = 100_000; // of the table of a camera: an hour of one face
 const PANELS_EVERY = 0.25; // seconds: who reads, or hears, numbers cannot follow every frame
 const CAMERA_PROBLEMS = {
@@ -33,8 +32,7 @@ class Page {
   async load() {
     try {
       this.analyzer = await Analyzer.load();
-      const { models, tracking, colours } = this.analyzer.rules;
-      this.tracking = tracking;
+      const { models, colours } = this.analyzer.rules;
       this.colours = colours;
       this.timelines = new Timelines(part("timelines"), colours);
       part("emotion-model").replaceChildren(...models.emotion.map((name) => new Option(name)));
@@ -172,14 +170,15 @@ class Page {
 
   /** Take the frames of the camera through all stages until it is closed. */
   async follow(camera) {
-    const tracker = new Tracker(this.tracking);
+    const { tracking, detector } = this.analyzer.rules;
+    const tracker = new Tracker(tracking);
     const times = [];
     let told = -Infinity;
     this.rows = [];
     this.timelines.clear();
     for (let frame = await camera.next(), number = 0; frame; frame = await camera.next(), number += 1) {
       const { canvas, seconds } = frame;
-      const found = await this.analyzer.analyze(pixelsOf(canvas), this.names(), FILM_SIZE);
+      const found = await this.analyzer.analyze(pixelsOf(canvas), this.names(), detector.film_size);
       const faces = tracker.update(found, seconds);
       for (const face of faces) {
         const head = { frame: number, time_seconds: seconds, track: face.track };
