@@ -25,8 +25,9 @@ import pytest
 from PIL import Image
 
 from minixception import Box, FaceAnalyzer, FacePrediction, MiniXceptionDetector
+from minixception.boxes import intersection_over_union
 from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, shipped_models
-from minixception.images import read_image, rgb_to_bgr, write_image
+from minixception.images import decode_image, read_image, rgb_to_bgr, write_image
 from minixception.video.tracking import FaceTracker
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
@@ -105,11 +106,12 @@ def is_complaint(message: Any) -> bool:
 
 
 @contextmanager
-def page_of(browser: Any, address: str, **options: Any) -> Iterator[Any]:
+def page_of(browser: Any, address: str, script: str = "", **options: Any) -> Iterator[Any]:
     """The page, loaded; whatever the browser complains about is an error."""
     context = browser.new_context(**{"locale": "en-GB", **options})
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
+    page.add_init_script(script)
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda one: complaints.append(one.text) if is_complaint(one) else None)
@@ -337,13 +339,16 @@ def test_it_speaks_german(driver: Any, address: str, portraits: Path) -> None:
         assert page.locator("#status").inner_text() == "3 faces found."
 
 
-def test_the_camera_is_followed(driver: Any, address: str, film: Path) -> None:
-    options = [
+def camera_of(film: Path) -> list[str]:
+    return [
         "--use-fake-ui-for-media-stream",
         "--use-fake-device-for-media-stream",
         f"--use-file-for-fake-video-capture={film}",
     ]
-    with chromium(driver, *options) as browser, page_of(browser, address) as page:
+
+
+def test_the_camera_is_followed(driver: Any, address: str, film: Path) -> None:
+    with chromium(driver, *camera_of(film)) as browser, page_of(browser, address) as page:
         page.click("#camera")
         until(page, "document.querySelectorAll('#timelines canvas').length >= 3")
         until(page, "document.getElementById('rate').textContent.includes('frames')")
@@ -356,6 +361,25 @@ def test_the_camera_is_followed(driver: Any, address: str, film: Path) -> None:
         assert tracks <= {1, 2, 3}  # the same persons from the first frame to the last
         for row in rows:
             assert sum(row["emotion_scores"].values()) == pytest.approx(1, abs=1e-3)
+
+
+def test_a_graphics_processor_finds_the_same_faces(driver: Any, address: str, film: Path) -> None:
+    """Chromium's imitation of one, which the page would not use by itself."""
+    options = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", *camera_of(film)]
+    pretend = "Object.defineProperty(GPUAdapterInfo.prototype, 'isFallbackAdapter', {value: false})"
+    with chromium(driver, *options) as browser, page_of(browser, address, pretend) as page:
+        page.click("#camera")
+        until(page, "document.getElementById('rate').textContent.includes('WebGPU')")
+        page.click("#camera")
+        playwright.expect(page.locator("#status")).to_have_text("The camera is off.")
+        rows = json.loads(saved(page, "json"))
+    boxes = {tuple(row["box"]) for row in rows if row["track"] == 1}
+    jpeg = film.read_bytes().split(b"\xff\xd9")[0] + b"\xff\xd9"
+    detector = MiniXceptionDetector(working_size=640)
+    expected = detector.detect(decode_image(jpeg, "first frame"))[0]
+    assert boxes
+    for box in boxes:  # the film goes to the right, and back
+        assert intersection_over_union(Box(*box)._replace(x=expected.x), expected) > 0.8
 
 
 def test_without_a_camera_or_permission_the_page_says_so(driver: Any, address: str) -> None:

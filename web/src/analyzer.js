@@ -11,15 +11,20 @@ export class Analyzer {
   /** Load the runtime and the rules; `analyze` loads the models that it is asked for. */
   static async load() {
     const [rules] = await Promise.all([fetchJson("rules"), loadLiteRt("wasm/")]);
-    return new Analyzer(rules, await fetchJson(rules.detector.name));
+    const card = await fetchJson(rules.detector.name);
+    return new Analyzer(rules, card, await hasGraphics());
   }
 
-  constructor(rules, detectorCard) {
+  /** @param usesGraphics whether WebGPU searches the frames of a film */
+  constructor(rules, detectorCard, usesGraphics) {
     this.rules = rules;
+    this.usesGraphics = usesGraphics;
     this.models = new Map();
     this.classifiers = new Map();
     const content = fetchBytes(rules.detector.name);
-    this.detector = new Detector(detectorCard, rules.detector, content, compile);
+    this.detector = new Detector(detectorCard, rules.detector, content, (bytes, isFilm) => {
+      return isFilm && this.usesGraphics ? this.compileForGraphics(bytes) : compile(bytes);
+    });
   }
 
   /** Return the faces {box, scores} in a picture; `names` are task -> name of the model. */
@@ -37,6 +42,16 @@ export class Analyzer {
     return faces;
   }
 
+  async compileForGraphics(bytes) {
+    try {
+      return await compile(bytes, "webgpu");
+    } catch (error) {
+      console.warn(error); // the driver may lack something
+      this.usesGraphics = false;
+      return compile(bytes);
+    }
+  }
+
   async classifier(name) {
     return remember(this.classifiers, name, async () => {
       const [card, model] = await Promise.all([fetchJson(name), this.model(name)]);
@@ -49,8 +64,15 @@ export class Analyzer {
   }
 }
 
-async function compile(content) {
-  return new Model(await loadAndCompile(content, { accelerator: "wasm" }));
+/** Tell whether there is a graphics processor; what only imitates one is slower than WebAssembly. */
+async function hasGraphics() {
+  const adapter = await navigator.gpu?.requestAdapter();
+  return Boolean(adapter) && !adapter.info.isFallbackAdapter;
+}
+
+async function compile(content, accelerator = "wasm") {
+  const options = { accelerator, gpuOptions: { precision: "fp32" } };
+  return new Model(await loadAndCompile(content, options));
 }
 
 class Model {
@@ -67,7 +89,7 @@ class Model {
     const input = new Tensor(values, shape);
     const outputs = await this.compiled.run(input);
     try {
-      return outputs.map((output) => output.toTypedArray().slice());
+      return await Promise.all(outputs.map(async (output) => (await output.data()).slice()));
     } finally {
       input.delete();
       for (const output of outputs) output.delete();

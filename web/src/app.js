@@ -204,7 +204,8 @@ class Page {
     if (times.length < 3) return;
     part("rate").hidden = false;
     const rate = (1000 * (times.length - 1)) / (times.at(-1) - times[0]);
-    part("rate").textContent = say("frames", rate);
+    const by = this.analyzer.usesGraphics ? ", WebGPU" : "";
+    part("rate").textContent = say("frames", rate) + by;
   }
 
   endFilm() {

@@ -11,7 +11,8 @@ export class Detector {
    * @param card of the detector
    * @param rules of `models/rules.json`, its part `detector`
    * @param content promise of the bytes of its model file
-   * @param compile a function from the bytes of a model file to a model
+   * @param compile a function to a model from the bytes of its file, and from whether it is for
+   *   all frames of a film
    */
   constructor(card, rules, content, compile) {
     this.card = card;
@@ -32,9 +33,9 @@ export class Detector {
     const { height, width } = grey;
     const overview = this.rules.overview / Math.max(height, width);
     const scale = this.scaleFor(height, width, workingSize);
-    let faces = await this.look(grey, scale);
+    let faces = await this.look(grey, scale, workingSize !== null);
     if (overview !== scale) {
-      faces = this.keepBest([...(await this.look(grey, overview)), ...faces]);
+      faces = this.keepBest([...(await this.look(grey, overview, false)), ...faces]);
     }
     return faces
       .map(({ x, y, side }) => boxAround(x - side / 2, y - side / 2, side))
@@ -49,13 +50,13 @@ export class Detector {
     return Math.min(pixels / (smallest * Math.min(height, width)), 1);
   }
 
-  async look(grey, scale) {
+  async look(grey, scale, isFilm) {
     const height = Math.max(round(grey.height * scale), 1);
     const width = Math.max(round(grey.width * scale), 1);
     const copy = resize(grey, height, width);
     const last = this.card.strides.at(-1);
     const size = [height, width].map((side) => side + modulo(-side, last));
-    const model = await this.modelFor(size);
+    const model = await this.modelFor(size, isFilm);
     const maps = await model.run(this.prepare(copy, size), [1, ...size, 1]);
     maps.sort((a, b) => b.length - a.length); // finest first
     const across = grey.width / width;
@@ -66,8 +67,8 @@ export class Detector {
   }
 
   /** Return the model for a size, with the size written into its file. */
-  async modelFor([height, width]) {
-    const key = `${height}x${width}`;
+  async modelFor([height, width], isFilm) {
+    const key = `${height}x${width} ${isFilm}`;
     const known = this.models.get(key);
     this.models.delete(key); // and put at the end: the first is what was not used for longest
     if (known) this.models.set(key, known);
@@ -78,7 +79,7 @@ export class Detector {
       numbers.setInt32(place, height / stride, true);
       numbers.setInt32(place + 4, width / stride, true);
     }
-    const model = await this.compile(content);
+    const model = await this.compile(content, isFilm);
     this.models.set(key, model);
     if (this.models.size > MOST_MODELS) {
       const [oldest] = this.models.keys();
