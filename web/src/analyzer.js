@@ -67,7 +67,7 @@ export class Analyzer {
 /** Tell whether there is a graphics processor; what only imitates one is slower than WebAssembly. */
 async function hasGraphics() {
   const adapter = await navigator.gpu?.requestAdapter();
-  return Boolean(adapter) && !adapter.info.isFallbackAdapter;
+  return Boolean(adapter) && !(adapter.info ?? adapter).isFallbackAdapter;
 }
 
 async function compile(content, accelerator = "wasm") {

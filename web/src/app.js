@@ -165,7 +165,12 @@ class Page {
     }
     part("camera").textContent = say("cameraStop");
     this.tell("cameraRuns");
-    this.filming = this.follow(this.camera).finally(() => this.endFilm());
+    this.filming = this.follow(this.camera)
+      .catch((error) => {
+        console.error(error);
+        this.complain("modelFails");
+      })
+      .finally(() => this.endFilm());
   }
 
   /** Take the frames of the camera through all stages until it is closed. */
@@ -182,7 +187,7 @@ class Page {
       const faces = tracker.update(found, seconds);
       for (const face of faces) {
         const head = { frame: number, time_seconds: seconds, track: face.track };
-        this.rows.push({ head, face: { ...face, box: face.box } });
+        this.rows.push({ head, face });
       }
       if (this.rows.length > MOST_ROWS) this.rows.splice(0, MOST_ROWS / 10);
       this.timelines.add(faces, seconds);

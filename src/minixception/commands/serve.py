@@ -16,7 +16,6 @@ from dataclasses import fields
 from pathlib import Path
 
 from minixception.commands.options import FILM_SIZES, add_model_arguments, chosen_models
-from minixception.commands.run_control import StopRequest
 from minixception.messages import require
 from minixception.serve.settings import SHORTEST_TOKEN, Limits, Settings, find_page, read_token
 
@@ -73,8 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     from minixception.serve.server import run_service
 
-    with StopRequest():
-        run_service(settings, arguments.host, arguments.port)
+    run_service(settings, arguments.host, arguments.port)
     return 0
 
 

@@ -1,6 +1,7 @@
 """Running the application, in one process or several."""
 
 import os
+import signal
 import socket
 import tempfile
 from functools import partial
@@ -51,6 +52,9 @@ def run_service(settings: Settings, host: str, port: int) -> None:
         app = build_app(settings)  # here also for several processes: what is wrong is told once
         shown = f"[{host}]" if ":" in host else host
         address = f"http://{shown}:{listener.getsockname()[1]}"
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # Uvicorn ends at a signal, and raises it once more when all has been answered.
+            signal.signal(number, lambda *_: None)
         print(f"{address} answers, {address}/docs says what; Ctrl-C ends it", flush=True)
         if settings.workers == 1:
             uvicorn.Server(_config(app, 1)).run([listener])
