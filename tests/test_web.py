@@ -316,14 +316,18 @@ def test_faces_are_followed_as_python_follows_them() -> None:
         import {{ Tracker }} from {json.dumps((ROOT / "web/src/tracker.js").as_uri())};
         const tracker = new Tracker({json.dumps(rules)});
         const frames = {json.dumps(frames)};
-        const found = frames.map(([seconds, faces]) => tracker.update(faces, seconds));
+        const found = frames.map(([seconds, faces]) => [
+            tracker.expectedBoxes(seconds, 300, 500), tracker.update(faces, seconds)
+        ]);
         console.log(JSON.stringify(found));
     """
     done = subprocess.run(
         ["node", "--input-type=module", "--eval", code], capture_output=True, text=True, check=True
     )
     tracker = FaceTracker()
-    for (time_seconds, faces), found in zip(frames, json.loads(done.stdout), strict=True):
+    for (time_seconds, faces), (boxes, found) in zip(frames, json.loads(done.stdout), strict=True):
+        expected = tracker.expected_boxes(time_seconds, 300, 500)
+        assert [Box(**box) for box in boxes] == expected
         given = [FacePrediction(Box(**face["box"]), face["scores"]) for face in faces]
         for face, other in zip(found, tracker.update(given, time_seconds), strict=True):
             assert face["track"] == other.track

@@ -28,8 +28,12 @@ export class Analyzer {
   }
 
   /** Return the faces {box, scores} in a picture; `names` are task -> name of the model. */
-  async analyze(picture, names, workingSize = null) {
-    const boxes = await this.detector.find(picture, workingSize);
+  async analyze(picture, names) {
+    return this.classify(picture, await this.detector.find(picture), names);
+  }
+
+  /** Return the faces {box, scores} in boxes of a picture. */
+  async classify(picture, boxes, names) {
     const faces = [];
     for (const box of boxes) {
       const scores = {};

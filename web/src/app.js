@@ -9,6 +9,7 @@ import { chooseLanguage, say } from "./texts.js";
 import { Tracker } from "./tracker.js";
 
 const MOST_ROWS = 100_000; // of the table of a camera: an hour of one face
+const LEAST_RATE = 15; // frames a second, below which faces are looked for in every second frame
 const PANELS_EVERY = 0.25; // seconds: who reads, or hears, numbers cannot follow every frame
 const CAMERA_PROBLEMS = {
   NotFoundError: "noCamera",
@@ -179,11 +180,19 @@ class Page {
     const tracker = new Tracker(tracking);
     const times = [];
     let told = -Infinity;
+    let spent = 0; // milliseconds for a frame in which faces are looked for
+    let every = 1; // of so many frames one; in between boxes move on, as with --detect-every
     this.rows = [];
     this.timelines.clear();
     for (let frame = await camera.next(), number = 0; frame; frame = await camera.next(), number += 1) {
       const { canvas, seconds } = frame;
-      const found = await this.analyzer.analyze(pixelsOf(canvas), this.names(), detector.film_size);
+      const start = performance.now();
+      const pixels = pixelsOf(canvas);
+      const looks = number % every === 0;
+      const boxes = looks
+        ? await this.analyzer.detector.find(pixels, detector.film_size)
+        : tracker.expectedBoxes(seconds, canvas.height, canvas.width);
+      const found = await this.analyzer.classify(pixels, boxes, this.names());
       const faces = tracker.update(found, seconds);
       for (const face of faces) {
         const head = { frame: number, time_seconds: seconds, track: face.track };
@@ -194,6 +203,8 @@ class Page {
       part("stage").classList.add("filled");
       drawFaces(part("picture"), canvas, faces, this.colours);
       times.push(performance.now());
+      if (looks) spent += (times.at(-1) - start - spent) / Math.min(number + 1, 10);
+      every = spent > 1000 / LEAST_RATE ? 2 : 1;
       if (times.length > 30) times.shift();
       if (seconds - told >= PANELS_EVERY) {
         told = seconds;

@@ -1,6 +1,6 @@
 // Following faces from frame to frame and smoothing what is said about each: tracking.py.
 
-import { compare, intersectionOverUnion, round } from "./boxes.js";
+import { clip, compare, intersectionOverUnion, round } from "./boxes.js";
 
 export class Tracker {
   /** @param rules of `models/rules.json`, its part `tracking` */
@@ -35,6 +35,14 @@ export class Tracker {
     this.tracks = [...missed.map((track) => ({ ...track, inLastFrame: false })), ...seen.values()];
     this.tracks.sort((a, b) => a.face.track - b.face.track);
     return faces.map((_, index) => seen.get(index).face);
+  }
+
+  /** Return where the faces of the last frame should be at a later time, clipped to the picture. */
+  expectedBoxes(seconds, height, width) {
+    return this.tracks
+      .filter((track) => track.inLastFrame)
+      .map((track) => clip(this.expectedBox(track, seconds), height, width))
+      .filter((box) => box !== null);
   }
 
   /** Return index of a box -> index of its track, at the expected place or that of the last sight. */

@@ -29,6 +29,7 @@ from minixception.serve.analysis import Analysis, RefusedError
 from minixception.serve.bodies import read_pictures
 from minixception.serve.figures import Figures, Measured
 from minixception.serve.schemas import (
+    EXAMPLE_FACE,
     REQUEST_BODY,
     Face,
     Health,
@@ -137,7 +138,11 @@ def _add_faces(
         FACES,
         dependencies=[token, Depends(admit)],
         responses={
-            200: {"model": dict[str, list[Face]], "description": "name -> faces, left to right"},
+            200: {
+                "model": dict[str, list[Face]],
+                "description": "name -> faces, left to right",
+                "content": {"application/json": {"example": {"photo.jpg": [EXAMPLE_FACE]}}},
+            },
             **describe([401, 408, 413, 415, 422, 501, 503]),
         },
         openapi_extra={"requestBody": REQUEST_BODY},

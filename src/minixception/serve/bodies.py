@@ -1,6 +1,7 @@
 """From a request to its pictures, held in memory alone and within bounds."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
+from itertools import chain, count
 
 import anyio
 from starlette.datastructures import UploadFile
@@ -87,10 +88,9 @@ async def _parse(
                 raise RefusedError(
                     422, f"`{field[:100]}` must be a file; options stand in the address"
                 )
-            name = part.filename or field or ONE_PICTURE
-            if name in pictures:
-                raise RefusedError(422, f"two pictures are called {name}: name them differently")
-            pictures[name] = await part.read()
+            given = part.filename or field or ONE_PICTURE
+            names = chain([given], (f"{given} ({number})" for number in count(2)))
+            pictures[next(name for name in names if name not in pictures)] = await part.read()
     finally:
         await form.close()
     if len(pictures) > limits.pictures:

@@ -21,8 +21,6 @@ REQUEST_BODY = {
     "description": "One picture as it is, or several as files of a form; options stand in the "
     "address. JPEG, PNG, BMP, GIF, PPM, TIFF, WebP or AVIF.",
     "content": {
-        "image/*": {"schema": _FILE},
-        "application/octet-stream": {"schema": _FILE},
         "multipart/form-data": {
             "schema": {
                 "type": "object",
@@ -32,6 +30,8 @@ REQUEST_BODY = {
             },
             "encoding": {"pictures": {"contentType": "image/*"}},
         },
+        "image/*": {"schema": _FILE},
+        "application/octet-stream": {"schema": _FILE},
     },
 }
 
@@ -86,7 +86,7 @@ class Health(BaseModel):
 class Problem(BaseModel):
     """Why there is no answer."""
 
-    detail: str = Field(examples=["a request must have at most 16 pictures"])
+    detail: str
 
 
 REASONS = {
@@ -102,7 +102,14 @@ REASONS = {
 
 def describe(statuses: Iterable[int]) -> dict[int | str, dict[str, Any]]:
     """Return the entries of the OpenAPI document for answers without a result."""
-    return {status: {"model": Problem, "description": REASONS[status]} for status in statuses}
+    return {
+        status: {
+            "model": Problem,
+            "description": REASONS[status],
+            "content": {"application/json": {"example": {"detail": REASONS[status]}}},
+        }
+        for status in statuses
+    }
 
 
 class Options(BaseModel):
