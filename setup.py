@@ -21,8 +21,6 @@ OPENCV = (
     "opencv-contrib-python-headless",
 )
 
-SERVICE = ("fastapi", "fastapi-offline", "prometheus-client", "python-multipart", "uvicorn")
-
 # 20 MB where the other models have 3 together: these stay in the checkout.
 LEFT_OUT = (
     "detector_models/*/model.keras",
@@ -60,6 +58,10 @@ def installed_opencv() -> str:
 
 FULL = read_requirements("requirements.txt")
 DEVELOPMENT = read_requirements("requirements-dev.txt")
+SERVICE = [
+    DEVELOPMENT[name]
+    for name in ("fastapi", "fastapi-offline", "prometheus-client", "python-multipart", "uvicorn")
+]
 TRAINING = [line for name, line in FULL.items() if name not in BASE]
 
 setup(
@@ -91,8 +93,8 @@ setup(
         "heif": ["pillow-heif>=0.16"],
         "onnx": [*TRAINING, DEVELOPMENT["onnxruntime"], DEVELOPMENT["tf2onnx"]],
         "notebooks": [*TRAINING, DEVELOPMENT["ipykernel"], DEVELOPMENT["nbclient"]],
-        "serve": [DEVELOPMENT[name] for name in SERVICE],
-        "docs": [*TRAINING, "pdoc>=15,<17"],
+        "serve": SERVICE,
+        "docs": [*TRAINING, *SERVICE, "pdoc>=15,<17"],
         "dev": [*TRAINING, *DEVELOPMENT.values()],
     },
     entry_points={"console_scripts": ["minixception = minixception.commands:main"]},

@@ -31,7 +31,7 @@ export function drawFaces(canvas, picture, faces, colours) {
   context.font = `600 ${font}px system-ui, sans-serif`;
   context.textBaseline = "middle";
   for (const face of faces) {
-    const { x, y, width, height } = face.box;
+    const { x, y, height } = face.box;
     const colour = colourOf(mostProbable(face.scores.emotion), colours);
     frame(context, face.box, "#000", longer / 110);
     frame(context, face.box, colour, longer / 220);
@@ -41,7 +41,7 @@ export function drawFaces(canvas, picture, faces, colours) {
     const left = Math.max(Math.min(x, canvas.width - wide), 0);
     const top = y >= tall ? y - tall : Math.min(y + height, canvas.height - tall);
     context.fillStyle = colour;
-    if (lines.length) context.fillRect(left, top, Math.max(wide, Math.min(width, wide)), tall);
+    if (lines.length) context.fillRect(left, top, wide, tall);
     context.fillStyle = inkOn(colour);
     lines.forEach((line, row) => {
       context.fillText(line, left + font / 2, top + font * 1.3 * (row + 0.5));
