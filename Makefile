@@ -10,7 +10,7 @@ LIGHT ?= .venv-light
 OLDEST ?= .venv-oldest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-light fuzz test-oldest coverage check format docs notebooks clean
+.PHONY: help demo test test-light test-web fuzz test-oldest coverage check format docs notebooks web clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,6 +23,11 @@ test: $(VENV)/.installed-dev  ## run the tests
 
 test-light: $(LIGHT)/.installed $(VENV)/.installed-dev  ## run the tests of an installation without extras
 	MINIXCEPTION_LIGHT=$(LIGHT) $(BIN)/python -m pytest tests/test_light.py
+
+web: web/dist/sw.js  ## build the page into web/dist, a folder for any static host
+
+test-web: $(VENV)/.installed-dev web/dist/sw.js  ## build the page and test it in Chromium
+	$(BIN)/python -m pytest tests/test_web.py
 
 fuzz: $(VENV)/.installed-dev  ## 12,000 broken files, and kills at random moments
 	MINIXCEPTION_FUZZ_CASES=1000 $(BIN)/python -m pytest tests/test_fuzz.py tests/test_kills.py
@@ -49,7 +54,7 @@ notebooks: $(VENV)/.installed-dev  ## run the notebooks, store them with their o
 	$(BIN)/python notebooks/run_notebooks.py
 
 clean:  ## remove the environment and what was built
-	rm -rf $(VENV) $(LIGHT) $(OLDEST) build src/*.egg-info
+	rm -rf $(VENV) $(LIGHT) $(OLDEST) build src/*.egg-info web/dist web/node_modules
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -72,6 +77,19 @@ $(LIGHT)/.installed: requirements.txt setup.py MANIFEST.in $(shell find src trai
 	$(PYTHON) -m venv $(LIGHT)
 	$(LIGHT)/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check .
 	touch $@
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	cd web && npm ci --no-audit --no-fund
+
+# The models of the page, and the rules that it shares with these modules.
+web/dist/models/rules.json: web/make_models.py $(shell find trained_models -name model.keras) \
+		$(shell find src/minixception/detection src/minixception/video src/minixception/drawing -name '*.py') \
+		| $(VENV)/.installed-dev
+	$(BIN)/python web/make_models.py web/dist/models
+
+web/dist/sw.js: web/dist/models/rules.json web/node_modules/.package-lock.json \
+		$(wildcard web/*.* web/src/*.js)
+	cd web && npm run build
 
 # The oldest minor version of each requirement, with its last corrections.
 $(OLDEST)/.installed: requirements.txt requirements-dev.txt

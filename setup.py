@@ -58,6 +58,10 @@ def installed_opencv() -> str:
 
 FULL = read_requirements("requirements.txt")
 DEVELOPMENT = read_requirements("requirements-dev.txt")
+SERVICE = [
+    DEVELOPMENT[name]
+    for name in ("fastapi", "fastapi-offline", "prometheus-client", "python-multipart", "uvicorn")
+]
 TRAINING = [line for name, line in FULL.items() if name not in BASE]
 
 setup(
@@ -90,7 +94,8 @@ setup(
         "video": [DEVELOPMENT["av"]],
         "onnx": [*TRAINING, DEVELOPMENT["onnxruntime"], DEVELOPMENT["tf2onnx"]],
         "notebooks": [*TRAINING, DEVELOPMENT["ipykernel"], DEVELOPMENT["nbclient"]],
-        "docs": [*TRAINING, "pdoc>=15,<17"],
+        "serve": SERVICE,
+        "docs": [*TRAINING, *SERVICE, "pdoc>=15,<17"],
         "dev": [*TRAINING, *DEVELOPMENT.values()],
     },
     entry_points={"console_scripts": ["minixception = minixception.commands:main"]},

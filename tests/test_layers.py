@@ -25,6 +25,7 @@ ROOMS: dict[str, set[str]] = {
     "datasets": {"detection"},
     "explain": {"checkpoints", "models"},
     "inference": {"checkpoints", "detection"},
+    "serve": {"checkpoints", "detection", "explain", "inference"},
     "drawing": set(),
     "video": {"inference"},
     "training": {"models", "checkpoints", "datasets", "inference", "drawing"},

@@ -72,6 +72,7 @@ def test_pictures_are_analyzed_drawn_and_put_into_tables(run: Run, portraits: Pa
         (["image", "{portraits}", "--engine", "keras"], "train"),
         (["image", "{portraits}", "--no-draw", "--parquet", "faces.parquet"], "parquet"),
         (["export", "fer2013_mini_xception", "--format", "onnx", "--output", "a.onnx"], "onnx"),
+        (["serve"], "serve"),
         (["video", "--input", "film.mp4", "--plot", "curves.png"], "train"),
         (["video", "--input", "film.mp4"], "video"),
         (["video", "--input", "0", "--output", "drawn.mp4"], "video"),

@@ -84,8 +84,9 @@ def check_metadata(text: str) -> None:
         *("ai-edge-litert", "filelock", "numpy", "opencv-python", "pillow", "pooch")
     }
     for module, name in EXTRAS.items():
-        assert {"sklearn": "scikit-learn"}.get(module, module) in needed[name]
-    assert needed["train"] | needed["onnx"] <= needed["dev"]
+        package = {"sklearn": "scikit-learn"}.get(module, module.replace("_", "-"))
+        assert package in needed[name]
+    assert needed["train"] | needed["onnx"] | needed["serve"] <= needed["dev"]
     assert metadata["Author"]
     assert metadata["Keywords"]
     assert "https://arxiv.org/abs/1710.07557" in metadata["Project-URL"]

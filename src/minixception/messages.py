@@ -69,6 +69,7 @@ EXTRAS = {
     "av": "video",
     "pandas": "pandas",  # `parquet` and `train` bring it too
     "pyarrow": "parquet",
+    **dict.fromkeys(("fastapi", "fastapi_offline", "prometheus_client", "uvicorn"), "serve"),
 }
 """Name in an import -> the extra that brings it."""
 

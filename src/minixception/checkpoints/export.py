@@ -157,22 +157,36 @@ def require_equal(difference: float, *, what: str, output: str | Path) -> None:
         )
 
 
-def export_signature(model: keras.Model, batch_size: int | None = None) -> list[keras.InputSpec]:
-    """Return what an exported model takes: `faces`, a fixed number of them or any."""
-    shape = (batch_size, *model.input_shape[1:])
+def export_signature(
+    model: keras.Model,
+    batch_size: int | None = None,
+    image_size: tuple[int | None, int | None] = (None, None),
+) -> list[keras.InputSpec]:
+    """Return what an exported model takes: `faces`, a fixed number of them or any.
+
+    `image_size` fixes the (height, width) of a model that takes any.
+    """
+    _, height, width, channels = model.input_shape
+    shape = (batch_size, height or image_size[0], width or image_size[1], channels)
     return [keras.InputSpec(shape=shape, dtype="float32", name="faces")]
 
 
 @contextmanager
-def litert_converter(model: keras.Model, batch_size: int | None = None) -> Iterator[Any]:
+def litert_converter(
+    model: keras.Model,
+    batch_size: int | None = None,
+    image_size: tuple[int | None, int | None] = (None, None),
+) -> Iterator[Any]:
     """Give TensorFlow's converter of the model to `.tflite`, to be set up and run inside `with`.
+
+    For `batch_size` and `image_size` see `export_signature`.
 
     Keras 3.12, the last for Python 3.10, cannot export to LiteRT; this is how later ones do it.
     """
     import tensorflow as tf
 
     with tempfile.TemporaryDirectory() as folder:
-        signature = export_signature(model, batch_size)
+        signature = export_signature(model, batch_size, image_size)
         archive = keras.export.ExportArchive()
         archive.track(model)
         # Said, since layers that change pictures at random take `training` for true otherwise.

@@ -24,6 +24,7 @@ from minixception.messages import explain, hush
 COMMANDS = {
     "image": ("image", "find faces in pictures and recognize emotion and gender"),
     "video": ("video", "follow faces in a video or camera and recognize emotion and gender"),
+    "serve": ("serve", "answer pictures over HTTP, and serve the page"),
     "explain": ("explain_faces", "show what in a face supports its label"),
     "train-emotion": ("train_emotion", "train an emotion classifier"),
     "train-gender": ("train_gender", "train a gender classifier"),

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 FILM_SIZES = {"haar": 1280, "yunet": 640, "mini_xception": 640}
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare which models run, and how."""
+def add_model_arguments(parser: argparse.ArgumentParser, *, engines: bool = True) -> None:
+    """Declare which models run and, where there is a choice of engines, how."""
     for task, model in DEFAULT_MODELS.items():
         parser.add_argument(
             f"--{task}-model",
@@ -32,9 +32,10 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME_OR_FOLDER",
         help="one more model, of the task that its card names; may be given several times",
     )
-    parser.add_argument(
-        "--engine", choices=("litert", "keras"), default="litert", help="what runs the models"
-    )
+    if engines:
+        parser.add_argument(
+            "--engine", choices=("litert", "keras"), default="litert", help="what runs the models"
+        )
 
 
 def add_detector_arguments(parser: argparse.ArgumentParser, *, film: bool = False) -> None:

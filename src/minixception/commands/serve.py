@@ -1,0 +1,106 @@
+"""Answer pictures over HTTP with what `minixception image --json` would write, and serve the page.
+
+    python src/serve_faces.py
+    curl -H "Content-Type: image/jpeg" --data-binary @photo.jpg http://127.0.0.1:8000/v1/faces
+
+It listens on this machine alone unless --host says otherwise; docs/service.md tells how to put it
+behind a proxy. /docs describes the API, / is the page that `make web` builds, /metrics has figures
+for Prometheus. No picture is kept or logged. Ctrl-C, or SIGTERM, ends it when what is under way has
+been answered.
+"""
+
+import argparse
+import ipaddress
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+from minixception.commands.options import FILM_SIZES, add_model_arguments, chosen_models
+from minixception.messages import require
+from minixception.serve.settings import SHORTEST_TOKEN, Limits, Settings, find_page, read_token
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--host", default="127.0.0.1", help="name or address to listen at")
+    parser.add_argument("--port", type=int, default=8000, help="0: any that is free")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes; one already uses all cores for finding and classifying faces",
+    )
+    parser.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help=f"answer only who brings the token in this file, {SHORTEST_TOKEN} characters or more",
+    )
+    parser.add_argument(
+        "--page",
+        type=Path,
+        metavar="FOLDER",
+        help="the built page (default: web/dist of the checkout)",
+    )
+    for each in fields(Limits):
+        parser.add_argument(
+            f"--most-{each.name}",
+            type=int,
+            default=each.default,
+            metavar="N",
+            help=each.metadata["help"],
+        )
+    add_model_arguments(parser, engines=False)
+    parser.add_argument(
+        "--detector",
+        choices=FILM_SIZES,
+        default="haar",
+        help="finds the faces unless a request names another",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until a signal comes; return the exit code."""
+    require("fastapi", "fastapi_offline", "prometheus_client", "uvicorn", what="serve")
+    settings = _settings(arguments)
+    if settings.token is None and not _is_loopback(arguments.host):
+        print(
+            f"anybody who reaches {arguments.host} may ask: --token-file, or a proxy that asks for "
+            "a password, keeps others out",
+            file=sys.stderr,
+        )
+    from minixception.serve.server import run_service
+
+    run_service(settings, arguments.host, arguments.port)
+    return 0
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    """Return what the options say.
+
+    Raises:
+        OSError: if the token or the page is not where it should be.
+        ValueError: if a number is out of its range, or there is no token in the file.
+    """
+    if arguments.workers < 1:
+        raise ValueError(f"--workers must be 1 or more. Received: {arguments.workers}")
+    if not 0 <= arguments.port < 65536:
+        raise ValueError(f"--port must lie between 0 and 65535. Received: {arguments.port}")
+    return Settings(
+        models=chosen_models(arguments),
+        detector=arguments.detector,
+        limits=Limits(
+            **{each.name: getattr(arguments, f"most_{each.name}") for each in fields(Limits)}
+        ),
+        token=None if arguments.token_file is None else read_token(arguments.token_file),
+        page=find_page(arguments.page),
+        workers=arguments.workers,
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,234 @@
+"""The application: paths, who may ask, how much at a time."""
+
+import asyncio
+import json
+import secrets
+import warnings
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import cv2
+from fastapi import Depends, FastAPI, HTTPException, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.staticfiles import StaticFiles
+from fastapi_offline import FastAPIOffline
+from PIL import Image
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.requests import ClientDisconnect
+from starlette.routing import Route
+
+from minixception import __version__
+from minixception.checkpoints.engines import available_cores
+from minixception.serve.analysis import Analysis, RefusedError
+from minixception.serve.bodies import read_pictures
+from minixception.serve.figures import Figures, Measured
+from minixception.serve.schemas import (
+    EXAMPLE_FACE,
+    REQUEST_BODY,
+    Face,
+    Health,
+    Models,
+    describe,
+    options_for,
+)
+from minixception.serve.settings import Limits, Settings
+from minixception.serve.turns import Turns
+
+FACES = "/v1/faces"
+RETRY_SECONDS = "1"
+
+DESCRIPTION = """Finds the faces in pictures and says what emotion and gender they seem to show.
+
+    curl -H "Content-Type: image/jpeg" --data-binary @photo.jpg http://127.0.0.1:8000/v1/faces
+    curl -F pictures=@a.jpg -F pictures=@b.png "http://127.0.0.1:8000/v1/faces?gender_model=none"
+
+No picture is kept. An answer without a result says why in `detail`. A label is what a face seems to
+show, not what somebody feels; emotion recognition at work and in education is prohibited in the
+European Union."""
+
+
+def build_app(settings: Settings) -> FastAPI:
+    """Return the application of one process, its models loaded.
+
+    Raises:
+        FileNotFoundError, ValueError: if a model is none, or is damaged.
+    """
+    analysis, figures = Analysis(settings), Figures()
+    app: FastAPI = FastAPIOffline(
+        redoc_url=None,
+        title="minixception",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=partial(_lifespan, settings.limits),
+    )
+    app.add_middleware(Measured, path=FACES, figures=figures)
+    app.add_exception_handler(RefusedError, _tell_refusal)
+    app.add_exception_handler(RequestValidationError, _tell_option)
+    app.add_exception_handler(ClientDisconnect, _tell_nobody)
+    token = Depends(_token_check(settings.token))
+    _add_faces(app, settings, analysis, figures, token)
+
+    @app.get("/v1/models", dependencies=[token], responses=describe([401]), summary="Models")
+    def list_models() -> Models:
+        """Say which models and detectors a request may name, with their cards."""
+        return Models.model_validate({"models": analysis.models()})
+
+    @app.get("/healthz", summary="Sign of life")
+    def tell_health() -> Health:
+        """Answer, without any work."""
+        return Health(version=__version__)
+
+    @app.get(
+        "/metrics",
+        dependencies=[token],
+        responses=describe([401]),
+        summary="Figures",
+        response_class=PlainTextResponse,
+    )
+    def tell_figures() -> Response:
+        """Give counts and times to Prometheus."""
+        return Response(figures.text(), media_type=CONTENT_TYPE_LATEST)
+
+    _add_page(app, settings.page)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(limits: Limits, app: FastAPI) -> AsyncIterator[None]:
+    """Set up what the process needs while it serves; end when all work is done."""
+    cores = available_cores()
+    threads, before = cv2.getNumThreads(), Image.MAX_IMAGE_PIXELS
+    cv2.setNumThreads(1)  # a picture per core; more threads would take turns
+    Image.MAX_IMAGE_PIXELS = limits.megapixels * 10**6 // 2  # Pillow refuses twice as many
+    with ThreadPoolExecutor(cores, "analysis") as pool, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        app.state.pool, app.state.turns = pool, Turns(cores)
+        app.state.under_way = 0
+        yield
+    cv2.setNumThreads(threads)
+    Image.MAX_IMAGE_PIXELS = before
+
+
+def _add_faces(
+    app: FastAPI, settings: Settings, analysis: Analysis, figures: Figures, token: Any
+) -> None:
+    limits, state = settings.limits, app.state
+    chosen: Any = options_for(analysis, settings.detector)
+
+    async def admit() -> AsyncIterator[None]:
+        if state.under_way >= limits.requests:
+            raise HTTPException(
+                503,
+                f"{limits.requests} requests are under way: try again later",
+                headers={"Retry-After": RETRY_SECONDS},
+            )
+        state.under_way += 1
+        try:
+            yield
+        finally:
+            state.under_way -= 1
+
+    @app.post(
+        FACES,
+        dependencies=[token, Depends(admit)],
+        responses={
+            200: {
+                "model": dict[str, list[Face]],
+                "description": "name -> faces, left to right",
+                "content": {"application/json": {"example": {"photo.jpg": [EXAMPLE_FACE]}}},
+            },
+            **describe([401, 408, 413, 415, 422, 501, 503]),
+        },
+        openapi_extra={"requestBody": REQUEST_BODY},
+        summary="Faces in pictures",
+    )
+    async def find_faces(
+        request: Request,
+        options: Annotated[chosen, Query()],
+    ) -> Response:
+        """Find and classify the faces in one or several pictures; name -> faces."""
+        pictures = await read_pictures(request, limits)
+        answer = {}
+        # One after the other: whoever sends many pictures at once has no more cores than others.
+        for name in list(pictures):
+            async with state.turns.take(request):
+                work = partial(
+                    analysis.analyze,
+                    pictures.pop(name),
+                    name,
+                    models=options.models(),
+                    detector=options.detector,
+                    explained_task=options.explain,
+                )
+                answer[name] = await asyncio.get_running_loop().run_in_executor(state.pool, work)
+            figures.pictures.inc()
+            figures.faces.inc(len(answer[name]))
+        return Response(json.dumps(answer, ensure_ascii=False), media_type="application/json")
+
+
+def _token_check(token: str | None) -> Any:
+    """Return a dependency that lets only those pass who bring the token."""
+    bearer = HTTPBearer(auto_error=False)
+
+    def check(given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> None:
+        brought = b"" if given is None else given.credentials.encode()
+        if not secrets.compare_digest(brought, token.encode() if token else b""):
+            raise HTTPException(
+                401,
+                "send the token of this service as Authorization: Bearer TOKEN",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+
+    return check if token is not None else lambda: None
+
+
+def _add_page(app: FastAPI, page: Path | None) -> None:
+    """Serve the files of the built page; unknown paths stay unknown."""
+
+    @app.get("/", include_in_schema=False)
+    def open_page() -> Response:
+        if page is None:
+            return PlainTextResponse(
+                "The page is not built. In the checkout: make web; then start the service again, "
+                "with --page web/dist where it runs elsewhere. The API is described at /docs.\n"
+            )
+        return FileResponse(page / "index.html")
+
+    for entry in sorted(page.iterdir()) if page is not None else ():
+        if entry.is_dir():
+            app.mount(f"/{entry.name}", StaticFiles(directory=entry))
+        else:
+            app.router.routes.append(Route(f"/{entry.name}", partial(_send_file, entry)))
+
+
+async def _send_file(path: Path, _: Request) -> Response:
+    return FileResponse(path)
+
+
+def _problem(status: int, reason: str) -> JSONResponse:
+    return JSONResponse({"detail": reason}, status)
+
+
+async def _tell_refusal(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RefusedError)
+    answer = _problem(error.status, error.reason)
+    if error.status in (408, 413):
+        answer.headers["Connection"] = "close"  # the rest of the body is not read
+    return answer
+
+
+async def _tell_option(_: Request, error: Exception) -> Response:
+    """Say which option is wrong, without repeating what else came."""
+    assert isinstance(error, RequestValidationError)
+    wrong = [f"`{each['loc'][-1]}`: {each['msg']}" for each in error.errors()]
+    return _problem(422, "; ".join(wrong))
+
+
+async def _tell_nobody(_: Request, __: Exception) -> Response:
+    return _problem(400, "the client hung up")

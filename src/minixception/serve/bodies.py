@@ -1,0 +1,100 @@
+"""From a request to its pictures, held in memory alone and within bounds."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from itertools import chain, count
+
+import anyio
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from minixception.serve.analysis import RefusedError
+from minixception.serve.settings import Limits
+
+ONE_PICTURE = "picture"
+"""What the answer calls a picture that came without a name, as the body of a request."""
+
+
+class _ParserInMemory(MultiPartParser):
+    """Starlette's parser, without the temporary files that it makes of more than a megabyte."""
+
+    spool_max_size = 0
+
+
+async def read_pictures(request: Request, limits: Limits) -> dict[str, bytes]:
+    """Return name -> content of the pictures that a request brings.
+
+    Raises:
+        RefusedError: if it is too large, too slow or not of the form that `POST /v1/faces` takes.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    is_picture = kind.startswith("image/") or kind in ("", "application/octet-stream")
+    if not is_picture and kind != "multipart/form-data":
+        raise RefusedError(
+            415,
+            "send a picture as the body with a Content-Type such as image/jpeg, or pictures as "
+            f"multipart/form-data. Received: {kind[:100]}",
+        )
+    try:
+        with anyio.fail_after(limits.seconds):
+            body = _bounded(request, limits)
+            if is_picture:
+                pictures = {ONE_PICTURE: b"".join([chunk async for chunk in body])}
+            else:
+                pictures = await _parse(request, body, limits)
+    except TimeoutError:
+        raise RefusedError(
+            408, f"a request must have been sent within {limits.seconds} seconds"
+        ) from None
+    for name, content in pictures.items():
+        if not content:
+            raise RefusedError(422, f"{name} is empty: a picture file must be sent")
+    return pictures
+
+
+async def _bounded(request: Request, limits: Limits) -> AsyncGenerator[bytes, None]:
+    """Pass the body on, as long as it is not too large."""
+    largest, received = limits.megabytes * 10**6, 0
+    refused = RefusedError(413, f"a request must have at most {limits.megabytes} megabytes")
+    promised = request.headers.get("content-length", "")
+    if promised.isdecimal() and int(promised) > largest:
+        raise refused
+    stream: AsyncIterator[bytes] = request.stream()
+    async for chunk in stream:
+        received += len(chunk)
+        if received > largest:
+            raise refused
+        yield chunk
+
+
+async def _parse(
+    request: Request, body: AsyncGenerator[bytes, None], limits: Limits
+) -> dict[str, bytes]:
+    # One file more than allowed, so that the reason can be told here.
+    parser = _ParserInMemory(
+        request.headers, body, max_files=limits.pictures + 1, max_fields=limits.pictures
+    )
+    too_many = RefusedError(413, f"a request must have at most {limits.pictures} pictures")
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        if "Too many files" in error.message:
+            raise too_many from error
+        raise RefusedError(422, f"the multipart body cannot be read: {error.message}") from error
+    try:
+        pictures: dict[str, bytes] = {}
+        for field, part in form.multi_items():
+            if not isinstance(part, UploadFile):
+                raise RefusedError(
+                    422, f"`{field[:100]}` must be a file; options stand in the address"
+                )
+            given = part.filename or field or ONE_PICTURE
+            names = chain([given], (f"{given} ({number})" for number in count(2)))
+            pictures[next(name for name in names if name not in pictures)] = await part.read()
+    finally:
+        await form.close()
+    if len(pictures) > limits.pictures:
+        raise too_many
+    if not pictures:
+        raise RefusedError(422, "the multipart body holds no picture")
+    return pictures

@@ -1,0 +1,149 @@
+"""What goes in and out, for the OpenAPI document."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from minixception.serve.analysis import NO_MODEL, Analysis
+
+EXAMPLE_FACE: dict[str, Any] = {
+    "box": [62, 62, 160, 160],
+    "emotion": "happy",
+    "emotion_scores": {"angry": 0.01, "happy": 0.93, "neutral": 0.06},
+    "gender": "woman",
+    "gender_scores": {"woman": 0.98, "man": 0.02},
+}
+
+_FILE = {"type": "string", "format": "binary"}
+REQUEST_BODY = {
+    "required": True,
+    "description": "One picture as it is, or several as files of a form; options stand in the "
+    "address. JPEG, PNG, BMP, GIF, PPM, TIFF, WebP or AVIF.",
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "properties": {"pictures": {"type": "array", "items": _FILE, "minItems": 1}},
+                "required": ["pictures"],
+                "additionalProperties": False,
+            },
+            "encoding": {"pictures": {"contentType": "image/*"}},
+        },
+        "image/*": {"schema": _FILE},
+        "application/octet-stream": {"schema": _FILE},
+    },
+}
+
+
+class Explanation(BaseModel):
+    """What in a face speaks for its label."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    class_name: str = Field(alias="class", description="the label that is explained")
+    box: tuple[int, int, int, int] = Field(description="of the crop that the map lies over")
+    map: str = Field(description="data URL of a grey PNG: where it is bright speaks for the label")
+
+
+class Face(BaseModel):
+    """One face; every task of the models has a label and scores."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra={"example": EXAMPLE_FACE})
+
+    box: tuple[int, int, int, int] = Field(
+        description="x, y, width and height in pixels of the upright picture"
+    )
+    emotion: str | None = Field(description="the most probable emotion, null without a model")
+    emotion_scores: dict[str, float] = Field(description="emotion -> probability")
+    gender: str | None = Field(description="as annotators saw faces, null without a model")
+    gender_scores: dict[str, float] = Field(description="gender -> probability")
+    explanation: Explanation | None = Field(None, description="where one is asked for")
+
+
+class Model(BaseModel):
+    """A model or detector that a request may name."""
+
+    name: str
+    task: str
+    default: bool = Field(description="whether it answers unless a request names another")
+    card: dict[str, Any] | None = Field(description="null for detectors of OpenCV")
+
+
+class Models(BaseModel):
+    """All of them."""
+
+    models: list[Model]
+
+
+class Health(BaseModel):
+    """A sign of life."""
+
+    status: Literal["ok"] = "ok"
+    version: str
+
+
+class Problem(BaseModel):
+    """Why there is no answer."""
+
+    detail: str
+
+
+REASONS = {
+    401: "the token is missing or wrong",
+    408: "the request was sent too slowly",
+    413: "too many bytes, pixels or pictures",
+    415: "no picture, or one of an unknown format",
+    422: "a damaged picture, or an option that does not exist",
+    501: "explanations take an extra that this service was installed without",
+    503: "too many requests are under way, or the memory is full: try again later",
+}
+
+
+def describe(statuses: Iterable[int]) -> dict[int | str, dict[str, Any]]:
+    """Return the entries of the OpenAPI document for answers without a result."""
+    return {
+        status: {
+            "model": Problem,
+            "description": REASONS[status],
+            "content": {"application/json": {"example": {"detail": REASONS[status]}}},
+        }
+        for status in statuses
+    }
+
+
+class Options(BaseModel):
+    """What a request may choose; `options_for` adds the models that there are."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    detector: str
+    explain: str | None = None
+
+    def models(self) -> Mapping[str, str]:
+        """Return task -> name of the model."""
+        return {
+            name.removesuffix("_model"): value
+            for name, value in self.model_dump().items()
+            if name.endswith("_model")
+        }
+
+
+def options_for(analysis: Analysis, detector: str) -> type[Options]:
+    """Return the options of a service: its models by task, its detectors."""
+    fields: dict[str, Any] = {
+        f"{task}_model": (
+            Literal[(*folders, NO_MODEL)],
+            Field(analysis.defaults[task], description=f"model of {task}; `none` leaves it out"),
+        )
+        for task, folders in analysis.folders.items()
+    }
+    fields["detector"] = (
+        Literal[analysis.detectors],
+        Field(detector, description="finds the faces"),
+    )
+    fields["explain"] = (
+        Literal[tuple(analysis.folders)] | None,
+        Field(None, description="also say what in each face speaks for its label in this task"),
+    )
+    return create_model("RequestOptions", __base__=Options, **fields)

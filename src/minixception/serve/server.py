@@ -1,0 +1,92 @@
+"""Running the application, in one process or several."""
+
+import os
+import signal
+import socket
+import tempfile
+from functools import partial
+from typing import Any
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from minixception.serve.figures import SHARED_FOLDER
+from minixception.serve.settings import Settings
+
+# Seconds until a shutdown no longer waits for requests under way: a client may send for ever.
+LONGEST_SHUTDOWN = 60
+
+# Connections that wait to be accepted; all of them are, and read from, before the next answer.
+WAITING = 128
+
+# To standard output, since commands send what compiled libraries say on descriptor 2 to nowhere.
+_LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(message)s"}},
+    "handlers": {
+        "out": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "line"}
+    },
+    "loggers": {"uvicorn": {"handlers": ["out"], "level": "WARNING", "propagate": False}},
+}
+
+
+def run_service(settings: Settings, host: str, port: int) -> None:
+    """Serve until a signal ends it, and finish what is under way.
+
+    Args:
+        settings: of the service.
+        host: name or address to listen at.
+        port: 0 for any that is free; the address is printed.
+
+    Raises:
+        OSError: if the address cannot be had.
+        FileNotFoundError, ValueError: if a model is none, or is damaged.
+    """
+    listener = _listen(host, port)
+    with listener, tempfile.TemporaryDirectory(prefix="minixception-figures-") as folder:
+        if settings.workers > 1:
+            os.environ[SHARED_FOLDER] = folder
+        from minixception.serve.app import build_app  # the figures look for the folder at import
+
+        app = build_app(settings)  # here also for several processes: what is wrong is told once
+        shown = f"[{host}]" if ":" in host else host
+        address = f"http://{shown}:{listener.getsockname()[1]}"
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # Uvicorn ends at a signal, and raises it once more when all has been answered.
+            signal.signal(number, lambda *_: None)
+        print(f"{address} answers, {address}/docs says what; Ctrl-C ends it", flush=True)
+        if settings.workers == 1:
+            uvicorn.Server(_config(app, 1)).run([listener])
+        else:
+            build = partial(build_app, settings)
+            Multiprocess(_config(build, settings.workers, factory=True), [listener]).run()
+
+
+def _config(app: Any, workers: int, *, factory: bool = False) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        factory=factory,
+        workers=workers,
+        lifespan="on",
+        ws="none",
+        backlog=WAITING,
+        access_log=False,
+        server_header=False,
+        log_config=_LOGGING,
+        timeout_graceful_shutdown=LONGEST_SHUTDOWN,
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a socket that is bound, and that other processes may inherit."""
+    family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    try:
+        listener = socket.create_server(address, family=family)
+    except OSError as error:
+        raise OSError(
+            f"--host {host} --port {port} cannot be had: {os.strerror(error.errno or 0)}; choose "
+            "another, or end what has it"
+        ) from error
+    listener.set_inheritable(True)
+    return listener

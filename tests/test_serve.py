@@ -1,0 +1,360 @@
+"""The service: the answers of the library over HTTP, and a reason for all that it refuses."""
+
+import base64
+import io
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import cv2
+import pytest
+from PIL import Image
+
+pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
+import httpx
+from fastapi.testclient import TestClient
+
+from minixception import FaceAnalyzer
+from minixception.checkpoints.shipped import DEFAULT_MODELS, find_model
+from minixception.commands import run_command
+from minixception.serve.app import FACES, build_app
+from minixception.serve.settings import Limits, Settings, find_page, read_token
+
+SOURCE = Path(__file__).parents[1] / "src"
+JPEG = {"Content-Type": "image/jpeg"}
+TOKEN = "a-token-of-many-characters"
+
+
+@contextmanager
+def client_of(**settings: Any) -> Iterator[TestClient]:
+    app = build_app(Settings(models=DEFAULT_MODELS, **settings))
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[TestClient]:
+    limits = Limits(megabytes=1, megapixels=1, pictures=3)
+    with client_of(limits=limits) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def content(portraits: Path) -> bytes:
+    return portraits.read_bytes()
+
+
+def png(width: int, height: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("L", (width, height)).save(file, format="PNG")
+    return file.getvalue()
+
+
+def test_the_answer_is_that_of_the_image_command(
+    client: TestClient, portraits: Path, content: bytes, here: Path
+) -> None:
+    options = ["--no-draw", "--quiet", "--json", "faces.json"]
+    assert run_command("image", [str(portraits), *options]) == 0
+    (expected,) = json.loads((here / "faces.json").read_text()).values()
+    assert len(expected) == 3
+    assert client.post(FACES, content=content, headers=JPEG).json() == {"picture": expected}
+    files = [("pictures", (name, content, "image/jpeg")) for name in ("a.jpg", "b.jpg")]
+    answer = client.post(FACES, files=[*files, files[0]])
+    assert answer.json() == dict.fromkeys(("a.jpg", "b.jpg", "a.jpg (2)"), expected)
+    assert client.post(FACES, content=png(64, 64)).json() == {"picture": []}
+
+
+def test_a_request_chooses_models_and_detector(client: TestClient, content: bytes) -> None:
+    query = {
+        "emotion_model": "ferplus_mini_xception",
+        "gender_model": "none",
+        "detector": "mini_xception",
+    }
+    (faces,) = client.post(FACES, content=content, headers=JPEG, params=query).json().values()
+    analyzer = FaceAnalyzer(emotion="ferplus_mini_xception", gender=None, detector="mini_xception")
+    assert faces == [face.to_json() for face in analyzer.analyze(content)]
+
+
+def test_an_explanation_is_a_map_of_each_face(client: TestClient, content: bytes) -> None:
+    answer = client.post(FACES, content=content, headers=JPEG, params={"explain": "gender"})
+    (faces,) = answer.json().values()
+    for face in faces:
+        explanation = face["explanation"]
+        assert explanation["class"] == face["gender"]
+        assert explanation["box"] != face["box"]  # its card has a margin
+        with Image.open(
+            io.BytesIO(base64.b64decode(explanation["map"].partition(",")[2]))
+        ) as drawn:
+            assert drawn.size == (64, 64)
+            assert drawn.getextrema() == (0, 255)
+
+
+REFUSALS: dict[str, tuple[dict[str, Any], int, str]] = {
+    "no picture": ({"content": b"text"}, 415, "that is none of them"),
+    "empty": ({"content": b""}, 422, "picture is empty"),
+    "another kind of body": ({"json": {"a": 1}}, 415, "Received: application/json"),
+    "cut off": ({"content": png(300, 300)[:-40]}, 422, "must be a complete picture"),
+    "too many pixels": ({"content": png(1001, 1000)}, 413, "at most 1000000 pixels"),
+    "too many bytes": ({"content": bytes(10**6 + 1)}, 413, "at most 1 megabytes"),
+    "too many bytes, unannounced": ({"content": iter([bytes(10**5)] * 11)}, 413, "at most 1 mega"),
+    "too many pictures": (
+        {"files": [("p", (f"{n}.png", png(8, 8))) for n in range(100)]},
+        413,
+        "at most 3 pictures",
+    ),
+    "one of several": ({"files": [("p", ("a", png(8, 8))), ("p", ("b", b"x"))]}, 415, "path='b'"),
+    "a field": ({"files": {"a": b"x"}, "data": {"detector": "haar"}}, 422, "`detector` must be a"),
+    "broken form": (
+        {"content": b"x", "headers": {"Content-Type": "multipart/form-data"}},
+        422,
+        "Missing boundary",
+    ),
+    "an unknown model": (
+        {"content": b"", "params": {"emotion_model": "../../etc"}},
+        422,
+        "`emotion_",
+    ),
+    "an unknown option": ({"content": b"", "params": {"model": "a"}}, 422, "`model`: Extra"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_what_cannot_be_answered_gets_a_reason(client: TestClient, case: str) -> None:
+    request, status, reason = REFUSALS[case]
+    answer = client.post(FACES, **request)
+    assert (answer.status_code, list(answer.json())) == (status, ["detail"])
+    assert reason in answer.json()["detail"]
+
+
+def test_a_failure_of_opencv_or_of_the_memory_is_no_fault_of_the_service(
+    client: TestClient, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for error, status in ((cv2.error("broken"), 422), (MemoryError(), 503)):
+
+        def fail(*_: Any, error: Exception = error, **__: Any) -> None:
+            raise error
+
+        monkeypatch.setattr(FaceAnalyzer, "analyze", fail)
+        answer = client.post(FACES, content=content, headers=JPEG)
+        assert answer.status_code == status
+        assert answer.json()["detail"].startswith("picture: ")
+
+
+def test_requests_above_the_bound_are_told_to_come_again(
+    content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, goes_on, answers = threading.Event(), threading.Event(), []
+
+    def wait(*_: Any, **__: Any) -> list[Any]:
+        began.set()
+        goes_on.wait(10)
+        return []
+
+    monkeypatch.setattr(FaceAnalyzer, "analyze", wait)
+    with client_of(limits=Limits(requests=1)) as client:
+        first = threading.Thread(
+            target=lambda: answers.append(client.post(FACES, content=content, headers=JPEG))
+        )
+        first.start()
+        assert began.wait(10)
+        second = client.post(FACES, content=content, headers=JPEG)
+        assert client.get("/healthz").json()["status"] == "ok"
+        goes_on.set()
+        first.join()
+        assert (second.status_code, second.headers["Retry-After"]) == (503, "1")
+        assert answers[0].json() == {"picture": []}
+        assert client.post(FACES, content=content, headers=JPEG).status_code == 200
+
+
+def test_only_who_has_the_token_is_answered(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    with client_of(token=read_token(tmp_path / "token")) as client:
+        for path in ("/v1/models", "/metrics"):
+            assert client.get(path).status_code == 401
+        for given in ("", f"Bearer {TOKEN}x", f"Basic {TOKEN}", "Bearer é".encode()):
+            headers = {"Authorization": given}
+            assert client.post(FACES, content=content, headers=headers).status_code == 401
+        client.headers["Authorization"] = f"Bearer {TOKEN}"
+        assert client.post(FACES, content=content, headers=JPEG).status_code == 200
+        assert client.get("/metrics").status_code == 200
+    for text in ("", "short", "two words of a token", "ümlaut-" * 5):
+        (tmp_path / "token").write_text(text, encoding="utf-8")
+        with pytest.raises(ValueError, match="must hold a token"):
+            read_token(tmp_path / "token")
+
+
+def test_models_come_with_their_cards(client: TestClient) -> None:
+    models = client.get("/v1/models").json()["models"]
+    defaults = [each["name"] for each in models if each["default"]]
+    assert defaults == [*DEFAULT_MODELS.values(), "haar"]
+    for each in models:
+        assert each["card"] is None or each["card"]["task"] == each["task"]
+    folder = find_model("ferplus_mini_xception")
+    with TestClient(build_app(Settings(models={"emotion": str(folder)}))) as other:
+        models = other.get("/v1/models").json()["models"]
+        assert [each["name"] for each in models if each["default"]] == [folder.name, "haar"]
+
+
+def test_figures_count_answers_pictures_and_faces(content: bytes) -> None:
+    with client_of() as client:
+        client.post(FACES, content=content, headers=JPEG)
+        client.post(FACES, content=b"x")
+        lines = client.get("/metrics").text.splitlines()
+    assert 'minixception_answers_total{status="200"} 1.0' in lines
+    assert 'minixception_answers_total{status="415"} 1.0' in lines
+    assert "minixception_faces_total 3.0" in lines
+
+
+def test_the_page_is_served_where_it_is_built(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("<h1>page</h1>")
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / "a.js").write_text("1")
+    with client_of(page=find_page(tmp_path)) as client:
+        assert client.get("/").text == "<h1>page</h1>"
+        assert client.get("/assets/a.js").headers["Content-Type"].startswith("text/javascript")
+        assert client.get("/assets/../../secret").status_code == 404
+        assert client.get(FACES).status_code == 405
+    with client_of() as client:
+        assert "make web" in client.get("/").text
+    with pytest.raises(FileNotFoundError, match="make web"):
+        find_page(tmp_path / "assets")
+
+
+def test_the_description_is_whole_and_needs_no_other_machine(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    post = document["paths"][FACES]["post"]
+    assert set(post["responses"]) == {*("200", "401", "408", "413", "415", "422", "501", "503")}
+    named = {each["name"]: each["schema"] for each in post["parameters"]}
+    assert "none" in named["emotion_model"]["enum"]
+    assert named["detector"]["default"] == "haar"
+    page = client.get("/docs").text
+    sources = [part.split('"')[0] for part in page.split('src="')[1:] + page.split('href="')[1:]]
+    assert sources
+    for source in sources:
+        assert source.startswith("/"), source
+        assert client.get(source).status_code == 200
+
+
+@contextmanager
+def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    process = subprocess.Popen(
+        [sys.executable, str(SOURCE / "serve_faces.py"), "--port", "0", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        address = process.stdout.readline().split(" ")[0]
+        for _ in range(100):
+            try:
+                httpx.get(f"{address}/healthz", timeout=5)
+                break
+            except httpx.TransportError:
+                time.sleep(0.1)
+        yield process, address
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_the_client_of_the_documentation_works(
+    portraits: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (SOURCE.parent / "docs" / "service.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    with Image.open(portraits) as picture:
+        for name in ("photo.jpg", "a.jpg", "b.png"):
+            picture.save(here / name)
+    with running() as (_, address):
+        exec(code.replace("http://127.0.0.1:8000", address), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3 + 2
+    assert "happy" in lines[0]
+    assert lines[-1].startswith("b.png [")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM for other processes")
+def test_a_shutdown_answers_what_is_under_way(content: bytes) -> None:
+    with running() as (process, address):
+        files = [("p", (f"{n}.jpg", content)) for n in range(16)]
+        answers: list[httpx.Response] = []
+        thread = threading.Thread(
+            target=lambda: answers.append(httpx.post(address + FACES, files=files, timeout=60))
+        )
+        thread.start()
+        while "minixception_pictures_total 0.0" in httpx.get(f"{address}/metrics").text:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        thread.join()
+        assert len(answers[0].json()) == 16
+        output, errors = process.communicate(timeout=30)
+        assert (process.returncode, output, errors) == (0, "", "")
+
+
+def test_who_hangs_up_makes_room_for_others(content: bytes) -> None:
+    head = f"POST {FACES} HTTP/1.1\r\nHost: a\r\nContent-Type: image/jpeg\r\n"
+    head += f"Content-Length: {len(content)}\r\n\r\n"
+    with running("--most-requests", "40") as (_, address):
+        place = urlsplit(address)
+        for _ in range(200):
+            with socket.create_connection((place.hostname, place.port)) as connection:
+                connection.sendall(head.encode() + content)
+        for _ in range(50):  # the last of them may not have been noticed yet
+            answer = httpx.post(address + FACES, content=content, headers=JPEG, timeout=60)
+            if answer.status_code == 200:
+                break
+            time.sleep(0.1)
+        figures = httpx.get(f"{address}/metrics").text
+        (analyzed,) = re.findall(r"minixception_pictures_total (\d+)", figures)
+        assert int(analyzed) < 100
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
+def test_a_killed_worker_is_replaced_and_figures_are_of_all(content: bytes) -> None:
+    import psutil
+
+    with running("--workers", "2") as (process, address):
+        for _ in range(8):
+            assert httpx.post(address + FACES, content=content, headers=JPEG).status_code == 200
+        assert "minixception_pictures_total 8.0" in httpx.get(f"{address}/metrics").text
+        workers = [
+            each
+            for each in psutil.Process(process.pid).children()
+            if "spawn_main" in " ".join(each.cmdline())
+        ]
+        assert len(workers) == 2
+        workers[0].kill()
+        for _ in range(8):  # the other one goes on
+            answer = httpx.Client(transport=httpx.HTTPTransport(retries=5), timeout=30).post(
+                address + FACES, content=content, headers=JPEG
+            )
+            assert answer.status_code == 200
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+
+
+def test_bad_options_are_told_in_a_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for options, reason in (
+        (["--workers", "0"], "--workers must be 1 or more"),
+        (["--port", "70000"], "--port must lie between"),
+        (["--most-pictures", "0"], "--most-pictures must be 1 or more"),
+        (["--token-file", str(tmp_path / "none")], "No such file"),
+        (["--page", str(tmp_path)], "`make web` builds the page"),
+        (["--emotion-model", "nowhere"], "nowhere is neither"),
+        (["--host", "192.0.2.1", "--token-file", __file__], "must hold a token"),
+    ):
+        assert run_command("serve", options) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert reason in line

@@ -1,0 +1,51 @@
+// Boxes {x, y, width, height} in whole pixels, as in the package's boxes.py.
+
+/** Round as Python does: halves go to the even neighbour. */
+export function round(value) {
+  const below = Math.floor(value);
+  if (value - below !== 0.5) return Math.round(value);
+  return below % 2 === 0 ? below : below + 1;
+}
+
+/** Return the part of a box inside an image, null if there is none. */
+export function clip(box, height, width) {
+  const left = Math.max(box.x, 0);
+  const top = Math.max(box.y, 0);
+  const right = Math.min(box.x + box.width, width);
+  const bottom = Math.min(box.y + box.height, height);
+  if (right <= left || bottom <= top) return null;
+  return { x: left, y: top, width: right - left, height: bottom - top };
+}
+
+/** Return the part of an image to cut out around a box; `margin` is that of a card. */
+export function cropBox(box, margin, height, width) {
+  const [left, top, right, bottom] = Array.isArray(margin) ? margin : Array(4).fill(margin);
+  const inside = clip(box, height, width);
+  const [x, xEnd] = grow(inside.x, inside.width, left, right);
+  const [y, yEnd] = grow(inside.y, inside.height, top, bottom);
+  return clip({ x, y, width: xEnd - x, height: yEnd - y }, height, width);
+}
+
+function grow(start, length, before, after) {
+  const middle = start + Math.floor((length - 1) / 2);
+  return [
+    Math.min(round(start - before * length), middle),
+    Math.max(round(start + length + after * length), middle + 1),
+  ];
+}
+
+/** Return the shared area of two boxes over the area of both. */
+export function intersectionOverUnion(first, second) {
+  const width =
+    Math.min(first.x + first.width, second.x + second.width) - Math.max(first.x, second.x);
+  const height =
+    Math.min(first.y + first.height, second.y + second.height) - Math.max(first.y, second.y);
+  const shared = Math.max(width, 0) * Math.max(height, 0);
+  const union = first.width * first.height + second.width * second.height - shared;
+  return union ? shared / union : 0;
+}
+
+/** Order boxes from left to right, then from top to bottom. */
+export function compare(a, b) {
+  return a.x - b.x || a.y - b.y || a.width - b.width || a.height - b.height;
+}

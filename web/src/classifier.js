@@ -1,0 +1,38 @@
+// A classifier with its card: crop, prepare, probabilities by name (classifier.py, preprocessor.py).
+
+import { cropBox } from "./boxes.js";
+import { crop, resize, scaleInto, toGrey } from "./pixels.js";
+
+export class Classifier {
+  constructor(card, model) {
+    this.card = card;
+    this.model = model;
+  }
+
+  /** Return class name -> probability for the face in a box of a picture. */
+  async classify(picture, box) {
+    const face = crop(picture, cropBox(box, this.card.crop_margin, picture.height, picture.width));
+    const { image_size: size, channels } = this.card.preprocessor;
+    const [outputs] = await this.model.run(this.prepare(face), [1, ...size, channels]);
+    return Object.fromEntries(this.card.class_names.map((name, index) => [name, outputs[index]]));
+  }
+
+  prepare(face) {
+    const { image_size: size, channels, value_range: range, mean } = this.card.preprocessor;
+    const small = resize(face, ...size);
+    const pixels = channels === 1 ? toGrey(small) : small;
+    const inputs = new Float32Array(pixels.data.length);
+    const row = { ...pixels, width: inputs.length, height: 1 };
+    scaleInto(inputs, inputs.length, row, range);
+    if (!mean) return inputs;
+    const shift = mean.map((value) => (value / 255) * (range[1] - range[0]) + range[0]);
+    return inputs.map((value, index) => value - shift[index % channels]);
+  }
+}
+
+/** Return the most probable class, null where there are none. */
+export function mostProbable(scores) {
+  const names = Object.keys(scores);
+  if (!names.length) return null;
+  return names.reduce((best, name) => (scores[name] > scores[best] ? name : best));
+}

@@ -1,0 +1,149 @@
+// The detector of the package, on LiteRT.js: network_detector.py and decoding.py in the browser.
+
+import { clip, compare, intersectionOverUnion, round } from "./boxes.js";
+import { resize, scaleInto, toGrey } from "./pixels.js";
+
+const COLUMNS = 14; // of a cell: a score logit, middle x and y, logarithm of the side, landmarks
+const MOST_MODELS = 4; // of different sizes in memory; a film takes two
+
+export class Detector {
+  /**
+   * @param card of the detector
+   * @param rules of `models/rules.json`, its part `detector`
+   * @param content promise of the bytes of its model file
+   * @param compile a function to a model from the bytes of its file, and from whether it is for
+   *   all frames of a film
+   */
+  constructor(card, rules, content, compile) {
+    this.card = card;
+    this.rules = rules;
+    this.content = content;
+    this.compile = compile;
+    this.models = new Map();
+    this.leastLogit = Math.log(card.score_threshold / (1 - card.score_threshold));
+  }
+
+  /**
+   * Return the boxes of the faces in a picture, from left to right.
+   *
+   * @param workingSize longer side at which the frames of a film are searched; null for pictures
+   */
+  async find(picture, workingSize = null) {
+    const grey = toGrey(picture);
+    const { height, width } = grey;
+    const overview = this.rules.overview / Math.max(height, width);
+    const scale = this.scaleFor(height, width, workingSize);
+    let faces = await this.look(grey, scale, workingSize !== null);
+    if (overview !== scale) {
+      faces = this.keepBest([...(await this.look(grey, overview, false)), ...faces]);
+    }
+    return faces
+      .map(({ x, y, side }) => boxAround(x - side / 2, y - side / 2, side))
+      .map((box) => clip(box, height, width))
+      .filter((box) => box !== null)
+      .sort(compare);
+  }
+
+  scaleFor(height, width, workingSize) {
+    const { face_pixels: pixels, smallest_face: smallest } = this.rules;
+    if (workingSize !== null) return Math.min(workingSize / Math.max(height, width), 1);
+    return Math.min(pixels / (smallest * Math.min(height, width)), 1);
+  }
+
+  async look(grey, scale, isFilm) {
+    const height = Math.max(round(grey.height * scale), 1);
+    const width = Math.max(round(grey.width * scale), 1);
+    const copy = resize(grey, height, width);
+    const last = this.card.strides.at(-1);
+    const size = [height, width].map((side) => side + modulo(-side, last));
+    const model = await this.modelFor(size, isFilm);
+    const maps = await model.run(this.prepare(copy, size), [1, ...size, 1]);
+    maps.sort((a, b) => b.length - a.length); // finest first
+    const across = grey.width / width;
+    const down = grey.height / height;
+    return this.decode(maps, size).map(({ score, x, y, side }) => {
+      return { score, x: x * across, y: y * down, side: side * Math.sqrt(across * down) };
+    });
+  }
+
+  /** Return the model for a size, with the size written into its file. */
+  async modelFor([height, width], isFilm) {
+    const key = `${height}x${width} ${isFilm}`;
+    const known = this.models.get(key);
+    this.models.delete(key); // and put at the end: the first is what was not used for longest
+    if (known) this.models.set(key, known);
+    if (known) return known;
+    const content = (await this.content).slice();
+    const numbers = new DataView(content.buffer);
+    for (const [place, stride] of this.rules.places_of_sizes) {
+      numbers.setInt32(place, height / stride, true);
+      numbers.setInt32(place + 4, width / stride, true);
+    }
+    const model = await this.compile(content, isFilm);
+    this.models.set(key, model);
+    if (this.models.size > MOST_MODELS) {
+      const [oldest] = this.models.keys();
+      this.models.get(oldest).delete();
+      this.models.delete(oldest);
+    }
+    return model;
+  }
+
+  prepare(copy, [height, width]) {
+    const inputs = new Float32Array(height * width).fill(this.rules.value_range[0]);
+    scaleInto(inputs, width, copy, this.rules.value_range);
+    return inputs;
+  }
+
+  decode(maps, [, width]) {
+    const faces = [];
+    this.card.strides.forEach((stride, number) => {
+      const map = maps[number];
+      const columns = width / stride;
+      for (let cell = 0; cell < map.length / COLUMNS; cell += 1) {
+        const sure = map[cell * COLUMNS] + this.card.score_offsets[number];
+        if (sure < this.leastLogit) continue;
+        const [, x, y, side] = map.subarray(cell * COLUMNS);
+        faces.push({
+          score: 1 / (1 + Math.exp(-sure)),
+          x: (x + (cell % columns) + 0.5) * stride,
+          y: (y + Math.floor(cell / columns) + 0.5) * stride,
+          side: Math.exp(Math.min(side, 8)) * stride,
+        });
+      }
+    });
+    return this.keepBest(faces);
+  }
+
+  /** Of squares that overlap keep the best, and none that is a part of a better one. */
+  keepBest(faces) {
+    const { most_overlap: most, part_of_face: part, most_candidates: count } = this.rules;
+    const best = [];
+    for (const face of [...faces].sort((a, b) => b.score - a.score).slice(0, count)) {
+      const square = squareOf(face);
+      if (best.every((other) => intersectionOverUnion(square, squareOf(other)) <= most)) {
+        best.push(face);
+      }
+    }
+    return best.filter((face, rank) => {
+      return best.slice(0, rank).every((better) => {
+        const apart = Math.max(Math.abs(face.x - better.x), Math.abs(face.y - better.y));
+        return apart + face.side / 2 >= part * better.side;
+      });
+    });
+  }
+}
+
+function squareOf({ x, y, side }) {
+  return { x: x - side / 2, y: y - side / 2, width: side, height: side };
+}
+
+function boxAround(left, top, side) {
+  const x = round(left);
+  const y = round(top);
+  return { x, y, width: round(left + side) - x, height: round(top + side) - y };
+}
+
+function modulo(number, divisor) {
+  return ((number % divisor) + divisor) % divisor;
+}

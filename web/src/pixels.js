@@ -1,0 +1,129 @@
+// Pixels as the package treats them (images.py, which is OpenCV). A picture is what a canvas gives,
+// ImageData in RGBA; what is made of it is {data, width, height, channels}, rows of Uint8 values.
+
+const RGBA = 4;
+// OpenCV's weights of red, green and blue in fixed point, 15 bits.
+const [RED, GREEN, BLUE, HALF] = [9798, 19235, 3735, 1 << 14];
+
+/** Return a picture, or what was cut out of one, as grey. */
+export function toGrey({ data, width, height, channels = RGBA }) {
+  const grey = new Uint8Array(width * height);
+  for (let from = 0, to = 0; to < grey.length; from += channels, to += 1) {
+    grey[to] = (data[from] * RED + data[from + 1] * GREEN + data[from + 2] * BLUE + HALF) >> 15;
+  }
+  return { data: grey, width, height, channels: 1 };
+}
+
+/** Cut a box that lies inside a picture out of it, as RGB. */
+export function crop(picture, box) {
+  const { data, width } = picture;
+  const cut = new Uint8Array(box.width * box.height * 3);
+  let to = 0;
+  for (let row = box.y; row < box.y + box.height; row += 1) {
+    let from = (row * width + box.x) * RGBA;
+    for (let column = 0; column < box.width; column += 1, from += RGBA, to += 3) {
+      cut[to] = data[from];
+      cut[to + 1] = data[from + 1];
+      cut[to + 2] = data[from + 2];
+    }
+  }
+  return { data: cut, width: box.width, height: box.height, channels: 3 };
+}
+
+/** Write pixels as numbers in a range into rows of `width` numbers. */
+export function scaleInto(target, width, pixels, [low, high]) {
+  const scale = (high - low) / 255;
+  let from = 0;
+  for (let row = 0; row < pixels.height; row += 1) {
+    const start = row * width;
+    for (let to = start; to < start + pixels.width; to += 1, from += 1) {
+      target[to] = pixels.data[from] * scale + low;
+    }
+  }
+}
+
+/** Resize: averaging over the area where both sides shrink, else bilinear. */
+export function resize(image, height, width) {
+  if (image.height === height && image.width === width) return image;
+  const shrinks = height <= image.height && width <= image.width;
+  const data = (shrinks ? average : interpolate)(image, height, width);
+  return { data, width, height, channels: image.channels };
+}
+
+function average(image, height, width) {
+  const { data, channels } = image;
+  const across = areaWeights(image.width, width);
+  const result = new Uint8ClampedArray(width * height * channels); // it rounds
+  const mixed = new Float32Array(image.width * channels);
+  areaWeights(image.height, height).forEach(({ first, weights }, row) => {
+    mixed.fill(0);
+    weights.forEach((weight, offset) => {
+      const start = (first + offset) * mixed.length;
+      for (let place = 0; place < mixed.length; place += 1) {
+        mixed[place] += weight * data[start + place];
+      }
+    });
+    let target = row * width * channels;
+    for (const { first: column, weights: shares } of across) {
+      for (let channel = 0; channel < channels; channel += 1) {
+        let sum = 0;
+        for (let offset = 0; offset < shares.length; offset += 1) {
+          sum += shares[offset] * mixed[(column + offset) * channels + channel];
+        }
+        result[target] = sum;
+        target += 1;
+      }
+    }
+  });
+  return result;
+}
+
+/** For each new pixel: where the old ones begin that it is made of, and their weights. */
+function areaWeights(from, to) {
+  const scale = from / to;
+  return Array.from({ length: to }, (_, index) => {
+    const begin = index * scale;
+    const end = Math.min(begin + scale, from);
+    const first = Math.floor(begin + 1e-3);
+    const last = Math.min(Math.ceil(end - 1e-3), from);
+    const weights = [];
+    for (let place = first; place < last; place += 1) {
+      weights.push((Math.min(place + 1, end) - Math.max(place, begin)) / (end - begin));
+    }
+    return { first, weights };
+  });
+}
+
+/** OpenCV's way, in whole numbers: weights of 11 bits, rounded as there. */
+function interpolate(image, height, width) {
+  const { data, channels } = image;
+  const across = linearWeights(image.width, width);
+  const result = new Uint8Array(width * height * channels);
+  let target = 0;
+  for (const down of linearWeights(image.height, height)) {
+    const upper = down.place * image.width;
+    const lower = down.next * image.width;
+    for (const { place, next, weights } of across) {
+      for (let channel = 0; channel < channels; channel += 1) {
+        const mix = (row) =>
+          data[(row + place) * channels + channel] * weights[0] +
+          data[(row + next) * channels + channel] * weights[1];
+        const above = (down.weights[0] * (mix(upper) >> 4)) >> 16;
+        const below = (down.weights[1] * (mix(lower) >> 4)) >> 16;
+        result[target] = (above + below + 2) >> 2;
+        target += 1;
+      }
+    }
+  }
+  return result;
+}
+
+function linearWeights(from, to) {
+  return Array.from({ length: to }, (_, index) => {
+    const exact = ((index + 0.5) * from) / to - 0.5;
+    const place = Math.min(Math.max(Math.floor(exact), 0), from - 1);
+    const share = Math.min(Math.max(exact - place, 0), 1);
+    const weights = [Math.round((1 - share) * 2048), Math.round(share * 2048)];
+    return { place, next: Math.min(place + 1, from - 1), weights };
+  });
+}

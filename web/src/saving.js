@@ -1,0 +1,42 @@
+// Results as files, in the forms of `minixception image` and `minixception video`.
+
+import { mostProbable } from "./classifier.js";
+
+/** Return a face as the package's FacePrediction.to_json does. */
+export function toJson({ box, scores }) {
+  const content = { box: [box.x, box.y, box.width, box.height] };
+  for (const [task, each] of Object.entries(scores)) {
+    content[task] = mostProbable(each);
+    content[`${task}_scores`] = each;
+  }
+  return content;
+}
+
+/** Return a table with a row for each face; `rows` are {head, face}, a head is name -> value. */
+export function toCsv(rows) {
+  const table = rows.map(({ head, face }) => {
+    const row = { ...head, ...face.box };
+    for (const [task, scores] of Object.entries(face.scores)) row[task] = mostProbable(scores) ?? "";
+    for (const [task, scores] of Object.entries(face.scores)) {
+      for (const [name, score] of Object.entries(scores)) row[`${task}_${name}`] = score;
+    }
+    return row;
+  });
+  const columns = [...new Set(table.flatMap(Object.keys))];
+  const lines = table.map((row) => columns.map((column) => quote(row[column] ?? "")).join(","));
+  return [columns.join(","), ...lines, ""].join("\r\n");
+}
+
+function quote(value) {
+  const text = String(value);
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** Let the browser save a text. */
+export function save(name, text, type) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
