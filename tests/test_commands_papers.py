@@ -199,9 +199,7 @@ def test_weights_for_a_network_without_backbone_are_refused(tmp_path: Path) -> N
     model = models.build("lenet5_rgb", (48, 48, 3), 2)
     assert load_backbone(model, None, np.zeros(0, np.float32)) == {}
     check_backbone("lenet5_rgb", None)
-    with pytest.raises(
-        ValueError, match=r"goes with --network facenet.*\. Received: lenet5_rgb"
-    ):
+    with pytest.raises(ValueError, match=r"goes with --network facenet.*\. Received: lenet5_rgb"):
         check_backbone("lenet5_rgb", tmp_path / "resnet50.h5")
     with pytest.raises(ValueError, match=r"--frozen-blocks goes with .*\. Received: facenet"):
         check_backbone("facenet", None, frozen_blocks=4)
