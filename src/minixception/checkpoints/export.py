@@ -123,16 +123,9 @@ def largest_difference(
     """Return the largest difference of a probability between another model and a Keras model.
 
     Keras runs as in `engines.KerasEngine`. A call of the model takes another path through the
-    framework, and its sums other roundings.
-
-    Args:
-        predict: from float32 (B, height, width, channels) to (B, K), by the other model.
-        model: a Keras model.
-        images: float32 (N, height, width, channels).
-        batches: numbers of images to run at once, each cut to N.
-
-    Returns:
-        NaN where one of them gives NaN.
+    framework, and its sums other roundings. `predict` goes from float32 (B, height, width,
+    channels) to (B, K); `batches` are numbers of images to run at once, each cut to what there are.
+    NaN comes where one of the models gives NaN.
     """
     return float(
         np.max(

@@ -49,13 +49,8 @@ def process_picture(
 ) -> PictureResult:
     """Read a picture, find its faces, draw them; what cannot be read is a result too.
 
-    Args:
-        analyzer: finds the faces.
-        picture: its path.
-        output: the file to draw to, None to draw nothing.
-        bars: draw a bar per emotion.
-        whole_picture: the picture is one face, and nothing is looked for.
-        folders: `folder_states` at the start of the job.
+    `output` is the file to draw to, None to draw nothing; a `whole_picture` is one face, and
+    nothing is looked for; `folders` are the `folder_states` at the start of the job.
 
     Raises:
         OSError: if the drawn picture cannot be written, which will fail for others as well, or the

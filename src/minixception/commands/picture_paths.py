@@ -155,17 +155,11 @@ def paths_in_folder(
     suffix: str | None = None,
     spare: int = 0,
 ) -> dict[Path, Path]:
-    """Return NAME_faces.jpg or .png for each picture.
+    """Return NAME_faces.jpg or .png in the folder, below their places, for each picture.
 
     A number keeps equal names, and the pictures themselves, apart. Upper and lower case count as
-    equal, as they do to some file systems.
-
-    Args:
-        places: picture -> folder below the output folder.
-        folder: the output folder.
-        ending: of the names, before the suffix.
-        suffix: of the names; None gives a JPEG for a JPEG, and a PNG for all others.
-        spare: bytes that may still be added to a name.
+    equal, as they do to some file systems. Without a `suffix` a JPEG stays one, and all others
+    become PNG; `spare` bytes may still be added to a name.
     """
 
     def identity(path: Path) -> str:

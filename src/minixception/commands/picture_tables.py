@@ -19,13 +19,11 @@ from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import IO, Any
 
-from minixception.boxes import Box
 from minixception.commands.outputs import TABLE_SUFFIXES
 from minixception.commands.picture_jobs import PictureResult
 from minixception.commands.picture_paths import short_name
 from minixception.commands.row_options import check_row_options
 from minixception.files import atomic_path, open_grown, refuse_link
-from minixception.inference.predictions import FacePrediction, table_columns, to_rows
 
 FORMATS = tuple(TABLE_SUFFIXES)
 
@@ -56,6 +54,8 @@ class Table:
     @property
     def columns(self) -> list[str]:
         """The columns of the file."""
+        from minixception.inference.predictions import table_columns
+
         return ["picture", "faces", "error", *table_columns(self.class_names)]
 
     @property
@@ -65,6 +65,9 @@ class Table:
 
     def rows(self, line: Line) -> list[dict[str, Any]]:
         """Return a row per face of a picture, or one for a picture without."""
+        from minixception.boxes import Box
+        from minixception.inference.predictions import FacePrediction, to_rows
+
         faces = [
             FacePrediction(
                 Box(*face["box"]), {task: face[f"{task}_scores"] for task in self.class_names}

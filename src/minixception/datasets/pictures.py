@@ -188,7 +188,7 @@ def read_listed(
     wanted: str,
     is_all_summed: bool = False,
 ) -> FaceDataset:
-    """Read listed pictures into a data set.
+    """Read listed pictures into a data set, with the attributes "file", "content" and their facts.
 
     Args:
         root: The folder that holds them.
@@ -201,11 +201,8 @@ def read_listed(
         wanted: What the root must hold, for the message.
         is_all_summed: Whether pictures that cannot be used count for the checksum.
 
-    Returns:
-        The pictures that can be used; `attributes` hold "file", "content" and the facts.
-
     Raises:
-        ValueError: There are none.
+        ValueError: No picture can be used.
     """
     pictures = read_pictures([root / row.file for row in listed], form)
     dropped = {**dropped, **pictures.dropped}
@@ -239,17 +236,10 @@ LARGEST_FILE = 64 << 20
 
 
 def named_contents(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of each file in a folder or a tar archive.
+    """Yield the path inside a folder or tar archive, joined by "/", and the content of each file.
 
     An archive (also a compressed one) is read without unpacking, so that nothing in it can land
-    outside a folder, and links in it lead nowhere.
-
-    Args:
-        path: An existing folder or archive.
-
-    Yields:
-        The path inside the folder or archive, parts joined by "/", and the content; no content
-        (b"") where there is more than `LARGEST_FILE`.
+    outside a folder, and links in it lead nowhere. Of what is larger than `LARGEST_FILE` comes b"".
 
     Raises:
         ValueError: `path` is neither a folder nor a whole tar archive.

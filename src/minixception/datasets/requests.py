@@ -13,11 +13,9 @@ def name_and_place(
 ) -> tuple[str, Path | None]:
     """Return the name of what is asked for, and the path that it is to be read from.
 
-    Args:
-        dataset: name, several joined by "+", a folder of class folders, or a loaded set; None for
-            the default.
-        data: file or folder of a named set, None for its place in `datasets/`.
-        default: a name.
+    `dataset` is a name, several joined by "+", a folder of class folders, or a loaded set; None
+    stands for the default. `data` is the file or folder of a named set, None for its place in
+    `datasets/`.
 
     Raises:
         ValueError: a path is given to a loaded set.

@@ -78,13 +78,9 @@ def evaluate_detector(
     *,
     threshold: float,
 ) -> DetectorScores:
-    """Score a detector.
+    """Score a detector on scenes of one size, and on backgrounds without a face.
 
-    Args:
-        find: the detector, letting through much lower scores than `threshold`.
-        scenes: all of one size, from `held_out_scenes`.
-        backgrounds: pictures without a face.
-        threshold: the detector's own.
+    `find` lets through much lower scores than the detector's own threshold.
     """
     size = scenes[0][0].shape
     faces = [labels for _, labels in scenes]

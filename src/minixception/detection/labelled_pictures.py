@@ -82,13 +82,9 @@ def read_labelled_pictures(
     """Read `KIND.tar` and `KIND.csv` of a folder, in the order of the names in the archive.
 
     A row of the table names a picture, and has a face of it as YuNet saw it, or no face. Boxes
-    become the squares of the cascade (see `detector`). Photographs with a degenerate box are left
-    out.
-
-    Args:
-        folder: where the two files are.
-        kind: "photographs" or "backgrounds".
-        leave_out: names of sources, or of pictures, that are not wanted.
+    become the squares of the cascade. Photographs with a degenerate box are left out, and so is
+    what comes from a source, or has a name, in `leave_out`. The kind is "photographs" or
+    "backgrounds".
 
     Raises:
         FileNotFoundError: if a file is missing.

@@ -12,11 +12,7 @@ DETECTORS = ("haar", "yunet", "mini_xception")
 
 
 def load_detector(detector: str | FaceDetector | None = None) -> FaceDetector:
-    """Return the detector of a name with its defaults; one that is given, as it is.
-
-    Args:
-        detector: "haar", "yunet" (whose file is fetched once), "mini_xception" or a detector; None
-            means "haar".
+    """Return the detector of a name with its defaults, "haar" for None; a detector as it is.
 
     Raises:
         OSError: if YuNet's file cannot be fetched.

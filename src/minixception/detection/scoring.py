@@ -36,12 +36,9 @@ def match_faces(
 ) -> Matches:
     """Compare what was found with what is there, image by image, best boxes first.
 
-    A box on a face that is not sure counts neither way.
-
-    Args:
-        found: per image (n, 5): score, x, y, width, height of a box.
-        faces: per image (m, 14), see `columns`.
-        size: (height, width) of the images; faces are clipped to it, as boxes are.
+    A box on a face that is not sure counts neither way. `found` has per image (n, 5): score, x, y,
+    width, height of a box; `faces` per image (m, 14), see `columns`, clipped to the size of the
+    images as boxes are.
     """
     scores: list[float] = []
     correct: list[bool] = []

@@ -55,18 +55,14 @@ def load_detector_model(folder: str | Path) -> keras.Model:
 def export_detector(folder: str | Path, images: Sequence[NDArray[np.uint8]]) -> float:
     """Write `model.tflite` and compare it with the `model.keras` that it comes from.
 
-    Args:
-        folder: a detector's folder.
-        images: grey pictures (height, width) to compare on, of any sizes that are multiples of the
-            last stride.
+    `images` are grey pictures (height, width) to compare on, of any sizes that are multiples of the
+    last stride.
 
     Returns:
         The largest difference of a score (0 to 1) or of a place (in strides).
 
     Raises:
-        FileNotFoundError, ValueError: as in `load_detector_model`.
-        ValueError: if the difference is above `checkpoints.EXPORT_TOLERANCE`; then no file is
-            written.
+        FileNotFoundError, ValueError: as in `load_detector_model`, or as in `require_equal`.
     """
     model = load_detector_model(folder)
     output = Path(folder) / LITERT_FILE
@@ -93,13 +89,7 @@ def _comparable(outputs: NDArray[np.float32]) -> NDArray[np.float32]:
 def finish_detector(folder: str | Path, held_out: SceneSources, *, scenes: int = SCENES) -> float:
     """Export a trained detector, make its maps alike on held-out scenes, and score it on them.
 
-    Args:
-        folder: a detector's folder; its card gets the offsets and the scores.
-        held_out: pictures that took no part in training.
-        scenes: how many are composed of them.
-
-    Returns:
-        The largest difference from the Keras model, see `export_detector`.
+    The card gets the offsets and the scores. The result is that of `export_detector`.
     """
     composed = held_out_scenes(held_out, count=scenes, size=SCENE_SIZE)
     difference = export_detector(folder, [image for image, _ in composed[:3]])

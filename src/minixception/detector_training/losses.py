@@ -25,9 +25,7 @@ def detection_loss(targets: Any, outputs: Any) -> Any:
     - The box has the EIoU loss (Zhang et al. 2021, arXiv 2101.08158, equation 6).
     - Landmarks have a smooth L1 loss, in sides of the face.
 
-    Args:
-        targets: float32 (B, N, 14), from `cells.assign_faces`.
-        outputs: float32 (B, N, 14), of the network.
+    Targets, from `cells.assign_faces`, and outputs of the network are float32 (B, N, 14).
     """
     weight = ops.maximum(targets[..., 0], 0.0)
     has_face = ops.cast(weight > 0, "float32")

@@ -52,15 +52,10 @@ def _palette() -> NDArray[np.uint8]:
 def draw_maps(
     image: NDArray[np.uint8], boxes: Sequence[Box], maps: NDArray[np.float32]
 ) -> NDArray[np.uint8]:
-    """Lay a map over each face; where it is 0 the image stays as it is.
+    """Return an image with a map laid over each face; where it is 0 the image stays as it is.
 
-    Args:
-        image: RGB uint8 (H, W, 3).
-        boxes: of the crops that were explained; what lies outside the image is left out.
-        maps: (N, height, width) in [0, 1], one per box.
-
-    Returns:
-        A new image.
+    `image` is RGB uint8 (H, W, 3); `boxes` are those of the crops that were explained, what lies
+    outside the image is left out; `maps` are (N, height, width) in [0, 1].
     """
     drawn = image.copy()
     for box, one in zip(boxes, maps, strict=True):
@@ -82,11 +77,8 @@ def draw_explanation(
 ) -> NDArray[np.uint8]:
     """Draw the card of one face: the crop, an overlay, the probabilities and the maps.
 
-    Args:
-        face: the crop that was explained, as `images.as_rgb` takes it. It is drawn square, as the
-            network sees it.
-        explanation: of it, and perhaps of others.
-        index: which of the explained faces it is.
+    `face` is the crop that was explained, as `images.as_rgb` takes it; it is drawn square, as the
+    network sees it. `index` says which of the explained faces it is.
 
     Returns:
         RGB uint8 (604, 832, 3).

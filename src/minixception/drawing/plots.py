@@ -179,13 +179,8 @@ def plot_timeline(
 ) -> None:
     """Draw the emotions of each face over time, their probabilities stacked to 1.
 
-    A face that is out of sight leaves a gap.
-
-    Args:
-        tracks: title of a panel to times in seconds (N,) and probabilities (N, K).
-        class_names: K names.
-        path: the picture to write, see `images.write_image`.
-        colours: RGB from 0 to 255, one per class.
+    A face that is out of sight leaves a gap. `tracks` maps the title of a panel to times in seconds
+    (N,) and probabilities (N, K); `colours` are RGB from 0 to 255, one per class.
     """
     figure = new_figure(width=10.0, height=1.2 + 1.5 * max(len(tracks), 1))
     grid = figure.subplots(max(len(tracks), 1), 1, sharex=True, squeeze=False)[:, 0]

@@ -202,11 +202,8 @@ def score_groups(
 ) -> list[dict[str, Any]]:
     """Score each group of faces, then all of them; a group without faces does not appear.
 
-    Args:
-        labels: int64 (N,), the true classes.
-        probabilities: (N, K), the model's output.
-        class_names: K names, in class order.
-        groups: str (N,), the group of each face; groups come in the order of their names.
+    Labels are int64 (N,), probabilities (N, K), and groups str (N,), the group of each face; they
+    come in the order of their names.
 
     Returns:
         A row per group: `group`, `faces`, for each class its number of faces (NAME) and of those

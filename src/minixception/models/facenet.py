@@ -66,13 +66,8 @@ class _Naming:
 def load_backbone_weights(model: keras.Model, path: str | Path) -> str:
     """Put the weights of a file into the backbone of a `facenet`; its top stays as it is.
 
-    Args:
-        model: from `build_facenet`.
-        path: HDF5 file of a ResNet-50, with or without its top: weights or a whole model, with
-            layers named as in Keras-VGGFace or as in `keras.applications`.
-
-    Returns:
-        The project whose names the file uses, "Keras-VGGFace" or "keras.applications".
+    The file is the HDF5 file of a ResNet-50, with or without its top: weights or a whole model,
+    with layers named as in Keras-VGGFace or as in `keras.applications`, which is returned.
 
     Raises:
         FileNotFoundError: there is no such file.
