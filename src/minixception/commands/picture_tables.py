@@ -24,6 +24,7 @@ from minixception.commands.picture_jobs import PictureResult
 from minixception.commands.picture_paths import short_name
 from minixception.commands.row_options import check_row_options, write_row_options
 from minixception.files import open_grown, refuse_link
+from minixception.messages import csv_cell
 
 FORMATS = tuple(TABLE_SUFFIXES)
 
@@ -337,7 +338,7 @@ def to_picture_rows(table: Table, result: PictureResult) -> list[dict[str, Any]]
 
 def _csv_line(values: Iterable[Any]) -> bytes:
     text = io.StringIO(newline="")
-    csv.writer(text).writerow(values)
+    csv.writer(text).writerow(map(csv_cell, values))
     return _encode(text.getvalue())
 
 
@@ -348,7 +349,7 @@ def _encode(text: str) -> bytes:
 
 def as_text(name: str) -> str:
     r"""Return a file name as it stands in a CSV file, with \udcff for what is not UTF-8."""
-    return _encode(name).decode("utf-8")
+    return str(csv_cell(_encode(name).decode("utf-8")))
 
 
 def _rows_of_part(table: Table) -> Iterator[dict[str, Any]]:
@@ -385,7 +386,7 @@ def _face_of(table: Table, row: dict[str, Any]) -> dict[str, Any]:
 def _make_parquet(table: Table, path: Path) -> None:
     import pandas
 
-    rows = [{**row, "picture": as_text(row["picture"])} for row in _rows_of_part(table)]
+    rows = [{**row, "picture": _encode(row["picture"]).decode()} for row in _rows_of_part(table)]
     kinds = {
         **dict.fromkeys(table.columns, "float64"),
         **dict.fromkeys(("picture", "error", *table.class_names), "string"),

@@ -176,7 +176,7 @@ def _state_to_go_on_from(run: DetectorRun, *, resume: bool) -> TrainingState | N
         refuse_run_without_state(run.folder)
     else:
         refuse_used_folder(run.folder)
-    remove_leftovers(run.folder)
+    remove_leftovers(run.folder, run.folder.parent)
     path = run.folder / STATE_FILE
     if not path.exists():
         return None
