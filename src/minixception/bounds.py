@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import struct
 import tarfile
 import zlib
@@ -84,7 +85,8 @@ def open_unpacked(path: Path) -> Iterator[IO[bytes]]:
                 if isinstance(error, OSError) and error.errno is not None:
                     raise  # of the system; those of the unpackers have no number
                 raise ValueError(
-                    f"{path} is a truncated or damaged packed file; get it again. Received: {error}"
+                    f"{path} is a truncated or damaged gzip, bzip2 or xz file; get it again. "
+                    f"Received: {error}"
                 ) from error
 
 

@@ -42,7 +42,7 @@ _HEAD_BYTES = 48
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _LARGEST_REPAIR = 64 << 20  # bytes
 
-PIXELS_AT_A_TIME = 1 << 20
+_PIXELS_AT_A_TIME = 1 << 20
 
 # Colours at full resolution, or thin coloured lines would blur: a seventh more bytes, no more time.
 # The least compression of a PNG takes a fifth of the time of Pillow's default, for a seventh more.
@@ -76,7 +76,8 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
             (Pillow's own bound), or has 32-bit whole numbers, whose range nobody knows.
     """
     path = Path(path)
-    _require_regular_file(path)
+    if path.exists() and not (path.is_file() or path.is_dir()):  # it would wait for a writer
+        raise ValueError(f"`path` must be a file. Received: path='{path}', a pipe or device")
     with path.open("rb") as file:
         return _decode(file, str(path), path.stat().st_size)
 
@@ -215,12 +216,6 @@ def _silence_libtiff() -> None:
         ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
 
 
-def _require_regular_file(path: Path) -> None:
-    """Refuse a pipe or device: opening it would wait for whoever writes to it."""
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise ValueError(f"`path` must be a file. Received: path='{path}', a pipe or device")
-
-
 def _picture_to_rgb(picture: Image.Image) -> np.ndarray:
     """Convert some rows at a time: the largest picture would take 2.7 GB at once, and 1.3 GB so."""
     if picture.mode == "I":
@@ -229,7 +224,7 @@ def _picture_to_rgb(picture: Image.Image) -> np.ndarray:
     white = np.float32(255 if 1 < highest <= 255 else 1)
     is_transparent = picture.has_transparency_data
     result = np.empty((picture.height, picture.width, 3), np.uint8)
-    count = max(1, PIXELS_AT_A_TIME // picture.width)
+    count = max(1, _PIXELS_AT_A_TIME // picture.width)
     for start in range(0, picture.height, count):
         rows = picture.crop((0, start, picture.width, min(start + count, picture.height)))
         if rows.mode == "F":
@@ -332,7 +327,6 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
             f"`path` must be a .png for sides above {largest} pixels. Received: path='{path}', "
             f"{picture.width}x{picture.height} pixels"
         )
-    _require_regular_file(path)
     with atomic_path(path) as temporary:
         picture.save(temporary, **_SAVE_OPTIONS.get(path.suffix.lower(), {}))
 
