@@ -22,8 +22,9 @@ test: $(VENV)/.installed-dev  ## run the tests
 test-light: $(LIGHT)/.installed $(VENV)/.installed-dev  ## run the tests of an installation without extras
 	MINIXCEPTION_LIGHT=$(LIGHT) $(BIN)/python -m pytest tests/test_light.py
 
-fuzz: $(VENV)/.installed-dev  ## 12,000 broken files, and kills at random moments
-	MINIXCEPTION_FUZZ_CASES=1000 $(BIN)/python -m pytest tests/test_fuzz.py tests/test_kills.py
+fuzz: $(VENV)/.installed-dev  ## 12,000 broken files, hostile ones, full disks, kills at random moments
+	MINIXCEPTION_FUZZ_CASES=1000 $(BIN)/python -m pytest tests/test_fuzz.py tests/test_hostile_files.py \
+		tests/test_command_image_resume.py tests/test_faults.py tests/test_kills.py
 
 test-oldest: $(OLDEST)/.installed  ## run the tests on the oldest versions that are allowed
 	$(OLDEST)/bin/python -m pytest

@@ -82,6 +82,11 @@ def cached_arrays(
     """
     if not use_cache:
         return make()
+    try:
+        cache_folder()
+    except FileNotFoundError as error:
+        _LOGGER.warning("Nothing is kept for the next time. %s", error)
+        return make()
     fingerprint = source_fingerprint(path, loader=loader, version=version, options=options)
     arrays = load_arrays(fingerprint)
     if arrays is None:

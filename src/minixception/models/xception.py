@@ -96,8 +96,8 @@ def residual_module(x: keras.KerasTensor, module: ResidualModule) -> keras.Keras
     """Add a shortcut and a main path; there is no ReLU after the sum, nor before it."""
     shortcut = x
     if module.strides > 1:
-        # A convolution with these strides is the same, but ends Python in its gradient on a CPU:
-        # TensorFlow's oneDNN writes beyond its memory below 16 channels (uxlfoundation/oneDNN 6035).
+        # A convolution with these strides is the same, but its gradient ends Python on a CPU: below
+        # 16 channels TensorFlow's oneDNN writes beyond its memory (uxlfoundation/oneDNN 6035).
         shortcut = layers.AveragePooling2D(1, strides=module.strides, padding="same")(shortcut)
     shortcut = layers.Conv2D(module.filters, 1, padding="same", use_bias=False)(shortcut)
     shortcut = layers.BatchNormalization()(shortcut)
