@@ -63,7 +63,7 @@ def hdf5(numbers: int = 5000, **attributes: str) -> bytes:
 def keras_archive(config: str, weights: bytes) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in zip(MEMBERS, ("{}", config, weights), strict=True):
+        for name, content in zip(MEMBERS, (b"{}", config.encode(), weights), strict=True):
             archive.writestr(name, content)
     return stream.getvalue()
 

@@ -101,7 +101,9 @@ def decode_image(content: bytes, name: str) -> np.ndarray:
 def count_pixels(picture: str | os.PathLike[str] | bytes) -> int:
     """Return the pixels of a picture file, or its content, by its head; 0 if that is unreadable."""
     try:
-        source: Any = io.BytesIO(picture) if isinstance(picture, bytes) else picture
+        source: Any = io.BytesIO(picture) if isinstance(picture, bytes) else Path(picture)
+        if isinstance(source, Path) and not source.is_file():  # a pipe would wait for a writer
+            return 0
         with Image.open(source, formats=(*READABLE_FORMATS, "AVIF", "HEIF")) as opened:
             return opened.width * opened.height
     except Exception:  # whatever it is, the reader will say so
