@@ -94,7 +94,7 @@ def plain_streams() -> Iterator[None]:
 
 def is_closed(stream: TextIO | None) -> bool:
     """Tell whether nobody gets what is written; Python has None for what never was open."""
-    return stream is None or stream.closed
+    return stream is None or bool(getattr(stream, "closed", False))
 
 
 def hush() -> Callable[[], None]:

@@ -64,7 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="what to do, see below",
     )
     if arguments and (hint := _hint_for(arguments[0])):
-        parser.error(hint)
+        with plain_streams():
+            parser.error(hint)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.parse_args(arguments)
     return 2
