@@ -29,8 +29,9 @@ web: web/dist/sw.js  ## build the page into web/dist, a folder for any static ho
 test-web: $(VENV)/.installed-dev web/dist/sw.js  ## build the page and test it in Chromium
 	$(BIN)/python -m pytest tests/test_web.py
 
-fuzz: $(VENV)/.installed-dev  ## 12,000 broken files, and kills at random moments
-	MINIXCEPTION_FUZZ_CASES=1000 $(BIN)/python -m pytest tests/test_fuzz.py tests/test_kills.py
+fuzz: $(VENV)/.installed-dev  ## 12,000 broken files, hostile ones, full disks, kills at random moments
+	MINIXCEPTION_FUZZ_CASES=1000 $(BIN)/python -m pytest tests/test_fuzz.py tests/test_hostile_files.py \
+		tests/test_command_image_resume.py tests/test_faults.py tests/test_kills.py
 
 test-oldest: $(OLDEST)/.installed  ## run the tests on the oldest versions that are allowed
 	$(OLDEST)/$(SCRIPTS)/python -m pytest

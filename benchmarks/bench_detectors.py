@@ -141,7 +141,7 @@ def _unscored(detector: FaceDetector) -> Callable[[np.ndarray], np.ndarray]:
 
 def _scored_yunet(path: Path) -> Callable[[np.ndarray], np.ndarray]:
     """Return YuNet's boxes at its own size of the picture, framed as Haar boxes, with scores."""
-    network = load_yunet(path, LEAST_SCORE)
+    network = load_yunet(path.read_bytes(), path, LEAST_SCORE)
 
     def find(image: np.ndarray) -> np.ndarray:
         image = _with_border(as_rgb(image), YUNET_SMALLEST_INPUT)

@@ -16,6 +16,7 @@ from PIL import Image
 from minixception.commands import main
 from minixception.commands.picture_paths import find_pictures, output_paths
 from minixception.commands.picture_report import FEW_PICTURES
+from minixception.files import atomic_path
 from minixception.images import write_image
 
 SCRIPT = Path(__file__).parents[1] / "src" / "image_emotion_gender_demo.py"
@@ -304,12 +305,14 @@ def test_killed_jobs_go_on(
     ]
 
 
-def test_what_a_killed_job_left_in_its_folder_goes_away(
+def test_what_a_killed_job_left_goes_away_and_what_lives_stays(
     image: Command, portraits: Path, here: Path
 ) -> None:
-    for place in (here, here / "drawn"):
-        (place / ".writing-ab12cd34").mkdir(parents=True)
-    assert image(str(portraits), "--output", "drawn") == 0
-    assert image(str(portraits), "--output", "one.jpg") == 0  # the folder around it may be in use
-    assert [path.name for path in (here / "drawn").iterdir()] == ["portraits_faces.jpg"]
-    assert (here / ".writing-ab12cd34").is_dir()
+    """Two jobs may draw into one folder, the one by --output and the other by default."""
+    killed = here / ".writing-ab12cd34"
+    killed.mkdir()
+    (killed / ".lock").touch()
+    with atomic_path(here / "other.png") as at_work:
+        at_work.touch()
+        assert image(str(portraits), "--output", ".") == 0
+    assert {path.name for path in here.iterdir()} == {"other.png", "portraits_faces.jpg"}

@@ -1,4 +1,5 @@
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,9 @@ def test_a_changed_source_version_or_option_is_another_entry(
     assert load_arrays(newer) is None
     resized = source_fingerprint(source, loader="made_up", version=1, options={"size": [9, 9]})
     assert load_arrays(resized) is None
-    source.write_text("CONTENT")
+    status = source.stat()
+    source.write_text("CONTENT")  # of the same size, and then of the same time
+    os.utime(source, ns=(status.st_atime_ns, status.st_mtime_ns))
     changed = source_fingerprint(source, loader="made_up", version=1)
     assert load_arrays(changed) is None
     store_arrays(changed, ARRAYS)

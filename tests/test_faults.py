@@ -12,6 +12,7 @@ import pytest
 
 from made_up_data import fer2013_csv
 from minixception.commands import picture_jobs, run_command
+from minixception.datasets import load_fer2013
 from minixception.files import atomic_folder
 from minixception.images import read_image, write_image
 from stored_files import contents, file_size_limit
@@ -128,3 +129,29 @@ def test_training_on_a_full_disk(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "error: " in message
     assert "File too large" in message
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("closed", [("stdout",), ("stderr",), ("stdin", "stdout", "stderr")])
+def test_a_closed_stream_costs_nothing(
+    closed: tuple[str, ...], tmp_path: Path, portraits: Path
+) -> None:
+    numbers = {"stdin": "0<&-", "stdout": "1>&-", "stderr": "2>&-"}
+    command = f"{sys.executable} -m minixception image {portraits} --no-draw --csv"
+    streams = " ".join(numbers[name] for name in closed)
+    done = subprocess.run(f"{command} faces.csv {streams}", shell=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0
+    assert len((tmp_path / "faces.csv").read_text().splitlines()) == 4
+    if "stdout" in closed:
+        done = subprocess.run(f"{command} - {streams}", shell=True, check=False, cwd=tmp_path)
+        assert done.returncode == 1
+
+
+def test_without_a_home_nothing_is_cached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("HOME", "XDG_CACHE_HOME", "MINIXCEPTION_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as for an unknown user
+    (tmp_path / "fer2013.csv").write_text(fer2013_csv({"Training": 2, "PublicTest": 2}))
+    assert len(load_fer2013(tmp_path / "fer2013.csv")) == 4
+    assert "name a folder in MINIXCEPTION_CACHE" in caplog.text

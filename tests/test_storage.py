@@ -1,7 +1,6 @@
 """Files appear whole or not at all, and what a killed writer left behind goes away."""
 
 import os
-import threading
 from pathlib import Path
 
 import pytest
@@ -72,29 +71,23 @@ def test_a_folder_appears_whole_and_keeps_its_other_files(tmp_path: Path) -> Non
 
 def test_leftovers_of_a_killed_writer_are_removed(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    folder.mkdir()
-    for name in ("history.csv", ".hidden", ".history.4711.csv", ".training_state.12.npz"):
-        (folder / name).touch()
-    (tmp_path / ".run.ab12cd34" / "contents").mkdir(parents=True)
-    (tmp_path / ".run.settings").mkdir()
-    (folder / ".writing-ab12cd34").mkdir()
-    remove_leftovers(folder)
-    assert {file.name for file in folder.iterdir()} == {"history.csv", ".hidden"}
-    assert {file.name for file in tmp_path.iterdir()} == {"run", ".run.settings"}
+    for place in (folder / ".writing-ab12cd34", tmp_path / ".writing-12ab34cd"):
+        (place / "contents").mkdir(parents=True)
+        (place / ".lock").touch()
+    strangers = [folder / "history.csv", folder / ".writing-like-me", tmp_path / ".run.settings"]
+    for place in strangers:
+        place.mkdir()
+    with atomic_path(folder / "a.csv") as at_work:
+        at_work.touch()
+        remove_leftovers(folder, tmp_path)
+        assert at_work.exists()
+    assert {*folder.iterdir(), *tmp_path.iterdir()} == {*strangers, folder, folder / "a.csv"}
 
 
-def test_threads_that_write_one_file_leave_one_of_their_contents(tmp_path: Path) -> None:
-    path, texts = tmp_path / "file.txt", [str(i) * 2000 for i in range(8)]
-
-    def write(text: str) -> None:
-        for _ in range(20):
-            with atomic_path(path) as temporary:
-                temporary.write_text(text, encoding="utf-8")
-
-    threads = [threading.Thread(target=write, args=(text,)) for text in texts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert path.read_text(encoding="utf-8") in texts
-    assert list(tmp_path.iterdir()) == [path]
+def test_a_link_to_a_folder_is_no_leftover(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / ".lock").touch()
+    (tmp_path / ".writing-ab12cd34").symlink_to(precious)
+    remove_leftovers(tmp_path)
+    assert (precious / ".lock").exists()

@@ -6,12 +6,9 @@ package the shipped models lie inside it.
 
 import contextlib
 import errno
-import glob
 import hashlib
 import logging
 import os
-import re
-import secrets
 import shutil
 import tempfile
 import time
@@ -117,16 +114,17 @@ def open_grown(path: Path) -> IO[bytes]:
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `path` to write to; rename it to `path` when all went well.
+    """Give a temporary path to write to; it takes the place of `path` when all went well.
 
-    The temporary name keeps the suffix, since many writers choose the format by it. Missing parent
-    folders are made. After an exception the temporary file is gone and `path` is as it was.
+    The temporary file has the same name, since many writers choose the format by it, in a hidden
+    folder beside `path`. Missing parent folders are made. After an exception the temporary file is
+    gone and `path` is as it was.
 
     Args:
         path: the file that shall appear, or be replaced, in one step.
 
     Yields:
-        A path in the same folder, where no file exists yet.
+        A path where no file exists yet.
 
     Raises:
         OSError: where the folder cannot be written to.
@@ -135,19 +133,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     refuse_special_file(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A number of its own: threads, and runs on several machines, may write the same file.
-    number = secrets.randbelow(10**12)
-    temporary = path.with_name(f".{path.stem[:40]}.{number}{path.suffix[:20]}")
-    try:
+    with _workshop(path.parent, path) as folder:
+        temporary = folder / path.name
         yield temporary
         temporary.replace(path)
-    except OSError as error:
-        is_unnamed = error.filename is None and error.errno in _FULL
-        if is_unnamed or (error.filename == str(temporary) and error.filename2 is None):
-            error.filename = str(path)  # the name that the user has given
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -168,8 +157,8 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     place = path if path.is_dir() else path.parent
     place.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=place, prefix=f".{path.name[:40]}.") as temporary:
-        contents = Path(temporary) / "contents"
+    with _workshop(place, path) as folder:
+        contents = folder / "contents"
         contents.mkdir()
         yield contents
         if not path.exists():
@@ -179,45 +168,59 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
             file.replace(path / file.name)
 
 
-def remove_unfinished_pictures(folder: str | Path) -> None:
-    """Remove the folders that `images.write_image` leaves in a folder when it is killed.
+@contextmanager
+def _workshop(place: Path, path: Path) -> Iterator[Path]:
+    """Give a new hidden folder, nobody else's, to write what shall become `path`.
 
-    Only to be called by whoever may write the folder: a writer at work would lose its picture.
+    It is locked while the writer lives; see `remove_leftovers`.
     """
-    for unfinished in Path(folder).glob(".writing-????????"):
-        if unfinished.is_dir() and not unfinished.is_symlink():
+    try:
+        with tempfile.TemporaryDirectory(prefix=_WORKSHOP, dir=place) as name:
+            from filelock import FileLock
+
+            lock = FileLock(Path(name, LOCK_NAME), blocking=False)
+            with contextlib.suppress(OSError):  # a file system without locks
+                lock.acquire()
+            try:
+                yield Path(name)
+            finally:
+                lock.release()
+    except OSError as error:
+        is_unnamed = error.filename is None and error.errno in _FULL
+        if is_unnamed or (_WORKSHOP in str(error.filename) and error.filename2 is None):
+            error.filename = str(path)  # the name that the user has given
+        raise
+
+
+def remove_leftovers(*folders: str | Path) -> None:
+    """Remove what killed writers have left unfinished in these folders.
+
+    What a living one is at work on is locked, and stays; so does what cannot be removed.
+    """
+    from filelock import FileLock, Timeout
+
+    for unfinished in (each for folder in folders for each in Path(folder).glob(_WORKSHOP + "*")):
+        lock = unfinished / LOCK_NAME
+        if unfinished.is_symlink() or lock.is_symlink() or not lock.is_file():
+            continue
+        with contextlib.suppress(OSError, Timeout), FileLock(lock, blocking=False):
             shutil.rmtree(unfinished)
 
 
-def remove_unfinished(path: str | Path) -> None:
-    """Remove what killed writers have left of one file, see `atomic_path`; for its sole writer."""
-    path = Path(path)
-    name = f".{glob.escape(path.stem[:40])}.*{glob.escape(path.suffix[:20])}"
-    for file in path.parent.glob(name):
-        if re.search(r"\.\d+$", file.name.removesuffix(path.suffix[:20])):
-            file.unlink()
-
-
-def remove_leftovers(folder: str | Path) -> None:
-    """Remove what a killed writer of this folder has left unfinished, in it and beside it.
-
-    Only to be called by whoever may write the folder: a writer at work would lose its file.
-    """
-    folder = Path(folder)
-    for file in folder.glob(".*"):
-        if file.is_file() and re.search(r"\.\d+\.\w+$", file.name):  # see `atomic_path`
-            file.unlink()
-    remove_unfinished_pictures(folder)
-    for place in (folder, folder.parent):
-        for unfinished in place.glob(f".{glob.escape(folder.name[:40])}.????????"):
-            if (unfinished / "contents").is_dir():  # see `atomic_folder`
-                shutil.rmtree(unfinished)
+@contextmanager
+def private_copy(content: bytes, name: str) -> Iterator[Path]:
+    """Give a file of this content and name that nobody else can change, for readers by name."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, name)
+        path.write_bytes(content)
+        yield path
 
 
 _LOGGER = logging.getLogger(__name__)
 
 
 LOCK_NAME = ".lock"
+_WORKSHOP = ".writing-"
 
 
 # Some network file systems have no locks.
@@ -313,12 +316,20 @@ def cache_folder() -> Path:
     """Return the cache folder, which need not exist.
 
     It is $MINIXCEPTION_CACHE, else $XDG_CACHE_HOME/minixception, else ~/.cache/minixception.
+
+    Raises:
+        FileNotFoundError: if none of them is set, and the user has no home.
     """
     chosen = os.environ.get("MINIXCEPTION_CACHE")
     if chosen:
         return Path(chosen)
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "minixception"
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "minixception"
+    except RuntimeError as error:  # no HOME, and a user whom the system does not know
+        raise FileNotFoundError(
+            "There is no home folder for a cache: name a folder in MINIXCEPTION_CACHE"
+        ) from error
 
 
 _BLOCK_BYTES = 1 << 20

@@ -16,7 +16,6 @@ import ctypes
 import functools
 import io
 import os
-import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +24,9 @@ from typing import Any, BinaryIO
 import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError, _imaging
+
+from minixception.bounds import check_scans
+from minixception.files import atomic_path
 
 # Named one by one, since Pillow would start Ghostscript for an EPS file. JPEG includes the MPO that
 # phones write, PPM includes PBM and PGM.
@@ -40,7 +42,7 @@ _HEAD_BYTES = 48
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _LARGEST_REPAIR = 64 << 20  # bytes
 
-PIXELS_AT_A_TIME = 1 << 20
+_PIXELS_AT_A_TIME = 1 << 20
 
 # Colours at full resolution, or thin coloured lines would blur: a seventh more bytes, no more time.
 # The least compression of a PNG takes a fifth of the time of Pillow's default, for a seventh more.
@@ -74,7 +76,8 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
             (Pillow's own bound), or has 32-bit whole numbers, whose range nobody knows.
     """
     path = Path(path)
-    _require_regular_file(path)
+    if path.exists() and not (path.is_file() or path.is_dir()):  # it would wait for a writer
+        raise ValueError(f"`path` must be a file. Received: path='{path}', a pipe or device")
     with path.open("rb") as file:
         return _decode(file, str(path), path.stat().st_size)
 
@@ -93,6 +96,18 @@ def decode_image(content: bytes, name: str) -> np.ndarray:
         ValueError: as `read_image`.
     """
     return _decode(io.BytesIO(content), name, len(content))
+
+
+def count_pixels(picture: str | os.PathLike[str] | bytes) -> int:
+    """Return the pixels of a picture file, or its content, by its head; 0 if that is unreadable."""
+    try:
+        source: Any = io.BytesIO(picture) if isinstance(picture, bytes) else Path(picture)
+        if isinstance(source, Path) and not source.is_file():  # a pipe would wait for a writer
+            return 0
+        with Image.open(source, formats=(*READABLE_FORMATS, "AVIF", "HEIF")) as opened:
+            return opened.width * opened.height
+    except Exception:  # whatever it is, the reader will say so
+        return 0
 
 
 def pillow_to_rgb(picture: Image.Image) -> np.ndarray:
@@ -123,6 +138,8 @@ def _decode(file: BinaryIO, name: str, size: int) -> np.ndarray:
 def _decode_as(formats: tuple[str, ...], file: BinaryIO, name: str, size: int) -> np.ndarray:
     file.seek(0)
     with _clear_errors(name, size), Image.open(file, formats=formats) as picture:
+        if picture.format in ("JPEG", "MPO"):
+            check_scans(file, picture.width * picture.height)
         picture.load()
         ImageOps.exif_transpose(picture, in_place=True)
         return _picture_to_rgb(picture)
@@ -201,23 +218,25 @@ def _silence_libtiff() -> None:
         ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
 
 
-def _require_regular_file(path: Path) -> None:
-    """Refuse a pipe or device: opening it would wait for whoever writes to it."""
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise ValueError(f"`path` must be a file. Received: path='{path}', a pipe or device")
-
-
 def _picture_to_rgb(picture: Image.Image) -> np.ndarray:
+    """Convert some rows at a time: the largest picture would take 2.7 GB at once, and 1.3 GB so."""
     if picture.mode == "I":
         raise ValueError("32-bit whole numbers as pixels")
-    if picture.mode == "F":
-        values = np.asarray(picture)
-        return as_rgb(values / np.float32(255) if 1 < values.max() <= 255 else values)
-    if picture.mode.startswith("I;16"):
-        return as_rgb(np.asarray(picture).astype(np.uint16))
-    if picture.has_transparency_data:
-        return as_rgb(np.asarray(picture.convert("RGBA")))
-    return np.array(picture.convert("RGB"))
+    highest = float(np.asarray(picture).max()) if picture.mode == "F" else 1.0
+    white = np.float32(255 if 1 < highest <= 255 else 1)
+    is_transparent = picture.has_transparency_data
+    result = np.empty((picture.height, picture.width, 3), np.uint8)
+    count = max(1, _PIXELS_AT_A_TIME // picture.width)
+    for start in range(0, picture.height, count):
+        rows = picture.crop((0, start, picture.width, min(start + count, picture.height)))
+        if rows.mode == "F":
+            values = np.asarray(rows) / white
+        elif rows.mode.startswith("I;16"):
+            values = np.asarray(rows).astype(np.uint16)
+        else:
+            values = np.asarray(rows.convert("RGBA" if is_transparent else "RGB"))
+        result[start : start + count] = as_rgb(values)
+    return result
 
 
 def as_rgb(array: np.ndarray) -> np.ndarray:
@@ -278,21 +297,16 @@ def _as_uint8(array: np.ndarray) -> np.ndarray:
 
 
 def _on_white(image: np.ndarray) -> np.ndarray:
-    """Work on some rows at a time: the largest picture would take 6 GB in floating point."""
-    result = np.empty((*image.shape[:2], 3), np.uint8)
-    count = max(1, PIXELS_AT_A_TIME // image.shape[1])
-    for start in range(0, len(image), count):
-        rows = image[start : start + count]
-        opacity = rows[:, :, 3:].astype(np.float32) / 255.0
-        result[start : start + count] = np.rint(rows[:, :, :3] * opacity + 255.0 * (1.0 - opacity))
-    return result
+    opacity = image[:, :, 3:].astype(np.uint16)
+    # At most 255 * 255, and half of it to round.
+    return ((image[:, :, :3] * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)
 
 
 def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
     """Write a picture in the format of its file name, all of it or nothing.
 
-    The picture goes to a temporary file in the same folder, which then takes the place of `path`:
-    whoever reads `path` meanwhile sees the old picture or the new one. Missing folders are made.
+    Whoever reads `path` meanwhile sees the old picture or the new one, see `files.atomic_path`.
+    Missing folders are made.
 
     Args:
         path: a file name ending in one of `WRITABLE_SUFFIXES`; upper case is fine.
@@ -315,12 +329,8 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
             f"`path` must be a .png for sides above {largest} pixels. Received: path='{path}', "
             f"{picture.width}x{picture.height} pixels"
         )
-    _require_regular_file(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".writing-", dir=path.parent) as folder:
-        temporary = Path(folder) / path.name
+    with atomic_path(path) as temporary:
         picture.save(temporary, **_SAVE_OPTIONS.get(path.suffix.lower(), {}))
-        temporary.replace(path)
 
 
 def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

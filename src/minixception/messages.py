@@ -1,12 +1,100 @@
-"""What users read beside results: quiet libraries, and which extra brings a missing package."""
+"""What users read beside results: plain text, quiet libraries, which extra brings a package."""
 
 import importlib.util
+import io
 import logging
 import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
-from typing import TextIO
+from pathlib import Path
+from typing import Any, TextIO
+
+# What commands a terminal, among it the 8-bit ESC sequences, or turns the direction of writing.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+# What makes a formula of a cell; Excel takes the wide characters as well.
+_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+
+
+def printable(text: str) -> str:
+    r"""Return a text as a terminal may have it; tabs and line breaks stay.
+
+    Names, messages and cards may come from anybody, and hold what clears the screen or worse.
+
+    >>> printable("a\x1b[2Jb.jpg")
+    'a\\x1b[2Jb.jpg'
+    """
+    return _CONTROLS.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+def csv_cell(value: Any) -> Any:
+    """Return a value as a cell of a CSV file may have it: a spreadsheet runs no text as a formula.
+
+    A text that begins like a formula gets an apostrophe, and is `printable`; numbers stay.
+
+    >>> [csv_cell(value) for value in ("=1+1", "a=b", -0.5)]
+    ["'=1+1", 'a=b', -0.5]
+    """
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if value.startswith(_FORMULA) else text
+
+
+class PlainStream:
+    """Writes what is `printable` to a stream; in all else it is that stream.
+
+    Attributes:
+        unfiltered: the stream, for who draws on the terminal with characters of its own.
+    """
+
+    def __init__(self, unfiltered: TextIO) -> None:
+        self.unfiltered = unfiltered
+
+    def write(self, text: str) -> int:
+        """Write a text; see `printable`."""
+        return self.unfiltered.write(printable(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.unfiltered, name)
+
+
+def unfiltered(stream: Any) -> Any:
+    """Return the stream behind a `PlainStream`, and any other as it is: for progress bars."""
+    return getattr(stream, "unfiltered", stream)
+
+
+@contextmanager
+def plain_streams() -> Iterator[None]:
+    """Inside the block, print plain text, to nowhere where standard output or error is closed.
+
+    That is so in a daemon and in a program with windows. There the next file that is opened would
+    get the number of the closed stream, and what compiled libraries write to it.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    before = sys.stdout, sys.stderr
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        for name, stream in zip(("stdout", "stderr"), before, strict=True):
+            if isinstance(stream, io.TextIOWrapper):
+                with suppress(ValueError):  # closed
+                    # A file name that the terminal cannot show is no reason to fail.
+                    stream.reconfigure(errors="backslashreplace")
+            setattr(sys, name, PlainStream(nowhere if is_closed(stream) else stream))
+        try:
+            yield
+        finally:
+            sys.stdout, sys.stderr = before
+
+
+def is_closed(stream: TextIO | None) -> bool:
+    """Tell whether nobody gets what is written; Python has None for what never was open."""
+    return stream is None or bool(getattr(stream, "closed", False))
 
 
 def hush() -> Callable[[], None]:
@@ -30,7 +118,8 @@ def hush() -> Callable[[], None]:
     python = sys.stderr
     if _writes_to_descriptor_2(python):
         python.flush()
-        sys.stderr = _second_stream(python.encoding, python.errors or "backslashreplace")
+        second = _second_stream(python.encoding, python.errors or "backslashreplace")
+        sys.stderr = type(python)(second) if isinstance(python, PlainStream) else second
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     os.close(nowhere)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minixception.checkpoints.card import KERAS_FILE, LITERT_FILE, Card, read_card
+from minixception.checkpoints.model_files import require_kind
 from minixception.checkpoints.shipped import find_model
 from minixception.files import require_utf8
 from minixception.messages import require
@@ -54,6 +55,10 @@ class LiteRTEngine:
     LiteRT prints "INFO: Created TensorFlow Lite XNNPACK delegate for CPU." once per process; its
     Python interface has no way to turn that off, `minixception.hush` has.
 
+    Attributes:
+        content: the bytes of the file, read once.
+        input_shape: (height, width, channels) of an image; -1 stands for any.
+
     Args:
         path: the file.
         num_classes: number of outputs that the card promises.
@@ -80,8 +85,8 @@ class LiteRTEngine:
                 f"{path} does not exist. Training writes it beside model.keras; "
                 "with engine='keras' it is not needed."
             )
+        self.content = self._path.read_bytes()
         given = self._interpreter().get_input_details()[0]
-        # (height, width, channels); -1 stands for any
         self.input_shape = tuple(map(int, given["shape_signature"][1:]))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -157,10 +162,9 @@ class LiteRTEngine:
         if not hasattr(self._local, "interpreter"):
             from ai_edge_litert.interpreter import Interpreter
 
-            with self._path.open("rb"):
-                pass  # LiteRT would take a failure of the system for one of the file
             try:
-                interpreter = Interpreter(str(self._path), num_threads=1)
+                require_kind(self.content, ".tflite")
+                interpreter = Interpreter(model_content=self.content, num_threads=1)
                 interpreter.allocate_tensors()
                 outputs = int(interpreter.get_output_details()[0]["shape"][-1])
             except (ValueError, RuntimeError, IndexError) as error:

@@ -1,8 +1,11 @@
 """Checkpoint folders of Keras models: `model.keras`, `card.json`, `history.csv`, `model.tflite`."""
 
 import json
+import math
+import threading
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,7 @@ from minixception.checkpoints.card import (
 )
 from minixception.checkpoints.model_files import CONFIG_MEMBER, check_model_file
 from minixception.checkpoints.shipped import find_model, note_on_large_files, trained_models_folder
-from minixception.files import atomic_folder, atomic_path
+from minixception.files import atomic_folder, atomic_path, private_copy
 
 # Options that Keras has got since 3.12, with what they do when left out. Nothing here sets them;
 # an older Keras does not load a file that names one.
@@ -29,6 +32,8 @@ _NEW_OPTIONS: dict[str, Any] = {
     "renorm_clipping": None,
     "renorm_momentum": 0.99,
 }
+
+_LOADING = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -119,18 +124,55 @@ def load_keras_file(path: str | Path) -> keras.Model:
         FileNotFoundError: if the file is missing.
         ValueError: if it is not a Keras model, or could run code, read other files or fill the
             memory; see `model_files.check_model_file`.
+        OSError: if it cannot be read.
     """
     if not Path(path).is_file():
         is_shipped = trained_models_folder() in Path(path).resolve().parents
         note = note_on_large_files() if is_shipped else ""
         raise FileNotFoundError(f"{path} does not exist, or is no file.{note}")
+    content = Path(path).read_bytes()
     try:
-        check_model_file(path)
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        suffix, parameters = check_model_file(content)
+        # Keras takes a name, and chooses its reader by it: that of a copy.
+        with private_copy(content, f"model{suffix}") as copy, at_most(parameters):
+            return keras.saving.load_model(copy, compile=False, safe_mode=True)
     # Keras, zipfile and h5py raise many kinds for a damaged file.
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise ValueError(f"{path} cannot be loaded as a Keras model: {reason}") from error
+
+
+@contextmanager
+def at_most(parameters: int) -> Iterator[None]:
+    """Let the layers that this thread makes inside the block have so many parameters together.
+
+    Keras makes the whole network before it reads the first weight: a line of text can ask for all
+    memory. Each array passes through `Layer.add_weight`, whatever the layer.
+
+    Raises:
+        ValueError: at the first array that is too much, before it is made.
+    """
+    thread, left = threading.get_ident(), parameters
+
+    def add_weight(layer: keras.Layer, *args: Any, **options: Any) -> Any:
+        nonlocal left
+        if threading.get_ident() == thread:
+            shape = args[0] if args else options.get("shape")
+            left -= math.prod(shape or ())
+            if left < 0:
+                raise ValueError(
+                    f"its network has more parameters than the {parameters} that the file holds: "
+                    f"layer {layer.name} asks for {tuple(shape or ())}"
+                )
+        return make(layer, *args, **options)
+
+    with _LOADING:
+        make = keras.Layer.add_weight
+        keras.Layer.add_weight = add_weight
+        try:
+            yield
+        finally:
+            keras.Layer.add_weight = make
 
 
 def check_agreement(model: keras.Model, card: Card, *, where: str) -> None:

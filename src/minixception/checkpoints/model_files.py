@@ -9,8 +9,9 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
+
+from minixception.bounds import most_unpacked
 
 if TYPE_CHECKING:
     import h5py
@@ -21,9 +22,10 @@ MEMBERS = ("metadata.json", CONFIG_MEMBER, WEIGHTS_MEMBER)
 
 # The configuration of ResNet-50, the largest of the networks here, has 0.4 million characters.
 LARGEST_CONFIG = 16 << 20
-# Weights hardly compress; a small file may be all zeros.
-LARGEST_EXPANSION = 8
-ALWAYS_ALLOWED = 64 << 20
+# ResNet-152 has 500 layers; each costs milliseconds and some kilobytes, whatever its size.
+MOST_LAYERS = 5000
+HDF5 = b"\x89HDF\r\n\x1a\n"
+LITERT = b"TFL3"  # behind four other bytes
 
 # Layers that run code from elsewhere, or read a file that the configuration names.
 REFUSED_LAYERS = frozenset(
@@ -46,33 +48,75 @@ _DATA = frozenset({"__keras_tensor__", "__tuple__"})
 _MODELS = frozenset({"Model", "Functional", "Sequential", "DTypePolicy"})
 
 
-def check_model_file(path: str | Path) -> None:
+def check_model_file(content: bytes) -> tuple[str, int]:
     """Refuse a `.keras` or `.hdf5` file that holds more than layers and weights.
 
     Args:
-        path: an existing file.
+        content: the file. These very bytes are to be loaded: it may be another one by then.
+
+    Returns:
+        The suffix by which Keras knows its format, ".keras" or ".hdf5"; and how many numbers the
+        weights in it are, for `keras_model.at_most`.
 
     Raises:
         ValueError: if it holds another layer than Keras' own, code, a member that does not belong
-            there, a link to another file, or unpacks to far more than its size; or is damaged.
+            there, a link to another file, or unpacks to far more than its size; if it could be
+            taken for a file of two kinds; or is damaged.
     """
-    path = Path(path)
     try:
-        if zipfile.is_zipfile(path):
-            _check_archive(path)
-        else:
-            _check_hdf5(path)
+        kind = require_kind(content, ".keras", ".hdf5")
+        return kind, _check_archive(content) if kind == ".keras" else _check_hdf5(content)
     except (OSError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"it is damaged, or no such file ({error})") from error
+        raise ValueError(f"it is damaged ({error})") from error
 
 
-def _check_archive(path: Path) -> None:
-    with zipfile.ZipFile(path) as archive:
+def require_kind(content: bytes, *kinds: str) -> str:
+    """Return which of the kinds a model file is.
+
+    Args:
+        content: the file.
+        kinds: suffixes among ".keras", ".hdf5" and ".tflite".
+
+    Raises:
+        ValueError: if it is none, or begins or ends as something else. A ZIP is found from its end
+            and HDF5 behind a block of any size: two readers can find two models in one file, and
+            then what was checked is not what runs.
+    """
+    is_archive = zipfile.is_zipfile(io.BytesIO(content))
+    hdf5_at = [place for place in _places_of_hdf5(len(content)) if content.startswith(HDF5, place)]
+    is_litert = content[4:8] == LITERT
+    found = {".keras": is_archive, ".hdf5": bool(hdf5_at), ".tflite": is_litert}
+    begins = {".keras": content.startswith(b"PK\3\4"), ".hdf5": 0 in hdf5_at, ".tflite": is_litert}
+    if sum(found.values()) > 1:
+        both = " and ".join(kind for kind, is_found in found.items() if is_found)
+        raise ValueError(f"it is a file of two kinds, {both}; save it anew as one")
+    for kind in kinds:
+        if found[kind] and begins[kind]:
+            return kind
+        if found[kind]:
+            raise ValueError("something stands before its beginning")
+    if ".tflite" in kinds:
+        raise ValueError("it is no LiteRT model")
+    raise ValueError("it is neither a .keras archive nor an HDF5 file")
+
+
+def _places_of_hdf5(size: int) -> Iterator[int]:
+    """Yield where an HDF5 file may begin: behind nothing, or a block of 512, 1024, 2048 ..."""
+    place = 0
+    while place < size:
+        yield place
+        place = max(512, 2 * place)
+
+
+def _check_archive(content: bytes) -> int:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = archive.infolist()
         if sorted(member.filename for member in members) != sorted(MEMBERS):
             names = ", ".join(member.filename for member in members)
             raise ValueError(f"it must hold {', '.join(MEMBERS)}. Received: {names[:200]}")
-        limit = _limit(path)
+        if min(member.header_offset for member in members) > 0:
+            raise ValueError("something stands before its beginning")
+        limit = most_unpacked(len(content))
         for member in members:
             most = limit if member.filename == WEIGHTS_MEMBER else LARGEST_CONFIG
             if member.file_size > most:
@@ -84,25 +128,19 @@ def _check_archive(path: Path) -> None:
         if isinstance(config, dict):
             config = {**config, "compile_config": None}  # not used: models load uncompiled
         check_config(config)
-        _check_tensors(io.BytesIO(archive.read(WEIGHTS_MEMBER)), limit)
+        return check_tensors(archive.read(WEIGHTS_MEMBER), limit)
 
 
-def _check_hdf5(path: Path) -> None:
+def _check_hdf5(content: bytes) -> int:
     import h5py
 
-    with path.open("rb") as file:
-        if file.read(8) != b"\x89HDF\r\n\x1a\n":
-            raise ValueError("it is neither a .keras archive nor an HDF5 file")
-        _check_tensors(file, _limit(path))
-        with h5py.File(file, "r") as content:
-            if "model_config" not in content.attrs:
-                raise ValueError("it has weights but no network (`model_config`)")
-            text = content.attrs["model_config"]
+    count = check_tensors(content, most_unpacked(len(content)))
+    with h5py.File(io.BytesIO(content), "r") as file:
+        if "model_config" not in file.attrs:
+            raise ValueError("it has weights but no network (`model_config`)")
+        text = file.attrs["model_config"]
     check_config(_parsed(text if isinstance(text, bytes) else str(text).encode()))
-
-
-def _limit(path: Path) -> int:
-    return ALWAYS_ALLOWED + LARGEST_EXPANSION * path.stat().st_size
+    return count
 
 
 def _parsed(text: bytes) -> Any:
@@ -119,11 +157,15 @@ def check_config(config: Any) -> None:
         config: what `keras.Model.get_config` or `to_json` gave, as plain data.
 
     Raises:
-        ValueError: naming the first part that is refused.
+        ValueError: naming the first part that is refused, or because there are too many.
     """
+    layers = 0
     for part in _parts(config):
         name, module = part["class_name"], part.get("module")
         if isinstance(module, str | None) and isinstance(name, str) and _is_plain(part):
+            layers += _is_public("layers", name)
+            if layers > MOST_LAYERS:
+                raise ValueError(f"it has more than {MOST_LAYERS} layers")
             continue
         shown = name if module is None else f"{module}.{name}"
         raise ValueError(
@@ -164,21 +206,35 @@ def _is_public(part: str, name: str) -> bool:
     return isinstance(getattr(getattr(keras, part), name, None), type)
 
 
-def _check_tensors(file: IO[bytes], limit: int) -> None:
-    """Refuse links and data outside the file, and more numbers than such a file holds."""
+def check_tensors(content: bytes, limit: int) -> int:
+    """Refuse links and data outside an HDF5 file, and more numbers than such a file holds.
+
+    Args:
+        content: the file.
+        limit: bytes that all tensors together may take.
+
+    Returns:
+        How many numbers the tensors hold.
+
+    Raises:
+        ValueError: naming what is refused.
+        OSError, RuntimeError, KeyError: if the file is damaged.
+    """
     import h5py
 
-    with h5py.File(file, "r") as content:
-        total = 0
-        for name, link, found in _entries(content):
+    total = count = 0
+    with h5py.File(io.BytesIO(content), "r") as file:
+        for name, link, found in _entries(file):
             if not isinstance(link, h5py.HardLink):
                 raise ValueError(f"{name} in it is a link to elsewhere")
             if isinstance(found, h5py.Dataset):
                 if found.external or found.is_virtual:
                     raise ValueError(f"{name} in it lies in another file")
+                count += found.size
                 total += found.size * found.dtype.itemsize
-        if total > limit:
-            raise ValueError(f"its tensors would take {total} bytes, more than {limit}")
+            if total > limit:
+                raise ValueError(f"its tensors would take {total} bytes, more than {limit}")
+    return count
 
 
 def _entries(group: "h5py.Group") -> Iterator[tuple[str, Any, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -64,7 +63,7 @@ def make_checkpoint(
     if isinstance(model, str | Path) and Path(model).suffix.lower() == ".tflite":
         engine = LiteRTEngine(model, num_classes=len(class_names))
         name, shape, parameters = Path(model).stem, engine.input_shape, 0
-        predict, write = engine.predict, partial(_write_litert, Path(model))
+        predict, write = engine.predict, partial(_write_litert, engine.content)
     else:
         network = _load_keras(model)
         name, shape = network.name, _image_shape(network, class_names)
@@ -123,8 +122,8 @@ def _preprocessor_of(shape: Sequence[Any], value_range: tuple[float, float]) -> 
     return Preprocessor((height, width), channels=channels, value_range=value_range)
 
 
-def _write_litert(source: Path, folder: Path, card: Card, images: NDArray[np.float32]) -> None:
-    shutil.copyfile(source, folder / LITERT_FILE)
+def _write_litert(content: bytes, folder: Path, card: Card, images: NDArray[np.float32]) -> None:
+    (folder / LITERT_FILE).write_bytes(content)
     write_card(folder, card)
 
 

@@ -6,7 +6,6 @@ is imported, and it imports frameworks in `run`, so that `--help` answers at onc
 
 import argparse
 import importlib
-import io
 import logging
 import os
 import re
@@ -18,7 +17,7 @@ from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 
 from minixception import __version__
-from minixception.messages import explain, hush
+from minixception.messages import explain, hush, is_closed, plain_streams
 
 # command -> (module in this package, one line of help)
 COMMANDS = {
@@ -66,7 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="what to do, see below",
     )
     if arguments and (hint := _hint_for(arguments[0])):
-        parser.error(hint)
+        with plain_streams():
+            parser.error(hint)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.parse_args(arguments)
     return 2
@@ -97,9 +97,15 @@ def run_command(command: str, arguments: Sequence[str], *, program: str | None =
     Raises:
         SystemExit: from argparse: 0 after --help, 2 for options that it cannot read.
     """
-    program = program or f"minixception {command}"
+    is_lost = is_closed(sys.stdout)
+    with plain_streams():
+        return _run_plainly(command, arguments, program or f"minixception {command}", is_lost)
+
+
+def _run_plainly(command: str, arguments: Sequence[str], program: str, is_lost: bool) -> int:
+    """Run a command, print what went wrong; `is_lost` where nobody gets the standard output."""
     try:
-        code = _run_parsed(command, arguments, program)
+        code = _run_parsed(command, arguments, program, is_lost)
         sys.stdout.flush()  # here, where a closed pipe is handled, and not at exit
         return code
     except KeyboardInterrupt:
@@ -123,7 +129,7 @@ def run_command(command: str, arguments: Sequence[str], *, program: str | None =
         return UNEXPECTED
 
 
-def _run_parsed(command: str, arguments: Sequence[str], program: str) -> int:
+def _run_parsed(command: str, arguments: Sequence[str], program: str, is_lost: bool) -> int:
     """Import the command, read its options, run it; what goes wrong is raised."""
     module_name, description = COMMANDS[command]
     module = importlib.import_module(f"{__name__}.{module_name}")
@@ -143,9 +149,8 @@ def _run_parsed(command: str, arguments: Sequence[str], program: str) -> int:
     parsed = parser.parse_args(arguments)
     parsed.command_line = ["minixception", command, *arguments]
     parsed.parser = parser
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A file name that the terminal cannot show is no reason to fail.
-        sys.stdout.reconfigure(errors="backslashreplace")
+    if is_lost and Path("-") in vars(parsed).values():
+        raise ValueError("standard output is closed: give the name of a file in place of -")
     parsed.standard_output = sys.stdout
     with ExitStack() as stack:
         if not parsed.verbose:

@@ -40,7 +40,7 @@ from minixception.commands.picture_report import FEW_PICTURES, Report, tell_of_s
 from minixception.commands.picture_tables import FORMATS, Table, TableStream, TableWriter
 from minixception.commands.row_options import describe_rows
 from minixception.commands.run_control import StopRequest
-from minixception.files import remove_unfinished_pictures, sole_writer
+from minixception.files import remove_leftovers, sole_writer
 from minixception.messages import require
 
 if TYPE_CHECKING:
@@ -104,9 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
     _check_outputs(arguments, outputs)
     named = {arguments.output, *(getattr(arguments, name) for name in FORMATS)}
     with sole_writer(*(named - {None, STANDARD_OUTPUT})):
-        if arguments.output is not None and arguments.output.is_dir():  # and locked, so ours
-            for folder in {path.parent for path in outputs.values() if path is not None}:
-                remove_unfinished_pictures(folder)
+        remove_leftovers(*{path.parent for path in outputs.values() if path is not None})
         code = run_job(arguments, outputs)
     return 1 if code == 0 and found.failures else code
 
@@ -136,7 +134,7 @@ def _check_options(arguments: argparse.Namespace) -> None:
 
 def run_job(arguments: argparse.Namespace, outputs: Mapping[Path, Path | None]) -> int:
     """Work through the pictures and finish the tables; return the exit code."""
-    from minixception.inference.analyzer import in_order
+    from minixception.inference.analyzer import Room, in_order
 
     pictures = list(outputs)
     analyzer = load_analyzer(arguments)
@@ -147,17 +145,18 @@ def run_job(arguments: argparse.Namespace, outputs: Mapping[Path, Path | None]) 
     report = Report(len(pictures), done=writer.done, shows_progress=not arguments.quiet)
     workers = arguments.workers or _default_workers(arguments, len(pictures))
 
-    folders = folder_states(pictures)
+    folders, room = folder_states(pictures), Room()
 
     def work(picture: Path) -> PictureResult:
-        return process_picture(
-            analyzer,
-            picture,
-            outputs[picture],
-            bars=arguments.bars,
-            whole_picture=arguments.whole_picture,
-            folders=folders,
-        )
+        with room.keep(picture):
+            return process_picture(
+                analyzer,
+                picture,
+                outputs[picture],
+                bars=arguments.bars,
+                whole_picture=arguments.whole_picture,
+                folders=folders,
+            )
 
     with StopRequest() as stop, shared_cores(workers), closing(report), closing(writer):
         writer.open()

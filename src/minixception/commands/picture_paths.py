@@ -166,12 +166,14 @@ def paths_in_folder(
         return os.path.realpath(path).casefold()
 
     taken = {identity(picture) for picture in places}
+    numbers: dict[str, int] = {}  # the last number of each name
     paths = {}
     for picture, place in places.items():
         form = suffix or (".jpg" if picture.suffix.lower() in JPEG_SUFFIXES else ".png")
-        path, number = folder / place / short_name(picture.stem, ending + form, spare=spare), 1
+        path = folder / place / short_name(picture.stem, ending + form, spare=spare)
+        first = identity(path)
         while identity(path) in taken:
-            number += 1
+            number = numbers[first] = numbers.get(first, 1) + 1
             name = short_name(picture.stem, f"{ending}_{number}{form}", spare=spare)
             path = folder / place / name
         taken.add(identity(path))

@@ -24,6 +24,7 @@ from minixception.commands.picture_jobs import PictureResult
 from minixception.commands.picture_paths import short_name
 from minixception.commands.row_options import check_row_options
 from minixception.files import atomic_path, open_grown, refuse_link
+from minixception.messages import csv_cell
 
 FORMATS = tuple(TABLE_SUFFIXES)
 
@@ -300,7 +301,7 @@ def _json_bytes(content: Any, indent: int | None = None) -> bytes:
 
 def _csv_line(values: Iterable[Any]) -> bytes:
     text = io.StringIO(newline="")
-    csv.writer(text).writerow(values)
+    csv.writer(text).writerow(map(csv_cell, values))
     return _encode(text.getvalue())
 
 
@@ -311,4 +312,4 @@ def _encode(text: str) -> bytes:
 
 def as_text(name: str) -> str:
     r"""Return a file name as it stands in a CSV file, with \udcff for what is not UTF-8."""
-    return _encode(name).decode("utf-8")
+    return str(csv_cell(_encode(name).decode("utf-8")))

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeVar
 
+from minixception.messages import unfiltered
+
 Item = TypeVar("Item")
 
 
@@ -107,6 +109,7 @@ class Progress:
         self._shown = shown
         self._item = item
         self._on_terminal = sys.stderr.isatty()
+        self._terminal = unfiltered(sys.stderr)
         self._told_at = time.perf_counter()
 
     def update(self, done: int) -> None:
@@ -121,14 +124,14 @@ class Progress:
         if rate and done < self._total:
             text += f", {format_duration((self._total - done) / rate)} left"
         if self._on_terminal:
-            print(f"\r{text:<75}", end="", file=sys.stderr, flush=True)
+            print(f"\r{text:<75}", end="", file=self._terminal, flush=True)
         else:
             print(text, file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Clear the line on a terminal."""
         if self._shown and self._on_terminal:
-            print(f"\r{'':<75}\r", end="", file=sys.stderr, flush=True)
+            print(f"\r{'':<75}\r", end="", file=self._terminal, flush=True)
 
 
 def format_duration(seconds: float) -> str:

@@ -36,7 +36,7 @@ from minixception.commands.options import (
 from minixception.commands.outputs import STANDARD_OUTPUT, check_file, check_table
 from minixception.commands.run_control import Progress, StopRequest, Stopwatch
 from minixception.commands.video_overlay import Overlay, add_overlay_argument, load_overlay
-from minixception.files import atomic_path, remove_unfinished, sole_writer
+from minixception.files import atomic_path, remove_leftovers, sole_writer
 from minixception.messages import require
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
     _check_arguments(arguments)
     with _open(arguments) as reader, sole_writer(*_files(arguments)):
         for path in _files(arguments):
-            remove_unfinished(path)
+            remove_leftovers(path.parent)
         session = Session(arguments, load_analyzer(arguments), load_overlay(arguments))
         with StopRequest() as stop, ExitStack() as stack:
             frames = session.stopwatch.each("decode", reader)

@@ -1,36 +1,66 @@
 """Data sets kept on disk as arrays, so that each is parsed once.
 
-A cache file is an uncompressed `.npz`. It is trusted only when its fingerprint (source path, size,
-modification time, loader version, options) matches and the checksums of its arrays hold; any other
-file is rebuilt with a warning. A cache that cannot be written costs a warning, never a result.
+A cache file is an uncompressed `.npz`. It is trusted only when its fingerprint (source path and
+content, loader version, options) matches and the checksums of its arrays hold; any other file is
+rebuilt with a warning. A cache that cannot be written costs a warning, never a result.
 """
 
 import hashlib
 import json
 import logging
-import os
 import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from minixception.datasets.face_dataset import FaceDataset
-from minixception.files import atomic_path, cache_folder
+from minixception.files import atomic_path, cache_folder, content_checksum, file_checksum
 
 _LOGGER = logging.getLogger(__name__)
 
 Arrays = dict[str, np.ndarray]
 
-_FINGERPRINT = "fingerprint"
+_FACTS = "facts"
 _ATTRIBUTE = "attribute "
 # Everything that `numpy.load` and `zipfile` raise on damaged bytes.
 _DAMAGE = (
     *(OSError, ValueError, LookupError, EOFError, RuntimeError, SyntaxError, TypeError),
-    *(MemoryError, struct.error, zipfile.BadZipFile, zlib.error),
+    *(MemoryError, struct.error, zipfile.BadZipFile, zlib.error),  # RuntimeError: an unknown method
 )
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
+    """Write arrays and plain facts about them, whole or not at all.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    # The names too: damage to the zip directory can make it end early.
+    text = json.dumps({**facts, "arrays": list(arrays)})
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, **{_FACTS: np.array(text)}, **arrays)  # type: ignore[arg-type]
+
+
+def read_arrays(path: Path) -> tuple[Arrays, dict[str, Any]]:
+    """Read what `write_arrays` wrote: the arrays in their order, and the facts.
+
+    Raises:
+        ValueError: if the file is damaged, wherever that is.
+        OSError: if it cannot be opened.
+    """
+    with path.open("rb") as stream:
+        try:
+            with np.load(stream, allow_pickle=False) as archive:
+                facts = json.loads(str(archive[_FACTS]))
+                # A state of an earlier version does not name its arrays.
+                names = facts.pop("arrays", [name for name in archive.files if name != _FACTS])
+                return {name: archive[name] for name in names}, facts
+        except _DAMAGE as error:
+            raise ValueError(f"{path} is damaged ({error})") from error
 
 
 def cached_dataset(
@@ -54,6 +84,11 @@ def cached_dataset(
     """
     if not use_cache:
         return make()
+    try:
+        cache_folder()
+    except FileNotFoundError as error:
+        _LOGGER.warning("Nothing is kept for the next time. %s", error)
+        return make()
     fingerprint = source_fingerprint(path, loader=loader, version=version, options=options)
     arrays = load_arrays(fingerprint)
     if arrays is not None:
@@ -63,19 +98,19 @@ def cached_dataset(
     return dataset
 
 
-_FACTS = ("class_names", "name", "licence", "checksum", "dropped")
+_DESCRIPTION = ("class_names", "name", "licence", "checksum", "dropped")
 
 
 def _to_arrays(dataset: FaceDataset) -> Arrays:
-    facts = {name: getattr(dataset, name) for name in _FACTS}
+    description = {name: getattr(dataset, name) for name in _DESCRIPTION}
     arrays = {"images": dataset.images, "labels": dataset.labels}
     arrays |= {} if dataset.splits is None else {"splits": dataset.splits}
     attributes = {_ATTRIBUTE + name: values for name, values in dataset.attributes.items()}
-    return {"facts": np.array(json.dumps(facts)), **arrays, **attributes}
+    return {"description": np.array(json.dumps(description)), **arrays, **attributes}
 
 
 def _from_arrays(arrays: Arrays) -> FaceDataset:
-    fields = json.loads(str(arrays["facts"]))
+    fields = json.loads(str(arrays["description"]))
     fields["class_names"] = tuple(fields["class_names"])
     attributes = {
         name.removeprefix(_ATTRIBUTE): values
@@ -95,24 +130,17 @@ def source_fingerprint(
         "loader": loader,
         "options": dict(options or {}),
         "version": version,
-        "source": _folder_state(path) if path.is_dir() else _file_state(path),
+        "source": _folder_checksum(path) if path.is_dir() else file_checksum(path),
     }
     return json.dumps(description, sort_keys=True)
 
 
-def _file_state(path: Path) -> str:
-    status = path.stat()
-    return f"{status.st_size} bytes, modified at {status.st_mtime_ns} ns"
-
-
-def _folder_state(path: Path) -> str:
-    """Condense the names and states of all files below a folder."""
-    digest = hashlib.sha256()
-    for file in sorted(path.rglob("*")):
-        if file.is_file():
-            name = os.fsencode(file.relative_to(path))  # which need not be UTF-8
-            digest.update(b"%b\0%b\0" % (name, _file_state(file).encode()))
-    return digest.hexdigest()
+def _folder_checksum(path: Path) -> str:
+    """Condense the names and contents of all files below a folder."""
+    files = ((file, file.relative_to(path).as_posix()) for file in sorted(path.rglob("*")))
+    return content_checksum(
+        (name, file_checksum(file).encode()) for file, name in files if file.is_file()
+    )
 
 
 def load_arrays(fingerprint: str) -> Arrays | None:
@@ -122,28 +150,23 @@ def load_arrays(fingerprint: str) -> Arrays | None:
         The arrays by name, or None when there are none, they are out of date or they are damaged
         (the last with a logged warning).
     """
-    file = _cache_file(fingerprint)
     try:
+        file = _cache_file(fingerprint)
         if not file.is_file():
             return None
-        with np.load(file, allow_pickle=False) as archive:
-            # The names too: damage to the zip directory can make it end early.
-            stored, *names = archive[_FINGERPRINT].tolist()
-            return {name: archive[name] for name in names} if stored == fingerprint else None
-    except _DAMAGE as error:
-        _LOGGER.warning("Cache file %s cannot be read and is rebuilt: %s", file, error)
+        arrays, facts = read_arrays(file)
+        return arrays if facts.get("fingerprint") == fingerprint else None
+    except (OSError, ValueError) as error:
+        _LOGGER.warning("The cache cannot be read, and is rebuilt: %s", error)
         return None
 
 
 def store_arrays(fingerprint: str, arrays: Arrays) -> None:
     """Write `arrays` under `fingerprint`, whole or not at all; a failure is logged as a warning."""
-    file = _cache_file(fingerprint)
-    named_arrays = {_FINGERPRINT: np.array([fingerprint, *arrays]), **arrays}
     try:
-        with atomic_path(file) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, **named_arrays)  # type: ignore[arg-type]
+        write_arrays(_cache_file(fingerprint), arrays, {"fingerprint": fingerprint})
     except OSError as error:
-        _LOGGER.warning("Cache file %s cannot be written: %s", file, error)
+        _LOGGER.warning("The cache cannot be written: %s", error)
 
 
 def _cache_file(fingerprint: str) -> Path:

@@ -5,15 +5,13 @@ Source: Kaggle, "Challenges in Representation Learning: Facial Expression Recogn
 redistribution.
 """
 
-import gzip
 import hashlib
 import logging
-import zlib
 from pathlib import Path
-from typing import IO, cast
 
 import numpy as np
 
+from minixception.bounds import open_unpacked
 from minixception.datasets.cache import cached_dataset
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.labels import EMOTIONS_FER2013
@@ -36,7 +34,6 @@ _PIXELS_PER_ROW = IMAGE_SIZE[0] * IMAGE_SIZE[1]
 _LOADER_VERSION = 2
 _LABELS = {str(label).encode(): label for label in range(len(EMOTIONS_FER2013))}
 _USAGES = {usage.encode(): usage for usage in FER2013_SPLIT_COUNTS}
-_GZIP_MAGIC = b"\x1f\x8b"
 # A row is at most 2304 numbers of four characters, about 9 kB; a longer "line" is not this file.
 _LONGEST_LINE = 1 << 18
 
@@ -107,27 +104,22 @@ def _read(path: Path) -> FaceDataset:
     digest = hashlib.md5(usedforsecurity=False)
     rows: list[tuple[np.ndarray, int, str]] = []
     empty_row = 0
-    try:
-        with _open_bytes(path) as stream:
-            header = stream.readline(_LONGEST_LINE)
-            digest.update(header)
-            positions, count = _find_columns(path, header)
-            for row, line in enumerate(iter(lambda: stream.readline(_LONGEST_LINE), b""), start=1):
-                digest.update(line)
-                fields = [field.strip(b' "\r\n') for field in line.split(b",")]
-                if fields == [b""]:  # which may end the file
-                    empty_row = row
-                elif empty_row:
-                    raise _row_error(path, empty_row, "it is empty")
-                else:
-                    try:
-                        rows.append(_parse_row(fields, positions, count))
-                    except ValueError as error:
-                        raise _row_error(path, row, str(error)) from None
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(
-            f"{path} is a truncated or damaged gzip file; get it again. Received: {error}"
-        ) from error
+    with open_unpacked(path) as stream:
+        header = stream.readline(_LONGEST_LINE)
+        digest.update(header)
+        positions, count = _find_columns(path, header)
+        for row, line in enumerate(iter(lambda: stream.readline(_LONGEST_LINE), b""), start=1):
+            digest.update(line)
+            fields = [field.strip(b' "\r\n') for field in line.split(b",")]
+            if fields == [b""]:  # which may end the file
+                empty_row = row
+            elif empty_row:
+                raise _row_error(path, empty_row, "it is empty")
+            else:
+                try:
+                    rows.append(_parse_row(fields, positions, count))
+                except ValueError as error:
+                    raise _row_error(path, row, str(error)) from None
     if not rows:
         raise ValueError(f"{path} has a header and no rows.")
     images, labels, splits = zip(*rows, strict=True)
@@ -145,13 +137,6 @@ def _read(path: Path) -> FaceDataset:
 def _row_error(path: Path, row: int, problem: str) -> ValueError:
     """Name the row as people count it; the header is line 1, so row n stands on line n + 1."""
     return ValueError(f"{path}, row {row} (line {row + 1}): {problem}")
-
-
-def _open_bytes(path: Path) -> IO[bytes]:
-    """Open the file for reading, through gzip when its first bytes say so."""
-    with path.open("rb") as stream:
-        is_gzip = stream.read(2) == _GZIP_MAGIC
-    return cast("IO[bytes]", gzip.open(path, "rb")) if is_gzip else path.open("rb")
 
 
 def _find_columns(path: Path, header: bytes) -> tuple[list[int], int]:

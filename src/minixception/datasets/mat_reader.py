@@ -26,8 +26,9 @@ def read_struct(file: Path, struct: str, fields: Sequence[str]) -> dict[str, np.
         ValueError: The file is damaged, or holds no such struct.
         OSError: It cannot be read.
     """
-    with file.open("rb"):  # says why it cannot be read
-        pass
+    from minixception.bounds import check_mat_size
+
+    check_mat_size(file)
     child = subprocess.run(
         [sys.executable, __file__, str(file), struct, *fields],
         capture_output=True,

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minixception.bounds import LARGEST_MEMBER, tar_contents
 from minixception.datasets.face_dataset import FaceDataset, picture_digest
 from minixception.files import content_checksum, is_passing, read_patiently
 from minixception.images import crop, read_image, resize_image, to_grey
@@ -231,36 +231,21 @@ def read_listed(
     )
 
 
-LARGEST_FILE = 64 << 20
-"""Bytes of a picture or a table, at most."""
-
-
 def named_contents(path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield the path inside a folder or tar archive, joined by "/", and the content of each file.
 
     An archive (also a compressed one) is read without unpacking, so that nothing in it can land
-    outside a folder, and links in it lead nowhere. Of what is larger than `LARGEST_FILE` comes b"".
+    outside a folder, and links in it lead nowhere. What is
+    larger than `LARGEST_MEMBER` comes as b"".
 
     Raises:
-        ValueError: `path` is neither a folder nor a whole tar archive.
+        ValueError: `path` is neither a folder nor a whole tar archive, or one that holds too much.
         OSError: A file cannot be read.
     """
-    if path.is_dir():
-        for file in sorted(path.rglob("*")):
-            if file.is_file():
-                is_small = file.stat().st_size <= LARGEST_FILE
-                yield file.relative_to(path).as_posix(), file.read_bytes() if is_small else b""
+    if not path.is_dir():
+        yield from tar_contents(path)
         return
-    try:
-        with tarfile.open(path, "r:*") as archive:
-            for member in archive:
-                if not member.isreg():
-                    continue
-                # An archive may claim a member of any size, and hold none of it.
-                content = archive.extractfile(member) if member.size <= LARGEST_FILE else None
-                name = PurePosixPath(member.name).as_posix()
-                yield name, b"" if content is None else content.read()
-    except (tarfile.TarError, EOFError, OSError) as error:
-        if is_passing(error):
-            raise
-        raise ValueError(f"{path} must be a folder or a whole tar archive. {error}") from error
+    for file in sorted(path.rglob("*")):
+        if file.is_file():
+            is_small = file.stat().st_size <= LARGEST_MEMBER
+            yield file.relative_to(path).as_posix(), file.read_bytes() if is_small else b""

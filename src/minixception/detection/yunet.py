@@ -23,7 +23,7 @@ from minixception.detection.search import (
     merge_boxes,
     size_of_copy,
 )
-from minixception.files import require_utf8
+from minixception.files import private_copy
 from minixception.images import as_rgb, resize_image, rgb_to_bgr
 
 YUNET_FACE_PIXELS = 24
@@ -82,9 +82,12 @@ class YuNetDetector(SizedSearch):
         check_threshold(score_threshold)
         super().__init__(YUNET_FACE_PIXELS, min_face, working_size)
         path = fetch_yunet() if model_path is None else Path(model_path)
+        if not path.is_file():
+            raise FileNotFoundError(f"No YuNet model at '{path}'. It comes from {YUNET_URL}")
+        content = path.read_bytes()
         if not trust:
-            require_known_yunet(path)
-        self._network = PerThread(partial(load_yunet, path, score_threshold))
+            require_known_yunet(content, path)
+        self._network = PerThread(partial(load_yunet, content, path, score_threshold))
 
     def detect(self, image: np.ndarray) -> list[Box]:
         """See `FaceDetector.detect`; any array that `images.as_rgb` takes will do."""
@@ -107,19 +110,16 @@ class YuNetDetector(SizedSearch):
         return boxes_in_image(found, size, *image.shape[:2])
 
 
-def load_yunet(path: Path, score_threshold: float) -> Any:
-    """Load the YuNet network from its ONNX file.
+def load_yunet(content: bytes, path: Path, score_threshold: float) -> Any:
+    """Load the YuNet network from the content of its ONNX file; `path` is for the message.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if OpenCV cannot read the file or its name.
+        ValueError: if OpenCV cannot read it.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"No YuNet model at '{path}'. It comes from {YUNET_URL}")
-    require_utf8(path)
     try:
-        # The size is set for each image; 0.3 and 5000 are OpenCV's own defaults.
-        network = cv2.FaceDetectorYN.create(str(path), "", (64, 64), score_threshold, 0.3, 5000)
+        with private_copy(content, YUNET_NAME) as copy:
+            # The size is set for each image; 0.3 and 5000 are OpenCV's own defaults.
+            network = cv2.FaceDetectorYN.create(str(copy), "", (64, 64), score_threshold, 0.3, 5000)
         network.detect(np.zeros((64, 64, 3), np.uint8))  # only this notices another ONNX model
         return network
     except cv2.error as error:
@@ -163,7 +163,7 @@ def fetch_yunet() -> Path:
     from minixception.files import cache_folder
 
     path = cache_folder() / YUNET_NAME
-    if path.is_file() and _sha256(path) == YUNET_SHA256:
+    if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == YUNET_SHA256:
         return path
     import pooch
 
@@ -178,19 +178,15 @@ def fetch_yunet() -> Path:
     return path
 
 
-def require_known_yunet(path: Path) -> None:
-    """Refuse a file that is not OpenCV Zoo's: OpenCV crashes on a damaged one.
+def require_known_yunet(content: bytes, path: Path) -> None:
+    """Refuse the content of a file that is not OpenCV Zoo's: OpenCV crashes on a damaged one.
 
     Raises:
-        ValueError: if its checksum is another. A path without a file passes.
+        ValueError: if its checksum is another.
     """
-    if path.is_file() and _sha256(path) != YUNET_SHA256:
+    if hashlib.sha256(content).hexdigest() != YUNET_SHA256:
         raise ValueError(
             f"{path} is not OpenCV Zoo's {YUNET_NAME}: its SHA-256 is another. A damaged file "
             f"would crash OpenCV. Get it from {YUNET_URL}; or say that you trust this one, with "
             "--trust-yunet or YuNetDetector(..., trust=True)"
         )
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

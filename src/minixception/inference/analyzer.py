@@ -1,8 +1,10 @@
 """From a picture to predictions: find the faces, crop them, classify all of them in one batch."""
 
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from os import PathLike
@@ -12,6 +14,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from minixception.bounds import LARGEST_PICTURE
 from minixception.boxes import Box, as_boxes
 from minixception.checkpoints.engines import available_cores
 from minixception.checkpoints.shipped import (
@@ -22,6 +25,7 @@ from minixception.checkpoints.shipped import (
 )
 from minixception.detection.registry import load_detector
 from minixception.detection.search import FaceDetector
+from minixception.images import count_pixels
 from minixception.inference.classifier import FaceClassifier
 from minixception.inference.predictions import FacePrediction, table_columns
 from minixception.inference.sources import Picture, load_picture, read_now, separate
@@ -189,9 +193,14 @@ class FaceAnalyzer:
         Raises:
             OSError, TypeError, ValueError: as `analyze`, unless they are to be returned.
         """
+        room = Room()
+
+        def find(picture: Picture) -> _Faces:
+            with room.keep(picture):
+                return self._find(picture, bgr=bgr, whole_picture=whole_picture)
 
         def work(batch: list[Picture]) -> list[list[FacePrediction] | Exception]:
-            return self._analyze_batch(batch, bgr=bgr, whole_picture=whole_picture)
+            return self._analyze_batch(batch, find)
 
         # A file object may be closed by the time that its turn comes: its content is taken here.
         taken = map(read_now, separate(pictures))
@@ -222,13 +231,13 @@ class FaceAnalyzer:
         return faces
 
     def _analyze_batch(
-        self, pictures: list[Picture], *, bgr: bool, whole_picture: bool
+        self, pictures: list[Picture], find: "Callable[[Picture], _Faces]"
     ) -> list[list[FacePrediction] | Exception]:
         """Return what comes of each picture; the faces of all go through the networks at once."""
         found: list[_Faces | Exception] = []
         for picture in pictures:
             try:
-                found.append(self._find(picture, bgr=bgr, whole_picture=whole_picture))
+                found.append(find(picture))
             except Exception as error:  # raised, or given to the caller, when its turn comes
                 found.append(error)
         predictions = iter(self._predict([each for each in found if isinstance(each, _Faces)]))
@@ -293,6 +302,32 @@ Result = TypeVar("Result")
 # Pictures per worker that are done ahead of the one to be given next. A picture may take a
 # hundred times as long as its neighbours; more would only keep more results in memory.
 LOOK_AHEAD = 8
+
+
+class Room:
+    """Room in memory for pictures that threads have in work: all together as one of the largest.
+
+    A picture of 22 kB may take gigabytes, and as many in each worker.
+    """
+
+    def __init__(self) -> None:
+        self._left = LARGEST_PICTURE
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def keep(self, picture: Any) -> Iterator[None]:
+        """Wait until there is room for a picture that is to be read; keep it inside the block."""
+        is_file = isinstance(picture, str | PathLike | bytes)
+        pixels = min(count_pixels(picture), LARGEST_PICTURE) if is_file else 0
+        with self._changed:
+            self._changed.wait_for(lambda: pixels <= self._left)
+            self._left -= pixels
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._left += pixels
+                self._changed.notify_all()
 
 
 def in_order(

@@ -24,6 +24,7 @@ from minixception.limits.measurements import (
 )
 from minixception.limits.perturbations import PERTURBATIONS, Perturbation, perturb
 from minixception.limits.plots import plot_intervals, plot_levels, plot_tiles
+from minixception.messages import csv_cell
 
 if TYPE_CHECKING:
     import pandas
@@ -48,7 +49,8 @@ def write_page(
     groups = choose_rows(limits.groups, limits.gender.classes)
     for name, table in _tables(limits).items():
         with atomic_path(folder / name) as temporary:
-            table.to_csv(temporary, index=False, float_format="%.4f", lineterminator="\n")
+            cells = table.map(csv_cell)
+            cells.to_csv(temporary, index=False, float_format="%.4f", lineterminator="\n")
     _draw(limits, groups, folder)
     shown = ""
     if example is not None:

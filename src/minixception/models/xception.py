@@ -89,9 +89,12 @@ def build_xception(
 
 def residual_module(x: keras.KerasTensor, module: ResidualModule) -> keras.KerasTensor:
     """Add a shortcut and a main path; there is no ReLU after the sum, nor before it."""
-    shortcut = layers.Conv2D(
-        module.filters, 1, strides=module.strides, padding="same", use_bias=False
-    )(x)
+    shortcut = x
+    if module.strides > 1:
+        # A convolution with these strides is the same, but its gradient ends Python on a CPU: below
+        # 16 channels TensorFlow's oneDNN writes beyond its memory (uxlfoundation/oneDNN 6035).
+        shortcut = layers.AveragePooling2D(1, strides=module.strides, padding="same")(shortcut)
+    shortcut = layers.Conv2D(module.filters, 1, padding="same", use_bias=False)(shortcut)
     shortcut = layers.BatchNormalization()(shortcut)
 
     if module.starts_with_relu:

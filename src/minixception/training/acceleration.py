@@ -6,10 +6,10 @@ Two layers are written differently in the copy; both compute the same function.
   whole feature map; on a CPU they cost more than the convolutions. TensorFlow has one operation for
   all of it, in training and for frozen layers. `benchmarks/bench_training.py` compares the two.
 - TensorFlow's CPU library oneDNN writes beyond its memory in the gradient of a 1x1 convolution with
-  stride 2 and fewer than 16 input channels (uxlfoundation/oneDNN issue 6035), which is the first
-  shortcut of mini-Xception: depending on batch and image size, training ends with a segmentation
-  fault, at 64 pixels and batch 32 for one. Picking every second pixel first avoids that gradient,
-  and a pooling of single pixels picks them faster than slicing does.
+  stride 2 and fewer than 16 input channels (uxlfoundation/oneDNN issue 6035): depending on batch
+  and image size, training ends with a segmentation fault. Picking every second pixel first avoids
+  that gradient, as `xception.residual_module` does by itself, and a pooling of single pixels picks
+  them faster than slicing does.
 
 A third thing changes what is computed, and is for a recipe to ask for: replicas of the network,
 each with a core and a part of the batch. `benchmarks/training_pace.md` has what each is worth, and

@@ -1,16 +1,19 @@
 """What a network begins with in place of fresh weights: another model, or a file."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minixception.bounds import most_unpacked
 from minixception.checkpoints.card import read_card
+from minixception.checkpoints.model_files import check_tensors
 from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL, find_model
-from minixception.files import file_checksum
+from minixception.files import file_checksum, private_copy
 from minixception.labels import canonical_name
 
 if TYPE_CHECKING:
@@ -206,10 +209,32 @@ def load_backbone(
     if path is None:
         say(f"The frozen layers of {model.name} are random: give --backbone-weights FILE.h5")
         return {"backbone_weights": None}
-    naming = load(model, path, faces)
+    with _checked_copy(path) as copy:
+        naming, checksum = load(model, copy, faces), file_checksum(copy)
     say(f"{path}: weights of {model.name}'s backbone, layers named as in {naming}")
-    facts = {"file": path.name, "checksum": file_checksum(path), "naming": naming}
-    return {"backbone_weights": facts}
+    return {"backbone_weights": {"file": path.name, "checksum": checksum, "naming": naming}}
+
+
+@contextmanager
+def _checked_copy(path: Path) -> Iterator[Path]:
+    """Give a copy that is ours alone, so that what is read are the very bytes that were checked.
+
+    Raises:
+        ValueError: if they are no HDF5 file, or need another file; or whatever is raised inside the
+            block, with the name of the file for that of the copy.
+    """
+    content = path.read_bytes()
+    # Keras has two readers of HDF5, and chooses by the name.
+    name = "copy.weights.h5" if path.name.endswith(".weights.h5") else "copy.h5"
+    try:
+        check_tensors(content, most_unpacked(len(content)))
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read as an HDF5 file: {error}") from error
+    with private_copy(content, name) as copy:
+        try:
+            yield copy
+        except ValueError as error:
+            raise ValueError(str(error).replace(str(copy), str(path))) from error
 
 
 def some_inputs(faces: "FaceDataset", preprocessor: "Preprocessor") -> NDArray[np.float32]:

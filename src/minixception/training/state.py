@@ -1,22 +1,20 @@
 """What every training run leaves after each epoch: history, curves, and what it can go on from."""
 
-import json
 import math
-import zipfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
 from minixception.checkpoints.card import CURVES_FILE, HISTORY_FILE, STATE_FILE
 from minixception.checkpoints.keras_model import write_history
+from minixception.datasets.cache import read_arrays, write_arrays
 from minixception.drawing.plots import plot_history
-from minixception.files import atomic_path, remove_leftovers
+from minixception.files import remove_leftovers
 from minixception.training.runs import refuse_run_without_state, refuse_used_folder
 
 History = list[dict[str, float]]
@@ -88,7 +86,7 @@ def state_to_go_on_from(
         refuse_run_without_state(folder)
     else:
         refuse_used_folder(folder)
-    remove_leftovers(folder)
+    remove_leftovers(folder, folder.parent)
     if not (folder / STATE_FILE).exists():
         return None
     state = read_state(folder / STATE_FILE)
@@ -137,13 +135,10 @@ def restore(model: keras.Model, state: TrainingState) -> None:
 
 def write_state(path: Path, state: TrainingState) -> None:
     """Write the state in one step."""
-    names = ("identity", "history", "finished", "start")
-    facts = {name: getattr(state, name) for name in names}
-    arrays: dict[str, NDArray[Any]] = {"facts": np.array(json.dumps(facts))}
-    arrays |= {f"model_{index}": value for index, value in enumerate(state.model)}
+    facts = {name: getattr(state, name) for name in ("identity", "history", "finished", "start")}
+    arrays = {f"model_{index}": value for index, value in enumerate(state.model)}
     arrays |= {f"optimizer_{index}": value for index, value in enumerate(state.optimizer)}
-    with atomic_path(path) as temporary:
-        np.savez(temporary, **arrays)  # type: ignore[arg-type]
+    write_arrays(path, arrays, facts)
 
 
 def read_state(path: Path) -> TrainingState:
@@ -152,18 +147,14 @@ def read_state(path: Path) -> TrainingState:
     Raises:
         ValueError: if the file is damaged.
     """
+    groups: dict[str, list[NDArray[Any]]] = {"model": [], "optimizer": []}
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            facts = json.loads(str(arrays["facts"]))
-            groups: dict[str, list[NDArray[Any]]] = {"model": [], "optimizer": []}
-            for name in arrays.files:
-                if name != "facts":
-                    groups[name.split("_")[0]].append(arrays[name])
+        arrays, facts = read_arrays(path)
+        for name, value in arrays.items():
+            groups[name.split("_")[0]].append(value)
         return TrainingState(model=groups["model"], optimizer=groups["optimizer"], **facts)
-    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{path} is damaged ({error}). Train again to another --output."
-        ) from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path} is damaged: {error}. Train again to another --output.") from error
 
 
 def _assign(variables: Sequence[keras.Variable], values: Sequence[NDArray[Any]]) -> None:

@@ -7,7 +7,9 @@ was killed goes on from there, and gives the same history as one that was not.
 
 import json
 import logging
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from minixception.checkpoints.keras_model import save_checkpoint, save_keras_fil
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.evaluation import Scores, cross_entropy, score
 from minixception.files import content_checksum, own_folder
+from minixception.messages import unfiltered
 from minixception.training.acceleration import accelerated
 from minixception.training.batches import steps_per_epoch, training_batches
 from minixception.training.optimization import averaged_weights, compile_model, remove_regularizers
@@ -182,15 +185,16 @@ def _fit(run: TrainingRun, state: "TrainingState | None", verbose: int | str) ->
     if not recipe.regularizers:
         remove_regularizers(model)
     compile_model(model, recipe, steps=run.steps)
-    model.fit(
-        batches,
-        steps_per_epoch=run.steps,
-        epochs=recipe.epochs,
-        initial_epoch=first_epoch,
-        callbacks=[_Validation(run, recorder.history), *patience, recorder],
-        shuffle=False,  # the batches come shuffled
-        verbose=verbose,
-    )
+    with redirect_stdout(unfiltered(sys.stdout)):  # where Keras draws a bar
+        model.fit(
+            batches,
+            steps_per_epoch=run.steps,
+            epochs=recipe.epochs,
+            initial_epoch=first_epoch,
+            callbacks=[_Validation(run, recorder.history), *patience, recorder],
+            shuffle=False,  # the batches come shuffled
+            verbose=verbose,
+        )
     return recorder.history
 
 

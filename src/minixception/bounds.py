@@ -1,0 +1,165 @@
+"""How much a file may ask for: the contents of packed files, and the scans of a picture."""
+
+import bz2
+import gzip
+import io
+import lzma
+import re
+import struct
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+LARGEST_MEMBER = 64 << 20
+"""Bytes of a picture or a table, at most."""
+
+LARGEST_PICTURE = 178_956_970  # pixels: Pillow's own bound
+MOST_SCANNED = 16 * LARGEST_PICTURE  # pixels times scans: some ten seconds
+
+_JPEG_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd9-\xfe]")  # those with a length, and the end
+_PACKED_VARIABLE = 15  # miCOMPRESSED, in a MATLAB file of version 5
+_OPENERS: dict[bytes, Callable[..., Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\0": lzma.open,
+}
+_DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, tarfile.TarError)
+
+
+def most_unpacked(size: int) -> int:
+    """Return how many bytes the contents of a packed file of this size may have together.
+
+    Pictures and weights hardly compress, tables of pixels to a quarter. A small file may be all
+    zeros: 64 MB are allowed in any case.
+    """
+    return (64 << 20) + 8 * size
+
+
+class _Bounded(io.RawIOBase):
+    """Reads from a stream up to a bound."""
+
+    def __init__(self, stream: IO[bytes], most: int, name: str) -> None:
+        self._stream, self._left, self._name = stream, most, name
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "bytearray") -> int:  # type: ignore[override]
+        data = self._stream.read(len(buffer))
+        self._left -= len(data)
+        if self._left < 0:
+            raise ValueError(
+                f"{self._name} would unpack to more than 8 times its size and 64 MB: it is not read"
+            )
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+@contextmanager
+def open_unpacked(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file to read, through gzip, bzip2 or xz where its first bytes say so.
+
+    Raises:
+        ValueError: if a packed file is damaged, or holds more than `most_unpacked`.
+        OSError: if it cannot be read.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(6)
+        stream.seek(0)
+        opener = next((each for magic, each in _OPENERS.items() if head.startswith(magic)), None)
+        if opener is None:
+            yield stream
+            return
+        most = most_unpacked(path.stat().st_size)
+        with opener(stream, "rb") as unpacked:
+            try:
+                yield io.BufferedReader(_Bounded(unpacked, most, str(path)))  # type: ignore[type-var]
+            except (*_DAMAGE, OSError) as error:
+                if isinstance(error, OSError) and error.errno is not None:
+                    raise  # of the system; those of the unpackers have no number
+                raise ValueError(
+                    f"{path} is a truncated or damaged gzip, bzip2 or xz file; get it again. "
+                    f"Received: {error}"
+                ) from error
+
+
+def tar_contents(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of each file in a tar archive, also a compressed one.
+
+    The names lead nowhere, since nothing is unpacked to disk; links are passed over.
+
+    Yields:
+        The path in the archive, parts joined by "/", and the content; no content (b"") where there
+        is more than `LARGEST_MEMBER`.
+
+    Raises:
+        ValueError: if it is no whole tar archive, or its members, with their headers, would unpack
+            to more than `most_unpacked`.
+        OSError: if it cannot be read.
+    """
+    try:
+        with open_unpacked(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
+            for member in archive:
+                if member.isreg():
+                    # It may claim any size, and hold none of it.
+                    is_small = member.size <= LARGEST_MEMBER
+                    content = archive.extractfile(member) if is_small else None
+                    name = PurePosixPath(member.name).as_posix()
+                    yield name, b"" if content is None else content.read()
+                archive.members.clear()  # type: ignore[attr-defined]
+    except tarfile.TarError as error:
+        raise ValueError(f"{path} must be a folder or a whole tar archive. {error}") from error
+
+
+def check_mat_size(path: Path) -> None:
+    """Refuse a MATLAB file of version 5 whose packed variables are out of proportion to it.
+
+    Raises:
+        ValueError: if they would unpack to more than `most_unpacked`.
+        OSError: if it cannot be read.
+    """
+    left = most_unpacked(path.stat().st_size)
+    with path.open("rb") as file:
+        order = ">" if file.read(128)[126:] == b"MI" else "<"
+        while len(tag := file.read(8)) == 8:
+            kind, size = struct.unpack(f"{order}II", tag)
+            if kind != _PACKED_VARIABLE:
+                file.seek(size, io.SEEK_CUR)
+                continue
+            unpacker, packed = zlib.decompressobj(), file.read(size)
+            try:
+                while packed and left > 0:
+                    left -= len(unpacker.decompress(packed, 1 << 20))
+                    packed = unpacker.unconsumed_tail
+            except zlib.error:
+                return  # the reader will tell
+            if left <= 0:
+                raise ValueError(f"{path} would unpack to more than 8 times its size and 64 MB")
+
+
+def check_scans(file: IO[bytes], pixels: int) -> None:
+    """Refuse a JPEG that goes over its pixels a thousand times; a usual one does so 1 to 14 times.
+
+    Each scan costs the time of a picture. Pillow has no bound; that of libtiff is 100.
+
+    Raises:
+        ValueError: if there are too many.
+    """
+    place = file.tell()
+    file.seek(0)
+    content = file.read()
+    file.seek(place)
+    end = scans = 0
+    most = min(100, MOST_SCANNED // max(pixels, 1))
+    while (marker := _JPEG_MARKER.search(content, end)) and marker[0] != b"\xff\xd9":
+        end = marker.end() + int.from_bytes(content[marker.end() : marker.end() + 2], "big")
+        scans += marker[0] == b"\xff\xda"
+        if scans > most:
+            raise ValueError(f"it has more than {most} scans")

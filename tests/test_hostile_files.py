@@ -1,0 +1,268 @@
+"""Files made to fill memory or time, to be taken for something else, or to command a terminal."""
+
+import bz2
+import csv
+import gzip
+import io
+import json
+import lzma
+import re
+import tarfile
+import threading
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from PIL import Image
+from scipy.io import savemat
+
+from minixception.bounds import LARGEST_PICTURE, check_mat_size, open_unpacked, tar_contents
+from minixception.checkpoints.engines import LiteRTEngine
+from minixception.checkpoints.keras_model import load_keras_file
+from minixception.checkpoints.model_files import MEMBERS
+from minixception.checkpoints.shipped import find_model
+from minixception.commands import main
+from minixception.commands.picture_paths import paths_in_folder
+from minixception.images import read_image
+from minixception.inference.analyzer import Room
+from minixception.messages import csv_cell, printable
+from minixception.training.state import TrainingState, read_state, write_state
+
+HUGE = 10**9
+# What a line of the configuration asks for -> a network, and the entry to make huge.
+BOMBS: dict[str, tuple[list[layers.Layer], tuple[int, ...], str]] = {
+    "units": ([layers.Flatten(), layers.Dense(77)], (8, 8, 1), "units"),
+    "filters": ([layers.Conv2D(77, 3)], (8, 8, 1), "filters"),
+    "multiplier": ([layers.DepthwiseConv2D(3, depth_multiplier=77)], (8, 8, 1), "depth_multiplier"),
+    "words": ([layers.Embedding(77, 4)], (5,), "input_dim"),
+    "cells": ([layers.Bidirectional(layers.LSTM(77))], (5, 4), "units"),
+    "cells of a cell": ([layers.RNN([layers.GRUCell(77)])], (5, 4), "units"),
+    "nested": (
+        [keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(77, 1)])],
+        (8, 8, 1),
+        "filters",
+    ),
+}
+
+
+def hdf5(numbers: int = 5000, **attributes: str) -> bytes:
+    stream = io.BytesIO()
+    with h5py.File(stream, "w") as file:
+        file["numbers"] = np.zeros(numbers, np.float32)
+        file.attrs.update(attributes)
+    return stream.getvalue()
+
+
+def keras_archive(config: str, weights: bytes) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in zip(MEMBERS, (b"{}", config.encode(), weights), strict=True):
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".hdf5"])
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_network_is_bounded_before_it_is_built(name: str, suffix: str, tmp_path: Path) -> None:
+    parts, shape, entry = BOMBS[name]
+    config = keras.Sequential([keras.Input(shape), *parts]).to_json()
+    config = config.replace(f'"{entry}": 77', f'"{entry}": {HUGE}')
+    path = tmp_path / f"model{suffix}"
+    is_archive = suffix == ".keras"
+    path.write_bytes(keras_archive(config, hdf5()) if is_archive else hdf5(model_config=config))
+    with pytest.raises(ValueError, match="more parameters than the 5000 that the file holds"):
+        load_keras_file(path)
+
+
+def test_a_network_of_many_layers(tmp_path: Path) -> None:
+    config = json.loads(keras.Sequential([keras.Input((4,)), layers.ReLU()]).to_json())
+    config["config"]["layers"] += 6000 * config["config"]["layers"][1:]
+    (tmp_path / "model.keras").write_bytes(keras_archive(json.dumps(config), hdf5()))
+    with pytest.raises(ValueError, match="more than 5000 layers"):
+        load_keras_file(tmp_path / "model.keras")
+
+
+def test_a_file_of_two_kinds_is_refused(tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
+    model.save(tmp_path / "model.keras")
+    archive = (tmp_path / "model.keras").read_bytes()
+    block = 512 * -(-len(archive) // 512)
+    litert = (find_model("fer2013_mini_xception") / "model.tflite").read_bytes()
+    cases = {
+        "two kinds, .keras and .hdf5": [hdf5() + archive],
+        "before its beginning": [
+            b"#!/bin/sh\n" + archive,
+            b"\0" * 512 + hdf5(),
+            archive.ljust(1 << 20, b"\0") + hdf5(),
+        ],
+        "two kinds, .keras and .tflite": [litert + archive],
+        "neither a .keras archive nor": [litert, b"", b"text" * block],
+    }
+    for message, contents in cases.items():
+        for content in contents:
+            for suffix in (".keras", ".hdf5"):
+                (tmp_path / f"odd{suffix}").write_bytes(content)
+                with pytest.raises(ValueError, match=message):
+                    load_keras_file(tmp_path / f"odd{suffix}")
+    for content in (litert + archive, archive, b""):
+        (tmp_path / "odd.tflite").write_bytes(content)
+        with pytest.raises(ValueError, match=r"odd.tflite cannot be loaded by LiteRT"):
+            LiteRTEngine(tmp_path / "odd.tflite", num_classes=7)
+    # One kind under the name of the other is what it is.
+    (tmp_path / "named.hdf5").write_bytes(archive)
+    assert load_keras_file(tmp_path / "named.hdf5").count_params() == model.count_params()
+
+
+def tar(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for member, content in members:
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_what_a_packed_file_holds_is_bounded(
+    pack: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    path = tmp_path / "faces.tar.packed"
+    zeros = bytes(30 << 20)
+    longer = tarfile.TarInfo("a")
+    longer.pax_headers = {"comment": "0" * (100 << 20)}
+    bombs = [
+        tar(*((tarfile.TarInfo(str(number)), zeros) for number in range(4))),
+        tar(*((tarfile.TarInfo(str(number)), b"") for number in range(200_000))),
+        tar((longer, b"")),
+    ]
+    for content in bombs if pack is gzip.compress else bombs[:1]:
+        path.write_bytes(pack(content))
+        with pytest.raises(ValueError, match="would unpack to more than 8 times its size"):
+            list(tar_contents(path))
+        with (
+            pytest.raises(ValueError, match="would unpack"),
+            open_unpacked(path) as stream,
+        ):
+            stream.read()
+    path.write_bytes(pack(tar((tarfile.TarInfo("a/b.jpg"), b"face"))))
+    assert list(tar_contents(path)) == [("a/b.jpg", b"face")]
+
+
+def test_what_a_mat_file_holds_is_bounded(tmp_path: Path) -> None:
+    path = tmp_path / "imdb.mat"
+    savemat(path, {f"v{number}": np.zeros(4 << 20) for number in range(3)}, do_compression=True)
+    with pytest.raises(ValueError, match="would unpack to more than"):
+        check_mat_size(path)
+
+
+def many_scans(count: int) -> bytes:
+    stream = io.BytesIO()
+    Image.new("L", (64, 64), 99).save(stream, "JPEG", progressive=True)
+    content = stream.getvalue()
+    last = content.rindex(b"\xff\xda")
+    return content[:last] + content[last:-2] * count + content[-2:]
+
+
+def test_the_scans_of_a_jpeg_are_bounded(tmp_path: Path) -> None:
+    path = tmp_path / "face.jpg"
+    path.write_bytes(many_scans(1000))
+    with pytest.raises(ValueError, match="more than 100 scans"):
+        read_image(path)
+    # What stands behind the picture, as the film of a phone, is none of it.
+    path.write_bytes(many_scans(1) + 1000 * b"\xff\xda\0\x08")
+    assert read_image(path).shape == (64, 64, 3)
+
+
+def test_workers_share_the_room_of_one_large_picture(tmp_path: Path) -> None:
+    side = int((0.6 * LARGEST_PICTURE) ** 0.5)
+    Image.new("1", (side, side)).save(tmp_path / "large.png")
+    room, begun, at_once = Room(), threading.Barrier(2), []
+    in_work: set[int] = set()
+
+    def work(number: int) -> None:
+        begun.wait()
+        with room.keep(tmp_path / "large.png"):
+            in_work.add(number)
+            at_once.append(len(in_work))
+            time.sleep(0.1)
+            in_work.remove(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert at_once == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "text", ["\x1b[2J", "\x1b]0;title\x07", "\x9b31m", "\r", "\u202egnp.exe", "\x7f", "\x08"]
+)
+def test_no_text_commands_a_terminal(text: str) -> None:
+    assert printable(f"a{text}b").isprintable()
+    assert printable("ä\t顔\n") == "ä\t顔\n"
+
+
+@pytest.mark.parametrize("start", list("=+-@\t\r\n") + ["\uff1d"])
+def test_no_text_is_a_formula(start: str) -> None:
+    assert csv_cell(f"{start}1+1").startswith("'")
+    assert csv_cell(csv_cell(f"{start}1")) == csv_cell(f"{start}1")
+    assert csv_cell(-1) == -1
+
+
+def test_names_of_pictures_on_their_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("=1+1.png", "@a.png", "-b.png", "\x1b[31mred.png"):
+        Image.new("RGB", (60, 60)).save(name)
+    Path("\x1b[2Jbroken.png").touch()
+    options = ["image", ".", "--no-draw", "--csv", "t.csv", "--jsonl", "t.jsonl"]
+    assert main(options) == 1
+    printed = capsys.readouterr()
+    assert "\x1b" not in printed.out + printed.err + Path("t.csv").read_text()
+    assert r"\x1b[2Jbroken.png" in printed.err
+    with Path("t.csv").open(newline="") as file:
+        names = [row["picture"] for row in csv.DictReader(file)]
+    assert {"'=1+1.png", "'@a.png", "'-b.png", r"\x1b[31mred.png"} <= set(names)
+    assert main([*options, "--resume"]) == 1
+
+
+def test_every_changed_byte_of_a_state_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "training_state.npz"
+    state = TrainingState({"a": 1}, [{"loss": 0.5}], False, [np.arange(9.0)], [np.ones((2, 2))])
+    write_state(path, state)
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        changed = bytearray(whole)
+        changed[place] ^= (0xFF, 1, 8)[place % 3]
+        path.write_bytes(changed)
+        try:
+            read = read_state(path)
+        except ValueError as error:
+            assert re.match(f"{path} is damaged.*Train again", str(error))  # noqa: PT017
+        else:  # such as the date of a member
+            assert (read.identity, read.history) == (state.identity, state.history)
+            for found, expected in zip(
+                read.model + read.optimizer, state.model + state.optimizer, strict=True
+            ):
+                np.testing.assert_array_equal(found, expected)
+
+
+def test_equal_names_take_a_time_that_grows_with_their_number() -> None:
+    def seconds(count: int) -> float:
+        places = {Path(f"{number}/face.jpg"): Path() for number in range(count)}
+        begun = time.process_time()
+        paths: Any = paths_in_folder(places, Path("out"))
+        assert len(set(paths.values())) == count
+        return time.process_time() - begun
+
+    seconds(100)
+    assert seconds(4000) < 30 * seconds(400)
