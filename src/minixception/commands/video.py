@@ -9,7 +9,7 @@ standard output, and all else to standard error. Films take the extra `video`; a
 and a table do not. Drawn films are H.264 with the sound of their source.
 
 All files appear when the run ends, also with Ctrl-C; on a full disk and after `kill -9` they are as
-they were before. Until then they lie beside, as .NAME.NUMBER.SUFFIX.
+they were before. Until then they lie in hidden folders beside.
 
 Finding faces takes nearly all the time. --min-face 48 makes it three times faster where faces are
 at least that large. In between they are followed: --detect-every 1 looks for them in each frame.

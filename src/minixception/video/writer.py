@@ -48,7 +48,7 @@ class Sound:
 class VideoWriter:
     """Writes frames to a film, which appears under its name when it is closed.
 
-    Until then it lies beside it as `.NAME.NUMBER.SUFFIX`. Leaving the `with` block finishes it on
+    Until then it lies in a hidden folder beside it. Leaving the `with` block finishes it on
     every way out, errors included, unless it is the film that cannot be written: then what was
     there before stays. Each frame is shown from its `time_seconds` on.
 
