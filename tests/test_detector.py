@@ -1,4 +1,3 @@
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -250,10 +249,3 @@ def test_yunet_in_four_threads(yunet: YuNetDetector, three_faces: np.ndarray) ->
     expected = [yunet.detect(variant) for variant in variants]
     with ThreadPoolExecutor(max_workers=4) as threads:
         assert list(threads.map(yunet.detect, variants)) == expected
-
-
-def test_yunet_file_whose_name_is_not_utf8_is_refused(tmp_path: Path) -> None:
-    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.onnx"))
-    path.touch()
-    with pytest.raises(ValueError, match="must be UTF-8"):
-        YuNetDetector(path, trust=True)

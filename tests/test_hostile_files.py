@@ -23,6 +23,7 @@ from keras import layers
 from PIL import Image
 from scipy.io import savemat
 
+from minixception import bounds
 from minixception.bounds import LARGEST_PICTURE, check_mat_size, open_unpacked, tar_contents
 from minixception.checkpoints.engines import LiteRTEngine
 from minixception.checkpoints.keras_model import load_keras_file
@@ -31,7 +32,7 @@ from minixception.checkpoints.shipped import find_model
 from minixception.commands import main
 from minixception.commands.picture_paths import paths_in_folder
 from minixception.images import read_image
-from minixception.inference.analyzer import Room
+from minixception.inference.workers import Room
 from minixception.messages import csv_cell, printable
 from minixception.training.state import TrainingState, read_state, write_state
 
@@ -131,18 +132,19 @@ def tar(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
 def test_what_a_packed_file_holds_is_bounded(
-    pack: Callable[[bytes], bytes], tmp_path: Path
+    pack: Callable[[bytes], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(bounds, "ALLOWED_ANYWAY", 1 << 20)
     path = tmp_path / "faces.tar.packed"
-    zeros = bytes(30 << 20)
+    zeros = bytes(600 << 10)
     longer = tarfile.TarInfo("a")
-    longer.pax_headers = {"comment": "0" * (100 << 20)}
+    longer.pax_headers = {"comment": "0" * (2 << 20)}
     bombs = [
         tar(*((tarfile.TarInfo(str(number)), zeros) for number in range(4))),
-        tar(*((tarfile.TarInfo(str(number)), b"") for number in range(200_000))),
+        tar(*((tarfile.TarInfo(str(number)), b"") for number in range(5_000))),
         tar((longer, b"")),
     ]
-    for content in bombs if pack is gzip.compress else bombs[:1]:
+    for content in bombs:
         path.write_bytes(pack(content))
         with pytest.raises(ValueError, match="would unpack to more than 8 times its size"):
             list(tar_contents(path))

@@ -23,9 +23,10 @@ from minixception.boxes import Box, CropMargin, crop_box
 from minixception.checkpoints.engines import available_cores
 from minixception.datasets import FaceDataset
 from minixception.images import read_image
-from minixception.inference.analyzer import LOOK_AHEAD, PICTURES_PER_BATCH
+from minixception.inference.analyzer import PICTURES_PER_BATCH
 from minixception.inference.predictions import to_rows
 from minixception.inference.sources import Picture
+from minixception.inference.workers import LOOK_AHEAD
 from minixception.labels import EMOTIONS_FER2013, GENDERS
 
 SOURCE = Path(__file__).parents[1] / "src"

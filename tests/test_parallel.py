@@ -6,7 +6,7 @@ import time
 import pytest
 
 from minixception.checkpoints.engines import available_cores
-from minixception.inference.analyzer import LOOK_AHEAD, in_order
+from minixception.inference.workers import LOOK_AHEAD, in_order
 
 
 @pytest.mark.parametrize("workers", [1, 4])

@@ -42,6 +42,8 @@ NOT_RUN = {
     "git clone <this repository> minixception && cd minixception": "everybody who reads this",
     "pip install .": "test_packaging.py, which builds the wheel",
     'pip install ".[train]"': "make test",
+    'pip install ".[video]"': "make test",
+    'pip install ".[serve]"': "make test",
     'pip install "minixception[train]"': "a message, not a command of ours",
     'pip install "opencv-python>=4.8,<5"': "requirements.txt",
     "python -m venv .venv": "make",
@@ -52,6 +54,7 @@ PLACEHOLDERS = {
     "compare RUN RUN": "compare runs/emotion runs/gender",
     "train-emotion --dataset folder --data MY_FACES": "train-emotion --help",
     "video": "video --help",  # it would open a camera
+    "serve": "serve --help",  # it would open a port
     "report-limits": "report-limits --help",  # it takes the very faces that the model was split by
 }
 DEFAULTS = {"emotion": DEFAULT_EMOTION_MODEL, "gender": DEFAULT_GENDER_MODEL}

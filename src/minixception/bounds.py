@@ -16,6 +16,8 @@ from typing import IO, Any
 LARGEST_MEMBER = 64 << 20
 """Bytes of a picture or a table, at most."""
 
+ALLOWED_ANYWAY = 64 << 20  # bytes, of what any packed file holds
+
 LARGEST_PICTURE = 178_956_970  # pixels: Pillow's own bound
 MOST_SCANNED = 16 * LARGEST_PICTURE  # pixels times scans: some ten seconds
 
@@ -35,7 +37,7 @@ def most_unpacked(size: int) -> int:
     Pictures and weights hardly compress, tables of pixels to a quarter. A small file may be all
     zeros: 64 MB are allowed in any case.
     """
-    return (64 << 20) + 8 * size
+    return ALLOWED_ANYWAY + 8 * size
 
 
 class _Bounded(io.RawIOBase):

@@ -134,7 +134,7 @@ def _check_options(arguments: argparse.Namespace) -> None:
 
 def run_job(arguments: argparse.Namespace, outputs: Mapping[Path, Path | None]) -> int:
     """Work through the pictures and finish the tables; return the exit code."""
-    from minixception.inference.analyzer import Room, in_order
+    from minixception.inference.workers import Room, in_order
 
     pictures = list(outputs)
     analyzer = load_analyzer(arguments)

@@ -37,7 +37,7 @@ from minixception.commands.outputs import STANDARD_OUTPUT, check_file, check_tab
 from minixception.commands.run_control import Progress, StopRequest, Stopwatch
 from minixception.commands.video_overlay import Overlay, add_overlay_argument, load_overlay
 from minixception.files import atomic_path, remove_leftovers, sole_writer
-from minixception.messages import require
+from minixception.messages import csv_cell, require, unfiltered
 
 if TYPE_CHECKING:
     from minixception.boxes import Box
@@ -231,7 +231,7 @@ class Session:
         """Open the table, which gets its name at the end, unless it is what cannot be written."""
         form: dict[str, Any] = {"newline": "", "encoding": "utf-8"}
         if self._arguments.csv == STANDARD_OUTPUT:
-            output: io.TextIOWrapper = self._arguments.standard_output
+            output: io.TextIOWrapper = unfiltered(self._arguments.standard_output)
             output.reconfigure(line_buffering=True, **form)
             return output
         files = ExitStack()
@@ -266,7 +266,8 @@ class Session:
     def _write_rows(self, frame: "Frame", faces: "list[TrackedFace]") -> None:
         if self._table is not None:
             self._is_table_broken = True
-            self._table.writerows(_rows(frame, faces))
+            for row in _rows(frame, faces):
+                self._table.writerow({name: csv_cell(value) for name, value in row.items()})
             self._is_table_broken = False
 
     def _find_faces(self, frame: "Frame") -> "list[TrackedFace]":
@@ -293,7 +294,8 @@ class Session:
         return is_late or is_another_size or frame.number % self._arguments.detect_every == 0
 
     def _draw(self, frame: "Frame", faces: "list[TrackedFace]") -> "Frame":
-        from minixception.drawing.faces import draw_captions, draw_predictions
+        from minixception.drawing.captions import draw_captions
+        from minixception.drawing.faces import draw_predictions
 
         drawn = draw_predictions(frame.image, faces, bars=self._arguments.bars)
         numbers = [(face.box.x, face.box.y, f"#{face.track}") for face in faces]
@@ -301,7 +303,7 @@ class Session:
 
     def _show(self, frame: "Frame") -> bool:
         """Show a frame, at the earliest when its time has come."""
-        from minixception.drawing.faces import draw_captions
+        from minixception.drawing.captions import draw_captions
 
         rate = self.stopwatch.rate()
         caption = f"{rate:.0f} frames per second" if rate else ""

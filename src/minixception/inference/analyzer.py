@@ -1,20 +1,15 @@
 """From a picture to predictions: find the faces, crop them, classify all of them in one batch."""
 
-import threading
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypeVar, overload
+from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from minixception.bounds import LARGEST_PICTURE
 from minixception.boxes import Box, as_boxes
 from minixception.checkpoints.engines import available_cores
 from minixception.checkpoints.shipped import (
@@ -25,10 +20,10 @@ from minixception.checkpoints.shipped import (
 )
 from minixception.detection.registry import load_detector
 from minixception.detection.search import FaceDetector
-from minixception.images import count_pixels
 from minixception.inference.classifier import FaceClassifier
 from minixception.inference.predictions import FacePrediction, table_columns
 from minixception.inference.sources import Picture, load_picture, read_now, separate
+from minixception.inference.workers import LOOK_AHEAD, Room, in_order
 
 # Of many pictures, so many go through the networks together: a batch of four faces runs in the
 # thread at hand (`engines.FEW_FACES`) at 0.7 of the time of one by one.
@@ -293,67 +288,3 @@ def _load_classifier(model: Model, task: str, engine: str) -> FaceClassifier:
             f"card says {model.card.task}."
         )
     return model
-
-
-Item = TypeVar("Item")
-
-Result = TypeVar("Result")
-
-# Pictures per worker that are done ahead of the one to be given next. A picture may take a
-# hundred times as long as its neighbours; more would only keep more results in memory.
-LOOK_AHEAD = 8
-
-
-class Room:
-    """Room in memory for pictures that threads have in work: all together as one of the largest.
-
-    A picture of 22 kB may take gigabytes, and as many in each worker.
-    """
-
-    def __init__(self) -> None:
-        self._left = LARGEST_PICTURE
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def keep(self, picture: Any) -> Iterator[None]:
-        """Wait until there is room for a picture that is to be read; keep it inside the block."""
-        is_file = isinstance(picture, str | PathLike | bytes)
-        pixels = min(count_pixels(picture), LARGEST_PICTURE) if is_file else 0
-        with self._changed:
-            self._changed.wait_for(lambda: pixels <= self._left)
-            self._left -= pixels
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._left += pixels
-                self._changed.notify_all()
-
-
-def in_order(
-    work: Callable[[Item], Result],
-    items: Iterable[Item],
-    *,
-    workers: int,
-    look_ahead: int = LOOK_AHEAD,
-) -> Generator[Result, None, None]:
-    """Apply `work` to the items in `workers` threads and yield the results in the items' order.
-
-    At most `look_ahead` items per worker are begun before their turn. When the caller stops early,
-    items that are not begun are left, and those at hand are finished.
-    """
-    if workers == 1:
-        yield from map(work, items)
-        return
-    waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for item in items:
-                waiting.append(pool.submit(work, item))
-                if len(waiting) >= look_ahead * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()

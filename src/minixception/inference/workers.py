@@ -1,0 +1,75 @@
+"""Threads that share the work on many pictures, and the memory for it."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from os import PathLike
+from typing import Any, TypeVar
+
+from minixception.bounds import LARGEST_PICTURE
+from minixception.images import count_pixels
+
+Item = TypeVar("Item")
+
+Result = TypeVar("Result")
+
+# Pictures per worker that are done ahead of the one to be given next. A picture may take a
+# hundred times as long as its neighbours; more would only keep more results in memory.
+LOOK_AHEAD = 8
+
+
+class Room:
+    """Room in memory for pictures that threads have in work: all together as one of the largest.
+
+    A picture of 22 kB may take gigabytes, and as many in each worker.
+    """
+
+    def __init__(self) -> None:
+        self._left = LARGEST_PICTURE
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def keep(self, picture: Any) -> Iterator[None]:
+        """Wait until there is room for a picture that is to be read; keep it inside the block."""
+        is_file = isinstance(picture, str | PathLike | bytes)
+        pixels = min(count_pixels(picture), LARGEST_PICTURE) if is_file else 0
+        with self._changed:
+            self._changed.wait_for(lambda: pixels <= self._left)
+            self._left -= pixels
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._left += pixels
+                self._changed.notify_all()
+
+
+def in_order(
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    workers: int,
+    look_ahead: int = LOOK_AHEAD,
+) -> Generator[Result, None, None]:
+    """Apply `work` to the items in `workers` threads and yield the results in the items' order.
+
+    At most `look_ahead` items per worker are begun before their turn. When the caller stops early,
+    items that are not begun are left, and those at hand are finished.
+    """
+    if workers == 1:
+        yield from map(work, items)
+        return
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) >= look_ahead * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
