@@ -83,7 +83,7 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 	cd web && npm ci --no-audit --no-fund
 
 # The models of the page, and the rules that it shares with these modules.
-web/dist/models/rules.json: web/make_models.py $(shell find trained_models -name model.keras) \
+web/dist/models/rules.json: web/make_models.py $(shell find trained_models -name model.keras -o -name card.json) \
 		$(shell find src/minixception/detection src/minixception/video src/minixception/drawing -name '*.py') \
 		| $(VENV)/.installed-dev
 	$(BIN)/python web/make_models.py web/dist/models

@@ -14,7 +14,10 @@ export class Classifier {
     const face = crop(picture, cropBox(box, this.card.crop_margin, picture.height, picture.width));
     const { image_size: size, channels } = this.card.preprocessor;
     const [outputs] = await this.model.run(this.prepare(face), [1, ...size, channels]);
-    return Object.fromEntries(this.card.class_names.map((name, index) => [name, outputs[index]]));
+    const probabilities = withTemperature(outputs, this.card.temperature ?? 1);
+    return Object.fromEntries(
+      this.card.class_names.map((name, index) => [name, probabilities[index]]),
+    );
   }
 
   prepare(face) {
@@ -28,6 +31,14 @@ export class Classifier {
     const shift = mean.map((value) => (value / 255) * (range[1] - range[0]) + range[0]);
     return inputs.map((value, index) => value - shift[index % channels]);
   }
+}
+
+/** Return probabilities as if the logits behind them were divided by a temperature. */
+function withTemperature(probabilities, temperature) {
+  const highest = Math.max(...probabilities);
+  const powers = Array.from(probabilities, (each) => (each / highest) ** (1 / temperature));
+  const sum = powers.reduce((total, each) => total + each, 0);
+  return powers.map((each) => each / sum);
 }
 
 /** Return the most probable class, null where there are none. */
