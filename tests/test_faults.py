@@ -116,6 +116,7 @@ def test_a_file_system_of_its_own_that_is_full(tmp_path: Path) -> None:
         subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.mark.usefixtures("eager")
 def test_training_on_a_full_disk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It says so in one message, and leaves no part of a checkpoint."""
     (tmp_path / "faces.csv").write_text(fer2013_csv({"Training": 14, "PublicTest": 7}))
