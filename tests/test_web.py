@@ -284,6 +284,16 @@ def test_a_picture_can_be_dropped_and_pasted(page: Any, portraits: Path, tmp_pat
         assert list(json.loads(saved(page, "json"))) == [f"{kind}.jpg"]
 
 
+def test_a_picture_may_be_opened_before_the_models_are_there(
+    driver: Any, address: str, portraits: Path
+) -> None:
+    with chromium(driver) as browser:
+        page = browser.new_context(locale="en-GB").new_page()
+        page.goto(address)
+        page.set_input_files("#file", portraits)
+        until(page, "document.getElementById('status').textContent.includes('3 faces found')")
+
+
 def test_the_keyboard_reaches_everything(page: Any, portraits: Path) -> None:
     open_picture(page, portraits)
     page.evaluate("document.activeElement.blur()")

@@ -28,6 +28,7 @@ class Page {
     this.problem = null;
     this.listen();
     this.speak(chooseLanguage());
+    this.loaded = this.load();
   }
 
   async load() {
@@ -108,7 +109,9 @@ class Page {
   }
 
   async open(file) {
-    if (!file || !this.analyzer) return;
+    if (!file) return;
+    await this.loaded; // a picture may be opened before the models are there
+    if (!this.analyzer) return;
     await this.stop();
     this.quiet();
     this.tell("working");
@@ -153,10 +156,11 @@ class Page {
   }
 
   async film() {
-    if (!this.analyzer) return;
-    this.quiet();
     part("camera").disabled = true;
+    await this.loaded;
     try {
+      if (!this.analyzer) return;
+      this.quiet();
       this.camera = await Camera.open();
     } catch (error) {
       this.complain(CAMERA_PROBLEMS[error.name] ?? "cameraFails");
@@ -265,4 +269,4 @@ async function keepForOffline() {
   document.documentElement.dataset.offline = "ready";
 }
 
-new Page().load();
+new Page();
