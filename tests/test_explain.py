@@ -40,7 +40,8 @@ def emotion(checkpoints: dict[str, Path]) -> Explainer:
     return Explainer.load(checkpoints["emotion"])
 
 
-@pytest.mark.parametrize("name", models.network_names())
+# The ResNet of facenet takes as long as all the others; facenet_mobilenet is built likewise.
+@pytest.mark.parametrize("name", [name for name in models.network_names() if name != "facenet"])
 def test_every_network_can_be_explained(name: str) -> None:
     height, _, channels = NETWORKS[name].input_shape
     size = max(min(height, 32), NETWORKS[name].smallest)
