@@ -40,6 +40,13 @@ def most_unpacked(size: int) -> int:
     return ALLOWED_ANYWAY + 8 * size
 
 
+def too_much(name: str) -> ValueError:
+    """Return the error for a packed file that holds, or claims to hold, more than it may."""
+    return ValueError(
+        f"{name} would unpack to more than 8 times its size and 64 MB: it is not read"
+    )
+
+
 class _Bounded(io.RawIOBase):
     """Reads from a stream up to a bound."""
 
@@ -53,9 +60,7 @@ class _Bounded(io.RawIOBase):
         data = self._stream.read(len(buffer))
         self._left -= len(data)
         if self._left < 0:
-            raise ValueError(
-                f"{self._name} would unpack to more than 8 times its size and 64 MB: it is not read"
-            )
+            raise too_much(self._name)
         buffer[: len(data)] = data
         return len(data)
 
@@ -108,7 +113,10 @@ def tar_contents(path: Path) -> Iterator[tuple[str, bytes]]:
     """
     try:
         with open_unpacked(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
+            most = most_unpacked(path.stat().st_size)
             for member in archive:
+                if member.size > most:  # the time to pass over it goes by what it claims
+                    raise too_much(str(path))
                 if member.isreg():
                     # It may claim any size, and hold none of it.
                     is_small = member.size <= LARGEST_MEMBER
