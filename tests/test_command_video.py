@@ -427,7 +427,7 @@ def test_films_that_went_wrong(
     assert float(rows[-1]["time_seconds"]) == pytest.approx(last, abs=0.001)
     (line,) = [line for line in printed.out.splitlines() if line.startswith("   1 ")]
     assert "happy" in line
-    assert "man 9" in line
+    assert int(line.split(" man ")[1].rstrip(" %")) >= 90
     assert said in printed.err
     assert (str(film) in printed.err) == bool(said)
     with VideoReader(str(drawn)) as reader:

@@ -40,9 +40,11 @@ def emotion(checkpoints: dict[str, Path]) -> Explainer:
     return Explainer.load(checkpoints["emotion"])
 
 
-# The ResNet of facenet takes as long as all the others; facenet_mobilenet is built likewise.
-@pytest.mark.parametrize("name", [name for name in models.network_names() if name != "facenet"])
-def test_every_network_can_be_explained(name: str) -> None:
+# One of each kind.
+@pytest.mark.parametrize(
+    "name", ["mini_xception", "big_xception", "simple_cnn", "easynet", "facenet_mobilenet"]
+)
+def test_networks_of_all_kinds_can_be_explained(name: str) -> None:
     height, _, channels = NETWORKS[name].input_shape
     size = max(min(height, 32), NETWORKS[name].smallest)
     model = models.build(name, (size, size, channels), 3)
