@@ -9,7 +9,7 @@ standard output, and all else to standard error. Films take the extra `video`; a
 and a table do not. Drawn films are H.264 with the sound of their source.
 
 All files appear when the run ends, also with Ctrl-C; on a full disk and after `kill -9` they are as
-they were before. Until then they lie in hidden folders beside.
+they were before. Until then they lie in hidden folders beside them.
 
 Finding faces takes nearly all the time. --min-face 48 makes it three times faster where faces are
 at least that large. In between they are followed: --detect-every 1 looks for them in each frame.
@@ -62,7 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="video file, camera number, stream (default: camera 0)",
     )
     parser.add_argument("--input", metavar="FILE|CAMERA|URL", help="the same as an option")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="the drawn video, as .mp4")
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="the drawn film: .mp4, .mkv, .webm, ..."
+    )
     parser.add_argument("--csv", type=Path, metavar="FILE", help="a row per face and frame")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="picture of emotions over time")
     parser.add_argument("--no-window", action="store_true", help="show nothing")

@@ -235,8 +235,8 @@ def named_contents(path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield the path inside a folder or tar archive, joined by "/", and the content of each file.
 
     An archive (also a compressed one) is read without unpacking, so that nothing in it can land
-    outside a folder, and links in it lead nowhere. What is
-    larger than `LARGEST_MEMBER` comes as b"".
+    outside a folder, and links in it lead nowhere. What is larger than
+    `LARGEST_MEMBER` comes as b"".
 
     Raises:
         ValueError: `path` is neither a folder nor a whole tar archive, or one that holds too much.
