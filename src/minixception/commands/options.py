@@ -62,7 +62,8 @@ def add_detector_arguments(parser: argparse.ArgumentParser, *, film: bool = Fals
         "--min-face",
         type=int,
         metavar="PIXELS",
-        help=f"side of the smallest face of interest (default: {share} of the shorter side)",
+        help=f"side of the smallest face of interest (default: {share} of the shorter side; the "
+        "Haar cascade misses some below 36)",
     )
     parser.add_argument(
         "--yunet", type=Path, metavar="FILE", help="YuNet's .onnx file: find faces with it"

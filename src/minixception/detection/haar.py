@@ -50,8 +50,8 @@ class HaarDetector(SizedSearch):
     the picture; and at the whole picture as the published systems do, with
     `detectMultiScale(grey, 1.3, 5)`, more finely from a shorter side of 600 pixels on, for groups.
     Of two boxes around one face it keeps that of the close-up. Faces are found down to 2.5 % of
-    the shorter side and to some 30 pixels: pictures with a shorter side above 1920 pixels are
-    shrunk to it, which leaves 48 pixels to the smallest face.
+    the shorter side and to 36 pixels, and some nine in ten of those of 30: pictures with a shorter
+    side above 1920 pixels are shrunk to it, which leaves 48 pixels to the smallest face.
 
     With a `scale_factor` it makes one plain call of `detectMultiScale` on the picture as it is:
     `HaarDetector(scale_factor=1.3)` is the setting of the published systems.
