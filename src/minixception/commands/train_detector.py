@@ -10,7 +10,6 @@ backgrounds.csv.
 
 import argparse
 import shlex
-import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Load, build, train, export; return the exit code."""
     from minixception.commands.outputs import check_folder
+    from minixception.datasets.pictures import picture_names
     from minixception.detection.labelled_pictures import read_sources
     from minixception.training.runs import refuse_used_folder
 
@@ -55,7 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
     check_folder(arguments.output, "--output")
     if not arguments.resume:
         refuse_used_folder(arguments.output)
-    training, validation = read_sources(arguments.data, leave_out=_names(arguments.leave_out))
+    names = () if arguments.leave_out is None else picture_names(arguments.leave_out)
+    training, validation = read_sources(arguments.data, leave_out=names)
     print(
         f"{len(training.photographs)} photographs and {len(training.backgrounds)} backgrounds to "
         f"train on, {len(validation.photographs)} and {len(validation.backgrounds)} held out"
@@ -74,21 +75,6 @@ def run(arguments: argparse.Namespace) -> int:
     difference = finish_detector(arguments.output, validation)
     print(f"Exported for LiteRT; largest difference of a score or place {difference:.1e}")
     return 0
-
-
-def _names(place: Path | None) -> frozenset[str]:
-    """Return the names of the files in an archive, or in a folder and those below."""
-    if place is None:
-        return frozenset()
-    if place.is_dir():
-        return frozenset(path.name for path in place.rglob("*") if path.is_file())
-    try:
-        with tarfile.open(place) as archive:
-            return frozenset(Path(name).name for name in archive.getnames())
-    except tarfile.ReadError as error:
-        raise ValueError(
-            f"--leave-out must be a folder or a tar archive. Received: {place}"
-        ) from error
 
 
 def _prepare_run(

@@ -53,6 +53,22 @@ def add_training_arguments(
         metavar="MODEL",
         help="models that know the classes, whose opinion goes into the targets (distillation)",
     )
+    parser.add_argument(
+        "--unlabelled",
+        type=Path,
+        nargs="+",
+        default=(),
+        metavar="PLACE",
+        help="folders or tar archives of pictures, or folders of detection sets: their faces are "
+        "learned too, with the opinion of the teachers for a label",
+    )
+    parser.add_argument(
+        "--leave-out",
+        type=Path,
+        metavar="PLACE",
+        help="folder or tar archive of pictures that the model will be scored on: unlabelled ones "
+        "of these names are left out",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation")
     parser.add_argument(
         "--output", type=Path, help="folder to write (default: runs/DATASET_NETWORK_RECIPE)"
@@ -91,6 +107,8 @@ def run_training(arguments: argparse.Namespace, *, task: str) -> int:
         teachers=arguments.teacher,
         initial_weights=arguments.initial_weights,
         backbone_weights=arguments.backbone_weights,
+        unlabelled=arguments.unlabelled,
+        leave_out=arguments.leave_out,
         command=arguments.command_line,
         verbose=0 if arguments.quiet else 1 if sys.stdout.isatty() else 2,
         **recipe_changes(arguments),

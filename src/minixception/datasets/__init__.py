@@ -25,6 +25,7 @@ from minixception.datasets.posed import (
 )
 from minixception.datasets.split_index import read_split_index, split_per_class, write_split_index
 from minixception.datasets.splits import content_split, draw_splits
+from minixception.datasets.unlabelled import load_unlabelled
 from minixception.datasets.utkface import load_utkface
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "load_imdb",
     "load_jaffe",
     "load_kdef",
+    "load_unlabelled",
     "load_utkface",
     "merge_datasets",
     "read_ferplus_votes",

@@ -249,3 +249,8 @@ def named_contents(path: Path) -> Iterator[tuple[str, bytes]]:
         if file.is_file():
             is_small = file.stat().st_size <= LARGEST_MEMBER
             yield file.relative_to(path).as_posix(), file.read_bytes() if is_small else b""
+
+
+def picture_names(path: Path) -> frozenset[str]:
+    """Return the plain names of the files in a folder or tar archive; see `named_contents`."""
+    return frozenset(Path(name).name for name, _ in named_contents(path))

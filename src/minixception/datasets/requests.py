@@ -30,6 +30,31 @@ def name_and_place(
     return default if dataset is None else str(dataset), None if data is None else Path(data)
 
 
+def name_and_place_for(
+    task: str, dataset: str | Path | FaceDataset | None, data: str | Path | None, *, default: str
+) -> tuple[str, Path | None]:
+    """Do as `name_and_place` does, for a model of a task.
+
+    Where the default has no labels for the task, the first data set that has takes its place.
+
+    Raises:
+        ValueError: there is no such task, the name is unknown, or its labels are of another task.
+    """
+    known = dataset_names(task)
+    if not known:
+        tasks = sorted({task for entry in DATASETS.values() for task in entry.tasks or ()})
+        raise ValueError(f"`task` must be one of {', '.join(tasks)}. Received: {task!r}")
+    is_fitting = set(default.split("+")) <= set(known)
+    name, place = name_and_place(dataset, data, default=default if is_fitting else known[0])
+    if not isinstance(dataset, FaceDataset) and not set(name.split("+")) <= set(known):
+        raise ValueError(
+            f"--dataset must be one of {', '.join(known)} to train on {task}, or some joined by +"
+            f"{'; files and folders go to --data' if Path(name).exists() else ''}. "
+            f"Received: {name}"
+        )
+    return name, place
+
+
 def entry_of(dataset: FaceDataset) -> DatasetEntry:
     """Return which splits of a loaded set play which part: as its name says, or as `train` says.
 
@@ -80,3 +105,20 @@ def _readers(path: Path | None, task: str) -> list[str]:
         for name in dataset_names(task)
         if any(Path(place).suffix == suffix for place in DATASETS[name].default_paths)
     ]
+
+
+def describe_data(
+    dataset: FaceDataset, training_split: str, validation_split: str
+) -> dict[str, Any]:
+    """Return plain data for the card of a model that is trained on a set."""
+    parts = {name: dataset.split(name) for name in (training_split, validation_split)}
+    return {
+        "name": dataset.name,
+        "checksum": dataset.checksum,
+        "licence": dataset.licence,
+        "split_rule": dataset.split_rule if dataset.drawn_splits else "source",
+        "drawn_splits": list(dataset.drawn_splits),
+        "sizes": {name: len(part) for name, part in parts.items()},
+        "class_counts": parts[training_split].class_counts(),
+        "dropped": dict(dataset.dropped),
+    }

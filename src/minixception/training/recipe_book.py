@@ -53,6 +53,24 @@ _DISTILLED = replace(
     needs_teacher=True,
 )
 
+_PATIENT = replace(
+    _EMOTION,
+    name="patient",
+    summary="64 px, from scratch in one long run; give --teacher, and faces --unlabelled",
+    cost=f"300 epochs of about 40 s with 11,000 faces without labels, {_TWO_CORES}",
+    expected="not known yet",
+    image_size=(64, 64),
+    epochs=300,
+    needs_teacher=True,
+    teacher_share=0.8,
+    teach_once=True,
+    ema_momentum=0.998,
+    augmentation=replace(
+        _EMOTION.augmentation, from_stored_size=True, brightness=0.2, contrast=0.2
+    ),
+    outliers=0.05,
+)
+
 _FERPLUS = replace(
     _GREY_FACES,
     name="ferplus",
@@ -275,6 +293,7 @@ RECIPES: dict[str, Recipe] = {
     for recipe in (
         _EMOTION,
         _DISTILLED,
+        _PATIENT,
         _FERPLUS,
         _TEACHER,
         _FACE_TEACHER,

@@ -11,6 +11,11 @@ from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replac
 from types import NoneType
 from typing import Any, TypeVar, get_args
 
+import numpy as np
+from numpy.typing import NDArray
+
+from minixception.preprocessor import Preprocessor
+
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "one-cycle")
 MONITORS = ("val_loss", "val_accuracy")
@@ -202,6 +207,11 @@ class Recipe:
     teacher_share: float = option(
         0.7, "share of the target that teachers, if any, give; the rest is the label", "[0, 1]"
     )
+    teach_once: bool = option(
+        False,
+        "ask the teachers once about each face as it is, not about every changed copy: a long run "
+        "takes a fraction of the time",
+    )
     ema_momentum: float | None = option(
         None,
         "momentum of the average of the weights that is validated and kept, if any. It spans "
@@ -265,6 +275,18 @@ class Recipe:
     def with_changes(self, changes: Mapping[str, Any]) -> "Recipe":
         """Return a copy with the fields in `changes` that are not None replaced."""
         return replace(self, **{name: v for name, v in changes.items() if v is not None})
+
+    def preprocessor(self, images: NDArray[np.uint8] | None = None) -> Preprocessor:
+        """Return the way from faces to the network's input; a mean may be fitted on the images."""
+        preprocessor = Preprocessor(
+            image_size=self.image_size,
+            channels=self.channels,
+            value_range=self.value_range,
+            mean=self.mean,
+        )
+        if images is None or not self.fit_mean:
+            return preprocessor
+        return preprocessor.centred_on(images)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for `card.json`."""

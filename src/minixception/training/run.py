@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 from minixception.boxes import CropMargin
 from minixception.checkpoints.card import STATE_FILE, Card, read_card
-from minixception.checkpoints.shipped import TASKS, find_model
+from minixception.checkpoints.shipped import find_model
 from minixception.checkpoints.versions import recorded_versions
 from minixception.datasets.classes import select_classes
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.registry import (
     DatasetEntry,
-    dataset_names,
     get_entry,
     require_same_files,
 )
-from minixception.datasets.requests import entry_of, load_requested, name_and_place
+from minixception.datasets.requests import (
+    describe_data,
+    entry_of,
+    load_requested,
+    name_and_place_for,
+)
+from minixception.datasets.unlabelled import gather_unlabelled
 from minixception.files import find_data
-from minixception.preprocessor import Preprocessor
 from minixception.training.origins import (
     NOTHING,
     begin_with,
@@ -50,6 +54,8 @@ def train(
     teachers: Sequence[str | Path] = (),
     initial_weights: str | Path | None = None,
     backbone_weights: str | Path | None = None,
+    unlabelled: Sequence[str | Path] = (),
+    leave_out: str | Path | None = None,
     command: Sequence[str] = (),
     verbose: int | str = "auto",
     **changes: Any,
@@ -78,6 +84,10 @@ def train(
             classes its last layer begins anew. None for fresh weights, or those of the shipped
             model where there are few faces and the recipe is this project's; "none" for fresh ones.
         backbone_weights: file with weights of a network's pre-trained part.
+        unlabelled: folders or archives of pictures, or folders of detection sets, whose faces
+            the teachers label, see `datasets.load_unlabelled`.
+        leave_out: folder or archive of pictures on which the model will be scored: of the
+            unlabelled ones those of the same file name are left out.
         command: the command line, for the card.
         verbose: 0 says nothing, 1 shows a progress bar, 2 a line per epoch, as in Keras.
         **changes: fields of the recipe, such as `epochs=20`, see `training.recipes.Recipe`.
@@ -98,7 +108,7 @@ def train(
     recipe = replace(recipe, **changes)
     if "teacher_share" in changes and not teachers:
         raise ValueError("--teacher-share is a share of --teacher: give one.")
-    name, place = _name_and_place(dataset, data, recipe, task)
+    name, place = name_and_place_for(task, dataset, data, default=recipe.dataset)
     request = _Request(
         recipe=replace(recipe, dataset=name),
         task=task,
@@ -109,6 +119,8 @@ def train(
         teachers=tuple(map(Path, [teachers] if isinstance(teachers, str | Path) else teachers)),
         initial_weights=None if initial_weights is None else Path(initial_weights),
         backbone_weights=None if backbone_weights is None else Path(backbone_weights),
+        unlabelled=tuple(map(Path, unlabelled)),
+        leave_out=None if leave_out is None else Path(leave_out),
         command=command,
         say=print if verbose else lambda _: None,
     )
@@ -130,24 +142,6 @@ def train(
     return read_run(run.folder)
 
 
-def _name_and_place(
-    dataset: str | Path | FaceDataset | None, data: str | Path | None, recipe: Recipe, task: str
-) -> tuple[str, Path | None]:
-    """Return name and path of the data set: the first of the task where the recipe's cannot do."""
-    known = dataset_names(task)
-    if not known:
-        raise ValueError(f"`task` must be one of {', '.join(TASKS)}. Received: {task!r}")
-    is_fitting = set(recipe.dataset.split("+")) <= set(known)
-    name, place = name_and_place(dataset, data, default=recipe.dataset if is_fitting else known[0])
-    if not isinstance(dataset, FaceDataset) and not set(name.split("+")) <= set(known):
-        raise ValueError(
-            f"--dataset must be one of {', '.join(known)} to train on {task}, or some joined by +"
-            f"{'; files and folders go to --data' if Path(name).exists() else ''}. "
-            f"Received: {name}"
-        )
-    return name, place
-
-
 @dataclass(frozen=True)
 class _Request:
     """What `train` is asked for; its recipe names the data set, which lies in its `place`."""
@@ -161,6 +155,8 @@ class _Request:
     teachers: tuple[Path, ...]
     initial_weights: Path | None
     backbone_weights: Path | None
+    unlabelled: tuple[Path, ...]
+    leave_out: Path | None
     command: Sequence[str]
     say: Callable[[str], None]
 
@@ -185,12 +181,14 @@ class _Request:
         if self.output is not None and not self.resume:
             refuse_used_folder(self.output)
         CropMargin.from_json(recipe.crop_margin)
-        Preprocessor(image_size=recipe.image_size)
+        recipe.preprocessor()
         if recipe.needs_teacher and not self.teachers:
             raise ValueError(
                 f"The recipe {recipe.name} learns from a model that is there already: name one "
                 "with --teacher, such as fer2013_mini_xception_wide."
             )
+        if self.unlabelled and not self.teachers:
+            raise ValueError("--unlabelled faces are labelled by --teacher: name one.")
         for model in self.origins:
             find_model(model)
 
@@ -233,7 +231,7 @@ class _Request:
         sizes = f"{len(training)} faces to train on, {len(validation)} to validate on"
         self.say(f"{dataset.name}: {sizes}")
         keras.utils.set_random_seed(self.seed)
-        preprocessor = _preprocessor_of(recipe, training)
+        preprocessor = recipe.preprocessor(training.images)
         model = models.build(recipe.network, preprocessor.input_shape, len(dataset.class_names))
         origin = choose_origin(
             self.initial_weights, recipe, task=self.task, faces=len(training), say=self.say
@@ -248,6 +246,7 @@ class _Request:
         if not self.goes_on:
             begin_with(model, origin, dataset.class_names, preprocessor)
         folder = self.output or Path("runs", f"{dataset.name}_{model.name}_{recipe.name}")
+        description = describe_data(dataset, entry.training_split, entry.validation_split)
         card = Card(
             name=folder.resolve().name,
             task=self.task,
@@ -256,7 +255,7 @@ class _Request:
             class_names=dataset.class_names,
             preprocessor=preprocessor,
             crop_margin=CropMargin.from_json(recipe.crop_margin),
-            data={"dataset": recipe.dataset, **_describe_data(dataset, entry), **backbone},
+            data={"dataset": recipe.dataset, **description, **backbone},
             recipe=recipe.to_json(),
             seed=self.seed,
             command=shlex.join(self.command),
@@ -264,6 +263,17 @@ class _Request:
         )
         teachers = load_teachers(self.teachers, card)
         facts: dict[str, Any] = {"initial_weights": str(origin)} if origin else {}
+        unlabelled = gather_unlabelled(
+            self.unlabelled, dataset, unseen=self._unseen(entry), leave_out=self.leave_out
+        )
+        if unlabelled is not None:
+            facts["unlabelled"] = {
+                "name": unlabelled.name,
+                "checksum": unlabelled.checksum,
+                "faces": len(unlabelled),
+                "dropped": dict(unlabelled.dropped),
+            }
+            self.say(f"{len(unlabelled)} faces without labels besides")
         if teachers:
             facts["teachers"] = [teacher.description for teacher in teachers]
         return TrainingRun(
@@ -276,17 +286,25 @@ class _Request:
             seed=self.seed,
             folder=folder,
             teachers=teachers,
+            unlabelled=unlabelled,
             origin={"initial weights": str(origin), **backbone},
             start=self._start(entry),
         )
 
     def _refuse_seen_faces(self, entry: DatasetEntry, dataset: FaceDataset) -> None:
         """Refuse models that learned from faces which the new one is to be scored on."""
-        unseen = (entry.validation_split, entry.test_split)
         for card in map(read_card, map(find_model, self.origins)):
             require_same_files(
-                self.recipe.dataset, dataset, splits=unseen, model=card.name, trained_on=card.data
+                self.recipe.dataset,
+                dataset,
+                splits=self._unseen(entry),
+                model=card.name,
+                trained_on=card.data,
             )
+
+    @staticmethod
+    def _unseen(entry: DatasetEntry) -> tuple[str, str]:
+        return entry.validation_split, entry.test_split
 
     def _start(self, entry: DatasetEntry) -> Mapping[str, Any]:
         """Return what who goes on needs: the command, and the places of its inputs."""
@@ -299,37 +317,14 @@ class _Request:
             "data": data and _absolute(data),
             "backbone_weights": backbone and _absolute(backbone),
             "teacher": [_absolute(teacher) for teacher in self.teachers],
+            "unlabelled": [_absolute(place) for place in self.unlabelled],
+            "leave_out": self.leave_out and _absolute(self.leave_out),
         }
 
 
 def _absolute(path: Path) -> str:
     """Return a path that holds in every folder; the name of a shipped model stays."""
     return str(path.resolve() if path.exists() else path)
-
-
-def _preprocessor_of(recipe: Recipe, training: FaceDataset) -> Preprocessor:
-    """Return the recipe's way from faces to the network's input; a mean may be fitted on them."""
-    preprocessor = Preprocessor(
-        image_size=recipe.image_size,
-        channels=recipe.channels,
-        value_range=recipe.value_range,
-        mean=recipe.mean,
-    )
-    return preprocessor.centred_on(training.images) if recipe.fit_mean else preprocessor
-
-
-def _describe_data(dataset: FaceDataset, entry: DatasetEntry) -> dict[str, Any]:
-    parts = {name: dataset.split(name) for name in (entry.training_split, entry.validation_split)}
-    return {
-        "name": dataset.name,
-        "checksum": dataset.checksum,
-        "licence": dataset.licence,
-        "split_rule": dataset.split_rule if dataset.drawn_splits else "source",
-        "drawn_splits": list(dataset.drawn_splits),
-        "sizes": {name: len(part) for name, part in parts.items()},
-        "class_counts": parts[entry.training_split].class_counts(),
-        "dropped": dict(dataset.dropped),
-    }
 
 
 def _export(run: "TrainingRun") -> str:

@@ -4,6 +4,8 @@ Source: Hinton, Vinyals, Dean 2015 (arXiv 1503.02531). That teacher and student 
 augmented picture is from Beyer et al. 2022 (arXiv 2106.05237).
 """
 
+import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +21,18 @@ from minixception.checkpoints.engines import load_engine
 from minixception.checkpoints.export import EXPORT_TOLERANCE, largest_difference
 from minixception.checkpoints.keras_model import Checkpoint, load_checkpoint
 from minixception.checkpoints.shipped import find_model
+from minixception.datasets.cache import read_arrays, write_arrays
 from minixception.files import content_checksum
 from minixception.labels import canonical_name, index_of
+from minixception.preprocessor import Preprocessor
 from minixception.training.acceleration import accelerated
 from minixception.training.batches import Batch
+
+_BATCH = 256
+_ROUNDING = 1e-5  # what a sum of float32 shares may miss
+_SECONDS_BETWEEN_REPORTS = 10.0
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -151,10 +161,55 @@ def taught(
     """Mix the mean opinion of the teachers into the targets of batches from `training_batches`.
 
     `share`, from 0 to 1, is the part of the target that is theirs; without teachers batches stay as
-    they are.
+    they are. What a target lacks to a sum of one, all of it where a face has no label, is theirs
+    as well.
     """
     for images, targets in batches:
         if teachers:
             opinion = np.mean([teacher.opinion(images) for teacher in teachers], axis=0)
-            targets = (share * opinion + (1 - share) * targets).astype(np.float32)
+            lacking = 1 - targets.sum(axis=1, keepdims=True)
+            lacking[np.abs(lacking) < _ROUNDING] = 0
+            own = (1 - share) * (targets + lacking * opinion)
+            targets = (share * opinion + own).astype(np.float32)
         yield images, targets
+
+
+def taught_once(
+    images: NDArray[np.uint8],
+    targets: NDArray[np.float32],
+    teachers: Sequence[Teacher],
+    *,
+    preprocessor: Preprocessor,
+    share: float,
+    file: Path,
+) -> NDArray[np.float32]:
+    """Return targets (N, K) with the opinion of the teachers on each face as it is; see `taught`.
+
+    They are kept in `file` and read from there when the same teachers are asked about the same
+    faces again.
+    """
+    question = {
+        "teachers": [dict(teacher.description) for teacher in teachers],
+        "share": share,
+        "faces": content_checksum([("images", images.tobytes()), ("targets", targets.tobytes())]),
+    }
+    if file.exists():
+        arrays, facts = read_arrays(file)
+        if facts == question:
+            return arrays["targets"]
+    batches = (
+        (preprocessor(images[start : start + _BATCH]), targets[start : start + _BATCH])
+        for start in range(0, len(images), _BATCH)
+    )
+    began = told_at = time.monotonic()
+    answers: list[NDArray[np.float32]] = []
+    for _, answer in taught(batches, teachers, share=share):
+        answers.append(answer)
+        if time.monotonic() - told_at > _SECONDS_BETWEEN_REPORTS:
+            told_at = time.monotonic()
+            done = len(answers) * _BATCH
+            left = (told_at - began) / done * (len(images) - done)
+            log.info("Asked about %d of %d faces, %.0f s left", done, len(images), left)
+    result = np.concatenate(answers)
+    write_arrays(file, {"targets": result}, question)
+    return result

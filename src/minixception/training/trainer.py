@@ -39,9 +39,10 @@ from minixception.training.state import (
     restore,
     state_to_go_on_from,
 )
-from minixception.training.teaching import Teacher, taught
+from minixception.training.teaching import Teacher, taught, taught_once
 
 IMPROVEMENTS_FOLDER = "improvements"
+OPINIONS_FILE = "opinions.npz"
 
 VALIDATION_BATCH = 256
 
@@ -62,6 +63,7 @@ class TrainingRun:
         seed: of order and augmentation.
         folder: for checkpoint, history, curves and state.
         teachers: networks whose opinion goes into the targets.
+        unlabelled: further faces, of the form of `training`, that teachers alone label.
         origin: plain data: what the weights began with, and what else the card says that a recipe
             does not.
         start: plain data that the state keeps for whoever goes on: how the run was begun.
@@ -76,13 +78,23 @@ class TrainingRun:
     seed: int
     folder: Path
     teachers: Sequence[Teacher] = ()
+    unlabelled: FaceDataset | None = None
     origin: Mapping[str, Any] = field(default_factory=dict)
     start: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def steps(self) -> int:
         """Batches in an epoch."""
-        return steps_per_epoch(len(self.training), self.recipe.batch_size)
+        count = len(self.training) + len(self.unlabelled or ())
+        return steps_per_epoch(count, self.recipe.batch_size)
+
+    def faces_and_targets(self) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Return what is learned from; the target of a face without a label is zero."""
+        images, targets = self.training.images, self.training.distributions
+        if self.unlabelled is not None:
+            images = np.concatenate([images, self.unlabelled.images])
+            targets = np.pad(targets, ((0, len(self.unlabelled)), (0, 0)))
+        return images, targets
 
     def identity(self) -> dict[str, Any]:
         """Return what must not change between the parts of an interrupted run."""
@@ -95,6 +107,7 @@ class TrainingRun:
             "split rule": self.training.split_rule if self.training.drawn_splits else None,
             "targets": target_checksum(self.training),
             "teachers": [teacher.description["weights"] for teacher in self.teachers] or None,
+            "unlabelled": self.unlabelled and [self.unlabelled.checksum, len(self.unlabelled)],
             "validation": [self.validation.checksum, len(self.validation)],
             "preprocessor": self.card.preprocessor.to_json(),
             **self.origin,
@@ -167,9 +180,20 @@ def _fit(run: TrainingRun, state: "TrainingState | None", verbose: int | str) ->
     patience = _patience_callbacks(recipe)
     first_epoch = len(state.history) if state else 0
     recorder = _Recorder(run, patience, state)
+    (images, targets), teachers = run.faces_and_targets(), run.teachers
+    if teachers and recipe.teach_once:
+        targets = taught_once(
+            images,
+            targets,
+            teachers,
+            preprocessor=run.card.preprocessor,
+            share=recipe.teacher_share,
+            file=run.folder / OPINIONS_FILE,
+        )
+        teachers = ()
     batches = training_batches(
-        run.training.images,
-        run.training.distributions,
+        images,
+        targets,
         preprocessor=run.card.preprocessor,
         augmentation=recipe.augmentation,
         batch_size=recipe.batch_size,
@@ -177,7 +201,7 @@ def _fit(run: TrainingRun, state: "TrainingState | None", verbose: int | str) ->
         mixup=recipe.mixup,
         first_epoch=first_epoch,
     )
-    batches = taught(batches, run.teachers, share=recipe.teacher_share)
+    batches = taught(batches, teachers, share=recipe.teacher_share)
     batches = with_outliers(
         batches, recipe.outliers, seed=run.seed, first_step=first_epoch * run.steps
     )

@@ -1,0 +1,156 @@
+"""Faces without labels, for training on what teachers say about them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from minixception.boxes import CropMargin, as_boxes, crop_box
+from minixception.datasets.cache import cached_dataset
+from minixception.datasets.face_dataset import FaceDataset, picture_digest, twins_of
+from minixception.datasets.merging import merge_datasets
+from minixception.datasets.pictures import (
+    NamedReader,
+    PictureForm,
+    describe_dropped,
+    named_contents,
+    picture_names,
+    read_pictures,
+)
+from minixception.detection.columns import MIDDLE, SIDE, SURE
+from minixception.detection.labelled_pictures import read_labelled_pictures
+from minixception.files import PICTURE_SUFFIXES, content_checksum
+from minixception.images import crop, decode_image
+
+_LOADER_VERSION = 1
+_UNLABELLED = ("unlabelled",)
+
+
+def load_unlabelled(
+    path: str | Path,
+    *,
+    image_size: tuple[int, int] = (48, 48),
+    channels: int = 1,
+    leave_out: Collection[str] = (),
+    use_cache: bool = True,
+) -> FaceDataset:
+    """Load the faces of pictures that nobody has labelled, cut out as a detector frames them.
+
+    Args:
+        path: A folder of pictures, or a tar archive of them, of which the largest face of each is
+            taken; or a folder with the `photographs.tar` and `photographs.csv` of a detection set,
+            of which all faces are that its table is sure of.
+        image_size: (height, width) to which each face is resized.
+        channels: 1 for grey, 3 for RGB.
+        leave_out: Names of picture files to leave out, such as those that a model is scored on. In
+            a detection set the table's column `source` names them.
+        use_cache: Keep the faces in the cache folder and read them from there.
+
+    Returns:
+        Images uint8 (N, height, width, channels), all of the one class "unlabelled"; `attributes`
+        hold "content", the hash of the whole picture, and "file", its name. `dropped` counts what
+        is left out, by reason.
+
+    Raises:
+        FileNotFoundError: There is nothing at `path`.
+        ValueError: It holds no face, or is neither a folder nor a tar archive.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"There is nothing at {path}, which should hold unlabelled faces.")
+    form = PictureForm(image_size, channels, crop_faces=True)
+    faces = cached_dataset(
+        path,
+        lambda: _read(path, form),
+        loader="unlabelled",
+        version=_LOADER_VERSION,
+        options={"image_size": list(image_size), "channels": channels},
+        use_cache=use_cache,
+    )
+    is_scored = np.isin(faces.attributes["file"], sorted(leave_out))
+    dropped = {**faces.dropped, "left out by name": int(is_scored.sum())}
+    return replace(faces.select(~is_scored), dropped=dropped)
+
+
+def gather_unlabelled(
+    places: Sequence[Path],
+    dataset: FaceDataset,
+    *,
+    unseen: Sequence[str],
+    leave_out: Path | None = None,
+) -> FaceDataset | None:
+    """Load the faces of several places, in the form of those of a data set; None for no places.
+
+    Left out are pictures with names as in `leave_out`, a folder or archive, and those that occur in
+    the splits `unseen` of the data set.
+    """
+    if not places:
+        return None
+    scored = dataset.select(np.isin(np.asarray(dataset.splits), unseen))
+    _, height, width, channels = dataset.images.shape
+    names = () if leave_out is None else picture_names(leave_out)
+    faces = merge_datasets(
+        {
+            str(place): load_unlabelled(
+                place, image_size=(height, width), channels=channels, leave_out=names
+            )
+            for place in places
+        },
+        name="+".join(place.resolve().name for place in places),
+    )
+    contents = faces.attributes["content"]
+    is_known = np.isin(contents, scored.attributes.get("content", ())) | twins_of(faces, scored)
+    dropped = {**faces.dropped, "scored": int(is_known.sum())}
+    return replace(faces.select(~is_known), dropped=dropped)
+
+
+def _read(path: Path, form: PictureForm) -> FaceDataset:
+    if (path / "photographs.csv").is_file():
+        images, files, contents = _labelled_faces(path, form)
+        dropped: dict[str, int] = {}
+    else:
+        names = [
+            (name, content)
+            for name, content in named_contents(path)
+            if Path(name).suffix.lower() in PICTURE_SUFFIXES
+        ]
+        readers: list[NamedReader] = [
+            (name, partial(decode_image, content, name)) for name, content in names
+        ]
+        pictures = read_pictures(readers, form)
+        images, contents, dropped = pictures.images, pictures.contents, pictures.dropped
+        files = np.array([Path(name).name for name, _ in names])[pictures.is_kept]
+    if not len(images):
+        raise ValueError(
+            f"{path} must hold pictures of faces. Received: no face "
+            f"({describe_dropped(dropped) or 'no picture'})"
+        )
+    return FaceDataset(
+        images=images,
+        labels=np.zeros(len(images), np.int64),
+        class_names=_UNLABELLED,
+        name=path.resolve().name,
+        licence="not known",
+        checksum=content_checksum([("images", images.tobytes())]),
+        attributes={"file": files, "content": contents},
+        dropped=dropped,
+    )
+
+
+def _labelled_faces(path: Path, form: PictureForm) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return images, file names and contents of the faces that a detection set is sure of."""
+    images, names, contents = [], [], []
+    for picture in read_labelled_pictures(path, "photographs"):
+        image = picture.image[:, :, None]
+        content = picture_digest(image)
+        sure = picture.faces[picture.faces[:, SURE] == 1]
+        corners = sure[:, MIDDLE] - sure[:, SIDE, None] / 2
+        for box in as_boxes(np.column_stack([corners, sure[:, [SIDE, SIDE]]])):
+            images.append(form.resize(crop(image, crop_box(box, CropMargin(), *image.shape[:2]))))
+            names.append(picture.name)
+            contents.append(content)
+    return np.array(images, np.uint8), np.array(names), np.array(contents)

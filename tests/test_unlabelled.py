@@ -1,0 +1,109 @@
+"""Faces without labels: which are taken, and that teachers alone label them."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minixception
+from made_up_detection import write_labelled_pictures
+from minixception.datasets import FaceDataset, load_unlabelled
+from minixception.training.teaching import Teacher, taught, taught_once
+from pattern_runs import faces
+
+SMALL: dict[str, Any] = {"network": "simple_cnn", "image_size": (16, 16), "batch_size": 24}
+IMAGES = Path(__file__).parents[1] / "images"
+
+
+def test_the_faces_of_a_detection_set_are_framed_by_its_table(tmp_path: Path) -> None:
+    write_labelled_pictures(tmp_path, photographs=5)
+    found = load_unlabelled(tmp_path, leave_out={"photographs_3_0001.jpg"})
+    assert found.images.shape == (4, 48, 48, 1)
+    assert found.dropped["left out by name"] == 1
+    assert "photographs_3_0001.jpg" not in found.attributes["file"]
+    # Eyes and mouth are inside the square, the ground of the picture is beside the face.
+    assert all(np.ptp(image) > 100 for image in found.images)
+    again = load_unlabelled(tmp_path)
+    assert len(again) == 5
+
+
+def test_the_largest_face_of_each_photograph_is_taken(tmp_path: Path) -> None:
+    shutil.copy(IMAGES / "portraits.jpg", tmp_path)
+    (tmp_path / "notes.txt").write_text("no picture")
+    found = load_unlabelled(tmp_path, image_size=(32, 32))
+    assert found.images.shape == (1, 32, 32, 1)
+    assert found.attributes["file"].tolist() == ["portraits.jpg"]
+    (tmp_path / "portraits.jpg").unlink()
+    with pytest.raises(ValueError, match=r"must hold pictures of faces\. Received: no face"):
+        load_unlabelled(tmp_path)
+    with pytest.raises(FileNotFoundError, match="nothing at"):
+        load_unlabelled(tmp_path / "nowhere")
+
+
+def sure_teacher(asked: list[int]) -> Teacher:
+    """Return a teacher that is sure of the second of three classes, and notes what it is shown."""
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        asked.append(len(images))
+        return np.eye(3, dtype=np.float32)[np.full(len(images), 1)]
+
+    return Teacher(predict, (8, 8), (0, 1, 2), flip=False, description={"weights": "none"})
+
+
+def test_a_face_without_a_label_is_the_teachers_alone() -> None:
+    images = np.zeros((3, 8, 8, 1), np.float32)
+    # The last is mixed with such a face.
+    targets = np.array([[1, 0, 0], [0, 0, 0], [0.5, 0, 0]], np.float32)
+    (batch,) = taught([(images, targets)], [sure_teacher([])], share=0.6)
+    expected = np.array([[0.4, 0.6, 0], [0, 1, 0], [0.2, 0.8, 0]])
+    np.testing.assert_allclose(batch[1], expected, atol=1e-6)
+
+
+def test_teachers_are_asked_once_and_again_about_other_faces(tmp_path: Path) -> None:
+    some = faces(6, seed=0)
+    asked: list[int] = []
+
+    def ask(images: np.ndarray) -> np.ndarray:
+        return taught_once(
+            images,
+            some.distributions,
+            [sure_teacher(asked)],
+            preprocessor=minixception.Preprocessor((8, 8)),
+            share=1.0,
+            file=tmp_path / "opinions.npz",
+        )
+
+    np.testing.assert_array_equal(ask(some.images), [[0, 1, 0]] * 6)
+    np.testing.assert_array_equal(ask(some.images), [[0, 1, 0]] * 6)
+    assert asked == [6]
+    ask(255 - some.images)
+    assert asked == [6, 6]
+
+
+@pytest.mark.usefixtures("short_training")
+def test_a_student_learns_from_faces_without_labels(here: Path) -> None:
+    splits = np.array(["train"] * 24 + ["validation"] * 6 + ["test"] * 6)
+    patterns: FaceDataset = replace(faces(36, seed=1), splits=splits)
+    write_labelled_pictures(Path("more"), photographs=6)
+    minixception.train(patterns, output="teacher", epochs=1, verbose=0, **SMALL)
+
+    def train(**changes: Any) -> Any:
+        options: dict[str, Any] = {
+            "teachers": ["teacher"],
+            "unlabelled": ["more"],
+            "teach_once": True,
+        }
+        options |= {"output": "student", "verbose": 0, **SMALL, **changes}
+        return minixception.train(patterns, **options)
+
+    run = train(epochs=2)
+    assert run.card.data["unlabelled"]["faces"] == 6
+    assert run.card.data["sizes"]["train"] == 24
+    assert train(epochs=2, resume=True).history == run.history
+    with pytest.raises(ValueError, match="unlabelled was"):
+        train(epochs=2, resume=True, unlabelled=[])
+    with pytest.raises(ValueError, match="name one"):
+        train(teachers=[], output="other")
