@@ -10,7 +10,7 @@ LIGHT ?= .venv-light
 OLDEST ?= .venv-oldest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-light test-web fuzz test-oldest coverage check format docs notebooks web clean
+.PHONY: help demo test test-light test-web fuzz test-oldest coverage check format docs notebooks models web clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,9 @@ docs: $(VENV)/.installed-docs  ## build the API reference into build/api; a warn
 
 notebooks: $(VENV)/.installed-dev  ## run the notebooks, store them with their outputs
 	$(BIN)/python notebooks/run_notebooks.py
+
+models: $(VENV)/.installed  ## train the models from the data, going on where it was cut
+	$(BIN)/python benchmarks/train_models.py
 
 clean:  ## remove the environment and what was built
 	rm -rf $(VENV) $(LIGHT) $(OLDEST) build src/*.egg-info web/dist web/node_modules

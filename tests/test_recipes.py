@@ -1,7 +1,10 @@
 """Recipes are what was published, and the optimizer follows them."""
 
+import argparse
 import json
+import runpy
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -10,11 +13,13 @@ import pytest
 from keras import layers
 
 from minixception import models
+from minixception.commands import train_emotion, train_gender
 from minixception.datasets.registry import DATASETS
 from minixception.training.optimization import averaged_weights, compile_model, make_optimizer
 from minixception.training.recipe_book import RECIPES, get_recipe
 from minixception.training.recipes import Augmentation, Recipe
 
+ROOT = Path(__file__).parents[1]
 CONSTANT = Recipe(name="constant", summary="", optimizer="sgd", schedule="constant")
 
 
@@ -259,3 +264,17 @@ def test_a_zoom_or_crop_to_nothing_is_refused(field: str) -> None:
     changes: dict[str, Any] = {field: 1.0}
     with pytest.raises(ValueError, match=f"`{field}` must be at least 0 and below 1"):
         Augmentation(**changes)
+
+
+def test_the_chain_of_models_reads_what_it_has_made() -> None:
+    chain = runpy.run_path(str(ROOT / "benchmarks" / "train_models.py"))
+    made: set[Path] = set()
+    for command, *options in chain["commands"]():
+        parser = argparse.ArgumentParser()
+        {"train-emotion": train_emotion, "train-gender": train_gender}[command].add_arguments(
+            parser
+        )
+        step = parser.parse_args(options)
+        assert step.recipe in RECIPES
+        assert {*step.teacher, step.initial_weights} - {None} <= made
+        made.add(step.output)

@@ -252,5 +252,7 @@ def named_contents(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def picture_names(path: Path) -> frozenset[str]:
-    """Return the plain names of the files in a folder or tar archive; see `named_contents`."""
-    return frozenset(Path(name).name for name, _ in named_contents(path))
+    """Return the plain names of the files in a tar archive, or in a folder and its archives."""
+    names = frozenset(Path(name).name for name, _ in named_contents(path))
+    archives = path.rglob("*.tar") if path.is_dir() else ()
+    return names.union(*map(picture_names, archives))

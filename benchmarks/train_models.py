@@ -1,0 +1,62 @@
+"""Train the chain of models from the data alone: teachers that know faces, then their students.
+
+    make models
+    python benchmarks/train_models.py --list
+
+Each step goes on where it was cut, and one that is complete is passed over, so the same command is
+typed again until it has nothing to do. All steps take some twenty hours of two cores. What they
+read lies in `datasets/` (datasets/README.md); what they write, in `runs/models/`.
+"""
+
+import argparse
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+RUNS = Path("runs", "models")
+
+_BACKBONE = "--backbone-weights datasets/models/vggface2_mobilenet.weights.h5"
+# Photographs whose emotions nobody has labelled, but for those that models are scored on.
+_PHOTOGRAPHS = "--unlabelled datasets/detection --leave-out datasets/facial_expressions"
+
+STEPS = {
+    "emotion_teacher": f"train-emotion --recipe face-teacher --epochs 10 {_BACKBONE}",
+    "mini_xception": f"train-emotion --recipe patient --teacher {RUNS}/emotion_teacher "
+    f"{_PHOTOGRAPHS}",
+    "mini_xception_wide": "train-emotion --recipe patient --model mini_xception_wide "
+    f"--precision mixed_bfloat16 --teacher {RUNS}/emotion_teacher {_PHOTOGRAPHS}",
+    "gender_teacher": "train-gender --recipe face-teacher --dataset utkface --epochs 14 "
+    f"--crop-margin -0.1 {_BACKBONE}",
+    "gender": f"train-gender --teacher {RUNS}/gender_teacher --teacher-share 0.9 "
+    f"--label-smoothing 0 --outliers 0.1 --initial-weights {RUNS}/mini_xception --epochs 30",
+}
+"""Name of the folder -> the command that trains it; a later step may read an earlier one's."""
+
+
+def commands() -> list[list[str]]:
+    """Return the arguments of `minixception` for each step, in order."""
+    return [
+        [*shlex.split(step), "--output", str(RUNS / name), "--resume"]
+        for name, step in STEPS.items()
+    ]
+
+
+def main() -> int:
+    """Run the steps, or list them; the exit code is that of the first that failed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--list", action="store_true", help="print the commands and train nothing")
+    wants_list = parser.parse_args().list
+    for arguments in commands():
+        print(shlex.join(["minixception", *arguments]), flush=True)
+        if not wants_list:
+            command = [sys.executable, "-m", "minixception", *arguments]
+            code = subprocess.run(command, cwd=ROOT, check=False).returncode
+            if code:
+                return code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
