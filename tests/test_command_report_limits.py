@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -73,6 +74,12 @@ def page(
 def table(page: Path, name: str) -> list[dict[str, str]]:
     with (page.with_suffix("") / name).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def test_the_page_tells_how_far_probabilities_can_be_believed(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    table = text.split("## How far the probabilities can be believed")[1].split("\n## ")[0]
+    assert re.search(r"\| \S+ \| 1 \| - \| - \| - \| [\d.]+ % \|", table)
 
 
 def test_nothing_but_page_tables_and_pictures_is_written(page: Path) -> None:

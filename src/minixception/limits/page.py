@@ -103,6 +103,7 @@ def _values(limits: Limits, groups: "pandas.DataFrame") -> dict[str, Any]:
         "youngest": groups[groups.kind == "age"].group.iloc[0],
         "hurts_table": _hurts_table(limits),
         "group_tables": "\n".join(_group_table(kind, rows, gender.classes) for kind, rows in kinds),
+        "calibration_table": _calibration_table(emotion, gender),
         "recall_table": _recall_table(emotion),
         "level_tables": "\n".join(_level_section(limits, one) for one in PERTURBATIONS),
         "method_table": _method_table(emotion, gender),
@@ -158,6 +159,19 @@ def _surest_error(levels: "pandas.DataFrame", task: str) -> str:
         f"{name} the mean probability of its answers is {_percent(row.mean_probability)}, and "
         f"{_percent(row.accuracy)} are right."
     )
+
+
+def _calibration_table(*subjects: Subject) -> str:
+    header = ("model", "temperature", "fitted on", "error there without it", "with it", "here")
+    rows = []
+    for subject in subjects:
+        cells = ["-", "-", "-"]  # of a model without a temperature of its own
+        for split, scores in subject.card.metrics.items():
+            if before := scores.get("calibration_error_without_temperature"):
+                cells = [split, _percent(before), _percent(scores["calibration_error"])]
+        here = _percent(subject.scores.calibration_error)
+        rows.append((subject.card.name, f"{subject.card.temperature:g}", *cells, here))
+    return _table(header, rows)
 
 
 def _hurts_table(limits: Limits) -> str:
