@@ -25,7 +25,7 @@ STEPS = {
     "emotion_teacher": f"train-emotion --recipe face-teacher --epochs 10 {_BACKBONE}",
     "mini_xception": f"train-emotion --recipe patient --teacher {RUNS}/emotion_teacher "
     f"{_PHOTOGRAPHS}",
-    "mini_xception_wide": "train-emotion --recipe patient --model mini_xception_wide "
+    "mini_xception_wide": "train-emotion --recipe patient --network mini_xception_wide "
     f"--precision mixed_bfloat16 --teacher {RUNS}/emotion_teacher {_PHOTOGRAPHS}",
     "gender_teacher": "train-gender --recipe face-teacher --dataset utkface --epochs 14 "
     f"--crop-margin -0.1 {_BACKBONE}",

@@ -102,6 +102,7 @@ def test_classes_are_chosen_by_name_and_their_order_is_stored(
     options = ["--classes", "Happiness, anger", "--model", "easynet", "--image-size", "32"]
     options += ["--epochs", "1"]
     assert train(folder, run, *options) == 0
+    assert "for a network, write --network" in capsys.readouterr().err
     card = read_card(run)
     assert card.class_names == ("Happiness", "anger")
     assert set(card.data["class_counts"]) == {"Happiness", "anger"}

@@ -39,7 +39,7 @@ def csv_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def training_options(csv_file: Path, folder: Path) -> list[str]:
     numbers = {"--image-size": 16, "--epochs": EPOCHS, "--batch-size": 18, "--seed": 3}
     return [
-        *["--data", str(csv_file), "--output", str(folder), "--model", "simple_cnn"],
+        *["--data", str(csv_file), "--output", str(folder), "--network", "simple_cnn"],
         *["--recipe", "paper"],
         *[str(part) for option in numbers.items() for part in option],
     ]

@@ -265,7 +265,7 @@ def test_a_new_model_does_not_begin_with_what_saw_its_test_faces(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ["--dataset", "folder", "--data", str(folder), "--epochs", "1"]
-    options += ["--recipe", "gender", "--model", "mini_xception", "--image-size", "32"]
+    options += ["--recipe", "gender", "--network", "mini_xception", "--image-size", "32"]
     first = tmp_path / "first"
     assert run_command("train-gender", [*options, "--output", str(first)]) == 0
     card = json.loads((first / "card.json").read_text())

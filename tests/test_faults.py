@@ -122,7 +122,7 @@ def test_training_on_a_full_disk(tmp_path: Path, capsys: pytest.CaptureFixture[s
     (tmp_path / "faces.csv").write_text(fer2013_csv({"Training": 14, "PublicTest": 7}))
     options = [
         *["--data", str(tmp_path / "faces.csv"), "--output", str(tmp_path / "run")],
-        *["--model", "simple_cnn", "--image-size", "16", "--epochs", "1"],
+        *["--network", "simple_cnn", "--image-size", "16", "--epochs", "1"],
     ]
     with file_size_limit(100_000):
         assert run_command("train-emotion", options) == 1

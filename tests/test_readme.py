@@ -60,7 +60,12 @@ PLACEHOLDERS = {
 DEFAULTS = {"emotion": DEFAULT_EMOTION_MODEL, "gender": DEFAULT_GENDER_MODEL}
 SHORT = {
     "train-emotion": ("--epochs", "1"),
-    "train-gender": ("--epochs", "1", "--model", "simple_cnn"),  # one run of its network is enough
+    "train-gender": (
+        "--epochs",
+        "1",
+        "--network",
+        "simple_cnn",
+    ),  # one run of its network is enough
 }
 
 

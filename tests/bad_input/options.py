@@ -127,7 +127,7 @@ OPTIONS = [
         ("--crop-margin", "nan", "`margin` must have fractions"),
         ("--backbone-weights", "b.h5", "goes with --network facenet"),
         (
-            *("--model", "facenet", "--channels", "3", "--image-size", "32"),
+            *("--network", "facenet", "--channels", "3", "--image-size", "32"),
             *("--backbone-weights", "b.h5", "must be a file"),
         ),
         ("--model", "lenet5_rgb", "`lenet5_rgb` takes 3 channels"),

@@ -148,7 +148,7 @@ def table(place: Place, change: Callable[[str], str | bytes] = lambda text: text
 
 def training(*options: str) -> Arguments:
     return lambda place: (
-        ["--data", table(place), "--output", "run", "--model", "simple_cnn"]
+        ["--data", table(place), "--output", "run", "--network", "simple_cnn"]
         + [*["--image-size", "16", "--batch-size", "8", "--epochs", "1", *options]]
     )
 

@@ -1,11 +1,14 @@
 """The options that change a recipe, made from its fields, and the list of recipes."""
 
 import argparse
+import logging
 from dataclasses import fields
 from typing import Any
 
 from minixception.training.recipe_book import RECIPES
 from minixception.training.recipes import UNCHANGED, Recipe, kind_of
+
+log = logging.getLogger(__name__)
 
 OPTIONS = tuple(one for one in fields(Recipe) if one.metadata.get("option"))
 
@@ -14,8 +17,7 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
     """Declare an option for each field of a recipe that has one."""
     readers = {tuple[str, ...]: (_names, "NAME,NAME,..."), tuple[int, int]: (_square, "SIDE")}
     for one in OPTIONS:
-        flags = [f"--{one.name.replace('_', '-')}"]
-        flags += ["--model"] if one.name == "network" else []
+        flag = f"--{one.name.replace('_', '-')}"
         kind, facts = kind_of(one), one.metadata
         read, metavar = readers.get(kind, (kind, None))
         form: dict[str, Any] = {"type": read, "metavar": metavar}
@@ -24,7 +26,8 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
         elif facts["choices"]:
             form = {"type": kind, "choices": facts["choices"]}
         first_sentence = facts["help"].split(". ")[0]
-        parser.add_argument(*flags, **form, help=f"{first_sentence} (default: the recipe's)")
+        parser.add_argument(flag, **form, help=f"{first_sentence} (default: the recipe's)")
+    parser.add_argument("--model", dest="former_network", help=argparse.SUPPRESS)
     parser.add_argument(
         "--no-augmentation", action="store_true", help="train on the images as they are"
     )
@@ -33,6 +36,9 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
 def recipe_changes(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the fields of the recipe that the options set, with their values."""
     given = {one.name: getattr(arguments, one.name) for one in OPTIONS}
+    if arguments.former_network is not None:
+        log.warning("--model names a trained model elsewhere: for a network, write --network.")
+        given["network"] = given["network"] or arguments.former_network
     given["augmentation"] = UNCHANGED if arguments.no_augmentation else None
     return {name: value for name, value in given.items() if value is not None}
 
