@@ -9,12 +9,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
 from types import NoneType
-from typing import Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-from minixception.preprocessor import Preprocessor
+    from minixception.preprocessor import Preprocessor
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "one-cycle")
@@ -276,8 +277,10 @@ class Recipe:
         """Return a copy with the fields in `changes` that are not None replaced."""
         return replace(self, **{name: v for name, v in changes.items() if v is not None})
 
-    def preprocessor(self, images: NDArray[np.uint8] | None = None) -> Preprocessor:
+    def preprocessor(self, images: "NDArray[np.uint8] | None" = None) -> "Preprocessor":
         """Return the way from faces to the network's input; a mean may be fitted on the images."""
+        from minixception.preprocessor import Preprocessor
+
         preprocessor = Preprocessor(
             image_size=self.image_size,
             channels=self.channels,
