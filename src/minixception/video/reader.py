@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from minixception.files import is_special_file, require_utf8
 from minixception.video.cameras import Frame
+from minixception.video.damage import Damage
 from minixception.video.writer import UNKNOWN_RATE, Sound
 
 # Formats that hold their pictures themselves. Not among them: `concat`, `hls`, `dash`, `sdp`, `imf`
@@ -38,10 +39,6 @@ LARGEST_FRAME = 178_956_970
 LARGEST_DAMAGE = 1000
 # Some recorders write 90000 for "no fixed rate".
 SLOWEST_RATE, FASTEST_RATE = 0.001, 1000.0
-# These decode without a word what builds on a lost frame; the others patch it well.
-UNFORGIVING = ("hevc", "vp8", "vp9", "libdav1d", "av1")
-# These drop frames without a word, and give one for each packet, which others need not.
-SILENT = ("hevc", "libdav1d", "av1")
 HDR = {16: "PQ", 18: "HLG"}  # numbers of FFmpeg's AVColorTransferCharacteristic
 _BROADCAST = av.format.Flags.ts_discont.value  # their times begin anywhere, at any frame
 _UNMEASURED = _BROADCAST | av.format.Flags.generic_index.value  # FFmpeg estimates their length
@@ -73,34 +70,33 @@ class VideoReader:
         self.source = source
         self._container = _open(source)
         self._stream = _find_pictures(self._container, source)
-        self._codec = self._stream.codec_context
-        # With a frame for each thread FFmpeg loses the marks of broken frames.
-        self._codec.thread_type = "SLICE"
-        strict = {"err_detect": "explode"} if self._codec.name == "mjpeg" else {}
-        self._codec.options = {**_BOUND, **strict}
+        self._codec = _decoder(self._stream)
         self._first_ratio = self._codec.sample_aspect_ratio
         rate = float(self._stream.guessed_rate or self._stream.average_rate or 0)
         self.rate = rate if SLOWEST_RATE <= rate <= FASTEST_RATE else None
-        start = (self._container.start_time or 0) / av.time_base
         seconds = (self._container.duration or 0) / av.time_base
         if self._container.format.name == "avi":  # for the rest of a cut one, FFmpeg says
             seconds = float(self._stream.frames / (self._stream.average_rate or UNKNOWN_RATE))
         flags = self._container.format.flags
         self._is_broadcast = bool(flags & _BROADCAST)
         is_measured = "://" not in source and not flags & _UNMEASURED
-        self._promised_end = start + seconds if is_measured else 0.0
+        self._promised_end = seconds if is_measured else 0.0
         self.promised = self._stream.frames or round(seconds * (self.rate or 0))
         sounds = self._container.streams.audio if with_sound else ()
         # Players begin with the earliest picture or sound.
+        start = (self._container.start_time or 0) / av.time_base
         self.sound = Sound(sounds, start if self._is_broadcast else 0.0)
         self.done = 0
         self._graph: Graph | None = None
         self._shape: tuple[Any, ...] = ()
         self._is_interlaced, self._hdr = False, ""
-        # Frames expected, those refused, and the end of what was read, in seconds.
-        self._sent, self._refused, self._end, self._is_at_end = 0, 0, 0.0, False
-        # Between these ticks nothing can be decoded: to begin with, before the first key frame.
-        self._lost_from, self._lost_to, self._waits_for_key = -math.inf, math.inf, True
+        self._end, self._is_at_end = 0.0, False  # the end of what was read, in seconds
+        self._damage = Damage(
+            self._container.format.name,
+            self._codec.name,
+            float(1 / (self._stream.time_base * Fraction(self.rate or UNKNOWN_RATE))),
+            begins_anywhere=self._is_broadcast,
+        )
 
     def __enter__(self) -> "VideoReader":
         return self
@@ -127,7 +123,7 @@ class VideoReader:
 
     def losses(self) -> list[str]:
         """Return what the film lacks, once it was read to its end."""
-        lost = self._sent - self.done if self._codec.name in SILENT else self._refused
+        lost = self._damage.lost
         missing = (
             f"{self.source}: it is damaged; {lost} of {lost + self.done} frames cannot be decoded, "
             "and are left out"
@@ -140,63 +136,46 @@ class VideoReader:
         return ([missing] * (lost > 0) + [cut] * is_cut) if self._is_at_end else []
 
     def _packets(self) -> Iterator[Any]:
-        """Give the packets of the pictures, and None at the end; put those of the sound aside."""
-        streams = self._stream, *self._container.streams.audio
+        """Give the packets of the pictures; put those of the sound aside."""
         for _ in range(1 if "://" in self.source else LARGEST_DAMAGE):
             with suppress(av.FFmpegError):
-                for packet in self._container.demux(*streams):
-                    if packet.dts is not None:
+                for packet in self._container.demux():
+                    self._damage.follow(packet)
+                    is_picture = packet.stream_index == self._stream.index
+                    if packet.dts is not None and (is_picture or packet.stream.type == "audio"):
                         end = (packet.pts or packet.dts) + (packet.duration or 0)
                         self._end = max(self._end, float(end * packet.time_base))
-                    if packet.size and packet.stream_index == self._stream.index:
+                    if is_picture and packet.size:
                         yield packet
-                    elif packet.dts is not None and self.sound.streams:
+                    elif packet.dts is not None and packet.stream in self.sound.streams:
                         self.sound.packets.append(packet)
                 self.sound.is_whole = True
-                break
-        yield None
-
-    def _expect(self, packet: Any) -> bool:
-        """Count a packet that should become a frame; return whether to decode it."""
-        if self._waits_for_key and packet.is_keyframe:
-            self._waits_for_key = False
-            self._lost_to = -math.inf if packet.pts is None else packet.pts
-        is_early = self._lost_from == -math.inf and (packet.pts or 0) < self._lost_to
-        if not packet.is_discard and not (is_early and self._is_broadcast):
-            self._sent += 1
-            self._refused += self._waits_for_key
-        return not self._waits_for_key
+                return
 
     def _decoded(self) -> Iterator[Any]:
+        """Give the frames, but for those that would show something made up."""
         for packet in self._packets():
-            if packet is not None and not self._expect(packet):
-                continue
-            try:
-                frames = self._codec.decode(packet)
-            except av.FFmpegError:
-                self._refused += 1
-                if packet is not None and (packet.is_keyframe or self._codec.name in UNFORGIVING):
-                    self._lose(packet.pts)
-                continue
-            for frame in frames:
-                if frame.is_corrupt and frame.key_frame:
-                    self._lose(frame.pts)
-                pts = self._lost_to if frame.pts is None else frame.pts
-                if not frame.is_corrupt and not self._lost_from <= pts < self._lost_to:
-                    yield frame
-                elif frame.is_corrupt or self._lost_from > -math.inf:
-                    self._refused += 1
+            self._damage.expect(packet)
+            if not self._damage.is_spoilt():
+                frames = self._decode(packet)
+                self._damage.check(packet, is_broken=frames is None)
+                yield from filter(self._damage.accepts, frames or ())
+        yield from filter(self._damage.accepts, self._decode(None) or ())
+        self._damage.finish()
 
-    def _lose(self, pts: int | None) -> None:
-        """Do without what builds on a lost frame."""
-        self._waits_for_key = True
-        self._lost_from, self._lost_to = -math.inf if pts is None else pts, math.inf
+    def _decode(self, packet: Any) -> list[Any] | None:
+        try:
+            return self._codec.decode(packet)
+        except av.FFmpegError:
+            return None
 
     def _pictures(self) -> Iterator[Any]:
         """Give the frames in RGB, with square pixels and, once there were fields, deinterlaced."""
         for frame in self._decoded():
             frame.time_base = self._stream.time_base  # unset in the last ones
-            self._hdr = HDR.get(self._codec.color_trc, self._hdr)
+            if self._container.format.name == "avi":  # which has no other times
+                frame.pts = frame.dts
+            self._hdr = HDR.get(self._stream.codec_context.color_trc, self._hdr)
             self._is_interlaced |= frame.interlaced_frame
             own = self._codec.sample_aspect_ratio
             ratio = self._stream.sample_aspect_ratio if own == self._first_ratio else own
@@ -295,6 +274,19 @@ def _find_pictures(container: Any, source: str) -> Any:
     chosen = best if best in streams else streams[0]
     _require_bounded(chosen.codec_context.width, chosen.codec_context.height, source)
     return chosen
+
+
+def _decoder(stream: Any) -> Any:
+    """Return the decoder that hides the least damage."""
+    codec = stream.codec_context
+    # FFmpeg's own shows whatever comes; this one takes 8 bits only.
+    if (codec.name, codec.pix_fmt) == ("vp9", "yuv420p") and "libvpx-vp9" in av.codecs_available:
+        codec = av.CodecContext.create("libvpx-vp9", "r")
+    # With threads decoders lose the marks of broken frames, except for VP8, which has none without.
+    codec.thread_type = "SLICE" if codec.name == "vp8" else "NONE"
+    strict = {"err_detect": "explode"} if codec.name == "mjpeg" else {}
+    codec.options = {**_BOUND, **strict}
+    return codec
 
 
 def _require_bounded(width: int, height: int, source: str) -> None:
