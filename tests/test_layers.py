@@ -25,6 +25,7 @@ ROOMS: dict[str, set[str]] = {
     "datasets": {"detection"},
     "explain": {"checkpoints", "models"},
     "inference": {"checkpoints", "detection"},
+    "cluster": {"checkpoints", "inference"},
     "serve": {"checkpoints", "detection", "explain", "inference"},
     "drawing": set(),
     "video": {"inference"},

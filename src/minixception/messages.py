@@ -157,7 +157,8 @@ EXTRAS = {
     **dict.fromkeys(("onnxruntime", "tf2onnx"), "onnx"),
     "av": "video",
     "pandas": "pandas",  # `parquet` and `train` bring it too
-    "pyarrow": "parquet",
+    "pyarrow": "parquet",  # `cluster` brings it too
+    "ray": "cluster",
     **dict.fromkeys(("fastapi", "fastapi_offline", "prometheus_client", "uvicorn"), "serve"),
 }
 """Name in an import -> the extra that brings it."""

@@ -1,0 +1,1 @@
+"""Pictures by the million: the work of `inference` on Ray, on one machine or on many."""

@@ -1,0 +1,148 @@
+"""Work that is spread over a cluster: items go to workers, results come back as they are ready.
+
+Ray Data hands out the items, starts workers again that have died, and gives what they had in hand
+to others. A worker may therefore do an item twice; what it writes must be the same both times.
+"""
+
+import pickle
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from minixception.cluster.sessions import answers
+from minixception.messages import explain
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# An item at which a worker dies again and again is at fault itself, not a machine.
+MOST_ATTEMPTS = 4
+# The head is given up after so many seconds without an answer; Ray would end the process after 60.
+_PATIENCE = 20.0
+_PAUSE = 1.0  # seconds between two looks at the head, and at `stop`
+
+
+def work_through(
+    make_worker: Callable[[], Callable[[Item], Result]],
+    items: Sequence[Item],
+    *,
+    stop: Callable[[], object] = bool,
+) -> Iterator[Result]:
+    """Yield what workers make of the items, in the order in which they are done.
+
+    There is a worker for each core of the cluster, in a process of its own.
+
+    Args:
+        make_worker: called once in each process; gives what is called with each item. It is
+            pickled, as are items and results.
+        items: what to work on, each large enough to be worth 20 ms of Ray's time.
+        stop: asked once a second; where it says yes, no more results come.
+
+    Raises:
+        OSError: with the message of a worker's OSError or MemoryError: the item cannot be done
+            now. Items that are done are not affected.
+        ConnectionError: if the head of the cluster is lost.
+        RuntimeError: if a worker dies at an item `MOST_ATTEMPTS` times.
+    """
+    from ray.exceptions import RayError
+
+    results: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    ended = threading.Event()
+
+    def collect() -> None:
+        try:
+            for row in _dataset(make_worker, items).iter_rows():
+                results.put(pickle.loads(row["result"]))
+                if ended.is_set():
+                    return
+            results.put(_END)
+        except Exception as error:  # raised where the results are waited for
+            results.put(error)
+
+    threading.Thread(target=collect, daemon=True).start()
+    head = _Head()
+    try:
+        while not stop():
+            head.check()
+            try:
+                result = results.get(timeout=_PAUSE)
+            except queue.Empty:
+                continue
+            if result is _END:
+                return
+            if isinstance(result, _Fault):
+                raise OSError(result.message)
+            if isinstance(result, RayError):
+                raise RuntimeError(f"the cluster gave up: {explain(result)}") from result
+            if isinstance(result, Exception):
+                raise result
+            yield result
+    finally:
+        ended.set()
+
+
+_END = object()
+
+
+class _Fault:
+    """Why a worker could not do an item."""
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+
+
+class _Worker:
+    """What Ray Data makes in each process, and calls with each item."""
+
+    def __init__(self, make_worker: Callable[[], Callable[[Any], Any]]) -> None:
+        self._work = make_worker()
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        try:
+            result = self._work(pickle.loads(row["item"]))
+        except (OSError, MemoryError) as error:
+            result = _Fault(explain(error))
+        return {"result": pickle.dumps(result)}
+
+
+class _Head:
+    """The head of the cluster, which is asked now and then whether it is there."""
+
+    def __init__(self) -> None:
+        import ray
+
+        self._address = ray.get_runtime_context().gcs_address
+        self._seen = self._asked = time.monotonic()
+
+    def check(self) -> None:
+        """Raise a ConnectionError if the head has not answered for some time."""
+        now = time.monotonic()
+        if now - self._asked < _PAUSE:
+            return
+        try:
+            answers(self._address)
+            self._seen = now
+        except OSError as error:
+            if now - self._seen > _PATIENCE:
+                raise ConnectionError(
+                    f"the head of the cluster, {self._address}, has been lost"
+                ) from error
+        self._asked = time.monotonic()
+
+
+def _dataset(make_worker: Callable[[], Callable[[Any], Any]], items: Sequence[Any]) -> Any:
+    """Return the Ray dataset of results; each item is a block, which is done and retried alone."""
+    import pyarrow
+    import ray
+
+    tables = [pyarrow.table({"item": [pickle.dumps(item)]}) for item in items]
+    workers = max(1, min(len(items), int(ray.cluster_resources().get("CPU", 1))))
+    return ray.data.from_arrow(tables).map(
+        _Worker,
+        fn_constructor_args=(make_worker,),
+        compute=ray.data.ActorPoolStrategy(min_size=1, initial_size=workers, max_size=None),
+        num_cpus=1,
+        ray_remote_args_fn=lambda: {"max_restarts": -1, "max_task_retries": MOST_ATTEMPTS - 1},
+    )
