@@ -82,6 +82,10 @@ class Damage:
         self._pass(time)
         return True
 
+    def is_key(self, frame: Any) -> bool:
+        """Tell whether a frame, just accepted, needs no other to be decoded."""
+        return time_of(frame) in self._keys
+
     def finish(self) -> None:
         """Count what has not come until the end."""
         self._pass(math.inf)

@@ -39,6 +39,7 @@ LARGEST_FRAME = 178_956_970
 LARGEST_DAMAGE = 1000
 # Some recorders write 90000 for "no fixed rate".
 SLOWEST_RATE, FASTEST_RATE = 0.001, 1000.0
+INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")  # every time of theirs can be gone to
 HDR = {16: "PQ", 18: "HLG"}  # numbers of FFmpeg's AVColorTransferCharacteristic
 _BROADCAST = av.format.Flags.ts_discont.value  # their times begin anywhere, at any frame
 _UNMEASURED = _BROADCAST | av.format.Flags.generic_index.value  # FFmpeg estimates their length
@@ -58,6 +59,7 @@ class VideoReader:
     Attributes:
         rate: frames per second, None if unknown.
         promised: frames that there should be, about; 0 if unknown.
+        length: the latest time in seconds, about, if parts can be read alone; 0 if not.
         done: frames given so far.
         sound: empty unless asked for.
 
@@ -74,6 +76,7 @@ class VideoReader:
         self._first_ratio = self._codec.sample_aspect_ratio
         rate = float(self._stream.guessed_rate or self._stream.average_rate or 0)
         self.rate = rate if SLOWEST_RATE <= rate <= FASTEST_RATE else None
+        start = (self._container.start_time or 0) / av.time_base
         seconds = (self._container.duration or 0) / av.time_base
         if self._container.format.name == "avi":  # for the rest of a cut one, FFmpeg says
             seconds = float(self._stream.frames / (self._stream.average_rate or UNKNOWN_RATE))
@@ -82,9 +85,9 @@ class VideoReader:
         is_measured = "://" not in source and not flags & _UNMEASURED
         self._promised_end = seconds if is_measured else 0.0
         self.promised = self._stream.frames or round(seconds * (self.rate or 0))
+        self.length = start + seconds if self._container.format.name in INDEXED else 0.0
         sounds = self._container.streams.audio if with_sound else ()
         # Players begin with the earliest picture or sound.
-        start = (self._container.start_time or 0) / av.time_base
         self.sound = Sound(sounds, start if self._is_broadcast else 0.0)
         self.done = 0
         self._graph: Graph | None = None
@@ -104,6 +107,12 @@ class VideoReader:
     def __exit__(self, *_: object) -> None:
         self._container.close()
 
+    def go_before(self, seconds: float) -> None:
+        """Leave out what comes a second or more before a time, where the format has an index."""
+        if seconds > 1 and self.length:
+            with suppress(av.FFmpegError):
+                self._container.seek(round((seconds - 1) * av.time_base))
+
     def __iter__(self) -> Iterator[Frame]:
         """Give the frames; their times grow, whatever the file says."""
         last, step = -math.inf, 1 / (self.rate or UNKNOWN_RATE)
@@ -111,7 +120,7 @@ class VideoReader:
             seconds = last if picture.time is None else picture.time - self.sound.origin
             last = seconds if seconds > last >= 0 else max(seconds, last + step, 0.0)
             self.done += 1
-            yield Frame(self.done - 1, last, _turned(picture))
+            yield Frame(self.done - 1, last, _turned(picture), picture.key_frame)
         self._is_at_end = True
 
     @property
@@ -173,6 +182,7 @@ class VideoReader:
         """Give the frames in RGB, with square pixels and, once there were fields, deinterlaced."""
         for frame in self._decoded():
             frame.time_base = self._stream.time_base  # unset in the last ones
+            frame.key_frame = self._damage.is_key(frame)
             if self._container.format.name == "avi":  # which has no other times
                 frame.pts = frame.dts
             self._hdr = HDR.get(self._stream.codec_context.color_trc, self._hdr)
