@@ -51,7 +51,7 @@ def find_pictures(paths: Iterable[Path], *, output: Path | None = None) -> Found
             found.empty.append(f"{path} is {hint}")
             continue
         if path.is_dir():
-            start, files = path, list(_files_below(path, found.failures))
+            start, files = path, list(files_below(path, found.failures))
         elif glob.has_magic(str(path)) and not os.path.lexists(path):
             start, files = _start_of(path), _files_matching(path)
         else:
@@ -83,7 +83,9 @@ def is_picture_name(path: Path) -> bool:
     return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
 
 
-def _files_below(folder: Path, failures: list[str]) -> Iterator[Path]:
+def files_below(folder: Path, failures: list[str]) -> Iterator[Path]:
+    """Give all files below a folder but in hidden ones; add a message where it cannot look."""
+
     def tell(error: OSError) -> None:
         failures.append(f"{error.filename}: {error.strerror}")
 

@@ -11,6 +11,8 @@ and a table do not. Drawn films are H.264 with the sound of their source.
 All files appear when the run ends, also with Ctrl-C; on a full disk and after `kill -9` they are as
 they were before. Until then they lie in hidden folders beside them.
 
+With --cluster FILE may be a folder of films, and --csv is a folder for a table of each.
+
 Finding faces takes nearly all the time. --min-face 48 makes it three times faster where faces are
 at least that large. In between they are followed: --detect-every 1 looks for them in each frame.
 """
@@ -27,6 +29,7 @@ from typing import TYPE_CHECKING
 
 from minixception.commands.hints import hint_for
 from minixception.commands.options import (
+    add_cluster_argument,
     add_detector_arguments,
     add_model_arguments,
     chosen_models,
@@ -87,6 +90,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FRAMES",
         help="look for faces in every Nth frame, and every 0.2 seconds; follow them in between",
     )
+    add_cluster_argument(parser)
+    parser.add_argument(
+        "--resume", action="store_true", help="with --cluster: leave films that have a table"
+    )
     add_model_arguments(parser)
     add_detector_arguments(parser, film=True)
 
@@ -97,7 +104,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.film and arguments.input:
         raise ValueError(f"one film at a time. Received: {arguments.film} and {arguments.input}")
+    if arguments.detect_every < 1:
+        raise ValueError(f"--detect-every must be 1 or more. Received: {arguments.detect_every}")
     arguments.input = arguments.film or arguments.input or "0"
+    if arguments.cluster:
+        from minixception.commands.video_cluster import run_on_cluster
+
+        return run_on_cluster(arguments)
     _check_arguments(arguments)
     with _open(arguments) as reader, sole_writer(*_files(arguments)):
         for path in _files(arguments):
@@ -136,8 +149,6 @@ def _check_arguments(arguments: argparse.Namespace) -> None:
 
     if hint := hint_for(Path(arguments.input), command="video"):
         raise ValueError(f"{arguments.input} is {hint}")
-    if arguments.detect_every < 1:
-        raise ValueError(f"--detect-every must be 1 or more. Received: {arguments.detect_every}")
     if arguments.output is not None:
         require_utf8(arguments.output)
     if arguments.plot is not None and arguments.emotion_model == "none":

@@ -130,19 +130,22 @@ class VideoReader:
         seen = f"{self.source}: HDR ({self._hdr}) is not tone-mapped; colours are pale"
         return [made] * self._is_interlaced + [seen] * bool(self._hdr)
 
+    @property
+    def lost(self) -> int:
+        """How many frames could not be decoded so far."""
+        return self._damage.lost
+
     def losses(self) -> list[str]:
         """Return what the film lacks, once it was read to its end."""
-        lost = self._damage.lost
-        missing = (
-            f"{self.source}: it is damaged; {lost} of {lost + self.done} frames cannot be decoded, "
-            "and are left out"
-        )
+        return [*describe_lost(self.source, self.lost, self.done), *self.cuts()]
+
+    def cuts(self) -> list[str]:
+        """Return where the film ends too early, once it was read to its end."""
         cut = f"{self.source}: it was cut off at {self._end - self.sound.origin:.1f} s"
         # One frame, and what sound is padded by.
         if is_short := self._promised_end - self._end > 0.1 + 1 / (self.rate or 1):
             cut += f"; its header promises {self._promised_end:.1f} s"
-        is_cut = is_short or not self.sound.is_whole
-        return ([missing] * (lost > 0) + [cut] * is_cut) if self._is_at_end else []
+        return [cut] if self._is_at_end and (is_short or not self.sound.is_whole) else []
 
     def _packets(self) -> Iterator[Any]:
         """Give the packets of the pictures; put those of the sound aside."""
@@ -223,6 +226,12 @@ class VideoReader:
         nodes = [graph.add(name, setting) for name, setting in filters]
         graph.link_nodes(*nodes, graph.add("buffersink")).configure()
         return graph
+
+
+def describe_lost(source: str, lost: int, done: int) -> list[str]:
+    """Return what to say of frames of a film that cannot be decoded, beside those that can."""
+    count = f"{lost} of {lost + done} frames cannot be decoded, and are left out"
+    return [f"{source}: it is damaged; {count}"] if lost else []
 
 
 def _turned(picture: Any) -> NDArray[np.uint8]:
