@@ -127,3 +127,5 @@ def _choose_messages(*, verbose: bool) -> None:
     if not verbose:
         for name in ("ray", "ray.data"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
+        # Ray prints what happens to workers whatever the level; it has no public switch for that.
+        ray._private.worker._worker_logs_enabled = False

@@ -8,6 +8,7 @@ import pickle
 import queue
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -47,12 +48,14 @@ def work_through(
         RuntimeError: if a worker dies at an item `MOST_ATTEMPTS` times.
     """
     from ray.exceptions import RayError
+    from ray.util.annotations import RayDeprecationWarning
 
     results: queue.SimpleQueue[Any] = queue.SimpleQueue()
     ended = threading.Event()
 
     def collect() -> None:
         try:
+            warnings.simplefilter("ignore", RayDeprecationWarning)  # of `max_task_retries`
             for row in _dataset(make_worker, items).iter_rows():
                 results.put(pickle.loads(row["result"]))
                 if ended.is_set():
@@ -138,11 +141,28 @@ def _dataset(make_worker: Callable[[], Callable[[Any], Any]], items: Sequence[An
     import ray
 
     tables = [pyarrow.table({"item": [pickle.dumps(item)]}) for item in items]
-    workers = max(1, min(len(items), int(ray.cluster_resources().get("CPU", 1))))
-    return ray.data.from_arrow(tables).map(
-        _Worker,
-        fn_constructor_args=(make_worker,),
-        compute=ray.data.ActorPoolStrategy(min_size=1, initial_size=workers, max_size=None),
-        num_cpus=1,
-        ray_remote_args_fn=lambda: {"max_restarts": -1, "max_task_retries": MOST_ATTEMPTS - 1},
-    )
+    pool = worker_pool(min(core_count(), len(items)))
+    return ray.data.from_arrow(tables).map(_Worker, fn_constructor_args=(make_worker,), **pool)
+
+
+def core_count() -> int:
+    """Return the number of cores of the cluster."""
+    import ray
+
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
+def worker_pool(size: int, *, grows: bool = True) -> dict[str, Any]:
+    """Return the options of Ray's `map` and `map_batches` for so many workers with a core each.
+
+    If it `grows`, Ray starts more where cores are free, as when machines join.
+    """
+    from ray.data import ActorPoolStrategy, DataContext
+
+    # A machine may go while it starts a worker; so often in succession is no accident.
+    DataContext.get_current().max_consecutive_actor_init_deaths = 10
+    return {
+        "compute": ActorPoolStrategy(min_size=size, max_size=None if grows else size),
+        "num_cpus": 1,
+        "max_task_retries": MOST_ATTEMPTS - 1,
+    }

@@ -17,7 +17,7 @@ def describe_rows(arguments: argparse.Namespace, analyzer: "FaceAnalyzer") -> di
     from minixception.commands.options import chosen_models
     from minixception.files import file_checksum
 
-    detector = ("scale_factor", "min_neighbors", "min_face")
+    detector = ("detector", "scale_factor", "min_neighbors", "min_face", "whole_picture")
     yunet = arguments.yunet
     models = {f"--{task}-model": "none" for task in TASKS}
     for task, name in chosen_models(arguments).items():
