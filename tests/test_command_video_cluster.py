@@ -182,4 +182,6 @@ def test_options_for_a_cluster(
     monkeypatch.chdir(tmp_path)
     assert run_video(tmp_path, "--cluster", "local", *options) == 1
     assert message in capsys.readouterr().err
+    assert run_video(tmp_path / "a.mp4", "--resume") == 1
+    assert "--resume goes with --cluster" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

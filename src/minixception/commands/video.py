@@ -107,10 +107,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.detect_every < 1:
         raise ValueError(f"--detect-every must be 1 or more. Received: {arguments.detect_every}")
     arguments.input = arguments.film or arguments.input or "0"
-    if arguments.cluster:
+    if arguments.cluster is not None:
         from minixception.commands.video_cluster import run_on_cluster
 
         return run_on_cluster(arguments)
+    if arguments.resume:
+        raise ValueError("--resume goes with --cluster: one film is done from its start")
     _check_arguments(arguments)
     with _open(arguments) as reader, sole_writer(*_files(arguments)):
         for path in _files(arguments):
