@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from minixception.bounds import LARGEST_PICTURE
 from minixception.cluster.places import is_url, read_bytes
-from minixception.cluster.work import worker_pool
+from minixception.cluster.work import spread
 from minixception.files import refuse_link
 from minixception.images import count_pixels, decode_image, read_image
 from minixception.inference.analyzer import FaceAnalyzer
@@ -156,12 +156,15 @@ def analyze(
         ModuleNotFoundError: without the extra `cluster`.
     """
     require("ray", "pyarrow", what="analyze")
-    return dataset.map_batches(
+    return spread(
+        dataset.map_batches,
         _DatasetWorker,
-        fn_constructor_args=(analyzer or FaceAnalyzer(), whole_picture),
+        analyzer or FaceAnalyzer(),
+        whole_picture,
+        size=workers or 1,
+        grows=workers is None,
         batch_size=batch_size,
         batch_format="pyarrow",
-        **worker_pool(workers or 1, grows=workers is None),
     )
 
 

@@ -48,14 +48,12 @@ def work_through(
         RuntimeError: if a worker dies at an item `MOST_ATTEMPTS` times.
     """
     from ray.exceptions import RayError
-    from ray.util.annotations import RayDeprecationWarning
 
     results: queue.SimpleQueue[Any] = queue.SimpleQueue()
     ended = threading.Event()
 
     def collect() -> None:
         try:
-            warnings.simplefilter("ignore", RayDeprecationWarning)  # of `max_task_retries`
             for row in _dataset(make_worker, items).iter_rows():
                 results.put(pickle.loads(row["result"]))
                 if ended.is_set():
@@ -78,7 +76,7 @@ def work_through(
             if isinstance(result, _Fault):
                 raise OSError(result.message)
             if isinstance(result, RayError):
-                raise RuntimeError(f"the cluster gave up: {explain(result)}") from result
+                raise RuntimeError(f"the cluster gave up: {_last_line(result)}") from result
             if isinstance(result, Exception):
                 raise result
             yield result
@@ -87,6 +85,12 @@ def work_through(
 
 
 _END = object()
+
+
+def _last_line(error: Exception) -> str:
+    """Return what an error of Ray says below the traceback of a worker."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
 
 
 class _Fault:
@@ -141,8 +145,8 @@ def _dataset(make_worker: Callable[[], Callable[[Any], Any]], items: Sequence[An
     import ray
 
     tables = [pyarrow.table({"item": [pickle.dumps(item)]}) for item in items]
-    pool = worker_pool(min(core_count(), len(items)))
-    return ray.data.from_arrow(tables).map(_Worker, fn_constructor_args=(make_worker,), **pool)
+    size = min(core_count(), len(items))
+    return spread(ray.data.from_arrow(tables).map, _Worker, make_worker, size=size)
 
 
 def core_count() -> int:
@@ -152,17 +156,37 @@ def core_count() -> int:
     return max(1, int(ray.cluster_resources().get("CPU", 1)))
 
 
-def worker_pool(size: int, *, grows: bool = True) -> dict[str, Any]:
-    """Return the options of Ray's `map` and `map_batches` for so many workers with a core each.
+def spread(
+    method: Callable[..., Any],
+    worker: type,
+    *arguments: Any,
+    size: int,
+    grows: bool = True,
+    **options: Any,
+) -> Any:
+    """Return a Ray dataset mapped by workers in processes of their own, with a core each.
 
-    If it `grows`, Ray starts more where cores are free, as when machines join.
+    Args:
+        method: `map` or `map_batches` of a dataset.
+        worker: the class that is made once in each process, and called with rows or batches.
+        arguments: what it is made with.
+        size: the number of processes.
+        grows: Ray starts more where cores are free, as when machines join.
+        options: more for the method.
     """
     from ray.data import ActorPoolStrategy, DataContext
+    from ray.util.annotations import RayDeprecationWarning
 
     # A machine may go while it starts a worker; so often in succession is no accident.
     DataContext.get_current().max_consecutive_actor_init_deaths = 10
-    return {
-        "compute": ActorPoolStrategy(min_size=size, max_size=None if grows else size),
-        "num_cpus": 1,
-        "max_task_retries": MOST_ATTEMPTS - 1,
-    }
+    with warnings.catch_warnings():
+        # Ray's own bound is none, and a picture may crash any worker.
+        warnings.simplefilter("ignore", RayDeprecationWarning)
+        return method(
+            worker,
+            fn_constructor_args=arguments,
+            compute=ActorPoolStrategy(min_size=size, max_size=None if grows else size),
+            num_cpus=1,
+            max_task_retries=MOST_ATTEMPTS - 1,
+            **options,
+        )
