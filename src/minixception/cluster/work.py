@@ -53,14 +53,26 @@ def work_through(
     ended = threading.Event()
 
     def collect() -> None:
-        try:
-            for row in _dataset(make_worker, items).iter_rows():
-                results.put(pickle.loads(row["result"]))
-                if ended.is_set():
+        left, attempts = dict(enumerate(items)), 0
+        while left and not ended.is_set():
+            before = len(left)
+            try:
+                for row in _dataset(make_worker, list(left.items())).iter_rows():
+                    number, result = pickle.loads(row["result"])
+                    if left.pop(number, _END) is not _END:
+                        results.put(result)
+                    if ended.is_set():
+                        return
+            except RayError as error:
+                # Calls to a machine that has just gone fail faster than Ray finds that out.
+                attempts = attempts + 1 if len(left) == before else 0
+                if attempts == 2:
+                    results.put(error)
                     return
-            results.put(_END)
-        except Exception as error:  # raised where the results are waited for
-            results.put(error)
+            except Exception as error:  # raised where the results are waited for
+                results.put(error)
+                return
+        results.put(_END)
 
     threading.Thread(target=collect, daemon=True).start()
     head = _Head()
@@ -107,11 +119,12 @@ class _Worker:
         self._work = make_worker()
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        number, item = pickle.loads(row["item"])
         try:
-            result = self._work(pickle.loads(row["item"]))
+            result = self._work(item)
         except (OSError, MemoryError) as error:
             result = _Fault(explain(error))
-        return {"result": pickle.dumps(result)}
+        return {"result": pickle.dumps((number, result))}
 
 
 class _Head:
