@@ -475,6 +475,13 @@ def test_a_full_disk_leaves_the_old_film(suffix: str, limit: int, tmp_path: Path
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_frames_that_no_encoder_takes(tmp_path: Path) -> None:
+    frame = Frame(0, 0.0, np.zeros((2, 19200, 3), np.uint8))
+    with pytest.raises(OSError, match="frames of 19200x2 pixels too large"):
+        write_frames(tmp_path / "a.mp4", [frame])
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_names_that_are_not_utf8_are_refused(clip: Path, tmp_path: Path) -> None:
     name = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.mp4")
     Path(name).write_bytes(clip.read_bytes())
