@@ -26,7 +26,7 @@ def describe_rows(arguments: argparse.Namespace, analyzer: "FaceAnalyzer") -> di
     return {
         **models,
         "--engine": arguments.engine,
-        **{f"--{name.replace('_', '-')}": str(getattr(arguments, name)) for name in detector},
+        **{f"--{name.replace('_', '-')}": str(getattr(arguments, name, None)) for name in detector},
         "--yunet": "None" if yunet is None else f"{yunet.name} {file_checksum(yunet)}",
     }
 

@@ -1,6 +1,7 @@
 """`minixception video --cluster`: a table for each film of a folder, made in parts on Ray."""
 
 import argparse
+import json
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,12 +14,16 @@ from minixception.commands.hints import FILM_SUFFIXES
 from minixception.commands.options import load_analyzer
 from minixception.commands.outputs import STANDARD_OUTPUT, check_folder
 from minixception.commands.picture_paths import files_below, paths_in_folder
+from minixception.commands.row_options import check_row_options, describe_rows
 from minixception.commands.run_control import Progress, StopRequest, Stopwatch
 from minixception.files import atomic_path, count_suffixes, own_folder, remove_leftovers
 from minixception.messages import explain, require
 
 if TYPE_CHECKING:
     from minixception.cluster.films import FilmPart, PartResult
+    from minixception.inference.analyzer import FaceAnalyzer
+
+OPTIONS_FILE = "options.json"
 
 
 def run_on_cluster(arguments: argparse.Namespace) -> int:
@@ -36,14 +41,41 @@ def run_on_cluster(arguments: argparse.Namespace) -> int:
 
 def _check_options(arguments: argparse.Namespace) -> None:
     """Refuse options that a cluster has no use for, and what could not be written to."""
+    from minixception.video.cameras import is_camera
+
     require("ray", "pyarrow", what="--cluster")
     require("av", what="a film")
     refused = [name for name in ("output", "plot", "explain") if getattr(arguments, name)]
     if refused:
         raise ValueError(f"--cluster writes tables: leave out --{refused[0]}")
+    if "://" in arguments.input or is_camera(arguments.input):
+        raise ValueError(f"--cluster takes a folder of films. Received: {arguments.input}")
     if arguments.csv is None or arguments.csv == STANDARD_OUTPUT:
         raise ValueError("--cluster needs --csv FOLDER, for a table of each film")
     check_folder(arguments.csv, "--csv")
+
+
+def _keep_options(arguments: argparse.Namespace, analyzer: "FaceAnalyzer") -> None:
+    """Write down what the rows depend on, and refuse to mix those of two jobs.
+
+    Raises:
+        FileExistsError: if the folder holds a job that is not to be resumed.
+        ValueError: if that was begun with other options.
+    """
+    options = describe_rows(arguments, analyzer)
+    for name in ("detect_every", "smoothing", "lost_after"):
+        options[f"--{name.replace('_', '-')}"] = str(getattr(arguments, name))
+    path = arguments.csv / OPTIONS_FILE
+    if not path.is_file():
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(options), encoding="utf-8")
+    elif arguments.resume:
+        check_row_options(path.parent, json.loads(path.read_text(encoding="utf-8")), options)
+    else:
+        raise FileExistsError(
+            f"{path.parent} holds tables of films: add --resume for those that have none yet, or "
+            "name another folder"
+        )
 
 
 def find_films(path: Path) -> tuple[dict[Path, Path], list[str]]:
@@ -118,6 +150,7 @@ class _Job:
 
         arguments = self._arguments
         analyzer = load_analyzer(arguments)
+        _keep_options(arguments, analyzer)
         self._columns = analyzer.columns
         parts = self._cut()
         make_worker = partial(

@@ -98,7 +98,7 @@ class VideoReader:
             self._container.format.name,
             self._codec.name,
             float(1 / (self._stream.time_base * Fraction(self.rate or UNKNOWN_RATE))),
-            begins_anywhere=self._is_broadcast,
+            begins_anywhere=self._is_broadcast or "://" in source,
         )
 
     def __enter__(self) -> "VideoReader":
