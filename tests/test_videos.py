@@ -121,6 +121,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("a.mpg", "mpeg2video", "yuv420p"),
         ("a.ts", "libx264", "yuv420p"),
         ("a.h264", "libx264", "yuv420p"),
+        ("a.hevc", "libx265", "yuv420p"),
         ("a.wmv", "wmv2", "yuv420p"),
         ("a.flv", "flv", "yuv420p"),
         ("a.gif", "gif", "rgb8"),

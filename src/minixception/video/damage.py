@@ -7,6 +7,7 @@ from typing import Any
 # In these at most a kilobyte of heads lies between packets: what is more is damaged.
 DENSE = ("matroska,webm", "flv", "mxf", "nut")
 LARGEST_HEAD = 4096  # bytes
+LARGEST_HOLE = 100_000  # frames; times may be damaged too
 # These decoders drop frames without a word, and give one for each packet, which others need not.
 SILENT = ("hevc", "libdav1d", "av1")
 
@@ -52,14 +53,16 @@ class Damage:
         holes = round((time - before) / self._step) - 1 if before > -math.inf else 0
         if self._is_torn and holes > 0:
             self._lose(before + 1)
-            self._missing.update(before + self._step * (1 + hole) for hole in range(holes))
+            numbers = range(1, min(holes, LARGEST_HOLE) + 1)
+            self._missing.update(before + self._step * number for number in numbers)
             self._counted_to = time
         self._latest, self._is_torn = max(time, before), False
         if packet.is_keyframe:
             if self.is_spoilt():  # times begin anew where broadcasts were joined
                 self._spoilt_from = min(self._spoilt_from, time - 1)
             self._keys.append(time)
-        if not packet.is_discard and (self._is_silent or self.is_spoilt()):
+        is_watched = self._is_silent and packet.pts is not None  # by its time
+        if not packet.is_discard and (is_watched or self.is_spoilt()):
             self._miss(time)
 
     def check(self, packet: Any, *, is_broken: bool = False) -> None:
