@@ -1,6 +1,7 @@
 """Films and streams, read by FFmpeg (PyAV) as their containers say."""
 
 import math
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
@@ -93,6 +94,7 @@ class VideoReader:
         self._graph: Graph | None = None
         self._shape: tuple[Any, ...] = ()
         self._is_interlaced, self._hdr = False, ""
+        self._key_times = deque[float | None](maxlen=4)  # a filter keeps back two frames
         self._end, self._is_at_end = 0.0, False  # the end of what was read, in seconds
         self._damage = Damage(
             self._container.format.name,
@@ -120,7 +122,7 @@ class VideoReader:
             seconds = last if picture.time is None else picture.time - self.sound.origin
             last = seconds if seconds > last >= 0 else max(seconds, last + step, 0.0)
             self.done += 1
-            yield Frame(self.done - 1, last, _turned(picture), picture.key_frame)
+            yield Frame(self.done - 1, last, _turned(picture), picture.time in self._key_times)
         self._is_at_end = True
 
     @property
@@ -185,9 +187,11 @@ class VideoReader:
         """Give the frames in RGB, with square pixels and, once there were fields, deinterlaced."""
         for frame in self._decoded():
             frame.time_base = self._stream.time_base  # unset in the last ones
-            frame.key_frame = self._damage.is_key(frame)
+            is_key = self._damage.is_key(frame)
             if self._container.format.name == "avi":  # which has no other times
                 frame.pts = frame.dts
+            if is_key:
+                self._key_times.append(frame.time)
             self._hdr = HDR.get(self._stream.codec_context.color_trc, self._hdr)
             self._is_interlaced |= frame.interlaced_frame
             own = self._codec.sample_aspect_ratio
