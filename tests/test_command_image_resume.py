@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from minixception.boxes import Box
-from minixception.commands.picture_jobs import PictureResult
 from minixception.commands.picture_tables import Table, TableWriter, read_journal
 from minixception.files import lock_file, open_grown, sole_writer
+from minixception.inference.picture_files import PictureResult
 from minixception.inference.predictions import FacePrediction
 
 CLASS_NAMES = {"emotion": ("sad", "happy"), "gender": ()}

@@ -71,6 +71,7 @@ def test_pictures_are_analyzed_drawn_and_put_into_tables(run: Run, portraits: Pa
         (["explain", "{portraits}"], "train"),
         (["image", "{portraits}", "--engine", "keras"], "train"),
         (["image", "{portraits}", "--no-draw", "--parquet", "faces.parquet"], "parquet"),
+        (["image", "{portraits}", "--cluster", "local", "--csv", "faces"], "cluster"),
         (["export", "fer2013_mini_xception", "--format", "onnx", "--output", "a.onnx"], "onnx"),
         (["serve"], "serve"),
         (["video", "--input", "film.mp4", "--plot", "curves.png"], "train"),

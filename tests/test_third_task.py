@@ -12,13 +12,12 @@ from minixception import FaceAnalyzer, draw_predictions, make_checkpoint, read_i
 from minixception.boxes import Box
 from minixception.checkpoints.card import read_card
 from minixception.commands import main
-from minixception.commands.video_report import TrackHistory, record
+from minixception.commands.video_report import Tracks
 from minixception.datasets.registry import dataset_names, get_entry
 from minixception.inference.predictions import to_rows
 from minixception.labels import TAKEN_NAMES
 from minixception.models import build
 from minixception.video.cameras import Frame
-from minixception.video.tracking import FaceTracker
 from minixception.video.writer import VideoWriter
 
 NAMES = ("glasses", "none", "sunglasses")
@@ -66,17 +65,16 @@ def test_from_analyzer_to_drawing(
 def test_tracking_smooths_every_task(glasses: Path) -> None:
     analyzer = FaceAnalyzer(emotion=None, gender=None, glasses=glasses)
     images = np.random.default_rng(0).integers(0, 256, (2, 90, 90, 3), dtype=np.uint8)
-    histories: dict[int, TrackHistory] = {}
-    tracker = FaceTracker(smoothing_seconds=0.5)
+    tracks = Tracks(smoothing_seconds=0.5, lost_after_seconds=1)
     for number, image in enumerate(images):
-        record(histories, tracker.update(analyzer.classify(image, (9, 9, 60, 60)), number), number)
+        tracks.add(analyzer.classify(image, (9, 9, 60, 60)), number, number)
     first, second = (
         analyzer.classify(image, (9, 9, 60, 60))[0].scores["glasses"] for image in images
     )
     kept = np.exp(-1 / 0.5)
     mixed = [kept * first[name] + (1 - kept) * second[name] for name in NAMES]
-    np.testing.assert_allclose(histories[1].scores("glasses")[1], mixed, rtol=1e-5)
-    assert histories[1].scores("emotion").shape == (2, 0)
+    np.testing.assert_allclose(tracks.histories[1].scores("glasses")[1], mixed, rtol=1e-5)
+    assert tracks.histories[1].scores("emotion").shape == (2, 0)
 
 
 def test_pictures_and_films(

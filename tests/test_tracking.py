@@ -5,16 +5,11 @@ import numpy as np
 import pytest
 
 from minixception.boxes import Box
-from minixception.commands.video_report import TrackHistory, record
+from minixception.commands.video_report import Tracks
 from minixception.images import resize_image
 from minixception.inference.predictions import FacePrediction
-from minixception.video.tracking import (
-    FaceTracker,
-    TrackedFace,
-    follow_boxes,
-    match_boxes,
-    mix_scores,
-)
+from minixception.video.finding import follow_boxes
+from minixception.video.tracking import FaceTracker, TrackedFace, match_boxes, mix_scores
 
 NAMES = ("angry", "happy", "neutral")
 RATE = 25.0
@@ -194,11 +189,11 @@ def test_mix_scores() -> None:
 
 
 def test_histories_hold_times_and_scores() -> None:
-    histories: dict[int, TrackHistory] = {}
-    tracker = FaceTracker(smoothing_seconds=0)
+    tracks = Tracks(smoothing_seconds=0, lost_after_seconds=1)
     for i in range(5):
         faces = [make_face(20, happy=i / 10)] + ([make_face(200)] if i == 2 else [])
-        record(histories, tracker.update(faces, i / RATE), i / RATE)
+        tracks.add(faces, i, i / RATE)
+    histories = tracks.histories
     assert {number: len(history) for number, history in histories.items()} == {1: 5, 2: 1}
     np.testing.assert_allclose(histories[1].times, np.arange(5) / RATE)
     np.testing.assert_allclose(histories[1].scores("emotion")[:, 1], np.arange(5) / 10, rtol=1e-6)

@@ -55,10 +55,12 @@ def encode(
     frames: int = 12,
     times: list[float] | None = None,
     shift: int = 0,
+    grain: int = 0,
     options: dict[str, str] | None = None,
     **context: Any,
 ) -> Path:
     """Write a film with PyAV alone; `context` are attributes of the encoder."""
+    grains = np.random.default_rng(0)
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(codec, rate, options=options or {})
         (stream.width, stream.height), stream.pix_fmt = size, form
@@ -68,6 +70,7 @@ def encode(
         stream.codec_context.time_base = tick
         for number in range(frames):
             image = scene(number, size[1], size[0])
+            image -= grains.integers(0, grain + 1, image.shape, np.uint8)
             frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=form)
             frame.pts = round(times[number] * 1000) if times else number
             frame.time_base = tick
@@ -107,15 +110,18 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("a.mp4", "libx264", "yuv420p"),
         ("a.mkv", "libx264", "yuv422p10le"),
         ("a.mp4", "libx265", "yuv420p12le"),
+        ("a.mkv", "libsvtav1", "yuv420p10le"),
         ("a.mov", "prores", "yuv422p10le"),
         ("a.webm", "libvpx", "yuv420p"),
         ("a.webm", "libvpx-vp9", "yuva420p"),
         ("a.mkv", "ffv1", "gray16le"),
         ("a.avi", "mjpeg", "yuvj420p"),
+        ("a.avi", "libx264", "yuv420p"),  # whose frames come in another order
         ("a.avi", "rawvideo", "bgr24"),  # its last line comes first
         ("a.mpg", "mpeg2video", "yuv420p"),
         ("a.ts", "libx264", "yuv420p"),
         ("a.h264", "libx264", "yuv420p"),
+        ("a.hevc", "libx265", "yuv420p"),
         ("a.wmv", "wmv2", "yuv420p"),
         ("a.flv", "flv", "yuv420p"),
         ("a.gif", "gif", "rgb8"),
@@ -180,17 +186,23 @@ MATRICES: dict[str, tuple[tuple[int, ...], Callable[[np.ndarray], np.ndarray]]] 
 }
 
 
+def turn(path: Path, matrix: tuple[int, ...]) -> None:
+    """Write a display matrix into a film."""
+    content = bytearray(path.read_bytes())
+    place = content.find(b"tkhd") + 44
+    a, b, c, d = (one << 16 for one in matrix)
+    content[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(content)
+
+
 @pytest.mark.parametrize("mark", MATRICES)
 def test_a_film_from_a_phone_comes_upright(mark: str, clip: Path, tmp_path: Path) -> None:
-    (a, b, c, d), turn = MATRICES[mark]
-    content = bytearray(clip.read_bytes())
-    place = content.find(b"tkhd") + 44
-    one = 1 << 16
-    matrix = (a * one, b * one, 0, c * one, d * one, 0, 0, 0, 1 << 30)
-    content[place : place + 36] = struct.pack(">9i", *matrix)
-    (tmp_path / "turned.mp4").write_bytes(content)
-    frames, reader = read(tmp_path / "turned.mp4")
-    expected = turn(read(clip)[0][0].image)
+    matrix, turned = MATRICES[mark]
+    path = tmp_path / "turned.mp4"
+    path.write_bytes(clip.read_bytes())
+    turn(path, matrix)
+    frames, reader = read(path)
+    expected = turned(read(clip)[0][0].image)
     np.testing.assert_array_equal(frames[0].image, expected)
     assert (len(frames), reader.losses()) == (20, [])
 
@@ -223,6 +235,17 @@ def test_fields_are_put_together(
     assert reader.losses() == []
 
 
+def test_turned_fields_of_oblong_pixels(tmp_path: Path) -> None:
+    options = {"x264-params": "interlaced=1:tff=1"}
+    ratio = Fraction(16, 11)
+    path = encode(tmp_path / "a.mp4", size=(352, 288), sample_aspect_ratio=ratio, options=options)
+    turn(path, (0, 1, -1, 0))
+    frames, reader = read(path)
+    assert {frame.image.shape for frame in frames} == {(512, 288, 3)}
+    assert all(is_scene(np.rot90(frame.image), frame.number) for frame in frames)
+    assert len(reader.remarks) == 1
+
+
 def test_hdr_is_said_to_be_left_as_it_is(tmp_path: Path) -> None:
     path = encode(tmp_path / "a.mp4", "libx264", "yuv420p10le", color_trc=16, colorspace=9)
     frames, reader = read(path)
@@ -233,9 +256,12 @@ def test_hdr_is_said_to_be_left_as_it_is(tmp_path: Path) -> None:
 def test_a_size_that_changes_is_fitted_into_the_first(tmp_path: Path) -> None:
     first, second = encode(tmp_path / "a.ts"), encode(tmp_path / "b.ts", size=(160, 160))
     (tmp_path / "c.ts").write_bytes(first.read_bytes() + second.read_bytes())
-    frames, _ = read(tmp_path / "c.ts")
-    assert [frame.image.shape[1] for frame in frames] == [320] * 12 + [160] * 12
-    assert np.diff([frame.time_seconds for frame in frames]) == pytest.approx(0.1)
+    frames, reader = read(tmp_path / "c.ts")
+    # Where they are joined, the stream says that a frame may be broken.
+    assert [frame.image.shape[1] for frame in frames] == [320] * 11 + [160] * 12
+    assert "1 of 24 frames" in reader.losses()[0]
+    steps = np.diff([frame.time_seconds for frame in frames])
+    assert 0 < steps.min() <= steps.max() < 0.21
     write_frames(tmp_path / "d.mp4", frames)
     last = read(tmp_path / "d.mp4")[0][-1].image
     assert last.shape == (160, 320, 3)
@@ -282,32 +308,78 @@ def packets(path: Path) -> list[tuple[int, int]]:
         return [(p.pos or 0, p.size) for p in container.demux(video=0) if p.size]
 
 
+# The part of the frame from which on it is blank. What comes in the middle of a frame of HEVC is
+# decoded, whatever it is.
 @pytest.mark.parametrize(
-    ("name", "codec"),
-    [("a.mp4", "libx264"), ("a.mkv", "libx265"), ("a.avi", "mpeg4"), ("a.webm", "libvpx-vp9")],
+    ("name", "codec", "part"),
+    [
+        ("a.mp4", "libx264", 0.0),
+        ("a.mp4", "libx264", 0.5),
+        ("a.avi", "mpeg4", 0.5),
+        ("a.webm", "libvpx", 0.5),
+        ("a.webm", "libvpx-vp9", 0.0),
+        ("a.webm", "libvpx-vp9", 0.5),
+        ("a.mkv", "libx265", 0.0),
+    ],
 )
 @pytest.mark.parametrize("hit", [0, 12, 17])  # the first, a key frame, one between
 def test_what_cannot_be_decoded_is_missing_and_counted(
-    name: str, codec: str, hit: int, tmp_path: Path
+    name: str, codec: str, part: float, hit: int, tmp_path: Path
 ) -> None:
     quiet = {"x265-params": "log-level=none:keyint=12:bframes=0"} if codec == "libx265" else {}
     path = encode(tmp_path / name, codec, frames=24, gop_size=12, max_b_frames=0, options=quiet)
-    whole = {round(frame.time_seconds, 2): frame.image for frame in read(path)[0]}
+    whole = images_by_time(path)
     start, size = packets(path)[hit]
-    content = bytearray(path.read_bytes())
-    content[start + 6 : start + size] = bytes(size - 6)
-    path.write_bytes(content)
-    frames, reader = read(path)
+    begin = start + max(6, int(part * size))
+    frames, reader = read(blank(path, begin, start + size))
     lost = 24 - len(frames)
-    assert 1 <= lost <= 13
-    for frame in frames:
-        there = whole[round(frame.time_seconds, 2)]
-        assert np.abs(there.astype(int) - frame.image).mean() < 9  # and never grey
+    assert lost == (12 if hit in (0, 12) else 7)  # up to the next key frame
+    assert_as_before(frames, whole)
     if hit == 0:
         assert frames[0].time_seconds > 0
     assert reader.losses() == [
         f"{path}: it is damaged; {lost} of 24 frames cannot be decoded, and are left out"
     ]
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.flv", "a.mxf", "a.ts"])
+def test_a_hole_in_a_film_is_found_and_counted(name: str, tmp_path: Path) -> None:
+    codec, form = ("mpeg2video", "yuv422p") if name == "a.mxf" else ("libx264", "yuv420p")
+    rate = Fraction(25)
+    path = encode(tmp_path / name, codec, form, rate=rate, frames=40, gop_size=10, grain=19)
+    whole, size = images_by_time(path), path.stat().st_size
+    frames, reader = read(blank(path, int(0.3 * size), int(0.6 * size)))
+    assert 10 <= len(frames) < 36
+    assert_as_before(frames, whole)
+    (message,) = reader.losses()
+    lost = int(message.split("damaged; ")[1].split()[0])
+    # A broadcast does not say how many there were.
+    assert 1 <= lost <= 40 - len(frames) if name == "a.ts" else lost == 40 - len(frames)
+
+
+def images_by_time(path: Path) -> dict[float, np.ndarray]:
+    return {round(frame.time_seconds, 2): frame.image for frame in read(path)[0]}
+
+
+def blank(path: Path, start: int, end: int) -> Path:
+    content = bytearray(path.read_bytes())
+    content[start:end] = bytes(end - start)
+    path.write_bytes(content)
+    return path
+
+
+def assert_as_before(frames: list[Frame], whole: dict[float, np.ndarray]) -> None:
+    """Assert that no frame is made up, or stands at the time of another."""
+    for frame in frames:
+        there = whole[round(frame.time_seconds, 2)]
+        assert np.abs(there.astype(int) - frame.image).mean() < 4
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.flv", "a.ts"])
+def test_a_film_that_begins_late_lacks_nothing(name: str, tmp_path: Path) -> None:
+    frames, reader = read(encode(tmp_path / name, shift=50, max_b_frames=2))
+    assert len(frames) == 12
+    assert reader.losses() == []
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
@@ -402,6 +474,13 @@ def test_a_full_disk_leaves_the_old_film(suffix: str, limit: int, tmp_path: Path
     assert caught.value.filename == str(path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_frames_that_no_encoder_takes(tmp_path: Path) -> None:
+    frame = Frame(0, 0.0, np.zeros((2, 19200, 3), np.uint8))
+    with pytest.raises(OSError, match="frames of 19200x2 pixels too large"):
+        write_frames(tmp_path / "a.mp4", [frame])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_names_that_are_not_utf8_are_refused(clip: Path, tmp_path: Path) -> None:

@@ -43,6 +43,11 @@ def csv_cell(value: Any) -> Any:
     return f"'{text}" if value.startswith(_FORMULA) else text
 
 
+def as_text(name: str) -> str:
+    r"""Return a file name as it stands in a CSV file, with \udcff for what is not UTF-8."""
+    return str(csv_cell(name.encode(errors="backslashreplace").decode()))
+
+
 class PlainStream:
     """Writes what is `printable` to a stream; in all else it is that stream.
 
@@ -157,7 +162,8 @@ EXTRAS = {
     **dict.fromkeys(("onnxruntime", "tf2onnx"), "onnx"),
     "av": "video",
     "pandas": "pandas",  # `parquet` and `train` bring it too
-    "pyarrow": "parquet",
+    "pyarrow": "parquet",  # `cluster` brings it too
+    "ray": "cluster",
     **dict.fromkeys(("fastapi", "fastapi_offline", "prometheus_client", "uvicorn"), "serve"),
 }
 """Name in an import -> the extra that brings it."""

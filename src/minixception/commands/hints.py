@@ -44,7 +44,10 @@ def _hint(path: Path, command: str) -> str | None:
     if path.is_dir():
         if (path / "card.json").is_file():
             return f"a model: give {name} to --emotion-model, --gender-model or --classifier"
-        return None if command in _PICTURE_COMMANDS else f"a folder: minixception image {name}"
+        if command in _PICTURE_COMMANDS:
+            return None
+        films = f"; its films: minixception video {name} --cluster local --csv FOLDER"
+        return f"a folder: minixception image {name}" + films * (command == "video")
     if not path.is_file() or (command == "video" and path.suffix.lower() == ".gif"):
         return None
     for owner, (suffixes, text) in _KINDS.items():

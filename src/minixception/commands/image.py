@@ -18,6 +18,11 @@ a file name (not for Parquet) the table goes to standard output, and all else to
 While the job runs, what is found is kept in a hidden file .NAME.part beside the first table. After
 Ctrl-C, `kill -9` or a crash, the same command with --resume goes on after the last whole picture,
 and the tables become those of a job without interruption, down to the byte.
+
+With --cluster the workers of Ray do the job, and write many files into one folder, part-000000.csv
+and so on, which together are the table of a job without it. Nothing is drawn. Pictures and folder
+may be on another file system, as s3://BUCKET/FOLDER. --resume goes on with the parts that are
+missing; the pictures stay those of the first command.
 """
 
 import argparse
@@ -27,14 +32,15 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minixception.commands.options import add_detector_arguments, add_model_arguments, load_analyzer
-from minixception.commands.outputs import STANDARD_OUTPUT, check_file, check_table
-from minixception.commands.picture_jobs import (
-    PictureResult,
-    folder_states,
-    process_picture,
-    shared_cores,
+from minixception.commands.options import (
+    add_cluster_argument,
+    add_detector_arguments,
+    add_model_arguments,
+    load_analyzer,
+    path_or_url,
 )
+from minixception.commands.outputs import STANDARD_OUTPUT, check_file, check_table
+from minixception.commands.picture_jobs import process_picture, shared_cores
 from minixception.commands.picture_paths import find_pictures, output_paths
 from minixception.commands.picture_report import FEW_PICTURES, Report, tell_of_search
 from minixception.commands.picture_tables import FORMATS, Table, TableStream, TableWriter
@@ -45,12 +51,17 @@ from minixception.messages import require
 
 if TYPE_CHECKING:
     from minixception.inference.analyzer import FaceAnalyzer
+    from minixception.inference.picture_files import PictureResult
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "pictures", nargs="+", type=Path, metavar="PATH", help="picture files, folders, patterns"
+        "pictures",
+        nargs="+",
+        type=path_or_url,
+        metavar="PATH",
+        help="picture files, folders, patterns; with --cluster also URLs",
     )
     parser.add_argument(
         "--output",
@@ -73,6 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="each picture is a face, cut out already: look for none",
     )
+    add_cluster_argument(parser)
     add_model_arguments(parser)
     add_detector_arguments(parser)
 
@@ -80,11 +92,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_table_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare which tables are written."""
     parser.add_argument("--json", type=Path, metavar="FILE", help="picture -> list of faces")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="a row per face")
-    parser.add_argument("--jsonl", type=Path, metavar="FILE", help="a JSON object per face")
-    parser.add_argument(
-        "--parquet", type=Path, metavar="FILE", help="a row per face; needs pyarrow"
-    )
+    kinds = {"csv": "a row", "jsonl": "a JSON object", "parquet": "a row"}
+    for name, kind in kinds.items():
+        needs = "; needs pyarrow" if name == "parquet" else ""
+        parser.add_argument(
+            f"--{name}",
+            type=path_or_url,
+            metavar="FILE",
+            help=f"{kind} per face{needs}; with --cluster a folder or URL for many such files",
+        )
     parser.add_argument(
         "--resume", action="store_true", help="go on with the tables of an interrupted job"
     )
@@ -93,6 +109,10 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Find the pictures, analyze, draw, print, write; return the exit code."""
     _check_options(arguments)
+    if arguments.cluster is not None:
+        from minixception.commands.picture_cluster import run_on_cluster
+
+        return run_on_cluster(arguments)
     found = find_pictures(arguments.pictures, output=arguments.output)
     tell_of_search(found)
     if not found.places:
@@ -128,12 +148,17 @@ def _check_options(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--workers must be 1 or more. Received: {arguments.workers}")
     if arguments.engine == "keras" and (arguments.workers or 1) > 1:
         raise ValueError("--engine keras uses all cores for one picture: leave out --workers")
-    if arguments.parquet is not None:
+    places = (*arguments.pictures, *(getattr(arguments, name) for name in FORMATS))
+    url = next((place for place in places if isinstance(place, str)), None)
+    if url is not None and arguments.cluster is None:
+        raise ValueError(f"URLs are read and written with --cluster only. Received: {url}")
+    if arguments.parquet is not None and arguments.cluster is None:
         require("pyarrow", "pandas", what="--parquet")
 
 
 def run_job(arguments: argparse.Namespace, outputs: Mapping[Path, Path | None]) -> int:
     """Work through the pictures and finish the tables; return the exit code."""
+    from minixception.inference.picture_files import folder_states
     from minixception.inference.workers import Room, in_order
 
     pictures = list(outputs)
@@ -147,7 +172,7 @@ def run_job(arguments: argparse.Namespace, outputs: Mapping[Path, Path | None]) 
 
     folders, room = folder_states(pictures), Room()
 
-    def work(picture: Path) -> PictureResult:
+    def work(picture: Path) -> "PictureResult":
         with room.keep(picture):
             return process_picture(
                 analyzer,

@@ -75,6 +75,21 @@ def add_detector_arguments(parser: argparse.ArgumentParser, *, film: bool = Fals
     )
 
 
+def path_or_url(text: str) -> Path | str:
+    """Return an argument as a path, or as it is where it is a URL."""
+    return text if "://" in text else Path(text)
+
+
+def add_cluster_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare where the work is done; see `cluster.sessions.connected`."""
+    parser.add_argument(
+        "--cluster",
+        metavar="local|auto|HOST:PORT",
+        help="do the work with Ray, on this machine, on the cluster that it belongs to, or on that "
+        "of this head; needs the extra `cluster`",
+    )
+
+
 def chosen_models(arguments: argparse.Namespace) -> dict[str, str]:
     """Return task -> name or folder of each model that the options ask for.
 

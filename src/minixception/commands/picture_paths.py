@@ -26,6 +26,7 @@ class FoundPictures:
         others: files beside pictures that are none by their names, but for hidden ones.
         empty: a message for each folder or pattern without a picture, and for a model's folder.
         failures: a message for each folder that cannot be listed.
+        urls: pictures in other file systems.
     """
 
     places: dict[Path, Path] = field(default_factory=dict)
@@ -33,42 +34,77 @@ class FoundPictures:
     others: list[Path] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    urls: list[str] = field(default_factory=list)
 
 
-def find_pictures(paths: Iterable[Path], *, output: Path | None = None) -> FoundPictures:
+def find_pictures(paths: Iterable[Path | str], *, output: Path | None = None) -> FoundPictures:
     """Replace folders and patterns by the pictures they stand for, in the order given.
 
     A folder is searched with all below it, sorted by name; links to folders are not followed. Of
     what is found, only files with a picture's suffix count, and hidden ones do not. Left out are
     the results of an earlier run: what lies in the output folder where that is part of the
     searched one, and NAME_faces.jpg and NAME_explained_1.png beside a picture NAME. Files named
-    one by one all stay.
+    one by one all stay. A URL may be a file, folder or pattern likewise.
+
+    Raises:
+        OSError: if a URL cannot be listed.
+        ValueError, ImportError: if nobody can read it.
     """
     found = FoundPictures()
     for path in paths:
         failures = len(found.failures)
+        if isinstance(path, str):
+            _find_urls(path, found)
+            continue
         if hint := path.is_dir() and hint_for(path, command="image"):
             found.empty.append(f"{path} is {hint}")
             continue
         if path.is_dir():
-            start, files = path, list(_files_below(path, found.failures))
+            start, files = path, list(files_below(path, found.failures))
         elif glob.has_magic(str(path)) and not os.path.lexists(path):
             start, files = _start_of(path), _files_matching(path)
         else:
             found.places.setdefault(path, Path())
             continue
-        pictures = sorted(filter(is_picture_name, files), key=lambda file: file.parts)
-        if not pictures and len(found.failures) == failures:  # else more may be there
-            found.empty.append(f"{path}: no picture found; {_what_instead(files)}")
-        elif pictures:
-            others = (file for file in files if not is_picture_name(file))
-            found.others.extend(file for file in others if not file.name.startswith("."))
-        results = _results_among(pictures, start, output)
-        found.left_out.extend(picture for picture in pictures if picture in results)
-        for picture in pictures:
-            if picture not in results:
-                found.places.setdefault(picture, picture.parent.relative_to(start))
+        is_whole = len(found.failures) == failures  # else more may be there
+        for picture in _choose(found, path, start, files, output=output, is_whole=is_whole):
+            found.places.setdefault(picture, picture.parent.relative_to(start))
     return found
+
+
+def _find_urls(url: str, found: FoundPictures) -> None:
+    """Add what a URL stands for."""
+    from minixception.cluster.places import list_files
+
+    listed = list_files(url)
+    if listed is None:
+        found.urls.append(url)
+        return
+    start, names = listed
+    hidden = re.compile(r"(^|/)\.[^/]*/")
+    files = [Path(name) for name in names if not hidden.search(name)]
+    found.urls.extend(f"{start}/{path.as_posix()}" for path in _choose(found, url, Path(), files))
+
+
+def _choose(
+    found: FoundPictures,
+    path: Path | str,
+    start: Path,
+    files: list[Path],
+    *,
+    output: Path | None = None,
+    is_whole: bool = True,
+) -> list[Path]:
+    """Return the pictures to do among the files found by a path, sorted; note the others."""
+    pictures = sorted(filter(is_picture_name, files), key=lambda file: file.parts)
+    if not pictures and is_whole:
+        found.empty.append(f"{path}: no picture found; {_what_instead(files)}")
+    elif pictures:
+        others = (file for file in files if not is_picture_name(file))
+        found.others.extend(file for file in others if not file.name.startswith("."))
+    results = _results_among(pictures, start, output)
+    found.left_out.extend(picture for picture in pictures if picture in results)
+    return [picture for picture in pictures if picture not in results]
 
 
 def _what_instead(files: list[Path]) -> str:
@@ -83,7 +119,9 @@ def is_picture_name(path: Path) -> bool:
     return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
 
 
-def _files_below(folder: Path, failures: list[str]) -> Iterator[Path]:
+def files_below(folder: Path, failures: list[str]) -> Iterator[Path]:
+    """Give all files below a folder but in hidden ones; add a message where it cannot look."""
+
     def tell(error: OSError) -> None:
         failures.append(f"{error.filename}: {error.strerror}")
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minixception.commands.picture_jobs import PictureResult
 from minixception.commands.picture_paths import FoundPictures
 from minixception.commands.run_control import Progress, Stopwatch
 from minixception.files import count_suffixes
 from minixception.labels import most_probable
 
 if TYPE_CHECKING:
+    from minixception.inference.picture_files import PictureResult
     from minixception.inference.predictions import FacePrediction
 
 # Up to so many pictures each is told of as it is done.
@@ -38,38 +38,45 @@ class Report:
     """Reports few pictures one by one, and of many how far the job is and what came of it.
 
     `done` holds number of faces, and error, of those that an interrupted job has done; the
-    attribute of this name is the number of pictures done so far.
+    attribute of this name is the number of pictures done so far. Without `tells_each`, few pictures
+    are treated as many.
     """
 
     def __init__(
-        self, total: int, *, done: Sequence[tuple[int, str | None]], shows_progress: bool = True
+        self,
+        total: int,
+        *,
+        done: Sequence[tuple[int, str | None]],
+        shows_progress: bool = True,
+        tells_each: bool = True,
     ) -> None:
         self.done = 0
         self._total = total
         self._faces = 0
         self._failures: list[str] = []
-        self._one_by_one = total <= FEW_PICTURES
+        self._one_by_one = tells_each and total <= FEW_PICTURES
         self._stopwatch = Stopwatch()
         shown = shows_progress and not self._one_by_one
         self._progress = Progress(total, self._stopwatch, shown=shown, item="picture")
         if done:
             print(f"going on after {len(done)} of {total} pictures")
         for faces, error in done:
-            self._count(faces, error)
+            self.count(faces, error)
 
-    def watch(self, results: Iterator[PictureResult]) -> Iterator[PictureResult]:
+    def watch(self, results: Iterator["PictureResult"]) -> Iterator["PictureResult"]:
         """Pass the results on, with an eye on the clock."""
         return self._stopwatch.each("analyze", results)
 
-    def _count(self, faces: int, error: str | None) -> None:
+    def count(self, faces: int, error: str | None) -> None:
+        """Count a picture with so many faces, or the reason why it could not be done."""
         self.done += 1
         self._faces += faces
         if error is not None:
             self._failures.append(f"not done: {error}")
 
-    def tell(self, result: PictureResult) -> None:
+    def tell(self, result: "PictureResult") -> None:
         """Count a picture, and print what came of it or how far the job is."""
-        self._count(len(result.faces), result.error)
+        self.count(len(result.faces), result.error)
         if not self._one_by_one:
             self._progress.update(self.done)
         elif result.error is not None:
@@ -85,7 +92,7 @@ class Report:
         """Clear the line that tells how far the job is."""
         self._progress.close()
 
-    def summarize(self, tables: Sequence[Path], drawn_to: Path | None, stop: int) -> int:
+    def summarize(self, tables: Sequence[Path | str], drawn_to: Path | None, stop: int) -> int:
         """Say how the job ended and where tables and pictures lie; return the exit code.
 
         `drawn_to` is the folder of the drawn pictures, None if there are none; `stop` the number of
@@ -117,7 +124,7 @@ class Report:
             print(f"and {more} more; a table would name them all", file=sys.stderr)
 
 
-def format_table(picture: Path, faces: "Sequence[FacePrediction]") -> str:
+def format_table(picture: Path | str, faces: "Sequence[FacePrediction]") -> str:
     """Return a line for the picture and one for each face."""
     if not faces:
         return f"{picture}: no face found"

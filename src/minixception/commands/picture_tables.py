@@ -17,14 +17,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice, zip_longest
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from minixception.commands.outputs import TABLE_SUFFIXES
-from minixception.commands.picture_jobs import PictureResult
 from minixception.commands.picture_paths import short_name
 from minixception.commands.row_options import check_row_options
 from minixception.files import atomic_path, open_grown, refuse_link
-from minixception.messages import csv_cell
+from minixception.messages import as_text, csv_cell, explain
+
+if TYPE_CHECKING:
+    from minixception.inference.picture_files import PictureResult
 
 FORMATS = tuple(TABLE_SUFFIXES)
 
@@ -53,11 +55,16 @@ class Table:
         return self.target.with_name(short_name(f".{self.target.name}", ".part"))
 
     @property
+    def suffix(self) -> str:
+        """What the name of such a file ends in."""
+        return TABLE_SUFFIXES[self.format][0]
+
+    @property
     def columns(self) -> list[str]:
         """The columns of the file."""
-        from minixception.inference.predictions import table_columns
+        from minixception.inference.picture_files import picture_columns
 
-        return ["picture", "faces", "error", *table_columns(self.class_names)]
+        return picture_columns(self.class_names)
 
     @property
     def header(self) -> bytes:
@@ -67,7 +74,8 @@ class Table:
     def rows(self, line: Line) -> list[dict[str, Any]]:
         """Return a row per face of a picture, or one for a picture without."""
         from minixception.boxes import Box
-        from minixception.inference.predictions import FacePrediction, to_rows
+        from minixception.inference.picture_files import picture_rows
+        from minixception.inference.predictions import FacePrediction
 
         faces = [
             FacePrediction(
@@ -75,9 +83,7 @@ class Table:
             )
             for face in line["faces"]
         ]
-        head = {"picture": line["picture"], "faces": len(faces), "error": line["error"]}
-        empty = dict.fromkeys(self.columns)
-        return [{**empty, **head, **row} for row in to_rows(faces) or [{}]]
+        return picture_rows(line["picture"], faces, line["error"], self.class_names)
 
     def encode(self, line: Line) -> bytes:
         """Return the rows of a picture as they stand in a CSV or JSONL file."""
@@ -87,27 +93,42 @@ class Table:
 
     def write(self, lines: Iterable[Line]) -> None:
         """Write or replace the file, in one step."""
-        with atomic_path(self.target) as temporary:
+        with atomic_path(self.target) as temporary, temporary.open("wb") as file:
+            self.write_to(file, lines)
+
+    def write_to(self, file: IO[bytes], lines: Iterable[Line]) -> None:
+        """Write the content of the file."""
+        if self.format == "parquet":
+            from minixception.inference.picture_files import picture_frame
+
+            frame = picture_frame(chain.from_iterable(map(self.rows, lines)), self.class_names)
+            frame.to_parquet(file, engine="pyarrow", index=False)
+        elif self.format == "json":
+            file.write(_faces_by_picture(lines))
+        else:
+            file.writelines(chain([self.header], map(self.encode, lines)))
+
+    def read(self, file: IO[bytes]) -> Iterator[Mapping[str, Any]]:
+        """Yield the rows of such a file, but for JSON; of CSV all cells are texts.
+
+        Raises:
+            ValueError: if it is no such file, or has other columns.
+        """
+        try:
             if self.format == "parquet":
-                self._write_parquet(lines, temporary)
-            elif self.format == "json":
-                temporary.write_bytes(_faces_by_picture(lines))
+                from pyarrow.parquet import read_table
+
+                rows = iter(read_table(file).to_pylist())
+            elif self.format == "csv":
+                rows = csv.DictReader(io.TextIOWrapper(file, encoding="utf-8", newline=""))
             else:
-                with temporary.open("wb") as file:
-                    file.writelines(chain([self.header], map(self.encode, lines)))
-
-    def _write_parquet(self, lines: Iterable[Line], path: Path) -> None:
-        import pandas
-
-        rows = [row for line in lines for row in self.rows(line)]
-        kinds = {
-            **dict.fromkeys(self.columns, "float64"),
-            **dict.fromkeys(("picture", "error", *self.class_names), "string"),
-            **dict.fromkeys(("faces", "x", "y", "width", "height"), "Int64"),
-        }
-        rows = [{**row, "picture": as_text(row["picture"])} for row in rows]
-        frame = pandas.DataFrame(rows, columns=self.columns).astype(kinds)
-        frame.to_parquet(path, engine="pyarrow", index=False)
+                rows = map(json.loads, file)
+            for row in rows:
+                if list(row) != self.columns:
+                    raise ValueError("other columns")
+                yield row
+        except (ValueError, TypeError, RecursionError, csv.Error) as error:
+            raise ValueError(f"{self.target} is no table of this kind: {explain(error)}") from error
 
 
 class TableWriter:
@@ -130,7 +151,7 @@ class TableWriter:
     def __init__(
         self,
         tables: Sequence[Table],
-        pictures: Sequence[Path],
+        pictures: Sequence[Path | str],
         *,
         resume: bool,
         options: Mapping[str, str],
@@ -182,9 +203,9 @@ class TableWriter:
         if not self._end:
             self._append({"options": self._options})
 
-    def write(self, result: PictureResult) -> None:
+    def write(self, result: "PictureResult") -> None:
         """Append what came of a picture."""
-        self._append(_line_of(result))
+        self._append(line_of(result))
 
     def _append(self, line: Line) -> None:
         data = memoryview(json.dumps(line).encode() + b"\n")
@@ -213,12 +234,12 @@ class TableStream:
         self._lines: list[Line] = []
         file.write(table.header)
 
-    def write(self, result: PictureResult) -> None:
+    def write(self, result: "PictureResult") -> None:
         """Write the rows of a picture."""
         if self._table.format == "json":
-            self._lines.append(_line_of(result))
+            self._lines.append(line_of(result))
         else:
-            self._file.write(self._table.encode(_line_of(result)))
+            self._file.write(self._table.encode(line_of(result)))
             self._file.flush()
 
     def finish(self) -> None:
@@ -258,13 +279,14 @@ def _parse(text: bytes) -> Line:
     return line if fits and isinstance(line.get("options", {}), dict) else {}
 
 
-def _line_of(result: PictureResult) -> Line:
+def line_of(result: "PictureResult") -> Line:
+    """Return what a journal holds of a picture."""
     faces = [face.to_json() for face in result.faces]
     return {"picture": str(result.picture), "error": result.error, "faces": faces}
 
 
 def _done_in_targets(
-    tables: Sequence[Table], pictures: Sequence[Path]
+    tables: Sequence[Table], pictures: Sequence[Path | str]
 ) -> list[tuple[int, str | None]]:
     """Return what came of each picture if all tables are there and finished, else nothing."""
     names = [as_text(str(picture)) for picture in pictures]
@@ -277,16 +299,13 @@ def _done_in_targets(
 def _done_in_target(table: Table) -> dict[str, tuple[int, str | None]]:
     """Return number of faces, and error, of each picture in a table; nothing for another table."""
     try:
-        with table.target.open(encoding="utf-8", newline="") as file:
-            rows = csv.DictReader(file) if table.format == "csv" else map(json.loads, file)
-            done = {
+        with table.target.open("rb") as file:
+            return {
                 as_text(row["picture"]): (int(row["faces"]), row["error"] or None)
-                for row in rows
-                if list(row) == table.columns
+                for row in table.read(file)
             }
-    except (FileNotFoundError, ValueError, TypeError, RecursionError, csv.Error):
+    except (FileNotFoundError, ValueError):
         return {}
-    return done
 
 
 def _faces_by_picture(lines: Iterable[Line]) -> bytes:
@@ -308,8 +327,3 @@ def _csv_line(values: Iterable[Any]) -> bytes:
 def _encode(text: str) -> bytes:
     # What is not valid UTF-8 in a file name comes out as "\udcff", which JSON reads again.
     return text.encode("utf-8", errors="backslashreplace")
-
-
-def as_text(name: str) -> str:
-    r"""Return a file name as it stands in a CSV file, with \udcff for what is not UTF-8."""
-    return str(csv_cell(_encode(name).decode("utf-8")))

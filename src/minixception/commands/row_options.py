@@ -17,7 +17,7 @@ def describe_rows(arguments: argparse.Namespace, analyzer: "FaceAnalyzer") -> di
     from minixception.commands.options import chosen_models
     from minixception.files import file_checksum
 
-    detector = ("scale_factor", "min_neighbors", "min_face")
+    detector = ("detector", "scale_factor", "min_neighbors", "min_face", "whole_picture")
     yunet = arguments.yunet
     models = {f"--{task}-model": "none" for task in TASKS}
     for task, name in chosen_models(arguments).items():
@@ -26,7 +26,7 @@ def describe_rows(arguments: argparse.Namespace, analyzer: "FaceAnalyzer") -> di
     return {
         **models,
         "--engine": arguments.engine,
-        **{f"--{name.replace('_', '-')}": str(getattr(arguments, name)) for name in detector},
+        **{f"--{name.replace('_', '-')}": str(getattr(arguments, name, None)) for name in detector},
         "--yunet": "None" if yunet is None else f"{yunet.name} {file_checksum(yunet)}",
     }
 

@@ -11,12 +11,13 @@ and a table do not. Drawn films are H.264 with the sound of their source.
 All files appear when the run ends, also with Ctrl-C; on a full disk and after `kill -9` they are as
 they were before. Until then they lie in hidden folders beside them.
 
+With --cluster FILE may be a folder of films, and --csv is a folder for a table of each.
+
 Finding faces takes nearly all the time. --min-face 48 makes it three times faster where faces are
 at least that large. In between they are followed: --detect-every 1 looks for them in each frame.
 """
 
 import argparse
-import csv
 import io
 import signal
 import sys
@@ -24,10 +25,11 @@ from contextlib import ExitStack
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from minixception.commands.hints import hint_for
 from minixception.commands.options import (
+    add_cluster_argument,
     add_detector_arguments,
     add_model_arguments,
     chosen_models,
@@ -36,12 +38,10 @@ from minixception.commands.options import (
 from minixception.commands.outputs import STANDARD_OUTPUT, check_file, check_table
 from minixception.commands.run_control import Progress, StopRequest, Stopwatch
 from minixception.commands.video_overlay import Overlay, add_overlay_argument, load_overlay
-from minixception.files import atomic_path, remove_leftovers, sole_writer
-from minixception.messages import csv_cell, require, unfiltered
+from minixception.files import remove_leftovers, sole_writer
+from minixception.messages import require, unfiltered
 
 if TYPE_CHECKING:
-    from minixception.boxes import Box
-    from minixception.commands.video_report import TrackHistory
     from minixception.commands.video_window import Window
     from minixception.inference.analyzer import FaceAnalyzer
     from minixception.video.cameras import Camera, Frame
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from minixception.video.tracking import TrackedFace
     from minixception.video.writer import VideoWriter
 
-LONGEST_WAIT = 0.2  # seconds without looking for new faces
 PLOTTED_FACES = 6
 
 
@@ -91,6 +90,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FRAMES",
         help="look for faces in every Nth frame, and every 0.2 seconds; follow them in between",
     )
+    add_cluster_argument(parser)
+    parser.add_argument(
+        "--resume", action="store_true", help="with --cluster: leave films that have a table"
+    )
     add_model_arguments(parser)
     add_detector_arguments(parser, film=True)
 
@@ -101,7 +104,15 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.film and arguments.input:
         raise ValueError(f"one film at a time. Received: {arguments.film} and {arguments.input}")
+    if arguments.detect_every < 1:
+        raise ValueError(f"--detect-every must be 1 or more. Received: {arguments.detect_every}")
     arguments.input = arguments.film or arguments.input or "0"
+    if arguments.cluster is not None:
+        from minixception.commands.video_cluster import run_on_cluster
+
+        return run_on_cluster(arguments)
+    if arguments.resume:
+        raise ValueError("--resume goes with --cluster: one film is done from its start")
     _check_arguments(arguments)
     with _open(arguments) as reader, sole_writer(*_files(arguments)):
         for path in _files(arguments):
@@ -117,7 +128,7 @@ def run(arguments: argparse.Namespace) -> int:
                 if not session.process(frame) or stop.number:
                     break
         _report(arguments, reader, session, stop)
-        print(format_summary(session.histories))
+        print(format_summary(session.tracks.histories))
         print(session.stopwatch.summary(reader.done))
     return 128 + stop.number if stop.number else 0
 
@@ -140,8 +151,6 @@ def _check_arguments(arguments: argparse.Namespace) -> None:
 
     if hint := hint_for(Path(arguments.input), command="video"):
         raise ValueError(f"{arguments.input} is {hint}")
-    if arguments.detect_every < 1:
-        raise ValueError(f"--detect-every must be 1 or more. Received: {arguments.detect_every}")
     if arguments.output is not None:
         require_utf8(arguments.output)
     if arguments.plot is not None and arguments.emotion_model == "none":
@@ -174,7 +183,7 @@ class Session:
     """One run: what has been seen so far, and where the results go.
 
     Attributes:
-        histories: scores over time by track number.
+        tracks: the faces followed so far.
         stopwatch: time by part of the work.
         writer: of the drawn film, None if there is none.
     """
@@ -185,24 +194,19 @@ class Session:
         analyzer: "FaceAnalyzer",
         overlay: "Overlay | None" = None,
     ) -> None:
-        from minixception.video.tracking import FaceTracker
+        from minixception.commands.video_report import Tracks
+        from minixception.video.finding import FaceFinder
 
-        self.histories: dict[int, TrackHistory] = {}
+        self.tracks = Tracks(
+            smoothing_seconds=arguments.smoothing, lost_after_seconds=arguments.lost_after
+        )
         self.stopwatch = Stopwatch()
+        self.writer: VideoWriter | None = None
         self._arguments = arguments
         self._analyzer = analyzer
         self._overlay = overlay
-        self._tracker = FaceTracker(
-            smoothing_seconds=arguments.smoothing, lost_after_seconds=arguments.lost_after
-        )
-        self.writer: VideoWriter | None = None
+        self._finder = FaceFinder(analyzer.detector, every=arguments.detect_every)
         self._window: Window | None = None
-        # Of the last frame.
-        self._before: Frame | None = None
-        self._boxes: list[Box] = []
-        self._searched_at = 0.0
-        self._table: csv.DictWriter[str] | None = None
-        self._is_table_broken = False
 
     def open_outputs(self, reader: "VideoReader | Camera", stack: ExitStack) -> None:
         """Open what the options ask for; the stack finishes it on every way out."""
@@ -210,11 +214,7 @@ class Session:
         if arguments.plot is not None:
             stack.callback(self._write_plot)
         if arguments.csv is not None:
-            self._table = csv.DictWriter(
-                self._open_table(stack),
-                ["frame", "time_seconds", "track", *self._analyzer.columns],
-            )
-            self._table.writeheader()
+            self._open_table(stack)
         if arguments.output is not None:
             from minixception.video.writer import VideoWriter
 
@@ -229,29 +229,23 @@ class Session:
         self._progress = Progress(reader.promised, self.stopwatch, shown=is_shown)
         stack.callback(self._progress.close)
 
-    def _open_table(self, stack: ExitStack) -> IO[str]:
-        """Open the table, which gets its name at the end, unless it is what cannot be written."""
-        form: dict[str, Any] = {"newline": "", "encoding": "utf-8"}
-        if self._arguments.csv == STANDARD_OUTPUT:
-            output: io.TextIOWrapper = unfiltered(self._arguments.standard_output)
-            output.reconfigure(line_buffering=True, **form)
-            return output
-        files = ExitStack()
-        path = files.enter_context(atomic_path(self._arguments.csv))
+    def _open_table(self, stack: ExitStack) -> None:
+        if self._arguments.csv != STANDARD_OUTPUT:
+            return self.tracks.open_table(self._arguments.csv, self._analyzer.columns, stack)
+        from minixception.commands.video_report import TABLE_FORM
 
-        def finish(*error: Any) -> None:
-            files.__exit__(*(error if self._is_table_broken else (None, None, None)))
-
-        stack.push(finish)
-        return files.enter_context(path.open("w", **form))
+        output: io.TextIOWrapper = unfiltered(self._arguments.standard_output)
+        output.reconfigure(line_buffering=True, **TABLE_FORM)
+        return self.tracks.write_to(output, self._analyzer.columns)
 
     def process(self, frame: "Frame") -> bool:
         """Take one frame through all stages; return False once the window has been closed."""
-        from minixception.commands.video_report import record
-
-        faces = self._find_faces(frame)
-        record(self.histories, faces, frame.time_seconds)
-        self._write_rows(frame, faces)
+        with self.stopwatch.part("detect"):
+            boxes = self._finder.find(frame)
+        with self.stopwatch.part("classify"):
+            found = self._analyzer.classify(frame.image, boxes)
+        with self.stopwatch.part("track"):
+            faces = self.tracks.add(found, frame.number, frame.time_seconds)
         self._progress.update(frame.number + 1)
         if self.writer is None and self._window is None:
             return True
@@ -264,36 +258,6 @@ class Session:
             with self.stopwatch.part("write"):
                 self.writer.write(drawn)
         return self._window is None or self._show(drawn)
-
-    def _write_rows(self, frame: "Frame", faces: "list[TrackedFace]") -> None:
-        if self._table is not None:
-            self._is_table_broken = True
-            for row in _rows(frame, faces):
-                self._table.writerow({name: csv_cell(value) for name, value in row.items()})
-            self._is_table_broken = False
-
-    def _find_faces(self, frame: "Frame") -> "list[TrackedFace]":
-        from minixception.video.tracking import follow_boxes
-
-        image, seconds = frame.image, frame.time_seconds
-        with self.stopwatch.part("detect"):
-            if self._before is None or self._is_due(frame, self._before):
-                boxes, self._searched_at = self._analyzer.detector.detect(image), seconds
-            else:
-                boxes = follow_boxes(self._before.image, image, self._boxes)
-            self._before = frame
-        with self.stopwatch.part("classify"):
-            faces = self._analyzer.classify(image, boxes)
-        with self.stopwatch.part("track"):
-            tracked = self._tracker.update(faces, seconds)
-            self._boxes = [face.box for face in tracked]
-            return tracked
-
-    def _is_due(self, frame: "Frame", before: "Frame") -> bool:
-        """Tell whether to look for faces, and not only to follow those of the last frame."""
-        is_late = frame.time_seconds - self._searched_at > LONGEST_WAIT
-        is_another_size = frame.image.shape != before.image.shape
-        return is_late or is_another_size or frame.number % self._arguments.detect_every == 0
 
     def _draw(self, frame: "Frame", faces: "list[TrackedFace]") -> "Frame":
         from minixception.drawing.captions import draw_captions
@@ -319,7 +283,7 @@ class Session:
         from minixception.drawing.faces import emotion_colour
         from minixception.drawing.plots import plot_timeline
 
-        longest = longest_tracks(self.histories, PLOTTED_FACES)
+        longest = longest_tracks(self.tracks.histories, PLOTTED_FACES)
         names = next((history.class_names["emotion"] for history in longest.values()), ())
         plot_timeline(
             {f"face {n}": (one.times, one.scores("emotion")) for n, one in longest.items()},
@@ -327,16 +291,6 @@ class Session:
             self._arguments.plot,
             colours=[emotion_colour(name) for name in names],
         )
-
-
-def _rows(frame: "Frame", faces: "list[TrackedFace]") -> list[dict[str, Any]]:
-    from minixception.inference.predictions import to_rows
-
-    seconds = round(frame.time_seconds, 6)
-    return [
-        {"frame": frame.number, "time_seconds": seconds, "track": face.track, **row}
-        for face, row in zip(faces, to_rows(faces), strict=True)
-    ]
 
 
 def _wants_window(arguments: argparse.Namespace) -> bool:

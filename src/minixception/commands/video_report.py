@@ -1,16 +1,23 @@
-"""What has been seen of each face in a video, and a table of it."""
+"""The faces of a video as they are followed: tables of what is seen of each."""
 
+import csv
 from array import array
-from collections.abc import Iterable
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from minixception.commands.picture_report import format_cells
-from minixception.inference.predictions import FacePrediction
-from minixception.video.tracking import TrackedFace
+from minixception.files import atomic_path
+from minixception.inference.predictions import FacePrediction, to_rows
+from minixception.messages import csv_cell
+from minixception.video.tracking import FaceTracker, TrackedFace
 
 LISTED_FACES = 20
+TABLE_FORM: dict[str, Any] = {"newline": "", "encoding": "utf-8"}
 
 
 class TrackHistory:
@@ -49,14 +56,60 @@ class TrackHistory:
         return np.array(self._scores[task], np.float32).reshape(shape)
 
 
-def record(
-    histories: dict[int, TrackHistory], faces: Iterable[TrackedFace], time_seconds: float
-) -> None:
-    """Append the faces of one frame to the histories, which are kept by track number."""
-    for face in faces:
-        if face.track not in histories:
-            histories[face.track] = TrackHistory(face)
-        histories[face.track].add(face, time_seconds)
+class Tracks:
+    """Follows the faces of a film frame by frame; keeps what is seen of each, and writes it down.
+
+    Args:
+        smoothing_seconds, lost_after_seconds: see `FaceTracker`.
+
+    Attributes:
+        histories: scores over time by track number.
+    """
+
+    def __init__(self, *, smoothing_seconds: float, lost_after_seconds: float) -> None:
+        self.histories: dict[int, TrackHistory] = {}
+        self._tracker = FaceTracker(
+            smoothing_seconds=smoothing_seconds, lost_after_seconds=lost_after_seconds
+        )
+        self._table: csv.DictWriter[str] | None = None
+        self._is_table_broken = False
+
+    def open_table(self, path: Path, columns: Sequence[str], stack: ExitStack) -> None:
+        """Write a row for each face and frame to a table.
+
+        It gets its name when the stack is left, after whatever error, unless it is the table that
+        cannot be written.
+        """
+        files = ExitStack()
+        temporary = files.enter_context(atomic_path(path))
+
+        def finish(*error: Any) -> None:
+            files.__exit__(*(error if self._is_table_broken else (None, None, None)))
+
+        stack.push(finish)
+        self.write_to(files.enter_context(temporary.open("w", **TABLE_FORM)), columns)
+
+    def write_to(self, file: IO[str], columns: Sequence[str]) -> None:
+        """Write a row for each face and frame to a file that is open."""
+        self._table = csv.DictWriter(file, ["frame", "time_seconds", "track", *columns])
+        self._table.writeheader()
+
+    def add(
+        self, faces: Sequence[FacePrediction], number: int, time_seconds: float
+    ) -> list[TrackedFace]:
+        """Take the faces of the next frame, and return them numbered and smoothed."""
+        tracked = self._tracker.update(faces, time_seconds)
+        for face in tracked:
+            history = self.histories.setdefault(face.track, TrackHistory(face))
+            history.add(face, time_seconds)
+        if self._table is not None:
+            self._is_table_broken = True
+            for face, row in zip(tracked, to_rows(tracked), strict=True):
+                row = {"track": face.track, **row}
+                row |= {"frame": number, "time_seconds": round(time_seconds, 6)}
+                self._table.writerow({name: csv_cell(value) for name, value in row.items()})
+            self._is_table_broken = False
+        return tracked
 
 
 def format_summary(histories: dict[int, TrackHistory]) -> str:

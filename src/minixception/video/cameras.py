@@ -18,11 +18,15 @@ FAILURES = 10
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture of a video: its number from 0, its time, and RGB uint8 (height, width, 3)."""
+    """One picture of a video: its number from 0, its time, and RGB uint8 (height, width, 3).
+
+    `is_key` tells that it can be decoded without those before it.
+    """
 
     number: int
     time_seconds: float
     image: NDArray[np.uint8]
+    is_key: bool = False
 
 
 def is_camera(source: str) -> bool:

@@ -1,6 +1,7 @@
 """Films and streams, read by FFmpeg (PyAV) as their containers say."""
 
 import math
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from minixception.files import is_special_file, require_utf8
 from minixception.video.cameras import Frame
+from minixception.video.damage import Damage
 from minixception.video.writer import UNKNOWN_RATE, Sound
 
 # Formats that hold their pictures themselves. Not among them: `concat`, `hls`, `dash`, `sdp`, `imf`
@@ -38,10 +40,7 @@ LARGEST_FRAME = 178_956_970
 LARGEST_DAMAGE = 1000
 # Some recorders write 90000 for "no fixed rate".
 SLOWEST_RATE, FASTEST_RATE = 0.001, 1000.0
-# These decode without a word what builds on a lost frame; the others patch it well.
-UNFORGIVING = ("hevc", "vp8", "vp9", "libdav1d", "av1")
-# These drop frames without a word, and give one for each packet, which others need not.
-SILENT = ("hevc", "libdav1d", "av1")
+INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")  # every time of theirs can be gone to
 HDR = {16: "PQ", 18: "HLG"}  # numbers of FFmpeg's AVColorTransferCharacteristic
 _BROADCAST = av.format.Flags.ts_discont.value  # their times begin anywhere, at any frame
 _UNMEASURED = _BROADCAST | av.format.Flags.generic_index.value  # FFmpeg estimates their length
@@ -61,6 +60,7 @@ class VideoReader:
     Attributes:
         rate: frames per second, None if unknown.
         promised: frames that there should be, about; 0 if unknown.
+        length: the latest time in seconds, about, if parts can be read alone; 0 if not.
         done: frames given so far.
         sound: empty unless asked for.
 
@@ -73,11 +73,7 @@ class VideoReader:
         self.source = source
         self._container = _open(source)
         self._stream = _find_pictures(self._container, source)
-        self._codec = self._stream.codec_context
-        # With a frame for each thread FFmpeg loses the marks of broken frames.
-        self._codec.thread_type = "SLICE"
-        strict = {"err_detect": "explode"} if self._codec.name == "mjpeg" else {}
-        self._codec.options = {**_BOUND, **strict}
+        self._codec = _decoder(self._stream)
         self._first_ratio = self._codec.sample_aspect_ratio
         rate = float(self._stream.guessed_rate or self._stream.average_rate or 0)
         self.rate = rate if SLOWEST_RATE <= rate <= FASTEST_RATE else None
@@ -88,8 +84,9 @@ class VideoReader:
         flags = self._container.format.flags
         self._is_broadcast = bool(flags & _BROADCAST)
         is_measured = "://" not in source and not flags & _UNMEASURED
-        self._promised_end = start + seconds if is_measured else 0.0
+        self._promised_end = seconds if is_measured else 0.0
         self.promised = self._stream.frames or round(seconds * (self.rate or 0))
+        self.length = start + seconds if self._container.format.name in INDEXED else 0.0
         sounds = self._container.streams.audio if with_sound else ()
         # Players begin with the earliest picture or sound.
         self.sound = Sound(sounds, start if self._is_broadcast else 0.0)
@@ -97,16 +94,26 @@ class VideoReader:
         self._graph: Graph | None = None
         self._shape: tuple[Any, ...] = ()
         self._is_interlaced, self._hdr = False, ""
-        # Frames expected, those refused, and the end of what was read, in seconds.
-        self._sent, self._refused, self._end, self._is_at_end = 0, 0, 0.0, False
-        # Between these ticks nothing can be decoded: to begin with, before the first key frame.
-        self._lost_from, self._lost_to, self._waits_for_key = -math.inf, math.inf, True
+        self._key_times = deque[float | None](maxlen=4)  # a filter keeps back two frames
+        self._end, self._is_at_end = 0.0, False  # the end of what was read, in seconds
+        self._damage = Damage(
+            self._container.format.name,
+            self._codec.name,
+            float(1 / (self._stream.time_base * Fraction(self.rate or UNKNOWN_RATE))),
+            begins_anywhere=self._is_broadcast or "://" in source,
+        )
 
     def __enter__(self) -> "VideoReader":
         return self
 
     def __exit__(self, *_: object) -> None:
         self._container.close()
+
+    def go_before(self, seconds: float) -> None:
+        """Leave out what comes a second or more before a time, where the format has an index."""
+        if seconds > 1 and self.length:
+            with suppress(av.FFmpegError):
+                self._container.seek(round((seconds - 1) * av.time_base))
 
     def __iter__(self) -> Iterator[Frame]:
         """Give the frames; their times grow, whatever the file says."""
@@ -115,7 +122,7 @@ class VideoReader:
             seconds = last if picture.time is None else picture.time - self.sound.origin
             last = seconds if seconds > last >= 0 else max(seconds, last + step, 0.0)
             self.done += 1
-            yield Frame(self.done - 1, last, _turned(picture))
+            yield Frame(self.done - 1, last, _turned(picture), picture.time in self._key_times)
         self._is_at_end = True
 
     @property
@@ -125,78 +132,67 @@ class VideoReader:
         seen = f"{self.source}: HDR ({self._hdr}) is not tone-mapped; colours are pale"
         return [made] * self._is_interlaced + [seen] * bool(self._hdr)
 
+    @property
+    def lost(self) -> int:
+        """How many frames could not be decoded so far."""
+        return self._damage.lost
+
     def losses(self) -> list[str]:
         """Return what the film lacks, once it was read to its end."""
-        lost = self._sent - self.done if self._codec.name in SILENT else self._refused
-        missing = (
-            f"{self.source}: it is damaged; {lost} of {lost + self.done} frames cannot be decoded, "
-            "and are left out"
-        )
+        return [*describe_lost(self.source, self.lost, self.done), *self.cuts()]
+
+    def cuts(self) -> list[str]:
+        """Return where the film ends too early, once it was read to its end."""
         cut = f"{self.source}: it was cut off at {self._end - self.sound.origin:.1f} s"
         # One frame, and what sound is padded by.
         if is_short := self._promised_end - self._end > 0.1 + 1 / (self.rate or 1):
             cut += f"; its header promises {self._promised_end:.1f} s"
-        is_cut = is_short or not self.sound.is_whole
-        return ([missing] * (lost > 0) + [cut] * is_cut) if self._is_at_end else []
+        return [cut] if self._is_at_end and (is_short or not self.sound.is_whole) else []
 
     def _packets(self) -> Iterator[Any]:
-        """Give the packets of the pictures, and None at the end; put those of the sound aside."""
-        streams = self._stream, *self._container.streams.audio
+        """Give the packets of the pictures; put those of the sound aside."""
         for _ in range(1 if "://" in self.source else LARGEST_DAMAGE):
             with suppress(av.FFmpegError):
-                for packet in self._container.demux(*streams):
-                    if packet.dts is not None:
+                for packet in self._container.demux():
+                    self._damage.follow(packet)
+                    is_picture = packet.stream_index == self._stream.index
+                    if packet.dts is not None and (is_picture or packet.stream.type == "audio"):
                         end = (packet.pts or packet.dts) + (packet.duration or 0)
                         self._end = max(self._end, float(end * packet.time_base))
-                    if packet.size and packet.stream_index == self._stream.index:
+                    if is_picture and packet.size:
                         yield packet
-                    elif packet.dts is not None and self.sound.streams:
+                    elif packet.dts is not None and packet.stream in self.sound.streams:
                         self.sound.packets.append(packet)
                 self.sound.is_whole = True
-                break
-        yield None
-
-    def _expect(self, packet: Any) -> bool:
-        """Count a packet that should become a frame; return whether to decode it."""
-        if self._waits_for_key and packet.is_keyframe:
-            self._waits_for_key = False
-            self._lost_to = -math.inf if packet.pts is None else packet.pts
-        is_early = self._lost_from == -math.inf and (packet.pts or 0) < self._lost_to
-        if not packet.is_discard and not (is_early and self._is_broadcast):
-            self._sent += 1
-            self._refused += self._waits_for_key
-        return not self._waits_for_key
+                return
 
     def _decoded(self) -> Iterator[Any]:
+        """Give the frames, but for those that would show something made up."""
         for packet in self._packets():
-            if packet is not None and not self._expect(packet):
-                continue
-            try:
-                frames = self._codec.decode(packet)
-            except av.FFmpegError:
-                self._refused += 1
-                if packet is not None and (packet.is_keyframe or self._codec.name in UNFORGIVING):
-                    self._lose(packet.pts)
-                continue
-            for frame in frames:
-                if frame.is_corrupt and frame.key_frame:
-                    self._lose(frame.pts)
-                pts = self._lost_to if frame.pts is None else frame.pts
-                if not frame.is_corrupt and not self._lost_from <= pts < self._lost_to:
-                    yield frame
-                elif frame.is_corrupt or self._lost_from > -math.inf:
-                    self._refused += 1
+            self._damage.expect(packet)
+            if not self._damage.is_spoilt():
+                frames = self._decode(packet)
+                self._damage.check(packet, is_broken=frames is None)
+                yield from filter(self._damage.accepts, frames or ())
+        yield from filter(self._damage.accepts, self._decode(None) or ())
+        self._damage.finish()
 
-    def _lose(self, pts: int | None) -> None:
-        """Do without what builds on a lost frame."""
-        self._waits_for_key = True
-        self._lost_from, self._lost_to = -math.inf if pts is None else pts, math.inf
+    def _decode(self, packet: Any) -> list[Any] | None:
+        try:
+            return self._codec.decode(packet)
+        except av.FFmpegError:
+            return None
 
     def _pictures(self) -> Iterator[Any]:
         """Give the frames in RGB, with square pixels and, once there were fields, deinterlaced."""
         for frame in self._decoded():
             frame.time_base = self._stream.time_base  # unset in the last ones
-            self._hdr = HDR.get(self._codec.color_trc, self._hdr)
+            is_key = self._damage.is_key(frame)
+            if self._container.format.name == "avi":  # which has no other times
+                frame.pts = frame.dts
+            if is_key:
+                self._key_times.append(frame.time)
+            self._hdr = HDR.get(self._stream.codec_context.color_trc, self._hdr)
             self._is_interlaced |= frame.interlaced_frame
             own = self._codec.sample_aspect_ratio
             ratio = self._stream.sample_aspect_ratio if own == self._first_ratio else own
@@ -234,6 +230,12 @@ class VideoReader:
         nodes = [graph.add(name, setting) for name, setting in filters]
         graph.link_nodes(*nodes, graph.add("buffersink")).configure()
         return graph
+
+
+def describe_lost(source: str, lost: int, done: int) -> list[str]:
+    """Return what to say of frames of a film that cannot be decoded, beside those that can."""
+    count = f"{lost} of {lost + done} frames cannot be decoded, and are left out"
+    return [f"{source}: it is damaged; {count}"] if lost else []
 
 
 def _turned(picture: Any) -> NDArray[np.uint8]:
@@ -295,6 +297,19 @@ def _find_pictures(container: Any, source: str) -> Any:
     chosen = best if best in streams else streams[0]
     _require_bounded(chosen.codec_context.width, chosen.codec_context.height, source)
     return chosen
+
+
+def _decoder(stream: Any) -> Any:
+    """Return the decoder that hides the least damage."""
+    codec = stream.codec_context
+    # FFmpeg's own shows whatever comes; this one takes 8 bits only.
+    if (codec.name, codec.pix_fmt) == ("vp9", "yuv420p") and "libvpx-vp9" in av.codecs_available:
+        codec = av.CodecContext.create("libvpx-vp9", "r")
+    # With threads decoders lose the marks of broken frames, except for VP8, which has none without.
+    codec.thread_type = "SLICE" if codec.name == "vp8" else "NONE"
+    strict = {"err_detect": "explode"} if codec.name == "mjpeg" else {}
+    codec.options = {**_BOUND, **strict}
+    return codec
 
 
 def _require_bounded(width: int, height: int, source: str) -> None:

@@ -8,11 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
-from minixception.boxes import Box, clip, intersection_over_union
+from minixception.boxes import Box, intersection_over_union
 from minixception.inference.predictions import FacePrediction
 
 # Boxes of one face in successive frames share more than half their area in all test clips; half of
@@ -21,7 +17,6 @@ SMALLEST_OVERLAP = 0.25
 # A detector's box trembles by one or two percent of its side: the speed of a face is therefore an
 # average over this many seconds, and it is trusted for no longer than that after the last sight.
 SPEED_SECONDS = 0.3
-FLOW_SIDE = 320  # pixels: shifts are measured in images of this to twice this side
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,34 +134,6 @@ class FaceTracker:
         self._numbers_given += 1
         tracked = TrackedFace(face.box, face.scores, track=self._numbers_given)
         return _Track(tracked, self._time_seconds)
-
-
-def follow_boxes(
-    before: NDArray[np.uint8], after: NDArray[np.uint8], boxes: Sequence[Box]
-) -> list[Box]:
-    """Return where faces of one image are in the next, by the shift of what is in their boxes.
-
-    Boxes keep their size; those that have left the image are left out, the others clipped to it.
-    """
-    height, width = after.shape[:2]
-    step = max(1, max(height, width) // FLOW_SIDE)
-    first, second = (
-        np.ascontiguousarray(image[::step, ::step, 1])  # green is nearest to grey
-        for image in (before, after)
-    )
-    grid = np.stack(np.meshgrid(*2 * [np.linspace(0.2, 0.8, 5)]), axis=-1).reshape(-1, 1, 2)
-    followed, nothing = [], np.empty(0, np.float32)
-    for box in boxes:
-        points = (np.array(box[:2]) + grid * np.array(box[2:])) / step
-        moved, found, _ = cv2.calcOpticalFlowPyrLK(
-            first, second, points.astype(np.float32), nothing
-        )
-        if found.any():
-            x, y = np.median((moved - points)[found == 1].reshape(-1, 2), axis=0) * step
-            box = box._replace(x=box.x + round(x), y=box.y + round(y))
-        if intersection_over_union(box, Box(0, 0, width, height)):
-            followed.append(clip(box, height, width))
-    return followed
 
 
 def match_boxes(boxes: Sequence[Box], others: Sequence[Box]) -> dict[int, int]:

@@ -128,7 +128,11 @@ class VideoWriter:
             container, self._container = self._container, None
             with suppress(av.FFmpegError):
                 container.close()
-            problem = f"the video cannot be written ({error.strerror}); is the disk full?"
+            width, height = self._size[::-1]
+            cause = f"are frames of {width}x{height} pixels too large for it?"
+            if isinstance(error, OSError):  # of the system
+                cause = "is the disk full?"
+            problem = f"the video cannot be written ({error.strerror}); {cause}"
             with self._stack:
                 raise OSError(error.errno or errno.EIO, problem, str(self._path)) from error
 

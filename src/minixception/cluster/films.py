@@ -1,0 +1,104 @@
+"""Films on a cluster: parts of them that begin at key frames, analyzed anywhere."""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+
+from minixception.files import is_passing, read_patiently
+from minixception.inference.analyzer import FaceAnalyzer
+from minixception.inference.predictions import FacePrediction
+from minixception.messages import explain
+from minixception.video.finding import PART_SECONDS, FaceFinder, part_of
+from minixception.video.reader import VideoReader
+
+# The last part goes on to the end, whatever a header promises.
+MOST_PARTS = 10_000
+
+
+@dataclass(frozen=True)
+class FilmPart:
+    """A part of a film: its number from 0, of so many."""
+
+    film: str
+    number: int
+    count: int
+
+
+@dataclass(frozen=True)
+class PartResult:
+    """What came of a part of a film.
+
+    Attributes:
+        part: which.
+        frames: time in seconds, and faces, of each frame.
+        lost: frames that cannot be decoded.
+        remarks: on how it was read, and where it was cut off.
+        error: why the film cannot be read, None if it can.
+    """
+
+    part: FilmPart
+    frames: list[tuple[float, list[FacePrediction]]] = field(default_factory=list)
+    lost: int = 0
+    remarks: tuple[str, ...] = ()
+    error: str | None = None
+
+
+def cut_film(film: str) -> list[FilmPart]:
+    """Return the parts of a film that can be read alone; one where it has no index.
+
+    Raises:
+        OSError, ValueError: as `VideoReader`.
+    """
+    with VideoReader(film) as reader:
+        count = 1 + int(reader.length / PART_SECONDS)
+    count = max(1, min(count, MOST_PARTS))
+    return [FilmPart(film, number, count) for number in range(count)]
+
+
+def make_part_worker(
+    analyzer: FaceAnalyzer, *, detect_every: int, folder: str
+) -> Callable[[FilmPart], PartResult]:
+    """Return what a worker calls with each part; see `work.work_through`.
+
+    Args:
+        analyzer: finds the faces and classifies them.
+        detect_every: see `FaceFinder`.
+        folder: what relative paths are relative to.
+    """
+    import cv2
+
+    cv2.setNumThreads(1)  # there is a worker for each core
+    with suppress(OSError):  # not on this machine: nor are the films, as will be said
+        os.chdir(folder)
+    return partial(_analyze, analyzer, detect_every)
+
+
+def _analyze(analyzer: FaceAnalyzer, detect_every: int, part: FilmPart) -> PartResult:
+    try:
+        return read_patiently(lambda: _analyze_part(analyzer, detect_every, part))
+    except (OSError, ValueError, MemoryError) as error:
+        reason = explain(error)
+        reason = reason if part.film in reason else f"{part.film}: {reason}"
+        if is_passing(error):
+            raise OSError(f"{reason}: this may pass; --resume goes on") from error
+        return PartResult(part, error=reason)
+
+
+def _analyze_part(analyzer: FaceAnalyzer, detect_every: int, part: FilmPart) -> PartResult:
+    finder = FaceFinder(analyzer.detector, every=detect_every)
+    is_last, begun, frames, lost_before = part.number == part.count - 1, part.number == 0, [], 0
+    with VideoReader(part.film) as reader:
+        reader.go_before(part.number * PART_SECONDS)
+        for frame in reader:
+            if frame.is_key and part_of(frame) > part.number and not is_last:
+                break
+            if not begun and frame.is_key and part_of(frame) >= part.number:
+                begun, lost_before = True, reader.lost
+            if begun:
+                faces = analyzer.classify(frame.image, finder.find(frame))
+                frames.append((frame.time_seconds, faces))
+        lost = reader.lost - lost_before if begun else 0
+        cuts = reader.cuts() if is_last else []
+        return PartResult(part, frames, lost, (*reader.remarks, *cuts))

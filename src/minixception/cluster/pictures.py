@@ -1,0 +1,204 @@
+"""Pictures on a cluster: what a worker does with them, and datasets of them."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minixception.bounds import LARGEST_PICTURE
+from minixception.cluster.places import is_url, read_bytes
+from minixception.cluster.work import spread
+from minixception.files import refuse_link
+from minixception.images import count_pixels, decode_image, read_image
+from minixception.inference.analyzer import FaceAnalyzer
+from minixception.inference.picture_files import (
+    PictureResult,
+    analyze_file,
+    failure_of,
+    folder_states,
+    picture_frame,
+    picture_rows,
+)
+from minixception.inference.workers import Room, in_order
+from minixception.messages import require
+
+if TYPE_CHECKING:
+    import pyarrow
+    import ray.data
+
+# Threads that wait for other machines to send files; a disk has them at once.
+_READERS = 8
+
+# Pixels. Of larger pictures a machine has one in work at a time, however many workers it has.
+_LARGE = LARGEST_PICTURE // 4
+
+
+class PictureWorker:
+    """Analyzes pictures in one of many processes.
+
+    Args:
+        analyzer: finds the faces and classifies them.
+        whole_picture: each picture is a face, and nothing is looked for.
+        describe: gives the text of an error that is a picture's own.
+        folder: what relative paths are relative to.
+    """
+
+    def __init__(
+        self,
+        analyzer: FaceAnalyzer,
+        *,
+        whole_picture: bool = False,
+        describe: Callable[[Any, BaseException], str] = failure_of,
+        folder: str | None = None,
+    ) -> None:
+        import cv2
+
+        cv2.setNumThreads(1)  # there is a worker for each core
+        if folder is not None:
+            with suppress(OSError):  # not on this machine: nor are the pictures, as will be said
+                os.chdir(folder)
+        self.analyzer = analyzer
+        self._options: dict[str, Any] = {"whole_picture": whole_picture, "describe": describe}
+        self._folders: dict[Path, tuple[int, int]] = {}
+        self._room = Room()
+
+    def __call__(
+        self, names: Sequence[str], contents: Sequence[bytes | None] | None = None
+    ) -> list[PictureResult]:
+        """Return what comes of each picture, by its path or URL, or its content where that is here.
+
+        Raises:
+            OSError: if the machine is at fault and not the picture; see `analyze_file`.
+        """
+        sources = list(zip(names, contents or [None] * len(names), strict=True))
+        paths = [Path(name) for name, content in sources if content is None and not is_url(name)]
+        self._folders |= folder_states(path for path in paths if path.parent not in self._folders)
+        readers = 1 if len(paths) == len(sources) else _READERS
+        return list(in_order(self._analyze, sources, workers=readers))
+
+    def _analyze(self, source: tuple[str, bytes | None]) -> PictureResult:
+        name, content = source
+        with ExitStack() as held:
+
+            def read(_: object) -> NDArray[np.uint8]:
+                held.close()  # what an attempt before this has taken
+                found = content
+                if found is None and is_url(name):
+                    found = read_bytes(name)
+                held.enter_context(self._room.keep(name if found is None else found))
+                held.enter_context(_turn(count_pixels(name if found is None else found)))
+                return read_image(name) if found is None else decode_image(found, name)
+
+            picture = name if is_url(name) or content is not None else Path(name)
+            return analyze_file(
+                self.analyzer, picture, read=read, folders=self._folders, **self._options
+            )[0]
+
+
+@contextmanager
+def _turn(pixels: int) -> Iterator[None]:
+    """Wait for the other workers of this machine where a picture is large."""
+    if pixels <= _LARGE:
+        yield
+        return
+    from filelock import FileLock
+
+    user = getattr(os, "getuid", int)()
+    place = Path(tempfile.gettempdir(), f"minixception-{user}-large.lock")
+    with ExitStack() as held:
+        with suppress(OSError, ValueError):  # no lock is to be had; memory may still do
+            refuse_link(place)
+            held.enter_context(FileLock(place))
+        yield
+
+
+def analyze(
+    dataset: "ray.data.Dataset",
+    *,
+    analyzer: FaceAnalyzer | None = None,
+    whole_picture: bool = False,
+    workers: int | None = None,
+    batch_size: int = 32,
+) -> "ray.data.Dataset":
+    """Find and classify the faces in a Ray dataset of pictures.
+
+        import ray
+        from minixception.cluster import analyze
+
+        files = ray.data.read_binary_files("s3://archive/1998", include_paths=True)
+        faces = analyze(files)
+        print(faces.groupby("emotion").count().to_pandas())
+        faces.write_parquet("s3://archive/faces")
+
+    A picture that cannot be read becomes a row with `error`, and fails nothing. Where a machine is
+    at fault, as one without the disk that the others have, the dataset fails.
+
+    Args:
+        dataset: with a column `path` of paths or URLs, and, if the files are read already, `bytes`.
+            Other columns stay beside the faces, so that one can group by them.
+        analyzer: finds and classifies; `FaceAnalyzer()` if left out. It goes to each worker with
+            its models.
+        whole_picture: each picture is a face, and nothing is looked for.
+        workers: processes with an analyzer each; as many as Ray finds useful if left out.
+        batch_size: pictures that are handed to a worker at once.
+
+    Returns:
+        A dataset that is computed when it is asked for, with the columns and types of
+        `minixception image --parquet` in the place of `path` and `bytes`: `picture`, `faces`,
+        `error`, box, labels, scores. It has a row per face, and one for a picture without.
+
+    Raises:
+        ModuleNotFoundError: without the extra `cluster`.
+    """
+    require("ray", "pyarrow", what="analyze")
+    return spread(
+        dataset.map_batches,
+        _DatasetWorker,
+        analyzer or FaceAnalyzer(),
+        whole_picture,
+        size=workers or 1,
+        grows=workers is None,
+        batch_size=batch_size,
+        batch_format="pyarrow",
+    )
+
+
+class _DatasetWorker:
+    """What Ray Data makes in each process, and calls with tables of pictures."""
+
+    def __init__(self, analyzer: FaceAnalyzer, whole_picture: bool) -> None:
+        self._worker = PictureWorker(analyzer, whole_picture=whole_picture)
+
+    def __call__(self, batch: "pyarrow.Table") -> "pyarrow.Table":
+        import pyarrow
+
+        if "path" not in batch.column_names:
+            raise ValueError(
+                "the dataset must have a column `path`, as "
+                "`ray.data.read_binary_files(..., include_paths=True)` gives. "
+                f"Received: {', '.join(batch.column_names)}"
+            )
+        names = batch.column("path").to_pylist()
+        has_contents = "bytes" in batch.column_names
+        contents = batch.column("bytes").to_pylist() if has_contents else None
+        results = self._worker(names, contents)
+        class_names = self._worker.analyzer.class_names
+        rows = [
+            picture_rows(str(one.picture), one.faces, one.error, class_names) for one in results
+        ]
+        origins = [number for number, each in enumerate(rows) for _ in each]
+        frame = picture_frame((row for each in rows for row in each), class_names)
+        table = pyarrow.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
+        others = batch.drop_columns([n for n in ("path", "bytes") if n in batch.column_names])
+        taken = others.take(pyarrow.array(origins, pyarrow.int64()))
+        clash = set(others.column_names) & set(table.column_names)
+        if clash:
+            raise ValueError(f"rename these columns of the dataset: {', '.join(sorted(clash))}")
+        for name in table.column_names:
+            taken = taken.append_column(name, table.column(name))
+        return taken

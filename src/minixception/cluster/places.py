@@ -1,0 +1,188 @@
+"""Files and folders by path or URL, on every file system that Arrow or fsspec reaches.
+
+Of a URL only the scheme and the host are read as such; what follows is a name, as it stands, with
+blanks and percent signs.
+"""
+
+import errno
+import uuid
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minixception.bounds import LARGEST_PICTURE
+from minixception.files import atomic_path
+from minixception.images import decode_image
+from minixception.messages import explain
+
+# A file is read whole; the largest picture, uncompressed, in 16 bit and four channels, is as large.
+_MOST_BYTES = 8 * LARGEST_PICTURE
+
+
+def is_url(name: str) -> bool:
+    """Tell a URL from a path."""
+    return "://" in name
+
+
+def locate(url: str) -> tuple[Any, str]:
+    """Return the file system of a URL, as a `pyarrow.fs.FileSystem`, and the path on it.
+
+    Raises:
+        ImportError: if fsspec needs a package for it.
+        ValueError: if nobody knows the scheme.
+    """
+    if "::" in url:
+        raise ValueError(f"a URL must name one place, without ::. Received: {url}")
+    scheme, _, rest = url.partition("://")
+    host, _, path = rest.partition("/")
+    system, base = _file_system(f"{scheme}://{host}/")
+    return system, f"{base}/{path}".rstrip("/")
+
+
+@lru_cache
+def _file_system(root: str) -> tuple[Any, str]:
+    import pyarrow
+    from pyarrow.fs import FileSystem, FSSpecHandler, PyFileSystem
+
+    try:
+        system, base = FileSystem.from_uri(root)
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError, ValueError):
+        from fsspec.core import url_to_fs
+
+        try:
+            found, base = url_to_fs(root)
+        except ValueError as error:
+            raise ValueError(f"{root} cannot be read: {explain(error)}") from error
+        system = PyFileSystem(FSSpecHandler(found))
+    return system, str(base).rstrip("/")
+
+
+def list_files(url: str) -> tuple[str, list[str]] | None:
+    """Return the folder that a URL names, or begins with, and the files that it stands for.
+
+    Args:
+        url: a folder, which stands for all files below it, or a pattern, where ** stands for any
+            folders.
+
+    Returns:
+        The URL of the folder, and names relative to it, in no order; None for what is no folder.
+
+    Raises:
+        OSError: if it cannot be listed.
+    """
+    import glob
+
+    from pyarrow.fs import FileSelector, FileType
+
+    parts = url.split("/")
+    plain = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts))
+    start = "/".join(parts[:plain]).rstrip("/")
+    system, path = locate(start)
+    if plain < len(parts):
+        from fsspec.implementations.arrow import ArrowFSWrapper
+
+        pattern = "/".join([path, *parts[plain:]])
+        found = ArrowFSWrapper(system).glob(pattern, detail=True)
+        files = [name for name, info in found.items() if info["type"] == "file"]
+    elif system.get_file_info(path).type != FileType.Directory:
+        return None
+    else:
+        infos = system.get_file_info(FileSelector(path, recursive=True))
+        files = [info.path for info in infos if info.type != FileType.Directory]
+    return start, [file[len(path) :].lstrip("/") for file in files]
+
+
+def read_picture(url: str) -> NDArray[np.uint8]:
+    """Read a picture by its URL as `images.read_image` does a file."""
+    return decode_image(read_bytes(url), url)
+
+
+def read_bytes(url: str) -> bytes:
+    """Return the content of a file.
+
+    Raises:
+        FileNotFoundError, IsADirectoryError, PermissionError: if there is no file to read.
+        ValueError: if it is too large for a picture.
+        OSError: if it cannot be read now; see `files.is_passing`.
+    """
+    system, path = locate(url)
+    try:
+        with system.open_input_file(path) as file:
+            size = file.size()
+            content = file.read() if size <= _MOST_BYTES else b""
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{url}: No such file or directory") from error
+    except PermissionError as error:
+        raise PermissionError(f"{url}: Permission denied") from error
+    except IsADirectoryError as error:
+        raise IsADirectoryError(f"{url}: Is a directory") from error
+    except Exception as error:  # whatever a library raises when a connection fails
+        raise OSError(errno.EIO, explain(error), url) from error
+    if size > _MOST_BYTES:
+        raise ValueError(f"{url} must be a file of at most {_MOST_BYTES} bytes. Received: {size}")
+    return content
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder that all machines see; files appear in it whole, or not at all.
+
+    Attributes:
+        name: its path or URL.
+    """
+
+    name: str
+
+    def names(self) -> list[str]:
+        """Return the names of the files in it, sorted; none if it does not exist."""
+        if not is_url(self.name):
+            folder = Path(self.name)
+            return sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
+        from pyarrow.fs import FileSelector
+
+        system, path = locate(self.name)
+        infos = system.get_file_info(FileSelector(path, allow_not_found=True))
+        return sorted(info.base_name for info in infos)
+
+    def holds(self, name: str) -> bool:
+        """Tell whether there is a file of this name in it."""
+        if not is_url(self.name):
+            return Path(self.name, name).is_file()
+        from pyarrow.fs import FileType
+
+        system, path = locate(self.name)
+        return bool(system.get_file_info(f"{path}/{name}").type == FileType.File)
+
+    def read(self, name: str) -> bytes:
+        """Return the content of a file in it.
+
+        Raises:
+            OSError: if it cannot be read.
+        """
+        if is_url(self.name):
+            return read_bytes(f"{self.name.rstrip('/')}/{name}")
+        return Path(self.name, name).read_bytes()
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write or replace a file in one step; it has a hidden name until it is whole.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        if not is_url(self.name):
+            with atomic_path(Path(self.name, name)) as temporary:
+                temporary.write_bytes(content)
+            return
+        system, path = locate(self.name)
+        hidden = f"{path}/.{name}.{uuid.uuid4().hex}.part"
+        try:
+            system.create_dir(path, recursive=True)
+            with system.open_output_stream(hidden) as stream:
+                stream.write(content)
+            system.move(hidden, f"{path}/{name}")
+        except Exception as error:  # whatever a library raises when a connection fails
+            raise OSError(errno.EIO, explain(error), f"{self.name}/{name}") from error

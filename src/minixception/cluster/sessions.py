@@ -1,0 +1,131 @@
+"""A Ray cluster for one job: started on this machine, or joined where it runs already."""
+
+import logging
+import os
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from minixception.messages import explain, require
+
+LOCAL, AUTO = "local", "auto"
+
+# Bytes. Names of files and counts are all that passes through; Ray's default is 30 % of the memory,
+# which has to fit into /dev/shm.
+_OBJECT_STORE = 128 << 20
+
+_ANSWER_SECONDS = 5.0
+
+
+@contextmanager
+def connected(cluster: str, *, verbose: bool = False) -> Iterator[None]:
+    """Start Ray on this machine, or join a cluster, for the time of the block.
+
+    A program that has done `ray.init` itself keeps what it has. On a cluster of many machines the
+    package must be installed on each.
+
+    Args:
+        cluster: `local` for all cores of this machine; `auto` for the cluster that this machine
+            belongs to; or HOST:PORT of the head of that cluster.
+        verbose: show what Ray logs.
+
+    Raises:
+        ModuleNotFoundError: without the extra `cluster`.
+        ValueError: if `cluster` is none of the three.
+        ConnectionError: if no cluster answers.
+    """
+    require("ray", "pyarrow", what="--cluster")
+    _check(cluster)
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    _choose_messages(verbose=verbose)
+    try:
+        _join(cluster, verbose=verbose)
+    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        raise ConnectionError(f"Ray on {cluster} cannot be used: {explain(error)}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _check(cluster: str) -> None:
+    """Refuse what is no address, or one where nobody answers; Ray itself would wait for minutes."""
+    if cluster in (LOCAL, AUTO):
+        return
+    found = re.fullmatch(r"(.+):(\d{1,5})", cluster)
+    if found is None or "://" in cluster:
+        raise ValueError(
+            "--cluster must be local, auto or HOST:PORT of the head of a Ray cluster to which this "
+            f"machine belongs; from outside take `ray job submit`. Received: {cluster}"
+        )
+    try:
+        answers(cluster)
+    except OSError as error:
+        raise ConnectionError(
+            f"no Ray cluster answers at {cluster} ({explain(error)}): is this the address that "
+            "`ray start --head` has named?"
+        ) from error
+
+
+def answers(address: str) -> None:
+    """Find out whether the head of a cluster, HOST:PORT, takes connections.
+
+    Raises:
+        OSError: if it does not, within five seconds.
+    """
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
+
+
+def _join(cluster: str, *, verbose: bool) -> None:
+    import ray
+
+    level = logging.INFO if verbose else logging.CRITICAL
+    if cluster != LOCAL:
+        ray.init(cluster, log_to_driver=verbose, logging_level=level)
+        return
+    from minixception.checkpoints.engines import available_cores
+
+    with _environment(RAY_USAGE_STATS_ENABLED="0"):  # no telemetry
+        ray.init(
+            "local",
+            num_cpus=available_cores(),
+            object_store_memory=_OBJECT_STORE,
+            include_dashboard=False,
+            log_to_driver=verbose,
+            logging_level=level,
+        )
+
+
+@contextmanager
+def _environment(**settings: str) -> Iterator[None]:
+    """Set variables inside the block, where processes are started that read them."""
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _choose_messages(*, verbose: bool) -> None:
+    """Leave the terminal to this program unless the user wants to see what Ray says."""
+    import ray.data
+
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = verbose
+    if not verbose:
+        for name in ("ray", "ray.data"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        # Ray prints what happens to workers whatever the level; it has no public switch for that.
+        ray._private.worker._worker_logs_enabled = False

@@ -1,0 +1,240 @@
+"""`minixception image --cluster`: a folder of parts, written by the workers of a Ray cluster."""
+
+import argparse
+import io
+import shlex
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minixception.commands.options import load_analyzer
+from minixception.commands.outputs import STANDARD_OUTPUT, check_folder
+from minixception.commands.picture_jobs import failure_of
+from minixception.commands.picture_paths import find_pictures
+from minixception.commands.picture_report import Report, tell_of_search
+from minixception.commands.picture_tables import Table, line_of
+from minixception.commands.row_options import check_row_options, describe_rows
+from minixception.commands.run_control import Progress, StopRequest, Stopwatch
+from minixception.files import own_folder, remove_leftovers
+from minixception.messages import explain, require
+
+if TYPE_CHECKING:
+    from minixception.cluster.parts import Job, PartWorker
+    from minixception.cluster.places import Folder
+    from minixception.inference.analyzer import FaceAnalyzer
+    from minixception.inference.picture_files import PictureResult
+
+FORMATS = ("parquet", "csv", "jsonl")
+
+Counts = list[tuple[int, str | None]]
+"""Number of faces, and error, of each picture of a part."""
+
+
+def run_on_cluster(arguments: argparse.Namespace) -> int:
+    """Find the pictures, or the job to go on with; have it done; return the exit code."""
+    target = _check_options(arguments)
+    from minixception.cluster.parts import begin_job
+    from minixception.cluster.places import Folder
+    from minixception.cluster.sessions import connected
+    from minixception.cluster.work import core_count
+
+    form = next(name for name in FORMATS if getattr(arguments, name))
+    analyzer, folder = load_analyzer(arguments), Folder(str(target))
+    table = Table(form, Path(target), analyzer.class_names)
+    options = {"PATH": shlex.join(map(str, arguments.pictures)), "the table": f"--{form}"}
+    options |= describe_rows(arguments, analyzer)
+    with ExitStack() as held:
+        if isinstance(target, Path):
+            held.enter_context(own_folder(target))
+            remove_leftovers(target)
+        job = _job_to_go_on_with(folder, options, resume=arguments.resume)
+        pictures, are_all = (job.items, True) if job else _find(arguments.pictures)
+        if not pictures:
+            return 1
+        done = _read_done(job, folder, table) if job else {}
+        stop = held.enter_context(StopRequest())
+        if job is None or len(done) < len(job.parts):
+            held.enter_context(connected(arguments.cluster, verbose=arguments.verbose))
+            job = job or begin_job(folder, options, pictures, workers=core_count())
+            worker = _part_worker(analyzer, table, folder, whole_picture=arguments.whole_picture)
+            _do_rest(job, worker, done, stop, shows_progress=not arguments.quiet)
+    report = Report(len(pictures), done=(), shows_progress=False, tells_each=False)
+    for number in sorted(done):
+        for faces, error in done[number]:
+            report.count(faces, error)
+    return report.summarize([folder.name], None, stop.number) or int(not are_all)
+
+
+def _check_options(arguments: argparse.Namespace) -> Path | str:
+    """Return the folder for the parts; refuse options that a cluster has no use for."""
+    require("ray", "pyarrow", what="--cluster")
+    given = [name for name in FORMATS if getattr(arguments, name)]
+    if len(given) != 1:
+        options = ", ".join(f"--{name}" for name in FORMATS)
+        raise ValueError(f"--cluster writes one folder of parts: give one of {options}")
+    others = ("output", "bars", "json", "workers")
+    refused = [name for name in others if getattr(arguments, name)]
+    refused += ["engine"] if arguments.engine != "litert" else []
+    if refused:
+        raise ValueError(
+            f"--cluster writes tables, by LiteRT, on all cores: leave out --{refused[0]}"
+        )
+    target: Path | str = getattr(arguments, given[0])
+    if target == STANDARD_OUTPUT:
+        raise ValueError(f"--{given[0]} must name a folder for the parts. Received: -")
+    if isinstance(target, Path):
+        check_folder(target, f"--{given[0]}")
+    return target
+
+
+def _job_to_go_on_with(
+    folder: "Folder", options: Mapping[str, str], *, resume: bool
+) -> "Job | None":
+    """Return the job that the folder holds, None if it holds none.
+
+    Raises:
+        FileExistsError: if it holds one, and that is not to be resumed.
+        ValueError: if that is another job.
+    """
+    from minixception.cluster.parts import read_job
+
+    job = read_job(folder)
+    if job is not None and not resume:
+        raise FileExistsError(
+            f"{folder.name} holds a job of {len(job.items)} pictures: add --resume to go on with "
+            "it, or name another folder"
+        )
+    if job is not None:
+        check_row_options(Path(folder.name), job.options, options)
+    return job
+
+
+def _find(paths: Sequence[Path | str]) -> tuple[list[str], bool]:
+    """Return the pictures by path or URL, and whether there may not be more; tell of the others."""
+    found = find_pictures(paths)
+    tell_of_search(found)
+    return list(dict.fromkeys([*map(str, found.places), *found.urls])), not found.failures
+
+
+def _read_done(job: "Job", folder: "Folder", table: Table) -> dict[int, Counts]:
+    """Return what came of the pictures of each part that is done.
+
+    Raises:
+        ValueError: if a part is damaged.
+    """
+    from minixception.cluster.parts import part_name, part_numbers
+
+    done = {}
+    for number in part_numbers(folder, table.suffix) & set(job.parts):
+        name = part_name(number, table.suffix)
+        done[number] = list(_counts_of(table.read(io.BytesIO(folder.read(name)))))
+        if len(done[number]) != len(job.parts[number]):
+            raise ValueError(f"{folder.name}/{name} is damaged: delete it to have it done again")
+    return done
+
+
+def _counts_of(rows: Iterator[Mapping[str, Any]]) -> Iterator[tuple[int, str | None]]:
+    """Yield number of faces, and error, of each picture; it has a row per face, or one."""
+    for row in rows:
+        faces = int(row["faces"])
+        yield faces, row["error"] or None
+        deque(islice(rows, max(0, faces - 1)), maxlen=0)
+
+
+def _part_worker(
+    analyzer: "FaceAnalyzer", table: Table, folder: "Folder", *, whole_picture: bool
+) -> "Callable[[], PartWorker]":
+    """Return what makes, in a process of the cluster, what does parts."""
+    from minixception.cluster.parts import PartWorker
+    from minixception.cluster.pictures import PictureWorker
+
+    pictures = partial(
+        PictureWorker,
+        analyzer,
+        whole_picture=whole_picture,
+        describe=failure_of,
+        folder=str(Path.cwd()),
+    )
+    return partial(
+        PartWorker,
+        pictures,
+        encode=partial(_encode, table),
+        summarize=_count,
+        folder=folder,
+        suffix=table.suffix,
+    )
+
+
+def _encode(table: Table, results: "Sequence[PictureResult]") -> bytes:
+    """Return the content of a part."""
+    file = io.BytesIO()
+    table.write_to(file, map(line_of, results))
+    return file.getvalue()
+
+
+def _count(results: "Sequence[PictureResult]") -> Counts:
+    return [(len(result.faces), result.error) for result in results]
+
+
+def _do_rest(
+    job: "Job",
+    worker: "Callable[[], PartWorker]",
+    done: dict[int, Counts],
+    stop: StopRequest,
+    *,
+    shows_progress: bool,
+) -> None:
+    """Have the parts done that are missing in `done`, and put down there what came of them.
+
+    Raises:
+        OSError: with what to do, if the job cannot go on.
+    """
+    from minixception.cluster.work import work_through
+
+    rest = [part for part in job.parts.items() if part[0] not in done]
+    before = sum(map(len, done.values()))
+    if done:
+        print(f"going on after {before} of {len(job.items)} pictures")
+    clock = _Clock()
+    progress = Progress(len(job.items), clock, shown=shows_progress, item="picture")
+    try:
+        with closing(progress):
+            for number, counts in work_through(worker, rest, stop=lambda: stop.number):
+                done[number] = counts
+                clock.count(len(counts))
+                progress.update(before + clock.done)
+    except (OSError, RuntimeError) as error:
+        message = explain(error)
+        first = next((items for number, items in rest if number not in done), None)
+        if isinstance(error, RuntimeError) and first:
+            message += f"; it may be a picture of those from {first[0]} to {first[-1]}"
+        if "--resume" not in message:
+            message += "; what is done is kept, and the same command with --resume goes on"
+        raise OSError(message) from error
+
+
+class _Clock(Stopwatch):
+    """Knows the rate of pictures that are told of many at a time.
+
+    Attributes:
+        done: pictures so far.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.done = 0
+        self._first = (0, 0.0)
+
+    def count(self, pictures: int) -> None:
+        """Count pictures; the time runs from the first, since workers take long to start."""
+        self._first = self._first if self.done else (pictures, self.elapsed())
+        self.done += pictures
+
+    def rate(self) -> float | None:
+        """Return the pictures per second, None before there are enough."""
+        pictures, seconds = self._first
+        return (self.done - pictures) / (self.elapsed() - seconds) or None

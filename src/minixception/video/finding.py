@@ -1,0 +1,93 @@
+"""Finding the faces in a film: looked for in some frames, followed in those between."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from minixception.boxes import Box, as_boxes, clip, intersection_over_union
+from minixception.video.cameras import Frame
+
+if TYPE_CHECKING:
+    from minixception.detection.search import FaceDetector
+
+LONGEST_WAIT = 0.2  # seconds without looking for new faces
+FLOW_SIDE = 320  # pixels: shifts are measured in images of this to twice this side
+PART_SECONDS = 10.0
+
+
+def part_of(frame: Frame) -> int:
+    """Return the number of the part of the film that a key frame may begin."""
+    return int(frame.time_seconds / PART_SECONDS)
+
+
+class FaceFinder:
+    """Looks for faces in every Nth frame of a film, and at least every 0.2 seconds.
+
+    In between it follows their boxes. It begins anew with each part of the film, that is at the
+    first key frame of each ten seconds: a part by itself has the same boxes as in the film.
+
+    Args:
+        detector: what looks for them.
+        every: frames from search to search, 1 or more.
+    """
+
+    def __init__(self, detector: "FaceDetector", *, every: int) -> None:
+        self._detector = detector
+        self._every = every
+        self._part = -1
+        self._boxes: list[Box] = []
+        self._searched: Frame | None = None
+        self._before: Frame | None = None
+
+    def find(self, frame: Frame) -> list[Box]:
+        """Return the boxes of the faces in the next frame."""
+        if self._is_due(frame):
+            self._boxes, self._searched = as_boxes(self._detector.detect(frame.image)), frame
+        elif self._before is not None:
+            self._boxes = follow_boxes(self._before.image, frame.image, self._boxes)
+        self._before = frame
+        return self._boxes
+
+    def _is_due(self, frame: Frame) -> bool:
+        """Tell whether to look for faces, and not only to follow those of the last frame."""
+        if frame.is_key and part_of(frame) > self._part:
+            self._part = part_of(frame)
+            return True
+        return (
+            self._searched is None
+            or self._before is None
+            or frame.number - self._searched.number >= self._every
+            or frame.time_seconds - self._searched.time_seconds > LONGEST_WAIT
+            or frame.image.shape != self._before.image.shape
+        )
+
+
+def follow_boxes(
+    before: NDArray[np.uint8], after: NDArray[np.uint8], boxes: Sequence[Box]
+) -> list[Box]:
+    """Return where faces of one image are in the next, by the shift of what is in their boxes.
+
+    Boxes keep their size; those that have left the image are left out, the others clipped to it.
+    """
+    height, width = after.shape[:2]
+    step = max(1, max(height, width) // FLOW_SIDE)
+    first, second = (
+        np.ascontiguousarray(image[::step, ::step, 1])  # green is nearest to grey
+        for image in (before, after)
+    )
+    grid = np.stack(np.meshgrid(*2 * [np.linspace(0.2, 0.8, 5)]), axis=-1).reshape(-1, 1, 2)
+    followed, nothing = [], np.empty(0, np.float32)
+    for box in boxes:
+        points = (np.array(box[:2]) + grid * np.array(box[2:])) / step
+        moved, found, _ = cv2.calcOpticalFlowPyrLK(
+            first, second, points.astype(np.float32), nothing
+        )
+        if found.any():
+            x, y = np.median((moved - points)[found == 1].reshape(-1, 2), axis=0) * step
+            box = box._replace(x=box.x + round(x), y=box.y + round(y))
+        if intersection_over_union(box, Box(0, 0, width, height)):
+            followed.append(clip(box, height, width))
+    return followed

@@ -1,0 +1,340 @@
+"""Jobs on Ray, on this machine and on two nodes, and what befalls them. `make test-cluster`."""
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from minixception.commands import main
+from minixception.images import write_image
+from minixception.messages import as_text
+
+pytestmark = [
+    pytest.mark.skipif("MINIXCEPTION_CLUSTER" not in os.environ, reason="`make test-cluster`"),
+    pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed"),
+]
+
+COUNT = 120
+COMMAND = """
+import sys
+from minixception.cluster import work
+from minixception.commands import main
+work._PATIENCE = 2.0
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def private_ray() -> Iterator[None]:
+    """Keep Ray from storing a token in the user's home, and from reporting what runs here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        tests = Path(__file__).parent
+        patch.setenv("PYTHONPATH", os.pathsep.join(map(str, (tests.parent / "src", tests))))
+        yield
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Any]:
+    """Give a cluster of a head and another node, with a core each."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"include_dashboard": False})
+    cluster.add_node()
+    yield cluster
+    cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def local(private_ray: None) -> Iterator[None]:
+    """Start Ray here once for all tests to come."""
+    from minixception.cluster.sessions import connected
+
+    with connected("local"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def album(portraits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with pictures of many, few and no faces, and four that cannot be read."""
+    folder = tmp_path_factory.mktemp("shared") / "album"
+    picture = Image.open(portraits).convert("RGB")
+    for number in range(COUNT - 4):
+        path = folder / "ab"[number % 2] / f"{number:03}.jpg"
+        path.parent.mkdir(exist_ok=True, parents=True)
+        if number % 4:
+            picture.crop((0, 0, picture.width // (1 + number % 3), picture.height)).save(path)
+        else:
+            write_image(path, np.full((60 + number, 50, 3), 200, np.uint8))
+    (folder / "a" / "broken.jpg").write_text("no picture")
+    (folder / "b" / "empty.png").touch()
+    (folder / "b" / 'a "strange",\nname.png').write_bytes(b"GIF89a")
+    (folder / "b" / "=1+1.png").write_bytes(b"GIF89a")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(album: Path) -> Path:
+    """Return the folder of the tables that a job without a cluster writes."""
+    folder = album.parent
+    tables = [f"--{form}={folder / f'expected.{form}'}" for form in ("csv", "jsonl", "parquet")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert main(["image", "album", "--no-draw", *tables]) == 1
+    return folder
+
+
+@pytest.fixture
+def image(expected: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Return a function that runs the command on the album."""
+    monkeypatch.chdir(expected)
+
+    def run(*arguments: str, paths: tuple[str, ...] = ("album",)) -> int:
+        return main(["image", *paths, *arguments])
+
+    return run
+
+
+@pytest.fixture
+def job(expected: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
+    """Return a function that starts the command as a process; what still runs is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-c", COMMAND, "image", "album", *arguments]
+        options: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        started.append(subprocess.Popen(command, cwd=expected, **options))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def joined(folder: Path, form: str) -> bytes:
+    """Return the parts of a folder as one table."""
+    contents = [part.read_bytes() for part in sorted(folder.glob(f"part-*.{form}"))]
+    header = contents[0].splitlines(keepends=True)[0] if form == "csv" else b""
+    return header + b"".join(content.removeprefix(header) for content in contents)
+
+
+def wait_for_parts(folder: Path, count: int, process: "subprocess.Popen[str]") -> None:
+    """Wait until a job has written so many parts, and not all."""
+    end = time.monotonic() + 120
+    while len(list(folder.glob("part-*"))) < count:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def worker_processes() -> list[psutil.Process]:
+    """Return the processes that hold an analyzer."""
+    named = psutil.process_iter(["cmdline"])
+    return [one for one in named if "ray::MapWorker" in " ".join(one.info["cmdline"] or [])]
+
+
+def test_on_this_machine(
+    image: Callable[..., int], expected: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    import pandas
+
+    assert image("--cluster", "local", "--parquet", "local") == 1
+    output = capfd.readouterr()
+    assert output.out.startswith(f"{faces_in(expected)} faces in {COUNT} pictures\n")
+    assert output.out.endswith("written to local\n")
+    lines = [line for line in output.err.splitlines() if not line.startswith("picture ")]
+    assert len(lines) == 5, lines  # four that cannot be read, and their number: nothing of Ray's
+    frame = pandas.read_parquet(expected / "local")
+    pandas.testing.assert_frame_equal(frame, pandas.read_parquet(expected / "expected.parquet"))
+    assert {file.suffix for file in (expected / "local").iterdir()} == {".parquet", ".jsonl"}
+
+
+def faces_in(expected: Path) -> int:
+    import pandas
+
+    return int(pandas.read_csv(expected / "expected.csv")["x"].count())
+
+
+def test_a_worker_and_a_node_are_killed(
+    job: Callable[..., "subprocess.Popen[str]"], nodes: Any, expected: Path
+) -> None:
+    process = job("--cluster", nodes.address, "--csv", "killed")
+    wait_for_parts(expected / "killed", 1, process)
+    worker_processes()[0].kill()
+    wait_for_parts(expected / "killed", 4, process)
+    nodes.remove_node(next(iter(nodes.worker_nodes)), allow_graceful=False)
+    output, messages = process.communicate(timeout=120)
+    assert process.returncode == 1, messages
+    assert output.startswith(f"{faces_in(expected)} faces in {COUNT} pictures\n")
+    lines = [line for line in messages.splitlines() if not line.startswith("picture ")]
+    assert len(lines) == 5, lines
+    assert joined(expected / "killed", "csv") == (expected / "expected.csv").read_bytes()
+    nodes.add_node()
+
+
+@pytest.mark.usefixtures("local")
+def test_a_killed_job_goes_on_with_what_is_missing(
+    job: Callable[..., "subprocess.Popen[str]"],
+    image: Callable[..., int],
+    expected: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = expected / "resumed"
+    process = job("--cluster", "local", "--jsonl", "resumed")
+    wait_for_parts(folder, 2, process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    before = {part: part.stat().st_mtime_ns for part in folder.glob("part-*")}
+    assert image("--cluster", "local", "--jsonl", "resumed") == 1
+    assert "add --resume to go on with it" in capsys.readouterr().err
+    options = ("--cluster", "local", "--jsonl", "resumed", "--resume")
+    assert image(*options, "--min-face", "80") == 1
+    assert "begun with other options: --min-face was None, now 80" in capsys.readouterr().err
+    assert image(*options) == 1
+    assert capsys.readouterr().out.startswith("going on after ")
+    assert joined(folder, "jsonl") == (expected / "expected.jsonl").read_bytes()
+    assert {part: part.stat().st_mtime_ns for part in before} == before
+    assert image(*options) == 1  # nothing is left, and Ray is not started
+    assert capsys.readouterr().out.startswith(f"{faces_in(expected)} faces in {COUNT} pictures\n")
+
+
+@pytest.mark.usefixtures("local")
+def test_the_head_is_lost(
+    job: Callable[..., "subprocess.Popen[str]"], image: Callable[..., int], expected: Path
+) -> None:
+    from ray.cluster_utils import Cluster
+
+    nodes = Cluster(initialize_head=True, head_node_args={"include_dashboard": False})
+    try:
+        process = job("--cluster", nodes.address, "--csv", "lost")
+        wait_for_parts(expected / "lost", 2, process)
+        nodes.head_node.kill_gcs_server()
+        _, messages = process.communicate(timeout=60)
+    finally:
+        nodes.shutdown()
+    assert process.returncode == 1
+    (message,) = [line for line in messages.splitlines() if not line.startswith("picture ")]
+    assert message.startswith("minixception image: error: the head of the cluster, ")
+    assert message.endswith("the same command with --resume goes on")
+    assert image("--cluster", "local", "--csv", "lost", "--resume") == 1
+    assert joined(expected / "lost", "csv") == (expected / "expected.csv").read_bytes()
+
+
+class Worker:
+    """Does what an item says, in a process of the cluster."""
+
+    def __call__(self, item: str) -> tuple[str, int]:
+        if item == "full":
+            raise OSError(28, "No space left on device", "parts/part-000001.csv")
+        if item == "crash":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if item == "slow":
+            time.sleep(60)
+        return item, os.getpid()
+
+
+@pytest.mark.usefixtures("local")
+def test_items_that_cannot_be_done() -> None:
+    from minixception.cluster.work import work_through
+
+    items = [str(number) for number in range(10)]
+    assert {item for item, _ in work_through(Worker, items)} == set(items)
+    with pytest.raises(OSError, match=r"^parts/part-000001.csv: No space left on device$"):
+        list(work_through(Worker, [*items, "full"]))
+    with pytest.raises(RuntimeError, match="the cluster gave up: "):
+        list(work_through(Worker, [*items, "crash"]))
+    asked = iter([0, 0, 1])
+    assert list(work_through(Worker, ["slow"], stop=lambda: next(asked))) == []
+
+
+@pytest.mark.usefixtures("local")
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can mount")
+def test_a_full_output_disk(
+    image: Callable[..., int], expected: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = expected / "full"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", folder]).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        options = ("--cluster", "local", "--csv", "full")
+        assert image(*options) == 1
+        message = capsys.readouterr().err.splitlines()[-1]
+        assert ".csv: No space left on device; what is done is kept, and the same" in message
+        assert 0 < len(list(folder.glob("part-*"))) < COUNT // 8
+        subprocess.run(["mount", "-o", "remount,size=4m", folder], check=True)
+        assert image(*options, "--resume") == 1
+        assert joined(folder, "csv") == (expected / "expected.csv").read_bytes()
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.usefixtures("local")
+def test_other_file_systems(
+    image: Callable[..., int], expected: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`file` is Arrow's own, `local` comes by fsspec; a host is part of neither."""
+    url = f"local://{expected}"
+    options = ("--cluster", "local", "--csv", f"file://{expected}/from urls")
+    assert image(*options, paths=(f"{url}/album/a", f"{url}/album/b/*.[jp][pn]g")) == 1
+    assert "4 of 120 pictures could not be done." in capsys.readouterr().err
+    given = joined(expected / "from urls", "csv").replace(f"{url}/".encode(), b"")
+    assert given == (expected / "expected.csv").read_bytes()
+    assert image(*options, paths=(f"{url}/album/a", f"{url}/album/b/*.[jp][pn]g")) == 1
+    assert "holds a job of 120 pictures" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("local")
+def test_a_dataset_gives_the_rows_of_the_command(expected: Path) -> None:
+    import pandas
+    import ray
+
+    from minixception.cluster import analyze
+
+    known = pandas.read_parquet(expected / "expected.parquet")
+    known["picture"] = as_text(f"{expected}/") + known["picture"]
+    known = known.sort_values(["picture", "x"], ignore_index=True)
+    # Ray leaves out the line break of a name.
+    paths = [str(path) for path in (expected / "album").rglob("*.*") if "\n" not in path.name]
+    known = known[known["picture"].isin(paths)].reset_index(drop=True)
+
+    files = ray.data.read_binary_files(paths, include_paths=True)
+    files = files.add_column("folder", folder_names)
+    faces = analyze(files, workers=1).materialize()
+    table = faces.to_pandas().sort_values(["picture", "x"], ignore_index=True)
+    assert list(table.columns) == ["folder", *known.columns]
+    check_rows(table, known)
+    assert list(table["folder"]) == [Path(picture).parent.name for picture in known["picture"]]
+    counts = faces.groupby("emotion").count().to_pandas()
+    found = dict(zip(counts["emotion"], counts["count()"], strict=True))
+    for label, count in known.groupby("emotion").size().items():
+        assert found[label] == count
+
+    some = ray.data.from_items([{"path": path} for path in sorted(paths)[:12]])
+    table = analyze(some, workers=1, batch_size=5).to_pandas()
+    check_rows(table, known[known["picture"].isin(sorted(paths)[:12])])
+
+
+def folder_names(batch: Any) -> list[str]:
+    return [Path(path).parent.name for path in batch["path"]]
+
+
+def check_rows(table: Any, known: Any) -> None:
+    """Compare tables that may have other kinds of columns: Arrow's where pandas has its own."""
+    rows = [
+        frame.astype(object).where(frame.notna(), None).to_numpy().tolist()
+        for frame in (table[known.columns].sort_values(["picture", "x"]), known)
+    ]
+    assert rows[0] == rows[1]

@@ -1,0 +1,197 @@
+"""Films in parts: the same tables as in one pass, whoever does which part when."""
+
+import errno
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from minixception.cluster import films as parts
+from minixception.cluster import sessions, work
+from minixception.commands import run_command, video_cluster
+from minixception.images import read_image
+from stored_files import file_size_limit
+
+ASTRONAUT = Path(__file__).parents[1] / "images" / "astronaut.jpg"
+OPTIONS = ("--gender-model", "none", "--min-face", 48, "--no-window")
+
+
+def write_film(
+    path: Path, codec: str = "libx264", *, seconds: int, rate: int = 8, **context: Any
+) -> Path:
+    """Write a film of two faces, one of which moves to and fro, and goes away now and then."""
+    portrait = cv2.resize(read_image(ASTRONAUT)[20:220, 120:320], (120, 120))
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream(codec, rate)
+        stream.width, stream.height, stream.pix_fmt = 420, 140, "yuv420p"
+        for name, value in ({"gop_size": 27} | context).items():
+            setattr(stream.codec_context, name, value)
+        for number in range(seconds * rate):
+            image = np.full((140, 420, 3), 200, np.uint8)
+            image[10:130, 290:410] = portrait
+            x = round(10 + 80 * (1 + np.sin(number / rate)))
+            if number // rate % 9 != 8:
+                image[10:130, x : x + 120] = portrait
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def damage(film: Path) -> None:
+    content = bytearray(film.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 600] = bytes(600)
+    film.write_bytes(content)
+
+
+def run_video(*arguments: object) -> int:
+    return run_command("video", [*map(str, (*arguments, *OPTIONS))])
+
+
+@pytest.fixture
+def no_ray(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Do parts in this process, in any order; return those that were done."""
+    done: list[Any] = []
+
+    def work_through(
+        make_worker: Callable[[], Callable[[Any], Any]], items: Sequence[Any], **_: Any
+    ) -> Iterator[Any]:
+        worker = make_worker()
+        for item in random.Random(0).sample(items, len(items)):
+            done.append(item)
+            yield worker(item)
+
+    monkeypatch.setattr(work, "work_through", work_through)
+    monkeypatch.setattr(sessions, "connected", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(video_cluster, "require", lambda *_, **__: None)
+    return done
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "context"),
+    [
+        ("a.mp4", "libx264", {}),
+        ("a.mkv", "libx264", {"options": {"x264-params": "interlaced=1:tff=1"}}),
+        ("a.avi", "mpeg4", {}),  # which is one part
+    ],
+)
+def test_parts_make_the_table_of_one_pass(
+    name: str,
+    codec: str,
+    context: dict[str, Any],
+    no_ray: list[Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    seconds = 11 if name == "a.avi" else 23
+    film = write_film(tmp_path / name, codec, seconds=seconds, **context)
+    if name == "a.mp4":  # damage is counted once, wherever it lies
+        damage(film)
+    assert run_video(film, "--csv", tmp_path / "whole.csv") == 0
+    said = capsys.readouterr().err
+    assert ("is damaged" in said, "deinterlaced" in said) == (name == "a.mp4", name == "a.mkv")
+    options = ("--cluster", "local", "--csv", tmp_path / "out")
+    assert run_video(film, *options) == 0
+    assert (tmp_path / "out" / "a.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert len(no_ray) == (1 if name == "a.avi" else 3)
+    assert capsys.readouterr().err == said
+    assert len((tmp_path / "whole.csv").read_text().splitlines()) > 8 * seconds
+
+
+def test_a_folder_of_films(
+    no_ray: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    films, tables = tmp_path / "films", tmp_path / "out"
+    (films / "sub").mkdir(parents=True)
+    write_film(films / "a.mp4", seconds=2)
+    write_film(films / "sub" / "a.mkv", seconds=2)
+    whole = (films / "a.mp4").read_bytes()
+    (films / "bad.mp4").write_text("hello")
+    (films / "empty.mov").write_bytes(whole.replace(b"stsd", b"xxxx"))
+    (films / "notes.txt").touch()
+    options = ("--cluster", "local", "--csv", tables)
+    assert run_video(films, *options) == 1
+    printed = capsys.readouterr()
+    assert {path.name for path in tables.rglob("*.csv")} == {"a.csv"}
+    assert (tables / "sub" / "a.csv").read_bytes() == (tables / "a.csv").read_bytes()
+    assert f"not done: {films / 'bad.mp4'} is no video" in printed.err
+    assert f"not done: {films / 'empty.mov'}" in printed.err
+    assert "2 of 4 films could not be done" in printed.err
+    assert "left out as no films: .txt 1" in printed.err
+    (tables / "sub" / "a.csv").unlink()
+    (tables / "a.csv").write_text("old")
+    no_ray.clear()
+    assert run_video(films, *options) == 1
+    assert "add --resume" in capsys.readouterr().err
+    assert run_video(films, *options, "--resume", "--detect-every", 3) == 1
+    assert "--detect-every was 4, now 3" in capsys.readouterr().err
+    assert run_video(films, *options, "--resume") == 1
+    assert "going on after 1 of 4 films" in capsys.readouterr().out
+    assert {part.film for part in no_ray} == {str(films / "sub" / "a.mkv")}
+    assert (tables / "a.csv").read_text() == "old"
+    assert not [path for path in tables.rglob(".*") if path.is_dir()]
+
+
+def test_what_stops_a_job_leaves_old_tables_and_goes_on(
+    no_ray: list[Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    film, table = write_film(tmp_path / "a.mp4", seconds=2), tmp_path / "out" / "a.csv"
+    table.parent.mkdir()
+    table.write_text("old")
+    options = ("--cluster", "local", "--csv", table.parent)
+    with file_size_limit(3000):
+        assert run_video(film, *options) == 1
+    assert str(table) in capsys.readouterr().err
+
+    def lose_disk(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error", str(film))
+
+    monkeypatch.setattr(parts, "_analyze_part", lose_disk)
+    monkeypatch.setattr("minixception.files.PAUSES", ())
+    (table.parent / video_cluster.OPTIONS_FILE).unlink()
+    assert run_video(film, *options) == 1
+    assert "this may pass; --resume goes on" in capsys.readouterr().err
+    assert table.read_text() == "old"
+    names = {path.name for path in table.parent.iterdir()}
+    assert names <= {"a.csv", ".lock", video_cluster.OPTIONS_FILE}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "--cluster needs --csv FOLDER"),
+        (("--csv", "-"), "--cluster needs --csv FOLDER"),
+        (("--csv", "out", "--plot", "a.png"), "leave out --plot"),
+        (("--csv", "a.csv"), "--csv must be a folder"),
+        (("--csv", "out", "--detect-every", "0"), "--detect-every must be 1 or more"),
+        (("--csv", "out"), "no film found"),
+    ],
+)
+def test_options_for_a_cluster(
+    options: tuple[str, ...],
+    message: str,
+    no_ray: list[Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_video(tmp_path, "--cluster", "local", *options) == 1
+    assert message in capsys.readouterr().err
+    for wrong in ("http://127.0.0.1/a.mp4", "0"):
+        assert run_video(wrong, "--cluster", "local", "--csv", "out") == 1
+        assert "takes a folder of films" in capsys.readouterr().err
+    assert run_video(tmp_path / "a.mp4", "--resume") == 1
+    assert "--resume goes with --cluster" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
