@@ -21,6 +21,7 @@ from minixception.datasets.registry import (
 from minixception.datasets.requests import entry_of, load_requested, name_and_place
 from minixception.files import find_data
 from minixception.preprocessor import Preprocessor
+from minixception.training.learned_faces import read_learned, refuse_learned
 from minixception.training.origins import (
     NOTHING,
     begin_with,
@@ -263,6 +264,7 @@ class _Request:
             versions=recorded_versions(),
         )
         teachers = load_teachers(self.teachers, card)
+        before = [*self.teachers, *([origin] if origin else [])]
         facts: dict[str, Any] = {"initial_weights": str(origin)} if origin else {}
         if teachers:
             facts["teachers"] = [teacher.description for teacher in teachers]
@@ -278,15 +280,18 @@ class _Request:
             teachers=teachers,
             origin={"initial weights": str(origin), **backbone},
             start=self._start(entry),
+            earlier=read_learned([folder] if self.goes_on else map(find_model, before)),
         )
 
     def _refuse_seen_faces(self, entry: DatasetEntry, dataset: FaceDataset) -> None:
         """Refuse models that learned from faces which the new one is to be scored on."""
         unseen = (entry.validation_split, entry.test_split)
-        for card in map(read_card, map(find_model, self.origins)):
+        for folder in map(find_model, self.origins):
+            card = read_card(folder)
             require_same_files(
                 self.recipe.dataset, dataset, splits=unseen, model=card.name, trained_on=card.data
             )
+            refuse_learned(folder, dataset, splits=unseen, training_split=entry.training_split)
 
     def _start(self, entry: DatasetEntry) -> Mapping[str, Any]:
         """Return what who goes on needs: the command, and the places of its inputs."""

@@ -27,6 +27,7 @@ from minixception.files import content_checksum, own_folder
 from minixception.messages import unfiltered
 from minixception.training.acceleration import accelerated
 from minixception.training.batches import steps_per_epoch, training_batches
+from minixception.training.learned_faces import numbers_of, write_learned
 from minixception.training.optimization import averaged_weights, compile_model, remove_regularizers
 from minixception.training.outliers import with_outliers
 from minixception.training.recipes import Recipe
@@ -65,6 +66,8 @@ class TrainingRun:
         origin: plain data: what the weights began with, and what else the card says that a recipe
             does not.
         start: plain data that the state keeps for whoever goes on: how the run was begun.
+        earlier: what the models that it begins with, or learns from, have learned from; see
+            `learned_faces`.
     """
 
     model: keras.Model
@@ -78,6 +81,7 @@ class TrainingRun:
     teachers: Sequence[Teacher] = ()
     origin: Mapping[str, Any] = field(default_factory=dict)
     start: Mapping[str, Any] = field(default_factory=dict)
+    earlier: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
 
     @property
     def steps(self) -> int:
@@ -239,6 +243,7 @@ class _Validation(keras.callbacks.Callback):
         self.history = history
         self.images = run.card.preprocessor(run.validation.images)
         self.targets = run.validation.distributions
+        self.learned = np.concatenate([numbers_of(run.training), run.earlier])
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         assert logs is not None
@@ -269,6 +274,7 @@ class _Validation(keras.callbacks.Callback):
         model = self.run.model
         card = self.run.card.with_metrics(self.run.validation_split, scores.to_json())
         save_checkpoint(self.run.folder, model, card, [*self.history, row])
+        write_learned(self.run.folder, self.learned)
         if self.run.recipe.keep_improvements:
             name = f"epoch-{row['epoch'] + 1:04d}_accuracy-{row['val_accuracy']:.4f}.keras"
             save_keras_file(model, self.run.folder / IMPROVEMENTS_FOLDER / name)
