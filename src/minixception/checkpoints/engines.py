@@ -4,6 +4,7 @@ Only the engine that is asked for imports its framework. Engines can be pickled:
 where their file lies.
 """
 
+import math
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from minixception.bounds import LARGEST_LAYER
 from minixception.checkpoints.card import KERAS_FILE, LITERT_FILE, Card, read_card
 from minixception.checkpoints.model_files import require_kind
 from minixception.checkpoints.shipped import find_model
@@ -165,7 +167,9 @@ class LiteRTEngine:
             try:
                 require_kind(self.content, ".tflite")
                 interpreter = Interpreter(model_content=self.content, num_threads=1)
+                _require_bounded(interpreter)
                 interpreter.allocate_tensors()
+                _require_bounded(interpreter)  # what the file says of its tensors need not be so
                 outputs = int(interpreter.get_output_details()[0]["shape"][-1])
             except (ValueError, RuntimeError, IndexError) as error:
                 raise ValueError(f"{self._path} cannot be loaded by LiteRT: {error}") from error
@@ -176,6 +180,16 @@ class LiteRTEngine:
                 )
             self._local.interpreter = interpreter
         return self._local.interpreter
+
+
+def _require_bounded(interpreter: Any) -> None:
+    """Refuse a model that would fill the memory with what it computes for a face."""
+    for tensor in interpreter.get_tensor_details():
+        if math.prod(map(int, tensor["shape"])) > LARGEST_LAYER:
+            raise ValueError(
+                f"its tensor {tensor['name'][:40]} has the shape {tensor['shape'].tolist()}, more "
+                f"than {LARGEST_LAYER} numbers"
+            )
 
 
 class KerasEngine:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from minixception.bounds import most_unpacked, too_much
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.files import atomic_path, cache_folder, content_checksum, file_checksum
 
@@ -55,6 +56,9 @@ def read_arrays(path: Path) -> tuple[Arrays, dict[str, Any]]:
     with path.open("rb") as stream:
         try:
             with np.load(stream, allow_pickle=False) as archive:
+                sizes = [member.file_size for member in archive.zip.infolist()]
+                if sum(sizes) > most_unpacked(path.stat().st_size):
+                    raise too_much("it")
                 facts = json.loads(str(archive[_FACTS]))
                 # A state of an earlier version does not name its arrays.
                 names = facts.pop("arrays", [name for name in archive.files if name != _FACTS])
