@@ -121,6 +121,7 @@ class TableWriter:
 
     Attributes:
         done: number of faces, and error, of each picture that is done already.
+        is_finished: whether an earlier job has finished all tables, so that nothing is written.
 
     Raises:
         FileExistsError: without `resume`, if an interrupted job has left pictures.
@@ -149,7 +150,8 @@ class TableWriter:
             self._read(list(map(str, pictures)), resume=resume)
         elif resume:
             self.done = _done_in_targets(tables, pictures)
-            self._tables = () if self.done else tables
+        self.is_finished = bool(self.done and not parts)
+        self._tables = () if self.is_finished else tables
 
     def _read(self, pictures: list[str], *, resume: bool) -> None:
         """Find what the journal has done already, and where that ends."""
