@@ -38,6 +38,10 @@ FACES_PER_RUN = 8
 LARGEST_ERROR_OF_SUM = 0.05
 
 
+class BrokenModelError(ValueError):
+    """A model cannot be run, or gives what it must not: no picture is at fault."""
+
+
 class Engine(Protocol):
     """A loaded model."""
 
@@ -152,7 +156,7 @@ class LiteRTEngine:
             interpreter.invoke()
             return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
         except (ValueError, RuntimeError) as error:
-            raise ValueError(f"{self._path} cannot be run by LiteRT: {error}") from error
+            raise BrokenModelError(f"{self._path} cannot be run by LiteRT: {error}") from error
 
     def _run_in_batches(self, images: NDArray[np.float32], size: int) -> NDArray[np.float32]:
         """Run a model that takes a fixed number of faces; the last batch is filled up."""
@@ -258,15 +262,15 @@ def require_probabilities(
     """Refuse outputs of a model that are no probabilities (B, K), such as NaN from a damaged file.
 
     Raises:
-        ValueError: for another `shape`, values outside 0 to 1, or rows that do not sum to 1; it
-            names the `source`, a file or model.
+        BrokenModelError: for another `shape`, values outside 0 to 1, or rows that do not sum to 1;
+            it names the `source`, a file or model.
     """
     # Written so that NaN fails too.
     if outputs.shape != shape or not (
         np.all((outputs >= 0) & (outputs <= 1 + LARGEST_ERROR_OF_SUM))
         and np.all(np.abs(outputs.sum(axis=1) - 1) <= LARGEST_ERROR_OF_SUM)
     ):
-        raise ValueError(
+        raise BrokenModelError(
             f"{source} gives no probabilities, {shape} from 0 to 1 with the sum 1: the file is "
             "damaged, or its network does not end in a softmax. "
             f"Received: {outputs.shape}, such as {outputs[:1]}"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from minixception.bounds import LARGEST_LAYER
 from minixception.checkpoints.card import (
@@ -136,7 +137,10 @@ def load_keras_file(path: str | Path) -> keras.Model:
         suffix, parameters = check_model_file(content)
         # Keras takes a name, and chooses its reader by it: that of a copy.
         with private_copy(content, f"model{suffix}") as copy, at_most(parameters):
-            return keras.saving.load_model(copy, compile=False, safe_mode=True)
+            model = keras.saving.load_model(copy, compile=False, safe_mode=True)
+        if not all(np.isfinite(weights).all() for weights in model.get_weights()):
+            raise ValueError("it has weights that are no finite numbers")  # which a ReLU may hide
+        return model
     # Keras, zipfile and h5py raise many kinds for a damaged file.
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)

@@ -137,11 +137,14 @@ class _Job:
         import cv2
 
         from minixception.boxes import crop_box
+        from minixception.checkpoints.engines import BrokenModelError
         from minixception.images import crop, read_image
 
         try:
             image = read_image(picture)
             boxes = self._detector.detect(image)
+        except BrokenModelError:
+            raise
         except (OSError, ValueError, MemoryError, cv2.error) as error:
             print(f"not done: {failure_of(picture, error)}", file=sys.stderr)
             return False

@@ -55,9 +55,11 @@ def process_picture(
     Raises:
         OSError: if the drawn picture cannot be written, which will fail for others as well, or the
             machine is at fault and not the picture, see `is_passing`.
+        BrokenModelError: if a model is.
     """
     import cv2
 
+    from minixception.checkpoints.engines import BrokenModelError
     from minixception.drawing.faces import draw_predictions
     from minixception.images import read_image, write_image
 
@@ -67,6 +69,8 @@ def process_picture(
 
     try:
         image, faces = read_patiently(read_and_analyze)
+    except BrokenModelError:
+        raise
     except (OSError, ValueError, MemoryError, cv2.error) as error:
         if is_passing(error) or _has_moved(picture.parent, folders or {}):
             raise OSError(

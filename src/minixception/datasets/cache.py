@@ -19,7 +19,13 @@ import numpy as np
 
 from minixception.bounds import most_unpacked, too_much
 from minixception.datasets.face_dataset import FaceDataset
-from minixception.files import atomic_path, cache_folder, content_checksum, file_checksum
+from minixception.files import (
+    atomic_path,
+    cache_folder,
+    content_checksum,
+    file_checksum,
+    files_below,
+)
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -141,10 +147,8 @@ def source_fingerprint(
 
 def _folder_checksum(path: Path) -> str:
     """Condense the names and contents of all files below a folder."""
-    files = ((file, file.relative_to(path).as_posix()) for file in sorted(path.rglob("*")))
-    return content_checksum(
-        (name, file_checksum(file).encode()) for file, name in files if file.is_file()
-    )
+    files = ((file, file.relative_to(path).as_posix()) for file in files_below(path))
+    return content_checksum((name, file_checksum(file).encode()) for file, name in files)
 
 
 def load_arrays(fingerprint: str) -> Arrays | None:
