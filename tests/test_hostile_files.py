@@ -40,6 +40,7 @@ from minixception.checkpoints.shipped import find_model
 from minixception.commands import main
 from minixception.commands.picture_paths import paths_in_folder
 from minixception.detection.labelled_pictures import read_labelled_pictures
+from minixception.detection.network_detector import MiniXceptionDetector
 from minixception.images import read_image
 from minixception.inference.workers import Room
 from minixception.messages import csv_cell, printable
@@ -148,6 +149,21 @@ def test_the_archive_of_a_detector_is_bounded(tmp_path: Path) -> None:
     (tmp_path / "photographs.tar").write_bytes(gzip.compress(zeros, 1))
     with pytest.raises(ValueError, match=r"photographs\.tar would unpack to more than 8 times"):
         read_labelled_pictures(tmp_path, "photographs")
+
+
+def test_weights_that_are_no_numbers(tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
+    model.set_weights([np.full((4, 3), np.nan), np.zeros(3)])
+    model.save(tmp_path / "model.keras")
+    with pytest.raises(ValueError, match="weights that are no finite numbers"):
+        load_keras_file(tmp_path / "model.keras")
+
+
+def test_a_detector_that_gives_no_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    detector = MiniXceptionDetector()
+    monkeypatch.setattr(detector._whole, "run", lambda images: np.full((1, 84, 14), np.nan))
+    with pytest.raises(ValueError, match="it must give 14 finite numbers for each of 84 cells"):
+        detector.detect(np.zeros((64, 64, 3), np.uint8))
 
 
 def test_a_network_of_many_layers(tmp_path: Path) -> None:
