@@ -307,13 +307,20 @@ def test_names_of_pictures_on_their_way_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("=1+1.png", "@a.png", "-b.png", "\x1b[31mred.png"):
+    strange = ["\x1b[31mred.png", "\x9b2J\u202e.png", "a\nb.png: 5 faces.png"]
+    for name in ("=1+1.png", "@a.png", "-b.png", *strange):
         Image.new("RGB", (60, 60)).save(name)
     Path("\x1b[2Jbroken.png").touch()
+    Path("li\nnk").symlink_to(tmp_path, target_is_directory=True)
     options = ["image", ".", "--no-draw", "--csv", "t.csv", "--jsonl", "t.jsonl"]
     assert main(options) == 1
     printed = capsys.readouterr()
-    assert "\x1b" not in printed.out + printed.err + Path("t.csv").read_text()
+    tables = Path("t.csv").read_text() + Path("t.jsonl").read_text()
+    assert not set("\x1b\x9b\u202e") & set(printed.out + printed.err + tables)
+    assert r"a\nb.png: 5 faces.png: no face found" in printed.out
+    assert r"left out as links to folders: 1, such as li\nnk" in printed.err
+    rows = [json.loads(line) for line in Path("t.jsonl").read_text().splitlines()]
+    assert set(strange) <= {row["picture"] for row in rows}
     assert r"\x1b[2Jbroken.png" in printed.err
     with Path("t.csv").open(newline="") as file:
         names = [row["picture"] for row in csv.DictReader(file)]

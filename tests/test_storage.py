@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from minixception.files import (
@@ -13,6 +14,7 @@ from minixception.files import (
     refuse_special_file,
     remove_leftovers,
 )
+from minixception.images import write_image
 from stored_files import contents
 
 
@@ -89,6 +91,14 @@ def test_leftovers_of_a_killed_writer_are_removed(tmp_path: Path) -> None:
         remove_leftovers(folder, tmp_path)
         assert at_work.exists()
     assert {*folder.iterdir(), *tmp_path.iterdir()} == {*strangers, folder, folder / "a.csv"}
+
+
+def test_who_writes_to_a_folder_clears_it(tmp_path: Path) -> None:
+    (tmp_path / ".writing-ab12cd34").mkdir()
+    (tmp_path / ".writing-ab12cd34" / ".lock").touch()
+    for _ in range(2):
+        write_image(tmp_path / "a.png", np.zeros((4, 4, 3), np.uint8))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
 def test_a_link_to_a_folder_is_no_leftover(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ package the shipped models lie inside it.
 
 import contextlib
 import errno
+import functools
 import hashlib
 import logging
 import os
@@ -198,6 +199,7 @@ def _workshop(place: Path, path: Path) -> Iterator[Path]:
 
     It is locked while the writer lives; see `remove_leftovers`.
     """
+    _remove_leftovers_once(os.path.realpath(place), os.getpid())
     try:
         with tempfile.TemporaryDirectory(prefix=_WORKSHOP, dir=place) as name:
             from filelock import FileLock
@@ -231,6 +233,12 @@ def remove_leftovers(*folders: str | Path) -> None:
             if lock.is_file():
                 with FileLock(lock, blocking=False):
                     shutil.rmtree(unfinished)
+
+
+@functools.lru_cache(maxsize=1000)
+def _remove_leftovers_once(folder: str, process: int) -> None:
+    """Clear a folder when a process first writes to it; to look each time would take too long."""
+    remove_leftovers(folder)
 
 
 @contextmanager

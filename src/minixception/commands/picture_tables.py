@@ -24,7 +24,7 @@ from minixception.commands.picture_jobs import PictureResult
 from minixception.commands.picture_paths import short_name
 from minixception.commands.row_options import check_row_options
 from minixception.files import atomic_path, open_grown, refuse_link
-from minixception.messages import csv_cell
+from minixception.messages import csv_cell, plain_json
 
 FORMATS = tuple(TABLE_SUFFIXES)
 
@@ -298,7 +298,7 @@ def _faces_by_picture(lines: Iterable[Line]) -> bytes:
 
 
 def _json_bytes(content: Any, indent: int | None = None) -> bytes:
-    return _encode(json.dumps(content, indent=indent, ensure_ascii=False) + "\n")
+    return _encode(plain_json(json.dumps(content, indent=indent, ensure_ascii=False)) + "\n")
 
 
 def _csv_line(values: Iterable[Any]) -> bytes:
