@@ -187,8 +187,10 @@ def test_the_stand_in_for_report_000(real_data: Callable[[str], Path]) -> None:
     assert (before.split("test").class_counts()["contempt"], len(before)) == (3, 3199)
 
 
-@pytest.mark.parametrize("order", ["original", "sorted", "part sorted", "shifted"])
-def test_votes_of_other_faces_are_refused(tmp_path: Path, order: str) -> None:
+@pytest.mark.parametrize("order", ["original", "sorted", "part sorted", "shifted", "150 shuffled"])
+def test_votes_of_other_faces_are_refused(
+    tmp_path: Path, order: str, caplog: pytest.LogCaptureFixture
+) -> None:
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 7, 1200)
     said = np.where(generator.random(1200) < 0.65, labels, generator.integers(0, 7, 1200))
@@ -201,12 +203,14 @@ def test_votes_of_other_faces_are_refused(tmp_path: Path, order: str) -> None:
         "sorted": np.sort(labels),
         "part sorted": np.concatenate([labels[:600], np.sort(labels[600:])]),
         "shifted": np.roll(labels, 1),
+        "150 shuffled": np.concatenate([labels[:520], labels[669:519:-1], labels[670:]]),
     }[order]
     path = tmp_path / "fer2013.csv"
     rows = [f"{label},{' '.join(['7'] * 2304)},Training\n" for label in labels]
     path.write_text("emotion,pixels,Usage\n" + "".join(rows))
     if order == "original":
         assert len(load_ferplus(path, votes_path, use_cache=False)) == 1200
+        assert "are not the original files" in caplog.text
     else:
         with pytest.raises(ValueError, match=r"fer2013\.csv must have its rows in the order of"):
             load_ferplus(path, votes_path, use_cache=False)

@@ -25,6 +25,13 @@ from minixception.datasets import (
 )
 from minixception.datasets.face_dataset import picture_digest
 from minixception.datasets.registry import load_dataset, require_same_files, split_rule_for
+from minixception.images import read_image
+from minixception.training.learned_faces import (
+    numbers_of,
+    read_learned,
+    refuse_learned,
+    write_learned,
+)
 
 PICTURES = 200
 THIRDS = {"train": 0.4, "validation": 0.3, "test": 0.3}
@@ -260,6 +267,34 @@ def test_ck_plus_is_read_alike_from_a_part_of_it(tmp_path: Path) -> None:
     assert part.items() <= expected.items()
 
 
+def test_learned_faces_are_known_again_however_a_set_is_read(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    dataset = load_dataset("folder", folder)
+    write_learned(tmp_path, numbers_of(dataset.split("train")))
+    refuse = partial(refuse_learned, tmp_path, training_split="train", splits=["train", "test"])
+    table = replace(dataset, attributes={}, images=read_as_they_are(folder))
+    for unchanged in (dataset, table, merge_datasets({"a": dataset})):
+        refuse(unchanged)
+    subjects = np.array([f"person {row // 9}" for row in range(PICTURES)])
+    by_subject = replace(dataset, attributes={**dataset.attributes, "subject": subjects})
+    for other in (draw_splits(table, seed=1), draw_splits(by_subject)):
+        with pytest.raises(ValueError, match=r"the .* faces of faces test are among those that"):
+            refuse(other)
+        assert "--without-twins" not in caplog.text
+        refuse(replace(other, drawn_splits=()))  # the splits of a source are only told of
+        assert "--without-twins leaves them out" in caplog.text
+        caplog.clear()
+    refuse_learned(folder, draw_splits(table, seed=1), splits=["test"], training_split="train")
+    (tmp_path / "learned_faces.npz").write_bytes(b"PK")
+    with pytest.raises(ValueError, match=r"learned_faces\.npz is damaged"):
+        refuse(dataset)
+
+
+def read_as_they_are(folder: Path) -> np.ndarray:
+    return np.stack([read_image(path) for path in sorted(folder.rglob("*.png"))])
+
+
 @pytest.mark.usefixtures("short_training")
 def test_a_new_model_does_not_begin_with_what_saw_its_test_faces(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -270,9 +305,12 @@ def test_a_new_model_does_not_begin_with_what_saw_its_test_faces(
     assert run_command("train-gender", [*options, "--output", str(first)]) == 0
     card = json.loads((first / "card.json").read_text())
     assert card["data"]["split_rule"] == "content"
+    learned = numbers_of(load_dataset("folder", folder).split("train"))
+    assert np.array_equal(read_learned([first]), np.unique(learned))
     assert card["data"]["drawn_splits"] == ["train", "validation", "test"]
     del card["data"]["split_rule"], card["data"]["drawn_splits"]
     (first / "card.json").write_text(json.dumps(card))
+    (first / "learned_faces.npz").unlink()  # as an earlier version left a model
     capsys.readouterr()
     more = ["--initial-weights", str(first), "--output", str(tmp_path / "second")]
     assert run_command("train-gender", [*options, *more]) == 1

@@ -5,12 +5,14 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from made_up_data import fer2013_csv
+from minixception.checkpoints.shipped import find_model
 from minixception.commands import picture_jobs, run_command
 from minixception.datasets import load_fer2013
 from minixception.files import atomic_folder
@@ -147,6 +149,20 @@ def test_a_closed_stream_costs_nothing(
         assert done.returncode == 1
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_full_standard_output_loses_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    # What is left in its buffer cannot be written when it is closed either.
+    with suppress(OSError), Path("/dev/full").open("w", buffering=1) as full:
+        monkeypatch.setattr("sys.stdout", full)
+        options = [str(find_model("fer2013_mini_xception")), "--output", "curves.png"]
+        assert run_command("compare", options) == 1
+    assert "No space left" in capsys.readouterr().err
+    assert Path("curves.png").stat().st_size > 0
+
+
 def test_without_a_home_nothing_is_cached(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -156,3 +172,8 @@ def test_without_a_home_nothing_is_cached(
     (tmp_path / "fer2013.csv").write_text(fer2013_csv({"Training": 2, "PublicTest": 2}))
     assert len(load_fer2013(tmp_path / "fer2013.csv")) == 4
     assert "name a folder in MINIXCEPTION_CACHE" in caplog.text
+    # Keras would make a folder called "~" in the current one.
+    monkeypatch.setenv("KERAS_HOME", "restored after the test")
+    monkeypatch.delenv("KERAS_HOME")
+    assert run_command("image", [str(tmp_path / "none.png")]) == 1
+    assert os.environ["KERAS_HOME"] == os.devnull

@@ -23,14 +23,24 @@ from keras import layers
 from PIL import Image
 from scipy.io import savemat
 
+from made_up_detection import write_labelled_pictures
 from minixception import bounds
-from minixception.bounds import LARGEST_PICTURE, check_mat_size, open_unpacked, tar_contents
+from minixception.bounds import (
+    ALLOWED_ANYWAY,
+    LARGEST_PICTURE,
+    check_mat_size,
+    open_unpacked,
+    tar_contents,
+)
 from minixception.checkpoints.engines import LiteRTEngine
+from minixception.checkpoints.export import litert_converter
 from minixception.checkpoints.keras_model import load_keras_file
-from minixception.checkpoints.model_files import MEMBERS
+from minixception.checkpoints.model_files import MEMBERS, check_tensors
 from minixception.checkpoints.shipped import find_model
 from minixception.commands import main
 from minixception.commands.picture_paths import paths_in_folder
+from minixception.detection.labelled_pictures import read_labelled_pictures
+from minixception.detection.network_detector import MiniXceptionDetector
 from minixception.images import read_image
 from minixception.inference.workers import Room
 from minixception.messages import csv_cell, printable
@@ -80,6 +90,80 @@ def test_a_network_is_bounded_before_it_is_built(name: str, suffix: str, tmp_pat
     path.write_bytes(keras_archive(config, hdf5()) if is_archive else hdf5(model_config=config))
     with pytest.raises(ValueError, match="more parameters than the 5000 that the file holds"):
         load_keras_file(path)
+
+
+# Layers without parameters, whose output or shape alone fills the memory.
+WIDE: dict[str, tuple[layers.Layer, tuple[int, ...]]] = {
+    "repeated": (layers.RepeatVector(77), (4,)),
+    "grown": (layers.UpSampling2D(77), (8, 8, 1)),
+    "encoded": (layers.CategoryEncoding(num_tokens=77, output_mode="one_hot"), (1,)),
+    "broadcast when it is built": (layers.Normalization(mean=0.5, variance=1.0), (77,)),
+    "flat": (layers.Flatten(), (77, 77, 1)),
+}
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_what_a_layer_gives_is_bounded(name: str, tmp_path: Path) -> None:
+    layer, shape = WIDE[name]
+    config = keras.Sequential([keras.Input(shape), layer]).to_json()
+    huge = re.sub(r"\b77\b", str(HUGE), config)
+    assert huge != config
+    for content in (keras_archive(huge, hdf5()), hdf5(model_config=huge)):
+        (tmp_path / "model.keras").write_bytes(content)
+        with pytest.raises(ValueError, match="more than 268435456 numbers for a face"):
+            load_keras_file(tmp_path / "model.keras")
+
+
+def test_a_litert_model_of_huge_tensors(tmp_path: Path) -> None:
+    grown = [layers.UpSampling2D(6000), layers.GlobalAveragePooling2D(), layers.Softmax()]
+    model = keras.Sequential([keras.Input((4, 4, 3)), *grown])
+    with litert_converter(model) as converter:
+        (tmp_path / "model.tflite").write_bytes(converter.convert())
+    with pytest.raises(ValueError, match=r"model.tflite cannot be loaded .* more than 268435456"):
+        LiteRTEngine(tmp_path / "model.tflite", num_classes=3)
+
+
+def test_a_chunk_larger_than_what_is_in_it() -> None:
+    stream = io.BytesIO()
+    with h5py.File(stream, "w") as file:
+        options: Any = {"maxshape": (None,), "chunks": (1 << 26,), "compression": "gzip"}
+        file.create_dataset("numbers", shape=(10,), dtype=np.float32, **options)
+    with pytest.raises(ValueError, match="its tensors would take"):
+        check_tensors(stream.getvalue(), ALLOWED_ANYWAY)
+    with h5py.File(stream, "w") as file:
+        file["nothing"] = h5py.Empty("f4")
+    with pytest.raises(ValueError, match="it is damaged"):
+        check_tensors(stream.getvalue(), ALLOWED_ANYWAY)
+
+
+def test_what_a_state_holds_is_bounded(tmp_path: Path) -> None:
+    path = tmp_path / "training_state.npz"
+    np.savez_compressed(path, facts=np.array("{}"), model_0=np.zeros(10 << 20))
+    with pytest.raises(ValueError, match="would unpack to more than 8 times its size"):
+        read_state(path)
+
+
+def test_the_archive_of_a_detector_is_bounded(tmp_path: Path) -> None:
+    write_labelled_pictures(tmp_path)
+    zeros = tar(*((tarfile.TarInfo(str(number)), bytes(60 << 20)) for number in range(2)))
+    (tmp_path / "photographs.tar").write_bytes(gzip.compress(zeros, 1))
+    with pytest.raises(ValueError, match=r"photographs\.tar would unpack to more than 8 times"):
+        read_labelled_pictures(tmp_path, "photographs")
+
+
+def test_weights_that_are_no_numbers(tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
+    model.set_weights([np.full((4, 3), np.nan), np.zeros(3)])
+    model.save(tmp_path / "model.keras")
+    with pytest.raises(ValueError, match="weights that are no finite numbers"):
+        load_keras_file(tmp_path / "model.keras")
+
+
+def test_a_detector_that_gives_no_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    detector = MiniXceptionDetector()
+    monkeypatch.setattr(detector._whole, "run", lambda images: np.full((1, 84, 14), np.nan))
+    with pytest.raises(ValueError, match="it must give 14 finite numbers for each of 84 cells"):
+        detector.detect(np.zeros((64, 64, 3), np.uint8))
 
 
 def test_a_network_of_many_layers(tmp_path: Path) -> None:
@@ -223,13 +307,20 @@ def test_names_of_pictures_on_their_way_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("=1+1.png", "@a.png", "-b.png", "\x1b[31mred.png"):
+    strange = ["\x1b[31mred.png", "\x9b2J\u202e.png", "a\nb.png: 5 faces.png"]
+    for name in ("=1+1.png", "@a.png", "-b.png", *strange):
         Image.new("RGB", (60, 60)).save(name)
     Path("\x1b[2Jbroken.png").touch()
+    Path("li\nnk").symlink_to(tmp_path, target_is_directory=True)
     options = ["image", ".", "--no-draw", "--csv", "t.csv", "--jsonl", "t.jsonl"]
     assert main(options) == 1
     printed = capsys.readouterr()
-    assert "\x1b" not in printed.out + printed.err + Path("t.csv").read_text()
+    tables = Path("t.csv").read_text() + Path("t.jsonl").read_text()
+    assert not set("\x1b\x9b\u202e") & set(printed.out + printed.err + tables)
+    assert r"a\nb.png: 5 faces.png: no face found" in printed.out
+    assert r"left out as links to folders: 1, such as li\nnk" in printed.err
+    rows = [json.loads(line) for line in Path("t.jsonl").read_text().splitlines()]
+    assert set(strange) <= {row["picture"] for row in rows}
     assert r"\x1b[2Jbroken.png" in printed.err
     with Path("t.csv").open(newline="") as file:
         names = [row["picture"] for row in csv.DictReader(file)]

@@ -104,11 +104,20 @@ def test_grey_and_palette_and_one_bit_pictures(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
-def test_sixteen_bit_pictures_are_scaled(tmp_path: Path, suffix: str) -> None:
+def test_sixteen_bit_pictures_are_scaled(
+    tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    images._tell_of_dark_values.cache_clear()
     path = tmp_path / f"deep{suffix}"
     deep = np.array([[0, 128, 129, 32896, 65535]], np.uint16)
     Image.fromarray(deep).save(path)
     assert read_image(path)[0, :, 0].tolist() == [0, 0, 1, 128, 255]
+    assert not caplog.records
+    Image.fromarray(np.array([[0, 4095]], np.uint16)).save(path)  # of a camera with 12 bits
+    for _ in range(2):
+        assert read_image(path)[0, :, 0].tolist() == [0, 16]
+    assert len(caplog.records) == 1
+    assert "shift its values up" in caplog.text
 
 
 def test_transparent_parts_become_white(tmp_path: Path) -> None:

@@ -41,7 +41,10 @@ FRAMEWORKS = {"keras", "tensorflow", "torch", "jax"}
 # Who imports these asks for Keras; but for what of `training` is data, NumPy or a door.
 KERAS = {"models", "training", "explain", "checkpoints.keras_model", "checkpoints.export"}
 KERAS |= {"detector_training"}
-LIGHT_OF_TRAINING = ("recipes", "recipe_book", "batches", "runs", "origins", "run", "scoring")
+LIGHT_OF_TRAINING = (
+    *("recipes", "recipe_book", "batches", "runs", "origins", "run", "scoring"),
+    "learned_faces",
+)
 LIGHT = {f"training.{name}" for name in LIGHT_OF_TRAINING}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -6,13 +6,16 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from minixception import files as storage
+from minixception.checkpoints.engines import BrokenModelError
 from minixception.commands import main
 from minixception.datasets import load_class_folders
 from minixception.images import decode_image, read_image, write_image
+from minixception.inference.analyzer import FaceAnalyzer
 
 NUMBERS = (errno.EMFILE, errno.ENFILE, errno.ENOTCONN, errno.ESTALE, errno.EIO, errno.ENODEV)
 
@@ -42,9 +45,16 @@ def failing(error: Exception, times: int) -> Callable[[Path], np.ndarray]:
     return read
 
 
+NO_MEMORY = cv2.error("Insufficient memory")
+NO_MEMORY.code = -4
+
+
 @pytest.mark.parametrize(
     "error",
-    [*(OSError(number, os.strerror(number)) for number in NUMBERS), MemoryError("no memory")],
+    [
+        *(OSError(number, os.strerror(number)) for number in NUMBERS),
+        *(MemoryError("no memory"), NO_MEMORY),
+    ],
     ids=lambda error: str(error),
 )
 def test_a_passing_failure_is_retried_then_stops_the_job(
@@ -71,6 +81,22 @@ def test_a_passing_failure_is_retried_then_stops_the_job(
     assert Path(".g.csv.part").read_bytes().count(b"\n") == 2
     assert main([*options, "--csv", "g.csv", "--resume"]) == 0
     assert Path("g.csv").read_bytes() == expected
+
+
+def test_a_broken_model_is_no_fault_of_a_picture(
+    album: Path,
+    here: Path,
+    model_options: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(self: FaceAnalyzer, *_: object, **__: object) -> None:
+        raise BrokenModelError("model.tflite gives no probabilities")
+
+    monkeypatch.setattr(FaceAnalyzer, "analyze", fail)
+    assert main(["image", "album", "--no-draw", "--csv", "f.csv", *model_options]) == 1
+    assert capsys.readouterr().err.count("model.tflite gives no probabilities") == 1
+    assert not (here / "f.csv").exists()
 
 
 @pytest.mark.parametrize("leaves_folder", [False, True])

@@ -2,10 +2,19 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from minixception.files import atomic_folder, atomic_path, refuse_special_file, remove_leftovers
+from minixception.files import (
+    atomic_folder,
+    atomic_path,
+    files_below,
+    refuse_special_file,
+    remove_leftovers,
+)
+from minixception.images import write_image
 from stored_files import contents
 
 
@@ -84,10 +93,44 @@ def test_leftovers_of_a_killed_writer_are_removed(tmp_path: Path) -> None:
     assert {*folder.iterdir(), *tmp_path.iterdir()} == {*strangers, folder, folder / "a.csv"}
 
 
+def test_who_writes_to_a_folder_clears_it(tmp_path: Path) -> None:
+    (tmp_path / ".writing-ab12cd34").mkdir()
+    (tmp_path / ".writing-ab12cd34" / ".lock").touch()
+    for _ in range(2):
+        write_image(tmp_path / "a.png", np.zeros((4, 4, 3), np.uint8))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
 def test_a_link_to_a_folder_is_no_leftover(tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / ".lock").touch()
     (tmp_path / ".writing-ab12cd34").symlink_to(precious)
+    hard = tmp_path / ".writing-12ab34cd"
+    hard.mkdir()
+    (hard / ".lock").hardlink_to(precious / ".lock")
     remove_leftovers(tmp_path)
     assert (precious / ".lock").exists()
+    assert hard.exists()
+
+
+def test_a_folder_that_cannot_be_listed_is_no_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("a", "shut"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        (tmp_path / "set" / name / "1.jpg").touch()
+    (tmp_path / "set" / "link").symlink_to(tmp_path / "set" / "a")
+    expected = [tmp_path / "set" / name / "1.jpg" for name in ("a", "shut")]
+    assert files_below(tmp_path / "set") == expected
+    assert "Left out 1 links to folders, such as" in caplog.text
+    scandir = os.scandir
+
+    def refuse(path: str) -> Any:
+        if Path(path).name == "shut":
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(PermissionError, match="shut"):
+        files_below(tmp_path / "set")

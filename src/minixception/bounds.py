@@ -21,6 +21,9 @@ ALLOWED_ANYWAY = 64 << 20  # bytes, of what any packed file holds
 LARGEST_PICTURE = 178_956_970  # pixels: Pillow's own bound
 MOST_SCANNED = 16 * LARGEST_PICTURE  # pixels times scans: some ten seconds
 
+LARGEST_LAYER = 1 << 28
+"""Numbers that a layer of a network may take or give for one face: 1 GB of them."""
+
 _JPEG_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd9-\xfe]")  # those with a length, and the end
 _PACKED_VARIABLE = 15  # miCOMPRESSED, in a MATLAB file of version 5
 _OPENERS: dict[bytes, Callable[..., Any]] = {

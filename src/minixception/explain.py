@@ -26,6 +26,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from minixception.checkpoints.engines import require_probabilities
 from minixception.checkpoints.keras_model import load_checkpoint
 from minixception.labels import index_of
 from minixception.models.dissection import dissect
@@ -140,7 +141,7 @@ class Explainer:
 
         Raises:
             ValueError: for a class that the model does not know, another number of classes than
-                faces, or arrays that are no faces.
+                faces, or arrays that are no faces; or if the model gives no probabilities.
         """
         names = self.class_names
         inputs = self.preprocessor(faces)
@@ -153,6 +154,7 @@ class Explainer:
         empty = [np.zeros((0, len(names)), np.float32), np.zeros(0, np.int64)]
         empty += [np.zeros((0, *size), np.float32)] * 4
         parts = [np.concatenate(each) for each in zip(empty, *batches, strict=True)]
+        require_probabilities(parts[0], (len(inputs), len(names)), source="The network to explain")
         is_plain = np.ptp(inputs, axis=(1, 2)).max(axis=-1, initial=0) == 0
         maps = [_relative_to_peak(np.where(is_plain[:, None, None], 0, each)) for each in parts[2:]]
         return Explanation(names, parts[0], parts[1], *maps)

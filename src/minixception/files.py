@@ -6,6 +6,7 @@ package the shipped models lie inside it.
 
 import contextlib
 import errno
+import functools
 import hashlib
 import logging
 import os
@@ -20,6 +21,8 @@ from typing import IO, TypeVar
 
 _Result = TypeVar("_Result")
 
+_LOGGER = logging.getLogger(__name__)
+
 # Too many open files, memory, and what a network share or a disk says that is going away.
 _PASSING = {
     number
@@ -27,6 +30,7 @@ _PASSING = {
     + ("ENXIO", "EREMOTEIO", "ESHUTDOWN", "ETIMEDOUT", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN")
     if (number := getattr(errno, name, None)) is not None
 }
+_OPENCV_NO_MEMORY = -4  # `code` of a cv2.error
 # What writing to an open file says, without its name.
 _FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 PAUSES = (0.2, 1.0, 3.0)
@@ -45,7 +49,8 @@ def is_passing(error: BaseException) -> bool:
     if isinstance(error, FileNotFoundError) and error.filename is not None:
         return not Path(os.fsdecode(error.filename)).parent.exists()
     is_system = isinstance(error, OSError) and error.errno in _PASSING
-    return is_system or isinstance(error, MemoryError)
+    is_full = isinstance(error, MemoryError) or getattr(error, "code", None) == _OPENCV_NO_MEMORY
+    return is_system or is_full
 
 
 def read_patiently(read: Callable[[], _Result]) -> _Result:
@@ -57,11 +62,31 @@ def read_patiently(read: Callable[[], _Result]) -> _Result:
     for pause in PAUSES:
         try:
             return read()
-        except (OSError, MemoryError) as error:
+        except Exception as error:
             if not is_passing(error):
                 raise
         time.sleep(pause)
     return read()
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Return all files below a folder, sorted; links to folders are not followed, but told of.
+
+    Raises:
+        OSError: if a folder cannot be listed: its files would be missing without a word.
+    """
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    files: list[Path] = []
+    links: list[Path] = []
+    for place, folders, names in os.walk(folder, onerror=fail):
+        links += [each for each in map(Path(place).joinpath, folders) if each.is_symlink()]
+        files += map(Path(place).joinpath, names)
+    if links:
+        _LOGGER.warning("Left out %d links to folders, such as %s", len(links), links[0])
+    return sorted(file for file in files if file.is_file())
 
 
 def is_special_file(path: str | Path) -> bool:
@@ -174,6 +199,7 @@ def _workshop(place: Path, path: Path) -> Iterator[Path]:
 
     It is locked while the writer lives; see `remove_leftovers`.
     """
+    _remove_leftovers_once(os.path.realpath(place), os.getpid())
     try:
         with tempfile.TemporaryDirectory(prefix=_WORKSHOP, dir=place) as name:
             from filelock import FileLock
@@ -201,10 +227,18 @@ def remove_leftovers(*folders: str | Path) -> None:
 
     for unfinished in (each for folder in folders for each in Path(folder).glob(_WORKSHOP + "*")):
         lock = unfinished / LOCK_NAME
-        if unfinished.is_symlink() or lock.is_symlink() or not lock.is_file():
-            continue
-        with contextlib.suppress(OSError, Timeout), FileLock(lock, blocking=False):
-            shutil.rmtree(unfinished)
+        with contextlib.suppress(OSError, ValueError, Timeout):
+            refuse_link(unfinished)
+            refuse_link(lock)
+            if lock.is_file():
+                with FileLock(lock, blocking=False):
+                    shutil.rmtree(unfinished)
+
+
+@functools.lru_cache(maxsize=1000)
+def _remove_leftovers_once(folder: str, process: int) -> None:
+    """Clear a folder when a process first writes to it; to look each time would take too long."""
+    remove_leftovers(folder)
 
 
 @contextmanager
@@ -214,9 +248,6 @@ def private_copy(content: bytes, name: str) -> Iterator[Path]:
         path = Path(folder, name)
         path.write_bytes(content)
         yield path
-
-
-_LOGGER = logging.getLogger(__name__)
 
 
 LOCK_NAME = ".lock"

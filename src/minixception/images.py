@@ -15,6 +15,7 @@ import contextlib
 import ctypes
 import functools
 import io
+import logging
 import os
 import zlib
 from collections.abc import Iterator
@@ -43,6 +44,9 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _LARGEST_REPAIR = 64 << 20  # bytes
 
 _PIXELS_AT_A_TIME = 1 << 20
+_HIGHEST_OF_12_BITS = 4095
+
+_LOGGER = logging.getLogger(__name__)
 
 # Colours at full resolution, or thin coloured lines would blur: a seventh more bytes, no more time.
 # The least compression of a PNG takes a fifth of the time of Pillow's default, for a seventh more.
@@ -101,13 +105,21 @@ def decode_image(content: bytes, name: str) -> np.ndarray:
 def count_pixels(picture: str | os.PathLike[str] | bytes) -> int:
     """Return the pixels of a picture file, or its content, by its head; 0 if that is unreadable."""
     try:
-        source: Any = io.BytesIO(picture) if isinstance(picture, bytes) else Path(picture)
-        if isinstance(source, Path) and not source.is_file():  # a pipe would wait for a writer
+        if isinstance(picture, bytes):
+            return _count_pixels(io.BytesIO(picture))
+        if not Path(picture).is_file():  # a pipe would wait for a writer
             return 0
-        with Image.open(source, formats=(*READABLE_FORMATS, "AVIF", "HEIF")) as opened:
-            return opened.width * opened.height
+        with Path(picture).open("rb") as file:
+            return _count_pixels(file)
     except Exception:  # whatever it is, the reader will say so
         return 0
+
+
+def _count_pixels(file: BinaryIO) -> int:
+    formats = _formats_of(file.read(_HEAD_BYTES), "")
+    file.seek(0)
+    with Image.open(file, formats=formats) as opened:
+        return opened.width * opened.height
 
 
 def pillow_to_rgb(picture: Image.Image) -> np.ndarray:
@@ -189,7 +201,7 @@ def _clear_errors(name: str, size: int = 0) -> Iterator[None]:
         formats = ", ".join((*READABLE_FORMATS, "AVIF", "HEIC"))
         raise ValueError(
             f"`path` must be a picture in one of the formats {formats}. Received: "
-            f"path='{name}', a file of {size} bytes that is none of them"
+            f"path='{name}', a file of {size} bytes that is none of them, or of a rare kind"
         ) from error
     except Image.DecompressionBombError as error:
         raise ValueError(
@@ -222,8 +234,11 @@ def _picture_to_rgb(picture: Image.Image) -> np.ndarray:
     """Convert some rows at a time: the largest picture would take 2.7 GB at once, and 1.3 GB so."""
     if picture.mode == "I":
         raise ValueError("32-bit whole numbers as pixels")
-    highest = float(np.asarray(picture).max()) if picture.mode == "F" else 1.0
+    is_deep = picture.mode == "F" or picture.mode.startswith("I;16")
+    highest = float(picture.getextrema()[1]) if is_deep else 1.0  # type: ignore[arg-type]
     white = np.float32(255 if 1 < highest <= 255 else 1)
+    if picture.mode != "F" and 1 < highest < _HIGHEST_OF_12_BITS + 1:
+        _tell_of_dark_values()
     is_transparent = picture.has_transparency_data
     result = np.empty((picture.height, picture.width, 3), np.uint8)
     count = max(1, _PIXELS_AT_A_TIME // picture.width)
@@ -237,6 +252,16 @@ def _picture_to_rgb(picture: Image.Image) -> np.ndarray:
             values = np.asarray(rows.convert("RGBA" if is_transparent else "RGB"))
         result[start : start + count] = as_rgb(values)
     return result
+
+
+@functools.cache
+def _tell_of_dark_values() -> None:
+    """Say, once, that pictures are nearly black whose 16 bits hold those of a scientific camera."""
+    _LOGGER.warning(
+        "A 16-bit picture has no value above %d, as cameras of 10 or 12 bits write them. White is "
+        "65535 here, so that it is read as nearly black: shift its values up.",
+        _HIGHEST_OF_12_BITS,
+    )
 
 
 def as_rgb(array: np.ndarray) -> np.ndarray:

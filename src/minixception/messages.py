@@ -29,6 +29,20 @@ def printable(text: str) -> str:
     return _CONTROLS.sub(lambda found: repr(found[0])[1:-1], text)
 
 
+def one_line(name: object) -> str:
+    r"""Return a name, such as a path, as a line may have it: its line breaks do not end the line.
+
+    >>> one_line("a\nb.jpg: 5 faces")
+    'a\\nb.jpg: 5 faces'
+    """
+    return printable(str(name)).replace("\n", "\\n")
+
+
+def plain_json(text: str) -> str:
+    r"""Return JSON, of the same meaning, without the characters that `printable` takes away."""
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def csv_cell(value: Any) -> Any:
     """Return a value as a cell of a CSV file may have it: a spreadsheet runs no text as a formula.
 

@@ -22,7 +22,11 @@ STATE_FILE = "training_state.npz"
 KERAS_FILE = "model.keras"
 LITERT_FILE = "model.tflite"
 CURVES_FILE = "curves.png"
-CHECKPOINT_FILES = (CARD_FILE, HISTORY_FILE, STATE_FILE, KERAS_FILE, LITERT_FILE, CURVES_FILE)
+LEARNED_FILE = "learned_faces.npz"
+CHECKPOINT_FILES = (
+    *(CARD_FILE, HISTORY_FILE, STATE_FILE, KERAS_FILE, LITERT_FILE, CURVES_FILE),
+    LEARNED_FILE,
+)
 """What training writes into a folder; converting leaves some out."""
 
 # A card has some ten thousand characters.

@@ -4,6 +4,7 @@ Only the engine that is asked for imports its framework. Engines can be pickled:
 where their file lies.
 """
 
+import math
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from minixception.bounds import LARGEST_LAYER
 from minixception.checkpoints.card import KERAS_FILE, LITERT_FILE, Card, read_card
 from minixception.checkpoints.model_files import require_kind
 from minixception.checkpoints.shipped import find_model
@@ -34,6 +36,10 @@ FACES_PER_RUN = 8
 
 # How far probabilities may be from a sum of 1: an 8-bit model rounds each of them to 1/256.
 LARGEST_ERROR_OF_SUM = 0.05
+
+
+class BrokenModelError(ValueError):
+    """A model cannot be run, or gives what it must not: no picture is at fault."""
 
 
 class Engine(Protocol):
@@ -150,7 +156,7 @@ class LiteRTEngine:
             interpreter.invoke()
             return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
         except (ValueError, RuntimeError) as error:
-            raise ValueError(f"{self._path} cannot be run by LiteRT: {error}") from error
+            raise BrokenModelError(f"{self._path} cannot be run by LiteRT: {error}") from error
 
     def _run_in_batches(self, images: NDArray[np.float32], size: int) -> NDArray[np.float32]:
         """Run a model that takes a fixed number of faces; the last batch is filled up."""
@@ -165,7 +171,9 @@ class LiteRTEngine:
             try:
                 require_kind(self.content, ".tflite")
                 interpreter = Interpreter(model_content=self.content, num_threads=1)
+                _require_bounded(interpreter)
                 interpreter.allocate_tensors()
+                _require_bounded(interpreter)  # what the file says of its tensors need not be so
                 outputs = int(interpreter.get_output_details()[0]["shape"][-1])
             except (ValueError, RuntimeError, IndexError) as error:
                 raise ValueError(f"{self._path} cannot be loaded by LiteRT: {error}") from error
@@ -176,6 +184,16 @@ class LiteRTEngine:
                 )
             self._local.interpreter = interpreter
         return self._local.interpreter
+
+
+def _require_bounded(interpreter: Any) -> None:
+    """Refuse a model that would fill the memory with what it computes for a face."""
+    for tensor in interpreter.get_tensor_details():
+        if math.prod(map(int, tensor["shape"])) > LARGEST_LAYER:
+            raise ValueError(
+                f"its tensor {tensor['name'][:40]} has the shape {tensor['shape'].tolist()}, more "
+                f"than {LARGEST_LAYER} numbers"
+            )
 
 
 class KerasEngine:
@@ -244,15 +262,15 @@ def require_probabilities(
     """Refuse outputs of a model that are no probabilities (B, K), such as NaN from a damaged file.
 
     Raises:
-        ValueError: for another `shape`, values outside 0 to 1, or rows that do not sum to 1; it
-            names the `source`, a file or model.
+        BrokenModelError: for another `shape`, values outside 0 to 1, or rows that do not sum to 1;
+            it names the `source`, a file or model.
     """
     # Written so that NaN fails too.
     if outputs.shape != shape or not (
         np.all((outputs >= 0) & (outputs <= 1 + LARGEST_ERROR_OF_SUM))
         and np.all(np.abs(outputs.sum(axis=1) - 1) <= LARGEST_ERROR_OF_SUM)
     ):
-        raise ValueError(
+        raise BrokenModelError(
             f"{source} gives no probabilities, {shape} from 0 to 1 with the sum 1: the file is "
             "damaged, or its network does not end in a softmax. "
             f"Received: {outputs.shape}, such as {outputs[:1]}"

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
+from minixception.bounds import LARGEST_LAYER
 from minixception.checkpoints.card import (
     HISTORY_FILE,
     KERAS_FILE,
@@ -19,7 +21,7 @@ from minixception.checkpoints.card import (
     read_card,
     write_card,
 )
-from minixception.checkpoints.model_files import CONFIG_MEMBER, check_model_file
+from minixception.checkpoints.model_files import CONFIG_MEMBER, MOST_CALLS, check_model_file
 from minixception.checkpoints.shipped import find_model, note_on_large_files, trained_models_folder
 from minixception.files import atomic_folder, atomic_path, private_copy
 
@@ -135,11 +137,14 @@ def load_keras_file(path: str | Path) -> keras.Model:
         suffix, parameters = check_model_file(content)
         # Keras takes a name, and chooses its reader by it: that of a copy.
         with private_copy(content, f"model{suffix}") as copy, at_most(parameters):
-            return keras.saving.load_model(copy, compile=False, safe_mode=True)
+            model = keras.saving.load_model(copy, compile=False, safe_mode=True)
+        if not all(np.isfinite(weights).all() for weights in model.get_weights()):
+            raise ValueError("it has weights that are no finite numbers")  # which a ReLU may hide
+        return model
     # Keras, zipfile and h5py raise many kinds for a damaged file.
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        raise ValueError(f"{path} cannot be loaded as a Keras model: {reason}") from error
+        raise ValueError(f"{path} cannot be loaded as a Keras model: {reason[:300]}") from error
 
 
 @contextmanager
@@ -147,12 +152,15 @@ def at_most(parameters: int) -> Iterator[None]:
     """Let the layers that this thread makes inside the block have so many parameters together.
 
     Keras makes the whole network before it reads the first weight: a line of text can ask for all
-    memory. Each array passes through `Layer.add_weight`, whatever the layer.
+    memory. Each array passes through `Layer.add_weight`, whatever the layer. Without parameters a
+    layer may still ask for what it is to give, so that this is bounded as well, and so are the
+    calls: models within models double them at each step.
 
     Raises:
-        ValueError: at the first array that is too much, before it is made.
+        ValueError: at the first array that is too much, before it is made; for a layer that takes
+            or gives more than `LARGEST_LAYER` numbers for a face; or for more than `MOST_CALLS`.
     """
-    thread, left = threading.get_ident(), parameters
+    thread, left, calls = threading.get_ident(), parameters, 0
 
     def add_weight(layer: keras.Layer, *args: Any, **options: Any) -> Any:
         nonlocal left
@@ -162,17 +170,38 @@ def at_most(parameters: int) -> Iterator[None]:
             if left < 0:
                 raise ValueError(
                     f"its network has more parameters than the {parameters} that the file holds: "
-                    f"layer {layer.name} asks for {tuple(shape or ())}"
+                    f"layer {layer.name[:40]} asks for {tuple(shape or ())}"
                 )
         return make(layer, *args, **options)
 
+    def call(layer: keras.Layer, *args: Any, **options: Any) -> Any:
+        nonlocal calls
+        if threading.get_ident() != thread:
+            return run(layer, *args, **options)
+        calls += 1
+        if calls > MOST_CALLS:
+            raise ValueError(f"its layers are called more than {MOST_CALLS} times")
+        _require_bounded(layer, (args, options))
+        result = run(layer, *args, **options)
+        _require_bounded(layer, result)
+        return result
+
     with _LOADING:
-        make = keras.Layer.add_weight
-        keras.Layer.add_weight = add_weight
+        make, run = keras.Layer.add_weight, keras.Layer.__call__
+        keras.Layer.add_weight, keras.Layer.__call__ = add_weight, call
         try:
             yield
         finally:
-            keras.Layer.add_weight = make
+            keras.Layer.add_weight, keras.Layer.__call__ = make, run
+
+
+def _require_bounded(layer: keras.Layer, tensors: Any) -> None:
+    for shape in (tuple(getattr(each, "shape", ())) for each in keras.tree.flatten(tensors)):
+        if math.prod(size or 1 for size in shape) > LARGEST_LAYER:
+            raise ValueError(
+                f"its layer {layer.name[:40]} takes or gives {shape}, more than {LARGEST_LAYER} "
+                "numbers for a face"
+            )
 
 
 def check_agreement(model: keras.Model, card: Card, *, where: str) -> None:

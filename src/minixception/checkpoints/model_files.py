@@ -7,11 +7,12 @@ layers of Keras and the numbers that belong to them, or it is not loaded.
 
 import io
 import json
+import math
 import zipfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from minixception.bounds import most_unpacked
+from minixception.bounds import LARGEST_LAYER, most_unpacked
 
 if TYPE_CHECKING:
     import h5py
@@ -24,6 +25,7 @@ MEMBERS = ("metadata.json", CONFIG_MEMBER, WEIGHTS_MEMBER)
 LARGEST_CONFIG = 16 << 20
 # ResNet-152 has 500 layers; each costs milliseconds and some kilobytes, whatever its size.
 MOST_LAYERS = 5000
+MOST_CALLS = 4 * MOST_LAYERS
 HDF5 = b"\x89HDF\r\n\x1a\n"
 LITERT = b"TFL3"  # behind four other bytes
 
@@ -44,6 +46,8 @@ _MODULES: dict[str, frozenset[str] | None] = {
     "keras.src.models.functional": frozenset({"Functional"}),
     "keras.src.models.sequential": frozenset({"Sequential"}),
 }
+# What h5py raises on damaged bytes.
+_DAMAGE = (OSError, LookupError, RuntimeError, TypeError, OverflowError)
 _DATA = frozenset({"__keras_tensor__", "__tuple__"})
 _MODELS = frozenset({"Model", "Functional", "Sequential", "DTypePolicy"})
 
@@ -66,7 +70,7 @@ def check_model_file(content: bytes) -> tuple[str, int]:
     try:
         kind = require_kind(content, ".keras", ".hdf5")
         return kind, _check_archive(content) if kind == ".keras" else _check_hdf5(content)
-    except (OSError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
+    except (*_DAMAGE, zipfile.BadZipFile) as error:
         raise ValueError(f"it is damaged ({error})") from error
 
 
@@ -182,9 +186,19 @@ def _parts(config: Any) -> Iterator[dict[str, Any]]:
         if isinstance(value, dict):
             if "class_name" in value:
                 yield value
+            for key, entry in value.items():
+                if "shape" in key:
+                    _check_shape(entry)
             waiting.extend(value.values())
         elif isinstance(value, list):
             waiting.extend(value)
+
+
+def _check_shape(entry: Any) -> None:
+    """Refuse the shape of a tensor that no memory holds: a layer may be built by it alone."""
+    is_shape = isinstance(entry, list) and all(isinstance(size, int | None) for size in entry)
+    if is_shape and math.prod(size or 1 for size in entry) > LARGEST_LAYER:
+        raise ValueError(f"it has the shape {entry}, more than {LARGEST_LAYER} numbers for a face")
 
 
 def _is_plain(part: dict[str, Any]) -> bool:
@@ -217,23 +231,27 @@ def check_tensors(content: bytes, limit: int) -> int:
         How many numbers the tensors hold.
 
     Raises:
-        ValueError: naming what is refused.
-        OSError, RuntimeError, KeyError: if the file is damaged.
+        ValueError: naming what is refused, or because the file is damaged.
     """
     import h5py
 
     total = count = 0
-    with h5py.File(io.BytesIO(content), "r") as file:
-        for name, link, found in _entries(file):
-            if not isinstance(link, h5py.HardLink):
-                raise ValueError(f"{name} in it is a link to elsewhere")
-            if isinstance(found, h5py.Dataset):
-                if found.external or found.is_virtual:
-                    raise ValueError(f"{name} in it lies in another file")
-                count += found.size
-                total += found.size * found.dtype.itemsize
-            if total > limit:
-                raise ValueError(f"its tensors would take {total} bytes, more than {limit}")
+    try:
+        with h5py.File(io.BytesIO(content), "r") as file:
+            for name, link, found in _entries(file):
+                if not isinstance(link, h5py.HardLink):
+                    raise ValueError(f"{name} in it is a link to elsewhere")
+                if isinstance(found, h5py.Dataset):
+                    if found.external or found.is_virtual:
+                        raise ValueError(f"{name} in it lies in another file")
+                    count += found.size
+                    # A chunk, which may be larger than what is in it, is unpacked as a whole.
+                    numbers = max(found.size, math.prod(found.chunks or ()))
+                    total += numbers * found.dtype.itemsize
+                if total > limit:
+                    raise ValueError(f"its tensors would take {total} bytes, more than {limit}")
+    except _DAMAGE as error:
+        raise ValueError(f"it is damaged ({error})") from error
     return count
 
 

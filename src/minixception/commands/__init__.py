@@ -152,6 +152,9 @@ def _run_parsed(command: str, arguments: Sequence[str], program: str, is_lost: b
     if is_lost and Path("-") in vars(parsed).values():
         raise ValueError("standard output is closed: give the name of a file in place of -")
     parsed.standard_output = sys.stdout
+    if os.path.expanduser("~") == "~":  # noqa: PTH111
+        # Without a home folder Keras would make one that is called "~" in the current one.
+        os.environ.setdefault("KERAS_HOME", os.devnull)
     with ExitStack() as stack:
         if not parsed.verbose:
             stack.callback(hush())

@@ -38,8 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
             "Each run must be given once. Received: " + " ".join(map(str, arguments.runs))
         )
     labels = describe_differences(runs)
-    print(format_runs(runs, labels))
     histories = {label: run.history for label, run in zip(labels, runs, strict=True)}
     plot_runs(histories, arguments.output)
+    print(format_runs(runs, labels))
     print(f"written to {arguments.output}")
     return 0

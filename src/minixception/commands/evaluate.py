@@ -86,6 +86,13 @@ def run(arguments: argparse.Namespace) -> int:
         engine=arguments.engine,
         calibrated=arguments.calibrate,
     )
+    if arguments.record:
+        for one in found.values():
+            one.record(folder)
+    if arguments.output is not None:
+        origin = {"command": shlex.join(arguments.command_line), "commit": checkout_commit()}
+        facts = {split: {**one.facts, **origin, **one.to_json()} for split, one in found.items()}
+        _write(arguments.output, facts, pictures)
     for one in found.values():
         print(f"{_title(one.facts)}\n{format_table(one.scores)}")
         if one.by_source:
@@ -93,12 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
     if len(found) > 1:
         print(format_splits({split: one.scores for split, one in found.items()}))
     if arguments.output is not None:
-        origin = {"command": shlex.join(arguments.command_line), "commit": checkout_commit()}
-        facts = {split: {**one.facts, **origin, **one.to_json()} for split, one in found.items()}
-        _write(arguments.output, facts, pictures)
-    if arguments.record:
-        for one in found.values():
-            one.record(folder)
+        print(f"written to {', '.join(map(str, [arguments.output, *pictures]))}")
     return 0
 
 
@@ -120,11 +122,12 @@ def _evaluate_detector(folder: Path, arguments: argparse.Namespace) -> int:
         raise ValueError("A detector needs --data, the folder of the pictures to compose scenes of")
     _check_output(arguments, folder)
     scores = evaluate_on_held_out(folder, read_sources(arguments.data)[1])
-    print(format_scores(scores))
     if arguments.output is not None:
         command = {"command": shlex.join(arguments.command_line), "commit": checkout_commit()}
         with atomic_path(arguments.output) as path:
             path.write_text(json.dumps(command | scores.to_json(), indent=2) + "\n", "utf-8")
+    print(format_scores(scores))
+    if arguments.output is not None:
         print(f"written to {arguments.output}")
     return 0
 
@@ -170,4 +173,3 @@ def _write(path: Path, facts: dict[str, dict[str, Any]], pictures: list[Path]) -
             picture,
             title=_title(one),
         )
-    print(f"written to {path} and {', '.join(map(str, pictures))}")

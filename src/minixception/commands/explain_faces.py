@@ -30,6 +30,7 @@ from minixception.commands.picture_jobs import failure_of
 from minixception.commands.picture_paths import find_pictures, paths_in_folder
 from minixception.commands.picture_report import tell_of_search
 from minixception.files import sole_writer
+from minixception.messages import one_line
 
 if TYPE_CHECKING:
     from minixception.checkpoints.card import Card
@@ -137,16 +138,19 @@ class _Job:
         import cv2
 
         from minixception.boxes import crop_box
+        from minixception.checkpoints.engines import BrokenModelError
         from minixception.images import crop, read_image
 
         try:
             image = read_image(picture)
             boxes = self._detector.detect(image)
+        except BrokenModelError:
+            raise
         except (OSError, ValueError, MemoryError, cv2.error) as error:
             print(f"not done: {failure_of(picture, error)}", file=sys.stderr)
             return False
         if not boxes:
-            print(f"{picture}: no face found")
+            print(f"{one_line(picture)}: no face found")
             return True
         margin, size = self._card.crop_margin, image.shape[:2]
         self._draw(picture, [crop(image, crop_box(box, margin, *size)) for box in boxes], output)
@@ -160,11 +164,12 @@ class _Job:
         if self._explainer is None:
             self._explainer = Explainer.load(self._folder)
         explanation = self._explainer.explain(faces, self._class_name)
-        print(f"{picture}: {len(faces)} face{'s' if len(faces) > 1 else ''}")
+        print(f"{one_line(picture)}: {len(faces)} face{'s' if len(faces) > 1 else ''}")
         for index, face in enumerate(faces):
             path = output.with_name(f"{output.stem}_{index + 1}.png")
             if os.path.realpath(path) in self._pictures:
                 raise ValueError(f"{path} is a picture to read: choose another --output")
             write_image(path, draw_explanation(face, explanation, index))
             probability = explanation.scores[index, explanation.classes[index]]
-            print(f"  {explanation.explained[index]} {100 * probability:.0f} %, written to {path}")
+            label = f"{explanation.explained[index]} {100 * probability:.0f} %"
+            print(f"  {label}, written to {one_line(path)}")

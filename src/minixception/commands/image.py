@@ -166,6 +166,9 @@ def run_job(arguments: argparse.Namespace, outputs: Mapping[Path, Path | None]) 
     tables, streams = _tables(arguments, analyzer)
     options = describe_rows(arguments, analyzer)
     writer = TableWriter(tables, pictures, resume=arguments.resume, options=options)
+    if writer.is_finished:
+        print("an earlier job has finished all tables: they stay, whatever options it had")
+        tables = []
     targets: list[TableWriter | TableStream] = [writer, *streams]
     report = Report(len(pictures), done=writer.done, shows_progress=not arguments.quiet)
     workers = arguments.workers or _default_workers(arguments, len(pictures))

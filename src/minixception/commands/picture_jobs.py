@@ -29,6 +29,7 @@ def process_picture(
     Raises:
         OSError: if the drawn picture cannot be written, which will fail for others as well, or the
             machine is at fault and not the picture, see `is_passing`.
+        BrokenModelError: if a model is.
     """
     from minixception.drawing.faces import draw_predictions
     from minixception.images import write_image

@@ -24,6 +24,7 @@ class FoundPictures:
         places: picture -> its folder below the folder or pattern that it was found by.
         left_out: pictures that are results of an earlier run.
         others: files beside pictures that are none by their names, but for hidden ones.
+        links: to folders, which are not followed.
         empty: a message for each folder or pattern without a picture, and for a model's folder.
         failures: a message for each folder that cannot be listed.
         urls: pictures in other file systems.
@@ -32,6 +33,7 @@ class FoundPictures:
     places: dict[Path, Path] = field(default_factory=dict)
     left_out: list[Path] = field(default_factory=list)
     others: list[Path] = field(default_factory=list)
+    links: list[Path] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     urls: list[str] = field(default_factory=list)
@@ -60,7 +62,7 @@ def find_pictures(paths: Iterable[Path | str], *, output: Path | None = None) ->
             found.empty.append(f"{path} is {hint}")
             continue
         if path.is_dir():
-            start, files = path, list(files_below(path, found.failures))
+            start, files = path, list(files_below(path, found))
         elif glob.has_magic(str(path)) and not os.path.lexists(path):
             start, files = _start_of(path), _files_matching(path)
         else:
@@ -119,14 +121,15 @@ def is_picture_name(path: Path) -> bool:
     return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
 
 
-def files_below(folder: Path, failures: list[str]) -> Iterator[Path]:
-    """Give all files below a folder but in hidden ones; add a message where it cannot look."""
+def files_below(folder: Path, found: FoundPictures) -> Iterator[Path]:
+    """Give all files below a folder but in hidden ones; tell `found` where it cannot look."""
 
     def tell(error: OSError) -> None:
-        failures.append(f"{error.filename}: {error.strerror}")
+        found.failures.append(f"{error.filename}: {error.strerror}")
 
     for place, folders, names in os.walk(folder, onerror=tell):
         folders[:] = [name for name in folders if not name.startswith(".")]
+        found.links.extend(link for name in folders if (link := Path(place, name)).is_symlink())
         yield from (Path(place, name) for name in names)
 
 

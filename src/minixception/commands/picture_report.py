@@ -10,6 +10,7 @@ from minixception.commands.picture_paths import FoundPictures
 from minixception.commands.run_control import Progress, Stopwatch
 from minixception.files import count_suffixes
 from minixception.labels import most_probable
+from minixception.messages import one_line
 
 if TYPE_CHECKING:
     from minixception.inference.picture_files import PictureResult
@@ -27,9 +28,12 @@ def tell_of_search(found: FoundPictures) -> None:
     if found.left_out:
         print(
             f"left out as results of an earlier run: {len(found.left_out)} pictures, such as "
-            f"{found.left_out[0]}; to have them done, name them one by one",
+            f"{one_line(found.left_out[0])}; to have them done, name them one by one",
             file=sys.stderr,
         )
+    if found.links:
+        count, first = len(found.links), one_line(found.links[0])
+        print(f"left out as links to folders: {count}, such as {first}", file=sys.stderr)
     if found.others:
         print(f"left out as no pictures: {count_suffixes(found.others)}", file=sys.stderr)
 
@@ -86,7 +90,7 @@ class Report:
             if result.smallest_face is not None:
                 smallest = f"faces below {result.smallest_face} pixels are not looked for"
                 print(f"{smallest}; a lower --min-face finds them", file=sys.stderr)
-            print("" if result.drawn is None else f"written to {result.drawn}\n")
+            print("" if result.drawn is None else f"written to {one_line(result.drawn)}\n")
 
     def close(self) -> None:
         """Clear the line that tells how far the job is."""
@@ -127,8 +131,8 @@ class Report:
 def format_table(picture: Path | str, faces: "Sequence[FacePrediction]") -> str:
     """Return a line for the picture and one for each face."""
     if not faces:
-        return f"{picture}: no face found"
-    lines = [f"{picture}: {len(faces)} face{'s' if len(faces) > 1 else ''}"]
+        return f"{one_line(picture)}: no face found"
+    lines = [f"{one_line(picture)}: {len(faces)} face{'s' if len(faces) > 1 else ''}"]
     lines.append(f"{'x':>6}{'y':>6}{'width':>7}{'height':>8}   {format_cells(faces[0].scores)}")
     for face in faces:
         x, y, width, height = face.box

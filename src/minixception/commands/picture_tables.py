@@ -23,7 +23,7 @@ from minixception.commands.outputs import TABLE_SUFFIXES
 from minixception.commands.picture_paths import short_name
 from minixception.commands.row_options import check_row_options
 from minixception.files import atomic_path, open_grown, refuse_link
-from minixception.messages import as_text, csv_cell, explain
+from minixception.messages import as_text, csv_cell, explain, plain_json
 
 if TYPE_CHECKING:
     from minixception.inference.picture_files import PictureResult
@@ -142,6 +142,7 @@ class TableWriter:
 
     Attributes:
         done: number of faces, and error, of each picture that is done already.
+        is_finished: whether an earlier job has finished all tables, so that nothing is written.
 
     Raises:
         FileExistsError: without `resume`, if an interrupted job has left pictures.
@@ -170,7 +171,8 @@ class TableWriter:
             self._read(list(map(str, pictures)), resume=resume)
         elif resume:
             self.done = _done_in_targets(tables, pictures)
-            self._tables = () if self.done else tables
+        self.is_finished = bool(self.done and not parts)
+        self._tables = () if self.is_finished else tables
 
     def _read(self, pictures: list[str], *, resume: bool) -> None:
         """Find what the journal has done already, and where that ends."""
@@ -315,7 +317,7 @@ def _faces_by_picture(lines: Iterable[Line]) -> bytes:
 
 
 def _json_bytes(content: Any, indent: int | None = None) -> bytes:
-    return _encode(json.dumps(content, indent=indent, ensure_ascii=False) + "\n")
+    return _encode(plain_json(json.dumps(content, indent=indent, ensure_ascii=False)) + "\n")
 
 
 def _csv_line(values: Iterable[Any]) -> bytes:

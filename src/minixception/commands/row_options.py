@@ -4,41 +4,56 @@ import argparse
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from minixception.checkpoints.shipped import TASKS
 
 if TYPE_CHECKING:
-    from minixception.inference.analyzer import FaceAnalyzer, FaceClassifier
+    from minixception.inference.analyzer import FaceAnalyzer
+
+
+# Of a card, what no row depends on.
+_REMARKS = ("data", "recipe", "seed", "command", "versions", "metrics", "known_weaknesses")
+# Options that say where results go and how fast; every other one changes rows, or may.
+_WITHOUT_EFFECT = {
+    *("pictures", "output", "no_draw", "bars", "json", "csv", "jsonl", "parquet", "resume"),
+    *("workers", "quiet", "verbose", "trust_yunet", "searches_films"),
+    *("command_line", "parser", "standard_output", "cluster"),
+}
 
 
 def describe_rows(arguments: argparse.Namespace, analyzer: "FaceAnalyzer") -> dict[str, str]:
     """Return option -> what it stands for: of a model its name, and the content that is used."""
+    from minixception.checkpoints.shipped import find_model
     from minixception.commands.options import chosen_models
+    from minixception.detection.card import TASK as DETECTOR_TASK
+    from minixception.detection.network_detector import DEFAULT_DETECTOR, MiniXceptionDetector
     from minixception.files import file_checksum
 
-    detector = ("detector", "scale_factor", "min_neighbors", "min_face", "whole_picture")
-    yunet = arguments.yunet
+    named = {*(f"{task}_model" for task in TASKS), "classifier", "yunet"}
     models = {f"--{task}-model": "none" for task in TASKS}
     for task, name in chosen_models(arguments).items():
         option = f"--{task}-model" if task in TASKS else f"--classifier {task}"
-        models[option] = _describe_model(name, analyzer.classifiers[task])
-    return {
-        **models,
-        "--engine": arguments.engine,
-        **{f"--{name.replace('_', '-')}": str(getattr(arguments, name, None)) for name in detector},
-        "--yunet": "None" if yunet is None else f"{yunet.name} {file_checksum(yunet)}",
+        card = analyzer.classifiers[task].card
+        models[option] = _describe_model(find_model(name, tasks=(task,)), card)
+    options = {
+        f"--{name.replace('_', '-')}": str(value)
+        for name, value in vars(arguments).items()
+        if name not in _WITHOUT_EFFECT | named
     }
+    if arguments.yunet is not None:
+        options["--yunet"] = f"{arguments.yunet.name} {file_checksum(arguments.yunet)}"
+    if isinstance(analyzer.detector, MiniXceptionDetector):
+        folder = find_model(DEFAULT_DETECTOR, tasks=(DETECTOR_TASK,))
+        options["--detector"] = _describe_model(folder, analyzer.detector.card)
+    return {**models, **options}
 
 
-def _describe_model(name: str, classifier: "FaceClassifier") -> str:
+def _describe_model(folder: Path, card: Any) -> str:
     from minixception.checkpoints.card import KERAS_FILE, LITERT_FILE
-    from minixception.checkpoints.shipped import find_model
     from minixception.files import content_checksum
 
-    card = classifier.card
-    folder = find_model(name, tasks=(card.task,))
-    used = [card.preprocessor.to_json(), card.crop_margin.to_json(), list(card.class_names)]
+    used = {key: value for key, value in card.to_json().items() if key not in _REMARKS}
     files = [folder / file for file in (LITERT_FILE, KERAS_FILE) if (folder / file).is_file()]
     contents = [(file.name, file.read_bytes()) for file in files]
     contents.append(("card", json.dumps(used, sort_keys=True).encode()))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from minixception.commands.hints import FILM_SUFFIXES
 from minixception.commands.options import load_analyzer
 from minixception.commands.outputs import STANDARD_OUTPUT, check_folder
-from minixception.commands.picture_paths import files_below, paths_in_folder
+from minixception.commands.picture_paths import FoundPictures, files_below, paths_in_folder
 from minixception.commands.row_options import check_row_options, describe_rows
 from minixception.commands.run_control import Progress, StopRequest, Stopwatch
 from minixception.files import atomic_path, count_suffixes, own_folder, remove_leftovers
@@ -88,14 +88,14 @@ def find_films(path: Path) -> tuple[dict[Path, Path], list[str]]:
     """
     if not path.is_dir():
         return {path: Path()}, []
-    failures: list[str] = []
-    files = [file for file in files_below(path, failures) if not file.name.startswith(".")]
+    found = FoundPictures()
+    files = [file for file in files_below(path, found) if not file.name.startswith(".")]
     films = sorted(file for file in files if file.suffix.lower() in FILM_SUFFIXES)
     if others := sorted(set(files) - set(films)):
         print(f"left out as no films: {count_suffixes(others)}", file=sys.stderr)
-    if not films and not failures:
+    if not films and not found.failures:
         raise ValueError(f"{path}: no film found; films end in {', '.join(FILM_SUFFIXES)}")
-    return {film: film.parent.relative_to(path) for film in films}, failures
+    return {film: film.parent.relative_to(path) for film in films}, found.failures
 
 
 class _Film:

@@ -17,8 +17,15 @@ from typing import Any
 
 import numpy as np
 
+from minixception.bounds import most_unpacked, too_much
 from minixception.datasets.face_dataset import FaceDataset
-from minixception.files import atomic_path, cache_folder, content_checksum, file_checksum
+from minixception.files import (
+    atomic_path,
+    cache_folder,
+    content_checksum,
+    file_checksum,
+    files_below,
+)
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -55,6 +62,9 @@ def read_arrays(path: Path) -> tuple[Arrays, dict[str, Any]]:
     with path.open("rb") as stream:
         try:
             with np.load(stream, allow_pickle=False) as archive:
+                sizes = [member.file_size for member in archive.zip.infolist()]
+                if sum(sizes) > most_unpacked(path.stat().st_size):
+                    raise too_much("it")
                 facts = json.loads(str(archive[_FACTS]))
                 # A state of an earlier version does not name its arrays.
                 names = facts.pop("arrays", [name for name in archive.files if name != _FACTS])
@@ -137,10 +147,8 @@ def source_fingerprint(
 
 def _folder_checksum(path: Path) -> str:
     """Condense the names and contents of all files below a folder."""
-    files = ((file, file.relative_to(path).as_posix()) for file in sorted(path.rglob("*")))
-    return content_checksum(
-        (name, file_checksum(file).encode()) for file, name in files if file.is_file()
-    )
+    files = ((file, file.relative_to(path).as_posix()) for file in files_below(path))
+    return content_checksum((name, file_checksum(file).encode()) for file, name in files)
 
 
 def load_arrays(fingerprint: str) -> Arrays | None:

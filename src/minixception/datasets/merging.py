@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from minixception.datasets.classes import with_classes
-from minixception.datasets.face_dataset import FaceDataset
+from minixception.datasets.face_dataset import FaceDataset, contents_of
 from minixception.datasets.pictures import PictureForm
 from minixception.datasets.splits import DRAWN_RULE
 from minixception.labels import canonical_name
@@ -80,6 +80,7 @@ def _all_classes(parts: Iterable[FaceDataset]) -> tuple[str, ...]:
 def _with_origin(part: FaceDataset, source: str, names: Mapping[str, str]) -> FaceDataset:
     """Return a set with other names for its splits, and where each row comes from."""
     origin = {
+        "content": contents_of(part),
         "source": np.full(len(part), source),
         "source_row": np.arange(len(part), dtype=np.int64),
     }

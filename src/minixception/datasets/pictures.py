@@ -14,7 +14,7 @@ import numpy as np
 
 from minixception.bounds import LARGEST_MEMBER, tar_contents
 from minixception.datasets.face_dataset import FaceDataset, picture_digest
-from minixception.files import content_checksum, is_passing, read_patiently
+from minixception.files import content_checksum, files_below, is_passing, read_patiently
 from minixception.images import crop, read_image, resize_image, to_grey
 
 if TYPE_CHECKING:
@@ -245,10 +245,9 @@ def named_contents(path: Path) -> Iterator[tuple[str, bytes]]:
     if not path.is_dir():
         yield from tar_contents(path)
         return
-    for file in sorted(path.rglob("*")):
-        if file.is_file():
-            is_small = file.stat().st_size <= LARGEST_MEMBER
-            yield file.relative_to(path).as_posix(), file.read_bytes() if is_small else b""
+    for file in files_below(path):
+        is_small = file.stat().st_size <= LARGEST_MEMBER
+        yield file.relative_to(path).as_posix(), file.read_bytes() if is_small else b""
 
 
 def picture_names(path: Path) -> frozenset[str]:

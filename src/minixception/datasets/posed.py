@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.pictures import ListedPicture, PictureForm, count_dropped, read_listed
 from minixception.datasets.splits import CONTENT_RULE, draw_splits
-from minixception.files import PICTURE_SUFFIXES
+from minixception.files import PICTURE_SUFFIXES, files_below
 from minixception.labels import EMOTIONS_8, canonical_name, index_of
 
 if TYPE_CHECKING:
@@ -133,9 +133,7 @@ class PosedSet:
     def _list_pictures(self, path: Path, left_out: dict[str, list[str]]) -> Iterator[ListedPicture]:
         """Yield the pictures to read, sorted by path, the first of each shot."""
         shots = set()
-        for entry in sorted(path.rglob("*")):
-            if not entry.is_file():
-                continue
+        for entry in files_below(path):
             file = PurePosixPath(entry.relative_to(path).as_posix())
             # The name of the folder gives the class in CK+48, also when it is that folder itself.
             parsed = self.parse(PurePosixPath(path.resolve().name) / file)

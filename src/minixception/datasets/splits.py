@@ -20,7 +20,7 @@ from minixception.datasets.face_dataset import (
     DEFAULT_FRACTIONS,
     FaceDataset,
     check_row_count,
-    picture_digest,
+    contents_of,
     shares_of,
     split_names,
     stratified_split,
@@ -114,8 +114,7 @@ def draw_splits(
     """Return the data set with splits, by subject where its attributes name one.
 
     Args:
-        dataset: With the attribute "content", a hash per picture; without it, the images must be
-            the pictures as they came.
+        dataset: With or without the attribute "content", see `contents_of`.
         fractions: Split name -> its share.
         seed: Seed of the split.
         split_rule: "content", or "drawn" for models of earlier versions.
@@ -157,12 +156,8 @@ def _choose_splits(
 ) -> np.ndarray:
     subjects = dataset.attributes.get("subject")
     if split_rule == CONTENT_RULE:
-        if "content" in dataset.attributes:
-            contents = dataset.attributes["content"]
-        else:
-            contents = np.array([picture_digest(image) for image in dataset.images], dtype=str)
         return content_split(
-            contents, fractions=fractions, seed=seed, subjects=subjects, roster=roster
+            contents_of(dataset), fractions=fractions, seed=seed, subjects=subjects, roster=roster
         )
     if split_rule != DRAWN_RULE:
         raise ValueError(

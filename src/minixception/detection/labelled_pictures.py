@@ -3,18 +3,18 @@
 import csv
 import hashlib
 import re
-import tarfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from minixception.bounds import tar_contents
 from minixception.detection.columns import FACE_COLUMNS, LANDMARK_NAMES, SIDE
 from minixception.detection.yunet import HAAR_RISE_PER_YUNET_HEIGHT, HAAR_SIDE_PER_YUNET_ROOT_AREA
+from minixception.images import decode_image, to_grey
 
 # YuNet scores the face of nearly all photographs above this; below it may have been wrong.
 SURE_SCORE = 0.7
@@ -94,20 +94,16 @@ def read_labelled_pictures(
     faces, sources = _read_table(Path(folder) / f"{kind}.csv")
     archive = Path(folder) / f"{kind}.tar"
     pictures = []
-    with tarfile.open(archive) as tar:
-        for member in sorted(tar.getmembers(), key=lambda member: member.name):
-            name = Path(member.name).name
-            file = tar.extractfile(member)
-            if file is None or name not in faces:
-                continue
-            rows = faces.pop(name)
-            if sources[name] in leave_out or any(row[SIDE] < SMALLEST_LABEL for row in rows):
-                continue
-            image = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_GRAYSCALE)
-            if image is None:
-                raise ValueError(f"{archive} has a picture that cannot be read: {member.name}")
-            labels = np.array(rows, np.float32).reshape(-1, FACE_COLUMNS)
-            pictures.append(LabelledPicture(sources[name], image, labels))
+    for member, content in sorted(tar_contents(archive)):
+        name = Path(member).name
+        if name not in faces:
+            continue
+        rows = faces.pop(name)
+        if sources[name] in leave_out or any(row[SIDE] < SMALLEST_LABEL for row in rows):
+            continue
+        image = to_grey(decode_image(content, f"{archive}: {member}"))[:, :, 0]
+        labels = np.array(rows, np.float32).reshape(-1, FACE_COLUMNS)
+        pictures.append(LabelledPicture(sources[name], image, labels))
     if faces:
         raise ValueError(f"{archive} lacks {len(faces)} pictures of its table: {min(faces)}")
     return pictures

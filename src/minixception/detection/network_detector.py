@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from minixception.boxes import Box
 from minixception.checkpoints.card import LITERT_FILE
-from minixception.checkpoints.engines import LiteRTEngine
+from minixception.checkpoints.engines import BrokenModelError, LiteRTEngine
 from minixception.checkpoints.shipped import find_model
 from minixception.detection.card import TASK, check_threshold, read_detector_card
 from minixception.detection.cells import prepare_images
@@ -80,9 +80,9 @@ class MiniXceptionDetector(SizedSearch):
             check_threshold(score_threshold)
             self._least_score = score_threshold
         # An engine for each look: a change of size costs as much as a small picture.
-        file = folder / LITERT_FILE
-        self._whole = LiteRTEngine(file, num_classes=FACE_COLUMNS)
-        self._overview = LiteRTEngine(file, num_classes=FACE_COLUMNS)
+        self._file = folder / LITERT_FILE
+        self._whole = LiteRTEngine(self._file, num_classes=FACE_COLUMNS)
+        self._overview = LiteRTEngine(self._file, num_classes=FACE_COLUMNS)
 
     def detect(self, image: np.ndarray) -> list[Box]:
         """See `FaceDetector.detect`; any array that `images.as_rgb` takes will do."""
@@ -120,6 +120,12 @@ class MiniXceptionDetector(SizedSearch):
         stride = self.card.strides[-1]
         copy = np.pad(copy, [(0, -side % stride) for side in size])
         outputs = engine.run(prepare_images(copy[None]))[0]
+        cells = sum(copy[::step, ::step].size for step in self.card.strides)
+        if outputs.shape != (cells, FACE_COLUMNS) or not np.isfinite(outputs).all():
+            raise BrokenModelError(
+                f"{self._file} is damaged: it must give {FACE_COLUMNS} finite numbers for each of "
+                f"{cells} cells. Received: {outputs.shape}"
+            )
         faces = decode_faces(
             outputs,
             copy.shape,

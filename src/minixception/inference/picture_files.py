@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minixception import images
+from minixception.checkpoints.engines import BrokenModelError
 from minixception.files import is_passing, read_patiently
 from minixception.inference.analyzer import FaceAnalyzer
 from minixception.inference.predictions import FacePrediction, table_columns, to_rows
@@ -69,6 +70,7 @@ def analyze_file(
 
     Raises:
         OSError: if the machine is at fault and not the picture, see `is_passing`.
+        BrokenModelError: if a model is.
     """
 
     def read_and_analyze() -> tuple[NDArray[np.uint8], list[FacePrediction]]:
@@ -77,6 +79,8 @@ def analyze_file(
 
     try:
         image, faces = read_patiently(read_and_analyze)
+    except BrokenModelError:
+        raise
     except (OSError, ValueError, MemoryError, cv2.error) as error:
         failure = describe(picture, error)
         if is_passing(error) or _has_moved(picture, folders or {}):

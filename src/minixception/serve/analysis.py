@@ -13,11 +13,13 @@ from PIL import Image, UnidentifiedImageError
 
 from minixception.boxes import crop_box
 from minixception.checkpoints.card import read_card
+from minixception.checkpoints.engines import BrokenModelError
 from minixception.checkpoints.shipped import TASKS, find_model, shipped_models
 from minixception.detection.card import TASK as DETECTOR_TASK
 from minixception.detection.card import read_detector_card
 from minixception.detection.network_detector import DEFAULT_DETECTOR
 from minixception.detection.registry import DETECTORS, load_detector
+from minixception.files import is_passing
 from minixception.images import crop
 from minixception.inference.analyzer import FaceAnalyzer
 from minixception.inference.classifier import FaceClassifier
@@ -121,9 +123,9 @@ class Analysis:
             if classifier is not None and faces:
                 explainer = _loaded(lambda: self._explainer(classifier.card.task, models))
                 _add_explanations(answers, image, faces, classifier, explainer)
-        except MemoryError as error:
-            raise RefusedError(503, f"{name}: the memory is full; try again later") from error
-        except (ValueError, OSError, cv2.error) as error:
+        except (ValueError, OSError, MemoryError, cv2.error) as error:
+            if is_passing(error) or isinstance(error, BrokenModelError):
+                raise RefusedError(503, f"{name}: {explain(error)}; try again later") from error
             raise RefusedError(422, f"{name}: {explain(error)}") from error
         return answers
 

@@ -25,6 +25,7 @@ from starlette.routing import Route
 
 from minixception import __version__
 from minixception.checkpoints.engines import available_cores
+from minixception.messages import plain_json
 from minixception.serve.analysis import Analysis, RefusedError
 from minixception.serve.bodies import read_pictures
 from minixception.serve.figures import Figures, Measured
@@ -169,7 +170,8 @@ def _add_faces(
                 answer[name] = await asyncio.get_running_loop().run_in_executor(state.pool, work)
             figures.pictures.inc()
             figures.faces.inc(len(answer[name]))
-        return Response(json.dumps(answer, ensure_ascii=False), media_type="application/json")
+        body = plain_json(json.dumps(answer, ensure_ascii=False))
+        return Response(body, media_type="application/json")
 
 
 def _token_check(token: str | None) -> Any:

@@ -65,3 +65,26 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
     finally:
         for variable, value in zip(model.trainable_variables, current, strict=True):
             variable.assign(value)
+
+
+def patience_callbacks(recipe: Recipe) -> list[keras.callbacks.Callback]:
+    """Return what stops a run, or lowers its rate, after epochs without improvement."""
+    # Said, since Keras cannot guess it before the first step, when a resumed run replays history.
+    mode = "min" if recipe.monitor.endswith("loss") else "max"
+    callbacks: list[keras.callbacks.Callback] = []
+    if recipe.early_stopping_patience is not None:
+        callbacks.append(
+            keras.callbacks.EarlyStopping(
+                recipe.monitor, patience=recipe.early_stopping_patience, mode=mode
+            )
+        )
+    if recipe.plateau_patience is not None:
+        callbacks.append(
+            keras.callbacks.ReduceLROnPlateau(
+                recipe.monitor,
+                factor=recipe.plateau_factor,
+                patience=recipe.plateau_patience,
+                mode=mode,
+            )
+        )
+    return callbacks

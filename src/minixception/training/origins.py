@@ -228,7 +228,7 @@ def _checked_copy(path: Path) -> Iterator[Path]:
     name = "copy.weights.h5" if path.name.endswith(".weights.h5") else "copy.h5"
     try:
         check_tensors(content, most_unpacked(len(content)))
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
+    except ValueError as error:
         raise ValueError(f"{path} cannot be read as an HDF5 file: {error}") from error
     with private_copy(content, name) as copy:
         try:

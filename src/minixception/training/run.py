@@ -25,6 +25,7 @@ from minixception.datasets.requests import (
 )
 from minixception.datasets.unlabelled import gather_unlabelled
 from minixception.files import find_data
+from minixception.training.learned_faces import read_learned, refuse_learned
 from minixception.training.origins import (
     NOTHING,
     begin_with,
@@ -262,6 +263,7 @@ class _Request:
             versions=recorded_versions(),
         )
         teachers = load_teachers(self.teachers, card)
+        before = [*self.teachers, *([origin] if origin else [])]
         facts: dict[str, Any] = {"initial_weights": str(origin)} if origin else {}
         unlabelled = gather_unlabelled(
             self.unlabelled, dataset, unseen=self._unseen(entry), leave_out=self.leave_out
@@ -289,18 +291,22 @@ class _Request:
             unlabelled=unlabelled,
             origin={"initial weights": str(origin), **backbone},
             start=self._start(entry),
+            earlier=read_learned([folder] if self.goes_on else map(find_model, before)),
         )
 
     def _refuse_seen_faces(self, entry: DatasetEntry, dataset: FaceDataset) -> None:
         """Refuse models that learned from faces which the new one is to be scored on."""
-        for card in map(read_card, map(find_model, self.origins)):
+        unseen = self._unseen(entry)
+        for folder in map(find_model, self.origins):
+            card = read_card(folder)
             require_same_files(
                 self.recipe.dataset,
                 dataset,
-                splits=self._unseen(entry),
+                splits=unseen,
                 model=card.name,
                 trained_on=card.data,
             )
+            refuse_learned(folder, dataset, splits=unseen, training_split=entry.training_split)
 
     @staticmethod
     def _unseen(entry: DatasetEntry) -> tuple[str, str]:

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from minixception.checkpoints.card import Card, read_card, write_card
 from minixception.checkpoints.shipped import find_model
 from minixception.datasets.classes import with_classes
-from minixception.datasets.face_dataset import FaceDataset, twins_of
+from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.registry import (
-    DatasetEntry,
     default_dataset,
     get_entry,
     is_trained_on,
@@ -29,6 +29,7 @@ from minixception.evaluation import (
 )
 from minixception.inference.classifier import FaceClassifier
 from minixception.labels import canonical_name
+from minixception.training.learned_faces import numbers_of, read_learned, refuse_learned
 
 # A temperature fitted on fewer faces is chance.
 LEAST_TO_CALIBRATE = 200
@@ -146,10 +147,13 @@ def score_splits(
             f"Received: --split {' '.join(splits)}"
         )
     require_same_files(name, faces, splits=splits, model=card.name, trained_on=card.data)
-    parts = {
-        split: _faces_to_score(faces, split, card, entry if without_twins else None)
-        for split in splits
-    }
+    learned, training_split = np.zeros(0, np.uint64), entry.training_split
+    if without_twins:
+        training = numbers_of(faces)[faces.splits == training_split]
+        learned = np.union1d(read_learned([folder]), training)
+    else:
+        refuse_learned(folder, faces, splits=splits, training_split=training_split)
+    parts = {split: _faces_to_score(faces, split, card, learned) for split in splits}
     if calibrated:
         calibrate(folder, parts[splits[0]], split=splits[0], engine=engine)
     classifier = FaceClassifier.load(folder, engine=engine)
@@ -190,18 +194,18 @@ def _faces_to_score(
     dataset: FaceDataset,
     split: str,
     card: Card,
-    entry: DatasetEntry | None,
+    learned: NDArray[np.uint64],
 ) -> FaceDataset:
-    """Return the faces of a split in the model's classes, without twins where there is an entry."""
+    """Return the faces of a split in the model's classes, without those that are `learned`."""
     faces = _in_known_classes(dataset.split(split), card.class_names)
     if len(faces) == 0:
         raise ValueError(
             f"{dataset.name} {split} has no face of the model's classes "
             f"({', '.join(card.class_names)})."
         )
-    if entry is None:
+    if not len(learned):
         return faces
-    twins = twins_of(faces, dataset.split(entry.training_split))
+    twins = np.isin(numbers_of(faces), learned)
     print(f"left out: {int(twins.sum())} faces with a twin in the training split")
     if twins.all():
         raise ValueError(f"Every face of {dataset.name} {split} has a twin in training.")

@@ -17,7 +17,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from minixception.checkpoints.card import KERAS_FILE, LITERT_FILE, Card
-from minixception.checkpoints.engines import load_engine
+from minixception.checkpoints.engines import load_engine, require_probabilities
 from minixception.checkpoints.export import EXPORT_TOLERANCE, largest_difference
 from minixception.checkpoints.keras_model import Checkpoint, load_checkpoint
 from minixception.checkpoints.shipped import find_model
@@ -61,7 +61,11 @@ class Teacher:
             images = ops.convert_to_numpy(ops.image.resize(images, self.image_size))
         views = [images, images[:, :, ::-1]] if self.flip else [images]
         # Batches of fresh memory: the mirror image is a view that runs backwards through its base.
-        opinions = [self.predict(np.ascontiguousarray(view)) for view in views]
+        opinions = [np.asarray(self.predict(np.ascontiguousarray(view))) for view in views]
+        for each in opinions:
+            require_probabilities(
+                each, (len(images), each.shape[-1]), source=self.description["name"]
+            )
         probabilities = np.mean(opinions, axis=0)[:, self.columns]
         # A teacher that is sure of a class that the student does not learn leaves nothing to share.
         total = np.maximum(probabilities.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)

@@ -27,7 +27,13 @@ from minixception.files import content_checksum, own_folder
 from minixception.messages import unfiltered
 from minixception.training.acceleration import accelerated
 from minixception.training.batches import steps_per_epoch, training_batches
-from minixception.training.optimization import averaged_weights, compile_model, remove_regularizers
+from minixception.training.learned_faces import numbers_of, write_learned
+from minixception.training.optimization import (
+    averaged_weights,
+    compile_model,
+    patience_callbacks,
+    remove_regularizers,
+)
 from minixception.training.outliers import with_outliers
 from minixception.training.recipes import Recipe
 from minixception.training.runs import best_epoch
@@ -67,6 +73,8 @@ class TrainingRun:
         origin: plain data: what the weights began with, and what else the card says that a recipe
             does not.
         start: plain data that the state keeps for whoever goes on: how the run was begun.
+        earlier: what the models that it begins with, or learns from, have learned from; see
+            `learned_faces`.
     """
 
     model: keras.Model
@@ -81,6 +89,7 @@ class TrainingRun:
     unlabelled: FaceDataset | None = None
     origin: Mapping[str, Any] = field(default_factory=dict)
     start: Mapping[str, Any] = field(default_factory=dict)
+    earlier: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
 
     @property
     def steps(self) -> int:
@@ -177,7 +186,7 @@ def _end_of(history: History, recipe: Recipe) -> str:
 
 def _fit(run: TrainingRun, state: "TrainingState | None", verbose: int | str) -> History:
     recipe = run.recipe
-    patience = _patience_callbacks(recipe)
+    patience = patience_callbacks(recipe)
     first_epoch = len(state.history) if state else 0
     recorder = _Recorder(run, patience, state)
     (images, targets), teachers = run.faces_and_targets(), run.teachers
@@ -222,28 +231,6 @@ def _fit(run: TrainingRun, state: "TrainingState | None", verbose: int | str) ->
     return recorder.history
 
 
-def _patience_callbacks(recipe: Recipe) -> list[keras.callbacks.Callback]:
-    # Said, since Keras cannot guess it before the first step, when a resumed run replays history.
-    mode = "min" if recipe.monitor.endswith("loss") else "max"
-    callbacks: list[keras.callbacks.Callback] = []
-    if recipe.early_stopping_patience is not None:
-        callbacks.append(
-            keras.callbacks.EarlyStopping(
-                recipe.monitor, patience=recipe.early_stopping_patience, mode=mode
-            )
-        )
-    if recipe.plateau_patience is not None:
-        callbacks.append(
-            keras.callbacks.ReduceLROnPlateau(
-                recipe.monitor,
-                factor=recipe.plateau_factor,
-                patience=recipe.plateau_patience,
-                mode=mode,
-            )
-        )
-    return callbacks
-
-
 def target_checksum(dataset: FaceDataset) -> str | None:
     """Return "md5:..." of the data set's own target distributions, None where it has none."""
     if dataset.targets is None:
@@ -263,6 +250,8 @@ class _Validation(keras.callbacks.Callback):
         self.history = history
         self.images = run.card.preprocessor(run.validation.images)
         self.targets = run.validation.distributions
+        parts = [run.training, *([run.unlabelled] if run.unlabelled else [])]
+        self.learned = np.concatenate([*map(numbers_of, parts), run.earlier])
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         assert logs is not None
@@ -293,6 +282,7 @@ class _Validation(keras.callbacks.Callback):
         model = self.run.model
         card = self.run.card.with_metrics(self.run.validation_split, scores.to_json())
         save_checkpoint(self.run.folder, model, card, [*self.history, row])
+        write_learned(self.run.folder, self.learned)
         if self.run.recipe.keep_improvements:
             name = f"epoch-{row['epoch'] + 1:04d}_accuracy-{row['val_accuracy']:.4f}.keras"
             save_keras_file(model, self.run.folder / IMPROVEMENTS_FOLDER / name)

@@ -1,0 +1,85 @@
+"""Which pictures a model has learned from, kept beside it, as sets can be read in many ways.
+
+The rules of `datasets.splits` keep a picture on its side while one loader reads it. Another loader
+may go by subject, a table may hold what a folder does, and a seed may be another. The hash of its
+pixels, `picture_digest`, tells a picture in all of them; one that was encoded anew is another one.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minixception.checkpoints.card import LEARNED_FILE
+from minixception.datasets.cache import read_arrays, write_arrays
+from minixception.datasets.face_dataset import FaceDataset, contents_of
+
+_PICTURES = "pictures"
+
+log = logging.getLogger(__name__)
+
+
+def numbers_of(dataset: FaceDataset) -> NDArray[np.uint64]:
+    """Return the first 64 bits of the hash of each picture, uint64 (N,)."""
+    return np.array([int(content[:16], 16) for content in contents_of(dataset)], np.uint64)
+
+
+def write_learned(folder: Path, numbers: NDArray[np.uint64]) -> None:
+    """Write which pictures the model of a folder has learned from."""
+    write_arrays(folder / LEARNED_FILE, {_PICTURES: np.unique(numbers)}, {})
+
+
+def read_learned(folders: Iterable[Path]) -> NDArray[np.uint64]:
+    """Return what `write_learned` wrote; nothing for a model of an earlier version or elsewhere.
+
+    Raises:
+        ValueError: a file is damaged.
+        OSError: it cannot be read.
+    """
+    files = [folder / LEARNED_FILE for folder in folders]
+    found = [read_arrays(file)[0].get(_PICTURES) for file in files if file.is_file()]
+    for file, numbers in zip(files, found, strict=False):
+        if numbers is None or numbers.dtype != np.uint64:
+            raise ValueError(f"{file} is damaged: it holds no hashes of pictures")
+    return np.unique(np.concatenate([np.zeros(0, np.uint64), *found]))
+
+
+def refuse_learned(
+    folder: Path, dataset: FaceDataset, *, splits: Sequence[str], training_split: str
+) -> None:
+    """Refuse to score the model of a folder on splits with pictures that it has learned from.
+
+    Of splits that the source tells it is only told, since some sources have pictures twice, FER2013
+    among them; so it is of pictures that are in the training split as well.
+
+    Args:
+        folder: of the model.
+        dataset: with these splits.
+        splits: to be scored; the training split may be among them.
+        training_split: its name.
+
+    Raises:
+        ValueError: if there are such pictures in a split that was drawn.
+    """
+    learned = read_learned([folder])
+    if not len(learned) or dataset.splits is None:
+        return
+    numbers = numbers_of(dataset)
+    has_twin = np.isin(numbers, numbers[dataset.splits == training_split])
+    for split in splits:
+        rows = dataset.splits == split
+        seen = rows & np.isin(numbers, learned)
+        if split == training_split or not seen.any():
+            continue
+        told = (
+            f"{seen.sum()} of the {rows.sum()} faces of {dataset.name} {split} are among those "
+            f"that {folder.name} has learned from"
+        )
+        if split in dataset.drawn_splits and (seen & ~has_twin).any():
+            raise ValueError(
+                f"{told}, which read or divided them otherwise. Give the data set that it was "
+                "trained on, or leave them out with --without-twins"
+            )
+        log.warning("%s; --without-twins leaves them out.", told)
