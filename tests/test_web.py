@@ -3,6 +3,7 @@
 `make test-web` builds the page and runs these; they skip where no page, Playwright or Chromium is.
 """
 
+import base64
 import csv
 import io
 import json
@@ -272,15 +273,16 @@ def test_no_face_and_no_picture_are_told(page: Any, portraits: Path, tmp_path: P
 def test_pictures_can_be_dropped_and_pasted(page: Any, portraits: Path) -> None:
     give = """([kind, ...files]) => {
         const data = new DataTransfer();
-        for (const [name, bytes] of files) {
-            data.items.add(new File([new Uint8Array(bytes)], name, { type: "image/jpeg" }));
+        for (const [name, content] of files) {
+            const bytes = Uint8Array.from(atob(content), (each) => each.charCodeAt(0));
+            data.items.add(new File([bytes], name, { type: "image/jpeg" }));
         }
         const made = kind === "drop"
             ? new DragEvent("drop", { dataTransfer: data, bubbles: true })
             : new ClipboardEvent("paste", { clipboardData: data, bubbles: true });
         document.getElementById("stage").dispatchEvent(made);
     }"""
-    content = list(portraits.read_bytes())
+    content = base64.b64encode(portraits.read_bytes()).decode()
     for kind in ("drop", "paste"):
         page.evaluate(give, [kind, [f"{kind}.jpg", content]])
         until(page, "document.getElementById('status').textContent.startsWith('3 faces')")
@@ -289,7 +291,8 @@ def test_pictures_can_be_dropped_and_pasted(page: Any, portraits: Path) -> None:
     playwright.expect(page.locator("#problem")).to_contain_text("a.jpg is, the other files are not")
     large = io.BytesIO()
     Image.new("L", (6000, 4000)).save(large, format="PNG")
-    page.evaluate(give, ["drop", ["slow.jpg", list(large.getvalue())]])
+    slow = base64.b64encode(large.getvalue()).decode()
+    page.evaluate(give, ["drop", ["slow.jpg", slow]])
     page.evaluate(give, ["drop", ["=1+1.jpg", content]])
     until(page, "document.getElementById('status').textContent.startsWith('3 faces')")
     page.wait_for_timeout(1000)
