@@ -65,6 +65,7 @@ def build_app(settings: Settings) -> FastAPI:
         title="minixception",
         version=__version__,
         description=DESCRIPTION,
+        generate_unique_id_function=lambda route: route.name,  # what a generated client calls it
         lifespan=partial(_lifespan, settings.limits),
     )
     app.add_middleware(Measured, path=FACES, figures=figures)

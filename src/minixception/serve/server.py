@@ -4,7 +4,11 @@ import os
 import signal
 import socket
 import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
+from multiprocessing import parent_process
 from typing import Any
 
 import uvicorn
@@ -43,10 +47,7 @@ def run_service(settings: Settings, host: str, port: int) -> None:
         OSError: if the address cannot be had.
         FileNotFoundError, ValueError: if a model is none, or is damaged.
     """
-    listener = _listen(host, port)
-    with listener, tempfile.TemporaryDirectory(prefix="minixception-figures-") as folder:
-        if settings.workers > 1:
-            os.environ[SHARED_FOLDER] = folder
+    with _listen(host, port) as listener, _shared_figures(settings.workers):
         from minixception.serve.app import build_app  # the figures look for the folder at import
 
         app = build_app(settings)  # here also for several processes: what is wrong is told once
@@ -59,8 +60,34 @@ def run_service(settings: Settings, host: str, port: int) -> None:
         if settings.workers == 1:
             uvicorn.Server(_config(app, 1)).run([listener])
         else:
-            build = partial(build_app, settings)
+            build = partial(_build_in_worker, settings)
             Multiprocess(_config(build, settings.workers, factory=True), [listener]).run()
+
+
+@contextmanager
+def _shared_figures(workers: int) -> Iterator[None]:
+    """Give several processes a folder in which they add up their figures."""
+    if workers == 1:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="minixception-figures-") as folder:
+        os.environ[SHARED_FOLDER] = folder
+        yield
+
+
+def _build_in_worker(settings: Settings) -> Any:
+    """Return the application of a worker, which ends like the service when its parent is killed."""
+    from minixception.serve.app import build_app
+
+    parent = parent_process()
+    assert parent is not None
+
+    def end_with_parent() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    return build_app(settings)
 
 
 def _config(app: Any, workers: int, *, factory: bool = False) -> uvicorn.Config:
@@ -80,9 +107,13 @@ def _config(app: Any, workers: int, *, factory: bool = False) -> uvicorn.Config:
 
 def _listen(host: str, port: int) -> socket.socket:
     """Return a socket that is bound, and that other processes may inherit."""
-    family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.create_server(address, family=family)
+    except socket.gaierror as error:
+        raise OSError(
+            f"--host must be a name or address of this machine. Received: {host} ({error.strerror})"
+        ) from error
     except OSError as error:
         raise OSError(
             f"--host {host} --port {port} cannot be had: {os.strerror(error.errno or 0)}; choose "
