@@ -1,5 +1,6 @@
 """The service: the answers of the library over HTTP, and a reason for all that it refuses."""
 
+import asyncio
 import base64
 import io
 import json
@@ -177,6 +178,36 @@ def test_requests_above_the_bound_are_told_to_come_again(
         assert client.post(FACES, content=content, headers=JPEG).status_code == 200
 
 
+def test_a_request_that_the_end_of_the_service_cuts_short_is_told_so(
+    content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, goes_on = threading.Event(), threading.Event()
+
+    def wait(*_: Any, **__: Any) -> None:
+        began.set()
+        goes_on.wait(10)
+
+    monkeypatch.setattr(FaceAnalyzer, "analyze", wait)
+    app = build_app(Settings(models=DEFAULT_MODELS))
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://a") as client,
+        ):
+            request = asyncio.create_task(client.post(FACES, content=content, headers=JPEG))
+            await asyncio.to_thread(began.wait, 10)
+            request.cancel()  # as Uvicorn does when it waits no longer
+            try:
+                return await request
+            finally:
+                goes_on.set()
+
+    answer = asyncio.run(ask())
+    assert (answer.status_code, list(answer.json())) == (503, ["detail"])
+
+
 def test_only_who_has_the_token_is_answered(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "token").write_text(f"{TOKEN}\n")
     with client_of(token=read_token(tmp_path / "token")) as client:
@@ -305,6 +336,16 @@ def test_a_shutdown_answers_what_is_under_way(
         assert len(answers[0].json()) == 12
         output, errors = process.communicate(timeout=30)
         assert (process.returncode, output, errors) == (0, "", "")
+
+
+def test_who_is_silent_is_not_waited_for() -> None:
+    head = f"POST {FACES} HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n".encode()
+    with running("--most-seconds", "1") as (_, address):
+        place = urlsplit(address)
+        for sent, answer in ((b"", b""), (head[:20], b""), (head + b"x", b"HTTP/1.1 408 ")):
+            with socket.create_connection((place.hostname, place.port), timeout=20) as connection:
+                connection.sendall(sent)
+                assert connection.recv(13) == answer
 
 
 def test_who_hangs_up_makes_room_for_others(content: bytes) -> None:

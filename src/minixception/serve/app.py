@@ -34,6 +34,7 @@ from minixception.serve.schemas import (
     Face,
     Health,
     Models,
+    Options,
     describe,
     options_for,
 )
@@ -154,6 +155,13 @@ def _add_faces(
         options: Annotated[chosen, Query()],
     ) -> Response:
         """Find and classify the faces in one or several pictures; name -> faces."""
+        try:
+            answer = await answer_pictures(request, options)
+        except asyncio.CancelledError:
+            raise RefusedError(503, "the service is being ended: try again later") from None
+        return Response(json.dumps(answer, ensure_ascii=False), media_type="application/json")
+
+    async def answer_pictures(request: Request, options: Options) -> dict[str, Any]:
         pictures = await read_pictures(request, limits)
         answer = {}
         # One after the other: whoever sends many pictures at once has no more cores than others.
@@ -170,7 +178,7 @@ def _add_faces(
                 answer[name] = await asyncio.get_running_loop().run_in_executor(state.pool, work)
             figures.pictures.inc()
             figures.faces.inc(len(answer[name]))
-        return Response(json.dumps(answer, ensure_ascii=False), media_type="application/json")
+        return answer
 
 
 def _token_check(token: str | None) -> Any:

@@ -1,5 +1,6 @@
 """Running the application, in one process or several."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ from multiprocessing import parent_process
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
 
 from minixception.serve.figures import SHARED_FOLDER
@@ -33,6 +35,22 @@ _LOGGING: dict[str, Any] = {
     },
     "loggers": {"uvicorn": {"handlers": ["out"], "level": "WARNING", "propagate": False}},
 }
+
+
+class _ImpatientProtocol(H11Protocol):
+    """Uvicorn's protocol, which would wait for the head of a first request for ever."""
+
+    def __init__(self, most_seconds: int, **of_uvicorn: Any) -> None:
+        super().__init__(**of_uvicorn)
+        self._most_seconds = most_seconds
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.loop.call_later(self._most_seconds, self._end_silence)
+
+    def _end_silence(self) -> None:
+        if self.cycle is None:
+            self.transport.close()
 
 
 def run_service(settings: Settings, host: str, port: int) -> None:
@@ -58,10 +76,10 @@ def run_service(settings: Settings, host: str, port: int) -> None:
             signal.signal(number, lambda *_: None)
         print(f"{address} answers, {address}/docs says what; Ctrl-C ends it", flush=True)
         if settings.workers == 1:
-            uvicorn.Server(_config(app, 1)).run([listener])
+            uvicorn.Server(_config(app, settings)).run([listener])
         else:
             build = partial(_build_in_worker, settings)
-            Multiprocess(_config(build, settings.workers, factory=True), [listener]).run()
+            Multiprocess(_config(build, settings, factory=True), [listener]).run()
 
 
 @contextmanager
@@ -90,12 +108,14 @@ def _build_in_worker(settings: Settings) -> Any:
     return build_app(settings)
 
 
-def _config(app: Any, workers: int, *, factory: bool = False) -> uvicorn.Config:
+def _config(app: Any, settings: Settings, *, factory: bool = False) -> uvicorn.Config:
+    protocol: Any = partial(_ImpatientProtocol, settings.limits.seconds)
     return uvicorn.Config(
         app,
         factory=factory,
-        workers=workers,
+        workers=settings.workers,
         lifespan="on",
+        http=protocol,
         ws="none",
         backlog=WAITING,
         access_log=False,
