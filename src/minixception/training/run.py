@@ -50,6 +50,7 @@ def train(
     teachers: Sequence[str | Path] = (),
     initial_weights: str | Path | None = None,
     backbone_weights: str | Path | None = None,
+    devices: int = 1,
     command: Sequence[str] = (),
     verbose: int | str = "auto",
     **changes: Any,
@@ -78,6 +79,7 @@ def train(
             classes its last layer begins anew. None for fresh weights, or those of the shipped
             model where there are few faces and the recipe is this project's; "none" for fresh ones.
         backbone_weights: file with weights of a network's pre-trained part.
+        devices: that share the recipe's replicas; the history is that of one within rounding.
         command: the command line, for the card.
         verbose: 0 says nothing, 1 shows a progress bar, 2 a line per epoch, as in Keras.
         **changes: fields of the recipe, such as `epochs=20`, see `training.recipes.Recipe`.
@@ -109,6 +111,7 @@ def train(
         teachers=tuple(map(Path, [teachers] if isinstance(teachers, str | Path) else teachers)),
         initial_weights=None if initial_weights is None else Path(initial_weights),
         backbone_weights=None if backbone_weights is None else Path(backbone_weights),
+        devices=devices,
         command=command,
         say=print if verbose else lambda _: None,
     )
@@ -161,6 +164,7 @@ class _Request:
     teachers: tuple[Path, ...]
     initial_weights: Path | None
     backbone_weights: Path | None
+    devices: int
     command: Sequence[str]
     say: Callable[[str], None]
 
@@ -195,7 +199,9 @@ class _Request:
             find_model(model)
 
         from minixception import models
+        from minixception.training.acceleration import choose_devices
 
+        choose_devices(self.devices, recipe.replicas)
         models.check_input(recipe.network, (*recipe.image_size, recipe.channels))
         check_backbone(recipe.network, self.backbone_weights, recipe.frozen_blocks)
 
@@ -228,8 +234,7 @@ class _Request:
         recipe = self.recipe
         self._refuse_seen_faces(entry, dataset)
         divide_cores(recipe.replicas)
-        training = dataset.split(entry.training_split)
-        validation = dataset.split(entry.validation_split)
+        training, validation = map(dataset.split, (entry.training_split, entry.validation_split))
         sizes = f"{len(training)} faces to train on, {len(validation)} to validate on"
         self.say(f"{dataset.name}: {sizes}")
         keras.utils.set_random_seed(self.seed)
@@ -278,6 +283,7 @@ class _Request:
             teachers=teachers,
             origin={"initial weights": str(origin), **backbone},
             start=self._start(entry),
+            devices=self.devices,
         )
 
     def _refuse_seen_faces(self, entry: DatasetEntry, dataset: FaceDataset) -> None:
@@ -293,18 +299,17 @@ class _Request:
         data = self.place
         if data is None and entry.default_paths:
             data = find_data(*entry.default_paths)
-        backbone = self.backbone_weights
         return {
             "command": list(self.command),
-            "data": data and _absolute(data),
-            "backbone_weights": backbone and _absolute(backbone),
+            "data": _absolute(data),
+            "backbone_weights": _absolute(self.backbone_weights),
             "teacher": [_absolute(teacher) for teacher in self.teachers],
         }
 
 
-def _absolute(path: Path) -> str:
+def _absolute(path: Path | None) -> str | None:
     """Return a path that holds in every folder; the name of a shipped model stays."""
-    return str(path.resolve() if path.exists() else path)
+    return None if path is None else str(path.resolve() if path.exists() else path)
 
 
 def _preprocessor_of(recipe: Recipe, training: FaceDataset) -> Preprocessor:

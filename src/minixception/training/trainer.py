@@ -65,6 +65,7 @@ class TrainingRun:
         origin: plain data: what the weights began with, and what else the card says that a recipe
             does not.
         start: plain data that the state keeps for whoever goes on: how the run was begun.
+        devices: number of those that share the replicas, see `acceleration.choose_devices`.
     """
 
     model: keras.Model
@@ -78,6 +79,7 @@ class TrainingRun:
     teachers: Sequence[Teacher] = ()
     origin: Mapping[str, Any] = field(default_factory=dict)
     start: Mapping[str, Any] = field(default_factory=dict)
+    devices: int = 1
 
     @property
     def steps(self) -> int:
@@ -181,7 +183,9 @@ def _fit(run: TrainingRun, state: "TrainingState | None", verbose: int | str) ->
     batches = with_outliers(
         batches, recipe.outliers, seed=run.seed, first_step=first_epoch * run.steps
     )
-    model = accelerated(run.model, precision=recipe.precision, replicas=recipe.replicas)
+    model = accelerated(
+        run.model, precision=recipe.precision, replicas=recipe.replicas, devices=run.devices
+    )
     if not recipe.regularizers:
         remove_regularizers(model)
     compile_model(model, recipe, steps=run.steps)
