@@ -254,6 +254,8 @@ def test_every_shipped_emotion_model_can_be_chosen(page: Any, portraits: Path) -
             "document.querySelectorAll('#results h2')[i].textContent.includes(` ${name} `))",
             found,
         )
+        colours = "[...document.querySelectorAll('.bar span')].map((bar) => bar.style.cssText)"
+        assert all("rgb" in style for style in page.evaluate(colours))
     page.select_option("#emotion-model", DEFAULT_EMOTION_MODEL)
 
 
