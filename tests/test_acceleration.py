@@ -171,6 +171,7 @@ from pathlib import Path
 
 import pytest, tensorflow as tf
 
+tf.config.set_visible_devices([], "GPU")
 (processor,) = tf.config.list_physical_devices("CPU")
 halves = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(processor, halves)
