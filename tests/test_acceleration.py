@@ -1,5 +1,6 @@
 """The twin that is trained on TensorFlow learns what the network itself would."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,12 @@ import pytest
 
 import minixception
 from minixception import models
-from minixception.training.acceleration import DataParallel, SubsampledConv2D, accelerated
+from minixception.training.acceleration import (
+    DataParallel,
+    SubsampledConv2D,
+    accelerated,
+    choose_devices,
+)
 
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (64, 48, 48, 1)).astype(np.float32)
 TARGETS = np.eye(7, dtype=np.float32)[np.arange(64) % 7]
@@ -155,3 +161,60 @@ assert threads() == max(os.cpu_count() // 2, 1)
 """
     source = Path(minixception.__file__).parents[1]
     subprocess.run([sys.executable, "-c", script], cwd=source, check=True)
+
+
+@on_tensorflow
+def test_two_devices_share_each_step_and_give_the_history_of_one(tmp_path: Path) -> None:
+    """With two processors made of one, since TensorFlow cannot divide it any more in this one."""
+    script = """
+from pathlib import Path
+
+import pytest, tensorflow as tf
+
+tf.config.set_visible_devices([], "GPU")
+(processor,) = tf.config.list_physical_devices("CPU")
+halves = [tf.config.LogicalDeviceConfiguration()] * 2
+tf.config.set_logical_device_configuration(processor, halves)
+
+from minixception.training.acceleration import accelerated
+from minixception.training.trainer import train
+from pattern_runs import build_network, faces, interrupt, make_run
+
+twin = accelerated(build_network(), replicas=2, devices=2)
+
+@tf.function
+def gradients(images):
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(twin(images, training=True) ** 2)
+    return tape.gradient(loss, twin.trainable_variables)
+
+steps = gradients.get_concrete_function(tf.zeros((8, 8, 8, 1))).graph.get_operations()
+places = sorted(each.device for each in steps if each.type == "Conv2DBackpropFilter")
+assert places == ["/device:CPU:0", "/device:CPU:1"], places
+
+def run(devices, folder):
+    uneven = faces(21, seed=1)  # in batches of 8
+    return make_run(Path(folder), training=uneven, devices=devices)
+
+expected = [pytest.approx(row, rel=1e-4) for row in train(run(1, "one"), verbose=0)]
+interrupt(pytest.MonkeyPatch(), "plot_history", call=2, run=run(2, "two"), resume=False)
+assert train(run(2, "two"), resume=True, verbose=0) == expected
+"""
+    paths = [Path(minixception.__file__).parents[1], Path(__file__).parent]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths))}
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True)
+
+
+@on_tensorflow
+@pytest.mark.parametrize(
+    ("count", "replicas", "said"),
+    [
+        (0, 2, "must be 1 or more"),
+        (2, 1, "Add --replicas 2"),
+        (64, 64, r"must be at most \d+ here, where there is .*:0"),
+    ],
+)
+def test_devices_that_are_not_there_are_refused(count: int, replicas: int, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        choose_devices(count, replicas)
+    assert choose_devices(1, replicas) == ()

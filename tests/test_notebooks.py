@@ -33,6 +33,7 @@ SHORTENED = {
         ),
     },
     "your_own_classes": {"hush()": "pass", "epochs=6": "epochs=1", "per_class=40": "per_class=10"},
+    "service_client": {},
 }
 
 LARGEST = 400_000  # bytes
@@ -142,6 +143,16 @@ def test_own_classes_run(capsys: pytest.CaptureFixture[str]) -> None:
     values = run_cells("your_own_classes")
     assert len(re.findall(ACCURACY, capsys.readouterr().out, re.MULTILINE)) == 2
     assert [type(value).__name__ for value in values].count("Image") == 3
+
+
+@pytest.mark.usefixtures("checkout")
+def test_a_client_of_the_service_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
+    values = run_cells("service_client")
+    said = capsys.readouterr().out
+    assert "happy woman" in said
+    assert "415 " in said
+    assert (8, True) in values
 
 
 def test_a_failing_notebook_is_told_and_not_stored(

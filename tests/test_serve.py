@@ -1,5 +1,6 @@
 """The service: the answers of the library over HTTP, and a reason for all that it refuses."""
 
+import asyncio
 import base64
 import io
 import json
@@ -177,6 +178,36 @@ def test_requests_above_the_bound_are_told_to_come_again(
         assert client.post(FACES, content=content, headers=JPEG).status_code == 200
 
 
+def test_a_request_that_the_end_of_the_service_cuts_short_is_told_so(
+    content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, goes_on = threading.Event(), threading.Event()
+
+    def wait(*_: Any, **__: Any) -> None:
+        began.set()
+        goes_on.wait(10)
+
+    monkeypatch.setattr(FaceAnalyzer, "analyze", wait)
+    app = build_app(Settings(models=DEFAULT_MODELS))
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://a") as client,
+        ):
+            request = asyncio.create_task(client.post(FACES, content=content, headers=JPEG))
+            await asyncio.to_thread(began.wait, 10)
+            request.cancel()  # as Uvicorn does when it waits no longer
+            try:
+                return await request
+            finally:
+                goes_on.set()
+
+    answer = asyncio.run(ask())
+    assert (answer.status_code, list(answer.json())) == (503, ["detail"])
+
+
 def test_only_who_has_the_token_is_answered(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "token").write_text(f"{TOKEN}\n")
     with client_of(token=read_token(tmp_path / "token")) as client:
@@ -238,6 +269,7 @@ def test_the_description_is_whole_and_needs_no_other_machine(client: TestClient)
     named = {each["name"]: each["schema"] for each in post["parameters"]}
     assert "none" in named["emotion_model"]["enum"]
     assert named["detector"]["default"] == "haar"
+    assert post["operationId"] == "find_faces"
     page = client.get("/docs").text
     sources = [part.split('"')[0] for part in page.split('src="')[1:] + page.split('href="')[1:]]
     assert sources
@@ -286,9 +318,12 @@ def test_the_client_of_the_documentation_works(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM for other processes")
-def test_a_shutdown_answers_what_is_under_way(content: bytes) -> None:
-    with running() as (process, address):
-        files = [("p", (f"{n}.jpg", content)) for n in range(16)]
+@pytest.mark.parametrize(("workers", "number"), [("1", signal.SIGTERM), ("2", signal.SIGINT)])
+def test_a_shutdown_answers_what_is_under_way(
+    content: bytes, workers: str, number: signal.Signals
+) -> None:
+    with running("--workers", workers) as (process, address):
+        files = [("p", (f"{n}.jpg", content)) for n in range(12)]
         answers: list[httpx.Response] = []
         thread = threading.Thread(
             target=lambda: answers.append(httpx.post(address + FACES, files=files, timeout=60))
@@ -296,11 +331,21 @@ def test_a_shutdown_answers_what_is_under_way(content: bytes) -> None:
         thread.start()
         while "minixception_pictures_total 0.0" in httpx.get(f"{address}/metrics").text:
             time.sleep(0.02)
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         thread.join()
-        assert len(answers[0].json()) == 16
+        assert len(answers[0].json()) == 12
         output, errors = process.communicate(timeout=30)
         assert (process.returncode, output, errors) == (0, "", "")
+
+
+def test_who_is_silent_is_not_waited_for() -> None:
+    head = f"POST {FACES} HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n".encode()
+    with running("--most-seconds", "1") as (_, address):
+        place = urlsplit(address)
+        for sent, answer in ((b"", b""), (head[:20], b""), (head + b"x", b"HTTP/1.1 408 ")):
+            with socket.create_connection((place.hostname, place.port), timeout=20) as connection:
+                connection.sendall(sent)
+                assert connection.recv(13) == answer
 
 
 def test_who_hangs_up_makes_room_for_others(content: bytes) -> None:
@@ -322,9 +367,12 @@ def test_who_hangs_up_makes_room_for_others(content: bytes) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
-def test_a_killed_worker_is_replaced_and_figures_are_of_all(content: bytes) -> None:
+def test_a_killed_worker_is_replaced_and_figures_are_of_all(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import psutil
 
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # what is killed leaves its folder of figures
     with running("--workers", "2") as (process, address):
         for _ in range(8):
             assert httpx.post(address + FACES, content=content, headers=JPEG).status_code == 200
@@ -341,8 +389,9 @@ def test_a_killed_worker_is_replaced_and_figures_are_of_all(content: bytes) -> N
                 address + FACES, content=content, headers=JPEG
             )
             assert answer.status_code == 200
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        workers += psutil.Process(process.pid).children()
+        process.kill()  # or the workers would keep the port
+        assert psutil.wait_procs(workers, 30)[1] == []
 
 
 def test_bad_options_are_told_in_a_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -358,3 +407,18 @@ def test_bad_options_are_told_in_a_line(capsys: pytest.CaptureFixture[str], tmp_
         assert run_command("serve", options) == 1
         (line,) = capsys.readouterr().err.splitlines()
         assert reason in line
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_doors_that_stand_open_are_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    (tmp_path / "token").chmod(0o644)
+    elsewhere = ["--host", "nowhere.invalid"]
+    for options, warning in (
+        (elsewhere, "anybody who reaches nowhere.invalid may ask"),
+        ([*elsewhere, "--token-file", str(tmp_path / "token")], "chmod o-r"),
+    ):
+        assert run_command("serve", options) == 1
+        told, reason = capsys.readouterr().err.splitlines()
+        assert warning in told
+        assert "--host must be a name or address of this machine" in reason

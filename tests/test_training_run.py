@@ -50,6 +50,7 @@ def test_a_loaded_set_is_trained_on_and_scored(
         ({"epochs": 2.5}, "`epochs` must be a whole number"),
         ({"dataset": "nowhere"}, "must be one of fer2013"),
         ({"teacher_share": 0.5}, "give one"),
+        ({"devices": 0}, "--devices must be 1 or more"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

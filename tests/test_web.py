@@ -3,6 +3,7 @@
 `make test-web` builds the page and runs these; they skip where no page, Playwright or Chromium is.
 """
 
+import base64
 import csv
 import io
 import json
@@ -28,6 +29,7 @@ from minixception import Box, FaceAnalyzer, FacePrediction, MiniXceptionDetector
 from minixception.boxes import intersection_over_union
 from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, shipped_models
 from minixception.images import decode_image, read_image, rgb_to_bgr, write_image
+from minixception.messages import csv_cell
 from minixception.video.tracking import FaceTracker
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
@@ -252,6 +254,8 @@ def test_every_shipped_emotion_model_can_be_chosen(page: Any, portraits: Path) -
             "document.querySelectorAll('#results h2')[i].textContent.includes(` ${name} `))",
             found,
         )
+        colours = "[...document.querySelectorAll('.bar span')].map((bar) => bar.style.cssText)"
+        assert all("rgb" in style for style in page.evaluate(colours))
     page.select_option("#emotion-model", DEFAULT_EMOTION_MODEL)
 
 
@@ -263,25 +267,57 @@ def test_no_face_and_no_picture_are_told(page: Any, portraits: Path, tmp_path: P
     (tmp_path / "text.jpg").write_text("no picture")
     open_picture(page, tmp_path / "text.jpg", "Ready")
     playwright.expect(page.locator("#problem")).to_contain_text("text.jpg is no picture")
+    assert json.loads(saved(page, "json")) == {"grey.png": []}  # what is shown, still
     open_picture(page, portraits)
     playwright.expect(page.locator("#problem")).to_have_text("")
 
 
-def test_a_picture_can_be_dropped_and_pasted(page: Any, portraits: Path, tmp_path: Path) -> None:
-    give = """([name, bytes, kind]) => {
-        const file = new File([new Uint8Array(bytes)], name, { type: "image/jpeg" });
+def test_pictures_can_be_dropped_and_pasted(page: Any, portraits: Path) -> None:
+    give = """([kind, ...files]) => {
         const data = new DataTransfer();
-        data.items.add(file);
+        for (const [name, content] of files) {
+            const bytes = Uint8Array.from(atob(content), (each) => each.charCodeAt(0));
+            data.items.add(new File([bytes], name, { type: "image/jpeg" }));
+        }
         const made = kind === "drop"
             ? new DragEvent("drop", { dataTransfer: data, bubbles: true })
             : new ClipboardEvent("paste", { clipboardData: data, bubbles: true });
         document.getElementById("stage").dispatchEvent(made);
     }"""
-    content = list(portraits.read_bytes())
+    content = base64.b64encode(portraits.read_bytes()).decode()
     for kind in ("drop", "paste"):
-        page.evaluate(give, [f"{kind}.jpg", content, kind])
+        page.evaluate(give, [kind, [f"{kind}.jpg", content]])
         until(page, "document.getElementById('status').textContent.startsWith('3 faces')")
         assert list(json.loads(saved(page, "json"))) == [f"{kind}.jpg"]
+    page.evaluate(give, ["drop", ["a.jpg", content], ["b.jpg", content]])
+    playwright.expect(page.locator("#problem")).to_contain_text("a.jpg is, the other files are not")
+    large = io.BytesIO()
+    Image.new("L", (6000, 4000)).save(large, format="PNG")
+    slow = base64.b64encode(large.getvalue()).decode()
+    page.evaluate(give, ["drop", ["slow.jpg", slow]])
+    page.evaluate(give, ["drop", ["=1+1.jpg", content]])
+    until(page, "document.getElementById('status').textContent.startsWith('3 faces')")
+    page.wait_for_timeout(1000)
+    assert list(json.loads(saved(page, "json"))) == ["=1+1.jpg"]  # the last one, not the slowest
+    rows = list(csv.DictReader(io.StringIO(saved(page, "csv"))))
+    assert {row["picture"] for row in rows} == {csv_cell("=1+1.jpg")}
+
+
+def test_a_model_that_cannot_be_loaded_can_be_left(
+    driver: Any, address: str, portraits: Path
+) -> None:
+    with chromium(driver) as browser:
+        page = browser.new_context(locale="en-GB", service_workers="block").new_page()
+        page.route("**/fer2013_easynet.tflite", lambda route: route.abort())
+        page.goto(address)
+        until(page, "document.getElementById('status').textContent === 'Ready.'")
+        open_picture(page, portraits)
+        page.select_option("#emotion-model", "fer2013_easynet")
+        playwright.expect(page.locator("#problem")).to_contain_text("could not be loaded")
+        assert page.locator("#status").inner_text() == "Ready."
+        page.select_option("#emotion-model", DEFAULT_EMOTION_MODEL)
+        until(page, "document.getElementById('status').textContent.startsWith('3 faces')")
+        playwright.expect(page.locator("#problem")).to_have_text("")
 
 
 def test_a_picture_may_be_opened_before_the_models_are_there(
@@ -305,6 +341,29 @@ def test_the_keyboard_reaches_everything(page: Any, portraits: Path) -> None:
     assert wanted | {"SUMMARY"} <= reached
 
 
+def in_node(code: str) -> Any:
+    command = ["node", "--input-type=module", "--eval", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def test_a_timeline_goes_on_when_a_model_with_other_classes_is_chosen() -> None:
+    answer = in_node(f"""
+        import {{ drawTimeline }} from {json.dumps((ROOT / "web/src/drawing.js").as_uri())};
+        globalThis.window = {{}};
+        const places = [];
+        const note = (x, y) => places.push([x, y]);
+        const context = {{ beginPath() {{}}, stroke() {{}}, moveTo: note, lineTo: note }};
+        const canvas = {{ clientWidth: 300, clientHeight: 104, getContext: () => context }};
+        const history = [{{ happy: 1 }}, {{ happiness: 0, neutral: 1 }}].map((scores, seconds) => {{
+            return {{ seconds, scores }};
+        }});
+        drawTimeline(canvas, history, 30, {{}});
+        console.log(JSON.stringify(places));
+    """)
+    assert answer == [[0, 2], [pytest.approx(10), 102], [pytest.approx(10), 2]]
+
+
 def test_faces_are_followed_as_python_follows_them() -> None:
     dice = random.Random(0)
     frames: list[tuple[float, list[Any]]] = []
@@ -322,18 +381,15 @@ def test_faces_are_followed_as_python_follows_them() -> None:
                 faces.append({"box": box, "scores": scores})
         frames.append((seconds, faces))
     rules = json.loads((BUILT / "models" / "rules.json").read_text())["tracking"]
-    code = f"""
+    answer = in_node(f"""
         import {{ Tracker }} from {json.dumps((ROOT / "web/src/tracker.js").as_uri())};
         const tracker = new Tracker({json.dumps(rules)});
         const frames = {json.dumps(frames)};
         const found = frames.map(([seconds, faces]) => tracker.update(faces, seconds));
         console.log(JSON.stringify(found));
-    """
-    done = subprocess.run(
-        ["node", "--input-type=module", "--eval", code], capture_output=True, text=True, check=True
-    )
+    """)
     tracker = FaceTracker()
-    for (time_seconds, faces), found in zip(frames, json.loads(done.stdout), strict=True):
+    for (time_seconds, faces), found in zip(frames, answer, strict=True):
         given = [FacePrediction(Box(**face["box"]), face["scores"]) for face in faces]
         for face, other in zip(found, tracker.update(given, time_seconds), strict=True):
             assert face["track"] == other.track
@@ -342,6 +398,8 @@ def test_faces_are_followed_as_python_follows_them() -> None:
 
 def test_it_speaks_german(driver: Any, address: str, portraits: Path) -> None:
     with chromium(driver) as browser, page_of(browser, address, locale="de-DE") as page:
+        assert page.get_by_role("img", name="Bild").count() == 1  # also before there is one
+        assert re.search(r"\d,\d %", page.locator("#card").text_content())
         open_picture(page, portraits, "Gesichter gefunden")
         assert page.locator("#results h2").first.inner_text().startswith("Gesicht 1: fröhlich")
         assert page.evaluate("document.documentElement.lang") == "de"
@@ -364,6 +422,8 @@ def test_the_camera_is_followed(driver: Any, address: str, film: Path) -> None:
         until(page, "document.getElementById('rate').textContent.includes('frames')")
         page.wait_for_timeout(3000)
         assert page.locator("#timelines canvas").first.get_attribute("aria-label").endswith("happy")
+        page.set_viewport_size({"width": 320, "height": 640})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320
         page.click("#camera")
         playwright.expect(page.locator("#status")).to_have_text("The camera is off.")
         rows = json.loads(saved(page, "json"))

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from minixception import __version__
-from minixception.checkpoints.card import CARD_FILE, LITERT_FILE
+from minixception.checkpoints.card import CARD_FILE, LITERT_FILE, read_card
 from minixception.checkpoints.engines import LiteRTEngine
 from minixception.checkpoints.shipped import DEFAULT_MODELS, TASKS, find_model, shipped_models
 from minixception.commands import run_command
@@ -28,7 +28,7 @@ from minixception.detection import decoding, network_detector, search
 from minixception.detection.card import TASK as DETECTOR_TASK
 from minixception.detection.cells import prepare_images
 from minixception.detection.columns import FACE_COLUMNS
-from minixception.drawing.faces import EMOTION_COLOURS
+from minixception.drawing.faces import emotion_colour
 from minixception.messages import hush
 from minixception.video import tracking
 
@@ -149,7 +149,11 @@ def rules() -> dict[str, Any]:
             "smoothing_seconds": tracker["smoothing_seconds"].default,
             "lost_after_seconds": tracker["lost_after_seconds"].default,
         },
-        "colours": EMOTION_COLOURS,
+        "colours": {
+            name: emotion_colour(name)
+            for checkpoint in shipped_models("emotion").values()
+            for name in read_card(checkpoint).class_names
+        },
     }
 
 

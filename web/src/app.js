@@ -24,6 +24,8 @@ class Page {
     this.shown = null; // {name, canvas, faces}: the picture at hand
     this.camera = null;
     this.rows = []; // {head, face} of the table
+    this.opening = null; // the file that was given last
+    this.turn = null; // of the analysis that counts, none while the camera runs
     this.status = ["loading"];
     this.problem = null;
     this.listen();
@@ -42,8 +44,7 @@ class Page {
       await this.showModel();
       this.tell("ready");
     } catch (error) {
-      console.error(error);
-      this.complain("modelFails");
+      this.fail(error);
     }
     keepForOffline();
   }
@@ -59,21 +60,24 @@ class Page {
     const on = (id, event, act) => part(id).addEventListener(event, act);
     on("open", "click", () => part("file").click());
     on("file", "change", () => {
-      this.open(part("file").files[0]);
+      this.open([...part("file").files]);
       part("file").value = ""; // the same file may be opened again
     });
     on("camera", "click", () => (this.camera ? this.stop() : this.film()));
     on("language", "change", () => this.speak(chooseLanguage(part("language").value)));
-    on("emotion-model", "change", () => this.showModel().then(() => this.again()));
+    on("emotion-model", "change", () => {
+      this.showModel();
+      this.again();
+    });
     on("gender", "change", () => this.again());
     on("save-json", "click", () => this.saveJson());
     on("save-csv", "click", () => save(`${this.name()}.csv`, toCsv(this.rows), "text/csv"));
-    addEventListener("paste", (event) => this.open(event.clipboardData.files[0]));
+    addEventListener("paste", (event) => this.open([...event.clipboardData.files]));
     for (const event of ["dragover", "dragleave", "drop"]) {
       addEventListener(event, (drag) => {
         drag.preventDefault();
         part("stage").classList.toggle("over", event === "dragover");
-        if (event === "drop") this.open(drag.dataTransfer.files[0]);
+        if (event === "drop") this.open([...drag.dataTransfer.files]);
       });
     }
   }
@@ -104,47 +108,64 @@ class Page {
     part("problem").textContent = "";
   }
 
-  async showModel() {
-    showCard(part("card"), await fetchJson(this.names().emotion));
+  /** Say that something is missing, and that the page goes on where it can. */
+  fail(error) {
+    console.error(error);
+    this.complain("modelFails");
+    this.tell(this.analyzer ? "ready" : "notReady");
   }
 
-  async open(file) {
+  async showModel() {
+    const { emotion } = this.names();
+    try {
+      const card = await fetchJson(emotion);
+      if (emotion === this.names().emotion) showCard(part("card"), card);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  async open([file, ...others]) {
     if (!file) return;
     await this.loaded; // a picture may be opened before the models are there
     if (!this.analyzer) return;
     await this.stop();
     this.quiet();
     this.tell("working");
-    try {
-      const canvas = await readPicture(file);
+    this.opening = file;
+    const canvas = await readPicture(file).catch(() => null);
+    if (file !== this.opening) return;
+    if (canvas) {
       this.shown = { name: file.name, canvas, faces: [] };
-    } catch {
-      this.shown = null;
+      if ((await this.again()) && others.length) this.complain("onlyFirst", file.name);
+    } else {
       this.complain("noPicture", file.name);
       this.tell("ready");
-      return;
     }
-    await this.again();
   }
 
-  /** Analyze the picture at hand, anew where a model has been changed. */
+  /** Analyze the picture at hand, anew where a model has been changed; return whether it is shown. */
   async again() {
-    if (!this.shown || this.camera) return;
-    const shown = this.shown;
+    if (!this.shown || this.camera) return false;
+    const { shown } = this;
+    const turn = (this.turn = {}); // another picture or model may be chosen meanwhile
+    this.quiet();
     this.tell("working");
+    part("save-json").disabled = part("save-csv").disabled = true;
     await new Promise((resolve) => setTimeout(resolve)); // the browser may show the text first
     try {
-      shown.faces = await this.analyzer.analyze(pixelsOf(shown.canvas), this.names());
+      const faces = await this.analyzer.analyze(pixelsOf(shown.canvas), this.names());
+      if (turn !== this.turn) return false;
+      shown.faces = faces;
     } catch (error) {
-      console.error(error);
-      this.complain("modelFails");
-      return;
+      if (turn === this.turn) this.fail(error);
+      return false;
     }
-    if (shown !== this.shown) return; // another picture was opened meanwhile
     const head = { picture: shown.name, faces: shown.faces.length, error: "" };
     this.rows = shown.faces.map((face) => ({ head, face }));
     this.show(shown);
     this.tell(...(shown.faces.length ? ["found", shown.faces.length] : ["none"]));
+    return true;
   }
 
   show({ canvas, faces }) {
@@ -168,13 +189,11 @@ class Page {
     } finally {
       part("camera").disabled = false;
     }
+    this.turn = null;
     part("camera").textContent = say("cameraStop");
     this.tell("cameraRuns");
     this.filming = this.follow(this.camera)
-      .catch((error) => {
-        console.error(error);
-        this.complain("modelFails");
-      })
+      .catch((error) => this.fail(error))
       .finally(() => this.endFilm());
   }
 

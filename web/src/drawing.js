@@ -77,11 +77,12 @@ export function drawTimeline(canvas, history, now, colours) {
     canvas.width * (1 - (now - row.seconds) / TIMELINE_SECONDS),
     (canvas.height - 4 * ratio) * (1 - row.scores[name]) + 2 * ratio,
   ];
-  for (const name of Object.keys(history[0]?.scores ?? {})) {
+  // All of them: who changes the model may change the classes.
+  for (const name of new Set(history.flatMap((row) => Object.keys(row.scores)))) {
     context.strokeStyle = colourOf(name, colours);
     context.beginPath();
     let before = -Infinity;
-    for (const row of history) {
+    for (const row of history.filter(({ scores }) => name in scores)) {
       if (row.seconds - before > 1) context.moveTo(...place(row, name));
       else context.lineTo(...place(row, name));
       before = row.seconds;

@@ -114,7 +114,10 @@ function accuracyOf(card) {
   const splits = Object.keys(card.metrics).filter((name) => !name.includes(" "));
   const split = splits.at(-1);
   const { accuracy, accuracy_interval: interval, n } = card.metrics[split];
-  const [share, low, high] = [accuracy, ...interval].map((each) => (100 * each).toFixed(1));
+  const form = { minimumFractionDigits: 1, maximumFractionDigits: 1 };
+  const [share, low, high] = [accuracy, ...interval].map((each) => {
+    return (100 * each).toLocaleString(document.documentElement.lang, form);
+  });
   return say("accuracyOn", share, low, high, split, n);
 }
 

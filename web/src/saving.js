@@ -2,6 +2,8 @@
 
 import { mostProbable } from "./classifier.js";
 
+const FORMULA = /^[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]/;
+
 /** Return a face as the package's FacePrediction.to_json does. */
 export function toJson({ box, scores }) {
   const content = { box: [box.x, box.y, box.width, box.height] };
@@ -27,8 +29,9 @@ export function toCsv(rows) {
   return [columns.join(","), ...lines, ""].join("\r\n");
 }
 
+/** Return a value as a cell; a spreadsheet runs no text as a formula, as with the package's csv_cell. */
 function quote(value) {
-  const text = String(value);
+  const text = typeof value === "string" && FORMULA.test(value) ? `'${value}` : String(value);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 

@@ -11,6 +11,7 @@ been answered.
 
 import argparse
 import ipaddress
+import os
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -68,6 +69,11 @@ def run(arguments: argparse.Namespace) -> int:
         print(
             f"anybody who reaches {arguments.host} may ask: --token-file, or a proxy that asks for "
             "a password, keeps others out",
+            file=sys.stderr,
+        )
+    if settings.token is not None and os.name != "nt" and arguments.token_file.stat().st_mode & 4:
+        print(
+            f"every user of this machine can read {arguments.token_file}: chmod o-r ends that",
             file=sys.stderr,
         )
     from minixception.serve.server import run_service

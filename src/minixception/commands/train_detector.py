@@ -13,9 +13,11 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from minixception.commands.training_options import add_devices_argument
+
 if TYPE_CHECKING:
     from minixception.detection.labelled_pictures import SceneSources
-    from minixception.detector_training.trainer import DetectorRun
+    from minixception.detector_training.trainer import DetectorRecipe, DetectorRun
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,11 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("epochs", int, "parts after which the run is validated and stored"),
         ("steps", int, "batches in an epoch"),
         ("learning-rate", float, "peak of the learning rate"),
+        ("replicas", int, "copies of the network that share a step"),
     ):
         parser.add_argument(f"--{name}", type=kind, help=f"{text} (default: the recipe's)")
     parser.add_argument(
         "--initial-weights", type=Path, metavar="FOLDER", help="begin with those of this detector"
     )
+    add_devices_argument(parser)
     parser.add_argument("--seed", type=int, default=0, help="of weights and scenes")
     parser.add_argument(
         "--output", type=Path, default=Path("runs/mini_xception_detector"), help="folder to write"
@@ -55,6 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_folder(arguments.output, "--output")
     if not arguments.resume:
         refuse_used_folder(arguments.output)
+    recipe = _recipe(arguments)
     names = () if arguments.leave_out is None else picture_names(arguments.leave_out)
     training, validation = read_sources(arguments.data, leave_out=names)
     print(
@@ -65,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     from minixception.detector_training.export import finish_detector
     from minixception.detector_training.trainer import train_detector
 
-    detector_run = _prepare_run(arguments, training, validation)
+    detector_run = _prepare_run(arguments, recipe, training, validation)
     history = train_detector(detector_run, resume=arguments.resume)
     best = max(range(len(history)), key=lambda row: history[row]["val_average_precision"])
     print(
@@ -77,8 +82,23 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _recipe(arguments: argparse.Namespace) -> "DetectorRecipe":
+    """Return the recipe with what is given in place of its own."""
+    from minixception.detector_training.trainer import DetectorRecipe
+    from minixception.training.acceleration import choose_devices
+
+    settings = ("epochs", "steps", "learning_rate", "replicas")
+    given = {name: getattr(arguments, name) for name in settings}
+    recipe = DetectorRecipe(**{name: value for name, value in given.items() if value is not None})
+    choose_devices(arguments.devices, recipe.replicas)
+    return recipe
+
+
 def _prepare_run(
-    arguments: argparse.Namespace, training: "SceneSources", validation: "SceneSources"
+    arguments: argparse.Namespace,
+    recipe: "DetectorRecipe",
+    training: "SceneSources",
+    validation: "SceneSources",
 ) -> "DetectorRun":
     """Seed, build the network, and say in a card where it will come from."""
     from dataclasses import asdict
@@ -88,13 +108,11 @@ def _prepare_run(
     from minixception.checkpoints.versions import recorded_versions
     from minixception.detection.card import DetectorCard
     from minixception.detector_training.export import load_detector_model
-    from minixception.detector_training.trainer import DetectorRecipe, DetectorRun
+    from minixception.detector_training.trainer import DetectorRun
     from minixception.files import file_checksum
     from minixception.models.detector import DETECTOR_NAME, STRIDES, build_detector
     from minixception.training.acceleration import divide_cores
 
-    given = {name: getattr(arguments, name) for name in ("epochs", "steps", "learning_rate")}
-    recipe = DetectorRecipe(**{name: value for name, value in given.items() if value is not None})
     divide_cores(recipe.replicas)
     keras.utils.set_random_seed(arguments.seed)
     model = build_detector()
@@ -130,4 +148,5 @@ def _prepare_run(
         seed=arguments.seed,
         folder=arguments.output,
         card=card,
+        devices=arguments.devices,
     )

@@ -73,6 +73,7 @@ def add_training_arguments(
     parser.add_argument(
         "--output", type=Path, help="folder to write (default: runs/DATASET_NETWORK_RECIPE)"
     )
+    add_devices_argument(parser)
     parser.add_argument(
         "--resume",
         nargs="?",
@@ -82,6 +83,18 @@ def add_training_arguments(
         metavar="FOLDER",
         help="go on with the run in this folder, or in that of --output, with the options that it "
         "was begun with; more --epochs prolong one whose learning rate is constant",
+    )
+
+
+def add_devices_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare --devices."""
+    parser.add_argument(
+        "--devices",
+        type=int,
+        default=1,
+        metavar="N",
+        help="accelerators that share each batch, no more than --replicas; the history stays the "
+        "same (default: %(default)s)",
     )
 
 
@@ -109,6 +122,7 @@ def run_training(arguments: argparse.Namespace, *, task: str) -> int:
         backbone_weights=arguments.backbone_weights,
         unlabelled=arguments.unlabelled,
         leave_out=arguments.leave_out,
+        devices=arguments.devices,
         command=arguments.command_line,
         verbose=0 if arguments.quiet else 1 if sys.stdout.isatty() else 2,
         **recipe_changes(arguments),

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -106,6 +107,16 @@ def gather_unlabelled(
     is_known = np.isin(contents, scored.attributes.get("content", ())) | twins_of(faces, scored)
     dropped = {**faces.dropped, "scored": int(is_known.sum())}
     return replace(faces.select(~is_known), dropped=dropped)
+
+
+def describe_unlabelled(faces: FaceDataset) -> dict[str, Any]:
+    """Return plain data for the card of a model that learned from them."""
+    return {
+        "name": faces.name,
+        "checksum": faces.checksum,
+        "faces": len(faces),
+        "dropped": dict(faces.dropped),
+    }
 
 
 def _read(path: Path, form: PictureForm) -> FaceDataset:

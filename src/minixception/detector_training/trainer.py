@@ -110,6 +110,7 @@ class DetectorRun:
         seed: of the scenes.
         folder: for model, card, history, curves and state.
         card: to store with the model; the validation scores are added.
+        devices: number of those that share the replicas, see `acceleration.choose_devices`.
     """
 
     model: keras.Model
@@ -119,6 +120,7 @@ class DetectorRun:
     seed: int
     folder: Path
     card: DetectorCard
+    devices: int = 1
 
     def identity(self) -> dict[str, Any]:
         """Return what must not change between the parts of an interrupted run."""
@@ -163,7 +165,7 @@ def train_detector(run: DetectorRun, *, resume: bool = False) -> History:
 def _fit(run: DetectorRun, state: TrainingState | None) -> History:
     recipe = run.recipe
     history: History = list(state.history) if state else []
-    model = accelerated(run.model, replicas=recipe.replicas)
+    model = accelerated(run.model, replicas=recipe.replicas, devices=run.devices)
     model.compile(optimizer=recipe.optimizer(), loss=detection_loss, jit_compile=False)
     if state is not None:
         model.build((None, None, None, 1))

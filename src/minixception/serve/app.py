@@ -35,6 +35,7 @@ from minixception.serve.schemas import (
     Face,
     Health,
     Models,
+    Options,
     describe,
     options_for,
 )
@@ -66,6 +67,7 @@ def build_app(settings: Settings) -> FastAPI:
         title="minixception",
         version=__version__,
         description=DESCRIPTION,
+        generate_unique_id_function=lambda route: route.name,  # what a generated client calls it
         lifespan=partial(_lifespan, settings.limits),
     )
     app.add_middleware(Measured, path=FACES, figures=figures)
@@ -154,6 +156,14 @@ def _add_faces(
         options: Annotated[chosen, Query()],
     ) -> Response:
         """Find and classify the faces in one or several pictures; name -> faces."""
+        try:
+            answer = await answer_pictures(request, options)
+        except asyncio.CancelledError:
+            raise RefusedError(503, "the service is being ended: try again later") from None
+        body = plain_json(json.dumps(answer, ensure_ascii=False))
+        return Response(body, media_type="application/json")
+
+    async def answer_pictures(request: Request, options: Options) -> dict[str, Any]:
         pictures = await read_pictures(request, limits)
         answer = {}
         # One after the other: whoever sends many pictures at once has no more cores than others.
@@ -170,8 +180,7 @@ def _add_faces(
                 answer[name] = await asyncio.get_running_loop().run_in_executor(state.pool, work)
             figures.pictures.inc()
             figures.faces.inc(len(answer[name]))
-        body = plain_json(json.dumps(answer, ensure_ascii=False))
-        return Response(body, media_type="application/json")
+        return answer
 
 
 def _token_check(token: str | None) -> Any:

@@ -96,7 +96,8 @@ REASONS = {
     415: "no picture, or one of an unknown format",
     422: "a damaged picture, or an option that does not exist",
     501: "explanations take an extra that this service was installed without",
-    503: "too many requests are under way, or the machine or a model fails: try again later",
+    503: "too many requests are under way, the machine or a model fails, or the service is being "
+    "ended: try again later",
 }
 
 

@@ -1,13 +1,19 @@
 """Running the application, in one process or several."""
 
+import asyncio
 import os
 import signal
 import socket
 import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
+from multiprocessing import parent_process
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
 
 from minixception.serve.figures import SHARED_FOLDER
@@ -31,6 +37,22 @@ _LOGGING: dict[str, Any] = {
 }
 
 
+class _ImpatientProtocol(H11Protocol):
+    """Uvicorn's protocol, which would wait for the head of a first request for ever."""
+
+    def __init__(self, most_seconds: int, **of_uvicorn: Any) -> None:
+        super().__init__(**of_uvicorn)
+        self._most_seconds = most_seconds
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.loop.call_later(self._most_seconds, self._end_silence)
+
+    def _end_silence(self) -> None:
+        if self.cycle is None:
+            self.transport.close()
+
+
 def run_service(settings: Settings, host: str, port: int) -> None:
     """Serve until a signal ends it, and finish what is under way.
 
@@ -43,10 +65,7 @@ def run_service(settings: Settings, host: str, port: int) -> None:
         OSError: if the address cannot be had.
         FileNotFoundError, ValueError: if a model is none, or is damaged.
     """
-    listener = _listen(host, port)
-    with listener, tempfile.TemporaryDirectory(prefix="minixception-figures-") as folder:
-        if settings.workers > 1:
-            os.environ[SHARED_FOLDER] = folder
+    with _listen(host, port) as listener, _shared_figures(settings.workers):
         from minixception.serve.app import build_app  # the figures look for the folder at import
 
         app = build_app(settings)  # here also for several processes: what is wrong is told once
@@ -57,18 +76,46 @@ def run_service(settings: Settings, host: str, port: int) -> None:
             signal.signal(number, lambda *_: None)
         print(f"{address} answers, {address}/docs says what; Ctrl-C ends it", flush=True)
         if settings.workers == 1:
-            uvicorn.Server(_config(app, 1)).run([listener])
+            uvicorn.Server(_config(app, settings)).run([listener])
         else:
-            build = partial(build_app, settings)
-            Multiprocess(_config(build, settings.workers, factory=True), [listener]).run()
+            build = partial(_build_in_worker, settings)
+            Multiprocess(_config(build, settings, factory=True), [listener]).run()
 
 
-def _config(app: Any, workers: int, *, factory: bool = False) -> uvicorn.Config:
+@contextmanager
+def _shared_figures(workers: int) -> Iterator[None]:
+    """Give several processes a folder in which they add up their figures."""
+    if workers == 1:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="minixception-figures-") as folder:
+        os.environ[SHARED_FOLDER] = folder
+        yield
+
+
+def _build_in_worker(settings: Settings) -> Any:
+    """Return the application of a worker, which ends like the service when its parent is killed."""
+    from minixception.serve.app import build_app
+
+    parent = parent_process()
+    assert parent is not None
+
+    def end_with_parent() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    return build_app(settings)
+
+
+def _config(app: Any, settings: Settings, *, factory: bool = False) -> uvicorn.Config:
+    protocol: Any = partial(_ImpatientProtocol, settings.limits.seconds)
     return uvicorn.Config(
         app,
         factory=factory,
-        workers=workers,
+        workers=settings.workers,
         lifespan="on",
+        http=protocol,
         ws="none",
         backlog=WAITING,
         access_log=False,
@@ -80,9 +127,13 @@ def _config(app: Any, workers: int, *, factory: bool = False) -> uvicorn.Config:
 
 def _listen(host: str, port: int) -> socket.socket:
     """Return a socket that is bound, and that other processes may inherit."""
-    family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.create_server(address, family=family)
+    except socket.gaierror as error:
+        raise OSError(
+            f"--host must be a name or address of this machine. Received: {host} ({error.strerror})"
+        ) from error
     except OSError as error:
         raise OSError(
             f"--host {host} --port {port} cannot be had: {os.strerror(error.errno or 0)}; choose "

@@ -13,11 +13,13 @@ Two layers are written differently in the copy; both compute the same function.
 
 A third thing changes what is computed, and is for a recipe to ask for: replicas of the network,
 each with a core and a part of the batch. `benchmarks/training_pace.md` has what each is worth, and
-what was tried besides.
+what was tried besides. Where there are several accelerators, replicas may be given one each, which
+changes nothing of what is computed.
 """
 
 import contextlib
 import os
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -25,7 +27,11 @@ from keras import layers, ops
 
 
 def accelerated(
-    model: keras.Model, *, precision: str = "float32", replicas: int = 1
+    model: keras.Model,
+    *,
+    precision: str = "float32",
+    replicas: int = 1,
+    devices: int = 1,
 ) -> keras.Model:
     """Return a fast copy of `model` for training: the same layers and weights, a faster step.
 
@@ -38,9 +44,12 @@ def accelerated(
         precision: the Keras dtype policy of the copy, "float32" or "mixed_bfloat16"; the softmax
             is computed in float32 with either.
         replicas: how many share a batch, see `DataParallel`.
+        devices: how many share the replicas, see `choose_devices`.
     """
     copy = _faster_copy(model, precision)
-    return copy if replicas == 1 else DataParallel(copy, replicas)
+    return (
+        copy if replicas == 1 else DataParallel(copy, replicas, choose_devices(devices, replicas))
+    )
 
 
 def _faster_copy(model: keras.Model, precision: str) -> keras.Model:
@@ -73,6 +82,42 @@ def divide_cores(replicas: int) -> None:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
 
 
+def choose_devices(count: int, replicas: int) -> tuple[str, ...]:
+    """Return the names of so many accelerators, such as "gpu:0"; none for 1, where Keras chooses.
+
+    Args:
+        count: of devices; without an accelerator those are counted that TensorFlow sees in the
+            processor, which is one unless a program divides it.
+        replicas: that are to be spread over them.
+
+    Raises:
+        ValueError: if there are not as many devices or replicas, or Keras runs on another backend
+            than TensorFlow.
+    """
+    if count == 1:
+        return ()
+    if count < 1:
+        raise ValueError(f"--devices must be 1 or more. Received: {count}")
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "--devices takes Keras on TensorFlow: set KERAS_BACKEND=tensorflow. "
+            f"Received: {keras.backend.backend()}"
+        )
+    if count > replicas:
+        raise ValueError(
+            f"--devices {count} takes as many replicas, since each device computes whole ones. Add "
+            f"--replicas {count}: batch normalization then takes its statistics over so many parts "
+            f"of each batch. Received: {replicas}"
+        )
+    found = keras.distribution.list_devices()
+    if count > len(found):
+        raise ValueError(
+            f"--devices must be at most {len(found)} here, where there is {' and '.join(found)}. "
+            f"Received: {count}"
+        )
+    return tuple(found[:count])
+
+
 class DataParallel(keras.Model):
     """A network whose replicas take equal parts of a batch (B, ...), side by side.
 
@@ -83,12 +128,15 @@ class DataParallel(keras.Model):
     Args:
         network: whose layers and weights all replicas use.
         replicas: number of parts, at least 1.
+        devices: names of those that compute the replicas in training, in turn; none where all stay
+            on one. Variables stay on the first, so that state and results are the same.
     """
 
-    def __init__(self, network: keras.Model, replicas: int) -> None:
+    def __init__(self, network: keras.Model, replicas: int, devices: Sequence[str] = ()) -> None:
         super().__init__()
         self.network = network
         self.replicas = replicas
+        self.devices = tuple(devices)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Return what the network makes of (B, ...), in the order of the inputs."""
@@ -100,8 +148,33 @@ class DataParallel(keras.Model):
             # No part is empty, which would have no mean: beyond the end the last image is repeated.
             start = lesser(replica * size, count - 1)
             part = inputs[start : (replica + 1) * size]
-            outputs.append(self.network(part, training=training))
+            if training and self.devices:
+                device = self.devices[replica % len(self.devices)]
+                outputs.append(_trained_on(device, self.network)(part))
+            else:
+                outputs.append(self.network(part, training=training))
         return ops.concatenate(outputs)[:count]
+
+
+def _trained_on(device: str, network: keras.Model) -> Callable[[Any], Any]:
+    """Return a network in training whose outputs and gradients a device computes.
+
+    TensorFlow would compute the gradients on the first device, wherever the outputs come from.
+    """
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def run(inputs: Any) -> Any:
+        with keras.device(device), tf.GradientTape() as tape:
+            outputs = network(inputs, training=True)
+
+        def gradient(upstream: Any, variables: Any) -> Any:
+            with keras.device(device):
+                return None, tape.gradient(outputs, variables, upstream)
+
+        return outputs, gradient
+
+    return run
 
 
 def _faster_class(layer: layers.Layer) -> type[layers.Layer]:

@@ -23,7 +23,7 @@ from minixception.datasets.requests import (
     load_requested,
     name_and_place_for,
 )
-from minixception.datasets.unlabelled import gather_unlabelled
+from minixception.datasets.unlabelled import describe_unlabelled, gather_unlabelled
 from minixception.files import find_data
 from minixception.training.learned_faces import read_learned, refuse_learned
 from minixception.training.origins import (
@@ -57,6 +57,7 @@ def train(
     backbone_weights: str | Path | None = None,
     unlabelled: Sequence[str | Path] = (),
     leave_out: str | Path | None = None,
+    devices: int = 1,
     command: Sequence[str] = (),
     verbose: int | str = "auto",
     **changes: Any,
@@ -89,6 +90,7 @@ def train(
             the teachers label, see `datasets.load_unlabelled`.
         leave_out: folder or archive of pictures on which the model will be scored: of the
             unlabelled ones those of the same file name are left out.
+        devices: that share the recipe's replicas; the history is that of one within rounding.
         command: the command line, for the card.
         verbose: 0 says nothing, 1 shows a progress bar, 2 a line per epoch, as in Keras.
         **changes: fields of the recipe, such as `epochs=20`, see `training.recipes.Recipe`.
@@ -122,6 +124,7 @@ def train(
         backbone_weights=None if backbone_weights is None else Path(backbone_weights),
         unlabelled=tuple(map(Path, unlabelled)),
         leave_out=None if leave_out is None else Path(leave_out),
+        devices=devices,
         command=command,
         say=print if verbose else lambda _: None,
     )
@@ -158,6 +161,7 @@ class _Request:
     backbone_weights: Path | None
     unlabelled: tuple[Path, ...]
     leave_out: Path | None
+    devices: int
     command: Sequence[str]
     say: Callable[[str], None]
 
@@ -194,7 +198,9 @@ class _Request:
             find_model(model)
 
         from minixception import models
+        from minixception.training.acceleration import choose_devices
 
+        choose_devices(self.devices, recipe.replicas)
         models.check_input(recipe.network, (*recipe.image_size, recipe.channels))
         check_backbone(recipe.network, self.backbone_weights, recipe.frozen_blocks)
 
@@ -227,8 +233,7 @@ class _Request:
         recipe = self.recipe
         self._refuse_seen_faces(entry, dataset)
         divide_cores(recipe.replicas)
-        training = dataset.split(entry.training_split)
-        validation = dataset.split(entry.validation_split)
+        training, validation = map(dataset.split, (entry.training_split, entry.validation_split))
         sizes = f"{len(training)} faces to train on, {len(validation)} to validate on"
         self.say(f"{dataset.name}: {sizes}")
         keras.utils.set_random_seed(self.seed)
@@ -269,12 +274,7 @@ class _Request:
             self.unlabelled, dataset, unseen=self._unseen(entry), leave_out=self.leave_out
         )
         if unlabelled is not None:
-            facts["unlabelled"] = {
-                "name": unlabelled.name,
-                "checksum": unlabelled.checksum,
-                "faces": len(unlabelled),
-                "dropped": dict(unlabelled.dropped),
-            }
+            facts["unlabelled"] = describe_unlabelled(unlabelled)
             self.say(f"{len(unlabelled)} faces without labels besides")
         if teachers:
             facts["teachers"] = [teacher.description for teacher in teachers]
@@ -292,6 +292,7 @@ class _Request:
             origin={"initial weights": str(origin), **backbone},
             start=self._start(entry),
             earlier=read_learned([folder] if self.goes_on else map(find_model, before)),
+            devices=self.devices,
         )
 
     def _refuse_seen_faces(self, entry: DatasetEntry, dataset: FaceDataset) -> None:
@@ -317,20 +318,19 @@ class _Request:
         data = self.place
         if data is None and entry.default_paths:
             data = find_data(*entry.default_paths)
-        backbone = self.backbone_weights
         return {
             "command": list(self.command),
-            "data": data and _absolute(data),
-            "backbone_weights": backbone and _absolute(backbone),
+            "data": _absolute(data),
+            "backbone_weights": _absolute(self.backbone_weights),
             "teacher": [_absolute(teacher) for teacher in self.teachers],
             "unlabelled": [_absolute(place) for place in self.unlabelled],
-            "leave_out": self.leave_out and _absolute(self.leave_out),
+            "leave_out": _absolute(self.leave_out),
         }
 
 
-def _absolute(path: Path) -> str:
+def _absolute(path: Path | None) -> str | None:
     """Return a path that holds in every folder; the name of a shipped model stays."""
-    return str(path.resolve() if path.exists() else path)
+    return None if path is None else str(path.resolve() if path.exists() else path)
 
 
 def _export(run: "TrainingRun") -> str:

@@ -75,6 +75,7 @@ class TrainingRun:
         start: plain data that the state keeps for whoever goes on: how the run was begun.
         earlier: what the models that it begins with, or learns from, have learned from; see
             `learned_faces`.
+        devices: number of those that share the replicas, see `acceleration.choose_devices`.
     """
 
     model: keras.Model
@@ -90,6 +91,7 @@ class TrainingRun:
     origin: Mapping[str, Any] = field(default_factory=dict)
     start: Mapping[str, Any] = field(default_factory=dict)
     earlier: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
+    devices: int = 1
 
     @property
     def steps(self) -> int:
@@ -214,7 +216,9 @@ def _fit(run: TrainingRun, state: "TrainingState | None", verbose: int | str) ->
     batches = with_outliers(
         batches, recipe.outliers, seed=run.seed, first_step=first_epoch * run.steps
     )
-    model = accelerated(run.model, precision=recipe.precision, replicas=recipe.replicas)
+    model = accelerated(
+        run.model, precision=recipe.precision, replicas=recipe.replicas, devices=run.devices
+    )
     if not recipe.regularizers:
         remove_regularizers(model)
     compile_model(model, recipe, steps=run.steps)
