@@ -94,7 +94,7 @@ def test_a_killed_run_gives_what_an_uninterrupted_one_gives(
 def test_a_trained_folder_is_complete(csv_file: Path, trained: Path) -> None:
     names = {path.name for path in trained.iterdir()}
     expected = {"model.keras", "model.tflite", "card.json", "history.csv", "curves.png"}
-    assert expected | {"training_state.npz"} == names
+    assert expected | {"training_state.npz", "learned_faces.npz"} == names
     card = read_card(trained)
     assert (card.name, card.task, card.architecture) == ("example", "emotion", "simple_cnn")
     assert card.class_names == EMOTIONS_FER2013

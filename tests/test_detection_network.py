@@ -147,6 +147,9 @@ def test_a_killed_run_goes_on_like_one_that_was_not(
         train_detector(
             replace(make_run(folder, pictures), recipe=replace(QUICK, steps=3)), resume=True
         )
+    run = make_run(folder, pictures)
+    with pytest.raises(ValueError, match=r"training was md5:.*, now md5:"):  # as many others
+        train_detector(replace(run, training=run.validation), resume=True)
     history = train_detector(make_run(folder, pictures), resume=True)
     whole = train_detector(make_run(trained, pictures), resume=True)  # complete: as it was
     assert len(whole) == len(history) == 2

@@ -241,6 +241,25 @@ def test_what_a_packed_file_holds_is_bounded(
     assert list(tar_contents(path)) == [("a/b.jpg", b"face")]
 
 
+def test_the_holes_of_a_sparse_archive_are_bounded(tmp_path: Path) -> None:
+    members = []
+    for number in range(5):
+        member = tarfile.TarInfo(str(number))
+        member.pax_headers = {
+            "GNU.sparse.major": "1",
+            "GNU.sparse.minor": "0",
+            "GNU.sparse.name": str(number),
+            "GNU.sparse.realsize": str(60 << 20),
+        }
+        members.append((member, f"1\n{60 << 20}\n0\n".encode().ljust(512, b"\0")))
+    (tmp_path / "faces.tar").write_bytes(tar(*members[:1]))
+    ((_, content),) = tar_contents(tmp_path / "faces.tar")
+    assert content == bytes(60 << 20)
+    (tmp_path / "faces.tar").write_bytes(tar(*members))
+    with pytest.raises(ValueError, match="would unpack to more than 8 times its size"):
+        list(tar_contents(tmp_path / "faces.tar"))
+
+
 def test_what_a_mat_file_holds_is_bounded(tmp_path: Path) -> None:
     path = tmp_path / "imdb.mat"
     savemat(path, {f"v{number}": np.zeros(4 << 20) for number in range(3)}, do_compression=True)

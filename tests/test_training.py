@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from minixception.checkpoints.card import LEARNED_FILE
 from minixception.checkpoints.keras_model import (
     HISTORY_FILE,
     KERAS_FILE,
@@ -65,7 +66,7 @@ def test_history_and_its_file(finished: tuple[Path, training.History]) -> None:
 def test_files_of_a_run(finished: tuple[Path, training.History]) -> None:
     folder, _ = finished
     assert {path.name for path in folder.iterdir()} == {
-        *{"model.keras", "card.json", HISTORY_FILE, CURVES_FILE, STATE_FILE},
+        *{"model.keras", "card.json", HISTORY_FILE, CURVES_FILE, STATE_FILE, LEARNED_FILE},
         IMPROVEMENTS_FOLDER,
     }
     assert (folder / CURVES_FILE).read_bytes().startswith(b"\x89PNG")

@@ -116,9 +116,11 @@ def tar_contents(path: Path) -> Iterator[tuple[str, bytes]]:
     """
     try:
         with open_unpacked(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
-            most = most_unpacked(path.stat().st_size)
+            left = most_unpacked(path.stat().st_size)
             for member in archive:
-                if member.size > most:  # the time to pass over it goes by what it claims
+                # To pass over it takes time by what it claims; a sparse one has holes of any size.
+                left -= member.size
+                if left < 0:
                     raise too_much(str(path))
                 if member.isreg():
                     # It may claim any size, and hold none of it.

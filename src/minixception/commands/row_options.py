@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minixception.checkpoints.shipped import TASKS
+from minixception.checkpoints.shipped import TASKS, find_model
 
 if TYPE_CHECKING:
     from minixception.inference.analyzer import FaceAnalyzer
-
 
 # Of a card, what no row depends on.
 _REMARKS = ("data", "recipe", "seed", "command", "versions", "metrics", "known_weaknesses")
@@ -24,7 +23,6 @@ _WITHOUT_EFFECT = {
 
 def describe_rows(arguments: argparse.Namespace, analyzer: "FaceAnalyzer") -> dict[str, str]:
     """Return option -> what it stands for: of a model its name, and the content that is used."""
-    from minixception.checkpoints.shipped import find_model
     from minixception.commands.options import chosen_models
     from minixception.detection.card import TASK as DETECTOR_TASK
     from minixception.detection.network_detector import DEFAULT_DETECTOR, MiniXceptionDetector

@@ -37,6 +37,7 @@ _ATTRIBUTE = "attribute "
 _DAMAGE = (
     *(OSError, ValueError, LookupError, EOFError, RuntimeError, SyntaxError, TypeError),
     *(MemoryError, struct.error, zipfile.BadZipFile, zlib.error),  # RuntimeError: an unknown method
+    AttributeError,  # a single array in place of an archive, with Python 3.10
 )
 
 

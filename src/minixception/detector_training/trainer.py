@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from minixception.detection.scoring import (
 )
 from minixception.detector_training.losses import detection_loss
 from minixception.detector_training.scene_batches import scene_batches
-from minixception.files import atomic_folder, own_folder
+from minixception.files import atomic_folder, content_checksum, own_folder
 from minixception.training.acceleration import accelerated
 from minixception.training.optimization import averaged_weights, make_optimizer
 from minixception.training.recipes import Recipe
@@ -132,8 +133,19 @@ class DetectorRun:
                 for name, value in asdict(self.recipe).items()
             },
             "seed": self.seed,
-            "training": [len(self.training.photographs), len(self.training.backgrounds)],
-            "validation": [len(self.validation.photographs), len(self.validation.backgrounds)],
+            **self._sources,
+        }
+
+    @cached_property
+    def _sources(self) -> dict[str, str]:
+        """Part -> checksum of its pictures and faces."""
+        parts = {"training": self.training, "validation": self.validation}
+        return {
+            name: content_checksum(
+                (picture.name, picture.image.tobytes() + picture.faces.tobytes())
+                for picture in (*part.photographs, *part.backgrounds)
+            )
+            for name, part in parts.items()
         }
 
 

@@ -38,12 +38,13 @@ def read_learned(folders: Iterable[Path]) -> NDArray[np.uint64]:
         ValueError: a file is damaged.
         OSError: it cannot be read.
     """
-    files = [folder / LEARNED_FILE for folder in folders]
-    found = [read_arrays(file)[0].get(_PICTURES) for file in files if file.is_file()]
-    for file, numbers in zip(files, found, strict=False):
+    found = [np.zeros(0, np.uint64)]
+    for file in (folder / LEARNED_FILE for folder in folders):
+        numbers = read_arrays(file)[0].get(_PICTURES) if file.is_file() else found[0]
         if numbers is None or numbers.dtype != np.uint64:
             raise ValueError(f"{file} is damaged: it holds no hashes of pictures")
-    return np.unique(np.concatenate([np.zeros(0, np.uint64), *found]))
+        found.append(numbers)
+    return np.unique(np.concatenate(found))
 
 
 def refuse_learned(

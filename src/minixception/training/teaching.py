@@ -62,10 +62,9 @@ class Teacher:
         views = [images, images[:, :, ::-1]] if self.flip else [images]
         # Batches of fresh memory: the mirror image is a view that runs backwards through its base.
         opinions = [np.asarray(self.predict(np.ascontiguousarray(view))) for view in views]
+        source = self.description.get("name", "The teacher")
         for each in opinions:
-            require_probabilities(
-                each, (len(images), each.shape[-1]), source=self.description["name"]
-            )
+            require_probabilities(each, (len(images), each.shape[-1]), source=source)
         probabilities = np.mean(opinions, axis=0)[:, self.columns]
         # A teacher that is sure of a class that the student does not learn leaves nothing to share.
         total = np.maximum(probabilities.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
