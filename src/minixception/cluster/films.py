@@ -86,12 +86,18 @@ def _analyze(analyzer: FaceAnalyzer, detect_every: int, part: FilmPart) -> PartR
         return PartResult(part, error=reason)
 
 
-def _analyze_part(analyzer: FaceAnalyzer, detect_every: int, part: FilmPart) -> PartResult:
+def _analyze_part(
+    analyzer: FaceAnalyzer, detect_every: int, part: FilmPart, *, seeks: bool = True
+) -> PartResult:
     finder = FaceFinder(analyzer.detector, every=detect_every)
     is_last, begun, frames, lost_before = part.number == part.count - 1, part.number == 0, [], 0
+    start = part.number * PART_SECONDS
     with VideoReader(part.film) as reader:
-        reader.go_before(part.number * PART_SECONDS)
+        if seeks:
+            reader.go_before(start)
         for frame in reader:
+            if seeks and reader.done == 1 and frame.time_seconds > start:  # a broken index
+                return _analyze_part(analyzer, detect_every, part, seeks=False)
             if frame.is_key and part_of(frame) > part.number and not is_last:
                 break
             if not begun and frame.is_key and part_of(frame) >= part.number:
@@ -99,6 +105,8 @@ def _analyze_part(analyzer: FaceAnalyzer, detect_every: int, part: FilmPart) -> 
             if begun:
                 faces = analyzer.classify(frame.image, finder.find(frame))
                 frames.append((frame.time_seconds, faces))
+        if seeks and is_last and reader.done == 0:  # it ends before; where, this did not see
+            return _analyze_part(analyzer, detect_every, part, seeks=False)
         lost = reader.lost - lost_before if begun else 0
         cuts = reader.cuts() if is_last else []
         return PartResult(part, frames, lost, (*reader.remarks, *cuts))

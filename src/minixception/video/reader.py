@@ -117,10 +117,14 @@ class VideoReader:
 
     def __iter__(self) -> Iterator[Frame]:
         """Give the frames; their times grow, whatever the file says."""
-        last, step = -math.inf, 1 / (self.rate or UNKNOWN_RATE)
+        last, step, shift = -math.inf, 1 / (self.rate or UNKNOWN_RATE), -self.sound.origin
         for picture in self._pictures():
-            seconds = last if picture.time is None else picture.time - self.sound.origin
-            last = seconds if seconds > last >= 0 else max(seconds, last + step, 0.0)
+            time = last + step if picture.time is None else picture.time + shift
+            if time < last - max(0.5, 5 * step):  # they begin anew, as in joined films
+                shift += last + step - time
+                time = last + step
+            # A frame in the wrong place is shown for a moment, and does not move the others.
+            last = max(time, last + step / 1000, 0.0)
             self.done += 1
             yield Frame(self.done - 1, last, _turned(picture), picture.time in self._key_times)
         self._is_at_end = True
