@@ -46,14 +46,15 @@ class PartResult:
 
 
 def cut_film(film: str) -> list[FilmPart]:
-    """Return the parts of a film that can be read alone; one where it has no index.
+    """Return the parts of a film that can be read alone; one where its index is missing or wrong.
 
     Raises:
         OSError, ValueError: as `VideoReader`.
     """
     with VideoReader(film) as reader:
-        count = 1 + int(reader.length / PART_SECONDS)
-    count = max(1, min(count, MOST_PARTS))
+        count = max(1, min(1 + int(reader.length / PART_SECONDS), MOST_PARTS))
+        if not all(reader.reaches(number * PART_SECONDS) for number in range(1, count)):
+            count = 1
     return [FilmPart(film, number, count) for number in range(count)]
 
 
@@ -86,18 +87,12 @@ def _analyze(analyzer: FaceAnalyzer, detect_every: int, part: FilmPart) -> PartR
         return PartResult(part, error=reason)
 
 
-def _analyze_part(
-    analyzer: FaceAnalyzer, detect_every: int, part: FilmPart, *, seeks: bool = True
-) -> PartResult:
+def _analyze_part(analyzer: FaceAnalyzer, detect_every: int, part: FilmPart) -> PartResult:
     finder = FaceFinder(analyzer.detector, every=detect_every)
     is_last, begun, frames, lost_before = part.number == part.count - 1, part.number == 0, [], 0
-    start = part.number * PART_SECONDS
     with VideoReader(part.film) as reader:
-        if seeks:
-            reader.go_before(start)
+        reader.go_before(part.number * PART_SECONDS)
         for frame in reader:
-            if seeks and reader.done == 1 and frame.time_seconds > start:  # a broken index
-                return _analyze_part(analyzer, detect_every, part, seeks=False)
             if frame.is_key and part_of(frame) > part.number and not is_last:
                 break
             if not begun and frame.is_key and part_of(frame) >= part.number:
@@ -105,8 +100,6 @@ def _analyze_part(
             if begun:
                 faces = analyzer.classify(frame.image, finder.find(frame))
                 frames.append((frame.time_seconds, faces))
-        if seeks and is_last and reader.done == 0:  # it ends before; where, this did not see
-            return _analyze_part(analyzer, detect_every, part, seeks=False)
         lost = reader.lost - lost_before if begun else 0
         cuts = reader.cuts() if is_last else []
         return PartResult(part, frames, lost, (*reader.remarks, *cuts))

@@ -110,7 +110,7 @@ class _Film:
             smoothing_seconds=arguments.smoothing, lost_after_seconds=arguments.lost_after
         )
         self._waiting: dict[int, PartResult] = {}
-        self._next = 0
+        self._next, self._latest = 0, -1.0
         self.files = ExitStack()
         temporary = self.files.enter_context(atomic_path(table))
         file = self.files.enter_context(temporary.open("w", **TABLE_FORM))
@@ -124,8 +124,10 @@ class _Film:
             self.lost += part.lost
             self.remarks |= dict.fromkeys(part.remarks)
             for seconds, faces in part.frames:
-                self.tracks.add(faces, self.frames, seconds)
-                self.frames += 1
+                if seconds > self._latest:  # else the part before has it, past a broken key frame
+                    self.tracks.add(faces, self.frames, seconds)
+                    self.frames += 1
+                    self._latest = seconds
         return self._next == result.part.count
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from minixception.files import is_special_file, require_utf8
 from minixception.video.cameras import Frame
-from minixception.video.damage import Damage
+from minixception.video.damage import Damage, time_of
 from minixception.video.writer import UNKNOWN_RATE, Sound
 
 # Formats that hold their pictures themselves. Not among them: `concat`, `hls`, `dash`, `sdp`, `imf`
@@ -115,12 +115,20 @@ class VideoReader:
             with suppress(av.FFmpegError):
                 self._container.seek(round((seconds - 1) * av.time_base))
 
+    def reaches(self, seconds: float) -> bool:
+        """Tell whether `go_before` leads where it should, and not astray in a damaged file."""
+        self.go_before(seconds)
+        with suppress(av.FFmpegError):
+            packet = next(self._container.demux(self._stream))
+            return packet.dts is not None and time_of(packet) * packet.time_base <= seconds
+        return False
+
     def __iter__(self) -> Iterator[Frame]:
         """Give the frames; their times grow, whatever the file says."""
         last, step, shift = -math.inf, 1 / (self.rate or UNKNOWN_RATE), -self.sound.origin
         for picture in self._pictures():
             time = last + step if picture.time is None else picture.time + shift
-            if time < last - max(0.5, 5 * step):  # they begin anew, as in joined films
+            if self._is_broadcast and time < last - max(0.5, 5 * step):  # of joined recordings
                 shift += last + step - time
                 time = last + step
             # A frame in the wrong place is shown for a moment, and does not move the others.
@@ -202,9 +210,9 @@ class VideoReader:
             ratio = self._stream.sample_aspect_ratio if own == self._first_ratio else own
             form = frame.format.name, frame.colorspace, frame.color_range
             shape = frame.width, frame.height, ratio or Fraction(1), form, self._is_interlaced
-            if shape != self._shape:
+            if (shape, self.lost) != self._shape:  # nor do fields go with those before a gap
                 yield from self._filter(None)
-                self._graph, self._shape = self._build(*shape), shape
+                self._graph, self._shape = self._build(*shape), (shape, self.lost)
             yield from self._filter(frame)
         yield from self._filter(None)
 
