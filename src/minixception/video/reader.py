@@ -120,7 +120,7 @@ class VideoReader:
         self.go_before(seconds)
         with suppress(av.FFmpegError):
             packet = next(self._container.demux(self._stream))
-            return packet.dts is not None and time_of(packet) * packet.time_base <= seconds
+            return time_of(packet) * float(packet.time_base or 0) <= seconds
         return False
 
     def __iter__(self) -> Iterator[Frame]:
