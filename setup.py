@@ -90,7 +90,7 @@ setup(
         "train": TRAINING,
         "pandas": [FULL["pandas"]],
         "parquet": [FULL["pandas"], "pyarrow>=15"],
-        "cluster": ["ray[data]>=2.60,<3"],
+        "cluster": ["ray[data]>=2.60,<2.64"],
         "heif": ["pillow-heif>=0.16"],
         "video": [DEVELOPMENT["av"]],
         "onnx": [*TRAINING, DEVELOPMENT["onnxruntime"], DEVELOPMENT["tf2onnx"]],

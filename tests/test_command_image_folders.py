@@ -288,7 +288,13 @@ def test_killed_jobs_go_on(
     assert image(*options, "f.csv") == 1
     assert "is left of an interrupted job that had done" in capsys.readouterr().err
     begun = (here / ".f.csv.part").read_bytes()
-    for other in (["--min-face", "80"], ["--gender-model", "utkface_mini_xception"]):
+    others = (
+        ["--min-face", "80"],
+        ["--gender-model", "utkface_mini_xception"],
+        ["--detector", "mini_xception"],
+        ["--whole-picture"],
+    )
+    for other in others:
         assert image(*options, "f.csv", "--resume", *other) == 1
         assert f"begun with other options: {other[0]} was" in capsys.readouterr().err
     assert (here / ".f.csv.part").read_bytes() == begun
