@@ -87,8 +87,8 @@ def nodes(count: int) -> Iterator[str]:
         cluster.shutdown()
 
 
-class Memory:
-    """Looks at the memory of workers, and of the other processes of Ray, while a job runs.
+class Watch:
+    """Looks at the processes of a job while it runs.
 
     Attributes:
         worker: most bytes of a worker that it shares with nobody.
@@ -97,10 +97,16 @@ class Memory:
 
     def __init__(self) -> None:
         self.worker = self.others = 0
+        self._spent: dict[int, float] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> "Memory":
+    @property
+    def seconds(self) -> float:
+        """Seconds of the processor that all of them have used."""
+        return sum(self._spent.values())
+
+    def __enter__(self) -> "Watch":
         self._thread.start()
         return self
 
@@ -109,14 +115,15 @@ class Memory:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._ended.wait(1.0):
+        while not self._ended.wait(0.5):
             others = 0
             for process in psutil.Process().children(recursive=True):
                 with suppress(psutil.Error):
-                    command, used = " ".join(process.cmdline()), process.memory_full_info().uss
-                    if "ray::MapWorker" in command:
+                    times, used = process.cpu_times(), process.memory_full_info().uss
+                    self._spent[process.pid] = times.user + times.system
+                    if "ray::MapWorker" in " ".join(process.cmdline()):
                         self.worker = max(self.worker, used)
-                    elif "ray" in command and "--cluster" not in command:
+                    else:
                         others += used
             self.others = max(self.others, others)
 
@@ -149,14 +156,15 @@ def measure(folder: Path, pictures: int, rounds: int) -> dict[str, list[Run]]:
     for number in range(rounds):
         workers = str(available_cores())
         table = folder / f"{number}.csv"
-        seconds = run(str(album), "--no-draw", "--workers", workers, "--csv", str(table))
+        with Watch() as watch:
+            seconds = run(str(album), "--no-draw", "--workers", workers, "--csv", str(table))
         rows = table.read_bytes().count(b"\n") - 1
-        runs.setdefault("workers", []).append({"seconds": seconds, "rows": rows})
-        with Memory() as memory:
+        found = {"seconds": seconds, "rows": rows, "processor": watch.seconds}
+        runs.setdefault("workers", []).append(found)
+        with Watch() as watch:
             found = cluster_run(album, folder / f"local{number}", "local")
-        runs.setdefault("local", []).append(
-            {**found, "worker": memory.worker, "others": memory.others}
-        )
+        found |= {"processor": watch.seconds, "worker": watch.worker, "others": watch.others}
+        runs.setdefault("local", []).append(found)
         for count in (1, 2):
             with nodes(count) as address:
                 found = cluster_run(album, folder / f"nodes{count}-{number}", address)
@@ -173,6 +181,13 @@ def median(runs: list[Run], name: str) -> float:
     return float(np.median([one[name] for one in runs]))
 
 
+def ratio(runs: Mapping[str, list[Run]], name: str) -> str:
+    """Return a figure of a job with `--cluster local` over that of one without."""
+    pairs = zip(runs["workers"], runs["local"], strict=True)
+    ratios = [after[name] / before[name] for before, after in pairs]
+    return f"{np.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
 def steady_rate(runs: list[Run]) -> float:
     """Return rows a second without the start."""
     return float(np.median([one["steady rows"] / max(one["steady"], 1e-9) for one in runs]))
@@ -181,10 +196,6 @@ def steady_rate(runs: list[Run]) -> float:
 def describe(runs: Mapping[str, list[Run]], pictures: int, tasks: float, command: str) -> str:
     """Return the tables of the page."""
     cores, rounds = available_cores(), len(runs["workers"])
-    ratios = [
-        after["seconds"] / before["seconds"]
-        for before, after in zip(runs["workers"], runs["local"], strict=True)
-    ]
     titles = {
         "workers": f"`--workers {cores}`",
         "local": f"`--cluster local`, {cores} cores",
@@ -207,12 +218,13 @@ def describe(runs: Mapping[str, list[Run]], pictures: int, tasks: float, command
     part = choose_part_size(pictures, cores)
     lines += [
         "",
-        f"`--cluster local` takes {np.median(ratios):.2f} times the seconds of `--workers {cores}` "
-        f"({min(ratios):.2f} to {max(ratios):.2f}), start and end included. A worker holds "
-        f"{median(runs['local'], 'worker') / 1e6:.0f} MB that it shares with nobody, Ray's other "
-        f"processes {median(runs['local'], 'others') / 1e6:.0f} MB together. Ray hands out "
-        f"{tasks:.0f} parts a second to {cores} workers that do nothing; a part has {part} "
-        "pictures here, and 1000 in a job of a million.",
+        f"`--cluster local` takes {ratio(runs, 'seconds')} times the seconds of "
+        f"`--workers {cores}`, and {ratio(runs, 'processor')} times those of the processor, start "
+        f"and end included. A worker holds {median(runs['local'], 'worker') / 1e6:.0f} MB that it "
+        "shares with nobody, all other processes of the job "
+        f"{median(runs['local'], 'others') / 1e6:.0f} MB together. Ray hands out {tasks:.0f} parts "
+        f"a second to {cores} workers that do nothing; a part has {part} pictures here, and 1000 "
+        "in a job of ten million.",
     ]
     return "\n".join([*lines, "", *reckon(runs, pictures, tasks)])
 

@@ -144,7 +144,8 @@ def analyze(
         analyzer: finds and classifies; `FaceAnalyzer()` if left out. It goes to each worker with
             its models.
         whole_picture: each picture is a face, and nothing is looked for.
-        workers: processes with an analyzer each; as many as Ray finds useful if left out.
+        workers: processes with an analyzer and a core each; as many as Ray finds useful if left
+            out. It needs another core to read files.
         batch_size: pictures that are handed to a worker at once.
 
     Returns:
