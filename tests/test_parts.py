@@ -51,6 +51,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
 
 def test_a_folder_holds_what_is_written_whole(folder: Folder) -> None:
     assert folder.names() == []
+    folder.make()
     assert not folder.holds("a")
     for content in (b"", b"first", b"second"):
         folder.write("a", content)

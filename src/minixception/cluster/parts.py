@@ -51,6 +51,7 @@ def begin_job(
     job = Job(options, items, choose_part_size(len(items), workers))
     head = {"options": dict(options), "part_size": job.part_size}
     lines = [json.dumps(head), *map(json.dumps, items), ""]
+    folder.make()
     folder.write(JOB_FILE, "\n".join(lines).encode())
     return job
 
