@@ -40,12 +40,13 @@ def private_ray() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "disabled")
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_ENABLE_AUTO_CONNECT", "0")
         tests = Path(__file__).parent
         patch.setenv("PYTHONPATH", os.pathsep.join(map(str, (tests.parent / "src", tests))))
         yield
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def nodes() -> Iterator[Any]:
     """Give a cluster of a head and another node, with a core each."""
     from ray.cluster_utils import Cluster
@@ -181,7 +182,7 @@ def test_a_worker_and_a_node_are_killed(
     lines = [line for line in messages.splitlines() if not line.startswith("picture ")]
     assert len(lines) == 5, lines
     assert joined(expected / "killed", "csv") == (expected / "expected.csv").read_bytes()
-    nodes.add_node()
+    assert not list((expected / "killed").glob(".writing-*"))
 
 
 @pytest.mark.usefixtures("local")
