@@ -61,15 +61,12 @@ def work_through(
                         results.put(result)
                     if ended.is_set():
                         return
-            except RayError as error:
+            except Exception as error:  # raised where the results are waited for
                 # Calls to a machine that has just gone fail faster than Ray finds that out.
                 attempts = attempts + 1 if len(left) == before else 0
                 if attempts == 2:
                     results.put(error)
                     return
-            except Exception as error:  # raised where the results are waited for
-                results.put(error)
-                return
         results.put(_END)
 
     threading.Thread(target=collect, daemon=True).start()
