@@ -10,7 +10,7 @@ LIGHT ?= .venv-light
 OLDEST ?= .venv-oldest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-light test-web fuzz test-oldest coverage check format docs notebooks models web clean
+.PHONY: help demo test test-light test-cluster test-web fuzz test-oldest coverage check format docs notebooks models web clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,6 +23,9 @@ test: $(VENV)/.installed-dev  ## run the tests
 
 test-light: $(LIGHT)/.installed $(VENV)/.installed-dev  ## run the tests of an installation without extras
 	MINIXCEPTION_LIGHT=$(LIGHT) $(BIN)/python -m pytest tests/test_light.py
+
+test-cluster: $(VENV)/.installed-cluster $(VENV)/.installed-dev  ## run the tests of jobs on Ray, on two nodes of this machine
+	MINIXCEPTION_CLUSTER=1 $(BIN)/python -m pytest -n 0 tests/test_cluster.py
 
 web: web/dist/sw.js  ## build the page into web/dist, a folder for any static host
 
@@ -69,6 +72,10 @@ $(VENV)/.installed: requirements.txt setup.py | $(BIN)/python
 
 $(VENV)/.installed-docs: setup.py $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]"
+	touch $@
+
+$(VENV)/.installed-cluster: setup.py $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[cluster]"
 	touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed

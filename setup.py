@@ -62,6 +62,7 @@ SERVICE = [
     DEVELOPMENT[name]
     for name in ("fastapi", "fastapi-offline", "prometheus-client", "python-multipart", "uvicorn")
 ]
+CLUSTER = ["ray[data]>=2.60,<2.64"]
 TRAINING = [line for name, line in FULL.items() if name not in BASE]
 
 setup(
@@ -90,13 +91,13 @@ setup(
         "train": TRAINING,
         "pandas": [FULL["pandas"]],
         "parquet": [FULL["pandas"], "pyarrow>=15"],
-        "cluster": ["ray[data]>=2.60,<3"],
+        "cluster": CLUSTER,
         "heif": ["pillow-heif>=0.16"],
         "video": [DEVELOPMENT["av"]],
         "onnx": [*TRAINING, DEVELOPMENT["onnxruntime"], DEVELOPMENT["tf2onnx"]],
         "notebooks": [*TRAINING, DEVELOPMENT["ipykernel"], DEVELOPMENT["nbclient"]],
         "serve": SERVICE,
-        "docs": [*TRAINING, *SERVICE, "pdoc>=15,<17"],
+        "docs": [*TRAINING, *SERVICE, *CLUSTER, "pdoc>=15,<17"],
         "dev": [*TRAINING, *DEVELOPMENT.values()],
     },
     entry_points={"console_scripts": ["minixception = minixception.commands:main"]},

@@ -9,15 +9,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
+from made_up_data import write_album
 from minixception.commands import main
 from minixception.commands.picture_paths import find_pictures, output_paths
 from minixception.commands.picture_report import FEW_PICTURES
 from minixception.files import atomic_path
-from minixception.images import write_image
 
 SCRIPT = Path(__file__).parents[1] / "src" / "image_emotion_gender_demo.py"
 
@@ -38,17 +37,7 @@ def image(model_options: list[str], here: Path) -> Command:
 def album(portraits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of 24 pictures in two sub-folders, three of them unreadable."""
     folder = tmp_path_factory.mktemp("album")
-    picture = Image.open(portraits).convert("RGB").reduce(2)
-    for number in range(21):
-        path = folder / "ab"[number % 2] / f"{number:02}.png"
-        path.parent.mkdir(exist_ok=True)
-        if number % 4:
-            picture.crop((0, 0, picture.width // (1 + number % 3), picture.height)).save(path)
-        else:
-            write_image(path, np.full((60 + number, 50, 3), 200, np.uint8))
-    (folder / "a" / "broken.jpg").write_text("no picture")
-    (folder / "b" / "empty.png").touch()
-    (folder / "b" / 'a "strange",\nname.png').write_bytes(b"GIF89a")
+    write_album(folder, Image.open(portraits).convert("RGB").reduce(2), 21)
     return folder
 
 

@@ -97,6 +97,7 @@ LIBRARY = {
     "from minixception import save_checkpoint": "train",
     "from minixception import FaceAnalyzer; FaceAnalyzer(engine='keras')": "train",
     "from minixception import to_frame; to_frame([])": "pandas",
+    "from minixception.cluster import analyze; analyze(None)": "cluster",
     "import numpy, minixception.evaluation as e; e.score(numpy.arange(2), numpy.eye(2), 'ab')": (
         "train"
     ),

@@ -174,6 +174,21 @@ def test_an_edit_list_takes_frames_away_or_lets_them_wait(tmp_path: Path) -> Non
     assert reader.losses() == []
 
 
+def test_one_wrong_time_moves_no_other(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.mkv", max_b_frames=0, frames=12)
+    with av.open(str(path)) as source, av.open(str(tmp_path / "b.mkv"), "w") as container:
+        stream = container.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(source.demux(video=0)):
+            if packet.dts is not None and packet.pts is not None:
+                packet.pts += 300 * (number == 4)
+                packet.stream = stream
+                container.mux(packet)
+    frames, _ = read(tmp_path / "b.mkv")
+    times = [frame.time_seconds for frame in frames]
+    assert times[:4] + times[8:] == pytest.approx([0, 0.1, 0.2, 0.3, 0.8, 0.9, 1.0, 1.1])
+    assert np.diff(times).min() > 0
+
+
 MATRICES: dict[str, tuple[tuple[int, ...], Callable[[np.ndarray], np.ndarray]]] = {
     "as it is": ((1, 0, 0, 1), lambda image: image),
     "90": ((0, 1, -1, 0), lambda image: np.rot90(image, -1)),

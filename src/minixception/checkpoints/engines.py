@@ -1,7 +1,7 @@
 """Running a checkpoint: LiteRT by default, Keras when asked for.
 
-Only the engine that is asked for imports its framework. Engines can be pickled: what is stored is
-where their file lies.
+Only the engine that is asked for imports its framework. Engines can be pickled: LiteRT's with its
+model, so that another machine can use it; of Keras's is stored where the file lies.
 """
 
 import math
@@ -69,6 +69,7 @@ class LiteRTEngine:
         path: the file.
         num_classes: number of outputs that the card promises.
         num_workers: threads that share a large batch (default: one per core).
+        content: the bytes of the file, where they are known; then it need not be there.
 
     Raises:
         FileNotFoundError: if the file is missing.
@@ -77,7 +78,12 @@ class LiteRTEngine:
     """
 
     def __init__(
-        self, path: str | Path, *, num_classes: int, num_workers: int | None = None
+        self,
+        path: str | Path,
+        *,
+        num_classes: int,
+        num_workers: int | None = None,
+        content: bytes | None = None,
     ) -> None:
         self._path = Path(path)
         require_utf8(path)
@@ -86,17 +92,22 @@ class LiteRTEngine:
         self._start_workers()
         self._local = threading.local()
         self._keras: KerasEngine | None = None
-        if not self._path.is_file():
+        if content is None and not self._path.is_file():
             raise FileNotFoundError(
                 f"{path} does not exist. Training writes it beside model.keras; "
                 "with engine='keras' it is not needed."
             )
-        self.content = self._path.read_bytes()
+        self.content = self._path.read_bytes() if content is None else content
         given = self._interpreter().get_input_details()[0]
         self.input_shape = tuple(map(int, given["shape_signature"][1:]))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        rebuild = partial(type(self), num_classes=self._num_classes, num_workers=self._num_workers)
+        rebuild = partial(
+            type(self),
+            num_classes=self._num_classes,
+            num_workers=self._num_workers,
+            content=self.content,
+        )
         return rebuild, (self._path.absolute(),)
 
     def _start_workers(self) -> None:

@@ -34,7 +34,8 @@ class PartResult:
         part: which.
         frames: time in seconds, and faces, of each frame.
         lost: frames that cannot be decoded.
-        remarks: on how it was read, and where it was cut off.
+        remarks: on how it was read.
+        cuts: of the last part, where the film ends too early.
         error: why the film cannot be read, None if it can.
     """
 
@@ -42,18 +43,20 @@ class PartResult:
     frames: list[tuple[float, list[FacePrediction]]] = field(default_factory=list)
     lost: int = 0
     remarks: tuple[str, ...] = ()
+    cuts: tuple[str, ...] = ()
     error: str | None = None
 
 
 def cut_film(film: str) -> list[FilmPart]:
-    """Return the parts of a film that can be read alone; one where it has no index.
+    """Return the parts of a film that can be read alone; one where its index is missing or wrong.
 
     Raises:
         OSError, ValueError: as `VideoReader`.
     """
     with VideoReader(film) as reader:
-        count = 1 + int(reader.length / PART_SECONDS)
-    count = max(1, min(count, MOST_PARTS))
+        count = max(1, min(1 + int(reader.length / PART_SECONDS), MOST_PARTS))
+        if not all(reader.reaches(number * PART_SECONDS) for number in range(1, count)):
+            count = 1
     return [FilmPart(film, number, count) for number in range(count)]
 
 
@@ -100,5 +103,5 @@ def _analyze_part(analyzer: FaceAnalyzer, detect_every: int, part: FilmPart) -> 
                 faces = analyzer.classify(frame.image, finder.find(frame))
                 frames.append((frame.time_seconds, faces))
         lost = reader.lost - lost_before if begun else 0
-        cuts = reader.cuts() if is_last else []
-        return PartResult(part, frames, lost, (*reader.remarks, *cuts))
+        cuts = tuple(reader.cuts()) if is_last else ()
+        return PartResult(part, frames, lost, tuple(reader.remarks), cuts)

@@ -16,7 +16,7 @@ from minixception.cluster.places import Folder
 JOB_FILE = ".job.jsonl"
 
 # Items of a part. Few enough that little is lost with a worker, and that all workers are busy to
-# the end; enough that neither Ray nor a reader of the folder has a million parts to handle.
+# the end; enough that neither Ray nor a reader of the folder has too many parts to handle.
 _LEAST, _MOST, _PARTS_PER_WORKER = 8, 1000, 8
 
 
@@ -51,6 +51,7 @@ def begin_job(
     job = Job(options, items, choose_part_size(len(items), workers))
     head = {"options": dict(options), "part_size": job.part_size}
     lines = [json.dumps(head), *map(json.dumps, items), ""]
+    folder.make()
     folder.write(JOB_FILE, "\n".join(lines).encode())
     return job
 
@@ -77,10 +78,10 @@ def choose_part_size(items: int, workers: int) -> int:
     """Return how many items a part has in a job for so many workers.
 
     >>> choose_part_size(5000, 2), choose_part_size(1_000_000, 16), choose_part_size(10**8, 1600)
-    (69, 1000, 1000)
+    (64, 164, 1000)
     """
     even = -(-items // (_PARTS_PER_WORKER * workers))
-    return max(_LEAST, min(64 + items // 1000, even, _MOST))
+    return max(_LEAST, min(64 + items // 10_000, even, _MOST))
 
 
 def part_name(number: int, suffix: str) -> str:

@@ -144,7 +144,8 @@ def analyze(
         analyzer: finds and classifies; `FaceAnalyzer()` if left out. It goes to each worker with
             its models.
         whole_picture: each picture is a face, and nothing is looked for.
-        workers: processes with an analyzer each; as many as Ray finds useful if left out.
+        workers: processes with an analyzer and a core each; as many as Ray finds useful if left
+            out. It needs another core to read files.
         batch_size: pictures that are handed to a worker at once.
 
     Returns:
@@ -195,10 +196,9 @@ class _DatasetWorker:
         frame = picture_frame((row for each in rows for row in each), class_names)
         table = pyarrow.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
         others = batch.drop_columns([n for n in ("path", "bytes") if n in batch.column_names])
-        taken = others.take(pyarrow.array(origins, pyarrow.int64()))
         clash = set(others.column_names) & set(table.column_names)
         if clash:
             raise ValueError(f"rename these columns of the dataset: {', '.join(sorted(clash))}")
-        for name in table.column_names:
-            taken = taken.append_column(name, table.column(name))
-        return taken
+        beside = others.take(pyarrow.array(origins, pyarrow.int64()))
+        names = [*beside.column_names, *table.column_names]
+        return pyarrow.table([*beside.columns, *table.columns], names=names)

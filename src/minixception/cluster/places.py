@@ -6,6 +6,8 @@ blanks and percent signs.
 
 import errno
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -82,17 +84,18 @@ def list_files(url: str) -> tuple[str, list[str]] | None:
     plain = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts))
     start = "/".join(parts[:plain]).rstrip("/")
     system, path = locate(start)
-    if plain < len(parts):
-        from fsspec.implementations.arrow import ArrowFSWrapper
+    with _plain_errors(url):
+        if plain < len(parts):
+            from fsspec.implementations.arrow import ArrowFSWrapper
 
-        pattern = "/".join([path, *parts[plain:]])
-        found = ArrowFSWrapper(system).glob(pattern, detail=True)
-        files = [name for name, info in found.items() if info["type"] == "file"]
-    elif system.get_file_info(path).type != FileType.Directory:
-        return None
-    else:
-        infos = system.get_file_info(FileSelector(path, recursive=True))
-        files = [info.path for info in infos if info.type != FileType.Directory]
+            pattern = "/".join([path, *parts[plain:]])
+            found = ArrowFSWrapper(system).glob(pattern, detail=True)
+            files = [name for name, info in found.items() if info["type"] == "file"]
+        elif system.get_file_info(path).type != FileType.Directory:
+            return None
+        else:
+            infos = system.get_file_info(FileSelector(path, recursive=True))
+            files = [info.path for info in infos if info.type != FileType.Directory]
     return start, [file[len(path) :].lstrip("/") for file in files]
 
 
@@ -145,8 +148,20 @@ class Folder:
         from pyarrow.fs import FileSelector
 
         system, path = locate(self.name)
-        infos = system.get_file_info(FileSelector(path, allow_not_found=True))
+        with _plain_errors(self.name):
+            infos = system.get_file_info(FileSelector(path, allow_not_found=True))
         return sorted(info.base_name for info in infos)
+
+    def make(self) -> None:
+        """Make the folder, if it does not exist; a path is made when the first file is written.
+
+        Raises:
+            OSError: if it cannot be made.
+        """
+        if is_url(self.name):
+            system, path = locate(self.name)
+            with _plain_errors(self.name):
+                system.create_dir(path, recursive=True)
 
     def holds(self, name: str) -> bool:
         """Tell whether there is a file of this name in it."""
@@ -155,7 +170,8 @@ class Folder:
         from pyarrow.fs import FileType
 
         system, path = locate(self.name)
-        return bool(system.get_file_info(f"{path}/{name}").type == FileType.File)
+        with _plain_errors(self.name):
+            return bool(system.get_file_info(f"{path}/{name}").type == FileType.File)
 
     def read(self, name: str) -> bytes:
         """Return the content of a file in it.
@@ -179,10 +195,16 @@ class Folder:
             return
         system, path = locate(self.name)
         hidden = f"{path}/.{name}.{uuid.uuid4().hex}.part"
-        try:
-            system.create_dir(path, recursive=True)
+        with _plain_errors(f"{self.name}/{name}"):
             with system.open_output_stream(hidden) as stream:
                 stream.write(content)
             system.move(hidden, f"{path}/{name}")
-        except Exception as error:  # whatever a library raises when a connection fails
-            raise OSError(errno.EIO, explain(error), f"{self.name}/{name}") from error
+
+
+@contextmanager
+def _plain_errors(url: str) -> Iterator[None]:
+    """Raise an OSError for whatever a library raises when a connection fails."""
+    try:
+        yield
+    except Exception as error:
+        raise OSError(errno.EIO, explain(error), url) from error

@@ -45,10 +45,8 @@ def work_through(
         OSError: with the message of a worker's OSError or MemoryError: the item cannot be done
             now. Items that are done are not affected.
         ConnectionError: if the head of the cluster is lost.
-        RuntimeError: if a worker dies at an item `MOST_ATTEMPTS` times.
+        RuntimeError: if a worker dies at an item `MOST_ATTEMPTS` times, or cannot be started.
     """
-    from ray.exceptions import RayError
-
     results: queue.SimpleQueue[Any] = queue.SimpleQueue()
     ended = threading.Event()
 
@@ -63,15 +61,12 @@ def work_through(
                         results.put(result)
                     if ended.is_set():
                         return
-            except RayError as error:
+            except Exception as error:  # raised where the results are waited for
                 # Calls to a machine that has just gone fail faster than Ray finds that out.
                 attempts = attempts + 1 if len(left) == before else 0
                 if attempts == 2:
                     results.put(error)
                     return
-            except Exception as error:  # raised where the results are waited for
-                results.put(error)
-                return
         results.put(_END)
 
     threading.Thread(target=collect, daemon=True).start()
@@ -87,10 +82,8 @@ def work_through(
                 return
             if isinstance(result, _Fault):
                 raise OSError(result.message)
-            if isinstance(result, RayError):
-                raise RuntimeError(f"the cluster gave up: {_last_line(result)}") from result
             if isinstance(result, Exception):
-                raise result
+                raise RuntimeError(f"the cluster gave up: {_last_line(result)}") from result
             yield result
     finally:
         ended.set()
@@ -157,6 +150,8 @@ def _dataset(make_worker: Callable[[], Callable[[Any], Any]], items: Sequence[An
     import pyarrow
     import ray
 
+    # Ray would give up after half an hour, which a worker may need for an item.
+    ray.data.DataContext.get_current().execution_no_progress_timeout_s = -1
     tables = [pyarrow.table({"item": [pickle.dumps(item)]}) for item in items]
     size = min(core_count(), len(items))
     return spread(ray.data.from_arrow(tables).map, _Worker, make_worker, size=size)

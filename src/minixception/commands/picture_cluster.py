@@ -47,18 +47,19 @@ def run_on_cluster(arguments: argparse.Namespace) -> int:
     table = Table(form, Path(target), analyzer.class_names)
     options = {"PATH": shlex.join(map(str, arguments.pictures)), "the table": f"--{form}"}
     options |= describe_rows(arguments, analyzer)
+    stop = StopRequest()
     with ExitStack() as held:
         if isinstance(target, Path):
             held.enter_context(own_folder(target))
-            remove_leftovers(target)
+            held.callback(remove_leftovers, target)  # of workers that were killed
         job = _job_to_go_on_with(folder, options, resume=arguments.resume)
         pictures, are_all = (job.items, True) if job else _find(arguments.pictures)
         if not pictures:
             return 1
         done = _read_done(job, folder, table) if job else {}
-        stop = held.enter_context(StopRequest())
         if job is None or len(done) < len(job.parts):
             held.enter_context(connected(arguments.cluster, verbose=arguments.verbose))
+            held.enter_context(stop)  # after Ray, which has a handler of its own
             job = job or begin_job(folder, options, pictures, workers=core_count())
             worker = _part_worker(analyzer, table, folder, whole_picture=arguments.whole_picture)
             _do_rest(job, worker, done, stop, shows_progress=not arguments.quiet)

@@ -30,6 +30,8 @@ def run_on_cluster(arguments: argparse.Namespace) -> int:
     """Have the films done that have no table yet; return the exit code."""
     _check_options(arguments)
     films, failures = find_films(Path(arguments.input))
+    for failure in failures:
+        print(f"not done: {failure}", file=sys.stderr)
     tables = paths_in_folder(films, arguments.csv, ending="", suffix=".csv")
     with own_folder(arguments.csv), StopRequest() as stop:
         for folder in {table.parent for table in tables.values()}:
@@ -106,11 +108,12 @@ class _Film:
 
         self.lost = self.frames = 0
         self.remarks: dict[str, None] = {}  # in order, each once
+        self.cuts: list[str] = []
         self.tracks = Tracks(
             smoothing_seconds=arguments.smoothing, lost_after_seconds=arguments.lost_after
         )
         self._waiting: dict[int, PartResult] = {}
-        self._next = 0
+        self._next, self._latest = 0, -1.0
         self.files = ExitStack()
         temporary = self.files.enter_context(atomic_path(table))
         file = self.files.enter_context(temporary.open("w", **TABLE_FORM))
@@ -123,9 +126,12 @@ class _Film:
             self._next += 1
             self.lost += part.lost
             self.remarks |= dict.fromkeys(part.remarks)
+            self.cuts += part.cuts
             for seconds, faces in part.frames:
-                self.tracks.add(faces, self.frames, seconds)
-                self.frames += 1
+                if seconds > self._latest:  # else the part before has it, past a broken key frame
+                    self.tracks.add(faces, self.frames, seconds)
+                    self.frames += 1
+                    self._latest = seconds
         return self._next == result.part.count
 
 
@@ -207,7 +213,8 @@ class _Job:
     def _tell(self, name: str, film: _Film) -> None:
         from minixception.video.reader import describe_lost
 
-        for remark in (*film.remarks, *describe_lost(name, film.lost, film.frames)):
+        remarks = () if self._arguments.quiet else film.remarks
+        for remark in (*remarks, *describe_lost(name, film.lost, film.frames), *film.cuts):
             print(remark, file=sys.stderr)
         faces = len(film.tracks.histories)
         print(f"{name}: {film.frames} frames, {faces} faces, written to {self._tables[name]}")

@@ -47,7 +47,7 @@ class Damage:
 
     def expect(self, packet: Any) -> None:
         """Look at a packet of pictures before it is decoded."""
-        if packet.dts is None:  # nothing in a raw stream has a time
+        if time_of(packet) == math.inf:  # nothing in a raw stream has a time
             packet.dts = 0 if self._latest == -math.inf else round(self._latest + self._step)
         time, before = time_of(packet), self._latest
         holes = round((time - before) / self._step) - 1 if before > -math.inf else 0

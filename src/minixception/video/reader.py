@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from minixception.files import is_special_file, require_utf8
 from minixception.video.cameras import Frame
-from minixception.video.damage import Damage
+from minixception.video.damage import Damage, time_of
 from minixception.video.writer import UNKNOWN_RATE, Sound
 
 # Formats that hold their pictures themselves. Not among them: `concat`, `hls`, `dash`, `sdp`, `imf`
@@ -115,12 +115,24 @@ class VideoReader:
             with suppress(av.FFmpegError):
                 self._container.seek(round((seconds - 1) * av.time_base))
 
+    def reaches(self, seconds: float) -> bool:
+        """Tell whether `go_before` leads where it should, and not astray in a damaged file."""
+        self.go_before(seconds)
+        with suppress(av.FFmpegError):
+            packet = next(self._container.demux(self._stream))
+            return time_of(packet) * float(packet.time_base or 0) <= seconds
+        return False
+
     def __iter__(self) -> Iterator[Frame]:
         """Give the frames; their times grow, whatever the file says."""
-        last, step = -math.inf, 1 / (self.rate or UNKNOWN_RATE)
+        last, step, shift = -math.inf, 1 / (self.rate or UNKNOWN_RATE), -self.sound.origin
         for picture in self._pictures():
-            seconds = last if picture.time is None else picture.time - self.sound.origin
-            last = seconds if seconds > last >= 0 else max(seconds, last + step, 0.0)
+            time = last + step if picture.time is None else picture.time + shift
+            if self._is_broadcast and time < last - max(0.5, 5 * step):  # of joined recordings
+                shift += last + step - time
+                time = last + step
+            # A frame in the wrong place is shown for a moment, and does not move the others.
+            last = max(time, last + step / 1000, 0.0)
             self.done += 1
             yield Frame(self.done - 1, last, _turned(picture), picture.time in self._key_times)
         self._is_at_end = True
@@ -198,9 +210,9 @@ class VideoReader:
             ratio = self._stream.sample_aspect_ratio if own == self._first_ratio else own
             form = frame.format.name, frame.colorspace, frame.color_range
             shape = frame.width, frame.height, ratio or Fraction(1), form, self._is_interlaced
-            if shape != self._shape:
+            if (shape, self.lost) != self._shape:  # nor do fields go with those before a gap
                 yield from self._filter(None)
-                self._graph, self._shape = self._build(*shape), shape
+                self._graph, self._shape = self._build(*shape), (shape, self.lost)
             yield from self._filter(frame)
         yield from self._filter(None)
 

@@ -1,0 +1,183 @@
+"""Parts of a job on a cluster, and other file systems, without a cluster."""
+
+import errno
+import importlib.util
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minixception import files as storage
+from minixception import images
+from minixception.cluster import places
+from minixception.cluster.parts import (
+    JOB_FILE,
+    PartWorker,
+    begin_job,
+    part_numbers,
+    read_job,
+)
+from minixception.cluster.pictures import PictureWorker
+from minixception.cluster.places import Folder, list_files, read_picture
+from minixception.commands import main
+from minixception.inference.analyzer import FaceAnalyzer
+from minixception.inference.picture_files import PictureResult, analyze_file
+from stored_files import file_size_limit
+
+needs_arrow = pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, ("pyarrow", "fsspec"))), reason="no pyarrow or fsspec"
+)
+needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="no Ray")
+
+
+@pytest.fixture
+def memory() -> Iterator[str]:
+    """Return the URL of an empty folder that only fsspec knows."""
+    import fsspec
+
+    system = fsspec.filesystem("memory")
+    yield "memory://host"
+    system.rm("/", recursive=True)
+
+
+@pytest.fixture(params=["path", pytest.param("URL", marks=needs_arrow)])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
+    if request.param == "path":
+        return Folder(str(tmp_path / "out"))
+    return Folder(f"{request.getfixturevalue('memory')}/out")
+
+
+def test_a_folder_holds_what_is_written_whole(folder: Folder) -> None:
+    assert folder.names() == []
+    folder.make()
+    assert not folder.holds("a")
+    for content in (b"", b"first", b"second"):
+        folder.write("a", content)
+    assert (folder.names(), folder.read("a"), folder.holds("a")) == (["a"], b"second", True)
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
+    folder = Folder(str(tmp_path))
+    with file_size_limit(1000), pytest.raises(OSError, match="File too large") as caught:
+        folder.write("part-000001.csv", bytes(5000))
+    assert caught.value.filename == f"{tmp_path}/part-000001.csv"
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_arrow
+def test_a_connection_that_fails_is_no_fault_of_a_picture(
+    memory: str, portraits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Folder(memory).write("a.jpg", portraits.read_bytes())
+    assert (read_picture(f"{memory}/a.jpg") == images.read_image(portraits)).all()
+    analyze = partial(analyze_file, FaceAnalyzer(), read=read_picture)
+    missing, _ = analyze(f"{memory}/b.jpg")
+    assert missing.error == f"{memory}/b.jpg: No such file or directory"
+    monkeypatch.setattr(places, "_MOST_BYTES", 100)
+    large, _ = analyze(f"{memory}/a.jpg")
+    assert str(large.error).startswith(f"{memory}/a.jpg must be a file of at most 100 bytes")
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("connection reset by peer")
+
+    monkeypatch.setattr("fsspec.implementations.memory.MemoryFileSystem.open", fail)
+    monkeypatch.setattr(storage, "PAUSES", (0.0,))
+    with pytest.raises(OSError, match=r"a.jpg: connection reset by peer: this may pass"):
+        analyze(f"{memory}/a.jpg")
+    with pytest.raises(OSError, match="connection reset") as caught:
+        Folder(memory).write("c", b"")
+    assert caught.value.errno == errno.EIO
+
+
+@needs_arrow
+def test_urls_are_listed_as_folders_are(memory: str) -> None:
+    for name in ("p/b.jpg", "p/a b%20.png", "p/sub/deep/c.webp", "p/.hidden/x.png", "q.gif"):
+        Folder(f"{memory}/{name}".rpartition("/")[0]).write(name.rpartition("/")[2], b"")
+    start, names = list_files(f"{memory}/p/") or ("", [])
+    assert start == f"{memory}/p"
+    assert sorted(names) == [".hidden/x.png", "a b%20.png", "b.jpg", "sub/deep/c.webp"]
+    start, names = list_files(f"{memory}/p/**/[bc].*") or ("", [])
+    assert (start, sorted(names)) == (f"{memory}/p", ["b.jpg", "sub/deep/c.webp"])
+    assert list_files(f"{memory}/q.gif") is None
+    with pytest.raises(ValueError, match="nobody://host/ cannot be read: "):
+        list_files("nobody://host/folder")
+
+
+def results_of(names: Sequence[str]) -> list[PictureResult]:
+    return [PictureResult(name) for name in names]
+
+
+def encode(results: Sequence[PictureResult]) -> bytes:
+    return "\n".join(str(result.picture) for result in results).encode(errors="surrogateescape")
+
+
+def test_a_job_is_read_as_it_was_begun(folder: Folder) -> None:
+    assert read_job(folder) is None
+    items = ["a.jpg", "in two\nlines.jpg", "\udcff.jpg", *map(str, range(20))]
+    begin_job(folder, {"--engine": "litert"}, items, workers=1)
+    job = read_job(folder)
+    assert job is not None
+    assert (job.options, job.items, len(job.parts)) == ({"--engine": "litert"}, items, 3)
+    make: Any = partial(
+        PartWorker,
+        lambda: results_of,
+        encode=encode,
+        summarize=len,
+        folder=folder,
+        suffix=".txt",
+    )
+    assert [make()(part) for part in list(job.parts.items())[1:]] == [(1, 8), (2, 7)]
+    assert part_numbers(folder, ".txt") == {1, 2}
+    assert folder.read("part-000002.txt").split() == [f"{n}".encode() for n in range(13, 20)]
+    elsewhere = partial(make, folder=Folder(f"{folder.name}/elsewhere"))
+    with pytest.raises(OSError, match="all of them must share it"):
+        elsewhere()((1, items))
+    folder.write(JOB_FILE, b'{"options": {}}\n')
+    with pytest.raises(ValueError, match="begun by another version"):
+        read_job(folder)
+
+
+def test_a_worker_takes_paths_and_contents(portraits: Path, here: Path) -> None:
+    (here / "a.jpg").write_bytes(portraits.read_bytes())
+    (here / "b.png").write_bytes(b"no picture")
+    worker = PictureWorker(FaceAnalyzer(), folder=str(here))
+    names = ["a.jpg", "b.png", "c.png"]
+    read = worker(names)
+    given = worker(names[:2], [portraits.read_bytes(), b"no picture"])
+    assert [len(result.faces) for result in read] == [3, 0, 0]
+    assert [(one.faces, one.error) for one in read[:2]] == [(one.faces, one.error) for one in given]
+    assert read[2].error == "c.png: No such file or directory"
+
+
+@needs_ray
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "give one of --parquet, --csv, --jsonl"),
+        (["--csv", "a", "--jsonl", "b"], "give one of --parquet, --csv, --jsonl"),
+        (["--csv", "a", "--output", "drawn"], "leave out --output"),
+        (["--csv", "a", "--engine", "keras"], "leave out --engine"),
+        (["--csv", "-"], "--csv must name a folder for the parts"),
+        (["--csv", "a.csv"], "--csv must be a folder"),
+        (["--csv", "a", "--cluster", "ray://host:1"], "HOST:PORT of the head"),
+        (["--csv", "a", "--cluster", "localhost:1"], "no Ray cluster answers at localhost:1"),
+    ],
+)
+def test_what_a_cluster_cannot_do_is_refused(
+    options: list[str],
+    message: str,
+    portraits: Path,
+    here: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["image", str(portraits), "--cluster", "local", *options]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert list(here.iterdir()) == []
+
+
+def test_urls_take_a_cluster(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["image", "s3://bucket/a.jpg"]) == 1
+    assert "URLs are read and written with --cluster only" in capsys.readouterr().err
