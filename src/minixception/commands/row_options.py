@@ -64,7 +64,8 @@ def check_row_options(part: Path, then: Mapping[str, str], now: Mapping[str, str
     Raises:
         ValueError: naming what differs.
     """
-    changed = [name for name in {**then, **now} if then.get(name) != now.get(name)]
+    # What an option is by default stands as None, as does one that was not written down then.
+    changed = [name for name in {**then, **now} if str(then.get(name)) != str(now.get(name))]
     if changed:
         raise ValueError(
             f"{part} was begun with other options: "
