@@ -65,8 +65,6 @@ def _keep_options(arguments: argparse.Namespace, analyzer: "FaceAnalyzer") -> No
         ValueError: if that was begun with other options.
     """
     options = describe_rows(arguments, analyzer)
-    for name in ("detect_every", "smoothing", "lost_after"):
-        options[f"--{name.replace('_', '-')}"] = str(getattr(arguments, name))
     path = arguments.csv / OPTIONS_FILE
     if not path.is_file():
         with atomic_path(path) as temporary:
