@@ -44,6 +44,7 @@ NOT_RUN = {
     'pip install ".[train]"': "make test",
     'pip install ".[video]"': "make test",
     'pip install ".[serve]"': "make test",
+    'pip install ".[cluster]"': "make test-cluster",
     'pip install "minixception[train]"': "a message, not a command of ours",
     'pip install "opencv-python>=4.8,<5"': "requirements.txt",
     "python -m venv .venv": "make",
@@ -55,17 +56,14 @@ PLACEHOLDERS = {
     "train-emotion --dataset folder --data MY_FACES": "train-emotion --help",
     "video": "video --help",  # it would open a camera
     "serve": "serve --help",  # it would open a port
+    "image archive/ --cluster local --parquet faces": "image --help",  # it would start Ray
     "report-limits": "report-limits --help",  # it takes the very faces that the model was split by
 }
 DEFAULTS = {"emotion": DEFAULT_EMOTION_MODEL, "gender": DEFAULT_GENDER_MODEL}
 SHORT = {
     "train-emotion": ("--epochs", "1"),
-    "train-gender": (
-        "--epochs",
-        "1",
-        "--network",
-        "simple_cnn",
-    ),  # one run of its network is enough
+    # One run of its network is enough.
+    "train-gender": ("--epochs", "1", "--network", "simple_cnn"),
 }
 
 
