@@ -115,12 +115,14 @@ class Watch:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._ended.wait(0.5):
+        while not self._ended.wait(1.0):
+            look = int(time.monotonic()) % 5 == 0  # it takes time itself to add up their memory
             others = 0
             for process in psutil.Process().children(recursive=True):
                 with suppress(psutil.Error):
-                    times, used = process.cpu_times(), process.memory_full_info().uss
+                    times = process.cpu_times()
                     self._spent[process.pid] = times.user + times.system
+                    used = process.memory_full_info().uss if look else 0
                     if "ray::MapWorker" in " ".join(process.cmdline()):
                         self.worker = max(self.worker, used)
                     else:
@@ -185,7 +187,8 @@ def ratio(runs: Mapping[str, list[Run]], name: str) -> str:
     """Return a figure of a job with `--cluster local` over that of one without."""
     pairs = zip(runs["workers"], runs["local"], strict=True)
     ratios = [after[name] / before[name] for before, after in pairs]
-    return f"{np.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+    found = f"{np.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+    return f"{found} times {median(runs['workers'], name):.0f}"
 
 
 def steady_rate(runs: list[Run]) -> float:
@@ -218,8 +221,8 @@ def describe(runs: Mapping[str, list[Run]], pictures: int, tasks: float, command
     part = choose_part_size(pictures, cores)
     lines += [
         "",
-        f"`--cluster local` takes {ratio(runs, 'seconds')} times the seconds of "
-        f"`--workers {cores}`, and {ratio(runs, 'processor')} times those of the processor, start "
+        f"`--cluster local` takes {ratio(runs, 'seconds')} seconds of "
+        f"`--workers {cores}`, and {ratio(runs, 'processor')} of the processor, start "
         f"and end included. A worker holds {median(runs['local'], 'worker') / 1e6:.0f} MB that it "
         "shares with nobody, all other processes of the job "
         f"{median(runs['local'], 'others') / 1e6:.0f} MB together. Ray hands out {tasks:.0f} parts "

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from minixception.cluster.places import Folder
+from minixception.files import read_patiently
 
 JOB_FILE = ".job.jsonl"
 
@@ -132,5 +133,6 @@ class PartWorker:
                 "the one in which the job was begun; all of them must share it"
             )
         results = self._work(items)
-        self._folder.write(part_name(number, self._suffix), self._encode(results))
+        name, content = part_name(number, self._suffix), self._encode(results)
+        read_patiently(lambda: self._folder.write(name, content))
         return number, self._summarize(results)

@@ -37,10 +37,10 @@ def locate(url: str) -> tuple[Any, str]:
         ImportError: if fsspec needs a package for it.
         ValueError: if nobody knows the scheme.
     """
-    if "::" in url:
-        raise ValueError(f"a URL must name one place, without ::. Received: {url}")
     scheme, _, rest = url.partition("://")
     host, _, path = rest.partition("/")
+    if "::" in host:
+        raise ValueError(f"a URL must name one place, without ::. Received: {url}")
     system, base = _file_system(f"{scheme}://{host}/")
     return system, f"{base}/{path}".rstrip("/")
 

@@ -37,9 +37,7 @@ def connected(cluster: str, *, verbose: bool = False) -> Iterator[None]:
     """
     require("ray", "pyarrow", what="--cluster")
     _check(cluster)
-    with _environment(
-        RAY_ENABLE_AUTO_CONNECT="0"
-    ):  # or a thread that ends late would start it anew
+    with _environment(RAY_ENABLE_AUTO_CONNECT="0"):  # a thread that ends late would start it anew
         import ray
 
     if ray.is_initialized():

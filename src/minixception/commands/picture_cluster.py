@@ -5,7 +5,7 @@ import io
 import shlex
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -129,11 +129,12 @@ def _read_done(job: "Job", folder: "Folder", table: Table) -> dict[int, Counts]:
     """
     from minixception.cluster.parts import part_name, part_numbers
 
-    done = {}
+    done: dict[int, Counts] = {}
     for number in part_numbers(folder, table.suffix) & set(job.parts):
         name = part_name(number, table.suffix)
-        done[number] = list(_counts_of(table.read(io.BytesIO(folder.read(name)))))
-        if len(done[number]) != len(job.parts[number]):
+        with suppress(ValueError):
+            done[number] = list(_counts_of(table.read(io.BytesIO(folder.read(name)))))
+        if len(done.get(number, ())) != len(job.parts[number]):
             raise ValueError(f"{folder.name}/{name} is damaged: delete it to have it done again")
     return done
 

@@ -17,7 +17,7 @@ def describe_rows(arguments: argparse.Namespace, analyzer: "FaceAnalyzer") -> di
     from minixception.commands.options import chosen_models
     from minixception.files import file_checksum
 
-    detector = ("detector", "scale_factor", "min_neighbors", "min_face", "whole_picture")
+    detector = ("detector", "scale_factor", "min_neighbors", "min_face")
     yunet = arguments.yunet
     models = {f"--{task}-model": "none" for task in TASKS}
     for task, name in chosen_models(arguments).items():
@@ -26,7 +26,8 @@ def describe_rows(arguments: argparse.Namespace, analyzer: "FaceAnalyzer") -> di
     return {
         **models,
         "--engine": arguments.engine,
-        **{f"--{name.replace('_', '-')}": str(getattr(arguments, name, None)) for name in detector},
+        **{f"--{name.replace('_', '-')}": str(getattr(arguments, name)) for name in detector},
+        "--whole-picture": str(getattr(arguments, "whole_picture", None) or None),
         "--yunet": "None" if yunet is None else f"{yunet.name} {file_checksum(yunet)}",
     }
 
@@ -51,7 +52,8 @@ def check_row_options(part: Path, then: Mapping[str, str], now: Mapping[str, str
     Raises:
         ValueError: naming what differs.
     """
-    changed = [name for name in {**then, **now} if then.get(name) != now.get(name)]
+    # What an option is by default stands as None, as does one that was not written down then.
+    changed = [name for name in {**then, **now} if str(then.get(name)) != str(now.get(name))]
     if changed:
         raise ValueError(
             f"{part} was begun with other options: "
