@@ -17,6 +17,6 @@ def run_python(*arguments: object, **environment: str) -> subprocess.CompletedPr
         encoding="utf-8",
         errors="surrogateescape",
         env={**os.environ, "PYTHONPATH": str(SOURCE), **environment},
-        timeout=120,
+        timeout=300,
         check=False,
     )
