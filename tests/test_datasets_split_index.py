@@ -106,7 +106,7 @@ def test_missing_and_unreadable_pictures_are_counted(
     assert "Zoë 0 .png" in caplog.text
 
 
-def test_malformed_lines(root: Path, divided: FaceDataset) -> None:
+def test_malformed_and_repeated_lines(root: Path, divided: FaceDataset) -> None:
     write_split_index(root, divided)
     whole = (root / "test.txt").read_text(encoding="utf-8")
     twice = (root / "train.txt").read_text(encoding="utf-8").splitlines()[0]

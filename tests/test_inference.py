@@ -291,7 +291,7 @@ def test_threads_share_an_analyzer(
             assert_same(found, faces)
 
 
-def test_analyzing_imports_no_training_framework(
+def test_importing_is_quick_and_analyzing_needs_no_training_framework(
     checkpoints: dict[str, Path], portraits: Path
 ) -> None:
     code = f"""
