@@ -168,6 +168,12 @@ def test_an_impossible_entry_is_refused(folder: Path, changes: dict[str, Any]) -
         read_card(folder)
 
 
+REQUIRED = [
+    *["name", "task", "architecture", "parameters"],
+    *["class_names", "preprocessor", "crop_margin"],
+]
+
+
 def test_some_entries_may_be_missing_and_others_are_named(folder: Path, card: Card) -> None:
     data = {name: value for name, value in card.to_json().items() if name in REQUIRED}
     (folder / CARD_FILE).write_text(json.dumps(data))
@@ -177,12 +183,6 @@ def test_some_entries_may_be_missing_and_others_are_named(folder: Path, card: Ca
         (folder / CARD_FILE).write_text(json.dumps(rest))
         with pytest.raises(ValueError, match=f"the entry '{name}' is missing"):
             read_card(folder)
-
-
-REQUIRED = [
-    *["name", "task", "architecture", "parameters"],
-    *["class_names", "preprocessor", "crop_margin"],
-]
 
 
 def test_saving_again_replaces_and_keeps_what_it_does_not_write(
