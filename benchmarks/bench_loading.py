@@ -10,7 +10,6 @@ original only understands the uncompressed file of Kaggle.
 import argparse
 import multiprocessing
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -65,6 +64,8 @@ def measure(read: Callable[[str], np.ndarray], path: str) -> Measurement:
 
 
 def _measure_here(read: Callable[[str], np.ndarray], path: str) -> Measurement:
+    import resource  # which Windows lacks: `--help` answers there too
+
     import cv2  # noqa: F401  imported before the clock starts
     import pandas  # noqa: F401
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from made_up_data import make_card
 from minixception.labels import EMOTIONS_FER2013, GENDERS
 
 PICTURES = Path(__file__).parents[1] / "images"
@@ -75,10 +76,9 @@ def _write_checkpoint(folder: Path, class_names: tuple[str, ...]) -> None:
     import keras
 
     from minixception import models
-    from minixception.checkpoints.card import LITERT_FILE, Card
+    from minixception.checkpoints.card import LITERT_FILE
     from minixception.checkpoints.export import litert_converter
     from minixception.checkpoints.keras_model import save_checkpoint
-    from minixception.preprocessor import Preprocessor
 
     keras.utils.set_random_seed(1)
     model = models.build("mini_xception", (48, 48, 1), len(class_names))
@@ -86,15 +86,9 @@ def _write_checkpoint(folder: Path, class_names: tuple[str, ...]) -> None:
     weights = model.get_weights()
     weights[-2] = weights[-2] * 20
     model.set_weights(weights)
-    card = Card(
-        name=folder.name,
-        task=folder.name,
-        architecture="mini_xception",
-        parameters=model.count_params(),
-        class_names=class_names,
-        preprocessor=Preprocessor(image_size=(48, 48)),
+    save_checkpoint(
+        folder, model, make_card(model, class_names, name=folder.name, task=folder.name)
     )
-    save_checkpoint(folder, model, card)
     with litert_converter(model) as converter:
         (folder / LITERT_FILE).write_bytes(converter.convert())
 

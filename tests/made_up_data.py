@@ -1,12 +1,22 @@
-"""Data sets as they are published, small and made up, and folders of pictures."""
+"""Data sets as they are published, small and made up; albums; cards for models."""
 
-from collections.abc import Collection, Mapping
+import os
+import tarfile
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image
 
+from minixception.checkpoints.card import Card
+from minixception.datasets import FaceDataset
 from minixception.images import write_image
+from minixception.preprocessor import Preprocessor
+
+# Windows has neither quotes nor line breaks in names.
+STRANGE = "a 'strange', name.png" if os.name == "nt" else 'a "strange",\nname.png'
 
 
 def fer2013_csv(counts: Mapping[str, int], *, twins: Collection[str] = ()) -> str:
@@ -44,4 +54,59 @@ def write_album(folder: Path, picture: Image.Image, count: int) -> None:
             write_image(path, np.full((60 + number, 50, 3), 200, np.uint8))
     (folder / "a" / "broken.jpg").write_text("no picture")
     (folder / "b" / "empty.png").touch()
-    (folder / "b" / 'a "strange",\nname.png').write_bytes(b"GIF89a")
+    (folder / "b" / STRANGE).write_bytes(b"GIF89a")
+
+
+def write_noise(
+    path: Path, seed: int = 0, *, size: tuple[int, int] = (20, 20), least: int = 0
+) -> None:
+    """Write a picture in RGB of values from `least`, another for each seed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    generator = np.random.default_rng(seed)
+    Image.fromarray(generator.integers(least, 256, (*size, 3), dtype=np.uint8)).save(path)
+
+
+def make_dataset(
+    class_names: Sequence[str],
+    labels: ArrayLike,
+    *,
+    name: str = "made_up",
+    shape: tuple[int, int, int] = (6, 4, 1),
+    **fields: Any,
+) -> FaceDataset:
+    """Return a data set in which each image is filled with its row number."""
+    numbers = np.array(labels, np.int64)
+    rows = np.arange(len(numbers)).astype(np.uint8)
+    given: dict[str, Any] = {
+        "images": np.broadcast_to(rows[:, None, None, None], (len(rows), *shape)).copy(),
+        "labels": numbers,
+        "class_names": tuple(class_names),
+        "name": name,
+        "licence": f"terms of {name}",
+        "checksum": f"md5:{name}",
+    }
+    return FaceDataset(**{**given, **fields})
+
+
+def pack(folder: Path, path: Path) -> Path:
+    """Write a tar archive of a folder, and in it a link that leads out of it."""
+    with tarfile.open(path, "w:gz" if path.suffix == ".gz" else "w") as archive:
+        archive.add(folder, arcname=folder.name)
+        outside = tarfile.TarInfo("../../gone_0001.jpg")
+        outside.type, outside.linkname = tarfile.SYMTYPE, "/etc/hostname"
+        archive.addfile(outside)
+    return path
+
+
+def make_card(model: Any, class_names: Sequence[str], **entries: Any) -> Card:
+    """Return a card for a Keras model, of 48 pixels where that takes any size."""
+    height, width, channels = (size or 48 for size in model.input_shape[1:])
+    given: dict[str, Any] = {
+        "name": "card",
+        "task": "emotion",
+        "architecture": model.name,
+        "parameters": model.count_params(),
+        "class_names": tuple(class_names),
+        "preprocessor": Preprocessor((height, width), channels),
+    }
+    return Card(**{**given, **entries})

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from minixception.checkpoints.card import Card
+from made_up_data import make_card, make_dataset
 from minixception.datasets import FaceDataset
 from minixception.preprocessor import Preprocessor
 from minixception.training import state
@@ -56,14 +56,8 @@ def faces(count: int, *, seed: int) -> FaceDataset:
     images = generator.integers(0, 120, (count, 8, 8, 1))
     images[labels == 1] += 120
     images[labels == 2, ::2] += 120
-    return FaceDataset(
-        images=images.astype(np.uint8),
-        labels=labels.astype(np.int64),
-        class_names=NAMES,
-        name="patterns",
-        licence="none",
-        checksum=f"seed:{seed}",
-    )
+    images = images.astype(np.uint8)
+    return make_dataset(NAMES, labels, name="patterns", images=images, checksum=f"seed:{seed}")
 
 
 def build_network(*, stateful: bool = True) -> keras.Model:
@@ -82,19 +76,11 @@ def build_network(*, stateful: bool = True) -> keras.Model:
 
 def make_run(folder: Path, recipe: Recipe = EVERYTHING, **changes: Any) -> TrainingRun:
     model = build_network(stateful=recipe is EVERYTHING)
-    card = Card(
-        name=folder.name,
-        task="emotion",
-        architecture=model.name,
-        parameters=model.count_params(),
-        class_names=NAMES,
-        preprocessor=PREPROCESSOR,
-    )
     run = TrainingRun(
         model=model,
         training=faces(24, seed=1),
         validation=faces(12, seed=2),
-        card=card,
+        card=make_card(model, NAMES, name=folder.name),
         validation_split="validation",
         recipe=recipe,
         seed=0,

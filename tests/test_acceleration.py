@@ -1,15 +1,11 @@
 """The twin that is trained on TensorFlow learns what the network itself would."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
-import minixception
 from minixception import models
 from minixception.training.acceleration import (
     DataParallel,
@@ -17,7 +13,9 @@ from minixception.training.acceleration import (
     accelerated,
     choose_devices,
 )
+from own_process import run_python
 
+HERE = Path(__file__).parent
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (64, 48, 48, 1)).astype(np.float32)
 TARGETS = np.eye(7, dtype=np.float32)[np.arange(64) % 7]
 
@@ -139,10 +137,6 @@ def test_a_twin_with_replicas_has_the_weights_of_the_network_in_their_order() ->
     twin = accelerated(model, replicas=2)
     for weight, expected in zip(twin.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(weight, expected)
-    twin.compile(optimizer=keras.optimizers.SGD(0.01), loss="categorical_crossentropy")
-    for batch in (64, 1):
-        assert np.isfinite(twin.train_on_batch(IMAGES[:batch], TARGETS[:batch]))
-    assert all(np.isfinite(weight).all() for weight in twin.get_weights())
 
 
 @on_tensorflow
@@ -159,8 +153,8 @@ keras.ops.zeros(1)
 divide_cores(os.cpu_count() * 4)
 assert threads() == max(os.cpu_count() // 2, 1)
 """
-    source = Path(minixception.__file__).parents[1]
-    subprocess.run([sys.executable, "-c", script], cwd=source, check=True)
+    done = run_python("-c", script)
+    assert done.returncode == 0, done.stderr
 
 
 @on_tensorflow
@@ -200,9 +194,9 @@ expected = [pytest.approx(row, rel=1e-4) for row in train(run(1, "one"), verbose
 interrupt(pytest.MonkeyPatch(), "plot_history", call=2, run=run(2, "two"), resume=False)
 assert train(run(2, "two"), resume=True, verbose=0) == expected
 """
-    paths = [Path(minixception.__file__).parents[1], Path(__file__).parent]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths))}
-    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True)
+    head = f"import os, sys; os.chdir({str(tmp_path)!r}); sys.path.append({str(HERE)!r})\n"
+    done = run_python("-c", head + script)
+    assert done.returncode == 0, done.stderr
 
 
 @on_tensorflow

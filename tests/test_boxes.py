@@ -70,56 +70,20 @@ def test_margin_is_a_fraction_of_the_box(margin: CropMargin, expected: Box) -> N
     assert expand(Box(100, 200, 100, 200), margin) == expected
 
 
-@pytest.mark.parametrize(
-    ("box", "expected"),
-    [
-        (Box(-10, -10, 30, 30), Box(0, 0, 20, 20)),
-        (Box(90, -10, 30, 30), Box(90, 0, 10, 20)),
-        (Box(-10, 70, 30, 30), Box(0, 70, 20, 10)),
-        (Box(90, 70, 30, 30), Box(90, 70, 10, 10)),
-        (Box(-10, -10, 300, 300), Box(0, 0, 100, 80)),
-        (Box(99, 79, 50, 50), Box(99, 79, 1, 1)),
-    ],
-)
-def test_boxes_at_borders_and_corners(box: Box, expected: Box) -> None:
-    assert clip(box, 80, 100) == expected
-
-
-@pytest.mark.parametrize("box", [Box(100, 0, 5, 5), Box(0, 80, 5, 5), Box(-5, 0, 5, 5)])
-def test_box_beside_the_image_is_refused(box: Box) -> None:
-    with pytest.raises(ValueError, match="image of 80 rows and 100 columns"):
-        clip(box, 80, 100)
-
-
 @given(margins)
 def test_margin_survives_json(margin: CropMargin) -> None:
     assert CropMargin.from_json(json.loads(json.dumps(margin.to_json()))) == margin
 
 
-@pytest.mark.parametrize(
-    ("margin", "expected"),
-    [
-        (CropMargin(), 0.0),
-        (CropMargin.from_json([0.1] * 4), 0.1),
-        (CropMargin(top=0.1, bottom=-0.1), [0.0, 0.1, 0.0, -0.1]),
-    ],
-)
-def test_margin_in_json_is_one_number_where_one_will_do(
-    margin: CropMargin, expected: object
-) -> None:
-    assert margin.to_json() == expected
-
-
-@pytest.mark.parametrize("value", [None, "0.1", True, [0.1], [0.1] * 5, [0.1, 0.1, 0.1, None]])
-def test_margin_of_another_form_is_refused(value: object) -> None:
-    with pytest.raises(ValueError, match="one number or four numbers"):
-        CropMargin.from_json(value)
-
-
-@pytest.mark.parametrize("fraction", [-0.5, -3.0, float("nan"), float("inf")])
-def test_margin_that_loses_the_middle_is_refused(fraction: float) -> None:
-    with pytest.raises(ValueError, match=r"fractions greater than -0\.5"):
-        CropMargin(right=fraction)
+def test_margins_in_json_and_those_that_are_refused() -> None:
+    assert CropMargin.from_json([0.1] * 4).to_json() == 0.1  # one number where one will do
+    assert CropMargin(top=0.1, bottom=-0.1).to_json() == [0.0, 0.1, 0.0, -0.1]
+    for value in (None, "0.1", True, [0.1], [0.1] * 5, [0.1, 0.1, 0.1, None]):
+        with pytest.raises(ValueError, match="one number or four numbers"):
+            CropMargin.from_json(value)
+    for fraction in (-0.5, -3.0, float("nan"), float("inf")):  # which lose the middle
+        with pytest.raises(ValueError, match=r"fractions greater than -0\.5"):
+            CropMargin(right=fraction)
 
 
 @given(boxes, boxes)
@@ -140,8 +104,7 @@ def test_intersection_over_union_of_known_boxes() -> None:
     [
         (10, 20, 30, 40),
         [10.4, 19.6, 29.7, 40.0],
-        np.array([10, 20, 30, 40], np.int32),
-        np.array([10, 20, 30, 40], np.float32),
+        *(np.array([10, 20, 30, 40], kind) for kind in (np.int32, np.float32)),
         Box(10, 20, 30, 40),
     ],
 )
@@ -149,12 +112,27 @@ def test_four_numbers_are_a_box(box: Any) -> None:
     assert as_boxes([box]) == as_boxes(box) == [Box(10, 20, 30, 40)]
     assert {type(number) for number in as_boxes(box)[0]} == {int}
     assert len(as_boxes([box] * 4)) == len(as_boxes(iter([box] * 4))) == 4
-
-
-def test_neighbours_of_fractions_touch() -> None:
-    left, right = as_boxes([(0, 0, 10.5, 4), (10.5, 0, 10.4, 4)])
+    left, right = as_boxes([(0, 0, 10.5, 4), (10.5, 0, 10.4, 4)])  # neighbours of fractions touch
     assert left.x + left.width == right.x
     assert right.x + right.width == 21
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        (Box(-10, -10, 30, 30), Box(0, 0, 20, 20)),
+        (Box(90, 70, 30, 30), Box(90, 70, 10, 10)),
+        (Box(-10, -10, 300, 300), Box(0, 0, 100, 80)),
+        (Box(99, 79, 50, 50), Box(99, 79, 1, 1)),
+        *((Box(*box), None) for box in ((100, 0, 5, 5), (0, 80, 5, 5), (-5, 0, 5, 5))),
+    ],
+)
+def test_boxes_at_borders_corners_and_beyond(box: Box, expected: Box | None) -> None:
+    if expected:
+        assert clip(box, 80, 100) == expected
+        return
+    with pytest.raises(ValueError, match="image of 80 rows and 100 columns"):
+        clip(box, 80, 100)
 
 
 @pytest.mark.parametrize(

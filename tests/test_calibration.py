@@ -8,15 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minixception.checkpoints.card import read_card, write_card
+from made_up_data import fer2013_csv, make_dataset
+from minixception.checkpoints.card import read_card
 from minixception.commands import run_command
-from minixception.datasets import FaceDataset
 from minixception.evaluation import (
     expected_calibration_error,
     fit_temperature,
     with_temperature,
 )
-from minixception.explain import Explainer
 from minixception.inference.classifier import FaceClassifier
 from minixception.training.outliers import spoil, with_outliers
 from minixception.training.scoring import calibrate
@@ -60,17 +59,6 @@ def test_the_card_s_temperature_is_applied(checkpoints: dict[str, Path]) -> None
     np.testing.assert_allclose(cool.predict(faces), expected, atol=1e-6)
 
 
-def test_an_explanation_has_the_same_probabilities(
-    checkpoints: dict[str, Path], here: Path
-) -> None:
-    folder = shutil.copytree(checkpoints["emotion"], here / "model")
-    write_card(folder, replace(read_card(folder), temperature=3.0))
-    faces = np.random.default_rng(4).integers(0, 256, (2, 48, 48, 1), dtype=np.uint8)
-    expected = FaceClassifier.load(folder).predict(faces)
-    found = Explainer.load(folder).explain(faces).scores
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-
-
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])
 def test_impossible_temperatures_are_refused(
     checkpoints: dict[str, Path], temperature: float
@@ -93,9 +81,6 @@ def test_spoilt_images_have_uniform_targets_and_others_stay() -> None:
     # A batch depends on the seed and its number alone: a resumed run shows the same ones.
     resumed = with_outliers(itertools.repeat((images, targets), 1), 0.25, seed=5, first_step=2)
     assert np.array_equal(next(iter(resumed))[0], batches[2][0])
-
-
-def test_images_of_all_forms_can_be_spoilt() -> None:
     generator = np.random.default_rng(2)
     for shape in ((48, 48, 1), (7, 30, 3), (112, 96, 3)):
         image = generator.normal(0, 60, shape).astype(np.float32)
@@ -110,15 +95,9 @@ def test_a_model_is_calibrated_on_its_validation_faces(
 ) -> None:
     folder = shutil.copytree(checkpoints["emotion"], here / "model")
     generator = np.random.default_rng(3)
-    names = read_card(folder).class_names
-    faces = FaceDataset(
-        images=generator.integers(0, 256, (300, 48, 48, 1), dtype=np.uint8),
-        labels=generator.integers(0, len(names), 300),
-        class_names=names,
-        name="noise",
-        licence="public domain",
-        checksum="none",
-    )
+    labels = generator.integers(0, 7, 300)
+    images = generator.integers(0, 256, (300, 48, 48, 1), dtype=np.uint8)
+    faces = make_dataset(read_card(folder).class_names, labels, images=images)
     calibrate(folder, faces.select(np.arange(9)), split="validation", engine="litert")
     assert not read_card(folder).metrics
     for _ in range(2):  # the second fit is not on top of the first
@@ -133,11 +112,8 @@ def test_a_model_is_calibrated_on_its_validation_faces(
 def test_only_validation_faces_calibrate(
     checkpoints: dict[str, Path], here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with Path("fer2013.csv").open("w") as file:
-        file.write("emotion,pixels,Usage\n")
-        for usage in ("Training", "PublicTest", "PrivateTest"):
-            file.write(f"3,{' '.join(['7'] * 2304)},{usage}\n")
+    Path("a.csv").write_text(fer2013_csv({"Training": 1, "PublicTest": 1, "PrivateTest": 1}))
     folder = shutil.copytree(checkpoints["emotion"], here / "model")
-    options = ["--model", str(folder), "--dataset", "fer2013", "--data", "fer2013.csv"]
+    options = ["--model", str(folder), "--dataset", "fer2013", "--data", "a.csv"]
     assert run_command("evaluate", [*options, "--split", "PrivateTest", "--calibrate"]) == 1
     assert "fitted on the validation split, PublicTest" in capsys.readouterr().err

@@ -1,4 +1,6 @@
 import argparse
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,14 @@ from minixception.inference.predictions import FacePrediction
 
 def explain(checkpoint: Path, *arguments: str | Path) -> int:
     return main(["explain", "--model", str(checkpoint), *map(str, arguments)])
+
+
+@pytest.fixture(autouse=True, scope="module")
+def explainers_are_loaded_once() -> Iterator[None]:
+    """Making the graph of one takes longer than all else here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Explainer, "load", cache(Explainer.load))
+        yield
 
 
 def test_a_picture_per_face(

@@ -4,17 +4,21 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from made_up_data import write_noise
 from minixception.boxes import Box
 from minixception.commands import main
 from minixception.images import read_image, write_image
 from minixception.labels import EMOTIONS_FER2013, GENDERS
+from own_process import SOURCE, run_python
+from systems import needs_any_name
 
-SCRIPT = Path(__file__).parents[1] / "src" / "image_emotion_gender_demo.py"
+SCRIPT = SOURCE / "image_emotion_gender_demo.py"
 
 Demo = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -31,22 +35,9 @@ def demo(model_options: list[str], here: Path, capsys: pytest.CaptureFixture[str
 
 
 @pytest.fixture
-def script(model_options: list[str], tmp_path: Path) -> Demo:
+def script(model_options: list[str], here: Path) -> Demo:
     """Return a function that does the same by the script, in a process of its own."""
-
-    def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, str(SCRIPT), *model_options, *map(str, arguments)],
-            capture_output=True,
-            encoding="utf-8",
-            errors="surrogateescape",
-            cwd=tmp_path,
-            env={**os.environ, **environment},
-            timeout=60,
-            check=False,
-        )
-
-    return run
+    return partial(run_python, SCRIPT, *model_options)
 
 
 def messages(done: subprocess.CompletedProcess[str]) -> list[str]:
@@ -98,22 +89,16 @@ def test_pictures_without_and_with_faces(demo: Demo, portraits: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("form", ["csv", "json", "jsonl"])
-def test_a_table_to_standard_output(
-    form: str,
-    model_options: list[str],
-    here: Path,
-    portraits: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_table_to_standard_output(form: str, demo: Demo, portraits: Path, tmp_path: Path) -> None:
     write_image("wall.png", np.full((80, 100, 3), 200, np.uint8))
-    pictures = ["image", "wall.png", str(portraits), "--no-draw", *model_options]
-    assert main([*pictures, f"--{form}", f"faces.{form}", "--quiet"]) == 0
-    assert capsys.readouterr().out == ""
+    pictures = ["wall.png", portraits, "--no-draw"]
+    done = demo(*pictures, f"--{form}", f"faces.{form}", "--quiet")
+    assert (done.returncode, done.stdout) == (0, "")
     for options in ([], ["--quiet"]):
-        assert main([*pictures, f"--{form}", "-", *options]) == 0
-        printed = capsys.readouterr()
-        assert printed.out.encode() == (here / f"faces.{form}").read_bytes()
-        assert ("portraits.jpg: 3 faces" in printed.err) == (not options)
+        done = demo(*pictures, f"--{form}", "-", *options)
+        assert done.returncode == 0
+        assert done.stdout.encode() == (tmp_path / f"faces.{form}").read_bytes()
+        assert ("portraits.jpg: 3 faces" in done.stderr) == (not options)
 
 
 def test_unreadable_among_good_ones(demo: Demo, portraits: Path, tmp_path: Path) -> None:
@@ -144,7 +129,7 @@ def test_unusual_names(script: Demo, portraits: Path, tmp_path: Path) -> None:
     assert len(drawn) == len(names)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="names that are not valid UTF-8")
+@needs_any_name
 def test_name_that_is_not_utf8(script: Demo, portraits: Path, tmp_path: Path) -> None:
     name = os.fsdecode(b"b\xff.jpg")
     (tmp_path / name).write_bytes(portraits.read_bytes())
@@ -198,29 +183,22 @@ def test_interrupted_while_it_starts(
     assert capsys.readouterr().err == "minixception image: interrupted\n"
 
 
-def test_whole_pictures_are_faces(
-    model_options: list[str], here: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_whole_pictures_are_faces(demo: Demo, tmp_path: Path) -> None:
     for number, side in enumerate((48, 48, 90)):
-        pixels = np.random.default_rng(number).integers(0, 256, (side, 48), dtype=np.uint8)
-        write_image(here / "faces" / f"{number}.png", pixels)
-    command = ["image", "faces", "--whole-picture", "--json", "faces.json", *model_options]
-    assert main(command) == 0
-    found = read_faces(here / "faces.json")
+        write_noise(tmp_path / "faces" / f"{number}.png", seed=number, size=(side, 48))
+    command = ["faces", "--whole-picture", "--json", "faces.json"]
+    assert demo(*command).returncode == 0
+    found = read_faces(tmp_path / "faces.json")
     boxes = [face["box"] for faces in found.values() for face in faces]
     assert boxes == [[0, 0, 48, 48], [0, 0, 48, 48], [0, 0, 48, 90]]
-    assert len(list(here.glob("*_faces.png"))) == 3
-    assert main([*command, "--min-face", "20"]) == 1
-    assert "--whole-picture looks for no faces" in capsys.readouterr().err
+    assert len(list(tmp_path.glob("*_faces.png"))) == 3
+    refused = demo(*command, "--min-face", "20")
+    assert refused.returncode == 1
+    assert "--whole-picture looks for no faces" in refused.stderr
 
 
-def test_a_picture_without_a_command(portraits: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "minixception", str(portraits)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_a_picture_without_a_command(portraits: Path) -> None:
+    done = run_python("-m", "minixception", portraits)
     assert done.returncode == 2
     assert f"{portraits} is a picture: minixception image {portraits}" in done.stderr
 

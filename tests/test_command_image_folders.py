@@ -12,13 +12,15 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from made_up_data import write_album
+from made_up_data import STRANGE, write_album
 from minixception.commands import main
 from minixception.commands.picture_paths import find_pictures, output_paths
 from minixception.commands.picture_report import FEW_PICTURES
 from minixception.files import atomic_path
+from own_process import SOURCE
+from systems import needs_kill
 
-SCRIPT = Path(__file__).parents[1] / "src" / "image_emotion_gender_demo.py"
+SCRIPT = SOURCE / "image_emotion_gender_demo.py"
 
 Command = Callable[..., int]
 
@@ -41,12 +43,10 @@ def album(portraits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def copy_of(album: Path, folder: Path) -> None:
-    shutil.copytree(album, folder)
-
-
 def names_in(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    return sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+    )
 
 
 # Which pictures
@@ -62,13 +62,8 @@ def test_folder_is_searched_with_all_below_it(here: Path) -> None:
     touch("p/b.JPG", "p/a.png", "p/sub/deep/c.webp", "p/notes.txt", "p/.hidden.png", "p/.git/x.png")
     touch("p/b.jpg.txt", "p/Thumbs.db", "p/a/z.tif", "q.gif")
     found = find_pictures([Path("p"), Path("q.gif"), Path("p/a.png")])
-    assert [str(path) for path in found.places] == [
-        "p/a/z.tif",
-        "p/a.png",
-        "p/b.JPG",
-        "p/sub/deep/c.webp",
-        "q.gif",
-    ]
+    places = [path.as_posix() for path in found.places]
+    assert places == ["p/a/z.tif", "p/a.png", "p/b.JPG", "p/sub/deep/c.webp", "q.gif"]
     assert found.places[Path("p/sub/deep/c.webp")] == Path("sub/deep")
     assert (found.left_out, found.empty, found.failures) == ([], [], [])
 
@@ -87,7 +82,7 @@ def test_folder_is_searched_with_all_below_it(here: Path) -> None:
 def test_patterns(here: Path, pattern: str, expected: dict[str, str]) -> None:
     touch("b.png", "p/a.png", "p/s/c.png", "p/s/d[1].jpg", "p/s/stray.txt", "p/.h/x.png")
     found = find_pictures([Path(pattern)])
-    assert {str(path): str(place) for path, place in found.places.items()} == expected
+    assert {path.as_posix(): place.as_posix() for path, place in found.places.items()} == expected
     assert len(found.empty) == (not expected)
     assert found.others == ([Path("p/s/stray.txt")] if pattern == "p/**/*" else [])
 
@@ -109,7 +104,7 @@ def test_what_an_earlier_run_has_drawn_is_left_out(here: Path) -> None:
 def test_drawn_pictures_keep_their_folder(here: Path) -> None:
     touch("p/a.png", "p/s/a.png", "p/s/a.jpg", "q/s/a.png")
     outputs = output_paths(find_pictures([Path("p"), Path("q")]).places, Path("out"))
-    assert {str(path): str(drawn) for path, drawn in outputs.items()} == {
+    assert {path.as_posix(): drawn.as_posix() for path, drawn in outputs.items()} == {
         "p/a.png": "out/a_faces.png",
         "p/s/a.jpg": "out/s/a_faces.jpg",
         "p/s/a.png": "out/s/a_faces.png",
@@ -133,7 +128,7 @@ def test_number_of_workers_changes_nothing(
     image: Command, album: Path, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tables = ("--csv", "f.csv", "--jsonl", "f.jsonl", "--json", "f.json")
-    copy_of(album, here / "album")
+    shutil.copytree(album, here / "album")
     written, printed = [], []
     for workers in ("1", "4"):
         code = image("album", *tables, "--output", f"out{workers}", "--workers", workers)
@@ -162,11 +157,8 @@ def check_tables(here: Path, printed: tuple[str, str]) -> None:
     assert len(pictures) == 24
     errors = [row for row in rows if row["error"]]
     assert [row["faces"] for row in errors] == ["0"] * 3
-    assert [Path(row["picture"]).name for row in errors] == [
-        "broken.jpg",
-        'a "strange",\nname.png',
-        "empty.png",
-    ]
+    names = [Path(row["picture"]).name for row in errors]
+    assert names == ["broken.jpg", STRANGE, "empty.png"]
     assert any(row["faces"] == "0" and not row["error"] for row in rows)
     faces = [row for row in rows if row["x"]]
     lines = [json.loads(line) for line in (here / "f.jsonl").read_text("utf-8").splitlines()]
@@ -196,7 +188,7 @@ def test_few_pictures_are_told_of_in_order(
 def test_the_current_folder_can_be_done_again(
     image: Command, album: Path, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    copy_of(album / "a", here / "a")
+    shutil.copytree(album / "a", here / "a")
     assert image(".", "--csv", "f.csv") == 1
     assert capsys.readouterr().err.startswith("not done: ")
     before, names = (here / "f.csv").read_bytes(), names_in(here)
@@ -251,28 +243,30 @@ def wait_for_rows(process: subprocess.Popen[str], part: Path, rows: int) -> None
         time.sleep(0.002)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@needs_kill
+@pytest.mark.parametrize("ending", ["kill", "terminate"])
 def test_killed_jobs_go_on(
     job: Callable[..., subprocess.Popen[str]],
     image: Command,
     album: Path,
     here: Path,
     capsys: pytest.CaptureFixture[str],
-    number: signal.Signals,
+    ending: str,
 ) -> None:
     for copy in range(4):
-        copy_of(album, here / "album" / str(copy))
+        shutil.copytree(album, here / "album" / str(copy))
     options = ("album", "--no-draw", "--jsonl", "f.jsonl", "--csv")
     assert image(*options, "expected.csv") == 1
     expected = (here / "f.jsonl").read_bytes()
     (here / "f.jsonl").unlink()
     process = job(*options, "f.csv", "--workers", "2")
     wait_for_rows(process, here / ".f.csv.part", 12)
-    process.send_signal(number)
+    getattr(process, ending)()
     _, messages = process.communicate(timeout=60)
-    assert process.returncode == (-9 if number == signal.SIGKILL else 128 + number)
-    assert ("add --resume to go on" in messages) == (number == signal.SIGTERM)
+    assert (
+        process.returncode == {"kill": -signal.SIGKILL, "terminate": 128 + signal.SIGTERM}[ending]
+    )
+    assert ("add --resume to go on" in messages) == (ending == "terminate")
     capsys.readouterr()
     assert image(*options, "f.csv") == 1
     assert "is left of an interrupted job that had done" in capsys.readouterr().err
@@ -292,11 +286,7 @@ def test_killed_jobs_go_on(
     assert "12 of 96 pictures could not be done." in output.err
     assert (here / "f.csv").read_bytes() == (here / "expected.csv").read_bytes()
     assert (here / "f.jsonl").read_bytes() == expected
-    assert sorted(path.name for path in here.iterdir() if path.name != "album") == [
-        "expected.csv",
-        "f.csv",
-        "f.jsonl",
-    ]
+    assert {path.name for path in here.iterdir()} == {"album", "expected.csv", "f.csv", "f.jsonl"}
 
 
 def test_what_a_killed_job_left_goes_away_and_what_lives_stays(

@@ -1,21 +1,21 @@
 """`report-limits` on small data sets made up for it, with untrained models."""
 
 import csv
-import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from made_up_data import fer2013_csv
+from made_up_data import fer2013_csv, write_noise
 from minixception.commands import run_command
 from minixception.datasets import load_utkface
 from minixception.datasets.utkface import ETHNICITIES
 from minixception.labels import EMOTIONS_FER2013
 from minixception.limits.perturbations import PERTURBATIONS
+from stored_files import change_card
 
 PUBLIC, PRIVATE = 21, 14
 GROUPS_TABLE, RECALL_TABLE = "gender_by_group.csv", "emotion_recall.csv"
@@ -35,39 +35,36 @@ def fer2013(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def utkface(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """30 women and 30 men, about three of each in the test split and in the validation split."""
     folder = tmp_path_factory.mktemp("utkface") / "crop_part1"
-    folder.mkdir()
-    generator = np.random.default_rng(1)
     for number in range(60):
-        noise = generator.integers(0, 256, (50, 50, 3), dtype=np.uint8)
         name = f"{16 + number}_{number % 2}_{number % 5}_{10000 + number}.jpg.chip.jpg"
-        Image.fromarray(noise).save(folder / name, format="JPEG")
+        write_noise(folder / name, seed=number, size=(50, 50))
     return folder
 
 
-def options(
-    checkpoints: dict[str, Path], fer2013: Path, utkface: Path, page: Path, *more: str
-) -> list[str]:
-    pairs = {
-        "--emotion-model": checkpoints["emotion"],
-        "--gender-model": checkpoints["gender"],
-        "--emotion-data": fer2013,
-        "--gender-data": utkface,
-        "--output": page,
-    }
-    return [*(str(part) for pair in pairs.items() for part in pair), *more]
+@pytest.fixture(scope="module")
+def report(checkpoints: dict[str, Path], fer2013: Path, utkface: Path) -> Callable[..., int]:
+    """Return a function that writes a page about both models."""
+
+    def run(page: Path, *more: str) -> int:
+        options = {
+            "--emotion-model": checkpoints["emotion"],
+            "--gender-model": checkpoints["gender"],
+            "--emotion-data": fer2013,
+            "--gender-data": utkface,
+            "--output": page,
+        }
+        given = [str(part) for option in options.items() for part in option]
+        return run_command("report-limits", [*given, *more])
+
+    return run
 
 
 @pytest.fixture(scope="module")
 def page(
-    checkpoints: dict[str, Path],
-    fer2013: Path,
-    utkface: Path,
-    portraits: Path,
-    tmp_path_factory: pytest.TempPathFactory,
+    report: Callable[..., int], portraits: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     path = tmp_path_factory.mktemp("output") / "docs" / "limits.md"
-    more = ("--example", str(portraits))
-    assert run_command("report-limits", options(checkpoints, fer2013, utkface, path, *more)) == 0
+    assert report(path, "--example", str(portraits)) == 0
     return path
 
 
@@ -86,13 +83,8 @@ def test_nothing_but_page_tables_and_pictures_is_written(page: Path) -> None:
     assert {path.name for path in page.parent.iterdir()} == {"limits.md", "limits"}
     names = {path.name for path in page.with_suffix("").iterdir()}
     assert names == {
-        GROUPS_TABLE,
-        RECALL_TABLE,
-        CONFUSIONS_TABLE,
-        LEVELS_TABLE,
-        "gender_by_group.png",
-        "emotion_confusions.png",
-        "perturbations.png",
+        *(GROUPS_TABLE, RECALL_TABLE, CONFUSIONS_TABLE, LEVELS_TABLE),
+        *("gender_by_group.png", "emotion_confusions.png", "perturbations.png"),
         "perturbed_face.jpg",
     }
     text = page.read_text(encoding="utf-8")
@@ -165,58 +157,39 @@ def test_levels_begin_with_the_faces_as_they_are(page: Path) -> None:
 
 
 def test_the_same_seed_writes_the_same_tables(
-    page: Path, checkpoints: dict[str, Path], fer2013: Path, utkface: Path, tmp_path: Path
+    page: Path, report: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     again = tmp_path / "limits.md"
-    assert run_command("report-limits", options(checkpoints, fer2013, utkface, again)) == 0
+    assert report(again) == 0
     for name in (GROUPS_TABLE, RECALL_TABLE, CONFUSIONS_TABLE, LEVELS_TABLE):
         assert table(again, name) == table(page, name)
     # Without --example the page shows no such picture.
-    assert "perturbed_face.jpg" not in again.read_text(encoding="utf-8")
-
-
-def test_an_interrupted_run_leaves_the_old_page(
-    page: Path,
-    checkpoints: dict[str, Path],
-    fer2013: Path,
-    utkface: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    copy = tmp_path / "limits.md"
-    shutil.copytree(page.with_suffix(""), copy.with_suffix(""))
-    copy.write_text("old", encoding="utf-8")
+    written = again.read_text(encoding="utf-8")
+    assert "perturbed_face.jpg" not in written
 
     def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device", "limits.md")
 
+    # An interrupted run leaves the old page.
     monkeypatch.setattr("minixception.limits.page._draw", fail)
-    assert run_command("report-limits", options(checkpoints, fer2013, utkface, copy)) == 1
-    assert copy.read_text(encoding="utf-8") == "old"
+    assert report(again, "--seed", "1") == 1
+    assert again.read_text(encoding="utf-8") == written
     assert {path.name for path in tmp_path.iterdir()} == {"limits.md", "limits"}
 
 
 def test_a_gender_model_trained_on_other_files_is_refused(
     checkpoints: dict[str, Path],
-    fer2013: Path,
-    utkface: Path,
+    report: Callable[..., int],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    folder = Path(shutil.copytree(checkpoints["gender"], tmp_path / "gender"))
-    card = json.loads((folder / "card.json").read_text())
-    card["data"] = {"name": "utkface", "checksum": "md5:of other files"}
-    (folder / "card.json").write_text(json.dumps(card))
-    models = {**checkpoints, "gender": folder}
-    page = tmp_path / "limits.md"
-    assert run_command("report-limits", options(models, fer2013, utkface, page)) == 1
+    folder, page = shutil.copytree(checkpoints["gender"], tmp_path / "gender"), tmp_path / "page.md"
+    change_card(folder, data={"name": "utkface", "checksum": "md5:of other files"})
+    assert report(page, "--gender-model", str(folder)) == 1
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert "was trained on other files of utkface" in error
     assert "md5:of other files" in error
     assert not page.exists()
-
-
-def test_training_faces_cannot_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        run_command("report-limits", ["--split", "Training"])
+        report(page, "--split", "Training")
     assert "invalid choice: 'Training'" in capsys.readouterr().err

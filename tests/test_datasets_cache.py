@@ -107,9 +107,7 @@ def test_a_directory_that_ends_early_is_noticed(folder: Path, fingerprint: str) 
     content[first_entry + 33] = 0x10  # its comment is 4,096 bytes long and takes in the others
     file.write_bytes(content)
     assert load_arrays(fingerprint) is None
-
-
-def test_a_file_of_objects_is_not_trusted(folder: Path, fingerprint: str) -> None:
+    # Nor is a file of objects trusted.
     store_arrays(fingerprint, {"images": np.array([object()], dtype=object)})
     assert len(list(folder.iterdir())) == 1
     assert load_arrays(fingerprint) is None

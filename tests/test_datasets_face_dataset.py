@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -5,22 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from made_up_data import make_dataset
 from minixception.datasets import FaceDataset, constant_images, stratified_split, twins_of
 
 
-def make_dataset(count: int = 6, **changes: Any) -> FaceDataset:
-    generator = np.random.default_rng(0)
+def make(**changes: Any) -> FaceDataset:
     fields: dict[str, Any] = {
-        "images": generator.integers(0, 256, (count, 4, 5, 1), dtype=np.uint8),
-        "labels": np.arange(count, dtype=np.int64) % 3,
-        "class_names": ("a", "b", "c"),
-        "name": "made up",
-        "licence": "none",
-        "checksum": "md5:0",
-        "splits": np.array(["train", "train", "test"] * (count // 3)),
-        "attributes": {"age": np.arange(count)},
+        "images": np.random.default_rng(0).integers(0, 256, (6, 4, 5, 1), dtype=np.uint8),
+        "splits": np.array(["train", "train", "test"] * 2),
+        "attributes": {"age": np.arange(6)},
     }
-    return FaceDataset(**(fields | changes))
+    return replace(make_dataset("abc", [0, 1, 2] * 2, name="made up", **fields), **changes)
 
 
 @pytest.mark.parametrize(
@@ -42,12 +38,12 @@ def make_dataset(count: int = 6, **changes: Any) -> FaceDataset:
 )
 def test_inconsistent_fields_are_refused(field: str, value: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        make_dataset(**{field: value})
+        make(**{field: value})
 
 
 def test_split_keeps_order_and_all_fields() -> None:
     targets = np.eye(3, dtype=np.float32)[np.arange(6) % 3]
-    dataset = make_dataset(targets=targets)
+    dataset = make(targets=targets)
     test = dataset.split("test")
     assert len(test) == 2
     assert np.array_equal(test.images, dataset.images[[2, 5]])
@@ -59,40 +55,28 @@ def test_split_keeps_order_and_all_fields() -> None:
 
 def test_unknown_split_lists_the_existing_ones() -> None:
     with pytest.raises(ValueError, match=r"one of train, test. Received: split='val'"):
-        make_dataset().split("val")
+        make().split("val")
     with pytest.raises(ValueError, match="made up has no splits"):
-        make_dataset(splits=None).split("train")
+        make(splits=None).split("train")
 
 
 def test_select_by_mask_and_by_index() -> None:
-    dataset = make_dataset()
+    dataset = make()
     assert dataset.select(np.array([5, 0])).attributes["age"].tolist() == [5, 0]
     assert len(dataset.select(dataset.labels == 1)) == 2
     assert len(dataset.select(np.array([], dtype=int))) == 0
-
-
-@pytest.mark.parametrize("rows", [np.array([True, False]), np.array([0.5]), np.array([[0]])])
-def test_select_refuses_other_rows(rows: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="`rows` must"):
-        make_dataset().select(rows)
-
-
-@pytest.mark.parametrize("fractions", [{}, {"train": 0.5}, {"train": 1.5, "test": -0.5}])
-def test_stratified_split_refuses_other_fractions(fractions: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="positive and sum to 1"):
-        stratified_split(np.zeros(3, np.int64), fractions=fractions, seed=0)
+    for rows in (np.array([True, False]), np.array([0.5]), np.array([[0]])):
+        with pytest.raises(ValueError, match="`rows` must"):
+            dataset.select(rows)
 
 
 def test_twins_are_found_by_content() -> None:
-    dataset = make_dataset()
+    dataset = make()
     reference = dataset.select(np.array([1, 4]))
     assert twins_of(dataset, reference).tolist() == [False, True, False, False, True, False]
     with pytest.raises(ValueError, match="images of one shape"):
-        twins_of(dataset, make_dataset(images=np.zeros((6, 4, 4, 1), np.uint8)))
-
-
-def test_constant_images() -> None:
-    images = make_dataset().images.copy()
+        twins_of(dataset, make(images=np.zeros((6, 4, 4, 1), np.uint8)))
+    images = dataset.images.copy()
     images[3] = 7
     assert constant_images(images).tolist() == [False, False, False, True, False, False]
 
@@ -116,3 +100,9 @@ def test_a_split_has_every_row_once_and_each_class_in_its_shares(
             assert abs(found - share * labels.count(label)) <= 1
     again = stratified_split(classes, fractions=fractions, seed=seed)
     np.testing.assert_array_equal(splits, again)
+
+
+@pytest.mark.parametrize("fractions", [{}, {"train": 0.5}, {"train": 1.5, "test": -0.5}])
+def test_stratified_split_refuses_other_fractions(fractions: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="positive and sum to 1"):
+        stratified_split(np.zeros(3, np.int64), fractions=fractions, seed=0)

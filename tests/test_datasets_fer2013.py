@@ -55,29 +55,27 @@ def test_pixels_labels_and_splits_come_back(
     assert dataset.checksum == f"md5:{hashlib.md5(path.read_bytes()).hexdigest()}"
     test = load_fer2013(path, split="PrivateTest", use_cache=False)
     assert np.array_equal(test.images.reshape(3, -1), images[6:])
-
-
-def test_gzip_has_the_checksum_of_its_content(tmp_path: Path, lines: list[str]) -> None:
-    plain = write(tmp_path / "fer2013.csv", lines)
     packed = tmp_path / "fer2013.csv.gz"
-    packed.write_bytes(gzip.compress(plain.read_bytes()))
-    first, second = (load_fer2013(path, use_cache=False) for path in (plain, packed))
-    assert first.checksum == second.checksum
-    assert np.array_equal(first.images, second.images)
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    unpacked = load_fer2013(packed, use_cache=False)
+    assert unpacked.checksum == dataset.checksum
+    assert np.array_equal(unpacked.images, dataset.images)
 
 
-def test_columns_are_found_by_name(tmp_path: Path, images: np.ndarray, lines: list[str]) -> None:
-    swapped = [",".join(line.split(",")[index] for index in (0, 2, 1)) for line in lines]
-    path = write(tmp_path / "icml_face_data.csv", swapped, header="emotion, Usage, pixels")
-    assert np.array_equal(load_fer2013(path, use_cache=False).images.reshape(9, -1), images)
-
-
-def test_quotes_windows_line_ends_and_a_missing_last_line_end(
-    tmp_path: Path, images: np.ndarray, lines: list[str]
+@pytest.mark.parametrize("form", ["other order", "quoted", "empty lines at the end"])
+def test_other_forms_of_the_table(
+    tmp_path: Path, images: np.ndarray, lines: list[str], form: str
 ) -> None:
-    quoted = [",".join(f'"{field}"' for field in line.split(",")) for line in lines]
-    path = write(tmp_path / "fer2013.csv", quoted, header=f"\ufeff{HEADER}", end="\r\n")
-    path.write_bytes(path.read_bytes().rstrip(b"\r\n"))
+    path = tmp_path / "fer2013.csv"
+    if form == "other order":
+        swapped = [",".join(line.split(",")[index] for index in (0, 2, 1)) for line in lines]
+        write(path, swapped, header="emotion, Usage, pixels")
+    elif form == "quoted":
+        quoted = [",".join(f'"{field}"' for field in line.split(",")) for line in lines]
+        write(path, quoted, header=f"\ufeff{HEADER}", end="\r\n")
+        path.write_bytes(path.read_bytes().rstrip(b"\r\n"))
+    else:
+        write(path, [*lines, "", ""], end="\r\n")
     assert np.array_equal(load_fer2013(path, use_cache=False).images.reshape(9, -1), images)
 
 
@@ -99,24 +97,17 @@ def test_a_wrong_row_is_named(tmp_path: Path, lines: list[str], line: str, messa
         load_fer2013(path)
 
 
-def test_empty_lines_may_end_the_file(tmp_path: Path, lines: list[str]) -> None:
-    path = write(tmp_path / "fer2013.csv", [*lines, "", ""], end="\r\n")
-    assert len(load_fer2013(path, use_cache=False)) == 9
-
-
-def test_an_archive_is_to_be_unpacked(tmp_path: Path) -> None:
-    (tmp_path / "fer2013.csv").write_bytes(b"fer2013/fer2013.csv\0\0\0\0000644")
-    with pytest.raises(ValueError, match=r"fer2013.csv.*unpack an archive first"):
-        load_fer2013(tmp_path / "fer2013.csv")
-
-
 def test_missing_file_folder_and_unknown_split(tmp_path: Path) -> None:
+    path = tmp_path / "fer2013.csv"
     with pytest.raises(FileNotFoundError, match=r"Kaggle.*datasets/fer2013"):
-        load_fer2013(tmp_path / "fer2013.csv")
+        load_fer2013(path)
     with pytest.raises(ValueError, match="not a folder"):
         load_fer2013(tmp_path)
     with pytest.raises(ValueError, match=r"one of Training.*Received: split='val'"):
-        load_fer2013(tmp_path / "fer2013.csv", split="val")
+        load_fer2013(path, split="val")
+    path.write_bytes(b"fer2013/fer2013.csv\0\0\0\0000644")
+    with pytest.raises(ValueError, match=r"fer2013.csv.*unpack an archive first"):
+        load_fer2013(path)
 
 
 def test_the_cache_is_used_and_follows_the_source(

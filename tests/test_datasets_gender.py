@@ -1,5 +1,4 @@
 import logging
-import tarfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -7,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 from scipy.io import savemat
 
+from made_up_data import pack, write_noise
 from minixception.datasets import FaceDataset, load_imdb, load_utkface, split_names
 from minixception.datasets import utkface as utkface_module
 from minixception.datasets.registry import default_dataset, is_trained_on, require_same_files
@@ -23,28 +22,16 @@ NAMES = (
 MALFORMED = ("61_1_20170109142408075.jpg.chip.jpg", "61_3_20170109150557335.jpg.chip.jpg")
 
 
-def write_jpeg(path: Path, seed: int, *, size: tuple[int, int] = (20, 20)) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(path, format="JPEG")
-
-
 @pytest.fixture
 def utkface_folder(tmp_path: Path) -> Path:
     folder = tmp_path / "crop_part1"
     for seed, name in enumerate(NAMES + MALFORMED):
-        write_jpeg(folder / name, seed)
+        write_noise(folder / name, seed)
     # A copy of the first face, under the name of another.
     copy = folder / "21_0_1_20180101000000004.jpg.chip.jpg"
     copy.write_bytes((folder / NAMES[0]).read_bytes())
     (folder / "36_1_0_20180101000000005.jpg.chip.jpg").write_bytes(b"no picture")
     return folder
-
-
-def pack(folder: Path, path: Path, mode: Any) -> Path:
-    with tarfile.open(path, mode) as archive:
-        archive.add(folder, arcname="crop_part1")
-    return path
 
 
 def test_utkface_names_are_read(utkface_folder: Path) -> None:
@@ -54,18 +41,22 @@ def test_utkface_names_are_read(utkface_folder: Path) -> None:
     assert [GENDERS[label] for label in dataset.labels] == ["man", "woman", "woman"]
     assert dataset.attributes["age"].tolist() == [20, 35, 40]
     assert dataset.attributes["ethnicity"].tolist() == [1, 0, 4]
-    assert dataset.dropped == {
-        "malformed name": 2,
-        "unreadable picture": 1,
-        "duplicate": 1,
-        "contradictory gender": 0,
-    }
+    dropped = {"malformed name": 2, "unreadable picture": 1, "duplicate": 1}
+    assert dataset.dropped == {**dropped, "contradictory gender": 0}
+    twin = utkface_folder / "40_0_4_20180101000000006.jpg.chip.jpg"
+    twin.write_bytes((utkface_folder / NAMES[2]).read_bytes())
+    dataset = load_utkface(utkface_folder)
+    assert dataset.attributes["age"].tolist() == [20, 35]
+    assert dataset.dropped == {**dropped, "contradictory gender": 2}
+    for load, message in ((load_utkface, r"susanqq.github.io"), (load_imdb, r"imdb_crop.tar")):
+        with pytest.raises(FileNotFoundError, match=message):
+            load(utkface_folder / "none")
 
 
 def test_utkface_archive_and_folder_give_the_same(utkface_folder: Path, tmp_path: Path) -> None:
     expected = load_utkface(utkface_folder)
-    for name, mode in (("faces.tar", "w"), ("faces.tar.gz", "w:gz")):
-        dataset = load_utkface(pack(utkface_folder, tmp_path / name, mode))
+    for name in ("faces.tar", "faces.tar.gz"):
+        dataset = load_utkface(pack(utkface_folder, tmp_path / name))
         assert np.array_equal(dataset.images, expected.images)
         assert np.array_equal(dataset.labels, expected.labels)
         assert dataset.checksum == expected.checksum
@@ -76,8 +67,8 @@ def test_a_model_is_not_scored_on_other_files_of_its_set(utkface_folder: Path) -
     same = {"name": dataset.name, "checksum": dataset.checksum}
     both = {"dataset": "imdb+utkface", "name": "imdb+utkface"}
 
-    def require(data: FaceDataset, trained_on: dict[str, str], split: str = "test") -> None:
-        require_same_files("utkface", data, splits=[split], model="m", trained_on=trained_on)
+    def require(data: FaceDataset, trained_on: dict[str, str]) -> None:
+        require_same_files("utkface", data, splits=["test"], model="m", trained_on=trained_on)
 
     require(dataset, same)
     require(dataset, {"name": "imdb", "checksum": "x"})
@@ -86,8 +77,13 @@ def test_a_model_is_not_scored_on_other_files_of_its_set(utkface_folder: Path) -
         with pytest.raises(ValueError, match=r"m was trained on other files of utkface.*md5:0"):
             require(dataset, trained_on)
     # Splits that the source tells do not change with the files.
-    require(replace(dataset, drawn_splits=()), {**same, "checksum": "md5:0"})
-    require(replace(dataset, drawn_splits=("train", "validation")), {**same, "checksum": "md5:0"})
+    for drawn in ((), ("train", "validation")):
+        require(replace(dataset, drawn_splits=drawn), {**same, "checksum": "md5:0"})
+    # A folder with the name of a set is not that set.
+    named = replace(dataset, name="fer2013", checksum="md5:1")
+    trained_on = {"dataset": "folder", "name": "fer2013", "checksum": "md5:0"}
+    assert not is_trained_on("fer2013", named, trained_on)
+    assert is_trained_on("folder_faces", named, trained_on)  # which reads the same pictures
 
 
 def test_a_model_is_scored_on_its_own_set_by_default() -> None:
@@ -102,21 +98,6 @@ def test_a_model_is_scored_on_its_own_set_by_default() -> None:
         default_dataset("gender", {"name": "fer2013"})
 
 
-def test_a_folder_with_the_name_of_a_set_is_not_that_set(utkface_folder: Path) -> None:
-    dataset = replace(load_utkface(utkface_folder), name="fer2013", checksum="md5:1")
-    trained_on = {"dataset": "folder", "name": "fer2013", "checksum": "md5:0"}
-    assert not is_trained_on("fer2013", dataset, trained_on)
-    assert is_trained_on("folder_faces", dataset, trained_on)  # which reads the same pictures
-
-
-def test_identical_faces_of_both_genders_are_left_out(utkface_folder: Path) -> None:
-    twin = utkface_folder / "40_0_4_20180101000000006.jpg.chip.jpg"
-    twin.write_bytes((utkface_folder / NAMES[2]).read_bytes())
-    dataset = load_utkface(utkface_folder)
-    assert dataset.attributes["age"].tolist() == [20, 35]
-    assert dataset.dropped["contradictory gender"] == 2
-
-
 def test_utkface_is_cached_until_the_folder_changes(
     utkface_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,17 +110,6 @@ def test_utkface_is_cached_until_the_folder_changes(
     assert load_utkface(utkface_folder, image_size=(8, 8)).images.shape[1:] == (8, 8, 3)
     (utkface_folder / NAMES[0]).unlink()
     assert load_utkface(utkface_folder).dropped["duplicate"] == 0
-
-
-@pytest.mark.parametrize(
-    ("load", "message"),
-    [(load_utkface, r"susanqq.github.io"), (load_imdb, r"imdb_crop.tar")],
-)
-def test_missing_data_says_where_they_come_from(
-    load: Callable[[Path], FaceDataset], message: str, tmp_path: Path
-) -> None:
-    with pytest.raises(FileNotFoundError, match=message):
-        load(tmp_path / "none")
 
 
 def test_the_real_utkface_part(real_data: Callable[[str], Path]) -> None:
@@ -187,7 +157,7 @@ def imdb_folder(tmp_path: Path) -> Path:
     folder = tmp_path / "imdb_crop"
     write_imdb(folder, IMDB_ROWS)
     for seed, row in enumerate(IMDB_ROWS[:6]):
-        write_jpeg(folder / row[0], seed)
+        write_noise(folder / row[0], seed)
     (folder / "01" / "broken.jpg").write_bytes(b"no picture")
     return folder
 
@@ -209,12 +179,8 @@ def test_imdb_is_filtered_as_in_the_paper(
     }
     assert "missing.jpg" in caplog.text
     assert "broken.jpg" in caplog.text
-
-
-def test_imdb_by_file_with_one_row(tmp_path: Path) -> None:
-    write_imdb(tmp_path, IMDB_ROWS[:1])
-    write_jpeg(tmp_path / "01" / "man.jpg", 0)
-    dataset = load_imdb(tmp_path / "imdb.mat", image_size=(8, 8), channels=3)
+    write_imdb(imdb_folder, IMDB_ROWS[:1])
+    dataset = load_imdb(imdb_folder / "imdb.mat", image_size=(8, 8), channels=3)
     assert dataset.images.shape == (1, 8, 8, 3)
 
 
@@ -226,7 +192,7 @@ def test_nobody_of_imdb_is_on_two_sides(tmp_path: Path) -> None:
     ]
     write_imdb(tmp_path, rows)
     for seed, row in enumerate(rows):
-        write_jpeg(tmp_path / row[0], seed)
+        write_noise(tmp_path / row[0], seed)
     dataset = load_imdb(tmp_path)
     assert dataset.splits is not None
     sides = set(zip(dataset.attributes["subject"], dataset.splits, strict=True))

@@ -1,8 +1,8 @@
 """CK+48, JAFFE and KDEF, on small synthetic copies of their folders."""
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +18,8 @@ from minixception.datasets import (
     load_jaffe,
     load_kdef,
 )
+from minixception.detection.haar import HaarDetector
+from minixception.images import crop, read_image, resize_image, write_image
 from minixception.labels import canonical_name
 
 CK_FOLDERS = ("anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")
@@ -44,11 +46,9 @@ class Finder:
 def ck_plus(tmp_path: Path) -> Path:
     """Ten subjects, each with three frames of every emotion."""
     folder = tmp_path / "archive" / "CK+48"
-    for subject in range(10):
-        for sequence, emotion in enumerate(CK_FOLDERS):
-            for frame in range(3):
-                name = f"S{subject:03d}_{sequence:03d}_{frame + 12:08d}.png"
-                write_picture(folder / emotion / name, 20 * sequence + subject)
+    for subject, (sequence, emotion), frame in product(range(10), enumerate(CK_FOLDERS), range(3)):
+        name = f"S{subject:03d}_{sequence:03d}_{frame + 12:08d}.png"
+        write_picture(folder / emotion / name, 20 * sequence + subject)
     return folder
 
 
@@ -56,12 +56,10 @@ def ck_plus(tmp_path: Path) -> Path:
 def jaffe(tmp_path: Path) -> Path:
     """Ten subjects, every third picture in three channels as in the original."""
     folder = tmp_path / "jaffe"
-    number = 0
-    for subject in ("KA", "KL", "KM", "KR", "MK", "NA", "NM", "TM", "UY", "YM"):
-        for code in CODES:
-            number += 1
-            mode = "RGB" if number % 3 == 0 else "L"
-            write_picture(folder / f"{subject}.{code}1.{number}.tiff", number, mode=mode)
+    subjects = ("KA", "KL", "KM", "KR", "MK", "NA", "NM", "TM", "UY", "YM")
+    for number, (subject, code) in enumerate(product(subjects, CODES), 1):
+        mode = "RGB" if number % 3 == 0 else "L"
+        write_picture(folder / f"{subject}.{code}1.{number}.tiff", number, mode=mode)
     (folder / "README").write_text("These pictures ...")
     return folder
 
@@ -70,14 +68,11 @@ def jaffe(tmp_path: Path) -> Path:
 def kdef(tmp_path: Path) -> Path:
     """Four actors in two sessions, three poses, in a folder each; one of them in each split."""
     folder = tmp_path / "KDEF_and_AKDEF" / "KDEF"
-    for value, actor in enumerate(KDEF_ACTORS):
-        for session in "AB":
-            for code in ("AF", "AN", "DI", "HA", "NE", "SA", "SU"):
-                for pose in ("S", "HL", "FR"):
-                    write_picture(
-                        folder / f"{session}{actor}" / f"{session}{actor}{code}{pose}.JPG",
-                        50 * value,
-                    )
+    codes, poses = ("AF", "AN", "DI", "HA", "NE", "SA", "SU"), ("S", "HL", "FR")
+    for session, (value, actor) in product("AB", enumerate(KDEF_ACTORS)):
+        for code, pose in product(codes, poses):
+            name = f"{session}{actor}/{session}{actor}{code}{pose}.JPG"
+            write_picture(folder / name, 50 * value)
     return folder
 
 
@@ -158,24 +153,16 @@ def test_jaffe_names_tell_everything(jaffe: Path) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "KR.SU3.80 .tiff",
-        "kr.su3.80.TIFF",
-        "KR.SU3.80.tiff.bmp",
-        "KR-SU3-80.png",
-        " KR.SU3 .80.tif",
-        "jaffedbase/jaffe/KR.SU3.80.jpg",
+        *("KR.SU3.80 .tiff", "kr.su3.80.TIFF", "KR.SU3.80.tiff.bmp", "KR-SU3-80.png"),
+        *(" KR.SU3 .80.tif", "jaffedbase/jaffe/KR.SU3.80.jpg"),
     ],
 )
 def test_jaffe_names_in_the_wild(name: str, tmp_path: Path) -> None:
-    path = tmp_path / "x" / name
-    write_picture(path)
+    write_picture(tmp_path / "x" / name)
     dataset = load_jaffe(tmp_path)
     assert [dataset.class_names[label] for label in dataset.labels] == ["surprise"]
-    facts = {
-        key: values[0]
-        for key, values in dataset.attributes.items()
-        if key not in ("file", "content")
-    }
+    facts = {key: values[0] for key, values in dataset.attributes.items()}
+    del facts["file"], facts["content"]
     assert facts == {"subject": "KR", "repetition": 3, "number": 80}
 
 
@@ -197,38 +184,30 @@ def test_kdef_is_frontal_unless_asked(kdef: Path) -> None:
     half = load_kdef(kdef.parent, poses=("S", "HL"))
     assert len(half) == 112
     assert set(half.attributes["pose"]) == {"S", "HL"}
+    for poses in ((), ("frontal",), "S"):
+        with pytest.raises(ValueError, match="`poses` must be a sequence of S, HL, HR, FL, FR"):
+            load_kdef(kdef, poses=poses)
 
 
-@pytest.mark.parametrize("poses", [(), ("frontal",), "S"])
-def test_kdef_poses_that_are_not_allowed(kdef: Path, poses: Any) -> None:
-    with pytest.raises(ValueError, match="`poses` must be a sequence of S, HL, HR, FL, FR"):
-        load_kdef(kdef, poses=poses)
-
-
-def test_faces_are_cut_out_and_pictures_without_one_counted(tmp_path: Path) -> None:
+def test_faces_are_cut_out_and_pictures_without_one_counted(
+    portraits: Path, tmp_path: Path
+) -> None:
     frame = np.full((60, 60, 3), 60, dtype=np.uint8)
     frame[24:36, 24:36] = 200
     folder = tmp_path / "jaffe"
-    folder.mkdir()
-    Image.fromarray(frame).save(folder / "KA.AN1.39.tiff")
     write_picture(folder / "KA.AN2.40.tiff", 10)
+    Image.fromarray(frame).save(folder / "KA.AN1.39.tiff")
     dataset = load_jaffe(folder, crop_faces=True, detector=Finder(), image_size=(10, 10))
     assert dataset.images.shape == (1, 10, 10, 1)
     # A quarter of the bordered picture, 24 of 60 pixels, around the bright square of 12.
     assert dataset.images[0, 5, 5, 0] == 200
     assert dataset.images[0, 0, 0, 0] == 60
     assert dataset.dropped["no face"] == 1
-
-
-def test_the_cascade_finds_a_face_that_fills_its_picture(portraits: Path, tmp_path: Path) -> None:
-    from minixception.detection.haar import HaarDetector
-    from minixception.images import crop, read_image, resize_image, write_image
-
+    # The cascade finds a face that fills its picture.
     image = read_image(portraits)
-    box = HaarDetector().detect(image)[0]
-    write_image(tmp_path / "KA.HA1.29.png", resize_image(crop(image, box), (60, 60)))
-    dataset = load_jaffe(tmp_path, crop_faces=True)
-    assert len(dataset) == 1
+    face = crop(image, HaarDetector().detect(image)[0])
+    write_image(tmp_path / "cut" / "KA.HA1.29.png", resize_image(face, (60, 60)))
+    assert len(load_jaffe(tmp_path / "cut", crop_faces=True)) == 1
 
 
 @pytest.mark.parametrize("load", [load_ck_plus, load_jaffe, load_kdef])

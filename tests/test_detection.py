@@ -1,8 +1,8 @@
 """The detector's parts that need no Keras: labels, scenes, cells, decoding, scores, card."""
 
-import csv
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,14 +79,12 @@ def test_held_out_pictures_are_no_training_pictures_and_a_person_stays_together(
     ],
 )
 def test_a_table_that_is_wrong_is_named(
-    tmp_path: Path, change: Callable[[list[list[str]]], list[list[str]]], message: str
+    tmp_path: Path, folder: Path, change: Callable[[list[list[str]]], list[list[str]]], message: str
 ) -> None:
-    write_labelled_pictures(tmp_path)
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     table = tmp_path / "photographs.csv"
-    with table.open(newline="") as file:
-        rows = list(csv.reader(file))
-    with table.open("w", newline="") as file:
-        csv.writer(file).writerows(change(rows))
+    rows = [line.split(",") for line in table.read_text().splitlines()]
+    table.write_text("".join(",".join(row) + "\n" for row in change(rows)))
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         read_sources(tmp_path)
     assert str(tmp_path) in str(caught.value)
@@ -190,12 +188,8 @@ def test_scores_of_a_detector() -> None:
     assert recall(matches, 0.7) == pytest.approx(1 / 3)
     assert recall(matches, threshold_for(matches, 0.5)) == pytest.approx(2 / 3)
     assert threshold_for(matches, 0.0) > 0.8
-
-
-def test_scores_of_nothing() -> None:
     nothing = match_faces([found_boxes()], [face(50, 50, 40)[None]], (100, 100))
-    assert average_precision(nothing) == 0
-    assert recall(nothing, 0.5) == 0
+    assert (average_precision(nothing), recall(nothing, 0.5)) == (0, 0)
     assert np.isnan(average_precision(match_faces([], [], (100, 100))))
 
 

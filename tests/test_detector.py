@@ -49,6 +49,10 @@ def test_haar_finds_the_portraits_from_left_to_right(
     assert found == sorted(found)
     assert all(type(value) is int for box in found for value in box)
     np.testing.assert_array_equal(three_faces, before)
+    grey = to_grey(three_faces)
+    expected = haar.detect(grey)
+    assert_same_faces(expected, PORTRAITS)
+    assert haar.detect(grey[:, :, 0]) == haar.detect(grey / 255.0) == expected
 
 
 def test_a_scale_factor_gives_the_published_call(three_faces: np.ndarray) -> None:
@@ -56,14 +60,6 @@ def test_a_scale_factor_gives_the_published_call(three_faces: np.ndarray) -> Non
         published = load_cascade().detectMultiScale(to_grey(image), 1.3, 5)
         found = HaarDetector(scale_factor=1.3).detect(image)
         assert found == sorted(Box(*row) for row in published.tolist())
-
-
-def test_grey_and_float_arrays_are_welcome(haar: HaarDetector, three_faces: np.ndarray) -> None:
-    grey = to_grey(three_faces)
-    expected = haar.detect(grey)
-    assert_same_faces(expected, PORTRAITS)
-    assert haar.detect(grey[:, :, 0]) == expected
-    assert haar.detect(grey / 255.0) == expected
 
 
 @pytest.mark.parametrize("side", [12, 24, 48, 200, 1000])
@@ -105,13 +101,14 @@ def test_faces_of_a_group_are_found(haar: HaarDetector, name: str, side: int) ->
     assert seen(found) >= max(0.95 * len(expected), seen(published))
 
 
-def test_min_face_leaves_out_smaller_ones_and_finds_tinier() -> None:
+def test_min_face_leaves_out_smaller_ones_and_finds_tinier(three_faces: np.ndarray) -> None:
     picture, expected = group_picture("grace_hopper.jpg", 42, 1200, 1600)
     assert len(HaarDetector(min_face=30).detect(picture)) >= len(expected)
     assert HaarDetector(min_face=100).detect(picture) == []
-
-
-def test_the_bound_is_told() -> None:
+    # Numbers beyond those of OpenCV find nothing.
+    assert HaarDetector(min_face=10**12).detect(three_faces) == []
+    assert HaarDetector(min_neighbors=10**12).detect(three_faces) == []
+    # The bound is told.
     assert HaarDetector().smallest_face(1920, 9000) is None
     assert HaarDetector().smallest_face(4000, 3000) == 75
     assert HaarDetector(min_face=50).smallest_face(4000, 3000) == 50
@@ -169,53 +166,41 @@ def test_nothing_is_found_in_plain_images(
     assert haar.detect(np.full(shape, value, np.uint8)) == []
 
 
-@pytest.mark.parametrize("arguments", [{"min_neighbors": 10**12}, {"min_face": 10**12}])
-def test_numbers_beyond_those_of_opencv_find_nothing(
-    three_faces: np.ndarray, arguments: dict[str, int]
+def test_opencv_without_cascades_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert HaarDetector(**arguments).detect(three_faces) == []
-
-
-def test_opencv_without_cascades_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cv2.data.haarcascades", str(tmp_path))
+    with pytest.raises(ImportError, match="haarcascade_frontalface_default"):
+        HaarDetector()
     monkeypatch.delattr(cv2, "CascadeClassifier")
     monkeypatch.delattr(cv2, "data")
     with pytest.raises(ImportError, match=r"opencv-python>=4\.8,<5"):
         HaarDetector()
 
 
-def test_missing_cascade_file_is_noticed(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+def test_yunet_without_its_file_says_where_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cv2.data.haarcascades", str(tmp_path))
-    with pytest.raises(ImportError, match="haarcascade_frontalface_default"):
-        HaarDetector()
-
-
-def test_yunet_without_its_file_says_where_to_get_it(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="opencv_zoo"):
-        YuNetDetector(tmp_path / "missing.onnx")
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"not a network")
-    with pytest.raises(ValueError, match=r"broken\.onnx"):
-        YuNetDetector(broken, trust=True)
-    with pytest.raises(ValueError, match=r"broken\.onnx is not OpenCV Zoo's.*trust"):
-        YuNetDetector(broken)
-    with pytest.raises(ValueError, match="`score_threshold` must lie between"):
-        YuNetDetector(broken, score_threshold=80)
+    for path, options, error, message in (
+        (tmp_path / "missing.onnx", {}, FileNotFoundError, "opencv_zoo"),
+        (broken, {"trust": True}, ValueError, r"broken\.onnx"),
+        (broken, {}, ValueError, r"broken\.onnx is not OpenCV Zoo's.*trust"),
+        (broken, {"score_threshold": 80}, ValueError, "`score_threshold` must lie between"),
+    ):
+        with pytest.raises(error, match=message):
+            YuNetDetector(path, **options)
 
-
-def test_yunet_refuses_another_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     class AnotherNetwork:
         """OpenCV loads any ONNX file, and fails at the first image."""
 
         def detect(self, image: np.ndarray) -> None:
             raise cv2.error("layer 'cls_8' not found")
 
-    other = tmp_path / "other.onnx"
-    other.touch()
     monkeypatch.setattr("cv2.FaceDetectorYN.create", lambda *arguments: AnotherNetwork())
-    with pytest.raises(ValueError, match=r"must be a YuNet ONNX file.*other\.onnx"):
-        YuNetDetector(other, trust=True)
+    with pytest.raises(ValueError, match=r"must be a YuNet ONNX file.*broken\.onnx"):
+        YuNetDetector(broken, trust=True)
 
 
 def test_yunet_frames_faces_as_the_cascade_does(

@@ -8,8 +8,9 @@ import keras
 import numpy as np
 import pytest
 
+from made_up_data import make_card
 from minixception import models
-from minixception.checkpoints.card import Card, read_card
+from minixception.checkpoints.card import read_card
 from minixception.checkpoints.keras_model import load_checkpoint, save_checkpoint
 from minixception.checkpoints.shipped import find_model
 from minixception.preprocessor import Preprocessor
@@ -22,19 +23,6 @@ IMAGES = np.random.default_rng(0).uniform(-1, 1, (4, 48, 48, 1)).astype(np.float
 TARGETS = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
 
 
-def make_card(
-    model: keras.Model, *, class_names: tuple[str, ...] = CLASSES, size: int = 48
-) -> Card:
-    return Card(
-        name="card",
-        task="emotion",
-        architecture=model.name,
-        parameters=model.count_params(),
-        class_names=class_names,
-        preprocessor=Preprocessor(image_size=(size, size)),
-    )
-
-
 @pytest.fixture(scope="module")
 def network() -> keras.Model:
     keras.utils.set_random_seed(0)
@@ -42,7 +30,9 @@ def network() -> keras.Model:
 
 
 def test_targets_are_mixed_with_the_mean_opinion(network: keras.Model) -> None:
-    teacher = make_teacher(network, make_card(network), student=make_card(network))
+    teacher = make_teacher(
+        network, make_card(network, CLASSES), student=make_card(network, CLASSES)
+    )
     opinion = np.asarray(network(IMAGES))
     batches = [(IMAGES, TARGETS)] * 2
     for images, targets in taught(batches, [teacher, teacher], share=0.75):
@@ -54,28 +44,30 @@ def test_targets_are_mixed_with_the_mean_opinion(network: keras.Model) -> None:
 
 def test_a_teacher_with_dropout_is_known_again(tmp_path: Path) -> None:
     model = models.build("narrow_vgg", (48, 48, 1), 3)
-    save_checkpoint(tmp_path, model, make_card(model))
-    first, again = load_teachers((tmp_path, tmp_path), make_card(model))
+    save_checkpoint(tmp_path, model, make_card(model, CLASSES))
+    first, again = load_teachers((tmp_path, tmp_path), make_card(model, CLASSES))
     assert first.description == again.description
 
 
 def test_classes_are_matched_by_name_and_images_resized(network: keras.Model) -> None:
-    theirs = make_card(network, class_names=("sadness", "anger", "happiness"), size=32)
-    teacher = make_teacher(network, theirs, student=make_card(network))
+    theirs = make_card(
+        network, ("sadness", "anger", "happiness"), preprocessor=Preprocessor((32, 32))
+    )
+    teacher = make_teacher(network, theirs, student=make_card(network, CLASSES))
     small = np.asarray(keras.ops.image.resize(IMAGES, (32, 32)))
     expected = np.asarray(network(small))[:, [1, 2, 0]]
     np.testing.assert_allclose(teacher.opinion(IMAGES), expected, atol=1e-5)
 
 
 def test_a_teacher_may_know_more_classes_than_the_student(network: keras.Model) -> None:
-    student = make_card(network, class_names=("sad", "angry"))
-    opinion = make_teacher(network, make_card(network), student=student).opinion(IMAGES)
+    student = make_card(network, ("sad", "angry"))
+    opinion = make_teacher(network, make_card(network, CLASSES), student=student).opinion(IMAGES)
     kept = np.asarray(network(IMAGES))[:, [2, 0]]
     np.testing.assert_allclose(opinion, kept / kept.sum(axis=1, keepdims=True), atol=1e-5)
 
 
 def test_a_student_of_mirror_images_gets_the_mean_opinion_on_both(network: keras.Model) -> None:
-    card = make_card(network)
+    card = make_card(network, CLASSES)
     student = replace(card, recipe={"augmentation": {"horizontal_flip": True}})
     opinion = make_teacher(network, card, student=student).opinion(IMAGES)
     both = [
@@ -86,13 +78,11 @@ def test_a_student_of_mirror_images_gets_the_mean_opinion_on_both(network: keras
 
 
 def test_a_teacher_of_other_classes_or_pixels_is_refused(network: keras.Model) -> None:
-    student = make_card(network)
+    student = make_card(network, CLASSES)
     with pytest.raises(ValueError, match="knows woman, man; missing: angry, happy, sad"):
-        make_teacher(network, make_card(network, class_names=("woman", "man")), student=student)
+        make_teacher(network, make_card(network, ("woman", "man")), student=student)
     with pytest.raises(ValueError, match="missing: sad"):
-        make_teacher(
-            network, make_card(network, class_names=("angry", "happy", "fear")), student=student
-        )
+        make_teacher(network, make_card(network, ("angry", "happy", "fear")), student=student)
     bright = replace(student, preprocessor=Preprocessor((48, 48), value_range=(0.0, 1.0)))
     with pytest.raises(ValueError, match=r"the same pixels.*value_range"):
         make_teacher(network, bright, student=student)
@@ -115,7 +105,7 @@ def test_litert_runs_a_teacher_that_has_such_a_file(tmp_path: Path) -> None:
 
 
 def test_fine_tuning_begins_with_the_other_weights(network: keras.Model, tmp_path: Path) -> None:
-    save_checkpoint(tmp_path / "origin", network, make_card(network))
+    save_checkpoint(tmp_path / "origin", network, make_card(network, CLASSES))
     same = models.build("tiny_xception", (48, 48, 1), 3)
     begin_with(same, tmp_path / "origin", CLASSES, PIXELS)
     for weight, expected in zip(same.get_weights(), network.get_weights(), strict=True):
@@ -139,7 +129,7 @@ def test_a_filter_that_has_vanished_begins_anew_with_its_normalization(
     learned = [np.full_like(weight, 0.5) for weight in network.get_weights()]
     learned[0][..., 2] = 1e-9
     origin.set_weights(learned)
-    save_checkpoint(tmp_path / "origin", origin, make_card(origin))
+    save_checkpoint(tmp_path / "origin", origin, make_card(origin, CLASSES))
     model = models.build("tiny_xception", (48, 48, 1), 3)
     fresh = model.get_weights()
     begin_with(model, tmp_path / "origin", CLASSES, PIXELS)
@@ -151,7 +141,7 @@ def test_a_filter_that_has_vanished_begins_anew_with_its_normalization(
 
 
 def test_fine_tuning_of_another_network_is_refused(network: keras.Model, tmp_path: Path) -> None:
-    save_checkpoint(tmp_path / "origin", network, make_card(network))
+    save_checkpoint(tmp_path / "origin", network, make_card(network, CLASSES))
     with pytest.raises(ValueError, match=r"must be a mini_xception\. Received: .*tiny_xception"):
         begin_with(
             models.build("mini_xception", (48, 48, 1), 3), tmp_path / "origin", CLASSES, PIXELS

@@ -1,13 +1,12 @@
 """`--help` of every script answers at once: it imports nothing that is heavy."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-SCRIPTS = sorted((Path(__file__).parents[1] / "src").glob("*.py"))
+from own_process import SOURCE, run_python
+
+SCRIPTS = sorted(SOURCE.glob("*.py"))
 HEAVY = {
     *("keras", "tensorflow", "sklearn", "matplotlib", "cv2", "pandas", "scipy"),
     "minixception.explain",
@@ -16,13 +15,8 @@ HEAVY = {
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_help_imports_nothing_heavy(script: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", str(script), "--help"],
-        capture_output=True,
-        encoding="utf-8",
-        check=True,
-        env={**os.environ, "COLUMNS": "100"},
-    )
+    done = run_python("-X", "importtime", script, "--help", COLUMNS="100")
+    assert done.returncode == 0
     assert done.stdout.startswith(f"usage: {script.name}")
     assert "default: None" not in done.stdout
     imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}

@@ -1,10 +1,7 @@
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -12,6 +9,7 @@ import numpy as np
 import pytest
 
 import minixception
+from made_up_data import make_dataset
 from minixception import (
     FaceAnalyzer,
     FaceClassifier,
@@ -19,17 +17,15 @@ from minixception import (
     draw_predictions,
     to_frame,
 )
-from minixception.boxes import Box, CropMargin, crop_box
+from minixception.boxes import Box, CropMargin
 from minixception.checkpoints.engines import available_cores
-from minixception.datasets import FaceDataset
 from minixception.images import read_image
 from minixception.inference.analyzer import PICTURES_PER_BATCH
 from minixception.inference.predictions import to_rows
 from minixception.inference.sources import Picture
 from minixception.inference.workers import LOOK_AHEAD
 from minixception.labels import EMOTIONS_FER2013, GENDERS
-
-SOURCE = Path(__file__).parents[1] / "src"
+from own_process import run_python
 
 
 @dataclass
@@ -43,23 +39,15 @@ class FakeDetector:
 
 
 @dataclass
-class CountingEngine:
-    """Gives class 0 the mean of the image, and remembers what it was given."""
+class Brightness:
+    """Gives class 0 the mean of the first columns of an image, and remembers what it was given."""
 
-    batches: list[np.ndarray]
+    columns: int | None = None
+    batches: list[np.ndarray] = field(default_factory=list)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         self.batches.append(images)
-        brightness = (images.mean(axis=(1, 2, 3)) + 1) / 2
-        return np.stack([brightness, 1 - brightness], axis=1).astype(np.float32)
-
-
-class LeftHalf:
-    """Gives class 0 the mean of the left half of the image."""
-
-    def predict(self, images: np.ndarray) -> np.ndarray:
-        left = images[:, :, : images.shape[2] // 2]
-        brightness = (left.mean(axis=(1, 2, 3)) + 1) / 2
+        brightness = (images[:, :, : self.columns].mean(axis=(1, 2, 3)) + 1) / 2
         return np.stack([brightness, 1 - brightness], axis=1).astype(np.float32)
 
 
@@ -74,10 +62,10 @@ def faces(analyzer: FaceAnalyzer, portraits: Path) -> list[FacePrediction]:
 
 
 @pytest.fixture
-def brightness(analyzer: FaceAnalyzer) -> tuple[FaceClassifier, CountingEngine]:
+def brightness(analyzer: FaceAnalyzer) -> tuple[FaceClassifier, Brightness]:
     """Return a gender classifier that only looks at brightness, and its engine."""
     assert analyzer.gender is not None
-    engine = CountingEngine([])
+    engine = Brightness()
     return FaceClassifier(analyzer.gender.card, engine), engine
 
 
@@ -120,7 +108,7 @@ def test_all_faces_go_through_in_one_batch(
     analyzer: FaceAnalyzer,
     faces: list[FacePrediction],
     portraits: Path,
-    brightness: tuple[FaceClassifier, CountingEngine],
+    brightness: tuple[FaceClassifier, Brightness],
 ) -> None:
     classifier, engine = brightness
     image = read_image(portraits)
@@ -143,36 +131,28 @@ def test_no_face_gives_an_empty_list(analyzer: FaceAnalyzer, shape: tuple[int, .
     "box",
     [
         Box(0, 0, 60, 60),
-        Box(852 - 60, 348 - 60, 60, 60),
-        Box(-30, -30, 60, 60),
         Box(852 - 30, -30, 60, 60),
-        Box(-30, 348 - 30, 60, 60),
         Box(851, 347, 60, 60),
-        Box(851, 347, 1, 1),
         Box(0, 100, 852, 1),
         Box(-(10**6), -(10**6), 2 * 10**6, 2 * 10**6),
     ],
 )
-@pytest.mark.parametrize("margin", [CropMargin(), CropMargin(left=0.4, top=-0.3)])
-def test_boxes_at_borders_and_corners(
-    analyzer: FaceAnalyzer, portraits: Path, box: Box, margin: CropMargin
-) -> None:
+def test_boxes_at_borders_and_corners(analyzer: FaceAnalyzer, portraits: Path, box: Box) -> None:
     assert analyzer.emotion is not None
-    emotion = replace(analyzer.emotion, card=replace(analyzer.emotion.card, crop_margin=margin))
+    card = replace(analyzer.emotion.card, crop_margin=CropMargin(left=0.4, top=-0.3))
+    emotion = replace(analyzer.emotion, card=card)
     found = FaceAnalyzer(emotion=emotion, gender=None, detector=FakeDetector([box]))
     (face,) = found.analyze(portraits)
     assert face.box == box
     assert face.emotion in EMOTIONS_FER2013
-    assert draw_predictions(read_image(portraits), [face], bars=True).shape == (348, 852, 3)
 
 
 def test_the_crop_is_the_box_with_the_margin_of_the_card(
-    brightness: tuple[FaceClassifier, CountingEngine],
+    brightness: tuple[FaceClassifier, Brightness],
 ) -> None:
     classifier, engine = brightness
     image = np.zeros((100, 200, 3), np.uint8)
     image[40:60, 80:120] = 255
-    box = Box(80, 40, 40, 20)
     for margin, expected in [
         (CropMargin(), 1.0),
         (CropMargin.from_json(0.5), 0.25),
@@ -180,27 +160,40 @@ def test_the_crop_is_the_box_with_the_margin_of_the_card(
         (CropMargin(top=0.5, bottom=-0.49), 0.5),
     ]:
         card = replace(classifier.card, crop_margin=margin)
-        (scores,) = FaceClassifier(card, engine).classify(image, [box])
-        assert crop_box(box, margin, 100, 200).area > 0
+        (scores,) = FaceClassifier(card, engine).classify(image, [Box(80, 40, 40, 20)])
         assert scores["woman"] == pytest.approx(expected, abs=0.03)
 
 
-def test_faces_of_a_data_set_are_told_in_its_class_order(checkpoints: dict[str, Path]) -> None:
-    card = FaceClassifier.load(checkpoints["gender"]).card
+def test_faces_of_a_data_set_are_told_in_its_class_order(
+    brightness: tuple[FaceClassifier, Brightness],
+) -> None:
+    card = brightness[0].card
     assert card.class_names == ("woman", "man")
-    classifier = FaceClassifier(card, LeftHalf())
-    image = np.zeros((48, 48, 1), np.uint8)
-    image[:, :24] = 255
-    faces = FaceDataset(
-        images=image[None],
-        labels=np.zeros(1, np.int64),
-        class_names=("man", "woman"),
-        name="one",
-        licence="none",
-        checksum="none",
-    )
+    classifier = FaceClassifier(card, Brightness(columns=24))
+    image = np.zeros((1, 48, 48, 1), np.uint8)
+    image[:, :, :24] = 255
+    faces = make_dataset(("man", "woman"), [0], images=image)
     assert classifier.predict_faces(faces).tolist() == [[0, 1]]
     assert classifier.predict_faces(faces, flip=True).tolist() == [[0.5, 0.5]]
+
+
+def test_a_frame_and_json_have_an_entry_per_face(
+    analyzer: FaceAnalyzer, faces: list[FacePrediction]
+) -> None:
+    for count in (1, 3):
+        frame = to_frame(faces[:count])
+        assert (len(frame), list(frame.columns)) == (count, analyzer.columns)
+    assert list(frame.columns[6:8]) == ["emotion_angry", "emotion_disgust"]
+    assert frame["gender_woman"][0] == faces[0].gender_scores["woman"]
+    assert to_rows(faces)[0]["x"] == faces[0].box.x
+    nothing = to_frame([])
+    assert (len(nothing), list(nothing)) == (0, [*Box._fields, "emotion", "gender"])
+    content = json.loads(json.dumps([face.to_json() for face in faces]))
+    assert list(content[0]) == ["box", "emotion", "emotion_scores", "gender", "gender_scores"]
+    assert content[0]["box"] == list(faces[0].box)
+    assert content[0]["emotion_scores"] == faces[0].emotion_scores
+    box = Box(*np.array([1, 2, 3, 4]))  # as a detector of the user's own may give it
+    assert json.loads(json.dumps(FacePrediction(box).to_json()))["box"] == [1, 2, 3, 4]
 
 
 def test_a_task_may_be_left_out(
@@ -298,88 +291,31 @@ def test_threads_share_an_analyzer(
             assert_same(found, faces)
 
 
-@pytest.mark.parametrize("count", [0, 1, 3])
-def test_frame_has_a_row_per_face(
-    analyzer: FaceAnalyzer, faces: list[FacePrediction], count: int
-) -> None:
-    frame = to_frame(faces[:count])
-    assert len(frame) == count
-    if count == 0:
-        assert list(frame.columns) == ["x", "y", "width", "height", "emotion", "gender"]
-        return
-    assert list(frame.columns) == analyzer.columns
-    assert list(frame.columns[6:8]) == ["emotion_angry", "emotion_disgust"]
-    assert frame["gender_woman"][0] == faces[0].gender_scores["woman"]
-    assert to_rows(faces[:count])[0]["x"] == faces[0].box.x
-
-
-def test_faces_become_plain_json(faces: list[FacePrediction]) -> None:
-    content = json.loads(json.dumps([face.to_json() for face in faces]))
-    assert content[0]["box"] == list(faces[0].box)
-    assert list(content[0]) == ["box", "emotion", "emotion_scores", "gender", "gender_scores"]
-    assert content[0]["emotion_scores"] == faces[0].emotion_scores
-    box = Box(*np.array([1, 2, 3, 4]))  # as a detector of the user's own may give it
-    assert json.loads(json.dumps(FacePrediction(box).to_json()))["box"] == [1, 2, 3, 4]
-
-
-def run_python(code: str) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
-    )
-    return done.stdout
-
-
-def test_analyzing_imports_no_training_framework(
+def test_importing_is_quick_and_analyzing_needs_no_training_framework(
     checkpoints: dict[str, Path], portraits: Path
 ) -> None:
-    folders = [str(checkpoints[task]) for task in ("emotion", "gender")]
     code = f"""
-import sys
+import sys, time
+start = time.process_time()  # which does not grow when the machine is busy
+import minixception
+print(time.process_time() - start)
+print({{"numpy", "cv2", "PIL", "keras", "tensorflow"}} & set(sys.modules))
 from minixception import FaceAnalyzer, draw_predictions, to_frame
-analyzer = FaceAnalyzer.from_pretrained(*{folders!r})
+analyzer = FaceAnalyzer.from_pretrained(*{[str(folder) for folder in checkpoints.values()]!r})
 print(len(analyzer.analyze({str(portraits)!r})))
 print({{"tensorflow", "keras", "torch", "jax", "sklearn", "matplotlib"}} & set(sys.modules))
 """
-    assert run_python(code).split() == ["3", "set()"]
-
-
-def test_importing_the_package_is_quick_and_loads_nothing() -> None:
-    # Processor time, which does not grow when the machine is busy.
-    code = """
-import sys, time
-start = time.process_time()
-import minixception
-print(time.process_time() - start)
-print({"numpy", "cv2", "PIL", "keras", "tensorflow"} & set(sys.modules))
-"""
-    seconds, loaded = run_python(code).split()
+    seconds, *told = run_python("-c", code).stdout.split()
     assert float(seconds) < 0.3
-    assert loaded == "set()"
+    assert told == ["set()", "3", "set()"]
 
 
 def test_exported_names() -> None:
     assert minixception.__all__ == [
-        "Box",
-        "Explainer",
-        "FaceAnalyzer",
-        "FaceClassifier",
-        "FacePrediction",
-        "HaarDetector",
-        "MiniXceptionDetector",
-        "Preprocessor",
-        "YuNetDetector",
-        "build",
-        "draw_predictions",
-        "evaluate",
-        "hush",
-        "load_checkpoint",
-        "make_checkpoint",
-        "read_image",
-        "save_checkpoint",
-        "to_frame",
-        "train",
-        "write_image",
+        *("Box", "Explainer", "FaceAnalyzer", "FaceClassifier", "FacePrediction", "HaarDetector"),
+        *("MiniXceptionDetector", "Preprocessor", "YuNetDetector", "build", "draw_predictions"),
+        *("evaluate", "hush", "load_checkpoint", "make_checkpoint", "read_image"),
+        *("save_checkpoint", "to_frame", "train", "write_image"),
     ]
     for name in minixception.__all__:
         assert getattr(minixception, name).__name__ == name

@@ -8,7 +8,6 @@ import json
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -23,11 +22,12 @@ from minixception.commands import run_command
 from minixception.images import read_image, write_image
 from minixception.video.cameras import Frame
 from minixception.video.writer import VideoWriter
+from own_process import SOURCE
+from systems import needs_kill
 
-SOURCE = Path(__file__).parents[1] / "src"
 OFTEN = "MINIXCEPTION_FUZZ_CASES" in os.environ
 
-pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
+pytestmark = needs_kill
 
 
 def start(script: str, *arguments: object) -> subprocess.Popen[bytes]:
@@ -65,7 +65,7 @@ def test_a_killed_evaluation_leaves_nothing_or_the_whole(
     duration = time.monotonic() - began
     expected = json.loads((folder / "scores.json").read_text())
     dice = random.Random(1)
-    for _ in range(30 if OFTEN else 2):
+    for _ in range(30 if OFTEN else 1):
         shutil.rmtree(folder, ignore_errors=True)  # may not have been made
         kill_after(start("evaluate_classifier.py", *options), duration * dice.uniform(0.4, 1))
         if (folder / "scores.json").exists():
@@ -87,7 +87,7 @@ def test_a_killed_film_leaves_what_was_there_and_a_second_run_gives_all(
     tmp_path: Path, portraits: Path
 ) -> None:
     film, table = tmp_path / "film.avi", tmp_path / "faces.csv"
-    write_film(film, portraits, 60)
+    write_film(film, portraits, 40)
     script = "video_emotion_gender_demo.py"
     options = [
         *["--input", film, "--no-window", "--csv", table, "--output", tmp_path / "o.avi"],

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from minixception.messages import EXTRAS
+from own_process import MAIN, SOURCE
 
-SOURCE = Path(__file__).parents[1] / "src"
 LIGHT = os.environ.get("MINIXCEPTION_LIGHT")
 LARGEST = 450  # MB
 
@@ -27,7 +27,6 @@ class Hiding(PathFinder):
         return None if name in {sorted(EXTRAS)} else super().find_spec(name, path, target)
 sys.meta_path[sys.meta_path.index(PathFinder)] = Hiding
 """
-COMMAND = "import sys; from minixception.commands import main; sys.exit(main(sys.argv[1:]))"
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -46,20 +45,15 @@ def run(here: Path) -> Run:
             del environment["PYTHONPATH"]
         else:
             code = HIDE + code
-        return subprocess.run(
-            [python, "-c", code, *arguments],
-            capture_output=True,
-            text=True,
-            env=environment,
-            check=False,
-        )
+        command = [python, "-c", code, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
     return run
 
 
 def test_pictures_are_analyzed_drawn_and_put_into_tables(run: Run, portraits: Path) -> None:
     tables = ("--csv", "faces.csv", "--json", "faces.json", "--jsonl", "faces.jsonl")
-    done = run(COMMAND, "image", str(portraits), "--output", "drawn.png", "--bars", *tables)
+    done = run(MAIN, "image", str(portraits), "--output", "drawn.png", "--bars", *tables)
     assert (done.returncode, done.stderr) == (0, "")
     assert "3 faces" in done.stdout
     assert {path.name for path in Path().iterdir()} == {"drawn.png", *tables[1::2]}
@@ -83,7 +77,7 @@ def test_pictures_are_analyzed_drawn_and_put_into_tables(run: Run, portraits: Pa
 def test_commands_name_the_extra(
     run: Run, portraits: Path, arguments: list[str], extra: str
 ) -> None:
-    done = run(COMMAND, *(argument.format(portraits=portraits) for argument in arguments))
+    done = run(MAIN, *(argument.format(portraits=portraits) for argument in arguments))
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"minixception {arguments[0]}: error: ")
@@ -126,7 +120,7 @@ for line in {list(LIBRARY)}:
 def test_a_keras_without_tensorflow_is_explained(run: Run) -> None:
     """Who once followed "No module named 'keras'" has that."""
     Path("keras.py").write_text("import tensorflow")
-    code = f"import sys; sys.path.insert(0, {str(Path.cwd())!r})\n{COMMAND}"
+    code = f"import sys; sys.path.insert(0, {str(Path.cwd())!r})\n{MAIN}"
     done = run(code, "image", "nowhere.jpg", "--engine", "keras")
     assert done.stderr.endswith('needs tensorflow. Run: pip install "minixception[train]"\n')
 

@@ -61,11 +61,6 @@ def test_every_age_is_in_the_band_that_its_name_says() -> None:
     assert names == sorted(names)
 
 
-def test_groups_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match="`groups` must have an entry per label"):
-        score_groups(np.array([0, 1]), certain(np.array([0, 1])), GENDERS, np.array(["a"]))
-
-
 def test_the_interval_of_a_balanced_accuracy() -> None:
     labels = np.repeat([0, 1], [80, 20])
     predicted = np.concatenate([np.repeat([0, 1], [72, 8]), np.repeat([0, 1], [5, 15])])
@@ -100,21 +95,14 @@ def test_confusions_are_all_errors_the_most_frequent_first() -> None:
     labels = np.array([0] * 5 + [1] * 4)
     scores = score(labels, certain(np.array([0, 2, 2, 1, 2, 1, 1, 1, 0]), 3), ("a", "b", "c"))
     found = confusion_rows(scores)
-    assert [(row["true"], row["predicted"], row["count"]) for row in found] == [
-        ("a", "c", 3),
-        ("a", "b", 1),
-        ("b", "a", 1),
-        ("b", "c", 0),
-        ("c", "a", 0),
-        ("c", "b", 0),
-    ]
+    errors = [f"{row['true']}{row['predicted']}{row['count']}" for row in found]
+    assert errors == ["ac3", "ab1", "ba1", "bc0", "ca0", "cb0"]
     assert found[0]["share"] == pytest.approx(3 / 5)
     assert found[-1]["share"] == 0
-
-
-def test_the_most_frequent_answer() -> None:
     row = score_level(np.array([0, 1, 1, 1]), certain(np.zeros(4, int)), GENDERS)
     assert (row["most_frequent_answer"], row["its_share"], row["accuracy"]) == ("woman", 1, 0.25)
+    with pytest.raises(ValueError, match="`groups` must have an entry per label"):
+        score_groups(np.array([0, 1]), certain(np.array([0, 1])), GENDERS, np.array(["a"]))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +10,8 @@ import pytest
 
 from minixception.commands import run_command
 from minixception.files import lock_file, own_folder, sole_writer
+from own_process import SOURCE
 
-SOURCE = Path(__file__).parents[1] / "src"
 HOLD = """
 import sys
 from minixception.files import own_folder
@@ -59,7 +58,6 @@ def test_folders_that_stay_empty_go_away_again(tmp_path: Path) -> None:
     assert (tmp_path / "new" / "deep" / "file").exists()
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
 def test_a_killed_run_leaves_nothing_locked(holder: subprocess.Popen[str], tmp_path: Path) -> None:
     holder.kill()
     holder.communicate()

@@ -43,6 +43,17 @@ PARAMETERS = {
 
 def test_parameters_of_every_network(published: dict[str, keras.Model]) -> None:
     assert {name: model.count_params() for name, model in published.items()} == PARAMETERS
+    trainable = published["mini_xception"].trainable_variables
+    assert sum(int(np.prod(variable.shape)) for variable in trainable) == 56_951
+
+
+def test_sizes_of_the_feature_maps_of_mini_xception(published: dict[str, keras.Model]) -> None:
+    model = published["mini_xception"]
+    stem, sums = layers_of(model, keras.layers.Conv2D)[:2], layers_of(model, keras.layers.Add)
+    assert [layer.output.shape[1] for layer in stem + sums] == [62, 60, 30, 15, 8, 4]
+    # The last module of the 48-pixel network keeps its size.
+    sums = layers_of(published["mini_xception_48"], keras.layers.Add)
+    assert [addition.output.shape[1] for addition in sums] == [22, 11, 6, 6]
 
 
 @pytest.mark.parametrize(
@@ -60,11 +71,6 @@ def test_parameters_with_other_inputs_and_classes(
     name: str, input_shape: tuple[int | None, int | None, int], classes: int, parameters: int
 ) -> None:
     assert models.build(name, input_shape, classes).count_params() == parameters
-
-
-def test_trainable_parameters_of_mini_xception(published: dict[str, keras.Model]) -> None:
-    trainable = published["mini_xception"].trainable_variables
-    assert sum(int(np.prod(variable.shape)) for variable in trainable) == 56_951
 
 
 def test_every_network_ends_in_a_softmax_named_predictions(
@@ -122,20 +128,6 @@ def test_no_relu_follows_a_sum(published: dict[str, keras.Model]) -> None:
             ]
         else:
             assert followers == [convolutions] * 3 + [{keras.layers.Conv2D}]
-
-
-def test_sizes_of_the_feature_maps_of_mini_xception(published: dict[str, keras.Model]) -> None:
-    model = published["mini_xception"]
-    stem = layers_of(model, keras.layers.Conv2D)[:2]
-    sizes = [layer.output.shape[1] for layer in stem + layers_of(model, keras.layers.Add)]
-    assert sizes == [62, 60, 30, 15, 8, 4]
-
-
-def test_the_last_module_of_the_48_pixel_network_keeps_its_size(
-    published: dict[str, keras.Model],
-) -> None:
-    sums = layers_of(published["mini_xception_48"], keras.layers.Add)
-    assert [addition.output.shape[1] for addition in sums] == [22, 11, 6, 6]
 
 
 def test_settings_of_batch_normalization_and_initial_values(

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from systems import needs_links
 from test_quiet import CHATTER
 
 ROOT = Path(__file__).parents[1]
@@ -113,6 +114,7 @@ def accuracies(notebook: dict[str, Any]) -> list[float]:
     return [float(text) for text in re.findall(ACCURACY, printed(notebook), re.MULTILINE)]
 
 
+@needs_links
 def test_quickstart_runs_in_a_kernel(checkout: Path) -> None:
     done = subprocess.run(
         [sys.executable, "run_notebooks.py", "quickstart.ipynb", "--output", "done"],
@@ -129,6 +131,7 @@ def test_quickstart_runs_in_a_kernel(checkout: Path) -> None:
     assert len(written.read_text().splitlines()) == 4
 
 
+@needs_links
 @pytest.mark.usefixtures("checkout", "short_training")
 def test_training_runs_without_fer2013_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     values = run_cells("train_on_fer2013")
@@ -138,6 +141,7 @@ def test_training_runs_without_fer2013_and_says_so(capsys: pytest.CaptureFixture
     assert [type(value).__name__ for value in values].count("Image") == 2
 
 
+@needs_links
 @pytest.mark.usefixtures("checkout", "eager")
 def test_own_classes_run(capsys: pytest.CaptureFixture[str]) -> None:
     values = run_cells("your_own_classes")

@@ -65,15 +65,20 @@ def test_a_small_strength_changes_little_and_a_greater_one_more(perturbation: Pe
     assert changes == sorted(changes)
 
 
-def test_sizes_end_at_the_width_that_the_faces_have() -> None:
-    assert SIZE.levels_for(200) == (200, 150, 100, 64, 48, 40, 32, 24, 20, 16)
-    assert SIZE.levels_for(48) == (48, 40, 32, 24, 20, 16)
-
-
 def test_a_shrunken_face_keeps_its_brightness_and_proportions() -> None:
     images = faces(size=60)
     assert perturb(images, SIZE, 20, seed=0).mean() == pytest.approx(images.mean(), abs=0.5)
     assert perturb(images[:, :30], SIZE, 20, seed=0).shape == (3, 10, 20, 1)
+    # Sizes end at the width that the faces have.
+    assert SIZE.levels_for(200) == (200, 150, 100, 64, 48, 40, 32, 24, 20, 16)
+    assert SIZE.levels_for(48) == (48, 40, 32, 24, 20, 16)
+    for one, level, allowed in (
+        (BLUR, -0.1, "at least 0"),
+        (SIZE, 49, "from 1 to 48"),
+        (SIZE, 0, "from 1 to 48"),
+    ):
+        with pytest.raises(ValueError, match=f"`level` of {one.name} must be .*{allowed}"):
+            perturb(faces(), one, level, seed=0)
 
 
 def test_blur_spreads_a_point_by_its_share_of_the_width() -> None:
@@ -107,14 +112,3 @@ def test_darkness_halves_the_light_and_leaves_the_noise_of_what_is_left(stops: i
     variance = light * FULL_WELL * share + READ_NOISE**2
     variance -= share**2 * (light * FULL_WELL + READ_NOISE**2)
     assert found.std() * FULL_WELL == pytest.approx(np.sqrt(variance), rel=0.1)
-
-
-@pytest.mark.parametrize(
-    ("perturbation", "level", "allowed"),
-    [(BLUR, -0.1, "at least 0"), (SIZE, 49, "from 1 to 48"), (SIZE, 0, "from 1 to 48")],
-)
-def test_an_impossible_level_is_refused(
-    perturbation: Perturbation, level: float, allowed: str
-) -> None:
-    with pytest.raises(ValueError, match=f"`level` of {perturbation.name} must be .*{allowed}"):
-        perturb(faces(), perturbation, level, seed=0)

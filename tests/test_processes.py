@@ -15,6 +15,7 @@ import pytest
 from minixception import FaceAnalyzer, HaarDetector, YuNetDetector, read_image
 from minixception.checkpoints.engines import FEW_FACES
 from minixception.detection.search import FaceDetector
+from systems import needs_fork
 
 SECONDS = 60
 
@@ -58,7 +59,7 @@ def analyzer(
     )
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@needs_fork
 def test_a_forked_process_goes_on(analyzer: FaceAnalyzer, crowd: np.ndarray) -> None:
     expected = analyzer.analyze(crowd)
     assert len(expected) > FEW_FACES
@@ -88,7 +89,7 @@ def test_new_processes_take_an_analyzer(analyzer: FaceAnalyzer, portraits: Path)
     assert [face.box for face in found] == [face.box for face in analyzer.analyze(portraits)]
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@needs_fork
 def test_keras_says_that_it_does_not_survive_a_fork(checkpoints: dict[str, Path]) -> None:
     analyzer = FaceAnalyzer(emotion=checkpoints["emotion"], gender=None, engine="keras")
     face = np.zeros((48, 48), np.uint8)

@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +10,8 @@ import pytest
 from made_up_data import fer2013_csv
 from minixception.commands import run_command
 from minixception.messages import hush
+from own_process import MAIN, run_python
+from systems import needs_proc
 
 # What TensorFlow, CUDA, XNNPACK, LiteRT and their converters begin lines with.
 CHATTER = re.compile(
@@ -18,32 +19,18 @@ CHATTER = re.compile(
     r"|fully_quantize|TensorSpec"
 )
 
-RUN = "import sys; from minixception.commands import main; sys.exit(main(sys.argv[1:]))"
-SOURCE = Path(__file__).parents[1] / "src"
-
-
-def run_python(code: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run code in a process of its own, as a terminal would."""
-    return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(SOURCE)},
-        check=False,
-    )
-
 
 def test_image_is_quiet_and_verbose_is_not(here: Path, portraits: Path) -> None:
-    done = run_python(RUN, "image", portraits, "--output", "quiet.png")
+    done = run_python("-c", MAIN, "image", portraits, "--output", "quiet.png")
     assert (done.returncode, done.stderr) == (0, "")
-    done = run_python(RUN, "image", portraits, "--output", "loud.png", "-v")
+    done = run_python("-c", MAIN, "image", portraits, "--output", "loud.png", "-v")
     assert done.returncode == 0
     assert re.search(CHATTER, done.stderr)
 
 
 def test_what_the_command_says_itself_is_shown(here: Path) -> None:
     Path("broken.jpg").write_bytes(b"nothing")
-    done = run_python(RUN, "image", "broken.jpg", "--no-draw")
+    done = run_python("-c", MAIN, "image", "broken.jpg", "--no-draw")
     assert done.returncode == 1
     assert "broken.jpg" in done.stderr
 
@@ -57,8 +44,9 @@ def test_training_and_export_with_tensorflow_are_quiet(here: Path) -> None:
         ["export", "run", *data, "--format", "litert-int8", "--output", "small.tflite"],
     ]
     done = run_python(
+        "-c",
         "import sys; from minixception.commands import main\n"
-        f"sys.exit(any([main(command) for command in {commands}]))"
+        f"sys.exit(any([main(command) for command in {commands}]))",
     )
     assert done.returncode == 0, done.stderr
     for line in done.stderr.splitlines():
@@ -75,6 +63,7 @@ def test_hush_silences_compiled_code_and_can_be_undone(capfd: pytest.CaptureFixt
     assert set(capfd.readouterr().err.splitlines()) == {"a message", "an error"}
 
 
+@needs_proc
 def test_commands_leave_standard_error_as_it_was(portraits: Path) -> None:
     """Two commands in one process, and a closed descriptor: nothing leaks, nothing fails."""
     code = (
@@ -86,9 +75,7 @@ def test_commands_leave_standard_error_as_it_was(portraits: Path) -> None:
         f"os.close(2); sys.stderr = None\n"
         f"sys.exit(run_command('image', [{str(portraits)!r}, '--no-draw']))"
     )
-    if not Path("/proc/self/fd").is_dir():
-        pytest.skip("counting open files needs /proc")
-    done = run_python(code)
+    done = run_python("-c", code)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("nowhere.jpg") == 3
 

@@ -18,7 +18,7 @@ import pandas
 import pytest
 
 from conftest import eagerly
-from made_up_data import fer2013_csv
+from made_up_data import fer2013_csv, write_noise
 from minixception.checkpoints.card import read_card
 from minixception.checkpoints.shipped import (
     DEFAULT_EMOTION_MODEL,
@@ -30,6 +30,7 @@ from minixception.commands import COMMANDS, main, run_command
 from minixception.images import read_image, rgb_to_bgr, write_image
 from minixception.labels import FERPLUS_COLUMNS
 from minixception.training.recipe_book import RECIPES
+from systems import needs_links
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -130,7 +131,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_image(root / name, astronaut)
     write_film(root / "clip.mp4", astronaut[::2, ::2])
     write_fer2013(root / "datasets" / "fer2013")
-    write_utkface(root / "datasets" / "utkface" / "crop_part1")
+    for number in range(40):
+        name = f"{20 + number}_{number % 2}_0_{20170116 + number}.jpg.chip.jpg"
+        write_noise(root / "datasets" / "utkface" / "crop_part1" / name, seed=number)
     write_weight_file(root / "FILE.hdf5")
     (root / "runs").mkdir()
     for task in DEFAULTS:
@@ -159,13 +162,6 @@ def write_fer2013(folder: Path) -> None:
     (folder / "fer2013new.csv").write_text("\n".join(votes) + "\n")
 
 
-def write_utkface(folder: Path) -> None:
-    generator = np.random.default_rng(0)
-    for number in range(40):
-        face = generator.integers(0, 256, (20, 20, 3), dtype=np.uint8)
-        write_image(folder / f"{20 + number}_{number % 2}_0_{20170116 + number}.jpg.chip.jpg", face)
-
-
 def write_weight_file(path: Path) -> None:
     from minixception import models
 
@@ -192,6 +188,7 @@ def test_commands_are_found() -> None:
     assert len(COMMAND_LINES) > 20
 
 
+@needs_links
 @pytest.mark.parametrize("job", jobs(), ids=shlex.join)
 def test_command_runs(job: tuple[str, ...], here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command, *arguments = job
@@ -234,6 +231,7 @@ def test_every_option_exists(capsys: pytest.CaptureFixture[str]) -> None:
             assert span.split()[1] in {"list", *RECIPES}
 
 
+@needs_links
 @pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL))
 def test_python_runs(code: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pandas.option_context("display.max_columns", None):

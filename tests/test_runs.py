@@ -12,6 +12,7 @@ from minixception.drawing.plots import plot_runs
 from minixception.preprocessor import Preprocessor
 from minixception.training.recipe_book import get_recipe
 from minixception.training.runs import describe_differences, format_runs, read_run
+from stored_files import change_card
 
 HEADER = "epoch,learning_rate,loss,accuracy,val_loss,val_accuracy,val_macro_f1"
 
@@ -53,24 +54,24 @@ def test_runs_are_told_apart_by_what_differs(tmp_path: Path) -> None:
 
 def test_nested_settings_and_remarks(tmp_path: Path) -> None:
     first, second = write_run(tmp_path / "one"), write_run(tmp_path / "two")
-    content = json.loads((second / "card.json").read_text())
-    content["recipe"]["augmentation"]["rotation"] = 10.0
-    content["recipe"]["summary"] = "in other words"
-    (second / "card.json").write_text(json.dumps(content))
-    labels = describe_differences([read_run(first), read_run(second)])
-    assert labels == ["rotation 0", "rotation 10"]
-    third = write_run(tmp_path / "three", classes=("angry", "happy"))
-    labels = describe_differences([read_run(first), read_run(third)])
-    assert labels == ["classes all", "classes angry happy"]
 
+    def labels_with(recipe: dict[str, Any]) -> list[str]:
+        change_card(second, recipe=recipe)
+        return describe_differences([read_run(first), read_run(second)])
 
-def test_runs_of_different_recipes_are_named_by_recipe_and_folder(tmp_path: Path) -> None:
-    first, second = write_run(tmp_path / "one"), write_run(tmp_path / "two")
-    content = json.loads((second / "card.json").read_text())
-    content["recipe"] = get_recipe("emotion").to_json()
-    (second / "card.json").write_text(json.dumps(content))
-    labels = describe_differences([read_run(first), read_run(second)])
-    assert labels == [f"recipe report-000, {first}", f"recipe emotion, {second}"]
+    recipe = json.loads((second / "card.json").read_text())["recipe"]
+    turned = {**recipe["augmentation"], "rotation": 10.0}
+    changed = {**recipe, "augmentation": turned, "summary": "in other words"}
+    assert labels_with(changed) == ["rotation 0", "rotation 10"]
+    assert labels_with({**recipe, "classes": ["angry", "happy"]}) == [
+        "classes all",
+        "classes angry happy",
+    ]
+    # Runs of different recipes are named by recipe and folder.
+    assert labels_with(get_recipe("emotion").to_json()) == [
+        f"recipe report-000, {first}",
+        f"recipe emotion, {second}",
+    ]
 
 
 def test_the_table_has_the_kept_epoch(tmp_path: Path) -> None:
@@ -144,16 +145,12 @@ def test_a_missing_or_repeated_folder_is_refused(
 def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
     history = {"loss": [1.0, 0.5], "accuracy": [0.1, 0.2], "val_accuracy": [0.1, 0.2]}
     pictures = []
-    for number, name in enumerate(("a_b", "_b", "lr$1_vs_$^")):
+    for number, name in enumerate(("a_b", "_b", "lr$1_vs_$^", "")):
         path = tmp_path / f"{number}.png"
         plot_runs({name: history}, path)
         pictures.append(path.read_bytes())
-    plot_runs({"": history}, tmp_path / "empty.png")
-    assert len({*pictures, (tmp_path / "empty.png").read_bytes()}) == 4
-
-
-def test_a_picture_needs_an_epoch_of_a_run(tmp_path: Path) -> None:
+    assert len({*pictures}) == 4
     empty: dict[str, dict[str, list[float]]] = {"empty": {"loss": []}}
     for histories in ({}, empty):
         with pytest.raises(ValueError, match="at least one run, each with `loss`"):
-            plot_runs(histories, tmp_path / "runs.png")
+            plot_runs(histories, path)

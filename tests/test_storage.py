@@ -16,31 +16,19 @@ from minixception.files import (
 )
 from minixception.images import write_image
 from stored_files import contents
-
-
-def test_a_failed_writer_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "table.csv"
-    with atomic_path(path) as temporary:
-        temporary.write_text("old")
-    with pytest.raises(ZeroDivisionError), atomic_path(path) as temporary:
-        temporary.write_text(f"half of the n{1 / 0}")
-    assert path.read_text() == "old"
-    assert list(path.parent.iterdir()) == [path]
+from systems import needs_links, needs_pipes
 
 
 @pytest.mark.parametrize("name", ["/dev/null", "/dev/stdout", "/proc/self/fd/1", "pipe"])
+@needs_pipes
 def test_a_device_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)
     os.mkfifo("pipe")
     with pytest.raises(ValueError, match=f"the name of one. Received: {name}"):
         refuse_special_file(name)
-
-
-def test_a_pipe_is_not_replaced(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ValueError, match="a pipe or device"), atomic_path(tmp_path / "pipe"):
+    with pytest.raises(ValueError, match="a pipe or device"), atomic_path("pipe"):
         pass
-    assert (tmp_path / "pipe").is_fifo()
+    assert Path("pipe").is_fifo()
 
 
 def test_atomic_path_replaces_at_the_end_only(tmp_path: Path) -> None:
@@ -49,9 +37,10 @@ def test_atomic_path_replaces_at_the_end_only(tmp_path: Path) -> None:
         temporary.write_text("first")
         assert not path.exists()
         assert temporary.suffix == ".txt"
-    with pytest.raises(KeyboardInterrupt), atomic_path(path) as temporary:  # noqa: PT012
-        temporary.write_text("half")
-        raise KeyboardInterrupt
+    for error in (KeyboardInterrupt, ZeroDivisionError):
+        with pytest.raises(error), atomic_path(path) as temporary:  # noqa: PT012
+            temporary.write_text("half")
+            raise error
     assert contents(path.parent) == {"file.txt": b"first"}
 
 
@@ -101,6 +90,7 @@ def test_who_writes_to_a_folder_clears_it(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
+@needs_links
 def test_a_link_to_a_folder_is_no_leftover(tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.mkdir()

@@ -19,6 +19,7 @@ from minixception.labels import TAKEN_NAMES
 from minixception.models import build
 from minixception.video.cameras import Frame
 from minixception.video.writer import VideoWriter
+from stored_files import change_card
 
 NAMES = ("glasses", "none", "sunglasses")
 COLUMNS = [f"glasses_{name}" for name in NAMES]
@@ -37,8 +38,8 @@ def options(model_options: list[str], glasses: Path) -> list[str]:
     return [*model_options, f"--classifier={glasses}"]
 
 
-def read_table(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
+def read_table(name: str) -> list[dict[str, str]]:
+    with Path(name).open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -83,21 +84,20 @@ def test_pictures_and_films(
     tables = ["--csv", "faces.csv", "--json", "faces.json"]
     assert main(["image", str(portraits), *options, *tables]) == 0
     assert "gender            glasses" in capsys.readouterr().out
-    rows = read_table(here / "faces.csv")
+    rows = read_table("faces.csv")
     assert list(rows[0])[-3:] == COLUMNS
     (faces,) = json.loads((here / "faces.json").read_text(encoding="utf-8")).values()
     for row, face in zip(rows, faces, strict=True):
         assert face["glasses"] == row["glasses"]
-        assert [str(score) for score in face["glasses_scores"].values()] == [
-            row[name] for name in COLUMNS
-        ]
+        scores = [str(score) for score in face["glasses_scores"].values()]
+        assert scores == [row[name] for name in COLUMNS]
     image = read_image(portraits)
     with VideoWriter(here / "film.mp4", rate=10) as writer:
         for number in range(3):
             writer.write(Frame(number, number / 10, image))
     assert main(["video", "film.mp4", *options, "--csv", "film.csv", "--output", "drawn.mp4"]) == 0
     assert "gender            glasses" in capsys.readouterr().out
-    rows = read_table(here / "film.csv")
+    rows = read_table("film.csv")
     assert len(rows) == 9
     assert all(row["glasses"] in NAMES for row in rows)
 
@@ -110,9 +110,7 @@ def test_what_is_no_third_task(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     shutil.copytree(glasses, "again")
-    shutil.copytree(glasses, "clash")
-    card = json.loads(Path("clash", "card.json").read_text(encoding="utf-8"))
-    Path("clash", "card.json").write_text(json.dumps({**card, "task": "gender_woman"}))
+    change_card(Path(shutil.copytree(glasses, "clash")), task="gender_woman")
     emotion = options[0].split("=")[1]
     for more, message in (
         ("again", "--classifier takes one model for each task"),

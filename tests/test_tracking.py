@@ -27,9 +27,21 @@ def follow(tracker: FaceTracker, frames: list[list[FacePrediction]]) -> list[lis
     return [tracker.update(faces, number / RATE) for number, faces in enumerate(frames)]
 
 
-def test_a_still_and_a_moving_face_keep_their_numbers() -> None:
+def test_a_face_keeps_its_number() -> None:
     seen = follow(FaceTracker(), [[make_face(20), make_face(200 + 4 * i)] for i in range(50)])
     assert {tuple(face.track for face in faces) for faces in seen} == {(1, 2)}
+    trembling = np.random.default_rng(0).normal(0, 2.5, size=(200, 2))
+    seen = follow(FaceTracker(), [[make_face(100 + x, 80 + y)] for x, y in trembling])
+    assert {face.track for faces in seen for face in faces} == {1}
+    # Missed for a while; in frames that are seconds apart; moving, and still when found again.
+    tracker = FaceTracker(lost_after_seconds=1.0)
+    seen = follow(tracker, [[make_face(50)] if i < 10 or i > 30 else [] for i in range(40)])
+    assert {face.track for faces in seen for face in faces} == {1}
+    tracker = FaceTracker(lost_after_seconds=0.0)
+    assert [tracker.update([make_face(50)], 5.0 * i)[0].track for i in range(4)] == [1] * 4
+    tracker = FaceTracker()
+    follow(tracker, [[make_face(20 + 6 * i)] for i in range(30)])
+    assert tracker.update([make_face(20 + 6 * 29)], 29 / RATE + 0.4)[0].track == 1
 
 
 def test_boxes_and_order_of_the_input_are_kept() -> None:
@@ -37,9 +49,6 @@ def test_boxes_and_order_of_the_input_are_kept() -> None:
     tracked = FaceTracker().update(faces, 0.0)
     assert [face.box for face in tracked] == [face.box for face in faces]
     assert [face.track for face in tracked] == [3, 1, 2]  # numbered from left to right
-
-
-def test_the_order_of_the_faces_changes_nothing() -> None:
     frames = [
         [make_face(20 + 2 * i), make_face(120 - i, 60), make_face(240, 50 + i)] for i in range(40)
     ]
@@ -63,34 +72,11 @@ def test_two_faces_that_cross_keep_their_numbers(hidden: int) -> None:
             assert tracked == ({20: 1, 340: 2} if i == 0 else {340: 1, 20: 2})
 
 
-def test_a_face_missed_for_a_while_keeps_its_number() -> None:
-    tracker = FaceTracker(lost_after_seconds=1.0)
-    seen = follow(tracker, [[make_face(50)] if i < 10 or i > 30 else [] for i in range(40)])
-    assert {face.track for faces in seen for face in faces} == {1}
-
-
 def test_a_face_missed_for_too_long_gets_a_new_number_and_none_comes_twice() -> None:
     tracker = FaceTracker(lost_after_seconds=0.5)
     seen = follow(tracker, [[make_face(50)] if i % 40 < 10 else [] for i in range(120)])
     tracks = [face.track for faces in seen for face in faces]
     assert tracks == [1] * 10 + [2] * 10 + [3] * 10
-
-
-def test_a_moving_face_that_stops_while_unseen_is_found() -> None:
-    tracker = FaceTracker()
-    follow(tracker, [[make_face(20 + 6 * i)] for i in range(30)])
-    assert tracker.update([make_face(20 + 6 * 29)], 29 / RATE + 0.4)[0].track == 1
-
-
-def test_frames_seconds_apart_are_followed_too() -> None:
-    tracker = FaceTracker(lost_after_seconds=0.0)
-    assert [tracker.update([make_face(50)], 5.0 * i)[0].track for i in range(4)] == [1] * 4
-
-
-def test_a_trembling_box_keeps_its_number() -> None:
-    trembling = np.random.default_rng(0).normal(0, 2.5, size=(200, 2))
-    seen = follow(FaceTracker(), [[make_face(100 + x, 80 + y)] for x, y in trembling])
-    assert {face.track for faces in seen for face in faces} == {1}
 
 
 def test_smoothed_scores_are_a_mix_that_sums_to_one() -> None:
@@ -116,34 +102,21 @@ def test_smoothing_counts_seconds_not_frames(rate: int) -> None:
     assert face.emotion_scores["happy"] == pytest.approx(1 - math.exp(-1 / 0.5))
 
 
-def test_without_smoothing_scores_pass_unchanged() -> None:
-    tracker = FaceTracker(smoothing_seconds=0)
-    for i, happy in enumerate((0.1, 0.9, 0.3)):
-        face = make_face(50, happy=happy)
-        (tracked,) = tracker.update([face], i / RATE)
-        assert tracked.emotion_scores == face.emotion_scores
-        assert tracked.emotion == face.emotion
-
-
-def test_one_face_does_not_colour_another() -> None:
+def test_scores_are_of_their_face_alone() -> None:
     frames = [[make_face(20, happy=0.0), make_face(200, happy=1.0)] for _ in range(20)]
     for sad, glad in follow(FaceTracker(smoothing_seconds=5), frames):
-        assert sad.emotion_scores["happy"] == 0
-        assert glad.emotion_scores["happy"] == 1
-
-
-def test_faces_without_scores_are_followed() -> None:
-    tracker = FaceTracker()
-    for i in range(3):
-        (face,) = tracker.update([FacePrediction(Box(5, 5, 40, 40))], float(i))
-    assert face == TrackedFace(box=Box(5, 5, 40, 40), track=1)
-
-
-def test_the_faces_given_stay_as_they_are() -> None:
-    tracker, face = FaceTracker(), make_face(50, happy=0.2)
-    before = face.to_json()
-    follow(tracker, [[make_face(50, happy=0.9)], [face]])
-    assert face.to_json() == before
+        assert (sad.emotion_scores["happy"], glad.emotion_scores["happy"]) == (0, 1)
+    plain = [[make_face(50, happy=happy)] for happy in (0.1, 0.9, 0.3)]
+    for (face,), (tracked,) in zip(
+        plain, follow(FaceTracker(smoothing_seconds=0), plain), strict=True
+    ):
+        assert tracked.emotion_scores == face.emotion_scores
+    given = make_face(50, happy=0.2)
+    before = given.to_json()
+    follow(FaceTracker(), [[make_face(50, happy=0.9)], [given]])
+    assert given.to_json() == before
+    bare = [[FacePrediction(Box(5, 5, 40, 40))]] * 3
+    assert follow(FaceTracker(), bare)[-1] == [TrackedFace(box=Box(5, 5, 40, 40), track=1)]
 
 
 def test_time_must_grow() -> None:
@@ -152,14 +125,10 @@ def test_time_must_grow() -> None:
     for time_seconds in (1.0, 0.5, math.nan):
         with pytest.raises(ValueError, match="must grow"):
             tracker.update([], time_seconds)
-
-
-@pytest.mark.parametrize("value", [-1.0, math.nan, math.inf])
-def test_times_outside_their_range_are_refused(value: float) -> None:
-    with pytest.raises(ValueError, match="smoothing_seconds"):
-        FaceTracker(smoothing_seconds=value)
-    with pytest.raises(ValueError, match="lost_after_seconds"):
-        FaceTracker(lost_after_seconds=value)
+    for value in (-1.0, math.nan, math.inf):
+        for option in ("smoothing_seconds", "lost_after_seconds"):
+            with pytest.raises(ValueError, match=option):
+                FaceTracker(**{option: value})
 
 
 @pytest.mark.parametrize("scale", [1, 4])

@@ -9,6 +9,7 @@ import pytest
 
 import minixception
 from minixception.datasets import FaceDataset
+from minixception.training.learned_faces import numbers_of, read_learned
 from minixception.training.runs import RunRecord
 from pattern_runs import faces
 
@@ -32,6 +33,8 @@ def test_a_loaded_set_is_trained_on_and_scored(
     assert (run.folder, run.card.seed, run.card.recipe["name"]) == (Path("run"), 4, "emotion")
     assert (run.card.data["dataset"], run.card.data["sizes"]["train"]) == ("patterns", 24)
     assert len(run.history["val_accuracy"]) == 2
+    learned = np.unique(numbers_of(patterns.split("train")))
+    assert np.array_equal(read_learned([run.folder]), learned)
     scores = minixception.evaluate("run", patterns)
     assert scores.to_json() == run.card.metrics["validation"]
     assert minixception.evaluate("run", patterns, split="test").n == 6

@@ -52,11 +52,7 @@ def test_drawing_returns_a_new_image(background: np.ndarray, bars: bool) -> None
     assert drawn.dtype == np.uint8
     assert drawn.flags.writeable
     assert changed_pixels(background, drawn).any()
-
-
-def test_the_face_itself_stays_visible(background: np.ndarray) -> None:
-    drawn = draw_predictions(background, [Face(Box(200, 200, 100, 100))], bars=True)
-    assert (drawn[200:300, 200:300] == 40).all()
+    assert (drawn[200:300, 200:300] == 40).all()  # the face itself stays visible
 
 
 def test_bars_cover_no_face(background: np.ndarray) -> None:
@@ -66,16 +62,13 @@ def test_bars_cover_no_face(background: np.ndarray) -> None:
     for x, y, width, height in (face.box for face in faces):
         part = (slice(y, y + height), slice(x, x + width))
         assert np.array_equal(drawn[part], plain[part])
-    assert (drawn == (80, 80, 80)).all(axis=2).any()  # the tracks of the bars
+    alone = draw_predictions(background, [Face(Box(0, 0, 640, 480))], bars=True)
+    for each in (drawn, alone):
+        assert (each == (80, 80, 80)).all(axis=2).any()  # the tracks of the bars
 
 
-def test_a_single_face_that_fills_the_picture_has_bars(background: np.ndarray) -> None:
-    drawn = draw_predictions(background, [Face(Box(0, 0, 640, 480))], bars=True)
-    assert (drawn == (80, 80, 80)).all(axis=2).any()
-
-
-@pytest.mark.parametrize("x", [-40, 0, 270, 560, 620])
-@pytest.mark.parametrize("y", [-40, 0, 190, 400, 460])
+@pytest.mark.parametrize("x", [-40, 270, 620])
+@pytest.mark.parametrize("y", [-40, 190, 460])
 @pytest.mark.parametrize("bars", [False, True])
 def test_labels_at_borders_and_corners_are_whole(
     background: np.ndarray, x: int, y: int, bars: bool
@@ -138,36 +131,24 @@ def test_colours_are_stable_and_follow_the_meaning() -> None:
     assert emotion_colour(None) == (255, 255, 255)
 
 
-@pytest.mark.parametrize(
-    "history",
-    [
+def test_histories_and_confusions_are_drawn(tmp_path: Path) -> None:
+    path = tmp_path / "plots" / "new.png"
+    for history in (
         {"loss": [1.9, 1.2, 1.0], "val_loss": [1.8, 1.1, 1.2]},
         {"loss": [1.9], "accuracy": [0.3], "val_loss": [1.8], "val_accuracy": [0.4], "lr": [0.1]},
         {"loss": [1.9, 1.0], "val_loss": [float("nan")] * 2, "accuracy": [0.1, 0.2]},
-    ],
-)
-def test_history_is_drawn(tmp_path: Path, history: dict[str, list[float]]) -> None:
-    path = tmp_path / "plots" / "history.png"
-    plot_history(history, path)
-    assert read_image(path).std() > 5
-    assert [file.name for file in path.parent.iterdir()] == ["history.png"]
-
-
-@pytest.mark.parametrize("history", [{}, {"loss": []}, {"val_loss": [1.0]}])
-def test_history_without_loss_is_refused(tmp_path: Path, history: dict[str, list[float]]) -> None:
-    with pytest.raises(ValueError, match="`history` must have `loss`"):
-        plot_history(history, tmp_path / "history.png")
-
-
-@pytest.mark.parametrize("count", [1, 2, 8])
-def test_confusion_matrix_is_drawn(tmp_path: Path, count: int) -> None:
-    path = tmp_path / "confusion.png"
-    matrix = np.diag(np.arange(count)) * 10  # the first class has no images
-    plot_confusion_matrix(matrix, [f"class {n}" for n in range(count)], path, title="test")
-    assert read_image(path).std() > 5
-
-
-@pytest.mark.parametrize("matrix", [np.zeros((2, 3)), np.zeros((3, 3)), -np.ones((2, 2))])
-def test_confusion_matrix_that_does_not_fit_is_refused(tmp_path: Path, matrix: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="`matrix` must hold counts"):
-        plot_confusion_matrix(matrix, ["one", "two"], tmp_path / "confusion.png")
+    ):
+        plot_history(history, path)
+        assert read_image(path).std() > 5
+        assert [file.name for file in path.parent.iterdir()] == ["new.png"]
+    for count in (1, 2, 8):
+        matrix = np.diag(np.arange(count)) * 10  # the first class has no images
+        plot_confusion_matrix(matrix, [f"class {n}" for n in range(count)], path, title="test")
+        assert read_image(path).std() > 5
+    incomplete: list[dict[str, list[float]]] = [{}, {"loss": []}, {"val_loss": [1.0]}]
+    for history in incomplete:
+        with pytest.raises(ValueError, match="`history` must have `loss`"):
+            plot_history(history, path)
+    for wrong in (np.zeros((2, 3)), np.zeros((3, 3)), -np.ones((2, 2))):
+        with pytest.raises(ValueError, match="`matrix` must hold counts"):
+            plot_confusion_matrix(wrong, ["one", "two"], path)

@@ -1,0 +1,22 @@
+"""Python in a process of its own, as a terminal starts it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+SOURCE = Path(__file__).parents[1] / "src"
+MAIN = "import sys; from minixception.commands import main; sys.exit(main(sys.argv[1:]))"
+
+
+def run_python(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with this source, say with "-c" and `MAIN` and the arguments of a command."""
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        capture_output=True,
+        encoding="utf-8",
+        errors="surrogateescape",
+        env={**os.environ, "PYTHONPATH": str(SOURCE), **environment},
+        timeout=300,
+        check=False,
+    )
