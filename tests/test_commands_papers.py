@@ -107,13 +107,16 @@ def test_training_and_test_part_are_scored_side_by_side(
 
 
 def test_classes_are_chosen_by_name_and_their_order_is_stored(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     run = tmp_path / "two"
     options = ["--classes", "Happiness, anger", "--model", "easynet", "--image-size", "32"]
     options += ["--epochs", "1"]
     assert train(folder, run, *options) == 0
-    assert "for a network, write --network" in capsys.readouterr().err
+    assert "for a network, write --network" in caplog.text
     card = read_card(run)
     assert card.class_names == ("Happiness", "anger")
     assert set(card.data["class_counts"]) == {"Happiness", "anger"}

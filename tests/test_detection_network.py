@@ -235,7 +235,7 @@ def test_the_command_refuses_before_it_works(
     output, table = str(tmp_path / "run"), str(pictures / "photographs.csv")
     for options, message in (
         (["--output", str(trained)], "--resume"),
-        (["--output", output, "--leave-out", table], "folder or a tar archive"),
+        (["--output", output, "--leave-out", table], "folder or a whole tar archive"),
         (["--output", output, "--epochs", "0"], "epochs"),
     ):
         assert main(["train-detector", "--data", str(pictures), *options]) == 1

@@ -38,7 +38,7 @@ def test_what_the_command_says_itself_is_shown(here: Path) -> None:
 def test_training_and_export_with_tensorflow_are_quiet(here: Path) -> None:
     Path("fer2013.csv").write_text(fer2013_csv({"Training": 14, "PublicTest": 7, "PrivateTest": 7}))
     data = ["--dataset", "fer2013", "--data", "fer2013.csv"]
-    small = ["--model", "lenet5_rgb", "--channels", "3", "--image-size", "16"]
+    small = ["--network", "lenet5_rgb", "--channels", "3", "--image-size", "16"]
     commands = [
         ["train-emotion", *data, *small, "--epochs", "1", "--output", "run"],
         ["export", "run", *data, "--format", "litert-int8", "--output", "small.tflite"],
