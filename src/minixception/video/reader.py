@@ -3,6 +3,7 @@
 import math
 from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -126,7 +127,7 @@ class VideoReader:
     def __iter__(self) -> Iterator[Frame]:
         """Give the frames; their times grow, whatever the file says."""
         last, step, shift = -math.inf, 1 / (self.rate or UNKNOWN_RATE), -self.sound.origin
-        for picture in self._pictures():
+        for picture in _read_ahead(self._pictures()):
             time = last + step if picture.time is None else picture.time + shift
             if self._is_broadcast and time < last - max(0.5, 5 * step):  # of joined recordings
                 shift += last + step - time
@@ -242,6 +243,15 @@ class VideoReader:
         nodes = [graph.add(name, setting) for name, setting in filters]
         graph.link_nodes(*nodes, graph.add("buffersink")).configure()
         return graph
+
+
+def _read_ahead(pictures: Iterator[Any]) -> Iterator[Any]:
+    """Give what an iterator gives; the next one is decoded while the last one is worked on."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, pictures, None)
+        while (picture := coming.result()) is not None:
+            coming = thread.submit(next, pictures, None)
+            yield picture
 
 
 def describe_lost(source: str, lost: int, done: int) -> list[str]:
