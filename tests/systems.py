@@ -30,3 +30,6 @@ needs_links = _needs("symbolic links for this user", present=_makes_links())
 needs_proc = _needs("/proc", present=Path("/proc/self/fd").is_dir())
 # macOS and Windows refuse names that are not UTF-8, Windows also quotes and line breaks.
 needs_any_name = _needs("file names of any bytes", present=sys.platform == "linux")
+for_test_cluster = pytest.mark.skipif(
+    "MINIXCEPTION_CLUSTER" not in os.environ, reason="`make test-cluster` runs it"
+)

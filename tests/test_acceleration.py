@@ -1,7 +1,5 @@
 """The twin that is trained on TensorFlow learns what the network itself would."""
 
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
@@ -15,7 +13,6 @@ from minixception.training.acceleration import (
 )
 from own_process import run_python
 
-HERE = Path(__file__).parent
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (64, 48, 48, 1)).astype(np.float32)
 TARGETS = np.eye(7, dtype=np.float32)[np.arange(64) % 7]
 
@@ -154,48 +151,6 @@ divide_cores(os.cpu_count() * 4)
 assert threads() == max(os.cpu_count() // 2, 1)
 """
     done = run_python("-c", script)
-    assert done.returncode == 0, done.stderr
-
-
-@on_tensorflow
-def test_two_devices_share_each_step_and_give_the_history_of_one(tmp_path: Path) -> None:
-    """With two processors made of one, since TensorFlow cannot divide it any more in this one."""
-    script = """
-from pathlib import Path
-
-import pytest, tensorflow as tf
-
-tf.config.set_visible_devices([], "GPU")
-(processor,) = tf.config.list_physical_devices("CPU")
-halves = [tf.config.LogicalDeviceConfiguration()] * 2
-tf.config.set_logical_device_configuration(processor, halves)
-
-from minixception.training.acceleration import accelerated
-from minixception.training.trainer import train
-from pattern_runs import build_network, faces, interrupt, make_run
-
-twin = accelerated(build_network(), replicas=2, devices=2)
-
-@tf.function
-def gradients(images):
-    with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(twin(images, training=True) ** 2)
-    return tape.gradient(loss, twin.trainable_variables)
-
-steps = gradients.get_concrete_function(tf.zeros((8, 8, 8, 1))).graph.get_operations()
-places = sorted(each.device for each in steps if each.type == "Conv2DBackpropFilter")
-assert places == ["/device:CPU:0", "/device:CPU:1"], places
-
-def run(devices, folder):
-    uneven = faces(21, seed=1)  # in batches of 8
-    return make_run(Path(folder), training=uneven, devices=devices)
-
-expected = [pytest.approx(row, rel=1e-4) for row in train(run(1, "one"), verbose=0)]
-interrupt(pytest.MonkeyPatch(), "plot_history", call=2, run=run(2, "two"), resume=False)
-assert train(run(2, "two"), resume=True, verbose=0) == expected
-"""
-    head = f"import os, sys; os.chdir({str(tmp_path)!r}); sys.path.append({str(HERE)!r})\n"
-    done = run_python("-c", head + script)
     assert done.returncode == 0, done.stderr
 
 

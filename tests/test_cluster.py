@@ -17,9 +17,10 @@ from PIL import Image
 from made_up_data import write_album
 from minixception.commands import main
 from minixception.messages import as_text
+from systems import for_test_cluster
 
 pytestmark = [
-    pytest.mark.skipif("MINIXCEPTION_CLUSTER" not in os.environ, reason="`make test-cluster`"),
+    for_test_cluster,
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed"),
 ]
 

@@ -1,6 +1,5 @@
 """Films on Ray itself: workers and a machine are lost, the tables are those of one pass."""
 
-import os
 import subprocess
 import sys
 import time
@@ -11,11 +10,10 @@ from typing import Any
 
 import pytest
 
+from systems import for_test_cluster
 from test_command_video_cluster import OPTIONS, run_video, write_film
 
-pytestmark = pytest.mark.skipif(
-    "MINIXCEPTION_CLUSTER" not in os.environ, reason="`make test-cluster` starts Ray"
-)
+pytestmark = for_test_cluster
 SLOW = ("--detect-every", "1")
 
 

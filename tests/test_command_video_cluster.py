@@ -17,6 +17,9 @@ from minixception.cluster import sessions, work
 from minixception.commands import run_command, video_cluster
 from minixception.images import read_image
 from stored_files import file_size_limit
+from systems import for_test_cluster
+
+pytestmark = for_test_cluster
 
 ASTRONAUT = Path(__file__).parents[1] / "images" / "astronaut.jpg"
 OPTIONS = ("--gender-model", "none", "--min-face", 48, "--no-window")

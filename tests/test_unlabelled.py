@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 import minixception
+from made_up_data import make_card
 from made_up_detection import write_labelled_pictures
+from minixception import models
+from minixception.checkpoints.keras_model import save_checkpoint
 from minixception.datasets import FaceDataset, load_unlabelled
 from minixception.training.teaching import Teacher, taught, taught_once
 from pattern_runs import faces
@@ -88,7 +91,8 @@ def test_a_student_learns_from_faces_without_labels(here: Path) -> None:
     splits = np.array(["train"] * 24 + ["validation"] * 6 + ["test"] * 6)
     patterns: FaceDataset = replace(faces(36, seed=1), splits=splits)
     write_labelled_pictures(Path("more"), photographs=6)
-    minixception.train(patterns, output="teacher", epochs=1, verbose=0, **SMALL)
+    model = models.build("simple_cnn", (16, 16, 1), 3)
+    save_checkpoint(Path("teacher"), model, make_card(model, patterns.class_names))
 
     def train(**changes: Any) -> Any:
         options: dict[str, Any] = {
@@ -99,11 +103,10 @@ def test_a_student_learns_from_faces_without_labels(here: Path) -> None:
         options |= {"output": "student", "verbose": 0, **SMALL, **changes}
         return minixception.train(patterns, **options)
 
-    run = train(epochs=2)
+    run = train(epochs=1)
     assert run.card.data["unlabelled"]["faces"] == 6
     assert run.card.data["sizes"]["train"] == 24
-    assert train(epochs=2, resume=True).history == run.history
     with pytest.raises(ValueError, match="unlabelled was"):
-        train(epochs=2, resume=True, unlabelled=[])
+        train(epochs=1, resume=True, unlabelled=[])
     with pytest.raises(ValueError, match="name one"):
         train(teachers=[], output="other")
