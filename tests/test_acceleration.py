@@ -11,7 +11,6 @@ from minixception.training.acceleration import (
     accelerated,
     choose_devices,
 )
-from own_process import run_python
 
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (64, 48, 48, 1)).astype(np.float32)
 TARGETS = np.eye(7, dtype=np.float32)[np.arange(64) % 7]
@@ -134,24 +133,6 @@ def test_a_twin_with_replicas_has_the_weights_of_the_network_in_their_order() ->
     twin = accelerated(model, replicas=2)
     for weight, expected in zip(twin.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(weight, expected)
-
-
-@on_tensorflow
-def test_cores_are_divided_before_tensorflow_begins_and_never_after() -> None:
-    script = """
-import os, keras, tensorflow as tf
-from minixception.training.acceleration import divide_cores
-threads = tf.config.threading.get_intra_op_parallelism_threads
-divide_cores(1)
-assert threads() == 0, "one replica has what TensorFlow chooses"
-divide_cores(2)
-assert threads() == max(os.cpu_count() // 2, 1)
-keras.ops.zeros(1)
-divide_cores(os.cpu_count() * 4)
-assert threads() == max(os.cpu_count() // 2, 1)
-"""
-    done = run_python("-c", script)
-    assert done.returncode == 0, done.stderr
 
 
 @on_tensorflow

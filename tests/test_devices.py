@@ -1,4 +1,4 @@
-"""A training step that is shared between devices."""
+"""A training step that is shared between devices, or cores."""
 
 from pathlib import Path
 
@@ -54,4 +54,21 @@ assert train(run(2, "two"), resume=True, verbose=0) == expected
 """
     head = f"import os, sys; os.chdir({str(tmp_path)!r}); sys.path.append({str(HERE)!r})\n"
     done = run_python("-c", head + script)
+    assert done.returncode == 0, done.stderr
+
+
+def test_cores_are_divided_before_tensorflow_begins_and_never_after() -> None:
+    script = """
+import os, keras, tensorflow as tf
+from minixception.training.acceleration import divide_cores
+threads = tf.config.threading.get_intra_op_parallelism_threads
+divide_cores(1)
+assert threads() == 0, "one replica has what TensorFlow chooses"
+divide_cores(2)
+assert threads() == max(os.cpu_count() // 2, 1)
+keras.ops.zeros(1)
+divide_cores(os.cpu_count() * 4)
+assert threads() == max(os.cpu_count() // 2, 1)
+"""
+    done = run_python("-c", script)
     assert done.returncode == 0, done.stderr
