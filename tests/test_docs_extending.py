@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def test_a_data_set_of_one_s_own(
     my_faces: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(my_faces.parent)
-    small = RECIPES["emotion"].with_changes({"image_size": (16, 16)})
+    small = replace(RECIPES["emotion"], image_size=(16, 16))
     monkeypatch.setitem(RECIPES, "emotion", small)
     monkeypatch.setitem(DATASETS, "my_faces", DATASETS["folder"])  # removed after the test
     _, loader, *rest = blocks("A data set")

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from minixception import files as storage
@@ -20,7 +21,7 @@ from minixception.cluster.parts import (
     read_job,
 )
 from minixception.cluster.pictures import PictureWorker
-from minixception.cluster.places import Folder, list_files, read_picture
+from minixception.cluster.places import Folder, list_files, read_bytes
 from minixception.commands import main
 from minixception.inference.analyzer import FaceAnalyzer
 from minixception.inference.picture_files import PictureResult, analyze_file
@@ -70,9 +71,12 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
 def test_a_connection_that_fails_is_no_fault_of_a_picture(
     memory: str, portraits: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def read(url: str) -> np.ndarray:
+        return images.decode_image(read_bytes(url), url)
+
     Folder(memory).write("a.jpg", portraits.read_bytes())
-    assert (read_picture(f"{memory}/a.jpg") == images.read_image(portraits)).all()
-    analyze = partial(analyze_file, FaceAnalyzer(), read=read_picture)
+    assert (read(f"{memory}/a.jpg") == images.read_image(portraits)).all()
+    analyze = partial(analyze_file, FaceAnalyzer(), read=read)
     missing, _ = analyze(f"{memory}/b.jpg")
     assert missing.error == f"{memory}/b.jpg: No such file or directory"
     monkeypatch.setattr(places, "_MOST_BYTES", 100)

@@ -69,6 +69,24 @@ def read_patiently(read: Callable[[], _Result]) -> _Result:
     return read()
 
 
+def walk_files(
+    folder: Path,
+    links: list[Path],
+    fail: Callable[[OSError], None],
+    *,
+    skips: Callable[[str], bool] | None = None,
+) -> Iterator[Path]:
+    """Give the paths below a folder that are no folders.
+
+    Links to folders are not followed but appended to `links`; `fail` is called where a folder
+    cannot be listed, and folders whose name `skips` names are left out.
+    """
+    for place, folders, names in os.walk(folder, onerror=fail):
+        folders[:] = [name for name in folders if skips is None or not skips(name)]
+        links += [each for each in map(Path(place).joinpath, folders) if each.is_symlink()]
+        yield from map(Path(place).joinpath, names)
+
+
 def files_below(folder: Path) -> list[Path]:
     """Return all files below a folder, sorted; links to folders are not followed, but told of.
 
@@ -79,11 +97,8 @@ def files_below(folder: Path) -> list[Path]:
     def fail(error: OSError) -> None:
         raise error
 
-    files: list[Path] = []
     links: list[Path] = []
-    for place, folders, names in os.walk(folder, onerror=fail):
-        links += [each for each in map(Path(place).joinpath, folders) if each.is_symlink()]
-        files += map(Path(place).joinpath, names)
+    files = list(walk_files(folder, links, fail))
     if links:
         _LOGGER.warning("Left out %d links to folders, such as %s", len(links), links[0])
     return sorted(file for file in files if file.is_file())

@@ -13,12 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from minixception.bounds import LARGEST_PICTURE
 from minixception.files import atomic_path
-from minixception.images import decode_image
 from minixception.messages import explain
 
 # A file is read whole; the largest picture, uncompressed, in 16 bit and four channels, is as large.
@@ -97,11 +93,6 @@ def list_files(url: str) -> tuple[str, list[str]] | None:
             infos = system.get_file_info(FileSelector(path, recursive=True))
             files = [info.path for info in infos if info.type != FileType.Directory]
     return start, [file[len(path) :].lstrip("/") for file in files]
-
-
-def read_picture(url: str) -> NDArray[np.uint8]:
-    """Read a picture by its URL as `images.read_image` does a file."""
-    return decode_image(read_bytes(url), url)
 
 
 def read_bytes(url: str) -> bytes:

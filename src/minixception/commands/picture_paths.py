@@ -9,7 +9,7 @@ from pathlib import Path
 
 from minixception.commands.hints import FILM_SUFFIXES, hint_for
 from minixception.commands.outputs import is_file_name
-from minixception.files import PICTURE_SUFFIXES
+from minixception.files import PICTURE_SUFFIXES, walk_files
 
 LONGEST_NAME = 255  # of a file, in bytes, on all common file systems
 JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")
@@ -127,10 +127,7 @@ def files_below(folder: Path, found: FoundPictures) -> Iterator[Path]:
     def tell(error: OSError) -> None:
         found.failures.append(f"{error.filename}: {error.strerror}")
 
-    for place, folders, names in os.walk(folder, onerror=tell):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found.links.extend(link for name in folders if (link := Path(place, name)).is_symlink())
-        yield from (Path(place, name) for name in names)
+    return walk_files(folder, found.links, tell, skips=lambda name: name.startswith("."))
 
 
 def _files_matching(pattern: Path) -> list[Path]:

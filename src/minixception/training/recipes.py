@@ -6,8 +6,7 @@ attributes in the docstrings are made from that.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
@@ -272,10 +271,6 @@ class Recipe:
             )
         if self.fit_mean and self.mean is not None:
             raise ValueError(f"`mean` must be None where it is fitted. Received: {self.mean}")
-
-    def with_changes(self, changes: Mapping[str, Any]) -> "Recipe":
-        """Return a copy with the fields in `changes` that are not None replaced."""
-        return replace(self, **{name: v for name, v in changes.items() if v is not None})
 
     def preprocessor(self, images: "NDArray[np.uint8] | None" = None) -> "Preprocessor":
         """Return the way from faces to the network's input; a mean may be fitted on the images."""
