@@ -9,6 +9,7 @@ from PIL import Image
 
 from minixception.boxes import Box, intersection_over_union
 from minixception.detection.haar import HaarDetector, load_cascade
+from minixception.detection.network_detector import MiniXceptionDetector
 from minixception.detection.registry import load_detector
 from minixception.detection.search import FaceDetector
 from minixception.detection.yunet import YuNetDetector
@@ -113,6 +114,13 @@ def test_min_face_leaves_out_smaller_ones_and_finds_tinier(three_faces: np.ndarr
     assert HaarDetector().smallest_face(4000, 3000) == 75
     assert HaarDetector(min_face=50).smallest_face(4000, 3000) == 50
     assert HaarDetector(scale_factor=1.3).smallest_face(4000, 3000) is None
+
+
+def test_a_picture_is_shrunk_no_further_than_its_smallest_face_allows() -> None:
+    assert [HaarDetector().reduction(*size, 64) for size in ((5000, 9000), (5200, 9000))] == [1, 2]
+    assert MiniXceptionDetector().reduction(12000, 14000, 64) == 4
+    assert HaarDetector(min_face=300).reduction(12000, 14000, 64) == 1
+    assert HaarDetector(scale_factor=1.3).reduction(12000, 14000, 64) == 1
 
 
 def test_detectors_have_names(haar: HaarDetector) -> None:

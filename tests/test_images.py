@@ -107,7 +107,7 @@ def test_grey_and_palette_and_one_bit_pictures(tmp_path: Path) -> None:
 def test_sixteen_bit_pictures_are_scaled(
     tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    images._tell_of_dark_values.cache_clear()
+    images.files._tell_of_dark_values.cache_clear()
     path = tmp_path / f"deep{suffix}"
     deep = np.array([[0, 128, 129, 32896, 65535]], np.uint16)
     Image.fromarray(deep).save(path)
@@ -197,11 +197,29 @@ def test_tiff_with_an_entry_of_another_type(tmp_path: Path, tag: int, kind: int)
         assert read_image(tmp_path / "a.tif").shape[2] == 3
 
 
+@pytest.mark.parametrize("reduction", [2, 4, 8])
+def test_a_jpeg_is_decoded_to_a_fraction_of_its_sides(tmp_path: Path, reduction: int) -> None:
+    rows, columns = np.mgrid[0:200, 0:299]
+    whole = np.stack([columns // 2, rows, np.full_like(rows, 60)], axis=2).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "turned.jpg"
+    Image.fromarray(np.ascontiguousarray(np.rot90(whole))).save(path, quality=95, exif=exif)
+    assert images.picture_size(path) == (299, 200)
+    reduced = read_image(path, reduction=reduction)
+    height, width = 200 // reduction, 299 // reduction
+    assert reduced.shape == (height, width, 3)
+    wanted = resize_image(whole[: height * reduction, -width * reduction :], (height, width))
+    assert np.abs(reduced.astype(int) - wanted).max() <= 4
+    write_image(tmp_path / "whole.png", whole)
+    np.testing.assert_array_equal(read_image(tmp_path / "whole.png", reduction=2), whole)
+
+
 def test_huge_picture_is_refused_before_decoding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, picture: np.ndarray
 ) -> None:
     write_image(tmp_path / "bomb.png", picture)
-    monkeypatch.setattr(images.Image, "MAX_IMAGE_PIXELS", picture.shape[0] * 10)
+    monkeypatch.setattr(images.files.Image, "MAX_IMAGE_PIXELS", picture.shape[0] * 10)
     with pytest.raises(ValueError, match="at most 400 pixels"):
         read_image(tmp_path / "bomb.png")
 

@@ -19,7 +19,8 @@ from minixception import (
 )
 from minixception.boxes import Box, CropMargin
 from minixception.checkpoints.engines import available_cores
-from minixception.images import read_image
+from minixception.commands.picture_jobs import process_picture
+from minixception.images import read_image, write_image
 from minixception.inference.analyzer import PICTURES_PER_BATCH
 from minixception.inference.predictions import to_rows
 from minixception.inference.sources import Picture
@@ -102,6 +103,34 @@ def test_path_and_array_give_the_same(
     assert_same(analyzer.analyze(image / 255.0), faces)
     assert_same(analyzer.analyze(image.astype(np.uint16) * 257), faces)
     np.testing.assert_array_equal(image, before)
+
+
+class LargeFaces(FakeDetector):
+    """Needs no more than half of each side."""
+
+    def reduction(self, height: int, width: int, face_pixels: int) -> int:
+        return 2
+
+
+def test_faces_of_a_large_jpeg_are_found_in_a_smaller_copy(
+    checkpoints: dict[str, Path], portraits: Path, tmp_path: Path
+) -> None:
+    detector = LargeFaces([Box(45, 54, 60, 60), Box(184, 54, 62, 62)])
+    analyzer = FaceAnalyzer(emotion=checkpoints["emotion"], gender=None, detector=detector)
+    image = np.pad(read_image(portraits), [(0, 1), (0, 1), (0, 0)], mode="edge")
+    path, drawn = tmp_path / "large.jpg", tmp_path / "drawn.png"
+    write_image(path, image)
+    faces = analyzer.analyze(path)
+    whole = analyzer.classify(image, [(90, 108, 120, 120), (368, 108, 124, 124)])
+    for face, other in zip(faces, whole, strict=True):
+        assert face.box == other.box
+        assert face.emotion_scores == pytest.approx(other.emotion_scores, abs=0.1)
+    assert_same(analyzer.analyze(path.read_bytes()), faces)
+    with path.open("rb") as file:
+        assert_same(analyzer.analyze(file), faces)
+    result = process_picture(analyzer, path, drawn, bars=False)
+    assert_same(result.faces, faces)
+    assert read_image(drawn).shape == image.shape
 
 
 def test_all_faces_go_through_in_one_batch(

@@ -1,20 +1,19 @@
 """Pictures on a cluster: what a worker does with them, and datasets of them."""
 
+import io
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from minixception.bounds import LARGEST_PICTURE
 from minixception.cluster.places import is_url, read_bytes
 from minixception.cluster.work import spread
 from minixception.files import refuse_link
-from minixception.images import count_pixels, decode_image, read_image
+from minixception.images import picture_size
 from minixception.inference.analyzer import FaceAnalyzer
 from minixception.inference.picture_files import (
     PictureResult,
@@ -36,6 +35,14 @@ _READERS = 8
 
 # Pixels. Of larger pictures a machine has one in work at a time, however many workers it has.
 _LARGE = LARGEST_PICTURE // 4
+
+
+class _NamedContent(io.BytesIO):
+    """The content of a file that messages call by its name."""
+
+    def __init__(self, content: bytes, name: str) -> None:
+        super().__init__(content)
+        self.name = name
 
 
 class PictureWorker:
@@ -85,14 +92,14 @@ class PictureWorker:
         name, content = source
         with ExitStack() as held:
 
-            def read(_: object) -> NDArray[np.uint8]:
+            def read(_: object) -> Path | _NamedContent:
                 held.close()  # what an attempt before this has taken
                 found = content
                 if found is None and is_url(name):
                     found = read_bytes(name)
                 held.enter_context(self._room.keep(name if found is None else found))
-                held.enter_context(_turn(count_pixels(name if found is None else found)))
-                return read_image(name) if found is None else decode_image(found, name)
+                held.enter_context(_turn(prod(picture_size(name if found is None else found))))
+                return Path(name) if found is None else _NamedContent(found, name)
 
             picture = name if is_url(name) or content is not None else Path(name)
             return analyze_file(

@@ -87,6 +87,17 @@ class SizedSearch:
         scale = self._scale(height, width)
         return self._min_face or (round(self._face_pixels / scale) if scale < 1 else None)
 
+    def reduction(self, height: int, width: int, face_pixels: int) -> int:
+        """Return how often a picture may be halved: 1, 2, 4 or 8 times fewer pixels along a side.
+
+        The smallest face that is looked for keeps `face_pixels`. It is 1 where `min_face` names
+        pixels of the whole picture.
+        """
+        smallest = self.smallest_face(height, width)
+        if self._min_face is not None or smallest is None:
+            return 1
+        return max(step for step in (1, 2, 4, 8) if step == 1 or smallest >= step * face_pixels)
+
     def _scale(self, height: int, width: int) -> float:
         """Return how much the picture is shrunk, at most 1."""
         pixels, min_face = self._face_pixels, self._min_face

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from minixception.boxes import Box, as_boxes
 from minixception.checkpoints.engines import available_cores
@@ -20,6 +21,7 @@ from minixception.checkpoints.shipped import (
 )
 from minixception.detection.registry import load_detector
 from minixception.detection.search import FaceDetector
+from minixception.images import picture_size
 from minixception.inference.classifier import FaceClassifier
 from minixception.inference.predictions import FacePrediction, table_columns
 from minixception.inference.sources import Picture, load_picture, read_now, separate
@@ -28,6 +30,9 @@ from minixception.inference.workers import LOOK_AHEAD, Room, in_order
 # Of many pictures, so many go through the networks together: a batch of four faces runs in the
 # thread at hand (`engines.FEW_FACES`) at 0.7 of the time of one by one.
 PICTURES_PER_BATCH = 4
+
+# Where no network says how many it takes.
+_PIXELS_OF_A_FACE = 64
 
 Model: TypeAlias = FaceClassifier | str | PathLike[str] | None
 
@@ -239,16 +244,33 @@ class FaceAnalyzer:
         return [next(predictions) if isinstance(each, _Faces) else each for each in found]
 
     def _find(self, picture: Picture, *, bgr: bool, whole_picture: bool) -> "_Faces":
-        image = load_picture(picture, bgr=bgr)
-        if not whole_picture:
-            return self._cut_out(image, self.detector.detect(image))
-        box = Box(0, 0, image.shape[1], image.shape[0])
-        return _Faces([box], {task: [image] for task in self.classifiers})
+        if whole_picture:
+            image = load_picture(picture, bgr=bgr)
+            box = Box(0, 0, image.shape[1], image.shape[0])
+            return _Faces([box], {task: [image] for task in self.classifiers})
+        reduction = self.reduction(picture)
+        image = load_picture(picture, bgr=bgr, reduction=reduction)
+        return self._cut_out(image, self.detector.detect(image), reduction)
 
-    def _cut_out(self, image: NDArray[np.uint8], boxes: Iterable[Any]) -> "_Faces":
+    def reduction(self, picture: Picture) -> int:
+        """Return how many times smaller than stored a JPEG is read along each side: 1, 2, 4 or 8.
+
+        The smallest face that the detector looks for keeps as many pixels as the networks take. It
+        is 1 below some 27 megapixels, for arrays, and for detectors that do not tell.
+        """
+        rule = getattr(self.detector, "reduction", None)
+        if rule is None or isinstance(picture, np.ndarray | Image.Image):
+            return 1
+        height, width = picture_size(picture)  # of what cannot be read, the reader will say so
+        takes = [max(each.card.preprocessor.image_size) for each in self.classifiers.values()]
+        return rule(height, width, max(takes, default=_PIXELS_OF_A_FACE)) if height else 1
+
+    def _cut_out(
+        self, image: NDArray[np.uint8], boxes: Iterable[Any], reduction: int = 1
+    ) -> "_Faces":
         found = as_boxes(boxes)
         crops = {task: each.crop(image, found) for task, each in self.classifiers.items()}
-        return _Faces(found, crops)
+        return _Faces([Box(*(reduction * side for side in box)) for box in found], crops)
 
     def _predict(self, found: Sequence["_Faces"]) -> list[list[FacePrediction]]:
         """Return the predictions for the faces of each picture, all of them in one batch."""

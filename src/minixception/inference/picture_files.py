@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from minixception import images
 from minixception.checkpoints.engines import BrokenModelError
 from minixception.files import is_passing, read_patiently
+from minixception.images import picture_size
 from minixception.inference.analyzer import FaceAnalyzer
 from minixception.inference.predictions import FacePrediction, table_columns, to_rows
+from minixception.inference.sources import Picture, load_picture
 from minixception.messages import as_text, explain
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def analyze_file(
     analyzer: FaceAnalyzer,
     picture: Path | str,
     *,
-    read: Callable[[Any], NDArray[np.uint8]] | None = None,
+    read: Callable[[Any], Picture] | None = None,
     whole_picture: bool = False,
     folders: Mapping[Path, tuple[int, int]] | None = None,
     describe: Callable[[Any, BaseException], str] = failure_of,
@@ -60,25 +61,29 @@ def analyze_file(
     Args:
         analyzer: finds the faces and classifies them.
         picture: its path or address.
-        read: gives the picture, RGB uint8 (H, W, 3), by its name; `images.read_image` if left out.
+        read: gives the picture by its name, in any form that `FaceAnalyzer.analyze` takes; the file
+            itself if left out.
         whole_picture: the picture is a face, and nothing is looked for.
         folders: the `folder_states` at the start of the job.
         describe: gives the text of an error that is the picture's own.
 
     Returns:
-        What came of it, and the picture itself; None where it cannot be read.
+        What came of it, and the picture itself; None where it was not read, or not whole.
 
     Raises:
         OSError: if the machine is at fault and not the picture, see `is_passing`.
         BrokenModelError: if a model is.
     """
 
-    def read_and_analyze() -> tuple[NDArray[np.uint8], list[FacePrediction]]:
-        image = (read or images.read_image)(picture)
-        return image, analyzer.analyze(image, whole_picture=whole_picture)
+    def read_and_analyze() -> tuple[Picture, NDArray[np.uint8] | None, list[FacePrediction]]:
+        source = picture if read is None else read(picture)
+        is_whole = whole_picture or analyzer.reduction(source) == 1
+        image = load_picture(source) if is_whole else None
+        found = source if image is None else image
+        return source, image, analyzer.analyze(found, whole_picture=whole_picture)
 
     try:
-        image, faces = read_patiently(read_and_analyze)
+        source, image, faces = read_patiently(read_and_analyze)
     except BrokenModelError:
         raise
     except (OSError, ValueError, MemoryError, cv2.error) as error:
@@ -90,7 +95,8 @@ def analyze_file(
             ) from error
         return PictureResult(picture, error=failure), None
     bound = getattr(analyzer.detector, "smallest_face", None)  # a detector of the user has none
-    smallest = bound(*image.shape[:2]) if bound is not None and not faces else None
+    size = picture_size(source) if image is None else image.shape[:2]  # type: ignore[arg-type]
+    smallest = bound(*size) if bound is not None and not faces else None
     return PictureResult(picture, tuple(faces), smallest_face=smallest), image
 
 

@@ -14,7 +14,7 @@ from minixception.images import as_rgb, bgr_to_rgb, decode_image, pillow_to_rgb,
 Picture: TypeAlias = str | PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[Any]
 
 
-def load_picture(picture: Picture, *, bgr: bool = False) -> NDArray[np.uint8]:
+def load_picture(picture: Picture, *, bgr: bool = False, reduction: int = 1) -> NDArray[np.uint8]:
     """Turn a picture, however it comes, into the package's own form.
 
     Args:
@@ -22,6 +22,7 @@ def load_picture(picture: Picture, *, bgr: bool = False) -> NDArray[np.uint8]:
             Pillow picture, all of them as `images.read_image` treats a file; or an array as
             `images.as_rgb` takes it: RGB, RGBA or grey, uint8, uint16, bool or float in [0, 1].
         bgr: arrays are BGR or BGRA, as OpenCV gives them; files say themselves what they are.
+        reduction: of a JPEG file one pixel in so many along each side, see `images.read_image`.
 
     Returns:
         RGB uint8 (height, width, 3); `picture` itself if it is an array of that form.
@@ -35,12 +36,13 @@ def load_picture(picture: Picture, *, bgr: bool = False) -> NDArray[np.uint8]:
         image = as_rgb(picture)
         return bgr_to_rgb(image) if bgr else image
     if isinstance(picture, str | PathLike):
-        return read_image(picture)
+        return read_image(picture, reduction=reduction)
     if isinstance(picture, Image.Image):
         return pillow_to_rgb(picture)
     content = read_now(picture)
     if isinstance(content, bytes | bytearray | memoryview):
-        return decode_image(bytes(content), str(getattr(picture, "name", "bytes")))
+        name = str(getattr(picture, "name", "bytes"))
+        return decode_image(bytes(content), name, reduction=reduction)
     raise TypeError(
         "`picture` must be a path, bytes, a file object opened in binary mode, a Pillow picture or "
         f"a NumPy array. Received: {type(picture).__name__}"

@@ -5,11 +5,12 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from math import prod
 from os import PathLike
 from typing import Any, TypeVar
 
 from minixception.bounds import LARGEST_PICTURE
-from minixception.images import count_pixels
+from minixception.images import picture_size
 
 Item = TypeVar("Item")
 
@@ -34,7 +35,7 @@ class Room:
     def keep(self, picture: Any) -> Iterator[None]:
         """Wait until there is room for a picture that is to be read; keep it inside the block."""
         is_file = isinstance(picture, str | PathLike | bytes)
-        pixels = min(count_pixels(picture), LARGEST_PICTURE) if is_file else 0
+        pixels = min(prod(picture_size(picture)), LARGEST_PICTURE) if is_file else 0
         with self._changed:
             self._changed.wait_for(lambda: pixels <= self._left)
             self._left -= pixels

@@ -1,8 +1,4 @@
-"""Pictures as arrays: reading, writing, resizing, cropping.
-
-Everywhere in the package an image is RGB uint8 (height, width, 3), or (height, width, 1) when grey,
-and a size is (height, width). OpenCV's networks, windows and videos speak BGR: this module has the
-two conversions.
+"""Picture files: reading and writing.
 
 Files are read with Pillow rather than OpenCV: OpenCV drops transparency, decodes half a file
 without an error and writes warnings to the terminal, and its result is the same to the last bit.
@@ -22,12 +18,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError, _imaging
 
 from minixception.bounds import check_scans
 from minixception.files import atomic_path
+from minixception.images.arrays import as_rgb
 
 # Named one by one, since Pillow would start Ghostscript for an EPS file. JPEG includes the MPO that
 # phones write, PPM includes PBM and PGM.
@@ -58,10 +54,10 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 # Pixels of a side that the encoder takes; the others take any.
-LARGEST_SIDES = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
+_LARGEST_SIDES = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
 
 
-def read_image(path: str | os.PathLike[str]) -> np.ndarray:
+def read_image(path: str | os.PathLike[str], *, reduction: int = 1) -> np.ndarray:
     """Read a picture file, upright as its EXIF orientation says.
 
     Grey, palette, CMYK, 16-bit and float pictures become 8-bit RGB; transparent parts become
@@ -70,6 +66,8 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
 
     Args:
         path: a JPEG, PNG, BMP, GIF, PPM, TIFF, WebP, AVIF or (with the extra `heif`) HEIC file.
+        reduction: 1, 2, 4 or 8: a JPEG is decoded at this fraction of its sides, rounded down,
+            which takes less time and memory. Files of other formats are read whole.
 
     Returns:
         RGB uint8 (height, width, 3), a new array.
@@ -83,15 +81,16 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     if path.exists() and not (path.is_file() or path.is_dir()):  # it would wait for a writer
         raise ValueError(f"`path` must be a file. Received: path='{path}', a pipe or device")
     with path.open("rb") as file:
-        return _decode(file, str(path), path.stat().st_size)
+        return _decode(file, str(path), path.stat().st_size, reduction)
 
 
-def decode_image(content: bytes, name: str) -> np.ndarray:
+def decode_image(content: bytes, name: str, *, reduction: int = 1) -> np.ndarray:
     """Decode the bytes of a picture file, as of an archive member, just as `read_image` does.
 
     Args:
         content: the whole file.
         name: what messages call it.
+        reduction: as for `read_image`.
 
     Returns:
         RGB uint8 (height, width, 3), a new array.
@@ -99,27 +98,38 @@ def decode_image(content: bytes, name: str) -> np.ndarray:
     Raises:
         ValueError: as `read_image`.
     """
-    return _decode(io.BytesIO(content), name, len(content))
+    return _decode(io.BytesIO(content), name, len(content), reduction)
 
 
-def count_pixels(picture: str | os.PathLike[str] | bytes) -> int:
-    """Return the pixels of a picture file, or its content, by its head; 0 if that is unreadable."""
+def picture_size(picture: str | os.PathLike[str] | bytes | BinaryIO) -> tuple[int, int]:
+    """Return (height, width) that the head of a picture file, or of its content, tells.
+
+    They are those of the pixels as they are stored, upright or not; (0, 0) if the head is
+    unreadable, or a stream cannot go back to it.
+    """
     try:
         if isinstance(picture, bytes):
-            return _count_pixels(io.BytesIO(picture))
+            return _stored_size(io.BytesIO(picture))
+        if not isinstance(picture, str | os.PathLike):
+            place = picture.tell()
+            try:
+                return _stored_size(picture)
+            finally:
+                picture.seek(place)
         if not Path(picture).is_file():  # a pipe would wait for a writer
-            return 0
+            return 0, 0
         with Path(picture).open("rb") as file:
-            return _count_pixels(file)
+            return _stored_size(file)
     except Exception:  # whatever it is, the reader will say so
-        return 0
+        return 0, 0
 
 
-def _count_pixels(file: BinaryIO) -> int:
+def _stored_size(file: BinaryIO) -> tuple[int, int]:
+    place = file.tell()
     formats = _formats_of(file.read(_HEAD_BYTES), "")
-    file.seek(0)
+    file.seek(place)
     with Image.open(file, formats=formats) as opened:
-        return opened.width * opened.height
+        return opened.height, opened.width
 
 
 def pillow_to_rgb(picture: Image.Image) -> np.ndarray:
@@ -135,23 +145,30 @@ def pillow_to_rgb(picture: Image.Image) -> np.ndarray:
         return _picture_to_rgb(ImageOps.exif_transpose(picture))
 
 
-def _decode(file: BinaryIO, name: str, size: int) -> np.ndarray:
+def _decode(file: BinaryIO, name: str, size: int, reduction: int) -> np.ndarray:
     _silence_libtiff()
     head = file.read(_HEAD_BYTES)
     formats = _formats_of(head, name)
     try:
-        return _decode_as(formats, file, name, size)
+        return _decode_as(formats, file, name, size, reduction)
     except ValueError:
         if not head.startswith(_PNG_SIGNATURE) or size > _LARGEST_REPAIR:
             raise
-        return _decode_as(formats, _without_broken_comments(file), name, size)
+        return _decode_as(formats, _without_broken_comments(file), name, size, reduction)
 
 
-def _decode_as(formats: tuple[str, ...], file: BinaryIO, name: str, size: int) -> np.ndarray:
+def _decode_as(
+    formats: tuple[str, ...], file: BinaryIO, name: str, size: int, reduction: int
+) -> np.ndarray:
     file.seek(0)
-    with _clear_errors(name, size), Image.open(file, formats=formats) as picture:
-        if picture.format in ("JPEG", "MPO"):
-            check_scans(file, picture.width * picture.height)
+    with _clear_errors(name, size), Image.open(file, formats=formats) as opened:
+        picture: Image.Image = opened
+        if opened.format in ("JPEG", "MPO"):
+            check_scans(file, opened.width * opened.height)
+            if reduction > 1:
+                width, height = opened.width // reduction, opened.height // reduction
+                opened.draft(None, (width, height))
+                picture = opened.crop((0, 0, width, height))
         picture.load()
         ImageOps.exif_transpose(picture, in_place=True)
         return _picture_to_rgb(picture)
@@ -264,69 +281,6 @@ def _tell_of_dark_values() -> None:
     )
 
 
-def as_rgb(array: np.ndarray) -> np.ndarray:
-    """Turn an array that a user may hold into the package's own form.
-
-    Args:
-        array: (height, width) or (height, width, C) with C 1 (grey), 3 (RGB) or 4 (RGBA, laid on
-            white); uint8, uint16 (65535 is white: shift values of 12 bits by 4), bool (True is
-            white) or float in [0, 1].
-
-    Returns:
-        RGB uint8 (height, width, 3); `array` itself where it has that form already.
-
-    Raises:
-        ValueError: for another shape, an empty array, NaN or a float outside [0, 1].
-        TypeError: if `array` is no array, or one of another dtype.
-    """
-    if not isinstance(array, np.ndarray):
-        raise TypeError(f"`array` must be a NumPy array. Received: {type(array).__name__}")
-    _require_image_shape(array)
-    image = _as_uint8(array.reshape(*array.shape[:2], -1))
-    if image.shape[2] == 1:
-        return np.repeat(image, 3, axis=2)
-    if image.shape[2] == 4:
-        return _on_white(image)
-    return image
-
-
-def _require_image_shape(array: np.ndarray) -> None:
-    known = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4))
-    if not known or array.size == 0:
-        raise ValueError(
-            "`array` must have the shape (height, width) or (height, width, channels), with 1, 3 "
-            f"or 4 channels last, and must not be empty. Received: shape={array.shape}"
-        )
-
-
-def _as_uint8(array: np.ndarray) -> np.ndarray:
-    if array.dtype == np.uint8:
-        return array
-    if np.issubdtype(array.dtype, np.uint16):  # of either byte order
-        # 65535 = 255 * 257: dividing by 257 maps white to white, adding half of it rounds.
-        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    if array.dtype == np.bool_:
-        return array.astype(np.uint8) * np.uint8(255)
-    if not np.issubdtype(array.dtype, np.floating):
-        raise TypeError(
-            "`array` must be uint8, uint16, bool or float; integers from 0 to 255 become uint8 "
-            f"with `array.astype('uint8')`. Received: dtype={array.dtype}"
-        )
-    lowest, highest = float(array.min()), float(array.max())
-    if not (lowest >= 0.0 and highest <= 1.0):  # written so that NaN fails too
-        raise ValueError(
-            "`array` of floats must lie in [0, 1], without NaN. "
-            f"Received: minimum={lowest:g}, maximum={highest:g}"
-        )
-    return np.rint(array * 255.0).astype(np.uint8)
-
-
-def _on_white(image: np.ndarray) -> np.ndarray:
-    opacity = image[:, :, 3:].astype(np.uint16)
-    # At most 255 * 255, and half of it to round.
-    return ((image[:, :, :3] * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)
-
-
 def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
     """Write a picture in the format of its file name, all of it or nothing.
 
@@ -348,7 +302,7 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
             f"`path` must end in one of {', '.join(WRITABLE_SUFFIXES)}. Received: path='{path}'"
         )
     picture = Image.fromarray(np.ascontiguousarray(as_rgb(image)))
-    largest = LARGEST_SIDES.get(path.suffix.lower(), max(picture.size))
+    largest = _LARGEST_SIDES.get(path.suffix.lower(), max(picture.size))
     if max(picture.size) > largest:
         raise ValueError(
             f"`path` must be a .png for sides above {largest} pixels. Received: path='{path}', "
@@ -356,90 +310,3 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
         )
     with atomic_path(path) as temporary:
         picture.save(temporary, **_SAVE_OPTIONS.get(path.suffix.lower(), {}))
-
-
-def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize an image, whatever its proportions.
-
-    Growing is bilinear, as the 48 px faces of FER2013 were brought to 64 px for the published
-    networks. Shrinking averages over the area, since bilinear would skip most pixels of a large
-    face. Where one side grows and the other shrinks, bilinear serves both.
-
-    Args:
-        image: (height, width) or (height, width, C), uint8 or float32.
-        size: (height, width) of the result, at least 1 each.
-
-    Returns:
-        An array of that size, of the same dtype and rank; `image` itself if it has that size.
-
-    Raises:
-        ValueError: if a side of `size` is below 1, or `image` is empty.
-    """
-    height, width = size
-    if height < 1 or width < 1:
-        raise ValueError(f"`size` must be at least (1, 1). Received: size={tuple(size)}")
-    if image.size == 0:
-        raise ValueError(f"`image` must not be empty. Received: shape={image.shape}")
-    if image.shape[:2] == (height, width):
-        return image
-    shrinks = height <= image.shape[0] and width <= image.shape[1]
-    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    resized = cv2.resize(image, (width, height), interpolation=interpolation)
-    return resized.reshape(height, width, *image.shape[2:])
-
-
-def to_grey(image: np.ndarray) -> np.ndarray:
-    """Turn an RGB image into grey with the usual weights 0.299, 0.587 and 0.114.
-
-    Args:
-        image: uint8 or float32 (height, width, 3), or (height, width, 1), which is returned as is.
-
-    Returns:
-        An array (height, width, 1) of the same dtype.
-
-    Raises:
-        ValueError: for another shape.
-    """
-    if image.ndim != 3 or image.shape[2] not in (1, 3):
-        raise ValueError(
-            "`image` must have the shape (height, width, 3) or (height, width, 1). "
-            f"Received: shape={image.shape}"
-        )
-    if image.shape[2] == 1:
-        return image
-    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[:, :, np.newaxis]
-
-
-def mirror(image: np.ndarray) -> np.ndarray:
-    """Return a copy of an image (height, width, ...) with left and right exchanged."""
-    return np.ascontiguousarray(image[:, ::-1])
-
-
-def crop(image: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
-    """Return a copy of the part of an image inside a box.
-
-    Args:
-        image: (height, width) or (height, width, C).
-        box: (x, y, width, height), inside the image: see `boxes.crop_box`.
-
-    Raises:
-        ValueError: if the box is empty or reaches beyond the image.
-    """
-    x, y, width, height = box
-    inside = 0 <= x < x + width <= image.shape[1] and 0 <= y < y + height <= image.shape[0]
-    if not inside:
-        raise ValueError(
-            f"`box` must lie inside the image of {image.shape[0]} rows and {image.shape[1]} "
-            f"columns. Received: box={tuple(box)}"
-        )
-    return image[y : y + height, x : x + width].copy()
-
-
-def rgb_to_bgr(image: np.ndarray) -> np.ndarray:
-    """Return a copy of an RGB image (height, width, 3) in the order of OpenCV, BGR."""
-    return cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-
-
-def bgr_to_rgb(image: np.ndarray) -> np.ndarray:
-    """Return a copy of an image (height, width, 3) from OpenCV, BGR, as RGB."""
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

@@ -1,0 +1,156 @@
+"""Pictures as arrays: their form, size and parts."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+
+def as_rgb(array: np.ndarray) -> np.ndarray:
+    """Turn an array that a user may hold into the package's own form.
+
+    Args:
+        array: (height, width) or (height, width, C) with C 1 (grey), 3 (RGB) or 4 (RGBA, laid on
+            white); uint8, uint16 (65535 is white: shift values of 12 bits by 4), bool (True is
+            white) or float in [0, 1].
+
+    Returns:
+        RGB uint8 (height, width, 3); `array` itself where it has that form already.
+
+    Raises:
+        ValueError: for another shape, an empty array, NaN or a float outside [0, 1].
+        TypeError: if `array` is no array, or one of another dtype.
+    """
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"`array` must be a NumPy array. Received: {type(array).__name__}")
+    _require_image_shape(array)
+    image = _as_uint8(array.reshape(*array.shape[:2], -1))
+    if image.shape[2] == 1:
+        return np.repeat(image, 3, axis=2)
+    if image.shape[2] == 4:
+        return _on_white(image)
+    return image
+
+
+def _require_image_shape(array: np.ndarray) -> None:
+    known = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4))
+    if not known or array.size == 0:
+        raise ValueError(
+            "`array` must have the shape (height, width) or (height, width, channels), with 1, 3 "
+            f"or 4 channels last, and must not be empty. Received: shape={array.shape}"
+        )
+
+
+def _as_uint8(array: np.ndarray) -> np.ndarray:
+    if array.dtype == np.uint8:
+        return array
+    if np.issubdtype(array.dtype, np.uint16):  # of either byte order
+        # 65535 = 255 * 257: dividing by 257 maps white to white, adding half of it rounds.
+        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8) * np.uint8(255)
+    if not np.issubdtype(array.dtype, np.floating):
+        raise TypeError(
+            "`array` must be uint8, uint16, bool or float; integers from 0 to 255 become uint8 "
+            f"with `array.astype('uint8')`. Received: dtype={array.dtype}"
+        )
+    lowest, highest = float(array.min()), float(array.max())
+    if not (lowest >= 0.0 and highest <= 1.0):  # written so that NaN fails too
+        raise ValueError(
+            "`array` of floats must lie in [0, 1], without NaN. "
+            f"Received: minimum={lowest:g}, maximum={highest:g}"
+        )
+    return np.rint(array * 255.0).astype(np.uint8)
+
+
+def _on_white(image: np.ndarray) -> np.ndarray:
+    opacity = image[:, :, 3:].astype(np.uint16)
+    # At most 255 * 255, and half of it to round.
+    return ((image[:, :, :3] * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)
+
+
+def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize an image, whatever its proportions.
+
+    Growing is bilinear, as the 48 px faces of FER2013 were brought to 64 px for the published
+    networks. Shrinking averages over the area, since bilinear would skip most pixels of a large
+    face. Where one side grows and the other shrinks, bilinear serves both.
+
+    Args:
+        image: (height, width) or (height, width, C), uint8 or float32.
+        size: (height, width) of the result, at least 1 each.
+
+    Returns:
+        An array of that size, of the same dtype and rank; `image` itself if it has that size.
+
+    Raises:
+        ValueError: if a side of `size` is below 1, or `image` is empty.
+    """
+    height, width = size
+    if height < 1 or width < 1:
+        raise ValueError(f"`size` must be at least (1, 1). Received: size={tuple(size)}")
+    if image.size == 0:
+        raise ValueError(f"`image` must not be empty. Received: shape={image.shape}")
+    if image.shape[:2] == (height, width):
+        return image
+    shrinks = height <= image.shape[0] and width <= image.shape[1]
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    resized = cv2.resize(image, (width, height), interpolation=interpolation)
+    return resized.reshape(height, width, *image.shape[2:])
+
+
+def to_grey(image: np.ndarray) -> np.ndarray:
+    """Turn an RGB image into grey with the usual weights 0.299, 0.587 and 0.114.
+
+    Args:
+        image: uint8 or float32 (height, width, 3), or (height, width, 1), which is returned as is.
+
+    Returns:
+        An array (height, width, 1) of the same dtype.
+
+    Raises:
+        ValueError: for another shape.
+    """
+    if image.ndim != 3 or image.shape[2] not in (1, 3):
+        raise ValueError(
+            "`image` must have the shape (height, width, 3) or (height, width, 1). "
+            f"Received: shape={image.shape}"
+        )
+    if image.shape[2] == 1:
+        return image
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[:, :, np.newaxis]
+
+
+def mirror(image: np.ndarray) -> np.ndarray:
+    """Return a copy of an image (height, width, ...) with left and right exchanged."""
+    return np.ascontiguousarray(image[:, ::-1])
+
+
+def crop(image: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
+    """Return a copy of the part of an image inside a box.
+
+    Args:
+        image: (height, width) or (height, width, C).
+        box: (x, y, width, height), inside the image: see `boxes.crop_box`.
+
+    Raises:
+        ValueError: if the box is empty or reaches beyond the image.
+    """
+    x, y, width, height = box
+    inside = 0 <= x < x + width <= image.shape[1] and 0 <= y < y + height <= image.shape[0]
+    if not inside:
+        raise ValueError(
+            f"`box` must lie inside the image of {image.shape[0]} rows and {image.shape[1]} "
+            f"columns. Received: box={tuple(box)}"
+        )
+    return image[y : y + height, x : x + width].copy()
+
+
+def rgb_to_bgr(image: np.ndarray) -> np.ndarray:
+    """Return a copy of an RGB image (height, width, 3) in the order of OpenCV, BGR."""
+    return cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+
+
+def bgr_to_rgb(image: np.ndarray) -> np.ndarray:
+    """Return a copy of an image (height, width, 3) from OpenCV, BGR, as RGB."""
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
