@@ -95,7 +95,13 @@ def record_epoch(folder: Path, model: keras.Model, history: History, **facts: An
     write_history(folder / HISTORY_FILE, history)
     columns = {name: [row[name] for row in history] for name in history[0]}
     plot_history(columns, folder / CURVES_FILE)
-    write_state(folder / STATE_FILE, capture(model, history=history, **facts))
+    state = TrainingState(
+        history=history,
+        model=[ops.convert_to_numpy(variable) for variable in model.variables],
+        optimizer=[ops.convert_to_numpy(variable) for variable in model.optimizer.variables],
+        **facts,
+    )
+    write_state(folder / STATE_FILE, state)
 
 
 def first_columns(model: keras.Model, epoch: int, loss: float) -> dict[str, float]:
@@ -111,15 +117,6 @@ def first_columns(model: keras.Model, epoch: int, loss: float) -> dict[str, floa
         )
     rate = float(ops.convert_to_numpy(model.optimizer.learning_rate))
     return {"epoch": epoch, "learning_rate": rate, "loss": loss}
-
-
-def capture(model: keras.Model, **facts: Any) -> TrainingState:
-    """Copy the state of a compiled model that has been trained; `facts` are the other fields."""
-    return TrainingState(
-        model=[ops.convert_to_numpy(variable) for variable in model.variables],
-        optimizer=[ops.convert_to_numpy(variable) for variable in model.optimizer.variables],
-        **facts,
-    )
 
 
 def restore(model: keras.Model, state: TrainingState) -> None:
