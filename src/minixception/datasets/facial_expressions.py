@@ -10,7 +10,6 @@ import csv
 import io
 import re
 from collections import defaultdict
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from minixception.datasets.face_dataset import FaceDataset
@@ -31,35 +30,15 @@ _COLUMNS = ("user.id", "image", "emotion")
 _PICTURE_NUMBER = re.compile(r"_\d+$")
 
 
-@dataclass(frozen=True)
-class _Row:
-    """One row of the legend whose picture exists."""
-
-    contributor: str
-    picture: str
-    label: int
-
-
 def _read(path: Path, form: PictureForm) -> FaceDataset:
     files = dict(sorted(named_contents(path)))
     pictures = _pictures_by_name(files)
     rows, dropped = _read_legend(path, files, pictures)
     # Plain names, so that folder and archive have the same checksum.
     contents = {name: files[file] for name, file in sorted(pictures.items())}
-    listed = [
-        ListedPicture(
-            row.picture,
-            row.label,
-            facts={
-                "subject": _PICTURE_NUMBER.sub("", PurePosixPath(row.picture).stem),
-                "contributor": row.contributor,
-            },
-        )
-        for row in rows
-    ]
     return read_listed(
         path,
-        listed,
+        rows,
         form,
         class_names=EMOTIONS_8,
         name="facial_expressions",
@@ -89,16 +68,16 @@ def _legend_file(files: dict[str, bytes]) -> str:
 
 def _read_legend(
     path: Path, files: dict[str, bytes], pictures: dict[str, str]
-) -> tuple[list[_Row], dict[str, int]]:
+) -> tuple[list[ListedPicture], dict[str, int]]:
     """Return a row per usable picture, and how many rows are left out by reason."""
     header, table = _read_table(path, files)
     places = [header.index(name) for name in _COLUMNS]
     left_out: dict[str, list[str]] = defaultdict(list)
-    copies: dict[str, list[tuple[str, _Row]]] = defaultdict(list)
+    copies: dict[str, list[tuple[str, ListedPicture]]] = defaultdict(list)
     for number, fields in enumerate(table, start=1):
         row = _parse_row(fields, places, pictures)
-        if isinstance(row, _Row):
-            copies[row.picture].append((f"row {number}: {row.picture}", row))
+        if isinstance(row, ListedPicture):
+            copies[row.file].append((f"row {number}: {row.file}", row))
         elif fields:  # the CSV format makes an empty list of an empty line
             left_out[row].append(f"row {number}: {','.join(fields)[:80]}")
     rows = []
@@ -130,7 +109,9 @@ def _read_table(path: Path, files: dict[str, bytes]) -> tuple[list[str], list[li
     return header, table[1:]
 
 
-def _parse_row(fields: list[str], places: list[int], pictures: dict[str, str]) -> _Row | str:
+def _parse_row(
+    fields: list[str], places: list[int], pictures: dict[str, str]
+) -> ListedPicture | str:
     """Return a row, or the reason to leave it out."""
     if len(fields) <= max(places):
         return "malformed row"
@@ -139,8 +120,10 @@ def _parse_row(fields: list[str], places: list[int], pictures: dict[str, str]) -
         label = index_of(emotion, EMOTIONS_8)
     except ValueError:
         return "unknown emotion"
-    # A plain name only: a path that leads elsewhere is not in the set.
-    return _Row(contributor, picture, label) if picture in pictures else "missing picture"
+    if picture not in pictures:  # plain names: a path that leads elsewhere is not in the set
+        return "missing picture"
+    subject = _PICTURE_NUMBER.sub("", PurePosixPath(picture).stem)
+    return ListedPicture(picture, label, facts={"subject": subject, "contributor": contributor})
 
 
 load_facial_expressions = PublishedSet(
