@@ -163,13 +163,13 @@ def load_photographs(data: Path, *, every: int) -> list[Photograph]:
     path = data / "facial_expressions" / "facial_expressions_subset.tar"
     files = dict(sorted(named_contents(path)))
     pictures = _pictures_by_name(files)
-    rows = sorted(_read_legend(path, files, pictures)[0], key=lambda row: row.picture)
+    rows = sorted(_read_legend(path, files, pictures)[0], key=lambda row: row.file)
     labelled = {p.name: p for p in read_labelled_pictures(data / "detection", "photographs")}
     photographs = []
     for row in rows[::every]:
-        if row.picture in labelled and len(labelled[row.picture].faces):
-            image = decode_image(files[pictures[row.picture]], row.picture)
-            faces = _faces_in(image, labelled[row.picture])
+        if row.file in labelled and len(labelled[row.file].faces):
+            image = decode_image(files[pictures[row.file]], row.file)
+            faces = _faces_in(image, labelled[row.file])
             photographs.append(Photograph(image, EMOTIONS_8[row.label], faces))
     return photographs
 

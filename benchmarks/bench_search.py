@@ -72,8 +72,8 @@ def load_photographs(path: Path) -> tuple[list[np.ndarray], list[str]]:
     """Return every third photograph with the name of its emotion."""
     files = dict(sorted(named_contents(path)))
     pictures = _pictures_by_name(files)
-    rows = sorted(_read_legend(path, files, pictures)[0], key=lambda row: row.picture)[::3]
-    images = [decode_image(files[pictures[row.picture]], row.picture) for row in rows]
+    rows = sorted(_read_legend(path, files, pictures)[0], key=lambda row: row.file)[::3]
+    images = [decode_image(files[pictures[row.file]], row.file) for row in rows]
     return images, [EMOTIONS_8[row.label] for row in rows]
 
 

@@ -82,12 +82,12 @@ def load_photographs(data: Path, detector: FaceDetector) -> list[Face]:
     path = data / "facial_expressions" / "facial_expressions_subset.tar"
     files = dict(sorted(named_contents(path)))
     pictures = _pictures_by_name(files)
-    rows = sorted(_read_legend(path, files, pictures)[0], key=lambda row: row.picture)
+    rows = sorted(_read_legend(path, files, pictures)[0], key=lambda row: row.file)
     return [
         (image, box, EMOTIONS_8[row.label])
         for row in rows
-        if is_held_out(row.picture, 0.5)
-        for image in [decode_image(files[pictures[row.picture]], row.picture)]
+        if is_held_out(row.file, 0.5)
+        for image in [decode_image(files[pictures[row.file]], row.file)]
         for box in largest(detector, image)
     ]
 

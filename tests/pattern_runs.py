@@ -35,6 +35,8 @@ EVERYTHING = Recipe(
     ema_momentum=0.8,
     augmentation=Augmentation(10, 0.1, 0.1, 0.1, True, brightness=0.2),
 )
+# Of `minixception.train`, for a run on these patterns.
+SMALL: dict[str, Any] = {"network": "simple_cnn", "image_size": (16, 16), "batch_size": 24}
 # A rate too small to change a weight: nothing ever improves on the first epoch.
 STANDSTILL = Recipe(
     name="standstill",
@@ -58,6 +60,12 @@ def faces(count: int, *, seed: int) -> FaceDataset:
     images[labels == 2, ::2] += 120
     images = images.astype(np.uint8)
     return make_dataset(NAMES, labels, name="patterns", images=images, checksum=f"seed:{seed}")
+
+
+def divided_faces() -> FaceDataset:
+    """Return 24 faces to train on, 6 to validate and 6 to test on."""
+    splits = np.array(["train"] * 24 + ["validation"] * 6 + ["test"] * 6)
+    return replace(faces(36, seed=1), splits=splits)
 
 
 def build_network(*, stateful: bool = True) -> keras.Model:

@@ -1,14 +1,17 @@
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from minixception.datasets.cache import Arrays, load_arrays, source_fingerprint, store_arrays
+from made_up_data import make_dataset
+from minixception.datasets import FaceDataset
+from minixception.datasets.cache import cached_dataset, read_arrays, write_arrays
 from minixception.files import cache_folder
 
-ARRAYS = {
+ARRAYS: dict[str, Any] = {
     "images": np.random.default_rng(0).integers(0, 256, (20, 9, 9, 1), dtype=np.uint8),
     "splits": np.array(["train", "test"] * 10),
 }
@@ -21,24 +24,26 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    path = tmp_path / "source.csv"
-    path.write_text("content")
-    return path
+def is_cached(source: Path, *, version: int = 1, side: int = 9) -> bool:
+    """Load a data set that comes back as it was, and tell whether it came from the cache."""
+    attributes = {"age": np.arange(20), "file": np.array(list("abcdefghijklmnopqrst"))}
+    dropped = {"no face": 3}
+    made = make_dataset("ab", [0, 1] * 10, attributes=attributes, dropped=dropped, **ARRAYS)
+    calls = []
 
+    def make() -> FaceDataset:
+        calls.append(made)
+        return made
 
-@pytest.fixture
-def fingerprint(source: Path) -> str:
-    return source_fingerprint(source, loader="made_up", version=1)
-
-
-def is_whole(arrays: Arrays | None) -> bool:
-    return (
-        arrays is not None
-        and arrays.keys() == ARRAYS.keys()
-        and all(np.array_equal(arrays[name], ARRAYS[name]) for name in ARRAYS)
-    )
+    options = {"image_size": [side, side]}
+    found = cached_dataset(source, make, loader="made_up", version=version, options=options)
+    assert repr(found) == repr(made)
+    assert (found.licence, found.checksum, found.dropped) == (made.licence, made.checksum, dropped)
+    for name, values in {"labels": made.labels, **ARRAYS}.items():
+        assert np.array_equal(getattr(found, name), values)
+    assert found.attributes.keys() == attributes.keys()
+    assert all(np.array_equal(found.attributes[name], attributes[name]) for name in attributes)
+    return not calls
 
 
 def test_the_folder_is_chosen_by_environment(
@@ -52,62 +57,65 @@ def test_the_folder_is_chosen_by_environment(
     assert cache_folder() == tmp_path / "xdg" / "minixception"
 
 
-def test_what_is_stored_comes_back(folder: Path, fingerprint: str) -> None:
-    assert load_arrays(fingerprint) is None
-    assert not folder.exists()
-    store_arrays(fingerprint, ARRAYS)
-    assert is_whole(load_arrays(fingerprint))
-    assert len(list(folder.iterdir())) == 1
-
-
+@pytest.mark.parametrize("kind", ["file", "folder"])
 def test_a_changed_source_version_or_option_is_another_entry(
-    folder: Path, source: Path, fingerprint: str
+    folder: Path, tmp_path: Path, kind: str
 ) -> None:
-    store_arrays(fingerprint, ARRAYS)
-    newer = source_fingerprint(source, loader="made_up", version=2)
-    assert load_arrays(newer) is None
-    resized = source_fingerprint(source, loader="made_up", version=1, options={"size": [9, 9]})
-    assert load_arrays(resized) is None
-    status = source.stat()
-    source.write_text("CONTENT")  # of the same size, and then of the same time
-    os.utime(source, ns=(status.st_atime_ns, status.st_mtime_ns))
-    changed = source_fingerprint(source, loader="made_up", version=1)
-    assert load_arrays(changed) is None
-    store_arrays(changed, ARRAYS)
+    source = file = tmp_path / "source.csv"
+    if kind == "folder":
+        source, file = tmp_path / "source", tmp_path / "source" / "a" / "b.csv"
+        file.parent.mkdir(parents=True)
+    file.write_text("content")
+    assert not is_cached(source)
+    assert is_cached(source)
+    assert not is_cached(source, version=2)
+    status = file.stat()
+    file.write_text("CONTENT")  # of the same size, and then of the same time
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert not is_cached(source, version=2)
     assert len(list(folder.iterdir())) == 1
+    assert not is_cached(source, version=2, side=10)
+    assert len(list(folder.iterdir())) == 2
 
 
-def test_damage_is_noticed_wherever_it_is(
-    folder: Path, fingerprint: str, caplog: pytest.LogCaptureFixture
+def test_a_damaged_cache_is_rebuilt(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store_arrays(fingerprint, ARRAYS)
+    source = tmp_path / "source"
+    source.mkdir()
+    assert not is_cached(source)
     (file,) = folder.iterdir()
+    file.write_bytes(file.read_bytes()[:-9])
+    with caplog.at_level(logging.WARNING):
+        assert not is_cached(source)
+    assert "is rebuilt" in caplog.text
+    assert is_cached(source)
+
+
+def test_damage_is_noticed_wherever_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "arrays.npz"
+    write_arrays(file, ARRAYS, {"a": 1})
     content = file.read_bytes()
     generator = np.random.default_rng(0)
-    with caplog.at_level(logging.WARNING):
-        for position in generator.permutation(len(content))[:300]:
-            damaged = bytearray(content)
-            damaged[position] ^= 1 << int(generator.integers(8))
-            file.write_bytes(damaged)
-            arrays = load_arrays(fingerprint)
-            assert arrays is None or is_whole(arrays)
-        for length in range(0, len(content), 197):
-            file.write_bytes(content[:length])
-            assert load_arrays(fingerprint) is None
-    assert "is rebuilt" in caplog.text
-    store_arrays(fingerprint, ARRAYS)
-    assert is_whole(load_arrays(fingerprint))
-
-
-def test_a_directory_that_ends_early_is_noticed(folder: Path, fingerprint: str) -> None:
-    store_arrays(fingerprint, ARRAYS)
-    (file,) = folder.iterdir()
-    content = bytearray(file.read_bytes())
+    for position in generator.permutation(len(content))[:300]:
+        flipped = bytearray(content)
+        flipped[position] ^= 1 << int(generator.integers(8))
+        file.write_bytes(flipped)
+        try:
+            arrays, facts = read_arrays(file)
+        except ValueError:
+            continue
+        assert facts == {"a": 1}
+        assert arrays.keys() == ARRAYS.keys()
+        assert all(np.array_equal(arrays[name], ARRAYS[name]) for name in ARRAYS)
     first_entry = content.index(b"PK\x01\x02")
-    content[first_entry + 33] = 0x10  # its comment is 4,096 bytes long and takes in the others
-    file.write_bytes(content)
-    assert load_arrays(fingerprint) is None
+    # Its comment is 4,096 bytes long and takes in the others: the directory ends early.
+    early = content[: first_entry + 33] + b"\x10" + content[first_entry + 34 :]
+    for damaged in (early, *(content[:length] for length in range(0, len(content), 197))):
+        file.write_bytes(damaged)
+        with pytest.raises(ValueError, match="is damaged"):
+            read_arrays(file)
     # Nor is a file of objects trusted.
-    store_arrays(fingerprint, {"images": np.array([object()], dtype=object)})
-    assert len(list(folder.iterdir())) == 1
-    assert load_arrays(fingerprint) is None
+    write_arrays(file, {"images": np.array([object()], dtype=object)}, {})
+    with pytest.raises(ValueError, match="is damaged"):
+        read_arrays(file)

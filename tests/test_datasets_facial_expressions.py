@@ -8,7 +8,6 @@ from PIL import Image
 
 from made_up_data import pack
 from minixception.boxes import Box
-from minixception.datasets import facial_expressions as module
 from minixception.datasets import load_facial_expressions
 from minixception.labels import EMOTIONS_8
 
@@ -79,19 +78,6 @@ def test_archive_and_folder_give_the_same(folder: Path, tmp_path: Path) -> None:
         assert np.array_equal(dataset.labels, expected.labels)
         assert dataset.dropped == expected.dropped  # the link in the archive leads nowhere
         assert dataset.checksum == expected.checksum
-
-
-def test_faces_of_the_cascade_are_cached(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minixception.detection.registry.HaarDetector", Finder)
-    first = load_facial_expressions(folder)
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "_read", None)
-        second = load_facial_expressions(folder)
-    assert np.array_equal(first.images, second.images)
-    assert first.dropped == second.dropped
-    assert first.attributes["file"].tolist() == second.attributes["file"].tolist()
-    (folder / "images" / "Karl_0001.jpg").unlink()
-    assert len(load_facial_expressions(folder)) == 2
 
 
 def test_a_wrong_place(folder: Path, tmp_path: Path) -> None:

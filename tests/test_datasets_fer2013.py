@@ -97,14 +97,14 @@ def test_a_wrong_row_is_named(tmp_path: Path, lines: list[str], line: str, messa
         load_fer2013(path)
 
 
-def test_missing_file_folder_and_unknown_split(tmp_path: Path) -> None:
+def test_missing_file_folder_and_unknown_split(tmp_path: Path, lines: list[str]) -> None:
     path = tmp_path / "fer2013.csv"
     with pytest.raises(FileNotFoundError, match=r"Kaggle.*datasets/fer2013"):
         load_fer2013(path)
     with pytest.raises(ValueError, match="not a folder"):
         load_fer2013(tmp_path)
     with pytest.raises(ValueError, match=r"one of Training.*Received: split='val'"):
-        load_fer2013(path, split="val")
+        load_fer2013(write(path, lines), split="val")
     path.write_bytes(b"fer2013/fer2013.csv\0\0\0\0000644")
     with pytest.raises(ValueError, match=r"fer2013.csv.*unpack an archive first"):
         load_fer2013(path)

@@ -10,7 +10,6 @@ from scipy.io import savemat
 
 from made_up_data import pack, write_noise
 from minixception.datasets import FaceDataset, load_imdb, load_utkface, split_names
-from minixception.datasets import utkface as utkface_module
 from minixception.datasets.registry import default_dataset, is_trained_on, require_same_files
 from minixception.labels import GENDERS
 
@@ -96,20 +95,6 @@ def test_a_model_is_scored_on_its_own_set_by_default() -> None:
         default_dataset("emotion", {"name": "my_faces"})
     with pytest.raises(ValueError, match=r"trained on fer2013.*no data set with labels of gender"):
         default_dataset("gender", {"name": "fer2013"})
-
-
-def test_utkface_is_cached_until_the_folder_changes(
-    utkface_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = load_utkface(utkface_folder)
-    with monkeypatch.context() as patch:
-        patch.setattr(utkface_module, "_read", None)
-        second = load_utkface(utkface_folder)
-    assert np.array_equal(first.images, second.images)
-    assert first.dropped == second.dropped
-    assert load_utkface(utkface_folder, image_size=(8, 8)).images.shape[1:] == (8, 8, 3)
-    (utkface_folder / NAMES[0]).unlink()
-    assert load_utkface(utkface_folder).dropped["duplicate"] == 0
 
 
 def test_the_real_utkface_part(real_data: Callable[[str], Path]) -> None:

@@ -1,6 +1,5 @@
 """`train` and `evaluate` on a set that is loaded already; other tests have the other ways."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,24 +7,17 @@ import numpy as np
 import pytest
 
 import minixception
-from minixception.datasets import FaceDataset
 from minixception.training.learned_faces import numbers_of, read_learned
 from minixception.training.runs import RunRecord
-from pattern_runs import faces
-
-SMALL: dict[str, Any] = {"network": "simple_cnn", "image_size": (16, 16), "batch_size": 24}
-
-
-@pytest.fixture
-def patterns() -> FaceDataset:
-    splits = np.array(["train"] * 24 + ["validation"] * 6 + ["test"] * 6)
-    return replace(faces(36, seed=1), splits=splits)
+from pattern_runs import SMALL, divided_faces, faces
 
 
 @pytest.mark.usefixtures("short_training")
 def test_a_loaded_set_is_trained_on_and_scored(
-    patterns: FaceDataset, here: Path, capsys: pytest.CaptureFixture[str]
+    here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    patterns = divided_faces()
+
     def train(**changes: Any) -> RunRecord:
         return minixception.train(patterns, output="run", seed=4, verbose=0, **SMALL, **changes)
 

@@ -1,7 +1,6 @@
 """Faces without labels: which are taken, and that teachers alone label them."""
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,10 @@ from made_up_data import make_card
 from made_up_detection import write_labelled_pictures
 from minixception import models
 from minixception.checkpoints.keras_model import save_checkpoint
-from minixception.datasets import FaceDataset, load_unlabelled
+from minixception.datasets import load_unlabelled
 from minixception.training.teaching import Teacher, taught, taught_once
-from pattern_runs import faces
+from pattern_runs import SMALL, divided_faces, faces
 
-SMALL: dict[str, Any] = {"network": "simple_cnn", "image_size": (16, 16), "batch_size": 24}
 IMAGES = Path(__file__).parents[1] / "images"
 
 
@@ -88,8 +86,7 @@ def test_teachers_are_asked_once_and_again_about_other_faces(tmp_path: Path) -> 
 
 @pytest.mark.usefixtures("short_training")
 def test_a_student_learns_from_faces_without_labels(here: Path) -> None:
-    splits = np.array(["train"] * 24 + ["validation"] * 6 + ["test"] * 6)
-    patterns: FaceDataset = replace(faces(36, seed=1), splits=splits)
+    patterns = divided_faces()
     write_labelled_pictures(Path("more"), photographs=6)
     model = models.build("simple_cnn", (16, 16, 1), 3)
     save_checkpoint(Path("teacher"), model, make_card(model, patterns.class_names))

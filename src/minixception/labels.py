@@ -77,6 +77,12 @@ def index_of(name: str, class_names: Sequence[str]) -> int:
     )
 
 
+def lacking(names: Sequence[str], others: Sequence[str]) -> list[str]:
+    """Return the names that mean none of the others, of any convention and case."""
+    known = set(map(canonical_name, others))
+    return [name for name in names if canonical_name(name) not in known]
+
+
 def check_class_names(names: Sequence[str]) -> None:
     """Refuse class names that cannot be told apart, or not be shown in a line.
 

@@ -6,11 +6,17 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
+
+_Step = TypeVar("_Step")
+
+_LOGGER = logging.getLogger(__name__)
+_SECONDS_BETWEEN_REPORTS = 10.0
 
 # What commands a terminal, among it the 8-bit ESC sequences, or turns the direction of writing.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -60,6 +66,17 @@ def csv_cell(value: Any) -> Any:
 def as_text(name: str) -> str:
     r"""Return a file name as it stands in a CSV file, with \udcff for what is not UTF-8."""
     return str(csv_cell(name.encode(errors="backslashreplace").decode()))
+
+
+def with_reports(steps: Sequence[_Step], done: str) -> Iterator[_Step]:
+    """Give the steps of a long job; log every ten seconds how many are `done`, as "read"."""
+    began = told_at = time.monotonic()
+    for number, step in enumerate(steps):
+        if time.monotonic() - told_at > _SECONDS_BETWEEN_REPORTS:
+            told_at = time.monotonic()
+            left = (told_at - began) / max(number, 1) * (len(steps) - number)
+            _LOGGER.info("%d of %d %s, %.0f s left", number, len(steps), done, left)
+        yield step
 
 
 class PlainStream:

@@ -33,6 +33,7 @@ Arrays = dict[str, np.ndarray]
 
 _FACTS = "facts"
 _ATTRIBUTE = "attribute "
+_DESCRIPTION = ("class_names", "name", "licence", "checksum", "dropped")
 # Everything that `numpy.load` and `zipfile` raise on damaged bytes.
 _DAMAGE = (
     *(OSError, ValueError, LookupError, EOFError, RuntimeError, SyntaxError, TypeError),
@@ -42,11 +43,7 @@ _DAMAGE = (
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
-    """Write arrays and plain facts about them, whole or not at all.
-
-    Raises:
-        OSError: if it cannot be written.
-    """
+    """Write arrays and plain facts about them, whole or not at all."""
     # The names too: damage to the zip directory can make it end early.
     text = json.dumps({**facts, "arrays": list(arrays)})
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
@@ -85,31 +82,46 @@ def cached_dataset(
 ) -> FaceDataset:
     """Read a data set from the cache; make and store it where the cache has none.
 
-    Args:
-        path: An existing source, a file or a folder.
-        make: Reads the source; splits that are drawn come later.
-        loader: Name of the loader; cache files of different loaders never meet.
-        version: Version of the loader, raised when what it returns changes.
-        options: Options that change the faces, JSON-serialisable.
-        use_cache: False always makes the data set and stores nothing.
+    `path` is an existing file or folder, which `make` reads; splits that are drawn come later. A
+    loader raises its `version` when what it returns changes; `options`, plain data, are those that
+    change the faces.
     """
     if not use_cache:
         return make()
     try:
-        cache_folder()
+        folder = cache_folder()
     except FileNotFoundError as error:
         _LOGGER.warning("Nothing is kept for the next time. %s", error)
         return make()
-    fingerprint = source_fingerprint(path, loader=loader, version=version, options=options)
-    arrays = load_arrays(fingerprint)
-    if arrays is not None:
-        return _from_arrays(arrays)
+    # The file is named by these, so that a newer version replaces an older one.
+    stable = {"path": str(path.resolve()), "loader": loader, "options": dict(options or {})}
+    digest = hashlib.sha256(json.dumps(stable, sort_keys=True).encode()).hexdigest()
+    source = _folder_checksum(path) if path.is_dir() else file_checksum(path)
+    facts = {
+        "fingerprint": json.dumps({**stable, "version": version, "source": source}, sort_keys=True)
+    }
+    file = folder / f"{loader}-{digest[:16]}.npz"
+    try:
+        if file.is_file():
+            arrays, stored = read_arrays(file)
+            if stored == facts:
+                return _from_arrays(arrays)
+    except (OSError, ValueError) as error:
+        _LOGGER.warning("The cache cannot be read, and is rebuilt: %s", error)
     dataset = make()
-    store_arrays(fingerprint, _to_arrays(dataset))
+    try:
+        write_arrays(file, _to_arrays(dataset), facts)
+    except OSError as error:
+        _LOGGER.warning("The cache cannot be written: %s", error)
     return dataset
 
 
-_DESCRIPTION = ("class_names", "name", "licence", "checksum", "dropped")
+def _folder_checksum(path: Path) -> str:
+    """Condense the names and contents of all files below a folder."""
+    return content_checksum(
+        (file.relative_to(path).as_posix(), file_checksum(file).encode())
+        for file in files_below(path)
+    )
 
 
 def _to_arrays(dataset: FaceDataset) -> Arrays:
@@ -121,66 +133,11 @@ def _to_arrays(dataset: FaceDataset) -> Arrays:
 
 
 def _from_arrays(arrays: Arrays) -> FaceDataset:
-    fields = json.loads(str(arrays["description"]))
+    fields: dict[str, Any] = json.loads(str(arrays.pop("description")))
     fields["class_names"] = tuple(fields["class_names"])
     attributes = {
-        name.removeprefix(_ATTRIBUTE): values
-        for name, values in arrays.items()
+        name.removeprefix(_ATTRIBUTE): arrays.pop(name)
+        for name in list(arrays)
         if name.startswith(_ATTRIBUTE)
     }
-    fields |= {name: arrays[name] for name in ("images", "labels", "splits") if name in arrays}
-    return FaceDataset(**fields, attributes=attributes)
-
-
-def source_fingerprint(
-    path: Path, *, loader: str, version: int, options: Mapping[str, object] | None = None
-) -> str:
-    """Describe the source and the way it is read as a JSON text; any change makes a new one."""
-    description = {
-        "path": str(path.resolve()),
-        "loader": loader,
-        "options": dict(options or {}),
-        "version": version,
-        "source": _folder_checksum(path) if path.is_dir() else file_checksum(path),
-    }
-    return json.dumps(description, sort_keys=True)
-
-
-def _folder_checksum(path: Path) -> str:
-    """Condense the names and contents of all files below a folder."""
-    files = ((file, file.relative_to(path).as_posix()) for file in files_below(path))
-    return content_checksum((name, file_checksum(file).encode()) for file, name in files)
-
-
-def load_arrays(fingerprint: str) -> Arrays | None:
-    """Read the arrays stored under `fingerprint`.
-
-    Returns:
-        The arrays by name, or None when there are none, they are out of date or they are damaged
-        (the last with a logged warning).
-    """
-    try:
-        file = _cache_file(fingerprint)
-        if not file.is_file():
-            return None
-        arrays, facts = read_arrays(file)
-        return arrays if facts.get("fingerprint") == fingerprint else None
-    except (OSError, ValueError) as error:
-        _LOGGER.warning("The cache cannot be read, and is rebuilt: %s", error)
-        return None
-
-
-def store_arrays(fingerprint: str, arrays: Arrays) -> None:
-    """Write `arrays` under `fingerprint`, whole or not at all; a failure is logged as a warning."""
-    try:
-        write_arrays(_cache_file(fingerprint), arrays, {"fingerprint": fingerprint})
-    except OSError as error:
-        _LOGGER.warning("The cache cannot be written: %s", error)
-
-
-def _cache_file(fingerprint: str) -> Path:
-    """Name the file by source, loader and options, so that a newer version replaces an older."""
-    description = json.loads(fingerprint)
-    stable = {key: description[key] for key in ("path", "loader", "options")}
-    digest = hashlib.sha256(json.dumps(stable, sort_keys=True).encode()).hexdigest()
-    return cache_folder() / f"{description['loader']}-{digest[:16]}.npz"
+    return FaceDataset(**(fields | arrays), attributes=attributes)

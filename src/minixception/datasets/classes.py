@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from minixception.datasets.face_dataset import FaceDataset
-from minixception.labels import canonical_name, check_class_names
+from minixception.labels import canonical_name, check_class_names, lacking
 
 
 def with_classes(dataset: FaceDataset, class_names: Sequence[str]) -> FaceDataset:
@@ -64,8 +64,7 @@ def select_classes(dataset: FaceDataset, class_names: Sequence[str]) -> FaceData
     Raises:
         ValueError: A name means no class of the data set, or two mean the same.
     """
-    known = {canonical_name(name) for name in dataset.class_names}
-    unknown = [name for name in class_names if canonical_name(name) not in known]
+    unknown = lacking(class_names, dataset.class_names)
     if unknown or not class_names:
         raise ValueError(
             f"`class_names` must be classes of {dataset.name}: {', '.join(dataset.class_names)}. "

@@ -221,11 +221,7 @@ def _rows_by_subject_and_class(
 
 
 def shares_of(fractions: Mapping[str, float]) -> np.ndarray:
-    """Return the shares in order, float64.
-
-    Raises:
-        ValueError: They are not positive, or do not sum to 1.
-    """
+    """Return the shares in order, float64; refuse what is not positive, or does not sum to 1."""
     shares = np.array(list(fractions.values()), dtype=np.float64)
     if len(shares) == 0 or (shares <= 0).any() or not np.isclose(shares.sum(), 1.0):
         raise ValueError(

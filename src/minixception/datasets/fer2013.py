@@ -59,7 +59,6 @@ def load_fer2013(
             `split` is unknown.
     """
     path = Path(path)
-    check_fer2013_split(split)
     if path.is_dir():
         raise ValueError(f"`path` must be a CSV file, not a folder. Received: {path}")
     if not path.is_file():
@@ -86,18 +85,6 @@ def load_fer2013(
             ),
         )
     return dataset if split is None else dataset.split(split)
-
-
-def check_fer2013_split(split: str | None) -> None:
-    """Refuse a split that FER2013 does not have.
-
-    Raises:
-        ValueError: `split` is neither None nor a key of `FER2013_SPLIT_COUNTS`.
-    """
-    if split is not None and split not in FER2013_SPLIT_COUNTS:
-        raise ValueError(
-            f"`split` must be one of {', '.join(FER2013_SPLIT_COUNTS)}. Received: split={split!r}"
-        )
 
 
 def _read(path: Path) -> FaceDataset:

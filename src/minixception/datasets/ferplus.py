@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from minixception.datasets.face_dataset import FaceDataset
-from minixception.datasets.fer2013 import FER2013_LICENCE, check_fer2013_split, load_fer2013
+from minixception.datasets.fer2013 import FER2013_LICENCE, load_fer2013
 from minixception.files import content_checksum, file_checksum
-from minixception.labels import EMOTIONS_8, FERPLUS_COLUMNS, canonical_name
+from minixception.labels import EMOTIONS_8, FERPLUS_COLUMNS, index_of, lacking
 
 FERPLUS_LICENCE = f"votes MIT; pictures {FER2013_LICENCE}"
 
@@ -32,6 +32,13 @@ _ORIGINAL = "md5:1a4ce66cfe7177b8e417ac5542d63603"
 # in the order of the original, and on 31 % at most when it is shifted by a row.
 _BLOCK = 100
 _LEAST_AGREEMENT = 0.4
+
+# Winner of the votes -> the reason to leave a row out.
+_MAJORITY_REASONS = {
+    "": "no majority",
+    "unknown": "majority unknown",
+    "NF": "majority not a face",
+}
 
 LABEL_RULES = ("majority", "distribution", "train-on-votes")
 """Ways to turn votes into labels; see `load_ferplus`."""
@@ -74,7 +81,6 @@ def load_ferplus(
         ValueError: A file is malformed, the two do not belong together, their rows are not in the
             same order, or an option is unknown.
     """
-    check_fer2013_split(split)
     if labels not in LABEL_RULES:
         raise ValueError(
             f"`labels` must be one of {', '.join(LABEL_RULES)}. Received: labels={labels!r}"
@@ -83,8 +89,7 @@ def load_ferplus(
     votes = read_ferplus_votes(votes_path, splits=faces.splits)
     _check_same_order(fer2013_path, votes_path, faces, votes)
     if split is not None:
-        votes = votes[faces.splits == split]
-        faces = faces.split(split)
+        faces, votes = faces.split(split), votes[faces.splits == split]
     kept, dropped = _rows_by_rule(labels, votes, faces.splits)
     if not kept.any():
         raise ValueError(
@@ -181,51 +186,35 @@ def votes_as_targets(
 
 def _votes_for(votes: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
     """Pick the columns of `class_names` (K) from votes (N, 10), in the order of the names."""
-    known = {canonical_name(name): position for position, name in enumerate(FERPLUS_COLUMNS)}
-    unknown = [name for name in class_names if canonical_name(name) not in known]
-    if unknown:
+    if unknown := lacking(class_names, FERPLUS_COLUMNS):
         raise ValueError(
             f"`class_names` must be among {', '.join(FERPLUS_COLUMNS)}. Received: {unknown}"
         )
-    return votes[:, [known[canonical_name(name)] for name in class_names]]
+    return votes[:, [index_of(name, FERPLUS_COLUMNS) for name in class_names]]
 
 
 def _rows_by_rule(
     rule: str, votes: np.ndarray, splits: np.ndarray | None
 ) -> tuple[np.ndarray, dict[str, int]]:
     """Apply a rule: bool (N,) of rows to keep, and what happened to the others."""
-    if rule == "majority":
-        return _majority_rows(votes)
-    if rule == "distribution":
-        return _emotion_rows(votes)
-    training = splits == "Training"
-    kept = np.zeros(len(votes), dtype=np.bool_)
-    kept[training], dropped_to_train = _emotion_rows(votes[training])
-    kept[~training], dropped_to_score = _majority_rows(votes[~training])
-    return kept, dropped_to_train | dropped_to_score
-
-
-def _majority_rows(votes: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
-    """Apply the rule "majority": bool (N,) of rows to keep, and what happened to the others."""
+    best_emotion = _votes_for(votes, EMOTIONS_8).max(axis=1)
+    is_emotion = (best_emotion > 0) & (
+        best_emotion >= _votes_for(votes, ("unknown", "NF")).max(axis=1)
+    )
     counted = np.where(votes > 1, votes, 0)
     has_majority = 2 * counted.max(axis=1) > counted.sum(axis=1)
-    winners = np.array(FERPLUS_COLUMNS)[counted.argmax(axis=1)]
-    unknown = has_majority & (winners == "unknown")
-    not_a_face = has_majority & (winners == "NF")
-    dropped = {
-        "no majority": int((~has_majority).sum()),
-        "majority unknown": int(unknown.sum()),
-        "majority not a face": int(not_a_face.sum()),
-    }
-    return has_majority & ~unknown & ~not_a_face, dropped
-
-
-def _emotion_rows(votes: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
-    """Apply the rule "distribution": bool (N,) of rows to keep, and what happened to the others."""
-    best_emotion = _votes_for(votes, EMOTIONS_8).max(axis=1)
-    best_other = _votes_for(votes, ("unknown", "NF")).max(axis=1)
-    kept = (best_emotion >= best_other) & (best_emotion > 0)
-    return kept, {"most votes unknown or not a face": int((~kept).sum())}
+    winners = np.where(has_majority, np.array(FERPLUS_COLUMNS)[counted.argmax(axis=1)], "")
+    by_majority = np.full(len(votes), rule == "majority")
+    if rule == "train-on-votes":
+        by_majority = np.asarray(splits) != "Training"
+    dropped = {}
+    if rule != "majority":
+        dropped = {"most votes unknown or not a face": int((~is_emotion & ~by_majority).sum())}
+    if rule != "distribution":
+        for winner, reason in _MAJORITY_REASONS.items():
+            dropped[reason] = int((by_majority & (winners == winner)).sum())
+    kept = np.where(by_majority, ~np.isin(winners, list(_MAJORITY_REASONS)), is_emotion)
+    return kept, dropped
 
 
 def _check_same_rows(
@@ -253,8 +242,7 @@ def _check_same_order(
         return
     emotions = _votes_for(votes, EMOTIONS_8)
     rows = np.flatnonzero(emotions.any(axis=1))
-    names = [canonical_name(name) for name in EMOTIONS_8]
-    places = np.array([names.index(canonical_name(name)) for name in faces.class_names])
+    places = np.array([index_of(name, EMOTIONS_8) for name in faces.class_names])
     agrees = (emotions.argmax(axis=1) == places[faces.labels])[rows]
     if len(rows) >= _BLOCK:  # with fewer, chance decides
         shares = np.convolve(agrees, np.full(_BLOCK, 1 / _BLOCK), "valid")

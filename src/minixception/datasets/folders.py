@@ -1,18 +1,13 @@
 """A folder of class folders, as in `train/happy/0001.png`, as a data set."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.pictures import ListedPicture, PictureForm, count_dropped, read_listed
 from minixception.files import PICTURE_SUFFIXES, count_suffixes
 from minixception.labels import check_class_names, index_of
-
-if TYPE_CHECKING:
-    from minixception.detection.search import FaceDetector
 
 SPLIT_FOLDERS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -26,27 +21,21 @@ def load_class_folders(
     path: str | Path,
     *,
     split: str | None = None,
-    image_size: tuple[int, int] = (48, 48),
-    channels: int = 1,
     class_names: Sequence[str] | None = None,
     name: str | None = None,
     licence: str = "unknown",
-    crop_faces: bool = False,
-    detector: FaceDetector | None = None,
+    **form: Any,
 ) -> FaceDataset:
     """Load pictures whose folder names their class, with split folders above or without.
 
     Args:
         path: A folder of class folders, or of train, validation and test folders that hold them.
         split: "train", "validation" or "test"; None gives all.
-        image_size: (height, width) to which each picture is resized.
-        channels: 1 for grey, 3 for RGB.
         class_names: The classes in the order wanted; folders are matched to them by meaning
             ("Happiness" to "happy"). None takes the sorted folder names.
         name: Name of the data set; None takes that of the folder.
         licence: Terms of the pictures.
-        crop_faces: Cut the largest face out of each picture; else the whole picture is resized.
-        detector: Finds the faces; None takes the Haar cascade.
+        **form: Fields of `PictureForm`, as `image_size` and `crop_faces`.
 
     Returns:
         A data set of images uint8 (N, height, width, channels), sorted by path; `attributes` hold
@@ -59,7 +48,7 @@ def load_class_folders(
         FileNotFoundError: There is no folder at `path`.
         ValueError: No picture can be read, a folder matches no class, or an option is not allowed.
     """
-    form = PictureForm(image_size, channels, crop_faces, detector)
+    picture_form = PictureForm(**form)
     path = Path(path)
     if not path.is_dir():
         raise FileNotFoundError(f"`path` must be a folder of class folders. Received: {path}")
@@ -79,13 +68,13 @@ def load_class_folders(
             ListedPicture(file.relative_to(path).as_posix(), labels[file.parent.name], split_name)
             for file, split_name in pictures
         ],
-        form,
+        picture_form,
         class_names=names,
         name=name,
         licence=licence,
         dropped=dropped,
         wanted=f"class folders with pictures ({', '.join(PICTURE_SUFFIXES)})",
-        is_all_summed=True,
+        summed=((file.relative_to(path).as_posix(), file.read_bytes()) for file, _ in pictures),
     )
     return dataset if split is None else dataset.split(split)
 

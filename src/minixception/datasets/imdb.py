@@ -5,22 +5,33 @@ archive `imdb_crop.tar`. Licence: academic research only.
 """
 
 import re
+from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.mat_reader import read_struct
-from minixception.datasets.pictures import PictureForm, count_dropped, read_pictures
-from minixception.datasets.splits import CONTENT_RULE, draw_splits
+from minixception.datasets.pictures import (
+    ListedPicture,
+    PictureForm,
+    count_dropped,
+    read_listed,
+)
+from minixception.datasets.published import PublishedSet
 from minixception.files import content_checksum, is_passing
 from minixception.labels import GENDERS
 
-IMDB_LICENCE = "academic research only"
-
 _FIELDS = ("full_path", "gender", "face_score", "second_face_score", "dob", "photo_taken")
 _METADATA_FILE = "imdb.mat"
+_MISSING = (
+    "There is no file {}. Get imdb_crop.tar from "
+    "https://data.vision.ee.ethz.ch/cvl/rrothe/imdb-wiki/ and unpack it into "
+    "datasets/, which makes datasets/imdb_crop/."
+)
 _PERSON = re.compile(r"nm[0-9]+(?=_)")
 # MATLAB counts days from year 0, Python from year 1.
 _MATLAB_DAYS_AHEAD = 366
@@ -28,80 +39,67 @@ _MATLAB_DAYS_AHEAD = 366
 _MIDDLE_MONTH = 7
 
 
-def load_imdb(
-    path: str | Path,
-    *,
-    split: str | None = None,
-    seed: int = 0,
-    split_rule: str = CONTENT_RULE,
-    image_size: tuple[int, int] = (64, 64),
-    channels: int = 1,
-    minimum_face_score: float = 3.0,
-) -> FaceDataset:
+def load_imdb(path: str | Path, *, minimum_face_score: float = 3.0, **options: Any) -> FaceDataset:
     """Load the IMDB faces with their gender, filtered as in the mini-Xception paper.
 
     A row is kept when its face score is above `minimum_face_score`, there is no second face and
-    the gender is known. The set comes without splits: a hash of their number puts whole people
-    into "train", "validation" or "test", 80 : 10 : 10.
+    the gender is known.
 
     Args:
         path: `imdb.mat`, or the folder `imdb_crop` that holds it; picture paths are relative to
             that folder.
-        split: "train", "validation" or "test"; None gives all.
-        seed: Seed of the split.
-        split_rule: "content", or "drawn" for models of earlier versions.
-        image_size: (height, width) to which each picture is resized.
-        channels: 1 for grey, 3 for RGB.
         minimum_face_score: Rows at or below it are left out.
+        **options: See `PublishedSet.load`; pictures are grey, of 64x64 pixels, unless asked
+            otherwise.
 
     Returns:
-        A data set of images uint8 (N, height, width, channels) with classes `GENDERS`, in the
-        order of the file; `attributes` hold "age" in years, int64 (N,), "subject", who is shown
-        ("nm0000001", from the name of the picture), and "content", its hash. `dropped` counts the
-        rows left out by reason, each row under the first that applies.
+        See `PublishedSet.load`; classes are `GENDERS`, in the order of the file, and `attributes`
+        hold "age" in years, int64 (N,), and "subject", who is shown ("nm0000001", from the name of
+        the picture). `dropped` counts each row under the first reason that applies.
 
     Raises:
         FileNotFoundError: There is no `imdb.mat`.
         ValueError: The file is no such struct, no picture can be read, or an option is not allowed.
     """
-    form = PictureForm(image_size, channels)
-    metadata_file = _find_metadata(Path(path))
+    read = partial(_read, minimum_face_score=minimum_face_score)
+    form = PictureForm(image_size=(64, 64))
+    return PublishedSet("imdb", read, _MISSING, form).load(path, **options)
+
+
+def _read(path: Path, form: PictureForm, *, minimum_face_score: float) -> FaceDataset:
+    metadata_file = _find_metadata(path)
     metadata = read_struct(metadata_file, "imdb", _FIELDS)
     filtered, dropped = _filter_rows(metadata, minimum_face_score)
     folder = metadata_file.parent
     paths = [str(path).strip() for path in metadata["full_path"]]
     exists = np.array([_is_file_below(folder, paths[row]) for row in filtered], dtype=bool)
     missing = [str(folder / paths[row]) for row in filtered[~exists]]
-    dropped |= count_dropped({"missing picture": missing})
     rows = filtered[exists]
-    pictures = read_pictures([folder / paths[row] for row in rows], form)
-    dropped |= pictures.dropped
-    if not len(pictures.images):
-        raise ValueError(
-            f"{folder} must hold the pictures that {metadata_file.name} names. Received: "
-            f"{len(filtered)} rows after filtering, {len(rows)} files, none is readable"
-        )
-    rows = rows[pictures.is_kept]
-    used = [paths[row] for row in rows]
-    listing = "\n".join(used).encode("utf-8", "surrogateescape")
-    dataset = FaceDataset(
-        images=pictures.images,
-        labels=metadata["gender"][rows].astype(np.int64),
+    ages = _ages(metadata["dob"][rows], metadata["photo_taken"][rows]).tolist()
+    dataset = read_listed(
+        folder,
+        [
+            ListedPicture(
+                paths[row],
+                int(metadata["gender"][row]),
+                facts={"age": age, "subject": _subject(paths[row])},
+            )
+            for row, age in zip(rows, ages, strict=True)
+        ],
+        form,
         class_names=GENDERS,
         name="imdb",
-        licence=IMDB_LICENCE,
-        checksum=content_checksum(
-            [(_METADATA_FILE, metadata_file.read_bytes()), ("pictures", listing)]
-        ),
-        attributes={
-            "age": _ages(metadata["dob"][rows], metadata["photo_taken"][rows]),
-            "subject": np.array([_subject(path) for path in used]),
-            "content": pictures.contents,
-        },
-        dropped=dropped,
+        licence="academic research only",
+        wanted=f"the pictures that {metadata_file.name} names",
+        received=f"{len(filtered)} rows after filtering, {len(rows)} files, none is readable",
+        dropped={**dropped, **count_dropped({"missing picture": missing})},
+        summed=(),
     )
-    dataset = draw_splits(dataset, seed=seed, split_rule=split_rule)
-    return dataset if split is None else dataset.split(split)
+    listing = "\n".join(dataset.attributes["file"]).encode("utf-8", "surrogateescape")
+    checksum = content_checksum(
+        [(_METADATA_FILE, metadata_file.read_bytes()), ("pictures", listing)]
+    )
+    return replace(dataset, checksum=checksum)
 
 
 def _subject(path: str) -> str:
@@ -127,11 +125,7 @@ def _is_file_below(folder: Path, path: str) -> bool:
 def _find_metadata(path: Path) -> Path:
     file = path / _METADATA_FILE if path.is_dir() else path
     if not file.is_file():
-        raise FileNotFoundError(
-            f"There is no file {file}. Get imdb_crop.tar from "
-            "https://data.vision.ee.ethz.ch/cvl/rrothe/imdb-wiki/ and unpack it into "
-            "datasets/, which makes datasets/imdb_crop/."
-        )
+        raise FileNotFoundError(_MISSING.format(file))
     return file
 
 

@@ -103,8 +103,6 @@ def _concatenate(
     images = np.empty((sum(map(len, parts)), *form.image_size, form.channels), dtype=np.uint8)
     for row, image in enumerate(image for part in parts for image in part.images):
         images[row] = form.resize(image)  # grey goes into three equal channels by broadcasting
-    certain = np.eye(len(class_names), dtype=np.float32)
-    targets = [certain[part.labels] if part.targets is None else part.targets for part in parts]
     rules = {part.split_rule for part in parts if part.drawn_splits}
     splits = [part.splits for part in parts if part.splits is not None]
     shared = [key for key in parts[0].attributes if all(key in part.attributes for part in parts)]
@@ -118,7 +116,9 @@ def _concatenate(
         splits=np.concatenate(splits) if splits else None,
         drawn_splits=tuple(dict.fromkeys(name for part in parts for name in part.drawn_splits)),
         split_rule=rules.pop() if len(rules) == 1 else DRAWN_RULE,  # the weaker where they differ
-        targets=None if all(part.targets is None for part in parts) else np.concatenate(targets),
+        targets=None
+        if all(part.targets is None for part in parts)
+        else np.concatenate([part.distributions for part in parts]),
         attributes={
             key: np.concatenate([part.attributes[key] for part in parts]) for key in shared
         },

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,8 @@ import numpy as np
 from minixception.bounds import LARGEST_MEMBER, tar_contents
 from minixception.datasets.face_dataset import FaceDataset, picture_digest
 from minixception.files import content_checksum, files_below, is_passing, read_patiently
-from minixception.images import crop, read_image, resize_image, to_grey
+from minixception.images import crop, decode_image, read_image, resize_image, to_grey
+from minixception.messages import with_reports
 
 if TYPE_CHECKING:
     from minixception.detection.search import FaceDetector
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 
 _NAMES_SHOWN = 5
-_SECONDS_BETWEEN_REPORTS = 10.0
 
 NamedReader = tuple[str, Callable[[], np.ndarray]]
 """What to call a picture, and how to get it: RGB uint8 (H, W, 3), OSError or ValueError."""
@@ -83,11 +82,11 @@ class ReadPictures:
 
 
 def read_pictures(pictures: Sequence[Path | NamedReader], form: PictureForm) -> ReadPictures:
-    """Read picture files, or names with readers, into one form; log every ten seconds what is left.
+    """Read picture files, or names with readers, into one form.
 
     Raises:
-        OSError: A file cannot be read for a reason that may pass, see `is_passing`, also after some
-            seconds: a set without it would be another one.
+        OSError: A file cannot be read for a reason that may pass, see `is_passing`, not even after
+            some seconds: a set without it would be another one.
     """
     readers = [
         (str(picture), partial(read_image, picture)) if isinstance(picture, Path) else picture
@@ -98,7 +97,7 @@ def read_pictures(pictures: Sequence[Path | NamedReader], form: PictureForm) -> 
     is_kept = np.zeros(len(readers), dtype=bool)
     contents: list[str] = []
     left_out: dict[str, list[str]] = {"unreadable picture": [], **({"no face": []} if cut else {})}
-    for position, (name, read) in enumerate(_with_reports(readers)):
+    for position, (name, read) in enumerate(with_reports(readers, "read")):
         try:
             image = read_patiently(read)
         except (OSError, ValueError) as error:
@@ -119,16 +118,6 @@ def read_pictures(pictures: Sequence[Path | NamedReader], form: PictureForm) -> 
         contents=np.array(contents, dtype="<U32"),
         dropped=count_dropped(left_out),
     )
-
-
-def _with_reports(readers: Sequence[NamedReader]) -> Iterator[NamedReader]:
-    began = told_at = time.monotonic()
-    for position, reader in enumerate(readers):
-        if time.monotonic() - told_at > _SECONDS_BETWEEN_REPORTS:
-            told_at = time.monotonic()
-            left = (told_at - began) / max(position, 1) * (len(readers) - position)
-            _LOGGER.info("Read %d of %d pictures, %.0f s left", position, len(readers), left)
-        yield reader
 
 
 def _face_cutter(detector: FaceDetector | None) -> Callable[[np.ndarray], np.ndarray | None]:
@@ -161,10 +150,10 @@ def describe_dropped(dropped: Mapping[str, int]) -> str:
 
 @dataclass(frozen=True)
 class ListedPicture:
-    """A picture file before it is read.
+    """A picture before it is read.
 
     Attributes:
-        file: Its path below the root of the set, parts joined by "/".
+        file: Its path in the folder or archive of the set, parts joined by "/".
         label: Its class.
         split: The name of its split, "" in a set without any.
         facts: Further attributes, the same keys for every picture.
@@ -177,51 +166,57 @@ class ListedPicture:
 
 
 def read_listed(
-    root: Path,
+    place: Path,
     listed: Sequence[ListedPicture],
     form: PictureForm,
     *,
     class_names: Sequence[str],
     name: str | None,
     licence: str,
-    dropped: Mapping[str, int],
     wanted: str,
-    is_all_summed: bool = False,
+    received: str = "",
+    dropped: Mapping[str, int],
+    contents: Mapping[str, bytes] | None = None,
+    summed: Iterable[tuple[str, bytes]] | None = None,
 ) -> FaceDataset:
     """Read listed pictures into a data set, with the attributes "file", "content" and their facts.
 
-    Args:
-        root: The folder that holds them.
-        listed: What to read, in order.
-        form: What becomes of each.
-        class_names: Names of the labels.
-        name: Name of the data set; None takes that of the root.
-        licence: Terms of the pictures.
-        dropped: What has been left out of the list.
-        wanted: What the root must hold, for the message.
-        is_all_summed: Whether pictures that cannot be used count for the checksum.
+    They are files in the folder `place`, or `contents` by name that come from there. `dropped` is
+    what has been left out of the list; `name` None takes that of the place, and `summed`, names and
+    contents for the checksum, None takes the files that could be used.
 
     Raises:
-        ValueError: No picture can be used.
+        ValueError: No picture can be used; the message says what is `wanted` and what `received`.
     """
-    pictures = read_pictures([root / row.file for row in listed], form)
+    pictures = read_pictures(
+        [
+            place / row.file
+            if contents is None
+            else (row.file, partial(decode_image, contents[row.file], row.file))
+            for row in listed
+        ],
+        form,
+    )
     dropped = {**dropped, **pictures.dropped}
     if not len(pictures.images):
+        received = received or (
+            f"{len(listed)} pictures, none of them readable{' with a face' * form.crop_faces}"
+        )
         raise ValueError(
-            f"{root} must hold {wanted}. Received: {len(listed)} pictures, none of them readable"
-            f"{' with a face' * form.crop_faces} ({describe_dropped(dropped) or 'no file at all'})"
+            f"{place} must hold {wanted}. Received: {received} "
+            f"({describe_dropped(dropped) or 'no file at all'})"
         )
     kept = [row for row, is_kept in zip(listed, pictures.is_kept, strict=True) if is_kept]
-    summed = listed if is_all_summed else kept
-    splits = np.array([row.split for row in kept])
+    if summed is None:
+        summed = ((row.file, (place / row.file).read_bytes()) for row in kept)
     return FaceDataset(
         images=pictures.images,
         labels=np.array([row.label for row in kept], dtype=np.int64),
         class_names=tuple(class_names),
-        name=root.resolve().name if name is None else name,
+        name=place.resolve().name if name is None else name,
         licence=licence,
-        checksum=content_checksum((row.file, (root / row.file).read_bytes()) for row in summed),
-        splits=splits if any(row.split for row in listed) else None,
+        checksum=content_checksum(summed),
+        splits=np.array([row.split for row in kept]) if any(row.split for row in listed) else None,
         attributes={
             "file": np.array([row.file for row in kept]),
             "content": pictures.contents,

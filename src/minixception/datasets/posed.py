@@ -1,22 +1,17 @@
 """Sets of posed faces whose file names give emotion and subject: CK+48, JAFFE, KDEF."""
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.pictures import ListedPicture, PictureForm, count_dropped, read_listed
-from minixception.datasets.splits import CONTENT_RULE, draw_splits
+from minixception.datasets.published import PublishedSet
 from minixception.files import PICTURE_SUFFIXES, files_below
 from minixception.labels import EMOTIONS_8, canonical_name, index_of
-
-if TYPE_CHECKING:
-    from minixception.detection.search import FaceDetector
 
 EMOTIONS_CK_PLUS = ("anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")
 """The class folders of CK+48 in alphabetical order; there is no neutral."""
@@ -46,108 +41,66 @@ class PictureName:
     facts: dict[str, str | int]
 
 
-@dataclass(frozen=True)
-class PosedSet:
-    """A set of posed faces.
+def _posed(
+    name: str,
+    *,
+    title: str,
+    source: str,
+    licence: str,
+    class_names: tuple[str, ...],
+    example: str,
+    parse: Callable[[PurePosixPath], PictureName | str],
+    subjects: tuple[str, ...] = (),
+) -> PublishedSet:
+    """Return a set of posed faces.
 
-    Attributes:
-        name: Of the data set.
-        title: Its name in messages.
-        source: Where to get it.
-        licence: Its terms in a few words.
-        class_names: In label order.
-        example: The name of a picture, for messages.
-        parse: From the path below the folder to what it says, or to the reason to leave it out.
-        subjects: Everybody whom the whole set shows, where that is known.
+    `parse` leads from the path below the folder to what it says, or to the reason to leave it out;
+    `title` and `example`, the name of a picture, are for messages.
     """
 
-    name: str
-    title: str
-    source: str
-    licence: str
-    class_names: tuple[str, ...]
-    example: str
-    parse: Callable[[PurePosixPath], PictureName | str]
-    subjects: tuple[str, ...] = ()
-
-    def load(
-        self,
-        path: str | Path,
-        *,
-        split: str | None = None,
-        seed: int = 0,
-        split_rule: str = CONTENT_RULE,
-        image_size: tuple[int, int] = (48, 48),
-        channels: int = 1,
-        crop_faces: bool = False,
-        detector: FaceDetector | None = None,
-    ) -> FaceDataset:
-        """Load a set of posed faces by the names of its pictures.
-
-        Pictures of one person are near copies, so whole subjects are put into the splits,
-        80 : 10 : 10, by a hash of their name; where all subjects are known, in exact shares.
-
-        Args:
-            path: The folder of the set, or one above it; its sub-folders are searched.
-            split: "train", "validation" or "test"; None gives all.
-            seed: Seed of the split.
-            split_rule: "content", or "drawn" for models of earlier versions.
-            image_size: (height, width) to which each picture or face is resized.
-            channels: 1 for grey, 3 for RGB.
-            crop_faces: Cut out the largest face, as the commands do it for JAFFE and KDEF, which
-                show hair and shoulders; pictures without a face are counted in `dropped`.
-            detector: Finds the faces; None takes the Haar cascade, for frontal faces only.
-
-        Returns:
-            Images uint8 (N, height, width, channels), sorted by path; `attributes` hold "subject",
-            "file" (the path below `path`), "content" (the hash of the whole picture) and what else
-            the names say. `dropped` counts stray files, names that do not fit, further copies of
-            a picture, unreadable pictures and pictures without a face, by reason.
-
-        Raises:
-            FileNotFoundError: There is no folder at `path`.
-            ValueError: It holds no picture of the set, or an option is not allowed.
-        """
-        form = PictureForm(image_size, channels, crop_faces, detector)
-        path = Path(path)
-        if not path.is_dir():
-            raise FileNotFoundError(
-                f"There is no folder {path}. Get {self.title} from {self.source}; "
-                "datasets/README.md says where it goes."
-            )
+    def read(path: Path, form: PictureForm) -> FaceDataset:
         left_out: dict[str, list[str]] = defaultdict(list)
-        listed = list(self._list_pictures(path, left_out))
-        dataset = read_listed(
+        return read_listed(
             path,
-            listed,
+            list(_list_pictures(path, parse, class_names, left_out)),
             form,
-            class_names=self.class_names,
-            name=self.name,
-            licence=self.licence,
+            class_names=class_names,
+            name=name,
+            licence=licence,
+            wanted=f"pictures of {title} with names such as {example}",
             dropped=count_dropped(left_out, "files"),
-            wanted=f"pictures of {self.title} with names such as {self.example}",
         )
-        dataset = draw_splits(dataset, seed=seed, split_rule=split_rule, roster=self.subjects)
-        return dataset if split is None else dataset.split(split)
 
-    def _list_pictures(self, path: Path, left_out: dict[str, list[str]]) -> Iterator[ListedPicture]:
-        """Yield the pictures to read, sorted by path, the first of each shot."""
-        shots = set()
-        for entry in files_below(path):
-            file = PurePosixPath(entry.relative_to(path).as_posix())
-            # The name of the folder gives the class in CK+48, also when it is that folder itself.
-            parsed = self.parse(PurePosixPath(path.resolve().name) / file)
-            is_hidden = any(part.startswith(".") for part in file.parts)
-            if is_hidden or entry.suffix.strip().lower() not in PICTURE_SUFFIXES:
-                left_out["stray file"].append(str(entry))
-            elif isinstance(parsed, str):
-                left_out[parsed].append(str(entry))
-            elif (parsed.shot, parsed.emotion) in shots:
-                left_out["duplicate"].append(str(entry))
-            else:
-                shots.add((parsed.shot, parsed.emotion))
-                label = index_of(parsed.emotion, self.class_names)
-                yield ListedPicture(file.as_posix(), label, facts=parsed.facts)
+    missing = (
+        f"There is no folder {{}}. Get {title} from {source}; "
+        "datasets/README.md says where it goes."
+    )
+    return PublishedSet(name, read, missing, takes_file=False, subjects=subjects)
+
+
+def _list_pictures(
+    path: Path,
+    parse: Callable[[PurePosixPath], PictureName | str],
+    class_names: tuple[str, ...],
+    left_out: dict[str, list[str]],
+) -> Iterator[ListedPicture]:
+    """Yield the pictures to read, sorted by path, the first of each shot."""
+    shots = set()
+    for entry in files_below(path):
+        file = PurePosixPath(entry.relative_to(path).as_posix())
+        # The name of the folder gives the class in CK+48, also when it is that folder itself.
+        parsed = parse(PurePosixPath(path.resolve().name) / file)
+        is_hidden = any(part.startswith(".") for part in file.parts)
+        if is_hidden or entry.suffix.strip().lower() not in PICTURE_SUFFIXES:
+            left_out["stray file"].append(str(entry))
+        elif isinstance(parsed, str):
+            left_out[parsed].append(str(entry))
+        elif (parsed.shot, parsed.emotion) in shots:
+            left_out["duplicate"].append(str(entry))
+        else:
+            shots.add((parsed.shot, parsed.emotion))
+            label = index_of(parsed.emotion, class_names)
+            yield ListedPicture(file.as_posix(), label, facts=parsed.facts)
 
 
 # Subject, sequence, frame: S010_004_00000017.
@@ -196,21 +149,23 @@ def _parse_kdef(file: PurePosixPath) -> PictureName | str:
     return PictureName(match[0].upper(), emotion, {**facts, "pose": pose})
 
 
-CK_PLUS = PosedSet(
-    name="ck_plus",
+load_ck_plus = _posed(
+    "ck_plus",
     title="CK+48",
     source="the authors of CK+ (Lucey et al. 2010)",
     licence="research use under the authors' agreement, no redistribution",
     class_names=EMOTIONS_CK_PLUS,
     example="anger/S010_004_00000017.png",
     parse=_parse_ck_plus,
-)
-"""981 cropped peak frames of 48x48 pixels in seven class folders, the last three frames of each
+).load
+"""Load CK+48; `attributes` hold "subject" ("S010"), "sequence" ("004") and "frame".
+
+981 cropped peak frames of 48x48 pixels in seven class folders, the last three frames of each
 sequence. Source: Lucey, Cohn, Kanade, Saragih, Ambadar, Matthews 2010, "The Extended Cohn-Kanade
 Dataset (CK+)". The folder gives the class, in any spelling."""
 
-JAFFE = PosedSet(
-    name="jaffe",
+load_jaffe = _posed(
+    "jaffe",
     title="JAFFE",
     source="https://zenodo.org/record/3451524",
     licence="non-commercial research, no redistribution",
@@ -218,40 +173,27 @@ JAFFE = PosedSet(
     example="KA.AN1.39.tiff",
     parse=_parse_jaffe,
     subjects=("KA", "KL", "KM", "KR", "MK", "NA", "NM", "TM", "UY", "YM"),
-)
-"""213 pictures of ten Japanese women, 256x256 pixels. Source: Lyons, Kamachi, Gyoba,
-https://zenodo.org/record/3451524."""
+).load
+"""Load JAFFE; `attributes` hold "subject" ("KA"), "repetition" and "number".
 
-KDEF = PosedSet(
-    name="kdef",
-    title="KDEF",
-    source="https://kdef.se",
-    licence="non-commercial research, no redistribution",
-    class_names=EMOTIONS_KDEF,
-    example="AF01ANS.JPG",
-    parse=_parse_kdef,
-    subjects=tuple(f"{sex}{number:02}" for sex in "FM" for number in range(1, 36)),
-)
-"""70 actors, seven expressions, five poses, two sessions; 4,900 pictures of 562x762 pixels.
-Source: Lundqvist, Flykt, Oehman 1998, "The Karolinska Directed Emotional Faces", https://kdef.se."""
-
-load_ck_plus = CK_PLUS.load
-"""Load CK+48; `attributes` hold "subject" ("S010"), "sequence" ("004") and "frame"."""
-
-load_jaffe = JAFFE.load
-"""Load JAFFE; `attributes` hold "subject" ("KA"), "repetition" and "number"."""
+213 pictures of ten Japanese women, 256x256 pixels, with hair and shoulders: the commands give
+`crop_faces=True`. Source: Lyons, Kamachi, Gyoba, https://zenodo.org/record/3451524."""
 
 
 def load_kdef(path: str | Path, *, poses: Sequence[str] = ("S",), **options: Any) -> FaceDataset:
     """Load KDEF, frontal pictures by default.
 
+    70 actors, seven expressions, five poses, two sessions; 4,900 pictures of 562x762 pixels, for
+    which the commands give `crop_faces=True`. Source: Lundqvist, Flykt, Oehman 1998, "The
+    Karolinska Directed Emotional Faces", https://kdef.se.
+
     Args:
         path: The folder `KDEF`, with or without a folder per session and actor.
         poses: Which of `POSES_KDEF` to keep.
-        **options: See `PosedSet.load`.
+        **options: See `PublishedSet.load`.
 
     Returns:
-        See `PosedSet.load`; `attributes` hold "subject" ("F01"), "session", "sex" and "pose".
+        See `PublishedSet.load`; `attributes` hold "subject" ("F01"), "session", "sex" and "pose".
 
     Raises:
         FileNotFoundError: There is no folder at `path`.
@@ -262,9 +204,18 @@ def load_kdef(path: str | Path, *, poses: Sequence[str] = ("S",), **options: Any
             f"`poses` must be a sequence of {', '.join(POSES_KDEF)}. Received: poses={poses!r}"
         )
 
-    def parse_pose(file: PurePosixPath) -> PictureName | str:
+    def parse(file: PurePosixPath) -> PictureName | str:
         parsed = _parse_kdef(file)
         wanted = isinstance(parsed, str) or parsed.facts["pose"] in poses
         return parsed if wanted else "other pose"
 
-    return replace(KDEF, parse=parse_pose).load(path, **options)
+    return _posed(
+        "kdef",
+        title="KDEF",
+        source="https://kdef.se",
+        licence="non-commercial research, no redistribution",
+        class_names=EMOTIONS_KDEF,
+        example="AF01ANS.JPG",
+        parse=parse,
+        subjects=tuple(f"{sex}{number:02}" for sex in "FM" for number in range(1, 36)),
+    ).load(path, **options)

@@ -63,27 +63,23 @@ class DatasetEntry:
         return self.tasks is None or task in self.tasks
 
 
-def _load_ferplus(path: Path) -> FaceDataset:
-    """Take the votes from beside the FER2013 file, else from `datasets/ferplus/`."""
-    return load_ferplus(path, _ferplus_votes(path), labels="train-on-votes")
-
-
 def _load_ferplus_public(path: Path, *, split_rule: str = CONTENT_RULE) -> FaceDataset:
     """Take the majority labels of the PublicTest rows, 80 % to train on, a tenth of it to validate.
 
     It stands in for the 3,191 pictures of report 000, which are not public: their counts per class
     are nearly those of this rule.
     """
-    dataset = load_ferplus(path, _ferplus_votes(path), split="PublicTest", labels="majority")
-    dataset = replace(dataset, name="ferplus_public")
+    dataset = replace(_load_ferplus(path, split="PublicTest"), name="ferplus_public")
     if split_rule == DRAWN_RULE:
         return draw_validation(split_per_class(dataset), split_rule=split_rule)
     return draw_splits(dataset, fractions={"train": 0.72, "validation": 0.08, "test": 0.2})
 
 
-def _ferplus_votes(fer2013_path: Path) -> Path:
-    beside = fer2013_path.parent / "fer2013new.csv"
-    return beside if beside.exists() else find_data("ferplus/fer2013new.csv")
+def _load_ferplus(path: Path, **options: Any) -> FaceDataset:
+    """Take the votes from beside the FER2013 file, else from `datasets/ferplus/`."""
+    beside = path.parent / "fer2013new.csv"
+    votes = beside if beside.exists() else find_data("ferplus/fer2013new.csv")
+    return load_ferplus(path, votes, **options)
 
 
 def _load_folder(path: Path, *, split_rule: str = CONTENT_RULE, **form: Any) -> FaceDataset:
@@ -117,7 +113,7 @@ _pictures = partial(_divided, takes_form=True)
 
 DATASETS: dict[str, DatasetEntry] = {
     "fer2013": _fer2013(load_fer2013),
-    "ferplus": _fer2013(_load_ferplus),
+    "ferplus": _fer2013(partial(_load_ferplus, labels="train-on-votes")),
     "ferplus_public": _divided(
         _load_ferplus_public, _EMOTION, _FER2013_FILES, drawn_from="PublicTest"
     ),
@@ -177,11 +173,7 @@ def dataset_names(task: str) -> tuple[str, ...]:
 
 
 def get_entry(name: str) -> DatasetEntry:
-    """Look a data set up by name, or several by their names joined by "+".
-
-    Raises:
-        ValueError: for an unknown name; the message lists the known ones.
-    """
+    """Look a data set up by name, or several by their names joined by "+"."""
     if "+" in name:
         return _merged_entry(name.split("+"))
     if name not in DATASETS:
@@ -219,9 +211,13 @@ def is_trained_on(name: str, dataset: FaceDataset, trained_on: Mapping[str, Any]
     return is_same_entry and trained_on.get("name") == dataset.name
 
 
-def _places(name: str) -> list[tuple[str, ...]]:
-    """Return where the sets of a name are looked for; one that is only loaded is nowhere."""
-    return [DATASETS[part].default_paths for part in name.split("+") if part in DATASETS]
+def _entries(names: str) -> list[DatasetEntry]:
+    """Return the entries of several names; a set that is only loaded has none."""
+    return [DATASETS[name] for name in names.split("+") if name in DATASETS]
+
+
+def _places(names: str) -> list[tuple[str, ...]]:
+    return [entry.default_paths for entry in _entries(names)]
 
 
 def _trained_dataset(trained_on: Mapping[str, Any]) -> str:
@@ -244,15 +240,11 @@ def _may_share(name: str, trained_on: Mapping[str, Any]) -> bool:
 
     Such are the set itself and its other readings: of a folder, whole or cut to the face.
     """
-    ours, theirs = (
-        [DATASETS[part] for part in names.split("+") if part in DATASETS]
-        for names in (name, _trained_dataset(trained_on))
-    )
     return any(
         one is other
         or (one.takes_rule and other.takes_rule and one.default_paths == other.default_paths)
-        for one in ours
-        for other in theirs
+        for one in _entries(name)
+        for other in _entries(_trained_dataset(trained_on))
     )
 
 
@@ -264,24 +256,20 @@ def require_same_files(
     model: str,
     trained_on: Mapping[str, Any],
 ) -> None:
-    """Refuse to score a model on splits that may hold the faces that it learned from.
+    """Refuse to score a model on splits of a set that may hold the faces that it learned from.
 
-    Args:
-        name: a key of `DATASETS`, several joined by "+", or that of a set loaded otherwise.
-        dataset: what it loaded.
-        splits: what is to be scored.
-        model: its name, for the message.
-        trained_on: entry `data` of its card.
+    `name` is what loaded the set, which may be no key of `DATASETS`.
 
     Raises:
-        ValueError: if the model was trained on this set, alone or with others, and these splits are
+        ValueError: the model was trained on this set, alone or with others, and these splits are
             drawn by another rule than then, or from other files by a rule for which these count.
     """
-    theirs = DATASETS.get(_trained_dataset(trained_on))
-    if theirs and theirs.drawn_from in splits and [theirs.default_paths] == _places(name):
+    theirs = _trained_dataset(trained_on)
+    entry = DATASETS.get(theirs)
+    if entry and entry.drawn_from in splits and _places(theirs) == _places(name):
         raise ValueError(
-            f"{model} was trained on faces of {theirs.drawn_from}, as {trained_on.get('name')}: "
-            f"score it on another split. Received: {name} {theirs.drawn_from}"
+            f"{model} was trained on faces of {entry.drawn_from}, as {trained_on.get('name')}: "
+            f"score it on another split. Received: {name} {entry.drawn_from}"
         )
     may_share = _may_share(name, trained_on) or is_trained_on(name, dataset, trained_on)
     if not may_share or not set(splits) & set(dataset.drawn_splits):
@@ -289,10 +277,12 @@ def require_same_files(
     rule = trained_on.get("split_rule", DRAWN_RULE)
     # A model of several sets has the checksums of all of them.
     has_same_files = dataset.checksum in str(trained_on.get("checksum"))
+    # By the very same entry, or other pictures may have been lost.
+    is_read_alike = not theirs or name in (theirs, *theirs.split("+"))
     if rule == dataset.split_rule == CONTENT_RULE:
         if set(trained_on.get("drawn_splits", ())) == set(dataset.drawn_splits):
             return
-    elif rule == dataset.split_rule and has_same_files and _is_read_alike(name, trained_on):
+    elif rule == dataset.split_rule and has_same_files and is_read_alike:
         return
     difference = "with other splits" if has_same_files else "on other files"
     raise ValueError(
@@ -304,12 +294,6 @@ def require_same_files(
     )
 
 
-def _is_read_alike(name: str, trained_on: Mapping[str, Any]) -> bool:
-    """Tell whether the model learned from this very entry, so that the same pictures were lost."""
-    theirs = _trained_dataset(trained_on)
-    return not theirs or name == theirs or name in theirs.split("+")
-
-
 def load_dataset(
     name: str,
     path: Path | None = None,
@@ -318,20 +302,15 @@ def load_dataset(
     channels: int | None = None,
     split_rule: str = CONTENT_RULE,
 ) -> FaceDataset:
-    """Load a data set by name, from `path` or from its place in `datasets/`.
+    """Load a data set, or several by names joined by "+", from `path` or its place in `datasets/`.
 
-    Args:
-        name: a key of `DATASETS`, or several joined by "+".
-        path: its file or folder; None for several sets.
-        image_size: (height, width) that a network takes. Sets of pictures of any size are read in
-            this size, others in their own.
-        channels: likewise, 1 (grey) or 3 (RGB).
-        split_rule: how to draw splits that the source does not tell, one of `SPLIT_RULES`; for a
-            model, see `split_rule_for`.
+    Sets of pictures of any size are read in the form that a network takes, `image_size` (height,
+    width) and `channels`; others come in their own. `split_rule` is one of `SPLIT_RULES`; for a
+    model, see `split_rule_for`.
 
     Raises:
-        ValueError: for an unknown name, or a file that does not hold what it should.
-        FileNotFoundError: if the file or folder is missing.
+        ValueError: The name is unknown, or the file does not hold what it should.
+        FileNotFoundError: The file or folder is missing.
     """
     entry = get_entry(name)
     options: dict[str, Any] = {"split_rule": split_rule} if entry.takes_rule else {}

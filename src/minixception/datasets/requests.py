@@ -4,7 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from minixception.datasets.face_dataset import FaceDataset, split_names
-from minixception.datasets.registry import DATASETS, DatasetEntry, dataset_names, load_dataset
+from minixception.datasets.registry import (
+    DATASETS,
+    DatasetEntry,
+    dataset_names,
+    get_entry,
+    load_dataset,
+)
 from minixception.messages import explain
 
 
@@ -16,9 +22,6 @@ def name_and_place(
     `dataset` is a name, several joined by "+", a folder of class folders, or a loaded set; None
     stands for the default. `data` is the file or folder of a named set, None for its place in
     `datasets/`.
-
-    Raises:
-        ValueError: a path is given to a loaded set.
     """
     if isinstance(dataset, FaceDataset):
         if data is not None:
@@ -33,12 +36,9 @@ def name_and_place(
 def name_and_place_for(
     task: str, dataset: str | Path | FaceDataset | None, data: str | Path | None, *, default: str
 ) -> tuple[str, Path | None]:
-    """Do as `name_and_place` does, for a model of a task.
+    """Do as `name_and_place` does, for a model of a task, and refuse labels of another one.
 
     Where the default has no labels for the task, the first data set that has takes its place.
-
-    Raises:
-        ValueError: there is no such task, the name is unknown, or its labels are of another task.
     """
     known = dataset_names(task)
     if not known:
@@ -55,36 +55,39 @@ def name_and_place_for(
     return name, place
 
 
-def entry_of(dataset: FaceDataset) -> DatasetEntry:
-    """Return which splits of a loaded set play which part: as its name says, or as `train` says.
-
-    Raises:
-        ValueError: it has no splits.
-    """
+def _entry_of(dataset: FaceDataset) -> DatasetEntry:
+    """Return which splits of a loaded set play which part: as its name says, or as `train` says."""
     if dataset.splits is None:
         raise ValueError(
             f"{dataset.name} has no splits to train and to validate on: "
             "`minixception.datasets.draw_splits` draws them."
         )
     entry = DATASETS.get(dataset.name)
-    if entry is None or entry.training_split not in split_names(dataset):
-        entry = DatasetEntry(load=lambda _: dataset, tasks=(), default_paths=())
-    return entry
+    if entry is not None and entry.training_split in split_names(dataset):
+        return entry
+    return DatasetEntry(load=lambda _: dataset, tasks=(), default_paths=())
 
 
 def load_requested(
-    name: str, path: Path | None, *, task: str, is_default: bool, **form: Any
-) -> FaceDataset:
-    """Load a data set as `load_dataset` does; an error also says which option reads such a path.
+    dataset: str | Path | FaceDataset | None,
+    name: str,
+    path: Path | None,
+    *,
+    task: str,
+    **form: Any,
+) -> tuple[DatasetEntry, FaceDataset]:
+    """Return what is asked for, loaded as `load_dataset` does it, and which split plays which part.
 
-    `name` and `path` are from `name_and_place`; `task` is that of the model, and `is_default` says
-    that nobody has named the data set.
+    An error also says which option reads such a path. `name` and `path` are what `name_and_place`
+    makes of `dataset`, None where nobody has named one; `task` is that of the model.
     """
+    if isinstance(dataset, FaceDataset):
+        return _entry_of(dataset), dataset
     try:
-        return load_dataset(name, path, **form)
+        return get_entry(name), load_dataset(name, path, **form)
     except (OSError, ValueError) as error:
         readers = _readers(path, task)
-        if path is None or not readers or (name in readers and not is_default):
+        if path is None or not readers or (name in readers and dataset is not None):
             raise
         if path.is_dir():
             hint = "For a folder with a folder of pictures per class, add --dataset folder."

@@ -7,20 +7,15 @@ of the pictures, its parts joined by "/", one blank, and the label, an integer f
 blank, since paths may hold blanks themselves; Caffe's image lists have this form. UTF-8.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import Any
 
 from minixception.datasets.face_dataset import FaceDataset, split_names, stratified_split
 from minixception.datasets.pictures import ListedPicture, PictureForm, count_dropped, read_listed
 from minixception.files import atomic_path
 from minixception.labels import check_class_names, index_of
-
-if TYPE_CHECKING:
-    from minixception.detection.search import FaceDetector
 
 INDEX_FRACTIONS = {"train": 0.8, "test": 0.2}
 """Shares of each class in report 003."""
@@ -106,12 +101,9 @@ def read_split_index(
     root: str | Path | None = None,
     split: str | None = None,
     class_names: Sequence[str] | None = None,
-    image_size: tuple[int, int] = (48, 48),
-    channels: int = 1,
-    crop_faces: bool = False,
-    detector: FaceDetector | None = None,
     name: str | None = None,
     licence: str = "unknown",
+    **form: Any,
 ) -> FaceDataset:
     """Load the pictures that an index names, in the splits that it gives them.
 
@@ -121,12 +113,9 @@ def read_split_index(
         split: The name of a split; None gives all.
         class_names: The classes in the order wanted, matched by meaning to those of the index;
             None takes those of the index.
-        image_size: (height, width) to which each picture is resized.
-        channels: 1 for grey, 3 for RGB.
-        crop_faces: Cut the largest face out of each picture.
-        detector: Finds the faces; None takes the Haar cascade.
         name: Name of the data set; None takes that of the root.
         licence: Terms of the pictures.
+        **form: Fields of `PictureForm`, as `image_size` and `crop_faces`.
 
     Returns:
         Images uint8 (N, height, width, channels), split by split in the order of the lines, with
@@ -138,7 +127,7 @@ def read_split_index(
         ValueError: A line is malformed, leaves the root, names an unknown label or a picture for
             the second time; a class of the index is not among `class_names`; or no picture is left.
     """
-    form = PictureForm(image_size, channels, crop_faces, detector)
+    picture_form = PictureForm(**form)
     folder = Path(folder)
     root = folder if root is None else Path(root)
     names = _read_classes(folder)
@@ -155,7 +144,7 @@ def read_split_index(
     dataset = read_listed(
         root,
         present,
-        form,
+        picture_form,
         class_names=class_names,
         name=name,
         licence=licence,

@@ -1,10 +1,7 @@
 """Faces without labels, for training on what teachers say about them."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +12,20 @@ from minixception.datasets.cache import cached_dataset
 from minixception.datasets.face_dataset import FaceDataset, picture_digest, twins_of
 from minixception.datasets.merging import merge_datasets
 from minixception.datasets.pictures import (
-    NamedReader,
+    ListedPicture,
     PictureForm,
-    describe_dropped,
     named_contents,
     picture_names,
-    read_pictures,
+    read_listed,
 )
 from minixception.detection.columns import MIDDLE, SIDE, SURE
 from minixception.detection.labelled_pictures import read_labelled_pictures
 from minixception.files import PICTURE_SUFFIXES, content_checksum
-from minixception.images import crop, decode_image
+from minixception.images import crop
 
 _LOADER_VERSION = 1
 _UNLABELLED = ("unlabelled",)
+_LICENCE = "not known"
 
 
 def load_unlabelled(
@@ -121,39 +118,36 @@ def describe_unlabelled(faces: FaceDataset) -> dict[str, Any]:
 
 def _read(path: Path, form: PictureForm) -> FaceDataset:
     if (path / "photographs.csv").is_file():
-        images, files, contents = _labelled_faces(path, form)
-        dropped: dict[str, int] = {}
+        faces = _labelled_faces(path, form)
     else:
-        names = [
-            (name, content)
+        contents = {
+            name: content
             for name, content in named_contents(path)
             if Path(name).suffix.lower() in PICTURE_SUFFIXES
-        ]
-        readers: list[NamedReader] = [
-            (name, partial(decode_image, content, name)) for name, content in names
-        ]
-        pictures = read_pictures(readers, form)
-        images, contents, dropped = pictures.images, pictures.contents, pictures.dropped
-        files = np.array([Path(name).name for name, _ in names])[pictures.is_kept]
-    if not len(images):
-        raise ValueError(
-            f"{path} must hold pictures of faces. Received: no face "
-            f"({describe_dropped(dropped) or 'no picture'})"
+        }
+        faces = read_listed(
+            path,
+            [ListedPicture(name, 0) for name in contents],
+            form,
+            class_names=_UNLABELLED,
+            name=None,
+            licence=_LICENCE,
+            wanted="pictures of faces",
+            received="no face",
+            dropped={},
+            contents=contents,
+            summed=(),
         )
-    return FaceDataset(
-        images=images,
-        labels=np.zeros(len(images), np.int64),
-        class_names=_UNLABELLED,
-        name=path.resolve().name,
-        licence="not known",
-        checksum=content_checksum([("images", images.tobytes())]),
-        attributes={"file": files, "content": contents},
-        dropped=dropped,
+    names = np.array([Path(name).name for name in faces.attributes["file"]])
+    return replace(
+        faces,
+        checksum=content_checksum([("images", faces.images.tobytes())]),
+        attributes={**faces.attributes, "file": names},
     )
 
 
-def _labelled_faces(path: Path, form: PictureForm) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return images, file names and contents of the faces that a detection set is sure of."""
+def _labelled_faces(path: Path, form: PictureForm) -> FaceDataset:
+    """Return the faces that a detection set is sure of."""
     images, names, contents = [], [], []
     for picture in read_labelled_pictures(path, "photographs"):
         image = picture.image[:, :, None]
@@ -164,4 +158,14 @@ def _labelled_faces(path: Path, form: PictureForm) -> tuple[np.ndarray, np.ndarr
             images.append(form.resize(crop(image, crop_box(box, CropMargin(), *image.shape[:2]))))
             names.append(picture.name)
             contents.append(content)
-    return np.array(images, np.uint8), np.array(names), np.array(contents)
+    if not images:
+        raise ValueError(f"{path} must hold pictures of faces. Received: no face")
+    return FaceDataset(
+        images=np.array(images, np.uint8),
+        labels=np.zeros(len(images), np.int64),
+        class_names=_UNLABELLED,
+        name=path.resolve().name,
+        licence=_LICENCE,
+        checksum="",
+        attributes={"file": np.array(names), "content": np.array(contents)},
+    )

@@ -20,7 +20,7 @@ from minixception.datasets.utkface import ETHNICITIES
 from minixception.evaluation import Scores, score, wilson_interval
 from minixception.files import find_data
 from minixception.inference.analyzer import FaceClassifier
-from minixception.labels import EMOTIONS_FER2013, canonical_name
+from minixception.labels import EMOTIONS_FER2013, lacking
 from minixception.limits.perturbations import PERTURBATIONS, perturb
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def measure_limits(
 
 def _require_fer2013_classes(card: Card) -> None:
     names = card.class_names
-    if {canonical_name(name) for name in names} != set(map(canonical_name, EMOTIONS_FER2013)):
+    if lacking(names, EMOTIONS_FER2013) or lacking(EMOTIONS_FER2013, names):
         raise ValueError(
             "--emotion-model must have the classes of FER2013, which the page is measured on: "
             f"{', '.join(EMOTIONS_FER2013)}. Received: {card.name}, with {', '.join(names)}"

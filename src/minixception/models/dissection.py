@@ -96,15 +96,9 @@ class _Call:
 def _copied_calls(
     model: keras.Model, inputs: keras.KerasTensor, *, relu: Callable[[Any], Any] | None = None
 ) -> list[_Call]:
-    """Call copies of all layers as the model calls them, without its last softmax.
+    """Call copies of all layers as the model calls them, from input to output; models are opened.
 
-    Args:
-        model: models inside it are opened.
-        inputs: of the copies.
-        relu: what takes the place of each ReLU.
-
-    Returns:
-        The calls from input to output.
+    The last softmax is left out, and `relu` takes the place of each ReLU.
     """
     calls: list[_Call] = []
     copies: dict[int, tuple[layers.Layer, layers.Layer]] = {}

@@ -32,12 +32,7 @@ def write_learned(folder: Path, numbers: NDArray[np.uint64]) -> None:
 
 
 def read_learned(folders: Iterable[Path]) -> NDArray[np.uint64]:
-    """Return what `write_learned` wrote; nothing for a model of an earlier version or elsewhere.
-
-    Raises:
-        ValueError: a file is damaged.
-        OSError: it cannot be read.
-    """
+    """Return what `write_learned` wrote; nothing for a model of an earlier version or elsewhere."""
     found = [np.zeros(0, np.uint64)]
     for file in (folder / LEARNED_FILE for folder in folders):
         numbers = read_arrays(file)[0].get(_PICTURES) if file.is_file() else found[0]
@@ -55,14 +50,8 @@ def refuse_learned(
     Of splits that the source tells it is only told, since some sources have pictures twice, FER2013
     among them; so it is of pictures that are in the training split as well.
 
-    Args:
-        folder: of the model.
-        dataset: with these splits.
-        splits: to be scored; the training split may be among them.
-        training_split: its name.
-
     Raises:
-        ValueError: if there are such pictures in a split that was drawn.
+        ValueError: there are such pictures in a split that was drawn.
     """
     learned = read_learned([folder])
     if not len(learned) or dataset.splits is None:

@@ -1,5 +1,6 @@
 """What a network begins with in place of fresh weights: another model, or a file."""
 
+import itertools
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -97,8 +98,11 @@ def begin_with(
             f"Received: {origin}, a {checkpoint.card.architecture}"
         )
     _check_pixels(checkpoint.card.preprocessor, preprocessor, origin)
-    same_classes = _meanings(checkpoint.card.class_names) == _meanings(class_names)
-    count = len(ours) if same_classes else len(ours) - _tensors_per_class(ours, len(class_names))
+    theirs_in_order = map(canonical_name, checkpoint.card.class_names)
+    same_classes = list(theirs_in_order) == list(map(canonical_name, class_names))
+    # Without those at the end that have an entry per class, where the classes are others.
+    fresh = itertools.takewhile(lambda tensor: tensor.shape[-1] == len(class_names), ours[::-1])
+    count = len(ours) if same_classes else len(ours) - len(list(fresh))
     different = [index for index in range(count) if theirs[index].shape != ours[index].shape]
     if different:
         raise ValueError(
@@ -117,10 +121,6 @@ def _check_pixels(theirs: "Preprocessor", ours: "Preprocessor", origin: Path) ->
             f"Received: {origin}, which takes {theirs.value_range}, "
             f"{'as they are' if theirs.mean is None else 'less their mean'}"
         )
-
-
-def _meanings(class_names: tuple[str, ...]) -> list[str]:
-    return [canonical_name(name) for name in class_names]
 
 
 def renew_vanished_filters(weights: list[Any], fresh: list[Any]) -> list[Any]:
@@ -151,23 +151,8 @@ def _vanished_filters(kernel: Any) -> Any:
     return vanished
 
 
-def _tensors_per_class(weights: list[Any], num_classes: int) -> int:
-    """Count the last tensors whose last dimension is the number of classes."""
-    count = 0
-    for tensor in reversed(weights):
-        if tensor.shape[-1] != num_classes:
-            break
-        count += 1
-    return count
-
-
 def check_backbone(network: str, path: Path | None, frozen_blocks: int | None = None) -> None:
-    """Refuse options on the pre-trained part of a network without one, and a missing file.
-
-    Raises:
-        ValueError: the network has no such part, or no choice of what is frozen.
-        FileNotFoundError: there is no such file.
-    """
+    """Refuse options on the pre-trained part of a network without one, and a missing file."""
     from minixception import models
 
     choosing = [name for name, entry in models.NETWORKS.items() if entry.freeze_blocks]
@@ -196,10 +181,6 @@ def load_backbone(
     """Put the weights of a file into the network's pre-trained part; return what the card says.
 
     `faces` are some hundred of the model's inputs, float32 (N, height, width, channels).
-
-    Raises:
-        ValueError: the file does not fit.
-        FileNotFoundError: the file is missing.
     """
     from minixception import models
 

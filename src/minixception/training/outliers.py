@@ -24,14 +24,10 @@ _STREAM = 1
 def with_outliers(
     batches: Iterable[Batch], share: float, *, seed: int, first_step: int = 0
 ) -> Iterator[Batch]:
-    """Spoil a share of the images of each batch, and set their targets to the uniform distribution.
+    """Spoil a share, 0 to 1, of the images of each batch, and set their targets to the uniform.
 
-    Args:
-        batches: (images, targets), as `training_batches` yields them.
-        share: of the images, from 0 to 1; 0 leaves the batches as they are.
-        seed: of the choice and the spoiling.
-        first_step: number of the first batch, counted from the beginning of the training: a batch
-            depends on `seed` and its number alone.
+    The batches are those of `training_batches`, counted from `first_step`: what becomes of one
+    depends on `seed` and its number alone.
     """
     for step, (images, targets) in enumerate(batches, first_step):
         if share:

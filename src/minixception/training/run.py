@@ -12,17 +12,8 @@ from minixception.checkpoints.shipped import find_model
 from minixception.checkpoints.versions import recorded_versions
 from minixception.datasets.classes import select_classes
 from minixception.datasets.face_dataset import FaceDataset
-from minixception.datasets.registry import (
-    DatasetEntry,
-    get_entry,
-    require_same_files,
-)
-from minixception.datasets.requests import (
-    describe_data,
-    entry_of,
-    load_requested,
-    name_and_place_for,
-)
+from minixception.datasets.registry import DatasetEntry, require_same_files
+from minixception.datasets.requests import describe_data, load_requested, name_and_place_for
 from minixception.datasets.unlabelled import describe_unlabelled, gather_unlabelled
 from minixception.files import find_data
 from minixception.training.learned_faces import read_learned, refuse_learned
@@ -207,18 +198,14 @@ class _Request:
     def load(self, dataset: str | Path | FaceDataset | None) -> tuple[DatasetEntry, FaceDataset]:
         """Return the faces; they keep their colours where the augmentation changes these."""
         recipe = self.recipe
-        if isinstance(dataset, FaceDataset):
-            entry, faces = entry_of(dataset), dataset
-        else:
-            entry = get_entry(recipe.dataset)
-            faces = load_requested(
-                recipe.dataset,
-                self.place,
-                task=self.task,
-                is_default=dataset is None,
-                image_size=recipe.image_size,
-                channels=3 if recipe.augmentation.changes_colour else recipe.channels,
-            )
+        entry, faces = load_requested(
+            dataset,
+            recipe.dataset,
+            self.place,
+            task=self.task,
+            image_size=recipe.image_size,
+            channels=3 if recipe.augmentation.changes_colour else recipe.channels,
+        )
         return entry, select_classes(faces, recipe.classes) if recipe.classes else faces
 
     def prepare(self, entry: DatasetEntry, dataset: FaceDataset) -> "TrainingRun":

@@ -51,11 +51,7 @@ def best_epoch(values: Sequence[float], column: str) -> int:
 
 
 def refuse_used_folder(folder: str | Path) -> None:
-    """Refuse to train into a folder that holds a run or a model.
-
-    Raises:
-        FileExistsError: if it does.
-    """
+    """Refuse to train into a folder that holds a run or a model."""
     files = (STATE_FILE, CARD_FILE, HISTORY_FILE)
     used = [name for name in files if (Path(folder) / name).exists()]
     if used:
@@ -70,9 +66,6 @@ def refuse_run_without_state(folder: str | Path) -> None:
 
     The first epoch's model may be alone: a run that was killed then has no state yet, and begins
     anew.
-
-    Raises:
-        FileNotFoundError: if the folder holds a model of later epochs, or of no training.
     """
     folder = Path(folder)
     if (folder / STATE_FILE).exists() or not (folder / CARD_FILE).exists():

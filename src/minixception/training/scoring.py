@@ -14,12 +14,11 @@ from minixception.datasets.classes import with_classes
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.registry import (
     default_dataset,
-    get_entry,
     is_trained_on,
     require_same_files,
     split_rule_for,
 )
-from minixception.datasets.requests import entry_of, load_requested, name_and_place
+from minixception.datasets.requests import load_requested, name_and_place
 from minixception.evaluation import (
     Scores,
     expected_calibration_error,
@@ -28,7 +27,7 @@ from minixception.evaluation import (
     with_temperature,
 )
 from minixception.inference.classifier import FaceClassifier
-from minixception.labels import canonical_name
+from minixception.labels import lacking
 from minixception.training.learned_faces import numbers_of, read_learned, refuse_learned
 
 # A temperature fitted on fewer faces is chance.
@@ -127,19 +126,15 @@ def score_splits(
     card = read_card(folder)
     default = "" if dataset is not None else default_dataset(card.task, card.data)
     name, place = name_and_place(dataset, data, default=default)
-    if isinstance(dataset, FaceDataset):
-        entry, faces = entry_of(dataset), dataset
-    else:
-        entry = get_entry(name)
-        faces = load_requested(
-            name,
-            place,
-            task=card.task,
-            is_default=dataset is None,
-            image_size=card.preprocessor.image_size,
-            channels=card.preprocessor.channels,
-            split_rule=split_rule_for(name, card.data),
-        )
+    entry, faces = load_requested(
+        dataset,
+        name,
+        place,
+        task=card.task,
+        image_size=card.preprocessor.image_size,
+        channels=card.preprocessor.channels,
+        split_rule=split_rule_for(name, card.data),
+    )
     splits = splits or [entry.validation_split]
     if calibrated and list(splits) != [entry.validation_split]:
         raise ValueError(
@@ -165,14 +160,8 @@ def score_splits(
 def calibrate(folder: Path, faces: FaceDataset, *, split: str, engine: str = "keras") -> None:
     """Fit the temperature of a model on faces that it was not trained on, and write it to its card.
 
-    The card also gets the calibration error with and without it. Fewer than `LEAST_TO_CALIBRATE`
-    faces change nothing.
-
-    Args:
-        folder: of the checkpoint.
-        faces: to fit on; the faces that chose the epoch will do.
-        split: what they are called in the card.
-        engine: what runs the model.
+    The card also gets the calibration error with and without it, under the name of the split. Fewer
+    than `LEAST_TO_CALIBRATE` faces change nothing.
     """
     if len(faces) < LEAST_TO_CALIBRATE:
         return
@@ -214,13 +203,10 @@ def _faces_to_score(
 
 def _in_known_classes(faces: FaceDataset, known: tuple[str, ...]) -> FaceDataset:
     """Label the faces in the model's classes where the data set has more, or fewer, or others."""
-    own_meanings = {canonical_name(name) for name in faces.class_names}
-    known_meanings = {canonical_name(name) for name in known}
-    if own_meanings == known_meanings or not own_meanings & known_meanings:
+    unknown, absent = lacking(faces.class_names, known), lacking(known, faces.class_names)
+    if not (unknown or absent) or len(unknown) == len(faces.class_names):
         return faces  # nothing to do, or nothing that can be done: see `predict_faces`
     fitted = with_classes(faces, known)
-    unknown = [name for name in faces.class_names if canonical_name(name) not in known_meanings]
-    absent = [name for name in known if canonical_name(name) not in own_meanings]
     if unknown:
         count = len(faces) - len(fitted)
         print(f"left out: {count} faces of {', '.join(unknown)}, which the model does not know")

@@ -1,7 +1,7 @@
 """What every training run leaves after each epoch: history, curves, and what it can go on from."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,11 +43,7 @@ class TrainingState:
     def check_identity(
         self, identity: Mapping[str, Any], *, where: str, but: Collection[str] = ()
     ) -> None:
-        """Refuse to go on with a run of another identity, `but` for settings that may differ.
-
-        Raises:
-            ValueError: naming what differs, and the folder (`where`).
-        """
+        """Refuse to go on with a run of another identity, `but` for settings that may differ."""
         then, now = _flat(self.identity), _flat(identity)
         names = [name for name in {**then, **now} if name not in but]
         changed = [name for name in names if now.get(name) != then.get(name)]
@@ -99,7 +95,13 @@ def record_epoch(folder: Path, model: keras.Model, history: History, **facts: An
     write_history(folder / HISTORY_FILE, history)
     columns = {name: [row[name] for row in history] for name in history[0]}
     plot_history(columns, folder / CURVES_FILE)
-    write_state(folder / STATE_FILE, capture(model, history=history, **facts))
+    state = TrainingState(
+        history=history,
+        model=[ops.convert_to_numpy(variable) for variable in model.variables],
+        optimizer=[ops.convert_to_numpy(variable) for variable in model.optimizer.variables],
+        **facts,
+    )
+    write_state(folder / STATE_FILE, state)
 
 
 def first_columns(model: keras.Model, epoch: int, loss: float) -> dict[str, float]:
@@ -117,20 +119,12 @@ def first_columns(model: keras.Model, epoch: int, loss: float) -> dict[str, floa
     return {"epoch": epoch, "learning_rate": rate, "loss": loss}
 
 
-def capture(model: keras.Model, **facts: Any) -> TrainingState:
-    """Copy the state of a compiled model that has been trained; `facts` are the other fields."""
-    return TrainingState(
-        model=[ops.convert_to_numpy(variable) for variable in model.variables],
-        optimizer=[ops.convert_to_numpy(variable) for variable in model.optimizer.variables],
-        **facts,
-    )
-
-
 def restore(model: keras.Model, state: TrainingState) -> None:
     """Bring a compiled model back to a state."""
     model.optimizer.build(model.trainable_variables)
-    _assign(model.variables, state.model)
-    _assign(model.optimizer.variables, state.optimizer)
+    variables = [*model.variables, *model.optimizer.variables]
+    for variable, value in zip(variables, [*state.model, *state.optimizer], strict=True):
+        variable.assign(value)
 
 
 def write_state(path: Path, state: TrainingState) -> None:
@@ -142,11 +136,7 @@ def write_state(path: Path, state: TrainingState) -> None:
 
 
 def read_state(path: Path) -> TrainingState:
-    """Read what `write_state` wrote.
-
-    Raises:
-        ValueError: if the file is damaged.
-    """
+    """Read what `write_state` wrote."""
     groups: dict[str, list[NDArray[Any]]] = {"model": [], "optimizer": []}
     try:
         arrays, facts = read_arrays(path)
@@ -155,8 +145,3 @@ def read_state(path: Path) -> TrainingState:
         return TrainingState(model=groups["model"], optimizer=groups["optimizer"], **facts)
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{path} is damaged: {error}. Train again to another --output.") from error
-
-
-def _assign(variables: Sequence[keras.Variable], values: Sequence[NDArray[Any]]) -> None:
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)

@@ -4,8 +4,6 @@ Source: Hinton, Vinyals, Dean 2015 (arXiv 1503.02531). That teacher and student 
 augmented picture is from Beyer et al. 2022 (arXiv 2106.05237).
 """
 
-import logging
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,16 +21,14 @@ from minixception.checkpoints.keras_model import Checkpoint, load_checkpoint
 from minixception.checkpoints.shipped import find_model
 from minixception.datasets.cache import read_arrays, write_arrays
 from minixception.files import content_checksum
-from minixception.labels import canonical_name, index_of
+from minixception.labels import index_of, lacking
+from minixception.messages import with_reports
 from minixception.preprocessor import Preprocessor
 from minixception.training.acceleration import accelerated
 from minixception.training.batches import Batch
 
 _BATCH = 256
 _ROUNDING = 1e-5  # what a sum of float32 shares may miss
-_SECONDS_BETWEEN_REPORTS = 10.0
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -77,7 +73,6 @@ def load_teachers(folders: Sequence[Path], student: Card) -> list[Teacher]:
     LiteRT runs those that have a `model.tflite`: on a processor it takes 40 % of the time of Keras.
 
     Raises:
-        FileNotFoundError: a teacher is missing.
         ValueError: a teacher does not fit the student, or its two model files differ.
     """
     teachers = []
@@ -121,9 +116,7 @@ def make_teacher(
         ValueError: the model lacks a class of the student, or takes pixels of another range, mean
             or number of channels; only its image size may differ from the student's.
     """
-    known = {canonical_name(name) for name in card.class_names}
-    missing = [name for name in student.class_names if canonical_name(name) not in known]
-    if missing:
+    if missing := lacking(student.class_names, card.class_names):
         raise ValueError(
             f"A teacher must know all classes that the student learns. The teacher {card.name} "
             f"knows {', '.join(card.class_names)}; missing: {', '.join(missing)}."
@@ -200,19 +193,11 @@ def taught_once(
         arrays, facts = read_arrays(file)
         if facts == question:
             return arrays["targets"]
+    starts = with_reports(range(0, len(images), _BATCH), "batches of faces seen by the teachers")
     batches = (
         (preprocessor(images[start : start + _BATCH]), targets[start : start + _BATCH])
-        for start in range(0, len(images), _BATCH)
+        for start in starts
     )
-    began = told_at = time.monotonic()
-    answers: list[NDArray[np.float32]] = []
-    for _, answer in taught(batches, teachers, share=share):
-        answers.append(answer)
-        if time.monotonic() - told_at > _SECONDS_BETWEEN_REPORTS:
-            told_at = time.monotonic()
-            done = len(answers) * _BATCH
-            left = (told_at - began) / done * (len(images) - done)
-            log.info("Asked about %d of %d faces, %.0f s left", done, len(images), left)
-    result = np.concatenate(answers)
+    result = np.concatenate([answer for _, answer in taught(batches, teachers, share=share)])
     write_arrays(file, {"targets": result}, question)
     return result

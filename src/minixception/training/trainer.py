@@ -109,6 +109,7 @@ class TrainingRun:
 
     def identity(self) -> dict[str, Any]:
         """Return what must not change between the parts of an interrupted run."""
+        targets = self.training.targets
         return {
             "model": self.model.name,
             "parameters": self.model.count_params(),
@@ -116,7 +117,9 @@ class TrainingRun:
             "seed": self.seed,
             "training": [self.training.checksum, len(self.training)],
             "split rule": self.training.split_rule if self.training.drawn_splits else None,
-            "targets": target_checksum(self.training),
+            "targets": None
+            if targets is None
+            else content_checksum([("targets", targets.tobytes())]),
             "teachers": [teacher.description["weights"] for teacher in self.teachers] or None,
             "unlabelled": self.unlabelled and [self.unlabelled.checksum, len(self.unlabelled)],
             "validation": [self.validation.checksum, len(self.validation)],
@@ -141,9 +144,7 @@ def train(run: TrainingRun, *, resume: bool = False, verbose: int | str = "auto"
         val_macro_f1. The same rows stand in `history.csv`.
 
     Raises:
-        BlockingIOError: if another run is writing the folder.
-        FileExistsError, FileNotFoundError, ValueError: see `state_to_go_on_from`; or the loss is no
-            finite number any more.
+        ValueError: the loss is no finite number any more; see also `state_to_go_on_from`.
     """
     with own_folder(run.folder):
         state = _state_to_go_on_from(run, resume=resume)
@@ -233,13 +234,6 @@ def _fit(run: TrainingRun, state: "TrainingState | None", verbose: int | str) ->
             verbose=verbose,
         )
     return recorder.history
-
-
-def target_checksum(dataset: FaceDataset) -> str | None:
-    """Return "md5:..." of the data set's own target distributions, None where it has none."""
-    if dataset.targets is None:
-        return None
-    return content_checksum([("targets", dataset.targets.tobytes())])
 
 
 class _Validation(keras.callbacks.Callback):
