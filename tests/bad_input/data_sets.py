@@ -9,7 +9,19 @@ import numpy as np
 from scipy.io import savemat
 
 from bad_input.broken_media import jpeg
-from bad_input.place import LONG, TEXT, Arguments, Case, Place, content, loop, pipe, scored, table
+from bad_input.place import (
+    LONG,
+    PIPE,
+    TEXT,
+    Arguments,
+    Case,
+    Place,
+    content,
+    loop,
+    pipe,
+    scored,
+    table,
+)
 
 
 def csv(change: Callable[[str], str | bytes]) -> Arguments:
@@ -62,6 +74,7 @@ TABLES = [
         ("binary", csv(lambda _: bytes(range(256)) * 9), "is not a CSV text file"),
         ("UTF-16", csv(lambda text: text.encode("utf-16")), "is not a CSV text file"),
         ("a folder", scored("fer2013", lambda _: "folder"), "must be a CSV file, not a folder"),
+        ("a pipe", scored("fer2013", lambda _: pipe("a.csv")), PIPE),
         ("a link to itself", scored("fer2013", lambda _: loop("a.csv")), "There is no file a.csv"),
         ("other columns", csv(lambda _: "a,b\n1,2\n"), "Missing: emotion, pixels, Usage"),
         ("truncated", csv(lambda text: text[:30000]), "fields expected. Received: 2 fields"),
@@ -185,7 +198,7 @@ ARCHIVES = [
         ("missing", scored("utkface", lambda _: "a.tar", task="gender"), "nothing at a.tar"),
         ("empty", scored("utkface", content(b"", "a.tar"), task="gender"), "a whole tar archive"),
         ("text", scored("utkface", content(TEXT, "a.tar"), task="gender"), "a whole tar archive"),
-        ("a pipe", scored("utkface", lambda _: pipe("a.tar"), task="gender"), "nothing at a.tar"),
+        ("a pipe", scored("utkface", lambda _: pipe("a.tar"), task="gender"), PIPE),
         ("no face in it", archive("readme.txt", b"x"), "none of them such a picture"),
         ("a member of 50 GB", archive(FACE_NAME, b"", size=50 << 30), "would unpack to more than"),
         ("a JPEG of 65000x65000", archive(FACE_NAME, jpeg(65000, 65000)), "none of them such"),

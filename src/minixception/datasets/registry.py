@@ -26,7 +26,7 @@ from minixception.datasets.splits import (
     draw_validation,
 )
 from minixception.datasets.utkface import load_utkface
-from minixception.files import find_data
+from minixception.files import find_data, is_special_file
 
 AS_PUBLISHED = "as published"
 """What the card of a converted weight file calls its data: the file does not tell."""
@@ -309,10 +309,13 @@ def load_dataset(
     model, see `split_rule_for`.
 
     Raises:
-        ValueError: The name is unknown, or the file does not hold what it should.
+        ValueError: The name is unknown, the path is a pipe or device, or the file does not hold
+            what it should.
         FileNotFoundError: The file or folder is missing.
     """
     entry = get_entry(name)
+    if path is not None and is_special_file(path):
+        raise ValueError(f"{path} is a pipe or device; copy it into a file first")
     options: dict[str, Any] = {"split_rule": split_rule} if entry.takes_rule else {}
     if entry.takes_form:
         options |= {"image_size": image_size, "channels": channels}
