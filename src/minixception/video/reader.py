@@ -46,8 +46,8 @@ class _Mark:
 class VideoReader:
     """A film or a stream, opened; iterate over it once to get its frames.
 
-    They come upright, deinterlaced, with square pixels, at the times of the container, which grow
-    whatever the file says. Those that cannot be decoded are missing, and so is what builds on them.
+    They come upright, deinterlaced, with square pixels, at the times of the container. Those that
+    cannot be decoded are missing, and so is what a lost one would spoil.
 
     Args:
         source: a path, or an address with "://".
@@ -89,9 +89,8 @@ class VideoReader:
         # Players begin with the earliest picture or sound.
         self.sound = Sound(sounds, start if self._is_broadcast else 0.0)
         hdr = HDR.get(self._stream.codec_context.color_trc)
-        self.remarks = (
-            [f"{source}: HDR ({hdr}) is not tone-mapped; colours are pale"] if hdr else []
-        )
+        pale = f"{source}: HDR ({hdr}) is not tone-mapped; colours are pale"
+        self.remarks = [pale] if hdr else []
         self.done, self._shown = 0, -math.inf  # the time of the last frame given
         self._end, self._is_at_end = 0.0, False  # the end of what was read, in seconds
         self._missing: set[_Mark] = set()  # of frames that should come, or do not
@@ -113,8 +112,7 @@ class VideoReader:
         """Tell whether `go_before` leads where it should, and not astray in a damaged file."""
         self.go_before(seconds)
         with suppress(av.FFmpegError):
-            packet = next(self._container.demux(self._stream))
-            return _seconds(packet, math.inf) <= seconds
+            return _seconds(next(self._container.demux(self._stream)), math.inf) <= seconds
         return False
 
     def __iter__(self) -> Iterator[Frame]:
@@ -172,7 +170,8 @@ class VideoReader:
     def _wanted(self) -> Iterator[Any]:
         """Give the packets, marked, that do not build on what is lost; note those that do."""
         is_silent = self._codec.name in SILENT
-        # Nothing can be decoded before `begin`; before `counted_from` that is no loss, or is noted.
+        # What comes before `begin` cannot be decoded. It is lost from `counted_from` on; before, it
+        # is counted as part of a hole, or the film was joined in the middle.
         begin, latest = math.inf, -math.inf
         counted_from = math.inf if self._is_broadcast or not self._is_local else -math.inf
         for packet, is_torn in self._packets():
@@ -206,7 +205,7 @@ class VideoReader:
                     packet.opaque.is_lost = True
                     self._missing.add(packet.opaque)
             for frame in frames:
-                mark = frame.opaque
+                mark = frame.opaque or _Mark(math.inf, is_lost=True)  # of no packet: made up
                 is_spoilt = (is_spoilt and not mark.is_key) or frame.is_corrupt or mark.is_lost
                 if is_spoilt:
                     self._missing.add(mark)
@@ -236,6 +235,7 @@ class VideoReader:
         yield from _filter(graph, None)
 
     def _frames(self) -> Iterator[Frame]:
+        """Give the frames as they are to be seen; their times grow, whatever the file says."""
         last, shift = -math.inf, -self.sound.origin
         for number, picture in enumerate(self._pictures()):
             time = last + self._step if picture.time is None else picture.time + shift
