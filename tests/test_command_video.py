@@ -19,7 +19,6 @@ from minixception.drawing.plots import plot_timeline
 from minixception.images import read_image
 from minixception.inference.analyzer import FaceAnalyzer, FaceClassifier
 from minixception.preprocessor import Preprocessor
-from minixception.video import writer as writing
 from minixception.video.cameras import Frame
 from minixception.video.reader import VideoReader
 from minixception.video.writer import VideoWriter
@@ -282,20 +281,6 @@ def test_impossible_outputs(clip: Path, tmp_path: Path, capsys: pytest.CaptureFi
         assert run_video("--input", clip, *options) == 1
         assert message in capsys.readouterr().err
     assert clip.read_bytes() == before
-
-
-def test_missing_encoder(
-    clip: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr(writing, "H264", ("zzzz",))
-    output, table = tmp_path / "o.mp4", tmp_path / "o.csv"
-    assert run_video("--input", clip, "--output", output, "--csv", table) == 1
-    assert "no encoder for it: zzzz" in capsys.readouterr().err
-    assert not output.exists()
-    assert no_leftovers(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])

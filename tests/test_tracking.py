@@ -9,7 +9,7 @@ from minixception.commands.video_report import Tracks
 from minixception.images import resize_image
 from minixception.inference.predictions import FacePrediction
 from minixception.video.finding import follow_boxes
-from minixception.video.tracking import FaceTracker, TrackedFace, match_boxes, mix_scores
+from minixception.video.tracking import FaceTracker, match_boxes, mix_scores
 
 NAMES = ("angry", "happy", "neutral")
 RATE = 25.0
@@ -23,32 +23,34 @@ def make_face(x: float, y: float = 50, *, side: int = 60, happy: float = 0.5) ->
     )
 
 
-def follow(tracker: FaceTracker, frames: list[list[FacePrediction]]) -> list[list[TrackedFace]]:
+def follow(
+    tracker: FaceTracker, frames: list[list[FacePrediction]]
+) -> list[dict[int, FacePrediction]]:
     return [tracker.update(faces, number / RATE) for number, faces in enumerate(frames)]
 
 
 def test_a_face_keeps_its_number() -> None:
     seen = follow(FaceTracker(), [[make_face(20), make_face(200 + 4 * i)] for i in range(50)])
-    assert {tuple(face.track for face in faces) for faces in seen} == {(1, 2)}
+    assert {tuple(faces) for faces in seen} == {(1, 2)}
     trembling = np.random.default_rng(0).normal(0, 2.5, size=(200, 2))
     seen = follow(FaceTracker(), [[make_face(100 + x, 80 + y)] for x, y in trembling])
-    assert {face.track for faces in seen for face in faces} == {1}
+    assert {number for faces in seen for number in faces} == {1}
     # Missed for a while; in frames that are seconds apart; moving, and still when found again.
     tracker = FaceTracker(lost_after_seconds=1.0)
     seen = follow(tracker, [[make_face(50)] if i < 10 or i > 30 else [] for i in range(40)])
-    assert {face.track for faces in seen for face in faces} == {1}
+    assert {number for faces in seen for number in faces} == {1}
     tracker = FaceTracker(lost_after_seconds=0.0)
-    assert [tracker.update([make_face(50)], 5.0 * i)[0].track for i in range(4)] == [1] * 4
+    assert [[*tracker.update([make_face(50)], 5.0 * i)] for i in range(4)] == [[1]] * 4
     tracker = FaceTracker()
     follow(tracker, [[make_face(20 + 6 * i)] for i in range(30)])
-    assert tracker.update([make_face(20 + 6 * 29)], 29 / RATE + 0.4)[0].track == 1
+    assert [*tracker.update([make_face(20 + 6 * 29)], 29 / RATE + 0.4)] == [1]
 
 
 def test_boxes_and_order_of_the_input_are_kept() -> None:
     faces = [make_face(300), make_face(20), make_face(150)]
     tracked = FaceTracker().update(faces, 0.0)
-    assert [face.box for face in tracked] == [face.box for face in faces]
-    assert [face.track for face in tracked] == [3, 1, 2]  # numbered from left to right
+    assert [face.box for face in tracked.values()] == [face.box for face in faces]
+    assert list(tracked) == [3, 1, 2]  # numbered from left to right
     frames = [
         [make_face(20 + 2 * i), make_face(120 - i, 60), make_face(240, 50 + i)] for i in range(40)
     ]
@@ -57,7 +59,7 @@ def test_boxes_and_order_of_the_input_are_kept() -> None:
     for ordered, mixed in zip(
         follow(FaceTracker(), frames), follow(FaceTracker(), shuffled), strict=True
     ):
-        assert sorted(ordered, key=lambda f: f.track) == sorted(mixed, key=lambda f: f.track)
+        assert ordered == mixed
 
 
 @pytest.mark.parametrize("hidden", [0, 3, 8])
@@ -67,7 +69,7 @@ def test_two_faces_that_cross_keep_their_numbers(hidden: int) -> None:
     for i in range(81):
         left, right = make_face(20 + 4 * i), make_face(340 - 4 * i)
         faces = [left] if abs(2 * (i - 40)) < hidden else [left, right]
-        tracked = {face.box.x: face.track for face in tracker.update(faces, i / RATE)}
+        tracked = {face.box.x: n for n, face in tracker.update(faces, i / RATE).items()}
         if i in (0, 80):
             assert tracked == ({20: 1, 340: 2} if i == 0 else {340: 1, 20: 2})
 
@@ -75,21 +77,21 @@ def test_two_faces_that_cross_keep_their_numbers(hidden: int) -> None:
 def test_a_face_missed_for_too_long_gets_a_new_number_and_none_comes_twice() -> None:
     tracker = FaceTracker(lost_after_seconds=0.5)
     seen = follow(tracker, [[make_face(50)] if i % 40 < 10 else [] for i in range(120)])
-    tracks = [face.track for faces in seen for face in faces]
+    tracks = [number for faces in seen for number in faces]
     assert tracks == [1] * 10 + [2] * 10 + [3] * 10
 
 
 def test_smoothed_scores_are_a_mix_that_sums_to_one() -> None:
     happy = np.random.default_rng(0).random(100)
     seen = follow(FaceTracker(smoothing_seconds=0.3), [[make_face(50, happy=h)] for h in happy])
-    for number, (face,) in enumerate(seen):
+    for number, face in enumerate(faces[1] for faces in seen):
         assert sum(face.emotion_scores.values()) == pytest.approx(1)
         assert sum(face.gender_scores.values()) == pytest.approx(1)
         so_far = happy[: number + 1]
         assert so_far.min() - 1e-9 <= face.emotion_scores["happy"] <= so_far.max() + 1e-9
         assert face.emotion == max(NAMES, key=lambda name: face.emotion_scores[name])
         assert list(face.emotion_scores) == list(NAMES)
-    smoothed = np.array([face.emotion_scores["happy"] for (face,) in seen])
+    smoothed = np.array([faces[1].emotion_scores["happy"] for faces in seen])
     assert np.diff(smoothed).std() < 0.3 * np.diff(happy).std()
 
 
@@ -98,25 +100,23 @@ def test_smoothing_counts_seconds_not_frames(rate: int) -> None:
     tracker = FaceTracker(smoothing_seconds=0.5)
     tracker.update([make_face(50, happy=0.0)], 0.0)
     for i in range(1, rate + 1):
-        (face,) = tracker.update([make_face(50, happy=1.0)], i / rate)
-    assert face.emotion_scores["happy"] == pytest.approx(1 - math.exp(-1 / 0.5))
+        faces = tracker.update([make_face(50, happy=1.0)], i / rate)
+    assert faces[1].emotion_scores["happy"] == pytest.approx(1 - math.exp(-1 / 0.5))
 
 
 def test_scores_are_of_their_face_alone() -> None:
     frames = [[make_face(20, happy=0.0), make_face(200, happy=1.0)] for _ in range(20)]
-    for sad, glad in follow(FaceTracker(smoothing_seconds=5), frames):
-        assert (sad.emotion_scores["happy"], glad.emotion_scores["happy"]) == (0, 1)
+    for faces in follow(FaceTracker(smoothing_seconds=5), frames):
+        assert [face.emotion_scores["happy"] for face in faces.values()] == [0, 1]
     plain = [[make_face(50, happy=happy)] for happy in (0.1, 0.9, 0.3)]
-    for (face,), (tracked,) in zip(
-        plain, follow(FaceTracker(smoothing_seconds=0), plain), strict=True
-    ):
-        assert tracked.emotion_scores == face.emotion_scores
+    tracked = follow(FaceTracker(smoothing_seconds=0), plain)
+    assert [[*faces.values()] for faces in tracked] == plain
     given = make_face(50, happy=0.2)
     before = given.to_json()
     follow(FaceTracker(), [[make_face(50, happy=0.9)], [given]])
     assert given.to_json() == before
     bare = [[FacePrediction(Box(5, 5, 40, 40))]] * 3
-    assert follow(FaceTracker(), bare)[-1] == [TrackedFace(box=Box(5, 5, 40, 40), track=1)]
+    assert follow(FaceTracker(), bare)[-1] == {1: bare[0][0]}
 
 
 def test_time_must_grow() -> None:
@@ -146,10 +146,10 @@ def test_boxes_follow_what_is_in_them(scale: int) -> None:
 
 def test_match_boxes_prefers_the_largest_overlap() -> None:
     here, near, far = Box(0, 0, 10, 10), Box(3, 0, 10, 10), Box(50, 0, 10, 10)
-    assert match_boxes([near, here], [here]) == {1: 0}
-    assert match_boxes([here, near], [near, here]) == {0: 1, 1: 0}
-    assert match_boxes([here], [far]) == {}
-    assert match_boxes([], [here]) == match_boxes([here], []) == {}
+    assert match_boxes({0: near, 1: here}, {7: here}) == {1: 7}
+    assert match_boxes({0: here, 1: near}, {7: near, 8: here}) == {0: 8, 1: 7}
+    assert match_boxes({0: here}, {7: far}) == {}
+    assert match_boxes({}, {7: here}) == match_boxes({0: here}, {}) == {}
 
 
 def test_mix_scores() -> None:

@@ -132,7 +132,7 @@ def test_every_frame_of_a_healthy_film(name: str, codec: str, form: str, tmp_pat
     quiet = {"x265-params": "log-level=none"} if codec == "libx265" else {}
     path = encode(tmp_path / name, codec, form, rate=rate, options=quiet)
     frames, reader = read(path)
-    assert (reader.remarks, reader.losses()) == ([], [])
+    assert (reader.remarks, reader.losses) == ([], [])
     begin = frames[0].time_seconds
     assert 0 <= begin <= 0.1
     steps = [frame.time_seconds - begin for frame in frames]
@@ -168,10 +168,10 @@ def test_an_edit_list_takes_frames_away_or_lets_them_wait(tmp_path: Path) -> Non
     frames, reader = read(encode(tmp_path / "a.mp4", shift=-4, frames=16))
     assert [frame.time_seconds for frame in frames] == pytest.approx(np.arange(12) / 10)
     assert is_scene(frames[0].image, 4)
-    assert reader.losses() == []
+    assert reader.losses == []
     frames, reader = read(encode(tmp_path / "b.mp4", shift=5))
     assert [frame.time_seconds for frame in frames] == pytest.approx(0.5 + np.arange(12) / 10)
-    assert reader.losses() == []
+    assert reader.losses == []
 
 
 def test_one_wrong_time_moves_no_other(tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_a_film_from_a_phone_comes_upright(mark: str, clip: Path, tmp_path: Path
     frames, reader = read(path)
     expected = turned(read(clip)[0][0].image)
     np.testing.assert_array_equal(frames[0].image, expected)
-    assert (len(frames), reader.losses()) == (20, [])
+    assert (len(frames), reader.losses) == (20, [])
 
 
 @pytest.mark.parametrize(("ratio", "shape"), [(2, (160, 640)), (0.5, (320, 320))])
@@ -247,7 +247,7 @@ def test_fields_are_put_together(
     assert len(frames) == 12
     assert all(is_scene(frame.image, frame.number) for frame in frames)
     assert reader.remarks == [f"{path}: its frames are interlaced; deinterlaced (bwdif)"]
-    assert reader.losses() == []
+    assert reader.losses == []
 
 
 def test_turned_fields_of_oblong_pixels(tmp_path: Path) -> None:
@@ -274,7 +274,7 @@ def test_a_size_that_changes_is_fitted_into_the_first(tmp_path: Path) -> None:
     frames, reader = read(tmp_path / "c.ts")
     # Where they are joined, the stream says that a frame may be broken.
     assert [frame.image.shape[1] for frame in frames] == [320] * 11 + [160] * 12
-    assert "1 of 24 frames" in reader.losses()[0]
+    assert "1 of 24 frames" in reader.losses[0]
     steps = np.diff([frame.time_seconds for frame in frames])
     assert 0 < steps.min() <= steps.max() < 0.21
     write_frames(tmp_path / "d.mp4", frames)
@@ -352,7 +352,7 @@ def test_what_cannot_be_decoded_is_missing_and_counted(
     assert_as_before(frames, whole)
     if hit == 0:
         assert frames[0].time_seconds > 0
-    assert reader.losses() == [
+    assert reader.losses == [
         f"{path}: it is damaged; {lost} of 24 frames cannot be decoded, and are left out"
     ]
 
@@ -366,7 +366,7 @@ def test_a_hole_in_a_film_is_found_and_counted(name: str, tmp_path: Path) -> Non
     frames, reader = read(blank(path, int(0.3 * size), int(0.6 * size)))
     assert 10 <= len(frames) < 36
     assert_as_before(frames, whole)
-    (message,) = reader.losses()
+    (message,) = reader.losses
     lost = int(message.split("damaged; ")[1].split()[0])
     # A broadcast does not say how many there were.
     assert 1 <= lost <= 40 - len(frames) if name == "a.ts" else lost == 40 - len(frames)
@@ -394,7 +394,7 @@ def assert_as_before(frames: list[Frame], whole: dict[float, np.ndarray]) -> Non
 def test_a_film_that_begins_late_lacks_nothing(name: str, tmp_path: Path) -> None:
     frames, reader = read(encode(tmp_path / name, shift=50, max_b_frames=2))
     assert len(frames) == 12
-    assert reader.losses() == []
+    assert reader.losses == []
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
@@ -404,7 +404,7 @@ def test_a_film_that_was_cut_off(suffix: str, tmp_path: Path) -> None:
     path.write_bytes(content[: len(content) * 2 // 3])
     frames, reader = read(path)
     assert 20 < len(frames) < 60
-    assert "its header promises 6.0 s" in reader.losses()[-1]
+    assert "its header promises 6.0 s" in reader.losses[-1]
 
 
 def with_sound(path: Path, codec: str, seconds: float = 1.0) -> Path:
@@ -558,7 +558,7 @@ def test_films_and_streams_behind_an_address(served: tuple[Path, str]) -> None:
     for name in ("a.mkv", "a.ts", "live.m3u8"):
         frames, reader = read(f"{address}{name}")
         assert [frame.time_seconds for frame in frames] == pytest.approx(np.arange(12) / 10)
-        assert reader.losses() == []
+        assert reader.losses == []
 
 
 @pytest.mark.parametrize("scheme", ["file", "concat", "lavfi", "data", "subfile"])
@@ -580,10 +580,10 @@ def test_devices_and_links_to_them_are_refused(tmp_path: Path) -> None:
 def test_frames_are_bounded_before_they_are_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("minixception.video.reader.LARGEST_FRAME", 320 * 160 - 1)
+    monkeypatch.setattr("minixception.video.opening.LARGEST_FRAME", 320 * 160 - 1)
     with pytest.raises(ValueError, match="320x160 pixels; at most"):
         VideoReader(str(encode(tmp_path / "a.mp4")))
-    monkeypatch.setattr("minixception.video.reader.LARGEST_FRAME", 320 * 160)
+    monkeypatch.setattr("minixception.video.opening.LARGEST_FRAME", 320 * 160)
     with pytest.raises(ValueError, match="640x160 pixels; at most"):
         read(encode(tmp_path / "b.mp4", sample_aspect_ratio=Fraction(2)))
 
@@ -626,15 +626,12 @@ class FakeCapture:
     def set(self, *_: object) -> bool:
         return False
 
-    def grab(self) -> bool:
+    def read(self) -> tuple[bool, np.ndarray | None]:
         self.calls += 1
-        return self.calls not in (3, 4) and self.calls < 10
-
-    def retrieve(self) -> tuple[bool, np.ndarray | None]:
-        if self.calls == 6:
-            return False, None
         if self.calls == 7:
             raise cv2.error("broken frame")
+        if self.calls in (3, 4, 6) or self.calls >= 10:
+            return False, None
         return True, np.zeros((48, 64, 3), np.uint8)
 
     def release(self) -> None:

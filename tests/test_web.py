@@ -391,8 +391,9 @@ def test_faces_are_followed_as_python_follows_them() -> None:
     tracker = FaceTracker()
     for (time_seconds, faces), found in zip(frames, answer, strict=True):
         given = [FacePrediction(Box(**face["box"]), face["scores"]) for face in faces]
-        for face, other in zip(found, tracker.update(given, time_seconds), strict=True):
-            assert face["track"] == other.track
+        tracked = tracker.update(given, time_seconds).items()
+        for face, (number, other) in zip(found, tracked, strict=True):
+            assert face["track"] == number
             assert face["scores"]["emotion"] == pytest.approx(other.emotion_scores)
 
 

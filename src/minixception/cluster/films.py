@@ -1,5 +1,6 @@
 """Films on a cluster: parts of them that begin at key frames, analyzed anywhere."""
 
+import math
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -91,17 +92,19 @@ def _analyze(analyzer: FaceAnalyzer, detect_every: int, part: FilmPart) -> PartR
 
 def _analyze_part(analyzer: FaceAnalyzer, detect_every: int, part: FilmPart) -> PartResult:
     finder = FaceFinder(analyzer.detector, every=detect_every)
-    is_last, begun, frames, lost_before = part.number == part.count - 1, part.number == 0, [], 0
+    is_last, frames = part.number == part.count - 1, []
+    begin, end = -math.inf if part.number == 0 else math.inf, math.inf
     with VideoReader(part.film) as reader:
         reader.go_before(part.number * PART_SECONDS)
         for frame in reader:
             if frame.is_key and part_of(frame) > part.number and not is_last:
+                end = frame.time_seconds
                 break
-            if not begun and frame.is_key and part_of(frame) >= part.number:
-                begun, lost_before = True, reader.lost
-            if begun:
+            if frame.is_key and part_of(frame) >= part.number:
+                begin = min(begin, frame.time_seconds)
+            if frame.time_seconds >= begin:
                 faces = analyzer.classify(frame.image, finder.find(frame))
                 frames.append((frame.time_seconds, faces))
-        lost = reader.lost - lost_before if begun else 0
-        cuts = tuple(reader.cuts()) if is_last else ()
+        lost = sum(begin <= time < end for time in reader.lost)
+        cuts = tuple(reader.cuts) if is_last else ()
         return PartResult(part, frames, lost, tuple(reader.remarks), cuts)

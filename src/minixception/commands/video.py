@@ -44,9 +44,9 @@ from minixception.messages import require, unfiltered
 if TYPE_CHECKING:
     from minixception.commands.video_window import Window
     from minixception.inference.analyzer import FaceAnalyzer
+    from minixception.inference.predictions import FacePrediction
     from minixception.video.cameras import Camera, Frame
     from minixception.video.reader import VideoReader
-    from minixception.video.tracking import TrackedFace
     from minixception.video.writer import VideoWriter
 
 PLOTTED_FACES = 6
@@ -251,7 +251,7 @@ class Session:
             return True
         if self._overlay is not None and faces:
             with self.stopwatch.part("explain"):
-                frame = replace(frame, image=self._overlay.draw(frame.image, faces))
+                frame = replace(frame, image=self._overlay.draw(frame.image, [*faces.values()]))
         with self.stopwatch.part("draw"):
             drawn = self._draw(frame, faces)
         if self.writer is not None:
@@ -259,12 +259,12 @@ class Session:
                 self.writer.write(drawn)
         return self._window is None or self._show(drawn)
 
-    def _draw(self, frame: "Frame", faces: "list[TrackedFace]") -> "Frame":
+    def _draw(self, frame: "Frame", faces: "dict[int, FacePrediction]") -> "Frame":
         from minixception.drawing.captions import draw_captions
         from minixception.drawing.faces import draw_predictions
 
-        drawn = draw_predictions(frame.image, faces, bars=self._arguments.bars)
-        numbers = [(face.box.x, face.box.y, f"#{face.track}") for face in faces]
+        drawn = draw_predictions(frame.image, [*faces.values()], bars=self._arguments.bars)
+        numbers = [(face.box.x, face.box.y, f"#{number}") for number, face in faces.items()]
         return replace(frame, image=draw_captions(drawn, numbers))
 
     def _show(self, frame: "Frame") -> bool:
@@ -327,7 +327,7 @@ def _report(
         name = signal.Signals(stop.number).name
         print(f"stopped by {name} after {reader.done} frames; they are kept", file=sys.stderr)
     remarks = [*reader.remarks, *(session.writer.remarks if session.writer else ())]
-    for remark in [*([] if arguments.quiet else remarks), *reader.losses()]:
+    for remark in [*([] if arguments.quiet else remarks), *reader.losses]:
         print(remark, file=sys.stderr)
     for path in _files(arguments):
         print(f"written to {path}")

@@ -132,6 +132,11 @@ class _Film:
                     self._latest = seconds
         return self._next == result.part.count
 
+    def drop(self) -> None:
+        """Leave no table, as the film is not done."""
+        unfinished = InterruptedError()
+        self.files.__exit__(type(unfinished), unfinished, None)
+
 
 class _Job:
     """One run: the films that are done, and those that cannot be."""
@@ -222,18 +227,12 @@ class _Job:
         self._failures.append(f"not done: {reason}")
         self._failed.add(name)
         print(self._failures[-1], file=sys.stderr)
-        self._drop(self._films.pop(name, None))
+        if name in self._films:
+            self._films.pop(name).drop()
 
     def _drop_unfinished(self) -> None:
         while self._films:
-            self._drop(self._films.popitem()[1])
-
-    @staticmethod
-    def _drop(film: _Film | None) -> None:
-        """Leave no table of a film that is not done."""
-        if film is not None:
-            unfinished = InterruptedError()
-            film.files.__exit__(type(unfinished), unfinished, None)
+            self._films.popitem()[1].drop()
 
     def summarize(self, stop: int) -> int:
         """Say how the job ended; return the exit code."""

@@ -14,7 +14,7 @@ from minixception.commands.picture_report import format_cells
 from minixception.files import atomic_path
 from minixception.inference.predictions import FacePrediction, to_rows
 from minixception.messages import csv_cell
-from minixception.video.tracking import FaceTracker, TrackedFace
+from minixception.video.tracking import FaceTracker
 
 LISTED_FACES = 20
 TABLE_FORM: dict[str, Any] = {"newline": "", "encoding": "utf-8"}
@@ -96,17 +96,16 @@ class Tracks:
 
     def add(
         self, faces: Sequence[FacePrediction], number: int, time_seconds: float
-    ) -> list[TrackedFace]:
+    ) -> dict[int, FacePrediction]:
         """Take the faces of the next frame, and return them numbered and smoothed."""
         tracked = self._tracker.update(faces, time_seconds)
-        for face in tracked:
-            history = self.histories.setdefault(face.track, TrackHistory(face))
-            history.add(face, time_seconds)
+        for track, face in tracked.items():
+            self.histories.setdefault(track, TrackHistory(face)).add(face, time_seconds)
         if self._table is not None:
             self._is_table_broken = True
-            for face, row in zip(tracked, to_rows(tracked), strict=True):
-                row = {"track": face.track, **row}
-                row |= {"frame": number, "time_seconds": round(time_seconds, 6)}
+            place = {"frame": number, "time_seconds": round(time_seconds, 6)}
+            for track, row in zip(tracked, to_rows(tracked.values()), strict=True):
+                row |= {**place, "track": track}
                 self._table.writerow({name: csv_cell(value) for name, value in row.items()})
             self._is_table_broken = False
         return tracked

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,13 +45,11 @@ class Camera:
         OSError: if it does not open.
     """
 
-    rate: float | None = None
-    promised = 0
-    sound = None
+    rate, promised, sound, done = None, 0, None, 0
     remarks: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()
 
     def __init__(self, source: str) -> None:
-        self.done = 0
         if "OPENCV_LOG_LEVEL" not in os.environ:
             # Up to 4.12 the function stands in `cv2` itself; 0 is "silent" in both.
             set_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel
@@ -74,7 +73,9 @@ class Camera:
         """Give frames until the camera goes away; their times count from the first."""
         start, failures = 0.0, 0
         while failures <= FAILURES:
-            image = self._read()
+            image: np.ndarray | None = None
+            with suppress(cv2.error):
+                image = self._capture.read()[1]
             if image is None:
                 failures += 1
                 time.sleep(0.05)
@@ -82,18 +83,5 @@ class Camera:
             failures, now = 0, time.perf_counter()
             start = start or now
             self.done += 1
-            yield Frame(self.done - 1, now - start, image)
-
-    def _read(self) -> NDArray[np.uint8] | None:
-        try:
-            image = self._capture.retrieve()[1] if self._capture.grab() else None
-        except cv2.error:
-            return None
-        if image is None:
-            return None
-        image = image.astype(np.uint8, copy=False)
-        return bgr_to_rgb(image) if image.ndim == 3 else as_rgb(image)
-
-    def losses(self) -> list[str]:
-        """Return nothing: a camera promises nothing."""
-        return []
+            rgb = bgr_to_rgb(image) if image.ndim == 3 else as_rgb(image)
+            yield Frame(self.done - 1, now - start, rgb)

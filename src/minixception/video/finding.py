@@ -44,25 +44,22 @@ class FaceFinder:
 
     def find(self, frame: Frame) -> list[Box]:
         """Return the boxes of the faces in the next frame."""
-        if self._is_due(frame):
-            self._boxes, self._searched = as_boxes(self._detector.detect(frame.image)), frame
-        elif self._before is not None:
-            self._boxes = follow_boxes(self._before.image, frame.image, self._boxes)
-        self._before = frame
-        return self._boxes
-
-    def _is_due(self, frame: Frame) -> bool:
-        """Tell whether to look for faces, and not only to follow those of the last frame."""
-        if frame.is_key and part_of(frame) > self._part:
+        before, searched, self._before = self._before, self._searched, frame
+        begins_part = frame.is_key and part_of(frame) > self._part
+        if begins_part:
             self._part = part_of(frame)
-            return True
-        return (
-            self._searched is None
-            or self._before is None
-            or frame.number - self._searched.number >= self._every
-            or frame.time_seconds - self._searched.time_seconds > LONGEST_WAIT
-            or frame.image.shape != self._before.image.shape
-        )
+        if (
+            before is None
+            or searched is None
+            or begins_part
+            or frame.number - searched.number >= self._every
+            or frame.time_seconds - searched.time_seconds > LONGEST_WAIT
+            or frame.image.shape != before.image.shape
+        ):
+            self._boxes, self._searched = as_boxes(self._detector.detect(frame.image)), frame
+        else:
+            self._boxes = follow_boxes(before.image, frame.image, self._boxes)
+        return self._boxes
 
 
 def follow_boxes(

@@ -1,51 +1,46 @@
 """Films and streams, read by FFmpeg (PyAV) as their containers say."""
 
 import math
-from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from fractions import Fraction
-from pathlib import Path
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import av
 import numpy as np
 from av.filter import Graph
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from minixception.files import is_special_file, require_utf8
 from minixception.video.cameras import Frame
-from minixception.video.damage import Damage, time_of
+from minixception.video.opening import choose_decoder, open_pictures, require_bounded
 from minixception.video.writer import UNKNOWN_RATE, Sound
 
-# Formats that hold their pictures themselves. Not among them: `concat`, `hls`, `dash`, `sdp`, `imf`
-# and `image2`, which open other files by the names in them.
-FILM_FORMATS = (
-    "apng,asf,avi,dv,flv,gif,gxf,h264,hevc,ivf,m4v,matroska,mjpeg,mov,mpeg,mpegts,mpegvideo,mxf,"
-    "nut,obu,ogg,rm,vc1,wtv,yuv4mpegpipe"
-)
-STREAM_FORMATS = f"{FILM_FORMATS},aac,hls,live_flv,mp3,mpjpeg,rtsp,webvtt"
-# Scheme of an address -> what FFmpeg may open for it. Never `file`.
-PROTOCOLS = {
-    "http": "http,https,httpproxy,tls,tcp,crypto",
-    "https": "https,httpproxy,tls,tcp,crypto",
-    "rtmp": "rtmp,tcp",
-    "rtsp": "rtsp,rtp,udp,tcp",
-    **{scheme: scheme for scheme in ("srt", "tcp", "udp")},
-}
-NETWORK_SECONDS = 30
-# Pixels: as for pictures, see `images.read_image`. A frame in 8K has 33 million.
-LARGEST_FRAME = 178_956_970
 # Where a file is damaged, reading fails once per lost packet and then goes on.
 LARGEST_DAMAGE = 1000
+LARGEST_HOLE = 100_000  # frames; times may be damaged too
+# In these at most a kilobyte of heads lies between packets: what is more is damaged.
+DENSE = ("matroska,webm", "flv", "mxf", "nut")
+LARGEST_HEAD = 4096  # bytes
+# These decoders drop frames without a word, and give one for each packet, which others need not.
+SILENT = ("hevc", "libdav1d", "av1")
 # Some recorders write 90000 for "no fixed rate".
 SLOWEST_RATE, FASTEST_RATE = 0.001, 1000.0
 INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")  # every time of theirs can be gone to
 HDR = {16: "PQ", 18: "HLG"}  # numbers of FFmpeg's AVColorTransferCharacteristic
 _BROADCAST = av.format.Flags.ts_discont.value  # their times begin anywhere, at any frame
 _UNMEASURED = _BROADCAST | av.format.Flags.generic_index.value  # FFmpeg estimates their length
-_BOUND = {"max_pixels": str(LARGEST_FRAME)}
+
+
+@dataclass(eq=False)
+class _Mark:
+    """What goes with a packet to its frame; the time is in seconds."""
+
+    time: float
+    is_key: bool = False
+    is_lost: bool = False
 
 
 class VideoReader:
@@ -64,6 +59,7 @@ class VideoReader:
         length: the latest time in seconds, about, if parts can be read alone; 0 if not.
         done: frames given so far.
         sound: empty unless asked for.
+        remarks: what was done to the frames so far.
 
     Raises:
         OSError: if it is missing or does not open.
@@ -72,37 +68,33 @@ class VideoReader:
 
     def __init__(self, source: str, *, with_sound: bool = False) -> None:
         self.source = source
-        self._container = _open(source)
-        self._stream = _find_pictures(self._container, source)
-        self._codec = _decoder(self._stream)
+        self._is_local = "://" not in source
+        self._stream = open_pictures(source)
+        self._container = self._stream.container
+        self._codec = choose_decoder(self._stream)
         self._first_ratio = self._codec.sample_aspect_ratio
         rate = float(self._stream.guessed_rate or self._stream.average_rate or 0)
         self.rate = rate if SLOWEST_RATE <= rate <= FASTEST_RATE else None
+        self._step = 1 / (self.rate or UNKNOWN_RATE)
+        form = self._container.format
         start = (self._container.start_time or 0) / av.time_base
         seconds = (self._container.duration or 0) / av.time_base
-        if self._container.format.name == "avi":  # for the rest of a cut one, FFmpeg says
+        if form.name == "avi":  # for the rest of a cut one, FFmpeg says
             seconds = float(self._stream.frames / (self._stream.average_rate or UNKNOWN_RATE))
-        flags = self._container.format.flags
-        self._is_broadcast = bool(flags & _BROADCAST)
-        is_measured = "://" not in source and not flags & _UNMEASURED
-        self._promised_end = seconds if is_measured else 0.0
+        self._is_broadcast = bool(form.flags & _BROADCAST)
+        self._promised_end = seconds if self._is_local and not form.flags & _UNMEASURED else 0.0
         self.promised = self._stream.frames or round(seconds * (self.rate or 0))
-        self.length = start + seconds if self._container.format.name in INDEXED else 0.0
+        self.length = start + seconds if form.name in INDEXED else 0.0
         sounds = self._container.streams.audio if with_sound else ()
         # Players begin with the earliest picture or sound.
         self.sound = Sound(sounds, start if self._is_broadcast else 0.0)
-        self.done = 0
-        self._graph: Graph | None = None
-        self._shape: tuple[Any, ...] = ()
-        self._is_interlaced, self._hdr = False, ""
-        self._key_times = deque[float | None](maxlen=4)  # a filter keeps back two frames
+        hdr = HDR.get(self._stream.codec_context.color_trc)
+        pale = f"{source}: HDR ({hdr}) is not tone-mapped; colours are pale"
+        self.remarks = [pale] if hdr else []
+        self.done, self._shown = 0, -math.inf  # the time of the last frame given
         self._end, self._is_at_end = 0.0, False  # the end of what was read, in seconds
-        self._damage = Damage(
-            self._container.format.name,
-            self._codec.name,
-            float(1 / (self._stream.time_base * Fraction(self.rate or UNKNOWN_RATE))),
-            begins_anywhere=self._is_broadcast or "://" in source,
-        )
+        self._missing: set[_Mark] = set()  # of frames that should come, or do not
+        self._reformatter = VideoReformatter()
 
     def __enter__(self) -> "VideoReader":
         return self
@@ -120,223 +112,185 @@ class VideoReader:
         """Tell whether `go_before` leads where it should, and not astray in a damaged file."""
         self.go_before(seconds)
         with suppress(av.FFmpegError):
-            packet = next(self._container.demux(self._stream))
-            return time_of(packet) * float(packet.time_base or 0) <= seconds
+            return _seconds(next(self._container.demux(self._stream)), math.inf) <= seconds
         return False
 
     def __iter__(self) -> Iterator[Frame]:
-        """Give the frames; their times grow, whatever the file says."""
-        last, step, shift = -math.inf, 1 / (self.rate or UNKNOWN_RATE), -self.sound.origin
-        for picture in _read_ahead(self._pictures()):
-            time = last + step if picture.time is None else picture.time + shift
-            if self._is_broadcast and time < last - max(0.5, 5 * step):  # of joined recordings
-                shift += last + step - time
-                time = last + step
-            # A frame in the wrong place is shown for a moment, and does not move the others.
-            last = max(time, last + step / 1000, 0.0)
-            self.done += 1
-            yield Frame(self.done - 1, last, _turned(picture), picture.time in self._key_times)
+        """Give the frames; the next one is decoded while the last one is worked on."""
+        frames = self._frames()
+        with ThreadPoolExecutor(1) as thread:
+            coming = thread.submit(next, frames, None)
+            while (frame := coming.result()) is not None:
+                coming = thread.submit(next, frames, None)
+                self.done, self._shown = frame.number + 1, frame.time_seconds
+                yield frame
         self._is_at_end = True
 
     @property
-    def remarks(self) -> list[str]:
-        """What was done to the frames so far."""
-        made = f"{self.source}: its frames are interlaced; deinterlaced (bwdif)"
-        seen = f"{self.source}: HDR ({self._hdr}) is not tone-mapped; colours are pale"
-        return [made] * self._is_interlaced + [seen] * bool(self._hdr)
+    def lost(self) -> list[float]:
+        """The times of the frames so far that cannot be decoded, in seconds."""
+        times = [mark.time - self.sound.origin for mark in list(self._missing)]
+        return [time for time in times if self._is_at_end or time < self._shown]
 
     @property
-    def lost(self) -> int:
-        """How many frames could not be decoded so far."""
-        return self._damage.lost
-
     def losses(self) -> list[str]:
-        """Return what the film lacks, once it was read to its end."""
-        return [*describe_lost(self.source, self.lost, self.done), *self.cuts()]
+        """What the film lacks, once it was read to its end."""
+        return [*describe_lost(self.source, len(self.lost), self.done), *self.cuts]
 
+    @property
     def cuts(self) -> list[str]:
-        """Return where the film ends too early, once it was read to its end."""
+        """Where the film ends too early, once it was read to its end."""
         cut = f"{self.source}: it was cut off at {self._end - self.sound.origin:.1f} s"
         # One frame, and what sound is padded by.
         if is_short := self._promised_end - self._end > 0.1 + 1 / (self.rate or 1):
             cut += f"; its header promises {self._promised_end:.1f} s"
         return [cut] if self._is_at_end and (is_short or not self.sound.is_whole) else []
 
-    def _packets(self) -> Iterator[Any]:
-        """Give the packets of the pictures; put those of the sound aside."""
-        for _ in range(1 if "://" in self.source else LARGEST_DAMAGE):
+    def _packets(self) -> Iterator[tuple[Any, bool]]:
+        """Give the packets of pictures, and whether bytes are lost before; put sound aside."""
+        largest_gap = LARGEST_HEAD if self._container.format.name in DENSE else math.inf
+        place, is_torn = math.inf, False
+        for _ in range(LARGEST_DAMAGE if self._is_local else 1):
             with suppress(av.FFmpegError):
                 for packet in self._container.demux():
-                    self._damage.follow(packet)
-                    is_picture = packet.stream_index == self._stream.index
+                    is_torn |= (packet.pos or 0) > place + largest_gap
+                    place = math.inf if packet.pos is None else packet.pos + packet.size
+                    is_picture = packet.stream == self._stream
                     if packet.dts is not None and (is_picture or packet.stream.type == "audio"):
                         end = (packet.pts or packet.dts) + (packet.duration or 0)
                         self._end = max(self._end, float(end * packet.time_base))
                     if is_picture and packet.size:
-                        yield packet
+                        yield packet, is_torn
+                        is_torn = False
                     elif packet.dts is not None and packet.stream in self.sound.streams:
                         self.sound.packets.append(packet)
                 self.sound.is_whole = True
                 return
 
+    def _wanted(self) -> Iterator[Any]:
+        """Give the packets, marked, that do not build on what is lost; note those that do."""
+        is_silent = self._codec.name in SILENT
+        # What comes before `begin` cannot be decoded. It is lost from `counted_from` on; before, it
+        # is counted as part of a hole, or the film was joined in the middle.
+        begin, latest = math.inf, -math.inf
+        counted_from = math.inf if self._is_broadcast or not self._is_local else -math.inf
+        for packet, is_torn in self._packets():
+            time = _seconds(packet, max(latest + self._step, 0.0))  # a raw stream has no times
+            holes = round((time - latest) / self._step) - 1 if is_torn and latest > -math.inf else 0
+            if holes > 0:
+                begin, counted_from = math.inf, time
+                numbers = range(1, min(holes, LARGEST_HOLE) + 1)
+                self._missing.update(_Mark(latest + self._step * number) for number in numbers)
+            latest = max(latest, time)
+            begin = min(begin, time) if packet.is_keyframe else begin
+            mark = _Mark(time, packet.is_keyframe, packet.is_corrupt and is_silent)
+            is_watched = is_silent and packet.pts is not None  # by its time
+            if not packet.is_discard and (is_watched if time >= begin else time >= counted_from):
+                self._missing.add(mark)
+            if time >= begin:
+                packet.opaque = mark
+                yield packet
+                if packet.is_corrupt or mark.is_lost:  # itself or what follows
+                    begin, counted_from = math.inf, -math.inf
+
     def _decoded(self) -> Iterator[Any]:
         """Give the frames, but for those that would show something made up."""
-        for packet in self._packets():
-            self._damage.expect(packet)
-            if not self._damage.is_spoilt():
-                frames = self._decode(packet)
-                self._damage.check(packet, is_broken=frames is None)
-                yield from filter(self._damage.accepts, frames or ())
-        yield from filter(self._damage.accepts, self._decode(None) or ())
-        self._damage.finish()
-
-    def _decode(self, packet: Any) -> list[Any] | None:
-        try:
-            return self._codec.decode(packet)
-        except av.FFmpegError:
-            return None
+        is_spoilt = False
+        for packet in chain(self._wanted(), [None]):
+            try:
+                frames = self._codec.decode(packet)
+            except av.FFmpegError:
+                frames = []
+                if packet is not None:
+                    packet.opaque.is_lost = True
+                    self._missing.add(packet.opaque)
+            for frame in frames:
+                mark = frame.opaque or _Mark(math.inf, is_lost=True)  # of no packet: made up
+                is_spoilt = (is_spoilt and not mark.is_key) or frame.is_corrupt or mark.is_lost
+                if is_spoilt:
+                    self._missing.add(mark)
+                else:
+                    self._missing.discard(mark)
+                    yield frame
 
     def _pictures(self) -> Iterator[Any]:
-        """Give the frames in RGB, with square pixels and, once there were fields, deinterlaced."""
+        """Give the frames, deinterlaced once there were fields."""
+        made = f"{self.source}: its frames are interlaced; deinterlaced (bwdif)"
+        graph: Graph | None = None
+        shape: tuple[Any, ...] = ()
+        lost = 0
         for frame in self._decoded():
             frame.time_base = self._stream.time_base  # unset in the last ones
-            is_key = self._damage.is_key(frame)
             if self._container.format.name == "avi":  # which has no other times
                 frame.pts = frame.dts
-            if is_key:
-                self._key_times.append(frame.time)
-            self._hdr = HDR.get(self._stream.codec_context.color_trc, self._hdr)
-            self._is_interlaced |= frame.interlaced_frame
-            own = self._codec.sample_aspect_ratio
-            ratio = self._stream.sample_aspect_ratio if own == self._first_ratio else own
-            form = frame.format.name, frame.colorspace, frame.color_range
-            shape = frame.width, frame.height, ratio or Fraction(1), form, self._is_interlaced
-            if (shape, self.lost) != self._shape:  # nor do fields go with those before a gap
-                yield from self._filter(None)
-                self._graph, self._shape = self._build(*shape), (shape, self.lost)
-            yield from self._filter(frame)
-        yield from self._filter(None)
+            lost = len(self._missing) if frame.opaque.is_key else lost
+            before, shape = shape, (frame.width, frame.height, frame.format.name, lost)
+            if before != shape:  # nor do fields go with those before a gap
+                yield from _filter(graph, None)
+                graph = None
+            if graph is None and frame.interlaced_frame:
+                self.remarks += [made] * (made not in self.remarks)
+                graph = _deinterlacer(frame)
+            yield from _filter(graph, frame)
+        yield from _filter(graph, None)
 
-    def _filter(self, frame: Any) -> Iterator[Any]:
-        """Give what becomes of a frame; of None, what the filters have kept back."""
-        if self._graph is not None:
-            self._graph.vpush(frame)
-            with suppress(av.BlockingIOError, av.EOFError):
-                while True:
-                    yield self._graph.vpull()
+    def _frames(self) -> Iterator[Frame]:
+        """Give the frames as they are to be seen; their times grow, whatever the file says."""
+        last, shift = -math.inf, -self.sound.origin
+        for number, picture in enumerate(self._pictures()):
+            time = last + self._step if picture.time is None else picture.time + shift
+            if self._is_broadcast and time < last - max(0.5, 5 * self._step):  # joined recordings
+                shift += last + self._step - time
+                time = last + self._step
+            # A frame in the wrong place is shown for a moment, and does not move the others.
+            last = max(time, last + self._step / 1000, 0.0)
+            yield Frame(number, last, self._pixels(picture), picture.opaque.is_key)
 
-    def _build(
-        self, width: int, height: int, ratio: Fraction, form: tuple[str, int, int], fields: bool
-    ) -> Graph:
+    def _pixels(self, picture: Any) -> NDArray[np.uint8]:
+        """Return a frame in RGB, its pixels square, as its display matrix wants it."""
+        own = self._codec.sample_aspect_ratio
+        ratio = (self._stream.sample_aspect_ratio if own == self._first_ratio else own) or 1
         # Growing one side loses nothing, as shrinking the other would.
-        one = Fraction(1)
-        square = round(width * max(ratio, one)), round(height / min(ratio, one))
-        _require_bounded(*square, self.source)
-        source = (
-            f"video_size={width}x{height}:time_base={self._stream.time_base}:pix_fmt={form[0]}:"
-            f"colorspace={form[1]}:range={form[2]}"
-        )
-        filters = [("buffer", source), ("scale", "{}:{}".format(*square)), ("format", "rgb24")]
-        if fields:
-            filters.insert(1, ("bwdif", "mode=send_frame:deint=interlaced"))
-        graph = Graph()
-        nodes = [graph.add(name, setting) for name, setting in filters]
-        graph.link_nodes(*nodes, graph.add("buffersink")).configure()
-        return graph
+        width, height = round(picture.width * max(ratio, 1)), round(picture.height / min(ratio, 1))
+        require_bounded(width, height, self.source)
+        rgb = self._reformatter.reformat(picture, width, height, "rgb24", interpolation="BICUBIC")
+        image = rgb.to_ndarray()
+        for mark in picture.side_data:
+            if mark.type.name == "DISPLAYMATRIX":
+                # x' = a x + c y and y' = b x + d y, in 1/65536.
+                a, b, _, c, d = np.frombuffer(bytes(mark)[:20], np.int32).tolist()
+                if abs(b) > abs(a):
+                    image, a, d = image.swapaxes(0, 1), c, b
+                image = image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+        return np.ascontiguousarray(image)
 
 
-def _read_ahead(pictures: Iterator[Any]) -> Iterator[Any]:
-    """Give what an iterator gives; the next one is decoded while the last one is worked on."""
-    with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(next, pictures, None)
-        while (picture := coming.result()) is not None:
-            coming = thread.submit(next, pictures, None)
-            yield picture
+def _seconds(packet: Any, otherwise: float) -> float:
+    ticks = packet.dts if packet.pts is None else packet.pts
+    return otherwise if ticks is None else float(ticks * packet.time_base)
+
+
+def _deinterlacer(frame: Any) -> Graph:
+    """Return what makes one frame of two fields, of frames like this one."""
+    graph = Graph()
+    shape = {name: getattr(frame, name) for name in ("width", "height", "format", "time_base")}
+    nodes = graph.add_buffer(**shape), graph.add("bwdif", "mode=send_frame:deint=interlaced")
+    graph.link_nodes(*nodes, graph.add("buffersink")).configure()
+    return graph
+
+
+def _filter(graph: Graph | None, frame: Any) -> Iterator[Any]:
+    """Give what becomes of a frame; of None, what the filter, if there is one, has kept back."""
+    if graph is None:
+        yield from [frame] * (frame is not None)
+        return
+    graph.vpush(frame)
+    with suppress(av.BlockingIOError, av.EOFError):
+        while True:
+            yield graph.vpull()
 
 
 def describe_lost(source: str, lost: int, done: int) -> list[str]:
     """Return what to say of frames of a film that cannot be decoded, beside those that can."""
     count = f"{lost} of {lost + done} frames cannot be decoded, and are left out"
     return [f"{source}: it is damaged; {count}"] if lost else []
-
-
-def _turned(picture: Any) -> NDArray[np.uint8]:
-    """Return the pixels of an RGB frame as its display matrix wants them: turned, mirrored."""
-    image = picture.to_ndarray()
-    for mark in picture.side_data:
-        if mark.type.name == "DISPLAYMATRIX":
-            # x' = a x + c y and y' = b x + d y, in 1/65536.
-            a, b, _, c, d = np.frombuffer(bytes(mark)[:20], np.int32).tolist()
-            if abs(b) > abs(a):
-                image, a, d = image.swapaxes(0, 1), c, b
-            image = image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
-    return np.ascontiguousarray(image)
-
-
-def _open(source: str) -> Any:
-    """Open a film or stream to read, and nothing that it might name."""
-    require_utf8(source)
-    scheme, is_address, _ = source.partition("://")
-    if is_address:
-        if scheme.lower() not in PROTOCOLS:
-            schemes = ", ".join(PROTOCOLS)
-            raise ValueError(f"an address must begin with one of {schemes}. Received: {source}")
-        name, formats, protocols = source, STREAM_FORMATS, PROTOCOLS[scheme.lower()]
-        error: Exception = OSError(f"{source} does not open; check the address and the network")
-    else:
-        if is_special_file(source):
-            raise ValueError(f"{source} is a pipe or device; a video is a file, camera or address")
-        Path(source).open("rb").close()  # tells why it cannot be read; FFmpeg does not
-        # An absolute path: FFmpeg takes what stands before a colon for a protocol.
-        name, formats, protocols = f"file:{Path(source).absolute()}", FILM_FORMATS, "file"
-        error = ValueError(
-            f"{source} is no video, or is incomplete, or in a format that is not read (a list of "
-            "other files is not); copy it again, or convert it to .mp4"
-        )
-    allowed = {"protocol_whitelist": protocols, "format_whitelist": formats}
-    # Decoders see them while the film is looked at; before PyAV 18 they crash on MPEG.
-    options = _BOUND if int(av.__version__.split(".")[0]) >= 18 else {}
-    try:
-        return av.open(
-            name,
-            options=options,
-            container_options=allowed,
-            timeout=NETWORK_SECONDS,
-            metadata_errors="replace",
-        )
-    except av.FFmpegError as problem:
-        raise error from problem
-
-
-def _find_pictures(container: Any, source: str) -> Any:
-    """Return the stream of moving pictures, which the cover of an album is not."""
-    cover = av.stream.Disposition.attached_pic
-    streams = [stream for stream in container.streams.video if not stream.disposition & cover]
-    streams = [stream for stream in streams if stream.codec_context is not None]
-    if not streams:
-        raise ValueError(f"{source} has no moving pictures that can be decoded")
-    best = container.streams.best("video")
-    chosen = best if best in streams else streams[0]
-    _require_bounded(chosen.codec_context.width, chosen.codec_context.height, source)
-    return chosen
-
-
-def _decoder(stream: Any) -> Any:
-    """Return the decoder that hides the least damage."""
-    codec = stream.codec_context
-    # FFmpeg's own shows whatever comes; this one takes 8 bits only.
-    if (codec.name, codec.pix_fmt) == ("vp9", "yuv420p") and "libvpx-vp9" in av.codecs_available:
-        codec = av.CodecContext.create("libvpx-vp9", "r")
-    # With threads decoders lose the marks of broken frames, except for VP8, which has none without.
-    codec.thread_type = "SLICE" if codec.name == "vp8" else "NONE"
-    strict = {"err_detect": "explode"} if codec.name == "mjpeg" else {}
-    codec.options = {**_BOUND, **strict}
-    return codec
-
-
-def _require_bounded(width: int, height: int, source: str) -> None:
-    if width * height > LARGEST_FRAME:
-        raise ValueError(
-            f"{source} has frames of {width}x{height} pixels; at most {LARGEST_FRAME} pixels are "
-            "read. Shrink it first."
-        )

@@ -19,32 +19,19 @@ SMALLEST_OVERLAP = 0.25
 SPEED_SECONDS = 0.3
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrackedFace(FacePrediction):
-    """A face whose scores are smoothed over the time that it has been followed.
-
-    Attributes:
-        track: the same number in all frames, counted from 1, never given to another face.
-    """
-
-    track: int
-
-
 @dataclass(frozen=True)
 class _Track:
-    """What is remembered of a face: its last sight, and its speed in pixels per second."""
+    """What is remembered of a face: its last sight, and its speed, x + yj pixels per second."""
 
-    face: TrackedFace
+    face: FacePrediction
     seen_at: float
-    speed: tuple[float, float] = (0.0, 0.0)
-    in_last_frame: bool = True
+    speed: complex = 0
 
     def expected_box(self, time_seconds: float) -> Box:
         """Return where the face should be by now."""
-        elapsed = min(time_seconds - self.seen_at, SPEED_SECONDS)
-        box = self.face.box
-        x, y = (round(side + elapsed * speed) for side, speed in zip(box, self.speed, strict=False))
-        return box._replace(x=x, y=y)
+        shift = self.speed * min(time_seconds - self.seen_at, SPEED_SECONDS)
+        x, y, width, height = self.face.box
+        return Box(round(x + shift.real), round(y + shift.imag), width, height)
 
 
 class FaceTracker:
@@ -62,19 +49,19 @@ class FaceTracker:
     """
 
     def __init__(self, *, smoothing_seconds: float = 0.3, lost_after_seconds: float = 1.0) -> None:
-        for name, value in (
-            ("smoothing_seconds", smoothing_seconds),
-            ("lost_after_seconds", lost_after_seconds),
-        ):
+        times = {"smoothing_seconds": smoothing_seconds, "lost_after_seconds": lost_after_seconds}
+        for name, value in times.items():
             if not 0 <= value < math.inf:
                 raise ValueError(f"`{name}` must be 0 or more, and finite. Received: {value}")
         self._smoothing_seconds = smoothing_seconds
         self._lost_after_seconds = lost_after_seconds
-        self._tracks: list[_Track] = []
+        self._tracks: dict[int, _Track] = {}
         self._time_seconds = -math.inf
         self._numbers_given = 0
 
-    def update(self, faces: Sequence[FacePrediction], time_seconds: float) -> list[TrackedFace]:
+    def update(
+        self, faces: Sequence[FacePrediction], time_seconds: float
+    ) -> dict[int, FacePrediction]:
         """Take the faces of the next frame and return them numbered and smoothed.
 
         Args:
@@ -82,70 +69,71 @@ class FaceTracker:
             time_seconds: when the frame was taken, later than the one before.
 
         Returns:
-            One face per given face, in the same order, with its own box.
+            Number -> face with its own box, in the order of `faces`. Numbers count from 1; a face
+            has the same in all frames, and none is given to another.
 
         Raises:
             ValueError: if the frame is not later than the one before.
         """
-        if not time_seconds > self._time_seconds:
+        elapsed = time_seconds - self._time_seconds
+        if not elapsed > 0:
             raise ValueError(
                 f"`time_seconds` must grow from frame to frame. Received: {time_seconds} after "
                 f"{self._time_seconds}"
             )
         self._time_seconds = time_seconds
-        self._tracks = [track for track in self._tracks if self._is_alive(track)]
-        owners = self._find_owners([face.box for face in faces])
-        seen = {
-            index: _follow(self._tracks[owner], faces[index], time_seconds, self._smoothing_seconds)
-            for index, owner in owners.items()
-        }
-        missed = [
-            replace(track, in_last_frame=False)
-            for number, track in enumerate(self._tracks)
-            if number not in owners.values()
-        ]
-        # New numbers go from left to right, whatever the order of `faces`.
-        for index in sorted(set(range(len(faces))) - set(owners), key=lambda i: faces[i].box):
-            seen[index] = self._new_track(faces[index])
-        self._tracks = sorted([*missed, *seen.values()], key=lambda track: track.face.track)
-        return [seen[index].face for index in range(len(faces))]
-
-    def _is_alive(self, track: _Track) -> bool:
         # A face of the last frame is looked for however long ago that was: clips of one frame per
         # second exist.
-        unseen = self._time_seconds - track.seen_at
-        return track.in_last_frame or unseen <= self._lost_after_seconds
+        longest = max(self._lost_after_seconds, elapsed)
+        tracks = self._tracks.items()
+        self._tracks = {n: track for n, track in tracks if time_seconds - track.seen_at <= longest}
+        numbers = self._find_numbers([face.box for face in faces])
+        for number, face in zip(numbers, faces, strict=True):
+            self._tracks[number] = self._follow(self._tracks.get(number), face)
+        return {number: self._tracks[number].face for number in numbers}
 
-    def _find_owners(self, boxes: Sequence[Box]) -> dict[int, int]:
-        """Return index of a box -> index of its track, for the boxes that belong to one.
+    def _find_numbers(self, boxes: Sequence[Box]) -> list[int]:
+        """Return the number of the track that each box belongs to, a new one if there is none."""
+        tracks = self._tracks.items()
+        expected = {number: track.expected_box(self._time_seconds) for number, track in tracks}
+        owners = match_boxes(dict(enumerate(boxes)), expected)
+        # Where nothing is at the expected place, the last one is tried: a face may have stopped.
+        owners |= match_boxes(
+            {index: box for index, box in enumerate(boxes) if index not in owners},
+            {number: track.face.box for number, track in tracks if number not in owners.values()},
+        )
+        # New numbers go from left to right, whatever the order of the faces.
+        for index in sorted({*range(len(boxes))} - owners.keys(), key=lambda index: boxes[index]):
+            self._numbers_given += 1
+            owners[index] = self._numbers_given
+        return [owners[index] for index in range(len(boxes))]
 
-        Where nothing is at the expected place, the place of the last sight is tried: a face may
-        have stopped.
-        """
-        expected = [track.expected_box(self._time_seconds) for track in self._tracks]
-        owners = match_boxes(boxes, expected)
-        last = {i: track.face.box for i, track in enumerate(self._tracks)}
-        free_tracks = [i for i in last if i not in owners.values()]
-        free_boxes = [i for i in range(len(boxes)) if i not in owners]
-        more = match_boxes([boxes[i] for i in free_boxes], [last[i] for i in free_tracks])
-        return owners | {free_boxes[box]: free_tracks[track] for box, track in more.items()}
+    def _follow(self, track: _Track | None, face: FacePrediction) -> _Track:
+        """Return the track with one more sight of its face, a new one if there is none."""
+        if track is None:
+            return _Track(face, self._time_seconds)
+        elapsed, smoothing = self._time_seconds - track.seen_at, self._smoothing_seconds
+        weight = 1 - math.exp(-elapsed / smoothing) if smoothing > 0 else 1.0
+        scores = {
+            task: mix_scores(track.face.scores.get(task, {}), new, weight)
+            for task, new in face.scores.items()
+        }
+        weight = 1 - math.exp(-elapsed / SPEED_SECONDS)
+        shift = _centre(face.box) - _centre(track.face.box)
+        speed = (1 - weight) * track.speed + weight * shift / elapsed
+        return _Track(replace(face, scores=scores), self._time_seconds, speed)
 
-    def _new_track(self, face: FacePrediction) -> _Track:
-        self._numbers_given += 1
-        tracked = TrackedFace(face.box, face.scores, track=self._numbers_given)
-        return _Track(tracked, self._time_seconds)
 
-
-def match_boxes(boxes: Sequence[Box], others: Sequence[Box]) -> dict[int, int]:
-    """Return index of a box -> index of the other box that it belongs to.
+def match_boxes(boxes: Mapping[int, Box], others: Mapping[int, Box]) -> dict[int, int]:
+    """Return key of a box -> key of the other box that it belongs to.
 
     Pairs are formed from the largest overlap downwards, each box at most once; pairs below
     `SMALLEST_OVERLAP` are none.
     """
     pairs = [
         (-intersection_over_union(box, other), second, box, first)
-        for first, box in enumerate(boxes)
-        for second, other in enumerate(others)
+        for first, box in boxes.items()
+        for second, other in others.items()
     ]
     matches: dict[int, int] = {}
     for negative_overlap, second, _, first in sorted(pairs):
@@ -164,24 +152,5 @@ def mix_scores(
     return {name: (1 - weight) * old[name] + weight * score for name, score in new.items()}
 
 
-def _follow(track: _Track, face: FacePrediction, time_seconds: float, smoothing: float) -> _Track:
-    """Return the track with one more sight of its face."""
-    elapsed = time_seconds - track.seen_at
-    weight = 1 - math.exp(-elapsed / smoothing) if smoothing > 0 else 1.0
-    scores = {
-        task: mix_scores(track.face.scores.get(task, {}), new, weight)
-        for task, new in face.scores.items()
-    }
-    mixed = TrackedFace(face.box, scores, track=track.face.track)
-    speed_weight = 1 - math.exp(-elapsed / SPEED_SECONDS)
-    speed_x, speed_y = (
-        (1 - speed_weight) * old + speed_weight * (there - here) / elapsed
-        for old, here, there in zip(
-            track.speed, _centre(track.face.box), _centre(face.box), strict=True
-        )
-    )
-    return _Track(mixed, time_seconds, (speed_x, speed_y))
-
-
-def _centre(box: Box) -> tuple[float, float]:
-    return box.x + box.width / 2, box.y + box.height / 2
+def _centre(box: Box) -> complex:
+    return complex(box.x + box.width / 2, box.y + box.height / 2)

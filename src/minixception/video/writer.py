@@ -13,9 +13,9 @@ from typing import Any
 import av
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageOps
 
 from minixception.files import atomic_path, require_utf8
-from minixception.images import resize_image
 from minixception.video.cameras import Frame
 
 WRITABLE_SUFFIXES = dict.fromkeys((".mp4", ".m4v"), "mp4")
@@ -46,11 +46,11 @@ class Sound:
 
 
 class VideoWriter:
-    """Writes frames to a film, which appears under its name when it is closed.
+    """Writes frames to a film, which appears under its name when the `with` block is left.
 
-    Until then it lies in a hidden folder beside it. Leaving the `with` block finishes it on
-    every way out, errors included, unless it is the film that cannot be written: then what was
-    there before stays. Each frame is shown from its `time_seconds` on.
+    Until then it lies in a hidden folder beside it. It is finished on every way out, errors
+    included, unless it is the film that cannot be written: then what was there before stays.
+    Each frame is shown from its `time_seconds` on.
 
     Args:
         path: with one of `WRITABLE_SUFFIXES`.
@@ -77,9 +77,9 @@ class VideoWriter:
         # MPEG-4 counts to 65535.
         self._rate = Fraction(rate).limit_denominator(max(1, min(1001, int(65535 / rate))))
         self._sound = sound or Sound()
-        # Number of a stream of sound -> its copy, and the time of the last packet of that.
-        self._copies: dict[int, tuple[Any, int]] = {}
-        self._encoded: dict[int, Any] = {}  # those copies that are in another code
+        # Number of a stream of sound -> its copy; and the time of the last packet of that.
+        self._copies: dict[int, Any] = {}
+        self._heard: dict[int, int] = {}
         self._container: Any = None
         self._size = (0, 0)
         self._tick, self._last = TICK, -1
@@ -90,7 +90,16 @@ class VideoWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        if self._container is None:
+            return
+        with self._reporting():
+            self._container.mux(self._stream.encode(None))
+            self._copy_sound(math.inf if self._sound.is_whole else self._last * self._tick)
+            for copy in self._copies.values():
+                if copy.codec_context.is_encoder:
+                    self._container.mux(copy.encode(None))
+            self._container.close()
+        self._stack.close()
 
     def write(self, frame: Frame) -> None:
         """Append a frame; one of another size than the first is fitted into it, on black."""
@@ -103,22 +112,6 @@ class VideoWriter:
             self._container.mux(self._stream.encode(video))
             self._copy_sound(self._last * self._tick)
 
-    def close(self) -> None:
-        """Finish the film and give it its name; a second call does nothing.
-
-        Raises:
-            OSError: if it cannot be finished. What was there before stays.
-        """
-        if self._container is not None:
-            with self._reporting():
-                self._container.mux(self._stream.encode(None))
-                self._copy_sound(math.inf if self._sound.is_whole else self._last * self._tick)
-                for sound in self._encoded.values():
-                    self._container.mux(sound.encode(None))
-                self._container.close()
-            self._container = None
-            self._stack.close()
-
     @contextmanager
     def _reporting(self) -> Iterator[None]:
         """Remove the film after an error of FFmpeg, and name it in the message."""
@@ -128,7 +121,7 @@ class VideoWriter:
             container, self._container = self._container, None
             with suppress(av.FFmpegError):
                 container.close()
-            width, height = self._size[::-1]
+            height, width = self._size
             cause = f"are frames of {width}x{height} pixels too large for it?"
             if isinstance(error, OSError):  # of the system
                 cause = "is the disk full?"
@@ -137,6 +130,35 @@ class VideoWriter:
                 raise OSError(error.errno or errno.EIO, problem, str(self._path)) from error
 
     def _open(self, height: int, width: int) -> None:
+        encoder = self._choose_encoder()
+        temporary = self._stack.enter_context(atomic_path(self._path))
+        temporary.touch()  # tells why a folder cannot be written to; FFmpeg does not
+        form = WRITABLE_SUFFIXES[self._suffix]
+        options = {"movflags": "faststart"} if form in ("mp4", "mov") else {}
+        self._container = av.open(
+            f"file:{temporary.absolute()}", "w", format=form, container_options=options
+        )
+        if self._suffix == ".avi":
+            self._tick = 1 / self._rate
+        elif encoder == "mpeg4":
+            self._tick = MPEG4_TICK
+        self._size = height, width
+        self._stream = self._container.add_stream(
+            encoder,
+            self._rate,
+            options=_QUALITY.get(encoder, {}),
+            # Even numbers, as colours have half as many pixels.
+            height=height + height % 2,
+            width=width + width % 2,
+            pix_fmt="yuv420p",
+            colorspace=6,  # BT.601, from 16 to 235, as RGB is converted
+            color_range=1,
+            gop_size=max(1, min(round(2 * self._rate), 600)),
+            time_base=self._tick,
+        )
+        self._add_sound()
+
+    def _choose_encoder(self) -> str:
         names = ENCODERS.get(self._suffix, H264)
         encoder = next((name for name in names if name in av.codecs_available), None)
         if encoder is None:
@@ -144,31 +166,7 @@ class VideoWriter:
             raise OSError(errno.ENOSYS, problem, str(self._path))
         if encoder != names[0]:
             self.remarks.append(f"{self._path}: written by {encoder}, as there is no {names[0]}")
-        temporary = self._stack.enter_context(atomic_path(self._path))
-        temporary.touch()  # tells why a folder cannot be written to; FFmpeg does not
-        form = WRITABLE_SUFFIXES[self._suffix]
-        self._container = av.open(
-            f"file:{temporary.absolute()}",
-            "w",
-            format=form,
-            container_options={"movflags": "faststart"} if form in ("mp4", "mov") else {},
-        )
-        self._stream = self._container.add_stream(
-            encoder, self._rate, options=_QUALITY.get(encoder, {})
-        )
-        self._size = height, width
-        # Even numbers, as colours have half as many pixels.
-        self._stream.height, self._stream.width = height + height % 2, width + width % 2
-        self._stream.pix_fmt = "yuv420p"
-        codec = self._stream.codec_context
-        codec.colorspace, codec.color_range = 6, 1  # BT.601, 16 to 235: as RGB is converted
-        codec.gop_size = max(1, min(round(2 * self._rate), 600))
-        if self._suffix == ".avi":
-            self._tick = 1 / self._rate
-        elif encoder == "mpeg4":
-            self._tick = MPEG4_TICK
-        codec.time_base = self._tick
-        self._add_sound()
+        return encoder
 
     def _add_sound(self) -> None:
         for source in self._sound.streams:
@@ -180,44 +178,35 @@ class VideoWriter:
             except ValueError:  # the format does not take it
                 encoder = "libopus" if self._suffix == ".webm" else "aac"
                 copy = self._container.add_stream(encoder, 48000, layout="stereo")
-                self._encoded[source.index] = copy
                 name = source.codec_context.name
                 self.remarks.append(f"{self._path}: sound from {name} to {encoder}")
-            self._copies[source.index] = copy, -1
+            self._copies[source.index], self._heard[source.index] = copy, -1
 
     def _copy_sound(self, until: float | Fraction) -> None:
         """Copy what is heard until then, the last frame: a run may end before the film."""
-        while self._sound.packets:
-            packet = self._sound.packets[0]
-            dts = packet.dts - round(self._sound.origin / packet.time_base)
-            if dts * packet.time_base > until:
-                return
-            self._sound.packets.popleft()
-            copy, last = self._copies.get(packet.stream_index, (None, dts))
-            if dts > last:
-                self._copies[packet.stream_index] = copy, dts
-                if packet.stream_index in self._encoded:
-                    self._encode_sound(packet)
-                    continue
+        packets, origin = self._sound.packets, self._sound.origin
+        while packets and packets[0].dts * packets[0].time_base - origin <= until:
+            packet = packets.popleft()
+            dts = packet.dts - round(origin / packet.time_base)
+            if dts <= self._heard.get(packet.stream_index, math.inf):
+                continue
+            self._heard[packet.stream_index] = dts
+            copy = self._copies[packet.stream_index]
+            if not copy.codec_context.is_encoder:
                 packet.pts, packet.dts, packet.stream = dts, dts, copy
                 self._container.mux(packet)
-
-    def _encode_sound(self, packet: Any) -> None:
-        with suppress(av.InvalidDataError):  # a damaged one is missing
-            for sound in packet.decode():
-                sound.pts -= round(self._sound.origin / sound.time_base)
-                self._container.mux(self._encoded[packet.stream_index].encode(sound))
+                continue
+            with suppress(av.InvalidDataError):  # a damaged one is missing
+                for sound in packet.decode():
+                    sound.pts -= round(origin / sound.time_base)
+                    self._container.mux(copy.encode(sound))
 
 
 def _fitted(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """Return an image of this (height, width), on black; an odd side has its last line twice."""
     height, width = size
     if image.shape[:2] != size:
-        scale = min(height / image.shape[0], width / image.shape[1])
-        inner = [max(1, round(scale * side)) for side in image.shape[:2]]
-        top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
-        edges = (top, height - inner[0] - top), (left, width - inner[1] - left), (0, 0)
-        image = np.pad(resize_image(image, (inner[0], inner[1])), edges)
+        image = np.asarray(ImageOps.pad(Image.fromarray(image), (width, height)))
     if height % 2 or width % 2:
         image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     return image

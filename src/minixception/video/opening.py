@@ -1,0 +1,101 @@
+"""Opening films and streams, and nothing that they might name."""
+
+from pathlib import Path
+from typing import Any
+
+import av
+
+from minixception.files import is_special_file, require_utf8
+
+# Formats that hold their pictures themselves. Not among them: `concat`, `hls`, `dash`, `sdp`, `imf`
+# and `image2`, which open other files by the names in them.
+FILM_FORMATS = (
+    "apng,asf,avi,dv,flv,gif,gxf,h264,hevc,ivf,m4v,matroska,mjpeg,mov,mpeg,mpegts,mpegvideo,mxf,"
+    "nut,obu,ogg,rm,vc1,wtv,yuv4mpegpipe"
+)
+STREAM_FORMATS = f"{FILM_FORMATS},aac,hls,live_flv,mp3,mpjpeg,rtsp,webvtt"
+# Scheme of an address -> what FFmpeg may open for it. Never `file`.
+PROTOCOLS = {
+    "http": "http,https,httpproxy,tls,tcp,crypto",
+    "https": "https,httpproxy,tls,tcp,crypto",
+    "rtmp": "rtmp,tcp",
+    "rtsp": "rtsp,rtp,udp,tcp",
+    **{scheme: scheme for scheme in ("srt", "tcp", "udp")},
+}
+NETWORK_SECONDS = 30
+# Pixels: as for pictures, see `images.read_image`. A frame in 8K has 33 million.
+LARGEST_FRAME = 178_956_970
+_BOUND = {"max_pixels": str(LARGEST_FRAME)}
+
+
+def _open(source: str) -> Any:
+    require_utf8(source)
+    scheme, is_address, _ = source.partition("://")
+    if is_address:
+        if scheme.lower() not in PROTOCOLS:
+            schemes = ", ".join(PROTOCOLS)
+            raise ValueError(f"an address must begin with one of {schemes}. Received: {source}")
+        name, formats, protocols = source, STREAM_FORMATS, PROTOCOLS[scheme.lower()]
+        error: Exception = OSError(f"{source} does not open; check the address and the network")
+    else:
+        if is_special_file(source):
+            raise ValueError(f"{source} is a pipe or device; a video is a file, camera or address")
+        Path(source).open("rb").close()  # tells why it cannot be read; FFmpeg does not
+        # An absolute path: FFmpeg takes what stands before a colon for a protocol.
+        name, formats, protocols = f"file:{Path(source).absolute()}", FILM_FORMATS, "file"
+        error = ValueError(
+            f"{source} is no video, or is incomplete, or in a format that is not read (a list of "
+            "other files is not); copy it again, or convert it to .mp4"
+        )
+    allowed = {"protocol_whitelist": protocols, "format_whitelist": formats}
+    # Decoders see them while the film is looked at; before PyAV 18 they crash on MPEG.
+    options = _BOUND if int(av.__version__.split(".")[0]) >= 18 else {}
+    try:
+        return av.open(
+            name,
+            options=options,
+            container_options=allowed,
+            timeout=NETWORK_SECONDS,
+            metadata_errors="replace",
+        )
+    except av.FFmpegError as problem:
+        raise error from problem
+
+
+def open_pictures(source: str) -> Any:
+    """Open a film or stream; return its stream of moving pictures, which an album's cover is not.
+
+    Raises:
+        OSError: if it is missing or does not open.
+        ValueError: if it is no film, or one that may not be opened, or its frames are too large.
+    """
+    container = _open(source)
+    cover = av.stream.Disposition.attached_pic
+    for stream in (container.streams.best("video"), *container.streams.video):
+        if stream and stream.codec_context is not None and not stream.disposition & cover:
+            require_bounded(stream.codec_context.width, stream.codec_context.height, source)
+            return stream
+    raise ValueError(f"{source} has no moving pictures that can be decoded")
+
+
+def choose_decoder(stream: Any) -> Any:
+    """Return the decoder that hides the least damage."""
+    codec = stream.codec_context
+    # FFmpeg's own shows whatever comes; this one takes 8 bits only.
+    if (codec.name, codec.pix_fmt) == ("vp9", "yuv420p") and "libvpx-vp9" in av.codecs_available:
+        codec = av.CodecContext.create("libvpx-vp9", "r")
+    # With threads decoders lose the marks of broken frames, except for VP8, which has none without.
+    codec.thread_type = "SLICE" if codec.name == "vp8" else "NONE"
+    strict = {"err_detect": "explode"} if codec.name == "mjpeg" else {}
+    codec.options = {**_BOUND, **strict}
+    codec.copy_opaque = True
+    return codec
+
+
+def require_bounded(width: int, height: int, source: str) -> None:
+    """Refuse frames that are too large."""
+    if width * height > LARGEST_FRAME:
+        raise ValueError(
+            f"{source} has frames of {width}x{height} pixels; at most {LARGEST_FRAME} pixels are "
+            "read. Shrink it first."
+        )
