@@ -6,9 +6,10 @@ import pytest
 
 from minixception.boxes import Box
 from minixception.commands.picture_tables import Table, TableWriter, read_journal
-from minixception.files import lock_file, open_grown, sole_writer
+from minixception.files import open_grown
 from minixception.inference.picture_files import PictureResult
 from minixception.inference.predictions import FacePrediction
+from minixception.locks import lock_file, sole_writer
 from systems import needs_links
 
 CLASS_NAMES = {"emotion": ("sad", "happy"), "gender": ()}

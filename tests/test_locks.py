@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from minixception.commands import run_command
-from minixception.files import lock_file, own_folder, sole_writer
+from minixception.locks import lock_file, own_folder, sole_writer
 from own_process import SOURCE
 
 HOLD = """

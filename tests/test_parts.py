@@ -5,7 +5,6 @@ import importlib.util
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -113,8 +112,9 @@ def results_of(names: Sequence[str]) -> list[PictureResult]:
     return [PictureResult(name) for name in names]
 
 
-def encode(results: Sequence[PictureResult]) -> bytes:
-    return "\n".join(str(result.picture) for result in results).encode(errors="surrogateescape")
+def finish(results: Sequence[PictureResult]) -> tuple[bytes, int]:
+    names = "\n".join(str(result.picture) for result in results)
+    return names.encode(errors="surrogateescape"), len(results)
 
 
 def test_a_job_is_read_as_it_was_begun(folder: Folder) -> None:
@@ -124,20 +124,13 @@ def test_a_job_is_read_as_it_was_begun(folder: Folder) -> None:
     job = read_job(folder)
     assert job is not None
     assert (job.options, job.items, len(job.parts)) == ({"--engine": "litert"}, items, 3)
-    make: Any = partial(
-        PartWorker,
-        lambda: results_of,
-        encode=encode,
-        summarize=len,
-        folder=folder,
-        suffix=".txt",
-    )
-    assert [make()(part) for part in list(job.parts.items())[1:]] == [(1, 8), (2, 7)]
+    worker = PartWorker(lambda: results_of, finish, folder, ".txt")
+    assert [worker(part) for part in list(job.parts.items())[1:]] == [(1, 8), (2, 7)]
     assert part_numbers(folder, ".txt") == {1, 2}
     assert folder.read("part-000002.txt").split() == [f"{n}".encode() for n in range(13, 20)]
-    elsewhere = partial(make, folder=Folder(f"{folder.name}/elsewhere"))
+    elsewhere = PartWorker(lambda: results_of, finish, Folder(f"{folder.name}/other"), ".txt")
     with pytest.raises(OSError, match="all of them must share it"):
-        elsewhere()((1, items))
+        elsewhere((1, items))
     folder.write(JOB_FILE, b'{"options": {}}\n')
     with pytest.raises(ValueError, match="begun by another version"):
         read_job(folder)

@@ -137,16 +137,18 @@ def largest_difference(
     )
 
 
-def require_equal(difference: float, *, what: str, output: str | Path) -> None:
-    """Refuse an exported model that gives other probabilities than the Keras model.
+def require_equal(
+    difference: float, *, what: str, output: str | Path, tolerance: float = EXPORT_TOLERANCE
+) -> None:
+    """Refuse a model that gives other probabilities than the Keras model that it comes from.
 
     Raises:
-        ValueError: if the difference exceeds `EXPORT_TOLERANCE`, or is NaN.
+        ValueError: if the difference exceeds the tolerance, or is NaN.
     """
-    if not difference <= EXPORT_TOLERANCE:
+    if not difference <= tolerance:
         raise ValueError(
-            f"{what} differs from the Keras model by {difference:.2e}, more than "
-            f"{EXPORT_TOLERANCE:.0e}; {output} was not written."
+            f"{what} differs from the Keras model by {difference:.2e}, more than {tolerance:.0e}; "
+            f"{output} was not written."
         )
 
 

@@ -102,8 +102,7 @@ class PartWorker:
 
     Args:
         make_worker: called once; gives what returns the results of some items, in their order.
-        encode: gives the content of a part's file from its results.
-        summarize: gives what is told of a part, small.
+        finish: gives the content of a part's file, and what is told of it, from its results.
         folder: where the parts go.
         suffix: what their names end in.
 
@@ -114,25 +113,21 @@ class PartWorker:
     def __init__(
         self,
         make_worker: Callable[[], Callable[[Sequence[str]], Any]],
-        *,
-        encode: Callable[[Any], bytes],
-        summarize: Callable[[Any], Any],
+        finish: Callable[[Any], tuple[bytes, Any]],
         folder: Folder,
         suffix: str,
     ) -> None:
         self._work = make_worker()
-        self._encode, self._summarize = encode, summarize
-        self._folder, self._suffix = folder, suffix
+        self._finish, self._folder, self._suffix = finish, folder, suffix
 
     def __call__(self, part: tuple[int, Sequence[str]]) -> tuple[int, Any]:
-        """Do the part of this number, with these items; return its number and summary."""
+        """Do the part of this number, with these items; return its number and what is told."""
         number, items = part
         if not self._folder.holds(JOB_FILE):
             raise FileNotFoundError(
                 f"{self._folder.name}: a machine of the cluster does not see this folder, or not "
                 "the one in which the job was begun; all of them must share it"
             )
-        results = self._work(items)
-        name, content = part_name(number, self._suffix), self._encode(results)
-        read_patiently(lambda: self._folder.write(name, content))
-        return number, self._summarize(results)
+        content, told = self._finish(self._work(items))
+        read_patiently(lambda: self._folder.write(part_name(number, self._suffix), content))
+        return number, told

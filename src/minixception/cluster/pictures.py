@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from minixception.bounds import LARGEST_PICTURE
 from minixception.cluster.places import is_url, read_bytes
-from minixception.cluster.work import spread
+from minixception.cluster.work import settle, spread
 from minixception.files import refuse_link
 from minixception.images import count_pixels, decode_image, read_image
 from minixception.inference.analyzer import FaceAnalyzer
@@ -56,12 +56,7 @@ class PictureWorker:
         describe: Callable[[Any, BaseException], str] = failure_of,
         folder: str | None = None,
     ) -> None:
-        import cv2
-
-        cv2.setNumThreads(1)  # there is a worker for each core
-        if folder is not None:
-            with suppress(OSError):  # not on this machine: nor are the pictures, as will be said
-                os.chdir(folder)
+        settle(folder)
         self.analyzer = analyzer
         self._options: dict[str, Any] = {"whole_picture": whole_picture, "describe": describe}
         self._folders: dict[Path, tuple[int, int]] = {}

@@ -4,12 +4,14 @@ Ray Data hands out the items, starts workers again that have died, and gives wha
 to others. A worker may therefore do an item twice; what it writes must be the same both times.
 """
 
+import os
 import pickle
 import queue
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from minixception.cluster.sessions import answers
@@ -155,6 +157,20 @@ def _dataset(make_worker: Callable[[], Callable[[Any], Any]], items: Sequence[An
     tables = [pyarrow.table({"item": [pickle.dumps(item)]}) for item in items]
     size = min(core_count(), len(items))
     return spread(ray.data.from_arrow(tables).map, _Worker, make_worker, size=size)
+
+
+def settle(folder: str | None) -> None:
+    """Prepare a process of the cluster: there is one for each core.
+
+    `folder` is what relative paths are relative to. A machine may not have it; it then has none of
+    the files either, as will be said.
+    """
+    import cv2
+
+    cv2.setNumThreads(1)
+    if folder is not None:
+        with suppress(OSError):
+            os.chdir(folder)
 
 
 def core_count() -> int:

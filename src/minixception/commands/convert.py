@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from minixception.commands.outputs import check_folder
+from minixception.files import atomic_folder
 from minixception.labels import EMOTIONS_FER2013, GENDERS, check_class_names
+from minixception.locks import sole_writer
 
 if TYPE_CHECKING:
     import keras
@@ -58,10 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Convert and return the exit code."""
     from minixception.boxes import CropMargin
     from minixception.checkpoints.card import CARD_FILE
-    from minixception.checkpoints.export import export_litert
+    from minixception.checkpoints.export import export_litert, largest_difference, require_equal
     from minixception.checkpoints.keras_model import load_keras_file, save_checkpoint
-    from minixception.commands.outputs import check_folder
-    from minixception.files import atomic_folder, sole_writer
 
     check_folder(arguments.output, "--output")
     if (arguments.output / CARD_FILE).exists():
@@ -73,7 +73,9 @@ def run(arguments: argparse.Namespace) -> int:
     card = _make_card(arguments, model, margin)
     shape = (64, *card.preprocessor.input_shape)
     images = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
-    difference = _require_equal(published, model, images, arguments.file)
+    difference = largest_difference(published.predict_on_batch, model, images)
+    what = f"{arguments.file}: the rebuilt {model.name}"
+    require_equal(difference, what=what, output=arguments.output, tolerance=TOLERANCE)
     # Both models, or nothing.
     with sole_writer(arguments.output), atomic_folder(arguments.output) as folder:
         save_checkpoint(folder, model, card)
@@ -109,21 +111,6 @@ def _make_card(arguments: argparse.Namespace, model: "keras.Model", margin: "Cro
         crop_margin=margin,
         data={"name": AS_PUBLISHED, "source": arguments.file.name},
     )
-
-
-def _require_equal(
-    published: "keras.Model", model: "keras.Model", images: NDArray[np.float32], file: Path
-) -> float:
-    """Return the largest difference of an output between both models."""
-    from minixception.checkpoints.export import largest_difference
-
-    difference = largest_difference(published.predict_on_batch, model, images)
-    if not difference <= TOLERANCE:  # NaN fails too
-        raise ValueError(
-            f"{file}: the rebuilt {model.name} differs by {difference:.1e} from the published "
-            f"model, more than {TOLERANCE:.0e}. Nothing was written."
-        )
-    return difference
 
 
 def _class_names(arguments: argparse.Namespace, count: int) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ could not be read. The other columns of such a row are empty.
 import csv
 import io
 import json
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice, zip_longest
@@ -23,7 +24,7 @@ from minixception.commands.outputs import TABLE_SUFFIXES
 from minixception.commands.picture_paths import short_name
 from minixception.commands.row_options import check_row_options
 from minixception.files import atomic_path, open_grown, refuse_link
-from minixception.messages import as_text, csv_cell, explain, plain_json
+from minixception.messages import as_text, csv_cell, plain_json
 
 if TYPE_CHECKING:
     from minixception.inference.picture_files import PictureResult
@@ -33,6 +34,9 @@ FORMATS = tuple(TABLE_SUFFIXES)
 Line = Mapping[str, Any]
 """Of a journal: `picture`, `error`, and `faces` as from `FacePrediction.to_json`."""
 _FIRST_LINE, _LINE = ["options"], ["picture", "error", "faces"]
+
+Outcome = tuple[int, str | None]
+"""What came of a picture: number of faces, and error."""
 
 
 @dataclass(frozen=True)
@@ -91,29 +95,22 @@ class Table:
             return b"".join(_csv_line(row.values()) for row in self.rows(line))
         return b"".join(map(_json_bytes, self.rows(line)))
 
-    def write(self, lines: Iterable[Line]) -> None:
-        """Write or replace the file, in one step."""
-        with atomic_path(self.target) as temporary, temporary.open("wb") as file:
-            self.write_to(file, lines)
-
     def write_to(self, file: IO[bytes], lines: Iterable[Line]) -> None:
-        """Write the content of the file."""
+        """Write the content of the file; pictures that could not be read are none of JSON's."""
         if self.format == "parquet":
             from minixception.inference.picture_files import picture_frame
 
             frame = picture_frame(chain.from_iterable(map(self.rows, lines)), self.class_names)
             frame.to_parquet(file, engine="pyarrow", index=False)
         elif self.format == "json":
-            file.write(_faces_by_picture(lines))
+            readable = (line for line in lines if line["error"] is None)
+            content = {line["picture"]: line["faces"] for line in readable}
+            file.write(_json_bytes(content, indent=2))
         else:
             file.writelines(chain([self.header], map(self.encode, lines)))
 
-    def read(self, file: IO[bytes]) -> Iterator[Mapping[str, Any]]:
-        """Yield the rows of such a file, but for JSON; of CSV all cells are texts.
-
-        Raises:
-            ValueError: if it is no such file, or has other columns.
-        """
+    def read(self, file: IO[bytes]) -> list[tuple[str, Outcome]]:
+        """Return name and outcome of each picture in such a file, but for JSON; [] of another."""
         try:
             if self.format == "parquet":
                 from pyarrow.parquet import read_table
@@ -123,12 +120,17 @@ class Table:
                 rows = csv.DictReader(io.TextIOWrapper(file, encoding="utf-8", newline=""))
             else:
                 rows = map(json.loads, file)
-            for row in rows:
-                if list(row) != self.columns:
-                    raise ValueError("other columns")
-                yield row
-        except (ValueError, TypeError, RecursionError, csv.Error) as error:
-            raise ValueError(f"{self.target} is no table of this kind: {explain(error)}") from error
+            return list(self._outcomes(rows))
+        except (ValueError, TypeError, RecursionError, csv.Error):
+            return []
+
+    def _outcomes(self, rows: Iterator[Mapping[str, Any]]) -> Iterator[tuple[str, Outcome]]:
+        for row in rows:
+            if list(row) != self.columns:
+                raise ValueError("other columns")
+            faces = int(row["faces"])
+            yield as_text(row["picture"]), (faces, row["error"] or None)
+            deque(islice(rows, max(0, faces - 1)), maxlen=0)  # a row per face
 
 
 class TableWriter:
@@ -160,7 +162,7 @@ class TableWriter:
         self._tables, self._options = tables, options
         self._file: IO[bytes] | None = None
         self._end = 0
-        self.done: list[tuple[int, str | None]] = []
+        self.done: list[Outcome] = []
         for table in tables:
             refuse_link(table.part)
         parts = [table.part for table in tables if table.part.exists()]
@@ -223,7 +225,10 @@ class TableWriter:
         """Write all tables; the journal goes last, so that this may be interrupted as well."""
         self.close()
         for table in self._tables:
-            table.write(line for line, _ in islice(read_journal(self._part), 1, None))
+            with atomic_path(table.target) as temporary, temporary.open("wb") as file:
+                table.write_to(
+                    file, (line for line, _ in islice(read_journal(self._part), 1, None))
+                )
         if self._tables:
             self._part.unlink()
 
@@ -247,7 +252,7 @@ class TableStream:
     def finish(self) -> None:
         """Write what could not be written before."""
         if self._table.format == "json":
-            self._file.write(_faces_by_picture(self._lines))
+            self._table.write_to(self._file, self._lines)
 
 
 def read_journal(path: Path) -> Iterator[tuple[Line, int]]:
@@ -287,33 +292,19 @@ def line_of(result: "PictureResult") -> Line:
     return {"picture": str(result.picture), "error": result.error, "faces": faces}
 
 
-def _done_in_targets(
-    tables: Sequence[Table], pictures: Sequence[Path | str]
-) -> list[tuple[int, str | None]]:
+def _done_in_targets(tables: Sequence[Table], pictures: Sequence[Path | str]) -> list[Outcome]:
     """Return what came of each picture if all tables are there and finished, else nothing."""
-    names = [as_text(str(picture)) for picture in pictures]
-    done = [_done_in_target(table) for table in tables if table.format in ("csv", "jsonl")]
-    if not done or not all(table.target.is_file() for table in tables):
+    if not all(table.target.is_file() for table in tables):
         return []
-    return list(done[0].values()) if all(list(one) == names for one in done) else []
-
-
-def _done_in_target(table: Table) -> dict[str, tuple[int, str | None]]:
-    """Return number of faces, and error, of each picture in a table; nothing for another table."""
-    try:
-        with table.target.open("rb") as file:
-            return {
-                as_text(row["picture"]): (int(row["faces"]), row["error"] or None)
-                for row in table.read(file)
-            }
-    except (FileNotFoundError, ValueError):
-        return {}
-
-
-def _faces_by_picture(lines: Iterable[Line]) -> bytes:
-    """Return the JSON table: picture -> faces, without the pictures that could not be read."""
-    content = {line["picture"]: line["faces"] for line in lines if line["error"] is None}
-    return _json_bytes(content, indent=2)
+    done: list[Outcome] = []
+    for table in tables:
+        if table.format in ("csv", "jsonl"):
+            with table.target.open("rb") as file:
+                found = table.read(file)
+            if [name for name, _ in found] != [as_text(str(picture)) for picture in pictures]:
+                return []
+            done = done or [outcome for _, outcome in found]
+    return done
 
 
 def _json_bytes(content: Any, indent: int | None = None) -> bytes:
