@@ -14,7 +14,7 @@ from own_process import SOURCE
 
 HOLD = """
 import sys
-from minixception.files import own_folder
+from minixception.locks import own_folder
 with own_folder(sys.argv[1]):
     print("held", flush=True)
     sys.stdin.read()

@@ -2,7 +2,8 @@
 
 import errno
 import importlib.util
-from collections.abc import Iterator, Sequence
+import io
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +24,8 @@ from minixception.cluster.pictures import PictureWorker
 from minixception.cluster.places import Folder, list_files, read_bytes
 from minixception.commands import main
 from minixception.inference.analyzer import FaceAnalyzer
-from minixception.inference.picture_files import PictureResult, analyze_file
+from minixception.inference.picture_files import analyze_file
+from minixception.inference.tables import Table
 from stored_files import file_size_limit
 
 needs_arrow = pytest.mark.skipif(
@@ -108,27 +110,25 @@ def test_urls_are_listed_as_folders_are(memory: str) -> None:
         list_files("nobody://host/folder")
 
 
-def results_of(names: Sequence[str]) -> list[PictureResult]:
-    return [PictureResult(name) for name in names]
-
-
-def finish(results: Sequence[PictureResult]) -> tuple[bytes, int]:
-    names = "\n".join(str(result.picture) for result in results)
-    return names.encode(errors="surrogateescape"), len(results)
-
-
-def test_a_job_is_read_as_it_was_begun(folder: Folder) -> None:
+def test_a_job_is_read_as_it_was_begun(folder: Folder, here: Path) -> None:
     assert read_job(folder) is None
     items = ["a.jpg", "in two\nlines.jpg", "\udcff.jpg", *map(str, range(20))]
     begin_job(folder, {"--engine": "litert"}, items, workers=1)
     job = read_job(folder)
     assert job is not None
     assert (job.options, job.items, len(job.parts)) == ({"--engine": "litert"}, items, 3)
-    worker = PartWorker(lambda: results_of, finish, folder, ".txt")
-    assert [worker(part) for part in list(job.parts.items())[1:]] == [(1, 8), (2, 7)]
-    assert part_numbers(folder, ".txt") == {1, 2}
-    assert folder.read("part-000002.txt").split() == [f"{n}".encode() for n in range(13, 20)]
-    elsewhere = PartWorker(lambda: results_of, finish, Folder(f"{folder.name}/other"), ".txt")
+    pictures = PictureWorker(FaceAnalyzer(emotion=None, gender=None))
+    table = Table("csv", Path(), pictures.analyzer.class_names)
+    worker = PartWorker(pictures, table, folder)
+    assert [(number, len(told)) for number, told in map(worker, list(job.parts.items())[1:])] == [
+        (1, 8),
+        (2, 7),
+    ]
+    assert part_numbers(folder, ".csv") == {1, 2}
+    found = table.read(io.BytesIO(folder.read("part-000002.csv")))
+    missing = "No such file or directory"
+    assert found == [(str(n), (0, f"{n}: {missing}")) for n in range(13, 20)]
+    elsewhere = PartWorker(pictures, table, Folder(f"{folder.name}/elsewhere"))
     with pytest.raises(OSError, match="all of them must share it"):
         elsewhere((1, items))
     folder.write(JOB_FILE, b'{"options": {}}\n')

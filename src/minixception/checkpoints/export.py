@@ -138,13 +138,14 @@ def largest_difference(
 
 
 def require_equal(
-    difference: float, *, what: str, output: str | Path, tolerance: float = EXPORT_TOLERANCE
+    difference: float, *, what: str, output: str | Path, tolerance: float | None = None
 ) -> None:
     """Refuse a model that gives other probabilities than the Keras model that it comes from.
 
     Raises:
-        ValueError: if the difference exceeds the tolerance, or is NaN.
+        ValueError: if the difference exceeds the tolerance, or `EXPORT_TOLERANCE`, or is NaN.
     """
+    tolerance = EXPORT_TOLERANCE if tolerance is None else tolerance
     if not difference <= tolerance:
         raise ValueError(
             f"{what} differs from the Keras model by {difference:.2e}, more than {tolerance:.0e}; "

@@ -5,14 +5,16 @@ in order. Part number 7 always has the results of the same items, and appears in
 job goes on with the parts that are missing, and it does no harm if two workers write one part.
 """
 
+import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
+from minixception.cluster.pictures import PictureWorker
 from minixception.cluster.places import Folder
 from minixception.files import read_patiently
+from minixception.inference.tables import Outcome, Table, line_of
 
 JOB_FILE = ".job.jsonl"
 
@@ -98,36 +100,31 @@ def part_numbers(folder: Folder, suffix: str) -> set[int]:
 
 
 class PartWorker:
-    """Does parts of a job in one of many processes, and writes each.
+    """Does parts of a job of pictures in one of many processes, and writes each.
 
     Args:
-        make_worker: called once; gives what returns the results of some items, in their order.
-        finish: gives the content of a part's file, and what is told of it, from its results.
+        worker: analyzes the pictures of a part.
+        table: what their results are written as.
         folder: where the parts go.
-        suffix: what their names end in.
 
     Raises:
         OSError: if this machine does not see the folder.
     """
 
-    def __init__(
-        self,
-        make_worker: Callable[[], Callable[[Sequence[str]], Any]],
-        finish: Callable[[Any], tuple[bytes, Any]],
-        folder: Folder,
-        suffix: str,
-    ) -> None:
-        self._work = make_worker()
-        self._finish, self._folder, self._suffix = finish, folder, suffix
+    def __init__(self, worker: PictureWorker, table: Table, folder: Folder) -> None:
+        self._worker, self._table, self._folder = worker, table, folder
 
-    def __call__(self, part: tuple[int, Sequence[str]]) -> tuple[int, Any]:
-        """Do the part of this number, with these items; return its number and what is told."""
-        number, items = part
+    def __call__(self, part: tuple[int, Sequence[str]]) -> tuple[int, list[Outcome]]:
+        """Do the part of this number, with these pictures; return it with what came of each."""
+        number, pictures = part
         if not self._folder.holds(JOB_FILE):
             raise FileNotFoundError(
                 f"{self._folder.name}: a machine of the cluster does not see this folder, or not "
                 "the one in which the job was begun; all of them must share it"
             )
-        content, told = self._finish(self._work(items))
-        read_patiently(lambda: self._folder.write(part_name(number, self._suffix), content))
-        return number, told
+        lines = list(map(line_of, self._worker(pictures)))
+        file = io.BytesIO()
+        self._table.write(file, lines)
+        name = part_name(number, self._table.suffix)
+        read_patiently(lambda: self._folder.write(name, file.getvalue()))
+        return number, [(len(line["faces"]), line["error"]) for line in lines]

@@ -21,9 +21,8 @@ from minixception.inference.picture_files import (
     analyze_file,
     failure_of,
     folder_states,
-    picture_frame,
-    picture_rows,
 )
+from minixception.inference.tables import picture_frame, picture_rows
 from minixception.inference.workers import Room, in_order
 from minixception.messages import require
 

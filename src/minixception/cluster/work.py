@@ -67,7 +67,9 @@ def work_through(
                 # Calls to a machine that has just gone fail faster than Ray finds that out.
                 attempts = attempts + 1 if len(left) == before else 0
                 if attempts == 2:
-                    results.put(error)
+                    failure = RuntimeError(f"the cluster gave up: {_last_line(error)}")
+                    failure.__cause__ = error
+                    results.put(failure)
                     return
         results.put(_END)
 
@@ -82,10 +84,8 @@ def work_through(
                 continue
             if result is _END:
                 return
-            if isinstance(result, _Fault):
-                raise OSError(result.message)
             if isinstance(result, Exception):
-                raise RuntimeError(f"the cluster gave up: {_last_line(result)}") from result
+                raise result
             yield result
     finally:
         ended.set()
@@ -100,13 +100,6 @@ def _last_line(error: Exception) -> str:
     return lines[-1] if lines else type(error).__name__
 
 
-class _Fault:
-    """Why a worker could not do an item."""
-
-    def __init__(self, message: str) -> None:
-        self.message = message
-
-
 class _Worker:
     """What Ray Data makes in each process, and calls with each item."""
 
@@ -118,7 +111,7 @@ class _Worker:
         try:
             result = self._work(item)
         except (OSError, MemoryError) as error:
-            result = _Fault(explain(error))
+            result = OSError(explain(error))  # errors of libraries may not be picklable
         return {"result": pickle.dumps((number, result))}
 
 

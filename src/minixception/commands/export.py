@@ -66,14 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     from minixception.checkpoints.shipped import find_model
 
     folder = find_model(arguments.model)
-    if arguments.format is None:
-        suffix = arguments.output.suffix.lower()
-        forms = [form for form in SUFFIXES if SUFFIXES[form] == suffix]
-        if not forms:
-            raise ValueError(
-                f"--output must be a file ending in .tflite or .onnx. Received: {arguments.output}"
-            )
-        arguments.format = forms[0]
+    arguments.format = arguments.format or _format_of(arguments.output)
     _check_arguments(arguments, folder)
     card = read_card(folder)
     if arguments.format == INT8:
@@ -83,8 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
 
         export = export_onnx if arguments.format == "onnx" else export_litert
         output, batch_size = arguments.output, arguments.batch_size
-        shape = (LARGEST_BATCH, *card.preprocessor.input_shape)
-        noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+        size = (LARGEST_BATCH, *card.preprocessor.input_shape)
+        noise = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
         images = card.preprocessor(noise)
         difference = export(folder, images=images, output=output, batch_size=batch_size)
         print(f"largest difference of a probability from the Keras model: {difference:.1e}")
@@ -98,6 +91,14 @@ def run(arguments: argparse.Namespace) -> int:
         f"output: probabilities of {', '.join(card.class_names)}"
     )
     return 0
+
+
+def _format_of(output: Path) -> str:
+    """Return the format that the suffix stands for."""
+    for form, suffix in SUFFIXES.items():
+        if output.suffix.lower() == suffix:
+            return form
+    raise ValueError(f"--output must be a file ending in .tflite or .onnx. Received: {output}")
 
 
 def _check_arguments(arguments: argparse.Namespace, folder: Path) -> None:

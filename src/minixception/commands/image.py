@@ -41,13 +41,16 @@ from minixception.commands.options import (
     load_analyzer,
     path_or_url,
 )
-from minixception.commands.outputs import STANDARD_OUTPUT, check_file, check_table
+from minixception.commands.outputs import (
+    STANDARD_OUTPUT,
+    TABLE_FORMATS,
+    check_file,
+    check_table,
+)
 from minixception.commands.picture_paths import find_pictures, output_paths
 from minixception.commands.picture_report import FEW_PICTURES, Report, tell_of_search
-from minixception.commands.picture_tables import FORMATS, Table, TableStream, TableWriter
 from minixception.commands.row_options import describe_rows
 from minixception.commands.run_control import StopRequest
-from minixception.files import remove_leftovers
 from minixception.locks import sole_writer
 from minixception.messages import require
 
@@ -110,7 +113,9 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Find the pictures, analyze, draw, print, write; return the exit code."""
-    tables = {name: path for name in FORMATS if (path := getattr(arguments, name)) is not None}
+    tables = {
+        name: path for name in TABLE_FORMATS if (path := getattr(arguments, name)) is not None
+    }
     _check_options(arguments, tables)
     if arguments.cluster is not None:
         from minixception.commands.picture_cluster import run_on_cluster
@@ -124,9 +129,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.no_draw:
         outputs.update(output_paths(found.places, arguments.output))
     _check_outputs(tables, outputs)
-    named = {arguments.output, *tables.values()} - {None, STANDARD_OUTPUT}
-    with sole_writer(*named):
-        remove_leftovers(*{path.parent for path in outputs.values() if path is not None})
+    with sole_writer(*({arguments.output, *tables.values()} - {None, STANDARD_OUTPUT})):
         code = run_job(arguments, tables, outputs)
     return 1 if code == 0 and found.failures else code
 
@@ -142,7 +145,7 @@ def _check_options(arguments: argparse.Namespace, tables: Mapping[str, Path | st
         option = given[0].replace("_", "-")
         raise ValueError(f"--whole-picture looks for no faces: leave it out, or --{option}")
     if arguments.resume and not tables:
-        options = ", ".join(f"--{name}" for name in FORMATS)
+        options = ", ".join(f"--{name}" for name in TABLE_FORMATS)
         raise ValueError(f"--resume goes on with a table: it needs one of {options}")
     if arguments.resume and STANDARD_OUTPUT in tables.values():
         raise ValueError("--resume goes on with a file, and - is standard output: name a file")
@@ -178,7 +181,9 @@ def run_job(
     arguments: argparse.Namespace, named: Mapping[str, Path], outputs: Mapping[Path, Path | None]
 ) -> int:
     """Work through the pictures and finish the tables; return the exit code."""
+    from minixception.commands.picture_tables import TableStream, TableWriter
     from minixception.inference.picture_files import folder_states
+    from minixception.inference.tables import Table
     from minixception.inference.workers import Room, in_order
 
     pictures = list(outputs)

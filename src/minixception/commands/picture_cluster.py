@@ -14,7 +14,6 @@ from minixception.commands.options import load_analyzer
 from minixception.commands.outputs import STANDARD_OUTPUT, check_folder
 from minixception.commands.picture_paths import find_pictures
 from minixception.commands.picture_report import Report, tell_of_search
-from minixception.commands.picture_tables import Outcome, Table, line_of
 from minixception.commands.row_options import check_row_options, describe_rows
 from minixception.commands.run_control import Progress, StopRequest, Stopwatch
 from minixception.files import remove_leftovers
@@ -24,7 +23,8 @@ from minixception.messages import explain, require
 if TYPE_CHECKING:
     from minixception.cluster.parts import Job, PartWorker
     from minixception.cluster.places import Folder
-    from minixception.inference.picture_files import PictureResult
+    from minixception.inference.analyzer import FaceAnalyzer
+    from minixception.inference.tables import Outcome, Table
 
 FORMATS = ("parquet", "csv", "jsonl")
 
@@ -32,11 +32,11 @@ FORMATS = ("parquet", "csv", "jsonl")
 def run_on_cluster(arguments: argparse.Namespace, tables: Mapping[str, Path | str]) -> int:
     """Find the pictures, or the job to go on with; have it done; return the exit code."""
     form, target = _check_options(arguments, tables)
-    from minixception.cluster.parts import PartWorker, begin_job
-    from minixception.cluster.pictures import PictureWorker
+    from minixception.cluster.parts import begin_job
     from minixception.cluster.places import Folder
     from minixception.cluster.sessions import connected
     from minixception.cluster.work import core_count
+    from minixception.inference.tables import Table
 
     analyzer, folder = load_analyzer(arguments), Folder(str(target))
     table = Table(form, Path(target), analyzer.class_names)
@@ -56,17 +56,12 @@ def run_on_cluster(arguments: argparse.Namespace, tables: Mapping[str, Path | st
             held.enter_context(connected(arguments.cluster, verbose=arguments.verbose))
             held.enter_context(stop)  # after Ray, which has a handler of its own
             job = job or begin_job(folder, options, pictures, workers=core_count())
-            work = partial(
-                PictureWorker,
-                analyzer,
-                whole_picture=arguments.whole_picture,
-                describe=failure_of,
-                folder=str(Path.cwd()),
+            make_worker = partial(
+                _make_worker, analyzer, table, folder, Path.cwd(), arguments.whole_picture
             )
-            worker = partial(PartWorker, work, partial(_finish, table), folder, table.suffix)
-            _do_rest(job, worker, done, stop, shows_progress=not arguments.quiet)
+            _do_rest(job, make_worker, done, stop, shows_progress=not arguments.quiet)
     outcomes = [outcome for number in sorted(done) for outcome in done[number]]
-    report = Report(len(pictures), done=outcomes, shows_progress=False, tells_each=False)
+    report = Report(len(pictures), done=outcomes, tells_each=False)
     return report.summarize([folder.name], None, stop.number) or int(not are_all)
 
 
@@ -124,7 +119,7 @@ def _find(paths: Sequence[Path | str]) -> tuple[list[str], bool]:
     return list(dict.fromkeys([*map(str, found.places), *found.urls])), not found.failures
 
 
-def _read_done(job: "Job", folder: "Folder", table: Table) -> dict[int, list[Outcome]]:
+def _read_done(job: "Job", folder: "Folder", table: "Table") -> "dict[int, list[Outcome]]":
     """Return what came of the pictures of each part that is done.
 
     Raises:
@@ -141,17 +136,23 @@ def _read_done(job: "Job", folder: "Folder", table: Table) -> dict[int, list[Out
     return done
 
 
-def _finish(table: Table, results: "Sequence[PictureResult]") -> tuple[bytes, list[Outcome]]:
-    """Return the content of a part, and what came of its pictures."""
-    file = io.BytesIO()
-    table.write_to(file, map(line_of, results))
-    return file.getvalue(), [(len(result.faces), result.error) for result in results]
+def _make_worker(
+    analyzer: "FaceAnalyzer", table: "Table", folder: "Folder", place: Path, whole_picture: bool
+) -> "PartWorker":
+    """Return what does parts in a process of the cluster; paths are relative to `place`."""
+    from minixception.cluster.parts import PartWorker
+    from minixception.cluster.pictures import PictureWorker
+
+    worker = PictureWorker(
+        analyzer, whole_picture=whole_picture, describe=failure_of, folder=str(place)
+    )
+    return PartWorker(worker, table, folder)
 
 
 def _do_rest(
     job: "Job",
-    worker: "Callable[[], PartWorker]",
-    done: dict[int, list[Outcome]],
+    make_worker: "Callable[[], PartWorker]",
+    done: "dict[int, list[Outcome]]",
     stop: StopRequest,
     *,
     shows_progress: bool,
@@ -171,7 +172,7 @@ def _do_rest(
     progress = Progress(len(job.items), stopwatch, shown=shows_progress, item="picture")
     try:
         with closing(progress):
-            for number, outcomes in work_through(worker, rest, stop=lambda: stop.number):
+            for number, outcomes in work_through(make_worker, rest, stop=lambda: stop.number):
                 done[number] = outcomes
                 count += len(outcomes)
                 stopwatch.count(len(outcomes))

@@ -4,133 +4,28 @@ What came of each picture is appended at once, as a line of JSON, to one journal
 `.NAME.part` beside the first table. When all pictures are done the tables are written from it, and
 it goes. After an interruption the next job cuts off what is incomplete and goes on from there. The
 first line holds the options that the rows depend on, since rows of two models must not be mixed.
-
-In a table each picture has as many rows as faces, and at least one. `faces` is their number: 0 with
-an empty `error` where the picture was read and has none, 0 with the reason in `error` where it
-could not be read. The other columns of such a row are empty.
 """
 
-import csv
 import io
 import json
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import chain, islice, zip_longest
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice, zip_longest
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO
 
-from minixception.commands.outputs import TABLE_SUFFIXES
 from minixception.commands.picture_paths import short_name
 from minixception.commands.row_options import check_row_options
 from minixception.files import atomic_path, open_grown, refuse_link
-from minixception.messages import as_text, csv_cell, plain_json
+from minixception.inference.picture_files import PictureResult
+from minixception.inference.tables import Line, Outcome, Table, line_of
+from minixception.messages import as_text
 
-if TYPE_CHECKING:
-    from minixception.inference.picture_files import PictureResult
-
-FORMATS = tuple(TABLE_SUFFIXES)
-
-Line = Mapping[str, Any]
-"""Of a journal: `picture`, `error`, and `faces` as from `FacePrediction.to_json`."""
 _FIRST_LINE, _LINE = ["options"], ["picture", "error", "faces"]
 
-Outcome = tuple[int, str | None]
-"""What came of a picture: number of faces, and error."""
 
-
-@dataclass(frozen=True)
-class Table:
-    """A table that is asked for.
-
-    Attributes:
-        format: one of `FORMATS`, also the option's name.
-        target: the file that shall be there in the end.
-        class_names: task -> classes, see `FaceAnalyzer.class_names`.
-    """
-
-    format: str
-    target: Path
-    class_names: Mapping[str, tuple[str, ...]] = field(hash=False)
-
-    @property
-    def part(self) -> Path:
-        """The journal of a job whose first table this is."""
-        return self.target.with_name(short_name(f".{self.target.name}", ".part"))
-
-    @property
-    def suffix(self) -> str:
-        """What the name of such a file ends in."""
-        return TABLE_SUFFIXES[self.format][0]
-
-    @property
-    def columns(self) -> list[str]:
-        """The columns of the file."""
-        from minixception.inference.picture_files import picture_columns
-
-        return picture_columns(self.class_names)
-
-    @property
-    def header(self) -> bytes:
-        """What the file begins with."""
-        return _csv_line(self.columns) if self.format == "csv" else b""
-
-    def rows(self, line: Line) -> list[dict[str, Any]]:
-        """Return a row per face of a picture, or one for a picture without."""
-        from minixception.boxes import Box
-        from minixception.inference.picture_files import picture_rows
-        from minixception.inference.predictions import FacePrediction
-
-        faces = [
-            FacePrediction(
-                Box(*face["box"]), {task: face[f"{task}_scores"] for task in self.class_names}
-            )
-            for face in line["faces"]
-        ]
-        return picture_rows(line["picture"], faces, line["error"], self.class_names)
-
-    def encode(self, line: Line) -> bytes:
-        """Return the rows of a picture as they stand in a CSV or JSONL file."""
-        if self.format == "csv":
-            return b"".join(_csv_line(row.values()) for row in self.rows(line))
-        return b"".join(map(_json_bytes, self.rows(line)))
-
-    def write_to(self, file: IO[bytes], lines: Iterable[Line]) -> None:
-        """Write the content of the file; pictures that could not be read are none of JSON's."""
-        if self.format == "parquet":
-            from minixception.inference.picture_files import picture_frame
-
-            frame = picture_frame(chain.from_iterable(map(self.rows, lines)), self.class_names)
-            frame.to_parquet(file, engine="pyarrow", index=False)
-        elif self.format == "json":
-            readable = (line for line in lines if line["error"] is None)
-            content = {line["picture"]: line["faces"] for line in readable}
-            file.write(_json_bytes(content, indent=2))
-        else:
-            file.writelines(chain([self.header], map(self.encode, lines)))
-
-    def read(self, file: IO[bytes]) -> list[tuple[str, Outcome]]:
-        """Return name and outcome of each picture in such a file, but for JSON; [] of another."""
-        try:
-            if self.format == "parquet":
-                from pyarrow.parquet import read_table
-
-                rows = iter(read_table(file).to_pylist())
-            elif self.format == "csv":
-                rows = csv.DictReader(io.TextIOWrapper(file, encoding="utf-8", newline=""))
-            else:
-                rows = map(json.loads, file)
-            return list(self._outcomes(rows))
-        except (ValueError, TypeError, RecursionError, csv.Error):
-            return []
-
-    def _outcomes(self, rows: Iterator[Mapping[str, Any]]) -> Iterator[tuple[str, Outcome]]:
-        for row in rows:
-            if list(row) != self.columns:
-                raise ValueError("other columns")
-            faces = int(row["faces"])
-            yield as_text(row["picture"]), (faces, row["error"] or None)
-            deque(islice(rows, max(0, faces - 1)), maxlen=0)  # a row per face
+def journal_of(table: Path) -> Path:
+    """Return the journal of a job whose first table this is."""
+    return table.with_name(short_name(f".{table.name}", ".part"))
 
 
 class TableWriter:
@@ -163,12 +58,13 @@ class TableWriter:
         self._file: IO[bytes] | None = None
         self._end = 0
         self.done: list[Outcome] = []
-        for table in tables:
-            refuse_link(table.part)
-        parts = [table.part for table in tables if table.part.exists()]
+        places = [journal_of(table.target) for table in tables]
+        for place in places:
+            refuse_link(place)
+        parts = [place for place in places if place.exists()]
         if len(parts) > 1:
             raise ValueError(f"{parts[0]} and {parts[1]} are of two jobs: delete one of them")
-        self._part = (parts or [table.part for table in tables] or [Path()])[0]
+        self._part = (parts or places or [Path()])[0]
         if parts:
             self._read(list(map(str, pictures)), resume=resume)
         elif resume:
@@ -207,7 +103,7 @@ class TableWriter:
         if not self._end:
             self._append({"options": self._options})
 
-    def write(self, result: "PictureResult") -> None:
+    def write(self, result: PictureResult) -> None:
         """Append what came of a picture."""
         self._append(line_of(result))
 
@@ -225,10 +121,9 @@ class TableWriter:
         """Write all tables; the journal goes last, so that this may be interrupted as well."""
         self.close()
         for table in self._tables:
+            lines = (line for line, _ in islice(read_journal(self._part), 1, None))
             with atomic_path(table.target) as temporary, temporary.open("wb") as file:
-                table.write_to(
-                    file, (line for line, _ in islice(read_journal(self._part), 1, None))
-                )
+                table.write(file, lines)
         if self._tables:
             self._part.unlink()
 
@@ -241,7 +136,7 @@ class TableStream:
         self._lines: list[Line] = []
         file.write(table.header)
 
-    def write(self, result: "PictureResult") -> None:
+    def write(self, result: PictureResult) -> None:
         """Write the rows of a picture."""
         if self._table.format == "json":
             self._lines.append(line_of(result))
@@ -252,7 +147,7 @@ class TableStream:
     def finish(self) -> None:
         """Write what could not be written before."""
         if self._table.format == "json":
-            self._table.write_to(self._file, self._lines)
+            self._table.write(self._file, self._lines)
 
 
 def read_journal(path: Path) -> Iterator[tuple[Line, int]]:
@@ -286,12 +181,6 @@ def _parse(text: bytes) -> Line:
     return line if fits and isinstance(line.get("options", {}), dict) else {}
 
 
-def line_of(result: "PictureResult") -> Line:
-    """Return what a journal holds of a picture."""
-    faces = [face.to_json() for face in result.faces]
-    return {"picture": str(result.picture), "error": result.error, "faces": faces}
-
-
 def _done_in_targets(tables: Sequence[Table], pictures: Sequence[Path | str]) -> list[Outcome]:
     """Return what came of each picture if all tables are there and finished, else nothing."""
     if not all(table.target.is_file() for table in tables):
@@ -305,18 +194,3 @@ def _done_in_targets(tables: Sequence[Table], pictures: Sequence[Path | str]) ->
                 return []
             done = done or [outcome for _, outcome in found]
     return done
-
-
-def _json_bytes(content: Any, indent: int | None = None) -> bytes:
-    return _encode(plain_json(json.dumps(content, indent=indent, ensure_ascii=False)) + "\n")
-
-
-def _csv_line(values: Iterable[Any]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerow(map(csv_cell, values))
-    return _encode(text.getvalue())
-
-
-def _encode(text: str) -> bytes:
-    # What is not valid UTF-8 in a file name comes out as "\udcff", which JSON reads again.
-    return text.encode("utf-8", errors="backslashreplace")
