@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from bad_input.models import hdf5
+from bad_input.models import h5_lambda, hdf5
 from bad_input.place import (
     LONG,
     Arguments,
@@ -62,8 +62,8 @@ NAMES += [
         ("empty", content(b"", "a.hdf5"), "cannot be loaded as a Keras model"),
         ("a folder", named("folder"), "folder does not exist"),
         (
-            "another network, a name that is not ASCII",
-            lambda place: str(Path(hdf5(str)(place)).rename(f"{FOREIGN}.hdf5")),
+            "a Lambda layer, a name that is not ASCII",
+            lambda place: str(Path(hdf5(h5_lambda)(place)).rename(f"{FOREIGN}.hdf5")),
             f"{FOREIGN}.hdf5",
         ),
     )

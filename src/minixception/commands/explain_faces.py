@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Find the pictures and their faces, explain, draw, print; return the exit code."""
     from minixception.boxes import crop_box
-    from minixception.images import crop
+    from minixception.images import crop, read_image
     from minixception.inference.analyzer import FaceAnalyzer
     from minixception.inference.picture_files import analyze_file
 
@@ -90,15 +90,17 @@ def run(arguments: argparse.Namespace) -> int:
     with sole_writer(*filter(None, [arguments.output])):
         for picture, output in outputs.items():
             result, image = analyze_file(analyzer, picture, describe=failure_of)
-            if image is None:
+            if result.error is not None:
                 failures += 1
                 print(f"not done: {result.error}", file=sys.stderr)
                 continue
             print(format_count(picture, result.faces))
+            if not result.faces:
+                continue
+            image = read_image(picture) if image is None else image  # found in a smaller copy
             margin, size = card.crop_margin, image.shape[:2]
             crops = [crop(image, crop_box(face.box, margin, *size)) for face in result.faces]
-            if crops:
-                _draw(crops, load(folder).explain(crops, arguments.class_name), output, taken)
+            _draw(crops, load(folder).explain(crops, arguments.class_name), output, taken)
     return 1 if failures else 0
 
 

@@ -245,15 +245,17 @@ def process_picture(
         OSError: if the drawn picture cannot be written, which will fail for others as well.
     """
     from minixception.drawing.faces import draw_predictions
-    from minixception.images import write_image
+    from minixception.images import read_image, write_image
     from minixception.inference.picture_files import analyze_file
 
     is_face = arguments.whole_picture
     result, image = analyze_file(
         analyzer, picture, whole_picture=is_face, folders=folders, describe=failure_of
     )
-    if output is None or image is None:
+    if output is None or result.error is not None:
         return result
+    if image is None:  # its faces were found in a smaller copy
+        image = read_image(picture)
     write_image(output, draw_predictions(image, result.faces, bars=arguments.bars))
     return replace(result, drawn=output)
 
