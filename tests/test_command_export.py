@@ -187,23 +187,3 @@ def test_a_model_that_differs_is_not_written(
     assert export(emotion, "litert", output / "emotion.tflite") == 1
     assert "differs from the Keras model by" in capsys.readouterr().err
     assert not output.exists() or not contents(output)
-
-
-@pytest.mark.parametrize(
-    ("option", "message"),
-    [
-        (["--batch-size", "1"], r"is for --format litert and onnx"),
-        (["--data", "x.csv"], r"There is no file x\.csv\."),
-    ],
-)
-def test_options_that_cannot_be_followed(
-    emotion: Path,
-    output: Path,
-    option: list[str],
-    message: str,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """Others are in `bad_input`."""
-    assert export(emotion, "litert-int8", output / "a.tflite", *option) == 1
-    assert re.search(message, capsys.readouterr().err, re.MULTILINE)
-    assert not output.exists()

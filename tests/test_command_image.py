@@ -16,7 +16,6 @@ from minixception.commands import main
 from minixception.images import read_image, write_image
 from minixception.labels import EMOTIONS_FER2013, GENDERS
 from own_process import SOURCE, run_python
-from systems import needs_any_name
 
 SCRIPT = SOURCE / "image_emotion_gender_demo.py"
 
@@ -118,6 +117,8 @@ def test_unreadable_among_good_ones(demo: Demo, portraits: Path, tmp_path: Path)
 
 def test_unusual_names(script: Demo, portraits: Path, tmp_path: Path) -> None:
     names = ["Gesichter ä 顔.jpg", "x" * 251 + ".jpg", "顔" * 83 + ".jpg", "-dash.jpg"]
+    if sys.platform == "linux":
+        names.append(os.fsdecode(b"not UTF-8 \xff.jpg"))
     for name in names:
         (tmp_path / name).write_bytes(portraits.read_bytes())
     outputs = ["--json", "ö" * 120 + ".json", "--csv", "f.csv"]
@@ -127,15 +128,6 @@ def test_unusual_names(script: Demo, portraits: Path, tmp_path: Path) -> None:
     drawn = {path.name for path in tmp_path.glob("*_faces.jpg")}
     assert "Gesichter ä 顔_faces.jpg" in drawn
     assert len(drawn) == len(names)
-
-
-@needs_any_name
-def test_name_that_is_not_utf8(script: Demo, portraits: Path, tmp_path: Path) -> None:
-    name = os.fsdecode(b"b\xff.jpg")
-    (tmp_path / name).write_bytes(portraits.read_bytes())
-    done = script(name, "--json", "faces.json", "--csv", "faces.csv")
-    assert (done.returncode, messages(done)) == (0, [])
-    assert list(read_faces(tmp_path / "faces.json")) == [name]
 
 
 def test_equal_names_and_earlier_results_do_not_collide(

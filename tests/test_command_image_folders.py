@@ -243,23 +243,32 @@ def wait_for_rows(process: subprocess.Popen[str], part: Path, rows: int) -> None
         time.sleep(0.002)
 
 
+@pytest.fixture(scope="module")
+def whole(
+    album: Path, model_options: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """Return a folder of 96 pictures, and the tables of a job that nobody has interrupted."""
+    root = tmp_path_factory.mktemp("whole")
+    for copy in range(4):
+        shutil.copytree(album, root / "album" / str(copy))
+    tables = {"--csv": root / "f.csv", "--jsonl": root / "f.jsonl"}
+    options = [str(part) for table in tables.items() for part in table]
+    assert main(["image", *model_options, str(root / "album"), "--no-draw", *options]) == 1
+    return {"album": root / "album", **tables}
+
+
 @needs_kill
 @pytest.mark.parametrize("ending", ["kill", "terminate"])
 def test_killed_jobs_go_on(
     job: Callable[..., subprocess.Popen[str]],
     image: Command,
-    album: Path,
+    whole: dict[str, Path],
     here: Path,
     capsys: pytest.CaptureFixture[str],
     ending: str,
 ) -> None:
-    for copy in range(4):
-        shutil.copytree(album, here / "album" / str(copy))
-    options = ("album", "--no-draw", "--jsonl", "f.jsonl", "--csv")
-    assert image(*options, "expected.csv") == 1
-    expected = (here / "f.jsonl").read_bytes()
-    (here / "f.jsonl").unlink()
-    process = job(*options, "f.csv", "--workers", "2")
+    options = (str(whole["album"]), "--no-draw", "--jsonl", "f.jsonl", "--csv", "f.csv")
+    process = job(*options, "--workers", "2")
     wait_for_rows(process, here / ".f.csv.part", 12)
     getattr(process, ending)()
     _, messages = process.communicate(timeout=60)
@@ -268,7 +277,7 @@ def test_killed_jobs_go_on(
     )
     assert ("add --resume to go on" in messages) == (ending == "terminate")
     capsys.readouterr()
-    assert image(*options, "f.csv") == 1
+    assert image(*options) == 1
     assert "is left of an interrupted job that had done" in capsys.readouterr().err
     begun = (here / ".f.csv.part").read_bytes()
     for other in (
@@ -277,16 +286,16 @@ def test_killed_jobs_go_on(
         ["--detector", "mini_xception"],
         ["--whole-picture"],
     ):
-        assert image(*options, "f.csv", "--resume", *other) == 1
+        assert image(*options, "--resume", *other) == 1
         assert f"begun with other options: {other[0]} was" in capsys.readouterr().err
     assert (here / ".f.csv.part").read_bytes() == begun
-    assert image(*options, "f.csv", "--resume", "--workers", "2") == 1
+    assert image(*options, "--resume", "--workers", "2") == 1
     output = capsys.readouterr()
     assert output.out.startswith("going on after ")
     assert "12 of 96 pictures could not be done." in output.err
-    assert (here / "f.csv").read_bytes() == (here / "expected.csv").read_bytes()
-    assert (here / "f.jsonl").read_bytes() == expected
-    assert {path.name for path in here.iterdir()} == {"album", "expected.csv", "f.csv", "f.jsonl"}
+    for option, table in (("--csv", "f.csv"), ("--jsonl", "f.jsonl")):
+        assert (here / table).read_bytes() == whole[option].read_bytes()
+    assert {path.name for path in here.iterdir()} == {"f.csv", "f.jsonl"}
 
 
 def test_what_a_killed_job_left_goes_away_and_what_lives_stays(

@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from minixception.boxes import Box
-from minixception.commands.picture_tables import Table, TableWriter, read_journal
-from minixception.files import lock_file, open_grown, sole_writer
+from minixception.commands.picture_tables import TableWriter, journal_of, read_journal
+from minixception.files import open_grown
 from minixception.inference.picture_files import PictureResult
 from minixception.inference.predictions import FacePrediction
+from minixception.inference.tables import Table
+from minixception.locks import lock_file, sole_writer
 from systems import needs_links
 
 CLASS_NAMES = {"emotion": ("sad", "happy"), "gender": ()}
@@ -51,7 +53,7 @@ def write_tables(tables: list[Table], *, resume: bool = False, finish: bool = Tr
 def test_a_journal_cut_anywhere_is_completed(tmp_path: Path) -> None:
     tables = [Table(form, tmp_path / form, CLASS_NAMES) for form in ("json", "csv", "jsonl")]
     write_tables(tables, finish=False)
-    part = tables[0].part
+    part = journal_of(tables[0].target)
     whole = part.read_bytes()
     ends = [end for _, end in read_journal(part)][1:]
     assert ends[-1] == len(whole)
@@ -67,12 +69,12 @@ def test_a_journal_cut_anywhere_is_completed(tmp_path: Path) -> None:
 def test_interrupted_while_finishing(tmp_path: Path) -> None:
     tables = [Table(form, tmp_path / form, CLASS_NAMES) for form in ("json", "csv", "jsonl")]
     write_tables(tables, finish=False)
-    journal = tables[0].part.read_bytes()
+    journal = journal_of(tables[0].target).read_bytes()
     write_tables(tables, resume=True)
     expected = [table.target.read_bytes() for table in tables]
     assert write_tables(tables, resume=True) == 5
     for left in range(3):  # tables that are not yet there
-        tables[0].part.write_bytes(journal)
+        journal_of(tables[0].target).write_bytes(journal)
         for table in tables[3 - left :]:
             table.target.unlink()
         assert write_tables(tables, resume=True) == 5
@@ -83,7 +85,7 @@ def test_interrupted_while_finishing(tmp_path: Path) -> None:
 def test_a_part_of_another_job_is_refused(tmp_path: Path) -> None:
     table = Table("csv", tmp_path / "faces.csv", CLASS_NAMES)
     write_tables([table], finish=False)
-    before = table.part.read_bytes()
+    before = journal_of(table.target).read_bytes()
     pictures = [one.picture for one in make_results()]
     for resume, others, class_names, message in (
         (False, pictures, CLASS_NAMES, "add --resume to go on with it, or delete the file"),
@@ -96,11 +98,11 @@ def test_a_part_of_another_job_is_refused(tmp_path: Path) -> None:
     more = [Table("jsonl", tmp_path / "faces.jsonl", CLASS_NAMES), table]
     with pytest.raises(FileExistsError, match="had done 5 pictures"):
         TableWriter(more, pictures, resume=False, options=OPTIONS)
-    assert table.part.read_bytes() == before
-    more[0].part.write_bytes(before)
+    assert journal_of(table.target).read_bytes() == before
+    journal_of(more[0].target).write_bytes(before)
     with pytest.raises(ValueError, match="are of two jobs: delete one"):
         TableWriter(more, pictures, resume=True, options=OPTIONS)
-    table.part.write_bytes(b"picture,faces,error\r\n")
+    journal_of(table.target).write_bytes(b"picture,faces,error\r\n")
     with pytest.raises(ValueError, match="begun by another version"):
         TableWriter([table], pictures, resume=True, options=OPTIONS)
 
@@ -115,11 +117,11 @@ def test_a_table_more_is_made_of_what_was_done(tmp_path: Path) -> None:
 def test_a_damaged_end_is_done_again(tmp_path: Path) -> None:
     table = Table("jsonl", tmp_path / "faces.jsonl", CLASS_NAMES)
     write_tables([table], finish=False)
-    whole = table.part.read_bytes()
+    whole = journal_of(table.target).read_bytes()
     write_tables([table], resume=True)
     expected = table.target.read_bytes()
     for tail in (b"\0" * 50, b"\0" * 50 + b"\n", b"{}\n", b'"', b"5\n[]\n"):
-        table.part.write_bytes(whole[: len(whole) // 2] + tail)
+        journal_of(table.target).write_bytes(whole[: len(whole) // 2] + tail)
         write_tables([table], resume=True)
         assert table.target.read_bytes() == expected
 
@@ -142,7 +144,7 @@ def test_a_planted_link_is_not_followed(tmp_path: Path, kind: str, hidden: str) 
     target = tmp_path / "precious"
     if kind != "dangling link":
         target.write_bytes(b"precious")
-    place = lock_file(table.target) if hidden == "lock" else table.part
+    place = lock_file(table.target) if hidden == "lock" else journal_of(table.target)
     place.hardlink_to(target) if kind == "second name" else place.symlink_to(target)
     with pytest.raises(ValueError, match="is a link to another file"), sole_writer(table.target):
         TableWriter([table], [Path("a.jpg")], resume=True, options=OPTIONS)

@@ -236,28 +236,6 @@ def test_a_script_says_in_one_line_what_is_wrong() -> None:
     assert all(name in line for name in [*RECIPES, "recipe='fast'"])
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--image-size", "4"], "at least 5 pixels"),
-        (["--classes", "happy"], "`num_classes` must be at least 2"),
-        (["--classes", "happy,bored"], "neutral. Received: bored"),
-    ],
-)
-def test_what_cannot_be_trained_is_refused(
-    csv_file: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    options: list[str],
-    message: str,
-) -> None:
-    output = tmp_path / "run"
-    command = ["--data", str(csv_file), "--output", str(output), *options]
-    assert run_command("train-emotion", command) == 1
-    assert message in capsys.readouterr().err
-    assert not output.exists()
-
-
 def test_a_number_out_of_range_is_refused_without_keras(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

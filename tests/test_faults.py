@@ -13,7 +13,7 @@ import pytest
 
 from made_up_data import fer2013_csv
 from minixception.checkpoints.shipped import find_model
-from minixception.commands import picture_jobs, run_command
+from minixception.commands import image, run_command
 from minixception.datasets import load_fer2013
 from minixception.files import atomic_folder
 from minixception.images import read_image, write_image
@@ -23,8 +23,8 @@ from stored_files import contents, file_size_limit
 @pytest.fixture
 def album(tmp_path: Path) -> Path:
     for number in range(30):
-        image = np.full((60, 60, 3), 8 * number, np.uint8)
-        write_image(tmp_path / "album" / f"{number:02d}.png", image)
+        picture = np.full((60, 60, 3), 8 * number, np.uint8)
+        write_image(tmp_path / "album" / f"{number:02d}.png", picture)
     return tmp_path / "album"
 
 
@@ -67,7 +67,7 @@ def test_an_output_folder_that_is_removed_meanwhile(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The drawn pictures that follow appear in a new folder; the table is elsewhere, and whole."""
-    original, calls = picture_jobs.process_picture, []
+    original, calls = image.process_picture, []
 
     def remove_first(*arguments: object, **options: object) -> object:
         calls.append(1)

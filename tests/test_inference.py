@@ -1,4 +1,5 @@
 import json
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from minixception import (
 )
 from minixception.boxes import Box, CropMargin
 from minixception.checkpoints.engines import available_cores
-from minixception.commands.picture_jobs import process_picture
+from minixception.commands.image import process_picture
 from minixception.images import read_image, write_image
 from minixception.inference.analyzer import PICTURES_PER_BATCH
 from minixception.inference.predictions import to_rows
@@ -128,7 +129,7 @@ def test_faces_of_a_large_jpeg_are_found_in_a_smaller_copy(
     assert_same(analyzer.analyze(path.read_bytes()), faces)
     with path.open("rb") as file:
         assert_same(analyzer.analyze(file), faces)
-    result = process_picture(analyzer, path, drawn, bars=False)
+    result = process_picture(analyzer, path, drawn, {}, Namespace(whole_picture=False, bars=False))
     assert_same(result.faces, faces)
     assert read_image(drawn).shape == image.shape
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from minixception.commands import run_command
-from minixception.files import lock_file, own_folder, sole_writer
+from minixception.locks import lock_file, own_folder, sole_writer
 from own_process import SOURCE
 
 HOLD = """
 import sys
-from minixception.files import own_folder
+from minixception.locks import own_folder
 with own_folder(sys.argv[1]):
     print("held", flush=True)
     sys.stdin.read()

@@ -2,10 +2,10 @@
 
 import errno
 import importlib.util
-from collections.abc import Iterator, Sequence
+import io
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +24,8 @@ from minixception.cluster.pictures import PictureWorker
 from minixception.cluster.places import Folder, list_files, read_bytes
 from minixception.commands import main
 from minixception.inference.analyzer import FaceAnalyzer
-from minixception.inference.picture_files import PictureResult, analyze_file
+from minixception.inference.picture_files import analyze_file
+from minixception.inference.tables import Table
 from stored_files import file_size_limit
 
 needs_arrow = pytest.mark.skipif(
@@ -109,35 +110,27 @@ def test_urls_are_listed_as_folders_are(memory: str) -> None:
         list_files("nobody://host/folder")
 
 
-def results_of(names: Sequence[str]) -> list[PictureResult]:
-    return [PictureResult(name) for name in names]
-
-
-def encode(results: Sequence[PictureResult]) -> bytes:
-    return "\n".join(str(result.picture) for result in results).encode(errors="surrogateescape")
-
-
-def test_a_job_is_read_as_it_was_begun(folder: Folder) -> None:
+def test_a_job_is_read_as_it_was_begun(folder: Folder, here: Path) -> None:
     assert read_job(folder) is None
     items = ["a.jpg", "in two\nlines.jpg", "\udcff.jpg", *map(str, range(20))]
     begin_job(folder, {"--engine": "litert"}, items, workers=1)
     job = read_job(folder)
     assert job is not None
     assert (job.options, job.items, len(job.parts)) == ({"--engine": "litert"}, items, 3)
-    make: Any = partial(
-        PartWorker,
-        lambda: results_of,
-        encode=encode,
-        summarize=len,
-        folder=folder,
-        suffix=".txt",
-    )
-    assert [make()(part) for part in list(job.parts.items())[1:]] == [(1, 8), (2, 7)]
-    assert part_numbers(folder, ".txt") == {1, 2}
-    assert folder.read("part-000002.txt").split() == [f"{n}".encode() for n in range(13, 20)]
-    elsewhere = partial(make, folder=Folder(f"{folder.name}/elsewhere"))
+    pictures = PictureWorker(FaceAnalyzer(emotion=None, gender=None))
+    table = Table("csv", Path(), pictures.analyzer.class_names)
+    worker = PartWorker(pictures, table, folder)
+    assert [(number, len(told)) for number, told in map(worker, list(job.parts.items())[1:])] == [
+        (1, 8),
+        (2, 7),
+    ]
+    assert part_numbers(folder, ".csv") == {1, 2}
+    found = table.read(io.BytesIO(folder.read("part-000002.csv")))
+    missing = "No such file or directory"
+    assert found == [(str(n), (0, f"{n}: {missing}")) for n in range(13, 20)]
+    elsewhere = PartWorker(pictures, table, Folder(f"{folder.name}/elsewhere"))
     with pytest.raises(OSError, match="all of them must share it"):
-        elsewhere()((1, items))
+        elsewhere((1, items))
     folder.write(JOB_FILE, b'{"options": {}}\n')
     with pytest.raises(ValueError, match="begun by another version"):
         read_job(folder)

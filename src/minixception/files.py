@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, locked, read patiently, told by checksums, found by name.
+"""Files: written whole or not at all, read patiently, told by checksums, found by name.
 
 In a checkout data sets and shipped models are top-level folders beside `src/`; in an installed
 package the shipped models lie inside it.
@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -33,6 +33,8 @@ _PASSING = {
 _OPENCV_NO_MEMORY = -4  # `code` of a cv2.error
 # What writing to an open file says, without its name.
 _FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
+LOCK_NAME = ".lock"
+_WORKSHOP = ".writing-"
 PAUSES = (0.2, 1.0, 3.0)
 """Seconds to wait before each further attempt to read a file."""
 
@@ -156,15 +158,8 @@ def open_grown(path: Path) -> IO[bytes]:
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Give a temporary path to write to; it takes the place of `path` when all went well.
 
-    The temporary file has the same name, since many writers choose the format by it, in a hidden
-    folder beside `path`. Missing parent folders are made. After an exception the temporary file is
-    gone and `path` is as it was.
-
-    Args:
-        path: the file that shall appear, or be replaced, in one step.
-
-    Yields:
-        A path where no file exists yet.
+    It has the same name, since many writers choose the format by it, and no file exists there yet.
+    Missing parent folders are made. After an exception `path` is as it was.
 
     Raises:
         OSError: where the folder cannot be written to.
@@ -187,14 +182,11 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     replaced in one step, in reverse order of their names, so that a `card.json` comes after its
     model; files that were not written stay.
 
-    Yields:
-        A temporary folder: beside `path`, or in it if it exists, since it may be a file system of
-        its own, between which files cannot be renamed.
-
     Raises:
         OSError: where the folder, or its parent, cannot be written to.
     """
     path = Path(path)
+    # A folder may be a file system of its own, between which files cannot be renamed.
     place = path if path.is_dir() else path.parent
     place.mkdir(parents=True, exist_ok=True)
     with _workshop(place, path) as folder:
@@ -265,99 +257,6 @@ def private_copy(content: bytes, name: str) -> Iterator[Path]:
         yield path
 
 
-LOCK_NAME = ".lock"
-_WORKSHOP = ".writing-"
-
-
-# Some network file systems have no locks.
-_IMPOSSIBLE = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
-
-
-@contextmanager
-def sole_writer(*paths: str | Path) -> Iterator[None]:
-    """Keep every other run away from these files and folders inside the block.
-
-    A folder is locked by a file `.lock` in it, a file by `.NAME.HASH.lock` beside it; parent
-    folders are made. The locks go away at the end, and so do folders that this has made and that
-    are still empty. A file system without locks costs a warning.
-
-    Args:
-        paths: what will be written. A path given twice is locked once.
-
-    Raises:
-        BlockingIOError: if another run has one of them.
-        ValueError: if somebody has put a link where the file to lock belongs.
-        OSError: if a folder cannot be written to.
-    """
-    locks = {lock_file(path): Path(path) for path in paths}
-    with ExitStack() as stack:
-        for lock, path in sorted(locks.items()):
-            stack.enter_context(_held(lock, path))
-        yield
-
-
-@contextmanager
-def own_folder(folder: str | Path) -> Iterator[None]:
-    """Make a folder and keep every other run away from it inside the block.
-
-    Folders that this has made and that are still empty at the end go away again.
-
-    Raises:
-        BlockingIOError: if another run has it.
-        OSError: if it cannot be made or written to.
-    """
-    with _made(Path(folder)), sole_writer(folder):
-        yield
-
-
-def lock_file(path: str | Path) -> Path:
-    """Return the file that is locked for a file or folder; the same for all ways to write it."""
-    path = Path(os.path.realpath(path))
-    if path.is_dir():
-        return path / LOCK_NAME
-    digest = hashlib.blake2b(os.fsencode(path.name), digest_size=4).hexdigest()
-    return path.with_name(f".{path.name[:40]}.{digest}{LOCK_NAME}")
-
-
-@contextmanager
-def _made(folder: Path) -> Iterator[None]:
-    """Make a folder with its parents; those of them that are empty at the end go away again."""
-    missing = [place for place in (folder, *folder.parents) if not place.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    finally:
-        for place in missing:
-            with contextlib.suppress(OSError):  # not empty, or gone
-                place.rmdir()
-
-
-@contextmanager
-def _held(lock: Path, path: Path) -> Iterator[None]:
-    from filelock import FileLock, Timeout
-
-    refuse_link(lock)
-    file_lock = FileLock(lock, blocking=False)
-    with _made(lock.parent):
-        try:
-            file_lock.acquire()
-        except Timeout as error:
-            raise BlockingIOError(
-                f"{path} is being written by another run. Wait for it, or give another output."
-            ) from error
-        except OSError as error:
-            if error.errno not in _IMPOSSIBLE:
-                raise
-            _LOGGER.warning("%s is not locked against other runs: %s", path, error.strerror)
-        try:
-            yield
-        finally:
-            # First the name, then the lock: a run that comes between sees that its file is gone.
-            with contextlib.suppress(OSError):  # Windows keeps open files; the folder may be gone
-                lock.unlink()
-            file_lock.release()
-
-
 def cache_folder() -> Path:
     """Return the cache folder, which need not exist.
 
@@ -400,10 +299,7 @@ def content_checksum(named_contents: Iterable[tuple[str, bytes]]) -> str:
 
 
 _PACKAGE = Path(__file__).resolve().parent
-
-
 _CHECKOUT = _PACKAGE.parents[1]
-
 
 PICTURE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".dib", ".gif"),

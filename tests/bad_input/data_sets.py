@@ -3,6 +3,7 @@
 import gzip
 import tarfile
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,9 @@ from bad_input.place import (
     scored,
     table,
 )
+
+utkface = partial(scored, "utkface", task="gender")
+imdb = partial(scored, "imdb", task="gender")
 
 
 def csv(change: Callable[[str], str | bytes]) -> Arguments:
@@ -50,7 +54,7 @@ def mat(**changes: Any) -> Arguments:
         savemat("imdb/imdb.mat", {"imdb": kept})
         return "imdb/imdb.mat"
 
-    return scored("imdb", make, task="gender")
+    return imdb(make)
 
 
 def archive(name: str, content: bytes, *, size: int | None = None, kind: bytes = b"0") -> Arguments:
@@ -62,7 +66,7 @@ def archive(name: str, content: bytes, *, size: int | None = None, kind: bytes =
         padding = b"\0" * (-len(content) % 512 + 1024)
         return place.write("faces.tar", member.tobuf() + content + padding)
 
-    return scored("utkface", make, task="gender")
+    return utkface(make)
 
 
 TABLES = [
@@ -195,10 +199,10 @@ FACE_NAME = "21_0_2_2017.jpg"
 ARCHIVES = [
     Case("archive (.tar)", given, "evaluate", arguments, said)
     for given, arguments, said in (
-        ("missing", scored("utkface", lambda _: "a.tar", task="gender"), "nothing at a.tar"),
-        ("empty", scored("utkface", content(b"", "a.tar"), task="gender"), "a whole tar archive"),
-        ("text", scored("utkface", content(TEXT, "a.tar"), task="gender"), "a whole tar archive"),
-        ("a pipe", scored("utkface", lambda _: pipe("a.tar"), task="gender"), PIPE),
+        ("missing", utkface(lambda _: "a.tar"), "nothing at a.tar"),
+        ("empty", utkface(content(b"", "a.tar")), "a whole tar archive"),
+        ("text", utkface(content(TEXT, "a.tar")), "a whole tar archive"),
+        ("a pipe", utkface(lambda _: pipe("a.tar")), PIPE),
         ("no face in it", archive("readme.txt", b"x"), "none of them such a picture"),
         ("a member of 50 GB", archive(FACE_NAME, b"", size=50 << 30), "would unpack to more than"),
         ("a JPEG of 65000x65000", archive(FACE_NAME, jpeg(65000, 65000)), "none of them such"),
@@ -209,10 +213,10 @@ ARCHIVES = [
 MATS = [
     Case(".mat", given, "evaluate", arguments, said)
     for given, arguments, said in (
-        ("missing", scored("imdb", lambda _: "a.mat", task="gender"), "There is no file a.mat"),
-        ("empty", scored("imdb", content(b"", "a.mat"), task="gender"), "is not a MATLAB file"),
-        ("text", scored("imdb", content(TEXT, "a.mat"), task="gender"), "is not a MATLAB file"),
-        ("a folder", scored("imdb", lambda _: "folder", task="gender"), "There is no file"),
+        ("missing", imdb(lambda _: "a.mat"), "There is no file a.mat"),
+        ("empty", imdb(content(b"", "a.mat")), "is not a MATLAB file"),
+        ("text", imdb(content(TEXT, "a.mat")), "is not a MATLAB file"),
+        ("a folder", imdb(lambda _: "folder"), "There is no file"),
         ("a missing field", mat(gender=None), "Missing: gender"),
         ("fields of two lengths", mat(gender=np.zeros(2)), "fields of one length"),
         ("words for genders", mat(gender=np.array(list("abc"), object)), "must hold numbers"),

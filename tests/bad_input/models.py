@@ -139,83 +139,71 @@ def code_for_config(config: Mapping[str, Any]) -> Callable[[Place], str]:
 
 
 SYSTEM = {"module": "os", "class_name": "system", "config": "true", "registered_name": None}
+
+
+def files(kind: str, *cases: tuple[str, Callable[[Place], str], str]) -> list[Case]:
+    return [Case(kind, given, "convert", converted(make), said) for given, make, said in cases]
+
+
+def layer(**changes: Any) -> Callable[[Place], str]:
+    return lambda place: place.layer(**changes)
+
+
+NEITHER = "neither a .keras archive nor an HDF5 file"
 KERAS_FILES = [
-    Case(kind, given, "convert", converted(make), said)
-    for kind, given, make, said in (
-        (".keras", "missing", lambda _: "a.keras", "a.keras does not exist"),
-        (".keras", "empty", content(b"", "a.keras"), "cannot be loaded as a Keras model"),
-        (".keras", "text", content(TEXT, "a.keras"), "neither a .keras archive nor an HDF5 file"),
+    *files(
+        ".keras",
+        ("missing", lambda _: "a.keras", "a.keras does not exist"),
+        ("empty", content(b"", "a.keras"), "cannot be loaded as a Keras model"),
+        ("text", content(TEXT, "a.keras"), NEITHER),
+        ("truncated", lambda p: p.write("a.keras", cut(0.5, "model.keras")(p)), NEITHER),
+        ("a folder", lambda _: "folder", "folder does not exist"),
+        ("a member outside", lambda p: p.keras(outside), "it must hold metadata.json"),
         (
-            ".keras",
-            "truncated",
-            lambda p: p.write("a.keras", cut(0.5, "model.keras")(p)),
-            "neither a .keras archive nor an HDF5 file",
-        ),
-        (".keras", "a folder", lambda _: "folder", "folder does not exist"),
-        (".keras", "a member outside", lambda p: p.keras(outside), "it must hold metadata.json"),
-        (
-            ".keras",
             "a member less",
             lambda p: p.keras(lambda members: members.pop("metadata.json")),
             "it must hold metadata.json",
         ),
-        (".keras", "80 MB of zeros", lambda p: p.keras(bigger), "would unpack to"),
+        ("80 MB of zeros", lambda p: p.keras(bigger), "would unpack to"),
+        ("a Lambda layer", layer(class_name="Lambda"), "it would need keras.layers.Lambda"),
+        ("a TFSMLayer", layer(class_name="TFSMLayer"), "need keras.layers.TFSMLayer"),
         (
-            ".keras",
-            "a Lambda layer",
-            lambda p: p.layer(class_name="Lambda"),
-            "it would need keras.layers.Lambda",
-        ),
-        (
-            ".keras",
-            "a TFSMLayer",
-            lambda p: p.layer(class_name="TFSMLayer"),
-            "need keras.layers.TFSMLayer",
-        ),
-        (
-            ".keras",
             "a layer that reads a file",
-            lambda p: p.layer(class_name="StringLookup", config={"vocabulary": "/etc/hostname"}),
+            layer(class_name="StringLookup", config={"vocabulary": "/etc/hostname"}),
             "it would need keras.layers.StringLookup",
         ),
         (
-            ".keras",
             "a function of Keras",
-            lambda p: p.layer(module="keras.utils", class_name="get_file"),
+            layer(module="keras.utils", class_name="get_file"),
             "it would need keras.utils.get_file",
         ),
         (
-            ".keras",
             "a layer of another package",
-            lambda p: p.layer(module="evil", class_name="Layer", registered_name="evil>Layer"),
+            layer(module="evil", class_name="Layer", registered_name="evil>Layer"),
             "it would need evil.Layer",
         ),
         (
-            ".keras",
             "a name that somebody registered",
-            lambda p: p.layer(registered_name="evil>Conv2D"),
+            layer(registered_name="evil>Conv2D"),
             "only plain layers of Keras",
         ),
-        (".keras", "os.system", code_for_config(SYSTEM), "it would need os.system"),
-        (".keras", "an empty configuration", code_for_config({}), "broken.keras cannot be loaded"),
-        (".hdf5", "text", content(TEXT, "a.hdf5"), "neither a .keras archive nor an HDF5 file"),
+        ("os.system", code_for_config(SYSTEM), "it would need os.system"),
+        ("an empty configuration", code_for_config({}), "broken.keras cannot be loaded"),
+    ),
+    *files(
+        ".hdf5",
+        ("text", content(TEXT, "a.hdf5"), NEITHER),
         (
-            ".hdf5",
             "truncated",
             lambda p: p.write("a.hdf5", Path(hdf5(str)(p)).read_bytes()[:2000]),
             "cannot be loaded as a Keras model",
         ),
-        (
-            ".hdf5",
-            "weights without a network",
-            hdf5(lambda h: h.attrs.clear()),
-            "weights but no network",
-        ),
-        (".hdf5", "another network", hdf5(str), "looks like that"),
-        (".hdf5", "a Lambda layer", hdf5(h5_lambda), "it would need Lambda"),
-        (".hdf5", "a link to another file", hdf5(h5_link), "a link to elsewhere"),
-        (".hdf5", "a link inside", hdf5(h5_soft_link), "a link to elsewhere"),
-        (".hdf5", "data in another file", hdf5(h5_outside), "lies in another file"),
-        (".hdf5", "4 TB of zeros", hdf5(h5_bomb), "its tensors would take"),
-    )
+        ("weights without a network", hdf5(lambda h: h.attrs.clear()), "weights but no network"),
+        ("another network", hdf5(str), "looks like that"),
+        ("a Lambda layer", hdf5(h5_lambda), "it would need Lambda"),
+        ("a link to another file", hdf5(h5_link), "a link to elsewhere"),
+        ("a link inside", hdf5(h5_soft_link), "a link to elsewhere"),
+        ("data in another file", hdf5(h5_outside), "lies in another file"),
+        ("4 TB of zeros", hdf5(h5_bomb), "its tensors would take"),
+    ),
 ]

@@ -1,9 +1,10 @@
 """Names that are too long for a file system, or not ASCII, for what `media` does not name so."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from bad_input.models import hdf5
+from bad_input.models import h5_lambda, hdf5
 from bad_input.place import (
     LONG,
     Arguments,
@@ -23,33 +24,23 @@ def yunet(make: Callable[[Place], str]) -> Arguments:
     return lambda place: image_options("--no-draw", "--yunet", make(place))(place)
 
 
-# What is given -> its suffix, the command, what takes the name, what is said of one that is not
-# there.
-INPUTS: Mapping[str, tuple[str, str, Callable[[Callable[[Place], str]], Arguments], str]] = {
-    "CSV": (".csv", "evaluate", lambda make: scored("fer2013", make), "There is no file"),
-    "folder of classes": (
+# What is given, its suffix, the command, what takes the name, what is said if it is not there.
+INPUTS: tuple[tuple[str, str, str, Callable[..., Arguments], str], ...] = (
+    ("CSV", ".csv", "evaluate", partial(scored, "fer2013"), "There is no file"),
+    (
+        "folder of classes",
         "",
         "evaluate",
-        lambda make: scored("folder", make),
+        partial(scored, "folder"),
         "must be a folder of class folders. Received:",
     ),
-    "archive (.tar)": (
-        ".tar",
-        "evaluate",
-        lambda make: scored("utkface", make, task="gender"),
-        "nothing at",
-    ),
-    ".mat": (
-        ".mat",
-        "evaluate",
-        lambda make: scored("imdb", make, task="gender"),
-        "There is no file",
-    ),
-    "checkpoint folder": ("", "image", model, "neither a checkpoint folder nor a shipped"),
-    ".keras": (".keras", "convert", converted, "does not exist"),
-    ".hdf5": (".hdf5", "convert", converted, "does not exist"),
-    "YuNet file": (".onnx", "image", yunet, "No YuNet model at"),
-}
+    ("archive (.tar)", ".tar", "evaluate", partial(scored, "utkface", task="gender"), "nothing at"),
+    (".mat", ".mat", "evaluate", partial(scored, "imdb", task="gender"), "There is no file"),
+    ("checkpoint folder", "", "image", model, "neither a checkpoint folder nor a shipped"),
+    (".keras", ".keras", "convert", converted, "does not exist"),
+    (".hdf5", ".hdf5", "convert", converted, "does not exist"),
+    ("YuNet file", ".onnx", "image", yunet, "No YuNet model at"),
+)
 
 
 def named(name: str) -> Callable[[Place], str]:
@@ -58,7 +49,7 @@ def named(name: str) -> Callable[[Place], str]:
 
 NAMES = [
     Case(kind, given, command, arguments(named(name + suffix)), said)
-    for kind, (suffix, command, arguments, missing) in INPUTS.items()
+    for kind, suffix, command, arguments, missing in INPUTS
     for given, name, said in (
         ("a name of 300 characters", LONG, "File name too long"),
         ("a name that is not there, not ASCII", FOREIGN, missing),
@@ -71,8 +62,8 @@ NAMES += [
         ("empty", content(b"", "a.hdf5"), "cannot be loaded as a Keras model"),
         ("a folder", named("folder"), "folder does not exist"),
         (
-            "another network, a name that is not ASCII",
-            lambda place: str(Path(hdf5(str)(place)).rename(f"{FOREIGN}.hdf5")),
+            "a Lambda layer, a name that is not ASCII",
+            lambda place: str(Path(hdf5(h5_lambda)(place)).rename(f"{FOREIGN}.hdf5")),
             f"{FOREIGN}.hdf5",
         ),
     )

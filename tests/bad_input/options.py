@@ -39,6 +39,7 @@ def options(command: str, wrap: Callable[..., Arguments], *cases: tuple[str, ...
     ]
 
 
+INT8 = ("--format", "litert-int8", "--output", "a.tflite")
 OPTIONS = [
     *options(
         "image",
@@ -120,6 +121,9 @@ OPTIONS = [
         ("--early-stopping-patience", "-1", "must be at least 0"),
         ("--image-size", "0", "`image_size` must be"),
         ("--image-size", "100000", "at most 2048 each"),
+        ("--network", "mini_xception", "--image-size", "4", "at least 5 pixels"),
+        ("--classes", "happy", "`num_classes` must be at least 2"),
+        ("--classes", "happy,bored", "neutral. Received: bored"),
         ("--seed", "-1", "--seed must be from 0"),
         ("--seed", "99999999999", "--seed must be from 0"),
         ("--output", "faces.csv", "--output must be a folder"),
@@ -156,6 +160,8 @@ OPTIONS = [
         ("--format", "litert", "the following arguments are required: --output"),
         ("--output", "a.h5", "must be a file ending in .tflite or .onnx"),
         ("--output", "a.tflite", "--batch-size", "0", "--batch-size must lie between"),
+        (*INT8, "--batch-size", "1", "is for --format litert and onnx"),
+        (*INT8, "--data", "x.csv", "There is no file x.csv"),
     ),
     *options(
         "convert",
@@ -189,101 +195,47 @@ OPTIONS = [
 ]
 
 FORBIDDEN = [
-    Case(kind, "no permission", command, arguments, said, forbidden=forbidden)
-    for kind, command, arguments, said, forbidden in (
-        (
-            "picture",
-            "image",
-            picture(lambda p: p.write("b.jpg", p.picture)),
-            "b.jpg: Permission denied",
-            "b.jpg",
-        ),
-        (
-            "picture folder",
-            "image",
-            picture(lambda _: "folder"),
-            "folder: Permission denied",
-            "folder",
-        ),
-        ("video", "video", film(clip), "clip.avi: Permission denied", "clip.avi"),
-        ("CSV", "evaluate", scored("fer2013", table), "faces.csv: Permission denied", "faces.csv"),
-        (
-            "archive (.tar)",
-            "evaluate",
-            archive(FACE_NAME, b""),
-            "faces.tar: Permission denied",
-            "faces.tar",
-        ),
-        (".mat", "evaluate", mat(), "imdb.mat: Permission denied", "imdb/imdb.mat"),
+    Case(kind, "no permission", command, arguments, f"{named}: Permission denied", forbidden=path)
+    for kind, command, path, named, arguments in (
+        ("picture", "image", "b.jpg", "b.jpg", picture(lambda p: p.write("b.jpg", p.picture))),
+        ("picture folder", "image", "folder", "folder", picture(lambda _: "folder")),
+        ("video", "video", "clip.avi", "clip.avi", film(clip)),
+        ("CSV", "evaluate", "faces.csv", "faces.csv", scored("fer2013", table)),
+        ("archive (.tar)", "evaluate", "faces.tar", "faces.tar", archive(FACE_NAME, b"")),
+        (".mat", "evaluate", "imdb/imdb.mat", "imdb.mat", mat()),
         (
             "folder of classes",
             "evaluate",
-            scored("folder", lambda _: "folder"),
-            "folder/classes.txt: Permission denied",
             "folder",
+            "folder/classes.txt",
+            scored("folder", lambda _: "folder"),
         ),
-        (
-            "checkpoint folder",
-            "image",
-            model(Place.checkpoint),
-            "card.json: Permission denied",
-            "model/card.json",
-        ),
-        (
-            ".tflite",
-            "image",
-            model(Place.checkpoint),
-            "model.tflite: Permission denied",
-            "model/model.tflite",
-        ),
-        (
-            ".hdf5",
-            "convert",
-            converted(hdf5(str)),
-            "model.hdf5: Permission denied",
-            "model.hdf5",
-        ),
-        (
-            "YuNet file",
-            "image",
-            image_options("--yunet", "a.jpg"),
-            "a.jpg: Permission denied",
-            "a.jpg",
-        ),
+        ("checkpoint folder", "image", "model/card.json", "card.json", model(Place.checkpoint)),
+        (".tflite", "image", "model/model.tflite", "model.tflite", model(Place.checkpoint)),
+        (".hdf5", "convert", "model.hdf5", "model.hdf5", converted(hdf5(str))),
+        ("YuNet file", "image", "a.jpg", "a.jpg", image_options("--yunet", "a.jpg")),
         (
             "output folder",
             "image",
-            image_options("--output", "folder"),
-            "folder/a_faces.jpg: Permission denied",
             "folder",
+            "folder/a_faces.jpg",
+            image_options("--output", "folder"),
         ),
         (
             "table",
             "image",
+            "folder",
+            "folder/a.csv",
             image_options("--no-draw", "--csv", "folder/a.csv"),
-            "folder/a.csv: Permission denied",
-            "folder",
         ),
-        (
-            "film",
-            "video",
-            film_options("--output", "folder/a.mp4"),
-            "folder/a.mp4: Permission denied",
-            "folder",
-        ),
+        ("film", "video", "folder", "folder/a.mp4", film_options("--output", "folder/a.mp4")),
         (
             "scores",
             "evaluate",
+            "folder",
+            "folder/s.json",
             scored("fer2013", table, "--output", "folder/s.json"),
-            "folder/s.json: Permission denied",
-            "folder",
         ),
-        (
-            "run",
-            "train-emotion",
-            training("--output", "folder/run"),
-            "folder/run: Permission denied",
-            "folder",
-        ),
+        ("run", "train-emotion", "folder", "folder/run", training("--output", "folder/run")),
     )
 ]

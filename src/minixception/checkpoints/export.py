@@ -137,16 +137,19 @@ def largest_difference(
     )
 
 
-def require_equal(difference: float, *, what: str, output: str | Path) -> None:
-    """Refuse an exported model that gives other probabilities than the Keras model.
+def require_equal(
+    difference: float, *, what: str, output: str | Path, tolerance: float | None = None
+) -> None:
+    """Refuse a model that gives other probabilities than the Keras model that it comes from.
 
     Raises:
-        ValueError: if the difference exceeds `EXPORT_TOLERANCE`, or is NaN.
+        ValueError: if the difference exceeds the tolerance, or `EXPORT_TOLERANCE`, or is NaN.
     """
-    if not difference <= EXPORT_TOLERANCE:
+    tolerance = EXPORT_TOLERANCE if tolerance is None else tolerance
+    if not difference <= tolerance:
         raise ValueError(
-            f"{what} differs from the Keras model by {difference:.2e}, more than "
-            f"{EXPORT_TOLERANCE:.0e}; {output} was not written."
+            f"{what} differs from the Keras model by {difference:.2e}, more than {tolerance:.0e}; "
+            f"{output} was not written."
         )
 
 

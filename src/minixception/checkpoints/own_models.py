@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ def make_checkpoint(
     value_range: tuple[float, float],
     task: str = "emotion",
     crop_margin: float = 0.0,
+    data: Mapping[str, Any] | None = None,
 ) -> Card:
     """Write a checkpoint folder for a model that was not trained here.
 
@@ -49,6 +50,7 @@ def make_checkpoint(
         task: what the classes are of: "emotion", "gender" or a word of your own.
         crop_margin: how far the faces of the training reached beyond the box of a face detector,
             as a fraction of the box.
+        data: what the card shall say of the faces of the training.
 
     Returns:
         The card. Its preprocessor resizes, and makes grey where the model has one channel.
@@ -77,6 +79,7 @@ def make_checkpoint(
         class_names=tuple(class_names),
         preprocessor=_preprocessor_of(shape, value_range),
         crop_margin=CropMargin.from_json(crop_margin),
+        data=dict(data or {}),
     )
     noise = np.random.default_rng(0).uniform(*value_range, (TRIED, *card.preprocessor.input_shape))
     images = noise.astype(np.float32)

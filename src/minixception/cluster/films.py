@@ -1,12 +1,11 @@
 """Films on a cluster: parts of them that begin at key frames, analyzed anywhere."""
 
 import math
-import os
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
+from minixception.cluster.work import settle
 from minixception.files import is_passing, read_patiently
 from minixception.inference.analyzer import FaceAnalyzer
 from minixception.inference.predictions import FacePrediction
@@ -71,11 +70,7 @@ def make_part_worker(
         detect_every: see `FaceFinder`.
         folder: what relative paths are relative to.
     """
-    import cv2
-
-    cv2.setNumThreads(1)  # there is a worker for each core
-    with suppress(OSError):  # not on this machine: nor are the films, as will be said
-        os.chdir(folder)
+    settle(folder)
     return partial(_analyze, analyzer, detect_every)
 
 

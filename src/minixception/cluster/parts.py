@@ -5,14 +5,16 @@ in order. Part number 7 always has the results of the same items, and appears in
 job goes on with the parts that are missing, and it does no harm if two workers write one part.
 """
 
+import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
+from minixception.cluster.pictures import PictureWorker
 from minixception.cluster.places import Folder
 from minixception.files import read_patiently
+from minixception.inference.tables import Outcome, Table, line_of
 
 JOB_FILE = ".job.jsonl"
 
@@ -98,41 +100,31 @@ def part_numbers(folder: Folder, suffix: str) -> set[int]:
 
 
 class PartWorker:
-    """Does parts of a job in one of many processes, and writes each.
+    """Does parts of a job of pictures in one of many processes, and writes each.
 
     Args:
-        make_worker: called once; gives what returns the results of some items, in their order.
-        encode: gives the content of a part's file from its results.
-        summarize: gives what is told of a part, small.
+        worker: analyzes the pictures of a part.
+        table: what their results are written as.
         folder: where the parts go.
-        suffix: what their names end in.
 
     Raises:
         OSError: if this machine does not see the folder.
     """
 
-    def __init__(
-        self,
-        make_worker: Callable[[], Callable[[Sequence[str]], Any]],
-        *,
-        encode: Callable[[Any], bytes],
-        summarize: Callable[[Any], Any],
-        folder: Folder,
-        suffix: str,
-    ) -> None:
-        self._work = make_worker()
-        self._encode, self._summarize = encode, summarize
-        self._folder, self._suffix = folder, suffix
+    def __init__(self, worker: PictureWorker, table: Table, folder: Folder) -> None:
+        self._worker, self._table, self._folder = worker, table, folder
 
-    def __call__(self, part: tuple[int, Sequence[str]]) -> tuple[int, Any]:
-        """Do the part of this number, with these items; return its number and summary."""
-        number, items = part
+    def __call__(self, part: tuple[int, Sequence[str]]) -> tuple[int, list[Outcome]]:
+        """Do the part of this number, with these pictures; return it with what came of each."""
+        number, pictures = part
         if not self._folder.holds(JOB_FILE):
             raise FileNotFoundError(
                 f"{self._folder.name}: a machine of the cluster does not see this folder, or not "
                 "the one in which the job was begun; all of them must share it"
             )
-        results = self._work(items)
-        name, content = part_name(number, self._suffix), self._encode(results)
-        read_patiently(lambda: self._folder.write(name, content))
-        return number, self._summarize(results)
+        lines = list(map(line_of, self._worker(pictures)))
+        file = io.BytesIO()
+        self._table.write(file, lines)
+        name = part_name(number, self._table.suffix)
+        read_patiently(lambda: self._folder.write(name, file.getvalue()))
+        return number, [(len(line["faces"]), line["error"]) for line in lines]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from minixception.bounds import LARGEST_PICTURE
 from minixception.cluster.places import is_url, read_bytes
-from minixception.cluster.work import spread
+from minixception.cluster.work import settle, spread
 from minixception.files import refuse_link
 from minixception.images import picture_size
 from minixception.inference.analyzer import FaceAnalyzer
@@ -20,9 +20,8 @@ from minixception.inference.picture_files import (
     analyze_file,
     failure_of,
     folder_states,
-    picture_frame,
-    picture_rows,
 )
+from minixception.inference.tables import picture_frame, picture_rows
 from minixception.inference.workers import Room, in_order
 from minixception.messages import require
 
@@ -63,12 +62,7 @@ class PictureWorker:
         describe: Callable[[Any, BaseException], str] = failure_of,
         folder: str | None = None,
     ) -> None:
-        import cv2
-
-        cv2.setNumThreads(1)  # there is a worker for each core
-        if folder is not None:
-            with suppress(OSError):  # not on this machine: nor are the pictures, as will be said
-                os.chdir(folder)
+        settle(folder)
         self.analyzer = analyzer
         self._options: dict[str, Any] = {"whole_picture": whole_picture, "describe": describe}
         self._folders: dict[Path, tuple[int, int]] = {}

@@ -4,12 +4,14 @@ Ray Data hands out the items, starts workers again that have died, and gives wha
 to others. A worker may therefore do an item twice; what it writes must be the same both times.
 """
 
+import os
 import pickle
 import queue
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from minixception.cluster.sessions import answers
@@ -65,7 +67,9 @@ def work_through(
                 # Calls to a machine that has just gone fail faster than Ray finds that out.
                 attempts = attempts + 1 if len(left) == before else 0
                 if attempts == 2:
-                    results.put(error)
+                    failure = RuntimeError(f"the cluster gave up: {_last_line(error)}")
+                    failure.__cause__ = error
+                    results.put(failure)
                     return
         results.put(_END)
 
@@ -80,10 +84,8 @@ def work_through(
                 continue
             if result is _END:
                 return
-            if isinstance(result, _Fault):
-                raise OSError(result.message)
             if isinstance(result, Exception):
-                raise RuntimeError(f"the cluster gave up: {_last_line(result)}") from result
+                raise result
             yield result
     finally:
         ended.set()
@@ -98,13 +100,6 @@ def _last_line(error: Exception) -> str:
     return lines[-1] if lines else type(error).__name__
 
 
-class _Fault:
-    """Why a worker could not do an item."""
-
-    def __init__(self, message: str) -> None:
-        self.message = message
-
-
 class _Worker:
     """What Ray Data makes in each process, and calls with each item."""
 
@@ -116,7 +111,7 @@ class _Worker:
         try:
             result = self._work(item)
         except (OSError, MemoryError) as error:
-            result = _Fault(explain(error))
+            result = OSError(explain(error))  # errors of libraries may not be picklable
         return {"result": pickle.dumps((number, result))}
 
 
@@ -155,6 +150,20 @@ def _dataset(make_worker: Callable[[], Callable[[Any], Any]], items: Sequence[An
     tables = [pyarrow.table({"item": [pickle.dumps(item)]}) for item in items]
     size = min(core_count(), len(items))
     return spread(ray.data.from_arrow(tables).map, _Worker, make_worker, size=size)
+
+
+def settle(folder: str | None) -> None:
+    """Prepare a process of the cluster: there is one for each core.
+
+    `folder` is what relative paths are relative to. A machine may not have it; it then has none of
+    the files either, as will be said.
+    """
+    import cv2
+
+    cv2.setNumThreads(1)
+    if folder is not None:
+        with suppress(OSError):
+            os.chdir(folder)
 
 
 def core_count() -> int:

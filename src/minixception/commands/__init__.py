@@ -45,39 +45,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if arguments and arguments[0] in COMMANDS:
         return run_command(arguments[0], arguments[1:])
+    from minixception.commands.hints import hint_for
+
+    overview = "\n".join(f"  {name:<15}{text}" for name, (_, text) in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="minixception",
         description="Emotion and gender from faces in real time.",
-        epilog="\n".join(
-            [
-                "commands:",
-                *(f"  {name:<15}{text}" for name, (_, text) in COMMANDS.items()),
-                "",
-                "minixception COMMAND --help says more.",
-            ]
-        ),
+        epilog=f"commands:\n{overview}\n\nminixception COMMAND --help says more.",
         formatter_class=_HelpFormatter,
     )
     parser.add_argument(
-        "command",
-        choices=COMMANDS,
-        metavar="COMMAND",
-        help="what to do, see below",
+        "command", choices=COMMANDS, metavar="COMMAND", help="what to do, see below"
     )
-    if arguments and (hint := _hint_for(arguments[0])):
+    if arguments and (hint := hint_for(Path(arguments[0]), command="")):
         with plain_streams():
-            parser.error(hint)
+            parser.error(f"a command comes first; {arguments[0]} is {hint}")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.parse_args(arguments)
     return 2
-
-
-def _hint_for(argument: str) -> str | None:
-    """Return which command takes a file or folder that stands where the command belongs."""
-    from minixception.commands.hints import hint_for
-
-    hint = hint_for(Path(argument), command="")
-    return hint and f"a command comes first; {argument} is {hint}"
 
 
 def run_command(command: str, arguments: Sequence[str], *, program: str | None = None) -> int:
@@ -115,17 +100,16 @@ def _run_plainly(command: str, arguments: Sequence[str], program: str, is_lost: 
         # As Python's documentation has it: the flush at exit must find an open file.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (OSError, ValueError, ImportError, MemoryError) as error:
-        _print_traceback()
-        print(f"{program}: error: {explain(error)}", file=sys.stderr)
-        return 1
-    except Exception as error:  # of a library, or a mistake of this program
-        _print_traceback()
-        print(
-            f"{program}: error: unexpected {type(error).__name__}: {explain(error)} "
-            f"({TRACEBACK_VARIABLE}=1 shows where)",
-            file=sys.stderr,
-        )
+    except Exception as error:
+        if os.environ.get(TRACEBACK_VARIABLE):
+            traceback.print_exc()
+        if isinstance(error, OSError | ValueError | ImportError | MemoryError):
+            print(f"{program}: error: {explain(error)}", file=sys.stderr)
+            return 1
+        # Of a library, or a mistake of this program.
+        unexpected = f"unexpected {type(error).__name__}: {explain(error)}"
+        advice = f"({TRACEBACK_VARIABLE}=1 shows where)"
+        print(f"{program}: error: {unexpected} {advice}", file=sys.stderr)
         return UNEXPECTED
 
 
@@ -177,12 +161,6 @@ def _choose_messages(*, quiet: bool, verbose: bool) -> None:
         # one of 90 to 179 million pixels. What cannot be read raises an error.
         warnings.filterwarnings("ignore", module=r"(PIL|keras|tensorflow)\.")
         logging.getLogger("PIL").setLevel(logging.CRITICAL)
-
-
-def _print_traceback() -> None:
-    """Print where the exception at hand comes from, for who asks for it by the variable."""
-    if os.environ.get(TRACEBACK_VARIABLE):
-        traceback.print_exc()
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):

@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from minixception.commands.outputs import check_folder
 from minixception.labels import EMOTIONS_FER2013, GENDERS, check_class_names
+from minixception.locks import sole_writer
 
 if TYPE_CHECKING:
     import keras
-
-    from minixception.boxes import CropMargin
-    from minixception.checkpoints.card import Card
 
 # Two builds of the same network with the same weights differ by rounding at most: not at all where
 # they sum in the same order, else by 1e-6.
@@ -58,72 +56,41 @@ def run(arguments: argparse.Namespace) -> int:
     """Convert and return the exit code."""
     from minixception.boxes import CropMargin
     from minixception.checkpoints.card import CARD_FILE
-    from minixception.checkpoints.export import export_litert
-    from minixception.checkpoints.keras_model import load_keras_file, save_checkpoint
-    from minixception.commands.outputs import check_folder
-    from minixception.files import atomic_folder, sole_writer
+    from minixception.checkpoints.export import largest_difference, require_equal
+    from minixception.checkpoints.keras_model import load_keras_file
+    from minixception.checkpoints.own_models import make_checkpoint
+    from minixception.datasets.registry import AS_PUBLISHED
 
-    check_folder(arguments.output, "--output")
-    if (arguments.output / CARD_FILE).exists():
-        raise FileExistsError(f"{arguments.output} already holds a checkpoint. Give another one.")
-    margin = arguments.crop_margin
-    margin = CropMargin.from_json(CROP_MARGINS[arguments.task] if margin is None else margin)
-    published = load_keras_file(arguments.file)
-    model = rebuild(published, arguments.file)
-    card = _make_card(arguments, model, margin)
-    shape = (64, *card.preprocessor.input_shape)
+    file, output, margin = arguments.file, arguments.output, arguments.crop_margin
+    check_folder(output, "--output")
+    if (output / CARD_FILE).exists():
+        raise FileExistsError(f"{output} already holds a checkpoint. Give another one.")
+    margin = CROP_MARGINS[arguments.task] if margin is None else margin
+    CropMargin.from_json(margin)
+    published = load_keras_file(file)
+    model = rebuild(published, file)
+    names = _class_names(arguments, model.output_shape[-1])
+    shape = (64, *(side or 64 for side in model.input_shape[1:]))
     images = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
-    difference = _require_equal(published, model, images, arguments.file)
-    # Both models, or nothing.
-    with sole_writer(arguments.output), atomic_folder(arguments.output) as folder:
-        save_checkpoint(folder, model, card)
-        export_litert(folder, images=images)
+    difference = largest_difference(published.predict_on_batch, model, images)
+    what = f"{file}: the rebuilt {model.name}"
+    require_equal(difference, what=what, output=output, tolerance=TOLERANCE)
+    with sole_writer(output):
+        card = make_checkpoint(
+            output,
+            model,
+            class_names=names,
+            value_range=(-1.0, 1.0),
+            task=arguments.task,
+            crop_margin=margin,
+            data={"name": AS_PUBLISHED, "source": file.name},
+        )
     print(
-        f"{arguments.file.name} is {model.name} with {card.parameters:,} parameters; largest "
-        f"difference of an output {difference:.1e}.\nCrops reach {card.crop_margin.to_json():g} of "
-        "a face's box beyond it; --crop-margin changes that.\n"
-        f"Written to {arguments.output}"
+        f"{file.name} is {model.name} with {card.parameters:,} parameters; largest difference of "
+        f"an output {difference:.1e}.\nCrops reach {margin:g} of a face's box beyond it; "
+        f"--crop-margin changes that.\nWritten to {output}"
     )
     return 0
-
-
-def _make_card(arguments: argparse.Namespace, model: "keras.Model", margin: "CropMargin") -> "Card":
-    """Return what the authors' file does not tell."""
-    from minixception.checkpoints.card import Card
-    from minixception.datasets.registry import AS_PUBLISHED
-    from minixception.preprocessor import Preprocessor
-
-    height, width, channels = model.input_shape[1:]
-    if None in (height, width):
-        raise ValueError(
-            f"{arguments.file} takes images of any size; a checkpoint needs one. "
-            f"Received: input shape {model.input_shape[1:]}"
-        )
-    return Card(
-        name=arguments.output.resolve().name,
-        task=arguments.task,
-        architecture=model.name,
-        parameters=model.count_params(),
-        class_names=_class_names(arguments, model.output_shape[-1]),
-        preprocessor=Preprocessor((height, width), channels),
-        crop_margin=margin,
-        data={"name": AS_PUBLISHED, "source": arguments.file.name},
-    )
-
-
-def _require_equal(
-    published: "keras.Model", model: "keras.Model", images: NDArray[np.float32], file: Path
-) -> float:
-    """Return the largest difference of an output between both models."""
-    from minixception.checkpoints.export import largest_difference
-
-    difference = largest_difference(published.predict_on_batch, model, images)
-    if not difference <= TOLERANCE:  # NaN fails too
-        raise ValueError(
-            f"{file}: the rebuilt {model.name} differs by {difference:.1e} from the published "
-            f"model, more than {TOLERANCE:.0e}. Nothing was written."
-        )
-    return difference
 
 
 def _class_names(arguments: argparse.Namespace, count: int) -> tuple[str, ...]:

@@ -21,8 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from minixception.commands.outputs import check_file
 from minixception.files import atomic_path
 
 
@@ -69,13 +68,35 @@ def run(arguments: argparse.Namespace) -> int:
     from minixception.checkpoints.versions import checkout_commit
     from minixception.detection.card import TASK as DETECTOR_TASK
     from minixception.detection.card import is_detector
+    from minixception.drawing.plots import plot_confusion_matrix
+
+    folder = find_model(arguments.model, tasks=(*TASKS, DETECTOR_TASK))
+    pictures = _check_output(arguments, folder)
+    origin = {"command": shlex.join(arguments.command_line), "commit": checkout_commit()}
+    if is_detector(folder):
+        pictures = []
+        content, lines = _score_detector(folder, arguments, origin)
+    else:
+        content, lines = _score_classifier(folder, arguments, origin)
+    if arguments.output is not None:
+        with atomic_path(arguments.output) as path:
+            path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        parts = content.get("splits", {"": content}).values()
+        for facts, picture in zip(parts, pictures, strict=False):
+            names = list(facts["per_class"])
+            plot_confusion_matrix(facts["confusion_matrix"], names, picture, title=_title(facts))
+        lines.append(f"written to {', '.join(map(str, [arguments.output, *pictures]))}")
+    print("\n".join(lines))
+    return 0
+
+
+def _score_classifier(
+    folder: Path, arguments: argparse.Namespace, origin: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the facts of one split, or those of several under their names, and tables of them."""
     from minixception.evaluation import format_splits, format_table
     from minixception.training.scoring import score_splits
 
-    folder = find_model(arguments.model, tasks=(*TASKS, DETECTOR_TASK))
-    if is_detector(folder):
-        return _evaluate_detector(folder, arguments)
-    pictures = _check_output(arguments, folder)
     found = score_splits(
         folder,
         arguments.dataset,
@@ -86,50 +107,33 @@ def run(arguments: argparse.Namespace) -> int:
         engine=arguments.engine,
         calibrated=arguments.calibrate,
     )
-    if arguments.record:
-        for one in found.values():
-            one.record(folder)
-    if arguments.output is not None:
-        origin = {"command": shlex.join(arguments.command_line), "commit": checkout_commit()}
-        facts = {split: {**one.facts, **origin, **one.to_json()} for split, one in found.items()}
-        _write(arguments.output, facts, pictures)
+    lines = []
     for one in found.values():
-        print(f"{_title(one.facts)}\n{format_table(one.scores)}")
-        if one.by_source:
-            print(format_splits(one.by_source))
-    if len(found) > 1:
-        print(format_splits({split: one.scores for split, one in found.items()}))
-    if arguments.output is not None:
-        print(f"written to {', '.join(map(str, [arguments.output, *pictures]))}")
-    return 0
+        if arguments.record:
+            one.record(folder)
+        lines += [_title(one.facts), format_table(one.scores)]
+        lines += [format_splits(one.by_source)] if one.by_source else []
+    facts = {split: {**one.facts, **origin, **one.to_json()} for split, one in found.items()}
+    if len(found) == 1:
+        return next(iter(facts.values())), lines
+    return {"splits": facts}, [*lines, format_splits({name: found[name].scores for name in found})]
 
 
-def _evaluate_detector(folder: Path, arguments: argparse.Namespace) -> int:
-    from minixception.checkpoints.versions import checkout_commit
+def _score_detector(
+    folder: Path, arguments: argparse.Namespace, origin: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """Do the same with a detector, on scenes."""
     from minixception.detection.evaluation import format_scores
     from minixception.detection.labelled_pictures import read_sources
     from minixception.detector_training.export import evaluate_on_held_out
 
-    given = [name for name in ("dataset", "split") if getattr(arguments, name) is not None]
-    given += [
-        name
-        for name in ("flip", "without_twins", "record", "calibrate")
-        if getattr(arguments, name)
-    ]
-    if given:
+    names = ("dataset", "split", "flip", "without_twins", "record", "calibrate")
+    if given := [name for name in names if getattr(arguments, name)]:
         raise ValueError(f"--{given[0].replace('_', '-')} is for classifiers: leave it out")
     if arguments.data is None:
         raise ValueError("A detector needs --data, the folder of the pictures to compose scenes of")
-    _check_output(arguments, folder)
     scores = evaluate_on_held_out(folder, read_sources(arguments.data)[1])
-    if arguments.output is not None:
-        command = {"command": shlex.join(arguments.command_line), "commit": checkout_commit()}
-        with atomic_path(arguments.output) as path:
-            path.write_text(json.dumps(command | scores.to_json(), indent=2) + "\n", "utf-8")
-    print(format_scores(scores))
-    if arguments.output is not None:
-        print(f"written to {arguments.output}")
-    return 0
+    return {**origin, **scores.to_json()}, [format_scores(scores)]
 
 
 def _title(facts: Mapping[str, Any]) -> str:
@@ -143,7 +147,6 @@ def _check_output(arguments: argparse.Namespace, folder: Path) -> list[Path]:
         The picture of each split's confusion matrix; none where nothing is to be written.
     """
     from minixception.checkpoints.card import CHECKPOINT_FILES
-    from minixception.commands.outputs import check_file
 
     output = arguments.output
     if output is None:
@@ -157,19 +160,3 @@ def _check_output(arguments: argparse.Namespace, folder: Path) -> list[Path]:
     for picture in pictures:
         check_file(picture, "--output", apart_from=inputs)
     return pictures
-
-
-def _write(path: Path, facts: dict[str, dict[str, Any]], pictures: list[Path]) -> None:
-    """Write the facts of one split, or those of several under their names, and a picture each."""
-    from minixception.drawing.plots import plot_confusion_matrix
-
-    content = {"splits": facts} if len(facts) > 1 else next(iter(facts.values()))
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    for one, picture in zip(facts.values(), pictures, strict=True):
-        plot_confusion_matrix(
-            np.array(one["confusion_matrix"]),
-            list(one["per_class"]),
-            picture,
-            title=_title(one),
-        )

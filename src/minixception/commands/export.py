@@ -21,13 +21,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+
+from minixception.commands.outputs import check_file
+from minixception.messages import require
 
 if TYPE_CHECKING:
     from minixception.checkpoints.card import Card
-    from minixception.datasets import FaceDataset
 
+# Format -> what a file's name ends in.
 SUFFIXES = {"litert": ".tflite", "onnx": ".onnx", "litert-int8": ".tflite"}
+INT8 = "litert-int8"
 ONNX_PACKAGES = ("tf2onnx", "onnxruntime")
 CALIBRATION_FACES = 300
 LARGEST_BATCH = 64  # that is compared with the Keras model
@@ -66,14 +69,17 @@ def run(arguments: argparse.Namespace) -> int:
     arguments.format = arguments.format or _format_of(arguments.output)
     _check_arguments(arguments, folder)
     card = read_card(folder)
-    if arguments.format == "litert-int8":
+    if arguments.format == INT8:
         _export_int8(folder, card, arguments)
     else:
         from minixception.checkpoints.export import export_litert, export_onnx
 
         export = export_onnx if arguments.format == "onnx" else export_litert
         output, batch_size = arguments.output, arguments.batch_size
-        difference = export(folder, images=_noise(card), output=output, batch_size=batch_size)
+        size = (LARGEST_BATCH, *card.preprocessor.input_shape)
+        noise = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
+        images = card.preprocessor(noise)
+        difference = export(folder, images=images, output=output, batch_size=batch_size)
         print(f"largest difference of a probability from the Keras model: {difference:.1e}")
     low, high = card.preprocessor.value_range
     batch = "B" if arguments.batch_size is None else arguments.batch_size
@@ -98,43 +104,30 @@ def _format_of(output: Path) -> str:
 def _check_arguments(arguments: argparse.Namespace, folder: Path) -> None:
     """Find out before the work what could not be done after it."""
     from minixception.checkpoints.card import LITERT_FILE
-    from minixception.commands.outputs import check_file
-    from minixception.messages import require
 
+    form, batch_size = arguments.format, arguments.batch_size
     # Nobody would see from the checkpoint that its model computes with 8 bits or in fixed batches.
-    special = arguments.format == "litert-int8" or arguments.batch_size is not None
+    special = form == INT8 or batch_size is not None
     taken = folder / LITERT_FILE if special else None
     check_file(
         arguments.output,
-        f"--output for --format {arguments.format}",
-        suffixes=(SUFFIXES[arguments.format],),
+        f"--output for --format {form}",
+        suffixes=(SUFFIXES[form],),
         apart_from={"the float32 model of the checkpoint": taken},
     )
-    given = [name for name in ("dataset", "data") if getattr(arguments, name) is not None]
-    if given and arguments.format != "litert-int8":
+    for name in ("batch_size",) if form == INT8 else ("dataset", "data"):
+        if getattr(arguments, name) is not None:
+            users = "litert and onnx" if form == INT8 else INT8
+            option = f"--{name.replace('_', '-')}"
+            raise ValueError(
+                f"{option} is for --format {users}; leave it out. Received: --format {form}"
+            )
+    if batch_size is not None and not 1 <= batch_size <= LARGEST_BATCH:
         raise ValueError(
-            f"--{given[0]} is for --format litert-int8, which measures ranges on training faces; "
-            f"leave it out. Received: --format {arguments.format}"
+            f"--batch-size must lie between 1 and {LARGEST_BATCH}. Received: {batch_size}"
         )
-    if arguments.batch_size is not None and arguments.format == "litert-int8":
-        raise ValueError(
-            "--batch-size is for --format litert and onnx; leave it out. "
-            "Received: --format litert-int8"
-        )
-    if arguments.batch_size is not None and not 1 <= arguments.batch_size <= LARGEST_BATCH:
-        raise ValueError(
-            f"--batch-size must lie between 1 and {LARGEST_BATCH}. "
-            f"Received: --batch-size {arguments.batch_size}"
-        )
-    if arguments.format == "onnx":
+    if form == "onnx":
         require(*ONNX_PACKAGES, what="--format onnx")
-
-
-def _noise(card: "Card") -> NDArray[np.float32]:
-    """Return as many prepared images as the largest batch needs."""
-    generator = np.random.default_rng(0)
-    shape = (LARGEST_BATCH, *card.preprocessor.input_shape)
-    return card.preprocessor(generator.integers(0, 256, shape, dtype=np.uint8))
 
 
 def _export_int8(folder: Path, card: "Card", arguments: argparse.Namespace) -> None:
@@ -158,16 +151,12 @@ def _export_int8(folder: Path, card: "Card", arguments: argparse.Namespace) -> N
         return float((probabilities.argmax(axis=1) == validation.labels).mean())
 
     before = accuracy(KerasEngine(folder))
+    count = min(CALIBRATION_FACES, len(training))
+    rows = np.random.default_rng(0).choice(len(training), count, replace=False)
     with atomic_path(arguments.output) as path:
-        path.write_bytes(quantized(folder, _calibration_faces(training, card)))
+        path.write_bytes(quantized(folder, form(training.images[np.sort(rows)])))
         after = accuracy(LiteRTEngine(path, num_classes=len(card.class_names)))
     print(
         f"accuracy on {dataset.name} {entry.validation_split}, {len(validation)} faces: "
         f"float32 {before:.4f}, int8 {after:.4f}, loss {100 * (before - after):.2f} points"
     )
-
-
-def _calibration_faces(training: "FaceDataset", card: "Card") -> NDArray[np.float32]:
-    count = min(CALIBRATION_FACES, len(training))
-    rows = np.random.default_rng(0).choice(len(training), count, replace=False)
-    return card.preprocessor(training.images[np.sort(rows)])

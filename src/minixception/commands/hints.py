@@ -55,3 +55,13 @@ def _hint(path: Path, command: str) -> str | None:
             is_right = owner == command or (owner == "image" and command in _PICTURE_COMMANDS)
             return None if is_right else text.format(name)
     return None
+
+
+def failure_of(picture: Path | str, error: BaseException) -> str:
+    """Return one line that names the picture, and says why it could not be done or what it is."""
+    from minixception.inference import picture_files
+
+    hint = hint_for(Path(picture), command="image")
+    if hint is None:
+        return picture_files.failure_of(picture, error)
+    return f"{' '.join(str(picture).split())} is {hint}"

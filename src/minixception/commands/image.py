@@ -27,11 +27,13 @@ missing; the pictures stay those of the first command.
 
 import argparse
 import os
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from minixception.commands.hints import failure_of
 from minixception.commands.options import (
     add_cluster_argument,
     add_detector_arguments,
@@ -39,14 +41,17 @@ from minixception.commands.options import (
     load_analyzer,
     path_or_url,
 )
-from minixception.commands.outputs import STANDARD_OUTPUT, check_file, check_table
-from minixception.commands.picture_jobs import process_picture, shared_cores
+from minixception.commands.outputs import (
+    STANDARD_OUTPUT,
+    TABLE_FORMATS,
+    check_file,
+    check_table,
+)
 from minixception.commands.picture_paths import find_pictures, output_paths
 from minixception.commands.picture_report import FEW_PICTURES, Report, tell_of_search
-from minixception.commands.picture_tables import FORMATS, Table, TableStream, TableWriter
 from minixception.commands.row_options import describe_rows
 from minixception.commands.run_control import StopRequest
-from minixception.files import remove_leftovers, sole_writer
+from minixception.locks import sole_writer
 from minixception.messages import require
 
 if TYPE_CHECKING:
@@ -108,28 +113,28 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Find the pictures, analyze, draw, print, write; return the exit code."""
-    _check_options(arguments)
+    tables = {
+        name: path for name in TABLE_FORMATS if (path := getattr(arguments, name)) is not None
+    }
+    _check_options(arguments, tables)
     if arguments.cluster is not None:
         from minixception.commands.picture_cluster import run_on_cluster
 
-        return run_on_cluster(arguments)
+        return run_on_cluster(arguments, tables)
     found = find_pictures(arguments.pictures, output=arguments.output)
     tell_of_search(found)
     if not found.places:
         return 1
-    if arguments.no_draw:
-        outputs: dict[Path, Path | None] = dict.fromkeys(found.places)
-    else:
-        outputs = {**output_paths(found.places, arguments.output)}
-    _check_outputs(arguments, outputs)
-    named = {arguments.output, *(getattr(arguments, name) for name in FORMATS)}
-    with sole_writer(*(named - {None, STANDARD_OUTPUT})):
-        remove_leftovers(*{path.parent for path in outputs.values() if path is not None})
-        code = run_job(arguments, outputs)
+    outputs: dict[Path, Path | None] = dict.fromkeys(found.places)
+    if not arguments.no_draw:
+        outputs.update(output_paths(found.places, arguments.output))
+    _check_outputs(tables, outputs)
+    with sole_writer(*({arguments.output, *tables.values()} - {None, STANDARD_OUTPUT})):
+        code = run_job(arguments, tables, outputs)
     return 1 if code == 0 and found.failures else code
 
 
-def _check_options(arguments: argparse.Namespace) -> None:
+def _check_options(arguments: argparse.Namespace, tables: Mapping[str, Path | str]) -> None:
     """Refuse options that contradict each other."""
     if arguments.no_draw and (arguments.output is not None or arguments.bars):
         other = "--bars" if arguments.output is None else "--output"
@@ -139,105 +144,29 @@ def _check_options(arguments: argparse.Namespace) -> None:
     if arguments.whole_picture and given:
         option = given[0].replace("_", "-")
         raise ValueError(f"--whole-picture looks for no faces: leave it out, or --{option}")
-    if arguments.resume and not any(getattr(arguments, name) for name in FORMATS):
-        options = ", ".join(f"--{name}" for name in FORMATS)
+    if arguments.resume and not tables:
+        options = ", ".join(f"--{name}" for name in TABLE_FORMATS)
         raise ValueError(f"--resume goes on with a table: it needs one of {options}")
-    if arguments.resume and STANDARD_OUTPUT in [getattr(arguments, name) for name in FORMATS]:
+    if arguments.resume and STANDARD_OUTPUT in tables.values():
         raise ValueError("--resume goes on with a file, and - is standard output: name a file")
     if arguments.workers is not None and arguments.workers < 1:
         raise ValueError(f"--workers must be 1 or more. Received: {arguments.workers}")
     if arguments.engine == "keras" and (arguments.workers or 1) > 1:
         raise ValueError("--engine keras uses all cores for one picture: leave out --workers")
-    places = (*arguments.pictures, *(getattr(arguments, name) for name in FORMATS))
-    url = next((place for place in places if isinstance(place, str)), None)
-    if url is not None and arguments.cluster is None:
+    if arguments.cluster is not None:
+        return
+    places = (*arguments.pictures, *tables.values())
+    if (url := next((place for place in places if isinstance(place, str)), None)) is not None:
         raise ValueError(f"URLs are read and written with --cluster only. Received: {url}")
-    if arguments.parquet is not None and arguments.cluster is None:
+    if "parquet" in tables:
         require("pyarrow", "pandas", what="--parquet")
 
 
-def run_job(arguments: argparse.Namespace, outputs: Mapping[Path, Path | None]) -> int:
-    """Work through the pictures and finish the tables; return the exit code."""
-    from minixception.inference.picture_files import folder_states
-    from minixception.inference.workers import Room, in_order
-
-    pictures = list(outputs)
-    analyzer = load_analyzer(arguments)
-    tables, streams = _tables(arguments, analyzer)
-    options = describe_rows(arguments, analyzer)
-    writer = TableWriter(tables, pictures, resume=arguments.resume, options=options)
-    if writer.is_finished:
-        print("an earlier job has finished all tables: they stay, whatever options it had")
-        tables = []
-    targets: list[TableWriter | TableStream] = [writer, *streams]
-    report = Report(len(pictures), done=writer.done, shows_progress=not arguments.quiet)
-    workers = arguments.workers or _default_workers(arguments, len(pictures))
-
-    folders, room = folder_states(pictures), Room()
-
-    def work(picture: Path) -> "PictureResult":
-        with room.keep(picture):
-            return process_picture(
-                analyzer,
-                picture,
-                outputs[picture],
-                bars=arguments.bars,
-                whole_picture=arguments.whole_picture,
-                folders=folders,
-            )
-
-    with StopRequest() as stop, shared_cores(workers), closing(report), closing(writer):
-        writer.open()
-        rest = pictures[len(writer.done) :]
-        with closing(in_order(work, rest, workers=workers)) as results:
-            for result in report.watch(results):
-                for target in targets:
-                    target.write(result)
-                report.tell(result)
-                if stop.number:
-                    break
-        if report.done == len(pictures):
-            for target in targets:
-                target.finish()
-    return report.summarize([table.target for table in tables], _drawn_to(arguments), stop.number)
-
-
-def _drawn_to(arguments: argparse.Namespace) -> Path | None:
-    """Return the folder, or file, of the drawn pictures."""
-    return None if arguments.no_draw else (arguments.output or Path.cwd())
-
-
-def _default_workers(arguments: argparse.Namespace, pictures: int) -> int:
-    if pictures <= FEW_PICTURES or arguments.engine == "keras":
-        return 1
-    from minixception.checkpoints.engines import available_cores
-
-    return available_cores()
-
-
-def _tables(
-    arguments: argparse.Namespace, analyzer: "FaceAnalyzer"
-) -> tuple[list[Table], list[TableStream]]:
-    """Return the tables for files, and the one for standard output if there is one."""
-    named = {name: getattr(arguments, name) for name in FORMATS}
-    tables = [Table(name, path, analyzer.class_names) for name, path in named.items() if path]
-    files = [table for table in tables if table.target != STANDARD_OUTPUT]
-    streams = [
-        TableStream(table, arguments.standard_output.buffer)
-        for table in tables
-        if table not in files
-    ]
-    return files, streams
-
-
-def _check_outputs(arguments: argparse.Namespace, outputs: Mapping[Path, Path | None]) -> None:
+def _check_outputs(tables: Mapping[str, Path], outputs: Mapping[Path, Path | None]) -> None:
     """Make the folders, and find out before the work what could not be written after it."""
     taken = {os.path.realpath(picture): "a picture to read" for picture in outputs}
-    files = [("--output", path) for path in outputs.values()]
-    files += [(f"--{name}", getattr(arguments, name)) for name in FORMATS]
-    for option, path in files:
-        if path is None:
-            continue
+    drawn = [("--output", path) for path in outputs.values() if path is not None]
+    for option, path in [*drawn, *((f"--{form}", path) for form, path in tables.items())]:
         if option == "--output":
             check_file(path, option)
         else:
@@ -246,3 +175,102 @@ def _check_outputs(arguments: argparse.Namespace, outputs: Mapping[Path, Path | 
         if use != f"written by {option}":
             raise ValueError(f"{option} must be another file. Received: {path}, {use}")
         path.parent.mkdir(parents=True, exist_ok=True)  # that of - is the current one
+
+
+def run_job(
+    arguments: argparse.Namespace, named: Mapping[str, Path], outputs: Mapping[Path, Path | None]
+) -> int:
+    """Work through the pictures and finish the tables; return the exit code."""
+    from minixception.commands.picture_tables import TableStream, TableWriter
+    from minixception.inference.picture_files import folder_states
+    from minixception.inference.tables import Table
+    from minixception.inference.workers import Room, in_order
+
+    pictures = list(outputs)
+    analyzer = load_analyzer(arguments)
+    tables = [Table(form, path, analyzer.class_names) for form, path in named.items()]
+    files = [table for table in tables if table.target != STANDARD_OUTPUT]
+    options = describe_rows(arguments, analyzer)
+    writer = TableWriter(files, pictures, resume=arguments.resume, options=options)
+    stream = arguments.standard_output
+    targets: list[TableWriter | TableStream] = [writer]
+    targets += [TableStream(table, stream.buffer) for table in tables if table not in files]
+    if writer.is_finished:
+        print("an earlier job has finished all tables: they stay, whatever options it had")
+        files = []
+    if writer.done:
+        print(f"going on after {len(writer.done)} of {len(pictures)} pictures")
+    report = Report(len(pictures), done=writer.done, shows_progress=not arguments.quiet)
+    workers = arguments.workers or _default_workers(arguments, len(pictures))
+    folders, room = folder_states(pictures), Room()
+
+    def work(picture: Path) -> "PictureResult":
+        with room.keep(picture):
+            return process_picture(analyzer, picture, outputs[picture], folders, arguments)
+
+    with StopRequest() as stop, shared_cores(workers), closing(report), closing(writer):
+        writer.open()
+        rest = pictures[len(writer.done) :]
+        with closing(in_order(work, rest, workers=workers)) as results:
+            for result in results:
+                for target in targets:
+                    target.write(result)
+                report.tell(result)
+                if stop.number:
+                    break
+        if report.done == len(pictures):
+            for target in targets:
+                target.finish()
+    drawn_to = None if arguments.no_draw else arguments.output or Path.cwd()
+    return report.summarize([table.target for table in files], drawn_to, stop.number)
+
+
+def _default_workers(arguments: argparse.Namespace, pictures: int) -> int:
+    from minixception.checkpoints.engines import available_cores
+
+    is_small = pictures <= FEW_PICTURES or arguments.engine == "keras"
+    return 1 if is_small else available_cores()
+
+
+def process_picture(
+    analyzer: "FaceAnalyzer",
+    picture: Path,
+    output: Path | None,
+    folders: Mapping[Path, tuple[int, int]],
+    arguments: argparse.Namespace,
+) -> "PictureResult":
+    """Return what comes of a picture, drawn to `output` if there is one; see `analyze_file`.
+
+    Raises:
+        OSError: if the drawn picture cannot be written, which will fail for others as well.
+    """
+    from minixception.drawing.faces import draw_predictions
+    from minixception.images import read_image, write_image
+    from minixception.inference.picture_files import analyze_file
+
+    is_face = arguments.whole_picture
+    result, image = analyze_file(
+        analyzer, picture, whole_picture=is_face, folders=folders, describe=failure_of
+    )
+    if output is None or result.error is not None:
+        return result
+    if image is None:  # its faces were found in a smaller copy
+        image = read_image(picture)
+    write_image(output, draw_predictions(image, result.faces, bars=arguments.bars))
+    return replace(result, drawn=output)
+
+
+@contextmanager
+def shared_cores(workers: int) -> Iterator[None]:
+    """Let OpenCV use, inside the block, as many threads per worker as there are cores for each."""
+    import cv2
+
+    from minixception.checkpoints.engines import available_cores
+
+    before = cv2.getNumThreads()
+    if workers > 1:
+        cv2.setNumThreads(max(1, available_cores() // workers))
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)

@@ -2,7 +2,7 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from minixception.checkpoints.shipped import DEFAULT_MODELS, TASKS
 
@@ -44,7 +44,7 @@ def add_detector_arguments(parser: argparse.ArgumentParser, *, film: bool = Fals
     share = "7 %% in HD" if film else "2.5 %%"  # see `FILM_SIZES`
     parser.add_argument(
         "--detector",
-        choices=("haar", "yunet", "mini_xception"),
+        choices=FILM_SIZES,
         help="Haar cascade (default); YuNet: faster and surer, its file is fetched once; or the "
         "detector of this project",
     )
@@ -127,32 +127,26 @@ def make_detector(arguments: argparse.Namespace) -> "FaceDetector":
     """Build the detector that the options ask for.
 
     Raises:
-        ValueError: if an option is out of its range, or given for the other detector.
+        ValueError: if an option is out of its range, or given for another detector.
     """
-    from minixception.detection.haar import HaarDetector
-    from minixception.detection.network_detector import MiniXceptionDetector
-    from minixception.detection.yunet import YuNetDetector
+    from minixception.detection.registry import load_detector
 
-    given = {name: getattr(arguments, name) for name in ("scale_factor", "min_neighbors")}
-    given = {name: value for name, value in given.items() if value is not None}
-    if arguments.yunet is not None and arguments.detector not in (None, "yunet"):
-        raise ValueError(
-            f"--yunet is for the detector yunet: leave it out, or --detector {arguments.detector}"
-        )
-    if arguments.trust_yunet and arguments.yunet is None:
+    name, file = arguments.detector or "haar", arguments.yunet
+    if file is not None and arguments.detector not in (None, "yunet"):
+        raise ValueError(f"--yunet is for the detector yunet: leave it out, or --detector {name}")
+    if arguments.trust_yunet and file is None:
         raise ValueError("--trust-yunet is for a file of your own: it needs --yunet FILE")
-    name = "yunet" if arguments.yunet is not None else arguments.detector or "haar"
-    working_size = FILM_SIZES[name] if arguments.searches_films else None
-    if name == "haar":
-        return HaarDetector(min_face=arguments.min_face, working_size=working_size, **given)
-    if given:
-        option = next(iter(given)).replace("_", "-")
-        raise ValueError(f"--{option} is for the Haar cascade: leave it out, or --detector haar")
-    if name == "mini_xception":
-        return MiniXceptionDetector(min_face=arguments.min_face, working_size=working_size)
-    return YuNetDetector(
-        arguments.yunet,
-        min_face=arguments.min_face,
-        working_size=working_size,
-        trust=arguments.trust_yunet,
-    )
+    options: dict[str, Any] = {"min_face": arguments.min_face}
+    if file is not None:
+        name = "yunet"
+        options |= {"model_path": file, "trust": arguments.trust_yunet}
+    if arguments.searches_films:
+        options["working_size"] = FILM_SIZES[name]
+    for option in ("scale_factor", "min_neighbors"):
+        if (value := getattr(arguments, option)) is None:
+            continue
+        if name != "haar":
+            flag = option.replace("_", "-")
+            raise ValueError(f"--{flag} is for the Haar cascade: leave it out, or --detector haar")
+        options[option] = value
+    return load_detector(name, **options)

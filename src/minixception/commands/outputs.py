@@ -10,13 +10,7 @@ from minixception.files import refuse_special_file
 
 STANDARD_OUTPUT = Path("-")
 
-# The option's name -> what the file's name ends in.
-TABLE_SUFFIXES = {
-    "json": (".json",),
-    "csv": (".csv",),
-    "jsonl": (".jsonl", ".ndjson"),
-    "parquet": (".parquet",),
-}
+TABLE_FORMATS = ("json", "csv", "jsonl", "parquet")  # also the options' names
 
 
 def check_table(
@@ -27,7 +21,8 @@ def check_table(
     `-`, standard output, is fine but for Parquet, whose end must be known first.
     """
     if path != STANDARD_OUTPUT or form == "parquet":
-        check_file(path, f"--{form}", suffixes=TABLE_SUFFIXES[form], apart_from=apart_from)
+        suffixes = (".jsonl", ".ndjson") if form == "jsonl" else (f".{form}",)
+        check_file(path, f"--{form}", suffixes=suffixes, apart_from=apart_from)
 
 
 def check_file(

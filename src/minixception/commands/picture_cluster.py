@@ -3,46 +3,41 @@
 import argparse
 import io
 import shlex
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from minixception.commands.hints import failure_of
 from minixception.commands.options import load_analyzer
 from minixception.commands.outputs import STANDARD_OUTPUT, check_folder
-from minixception.commands.picture_jobs import failure_of
 from minixception.commands.picture_paths import find_pictures
 from minixception.commands.picture_report import Report, tell_of_search
-from minixception.commands.picture_tables import Table, line_of
 from minixception.commands.row_options import check_row_options, describe_rows
 from minixception.commands.run_control import Progress, StopRequest, Stopwatch
-from minixception.files import own_folder, remove_leftovers
+from minixception.files import remove_leftovers
+from minixception.locks import own_folder
 from minixception.messages import explain, require
 
 if TYPE_CHECKING:
     from minixception.cluster.parts import Job, PartWorker
     from minixception.cluster.places import Folder
     from minixception.inference.analyzer import FaceAnalyzer
-    from minixception.inference.picture_files import PictureResult
+    from minixception.inference.tables import Outcome, Table
 
 FORMATS = ("parquet", "csv", "jsonl")
 
-Counts = list[tuple[int, str | None]]
-"""Number of faces, and error, of each picture of a part."""
 
-
-def run_on_cluster(arguments: argparse.Namespace) -> int:
+def run_on_cluster(arguments: argparse.Namespace, tables: Mapping[str, Path | str]) -> int:
     """Find the pictures, or the job to go on with; have it done; return the exit code."""
-    target = _check_options(arguments)
+    form, target = _check_options(arguments, tables)
     from minixception.cluster.parts import begin_job
     from minixception.cluster.places import Folder
     from minixception.cluster.sessions import connected
     from minixception.cluster.work import core_count
+    from minixception.inference.tables import Table
 
-    form = next(name for name in FORMATS if getattr(arguments, name))
     analyzer, folder = load_analyzer(arguments), Folder(str(target))
     table = Table(form, Path(target), analyzer.class_names)
     options = {"PATH": shlex.join(map(str, arguments.pictures)), "the table": f"--{form}"}
@@ -61,19 +56,21 @@ def run_on_cluster(arguments: argparse.Namespace) -> int:
             held.enter_context(connected(arguments.cluster, verbose=arguments.verbose))
             held.enter_context(stop)  # after Ray, which has a handler of its own
             job = job or begin_job(folder, options, pictures, workers=core_count())
-            worker = _part_worker(analyzer, table, folder, whole_picture=arguments.whole_picture)
-            _do_rest(job, worker, done, stop, shows_progress=not arguments.quiet)
-    report = Report(len(pictures), done=(), shows_progress=False, tells_each=False)
-    for number in sorted(done):
-        for faces, error in done[number]:
-            report.count(faces, error)
+            make_worker = partial(
+                _make_worker, analyzer, table, folder, Path.cwd(), arguments.whole_picture
+            )
+            _do_rest(job, make_worker, done, stop, shows_progress=not arguments.quiet)
+    outcomes = [outcome for number in sorted(done) for outcome in done[number]]
+    report = Report(len(pictures), done=outcomes, tells_each=False)
     return report.summarize([folder.name], None, stop.number) or int(not are_all)
 
 
-def _check_options(arguments: argparse.Namespace) -> Path | str:
-    """Return the folder for the parts; refuse options that a cluster has no use for."""
+def _check_options(
+    arguments: argparse.Namespace, tables: Mapping[str, Path | str]
+) -> tuple[str, Path | str]:
+    """Return form and folder of the parts; refuse options that a cluster has no use for."""
     require("ray", "pyarrow", what="--cluster")
-    given = [name for name in FORMATS if getattr(arguments, name)]
+    given = [name for name in FORMATS if name in tables]
     if len(given) != 1:
         options = ", ".join(f"--{name}" for name in FORMATS)
         raise ValueError(f"--cluster writes one folder of parts: give one of {options}")
@@ -84,12 +81,13 @@ def _check_options(arguments: argparse.Namespace) -> Path | str:
         raise ValueError(
             f"--cluster writes tables, by LiteRT, on all cores: leave out --{refused[0]}"
         )
-    target: Path | str = getattr(arguments, given[0])
+    (form,) = given
+    target = tables[form]
     if target == STANDARD_OUTPUT:
-        raise ValueError(f"--{given[0]} must name a folder for the parts. Received: -")
+        raise ValueError(f"--{form} must name a folder for the parts. Received: -")
     if isinstance(target, Path):
-        check_folder(target, f"--{given[0]}")
-    return target
+        check_folder(target, f"--{form}")
+    return form, target
 
 
 def _job_to_go_on_with(
@@ -121,7 +119,7 @@ def _find(paths: Sequence[Path | str]) -> tuple[list[str], bool]:
     return list(dict.fromkeys([*map(str, found.places), *found.urls])), not found.failures
 
 
-def _read_done(job: "Job", folder: "Folder", table: Table) -> dict[int, Counts]:
+def _read_done(job: "Job", folder: "Folder", table: "Table") -> "dict[int, list[Outcome]]":
     """Return what came of the pictures of each part that is done.
 
     Raises:
@@ -129,63 +127,32 @@ def _read_done(job: "Job", folder: "Folder", table: Table) -> dict[int, Counts]:
     """
     from minixception.cluster.parts import part_name, part_numbers
 
-    done: dict[int, Counts] = {}
+    done = {}
     for number in part_numbers(folder, table.suffix) & set(job.parts):
         name = part_name(number, table.suffix)
-        with suppress(ValueError):
-            done[number] = list(_counts_of(table.read(io.BytesIO(folder.read(name)))))
-        if len(done.get(number, ())) != len(job.parts[number]):
+        done[number] = [outcome for _, outcome in table.read(io.BytesIO(folder.read(name)))]
+        if len(done[number]) != len(job.parts[number]):
             raise ValueError(f"{folder.name}/{name} is damaged: delete it to have it done again")
     return done
 
 
-def _counts_of(rows: Iterator[Mapping[str, Any]]) -> Iterator[tuple[int, str | None]]:
-    """Yield number of faces, and error, of each picture; it has a row per face, or one."""
-    for row in rows:
-        faces = int(row["faces"])
-        yield faces, row["error"] or None
-        deque(islice(rows, max(0, faces - 1)), maxlen=0)
-
-
-def _part_worker(
-    analyzer: "FaceAnalyzer", table: Table, folder: "Folder", *, whole_picture: bool
-) -> "Callable[[], PartWorker]":
-    """Return what makes, in a process of the cluster, what does parts."""
+def _make_worker(
+    analyzer: "FaceAnalyzer", table: "Table", folder: "Folder", place: Path, whole_picture: bool
+) -> "PartWorker":
+    """Return what does parts in a process of the cluster; paths are relative to `place`."""
     from minixception.cluster.parts import PartWorker
     from minixception.cluster.pictures import PictureWorker
 
-    pictures = partial(
-        PictureWorker,
-        analyzer,
-        whole_picture=whole_picture,
-        describe=failure_of,
-        folder=str(Path.cwd()),
+    worker = PictureWorker(
+        analyzer, whole_picture=whole_picture, describe=failure_of, folder=str(place)
     )
-    return partial(
-        PartWorker,
-        pictures,
-        encode=partial(_encode, table),
-        summarize=_count,
-        folder=folder,
-        suffix=table.suffix,
-    )
-
-
-def _encode(table: Table, results: "Sequence[PictureResult]") -> bytes:
-    """Return the content of a part."""
-    file = io.BytesIO()
-    table.write_to(file, map(line_of, results))
-    return file.getvalue()
-
-
-def _count(results: "Sequence[PictureResult]") -> Counts:
-    return [(len(result.faces), result.error) for result in results]
+    return PartWorker(worker, table, folder)
 
 
 def _do_rest(
     job: "Job",
-    worker: "Callable[[], PartWorker]",
-    done: dict[int, Counts],
+    make_worker: "Callable[[], PartWorker]",
+    done: "dict[int, list[Outcome]]",
     stop: StopRequest,
     *,
     shows_progress: bool,
@@ -198,17 +165,18 @@ def _do_rest(
     from minixception.cluster.work import work_through
 
     rest = [part for part in job.parts.items() if part[0] not in done]
-    before = sum(map(len, done.values()))
+    count = sum(map(len, done.values()))
     if done:
-        print(f"going on after {before} of {len(job.items)} pictures")
-    clock = _Clock()
-    progress = Progress(len(job.items), clock, shown=shows_progress, item="picture")
+        print(f"going on after {count} of {len(job.items)} pictures")
+    stopwatch = Stopwatch()
+    progress = Progress(len(job.items), stopwatch, shown=shows_progress, item="picture")
     try:
         with closing(progress):
-            for number, counts in work_through(worker, rest, stop=lambda: stop.number):
-                done[number] = counts
-                clock.count(len(counts))
-                progress.update(before + clock.done)
+            for number, outcomes in work_through(make_worker, rest, stop=lambda: stop.number):
+                done[number] = outcomes
+                count += len(outcomes)
+                stopwatch.count(len(outcomes))
+                progress.update(count)
     except (OSError, RuntimeError) as error:
         message = explain(error)
         first = next((items for number, items in rest if number not in done), None)
@@ -217,26 +185,3 @@ def _do_rest(
         if "--resume" not in message:
             message += "; what is done is kept, and the same command with --resume goes on"
         raise OSError(message) from error
-
-
-class _Clock(Stopwatch):
-    """Knows the rate of pictures that are told of many at a time.
-
-    Attributes:
-        done: pictures so far.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.done = 0
-        self._first = (0, 0.0)
-
-    def count(self, pictures: int) -> None:
-        """Count pictures; the time runs from the first, since workers take long to start."""
-        self._first = self._first if self.done else (pictures, self.elapsed())
-        self.done += pictures
-
-    def rate(self) -> float | None:
-        """Return the pictures per second, None before there are enough."""
-        pictures, seconds = self._first
-        return (self.done - pictures) / (self.elapsed() - seconds) or None

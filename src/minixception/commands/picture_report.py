@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +50,7 @@ class Report:
         self,
         total: int,
         *,
-        done: Sequence[tuple[int, str | None]],
+        done: Iterable[tuple[int, str | None]],
         shows_progress: bool = True,
         tells_each: bool = True,
     ) -> None:
@@ -62,14 +62,8 @@ class Report:
         self._stopwatch = Stopwatch()
         shown = shows_progress and not self._one_by_one
         self._progress = Progress(total, self._stopwatch, shown=shown, item="picture")
-        if done:
-            print(f"going on after {len(done)} of {total} pictures")
         for faces, error in done:
             self.count(faces, error)
-
-    def watch(self, results: Iterator["PictureResult"]) -> Iterator["PictureResult"]:
-        """Pass the results on, with an eye on the clock."""
-        return self._stopwatch.each("analyze", results)
 
     def count(self, faces: int, error: str | None) -> None:
         """Count a picture with so many faces, or the reason why it could not be done."""
@@ -81,6 +75,7 @@ class Report:
     def tell(self, result: "PictureResult") -> None:
         """Count a picture, and print what came of it or how far the job is."""
         self.count(len(result.faces), result.error)
+        self._stopwatch.count()
         if not self._one_by_one:
             self._progress.update(self.done)
         elif result.error is not None:
@@ -104,7 +99,10 @@ class Report:
         """
         if not self._one_by_one:
             print(f"{self._faces} faces in {self.done} pictures")
-            self._list_failures()
+            for text in self._failures[:LISTED_FAILURES]:
+                print(text, file=sys.stderr)
+            if (more := len(self._failures) - LISTED_FAILURES) > 0:
+                print(f"and {more} more; a table would name them all", file=sys.stderr)
             if drawn_to is not None:
                 print(f"drawn pictures: {self.done - len(self._failures)} in {drawn_to}")
         if self._failures and self._total > 1:
@@ -120,20 +118,19 @@ class Report:
             print(f"written to {table}")
         return 1 if self._failures else 0
 
-    def _list_failures(self) -> None:
-        for text in self._failures[:LISTED_FAILURES]:
-            print(text, file=sys.stderr)
-        if len(self._failures) > LISTED_FAILURES:
-            more = len(self._failures) - LISTED_FAILURES
-            print(f"and {more} more; a table would name them all", file=sys.stderr)
+
+def format_count(picture: Path | str, faces: "Sequence[FacePrediction]") -> str:
+    """Return a line that says how many faces a picture has."""
+    count = f"{len(faces)} face{'s' if len(faces) > 1 else ''}" if faces else "no face found"
+    return f"{one_line(picture)}: {count}"
 
 
 def format_table(picture: Path | str, faces: "Sequence[FacePrediction]") -> str:
     """Return a line for the picture and one for each face."""
-    if not faces:
-        return f"{one_line(picture)}: no face found"
-    lines = [f"{one_line(picture)}: {len(faces)} face{'s' if len(faces) > 1 else ''}"]
-    lines.append(f"{'x':>6}{'y':>6}{'width':>7}{'height':>8}   {format_cells(faces[0].scores)}")
+    lines = [format_count(picture, faces)]
+    if faces:
+        names = format_cells(faces[0].scores)
+        lines.append(f"{'x':>6}{'y':>6}{'width':>7}{'height':>8}   {names}")
     for face in faces:
         x, y, width, height = face.box
         labels = format_cells(map(_label, face.scores.values()))

@@ -14,21 +14,22 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL, find_model
-from minixception.files import sole_writer
+from minixception.checkpoints.shipped import DEFAULT_MODELS
+from minixception.commands.outputs import check_file, check_folder
+from minixception.locks import sole_writer
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from minixception.inference.classifier import FaceClassifier
+    from minixception.detection.search import FaceDetector
 
 EMOTION_SPLITS = ("PublicTest", "PrivateTest")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    for task, default in (("emotion", DEFAULT_EMOTION_MODEL), ("gender", DEFAULT_GENDER_MODEL)):
+    for task, default in DEFAULT_MODELS.items():
         parser.add_argument(
             f"--{task}-model",
             default=default,
@@ -61,16 +62,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Load, measure, write; return the exit code."""
     from minixception.checkpoints.versions import checkout_commit
+    from minixception.inference.analyzer import FaceAnalyzer
     from minixception.limits.measurements import measure_limits
     from minixception.limits.page import write_page
 
     _check_arguments(arguments)
     commit = checkout_commit()  # of the code that runs, whatever is changed meanwhile
-    example = None if arguments.example is None else _largest_face(arguments.example)
+    analyzer = FaceAnalyzer(emotion=arguments.emotion_model, gender=arguments.gender_model)
+    example = None
+    if arguments.example is not None:
+        example = _largest_face(arguments.example, analyzer.detector)
     with sole_writer(arguments.output):
         limits = measure_limits(
-            _load_model(arguments.emotion_model, "emotion"),
-            _load_model(arguments.gender_model, "gender"),
+            analyzer.classifiers["emotion"],
+            analyzer.classifiers["gender"],
             emotion_data=arguments.emotion_data,
             gender_data=arguments.gender_data,
             split=arguments.split,
@@ -85,40 +90,19 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check_arguments(arguments: argparse.Namespace) -> None:
     """Find out before the work what could not be done after it."""
-    from minixception.commands.outputs import check_file, check_folder
-
     check_file(arguments.output, "--output", suffixes=(".md",))
-    folder = arguments.output.with_suffix("")
-    if folder.is_file():
-        raise ValueError(
-            f"The tables and pictures of {arguments.output} belong in the folder {folder}, but a "
-            "file has that name. Choose another --output."
-        )
-    check_folder(folder, "--output without .md")
+    check_folder(arguments.output.with_suffix(""), "--output without .md")
     if arguments.seed < 0:
         raise ValueError(f"--seed must not be negative. Received: {arguments.seed}")
 
 
-def _largest_face(path: Path) -> "NDArray[np.uint8]":
+def _largest_face(path: Path, detector: "FaceDetector") -> "NDArray[np.uint8]":
     """Return the largest face in a picture, in the size that the page makes faces smaller from."""
-    from minixception.detection.haar import HaarDetector
     from minixception.images import crop, read_image, resize_image
     from minixception.limits.measurements import FRAME
 
     image = read_image(path)
-    boxes = HaarDetector().detect(image)
+    boxes = detector.detect(image)
     if not boxes:
         raise ValueError(f"--example must show a face. No face was found in {path}.")
     return resize_image(crop(image, max(boxes, key=lambda box: box.area)), FRAME)
-
-
-def _load_model(name: str, task: str) -> "FaceClassifier":
-    from minixception.inference.classifier import FaceClassifier
-
-    classifier = FaceClassifier.load(find_model(name, tasks=(task,)))
-    if classifier.card.task != task:
-        raise ValueError(
-            f"--{task}-model must be a model of the task {task}. Received: "
-            f"{classifier.card.name}, whose card says {classifier.card.task}."
-        )
-    return classifier

@@ -45,8 +45,8 @@ def _laid_over_the_run(arguments: argparse.Namespace) -> argparse.Namespace:
 
     folder: Path = arguments.output
     state = read_state(folder / STATE_FILE)
-    command = state.start.get("command") or _command_on_card(folder)
-    if not command:
+    command = state.start.get("command")
+    if not command:  # a run of Python, not of a command
         log.warning("%s does not hold its options: give those that it was begun with.", folder)
         return arguments
     if command[1] != arguments.command_line[1]:
@@ -54,8 +54,6 @@ def _laid_over_the_run(arguments: argparse.Namespace) -> argparse.Namespace:
             f"{folder} is a run of {command[1]}: minixception {command[1]} --resume {folder}"
         )
     log.info("%s was begun by: %s", folder, shlex.join(command))
-    if not state.start:
-        log.info("It does not say where its inputs are: they are looked for from this folder.")
     parse = arguments.parser.parse_args
     begun = parse(command[2:])
     for name in filter(state.start.get, _INPUTS):
@@ -72,15 +70,6 @@ def _laid_over_the_run(arguments: argparse.Namespace) -> argparse.Namespace:
     for name in ("output", "resume", "quiet"):
         setattr(merged, name, getattr(arguments, name))
     return merged
-
-
-def _command_on_card(folder: Path) -> list[str]:
-    """Return what began a run whose state does not say, [] where its card does not either."""
-    from minixception.checkpoints.card import CARD_FILE, read_card
-
-    if not (folder / CARD_FILE).is_file():
-        return []
-    return shlex.split(read_card(folder).command or "")
 
 
 def _as_paths(value: str | list[str]) -> Path | list[Path]:

@@ -16,18 +16,8 @@ _REMARKS = ("data", "recipe", "seed", "command", "versions", "metrics", "known_w
 # Options that say where results go and how fast; every other one changes rows, or may.
 _WITHOUT_EFFECT = {
     *("pictures", "output", "no_draw", "bars", "json", "csv", "jsonl", "parquet", "resume"),
-    *(
-        "film",
-        "input",
-        "plot",
-        "no_window",
-        "workers",
-        "quiet",
-        "verbose",
-        "trust_yunet",
-        "searches_films",
-    ),
-    *("command_line", "parser", "standard_output", "cluster"),
+    *("film", "input", "plot", "no_window", "workers", "quiet", "verbose", "trust_yunet"),
+    *("searches_films", "command_line", "parser", "standard_output", "cluster"),
 }
 
 

@@ -53,7 +53,7 @@ class Stopwatch:
     def __init__(self) -> None:
         self._start = time.perf_counter()
         self._seconds: dict[str, float] = defaultdict(float)
-        self._recent: deque[float] = deque(maxlen=30)
+        self._recent: deque[tuple[float, int]] = deque(maxlen=30)
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
@@ -73,13 +73,18 @@ class Stopwatch:
             if item is None:
                 return
             yield item
-            self._recent.append(time.perf_counter())
+            self.count()
+
+    def count(self, items: int = 1) -> None:
+        """Note that so many more items are done, for the rate."""
+        self._recent.append((time.perf_counter(), items))
 
     def rate(self) -> float | None:
-        """Return the frames per second of the last 30 frames, None before the third."""
+        """Return the items per second of the last 30 counts, None before the second."""
         if len(self._recent) < 2:
             return None
-        return (len(self._recent) - 1) / (self._recent[-1] - self._recent[0])
+        (start, before), (end, _) = self._recent[0], self._recent[-1]
+        return (sum(items for _, items in self._recent) - before) / (end - start)
 
     def elapsed(self) -> float:
         """Return the seconds since the start."""

@@ -38,7 +38,8 @@ from minixception.commands.options import (
 from minixception.commands.outputs import STANDARD_OUTPUT, check_file, check_table
 from minixception.commands.run_control import Progress, StopRequest, Stopwatch
 from minixception.commands.video_overlay import Overlay, add_overlay_argument, load_overlay
-from minixception.files import remove_leftovers, sole_writer
+from minixception.files import remove_leftovers
+from minixception.locks import sole_writer
 from minixception.messages import require, unfiltered
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from minixception.commands.outputs import STANDARD_OUTPUT, check_folder
 from minixception.commands.picture_paths import FoundPictures, files_below, paths_in_folder
 from minixception.commands.row_options import check_row_options, describe_rows
 from minixception.commands.run_control import Progress, StopRequest, Stopwatch
-from minixception.files import atomic_path, count_suffixes, own_folder, remove_leftovers
+from minixception.files import atomic_path, count_suffixes, remove_leftovers
+from minixception.locks import own_folder
 from minixception.messages import explain, require
 
 if TYPE_CHECKING:

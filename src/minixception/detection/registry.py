@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from minixception.detection.haar import HaarDetector
 from minixception.detection.network_detector import MiniXceptionDetector
 from minixception.detection.search import FaceDetector
 from minixception.detection.yunet import YuNetDetector
 
-DETECTORS = ("haar", "yunet", "mini_xception")
+DETECTORS: dict[str, type] = {
+    "haar": HaarDetector,
+    "yunet": YuNetDetector,
+    "mini_xception": MiniXceptionDetector,
+}
 """The detectors that `load_detector` knows by name."""
 
 
-def load_detector(detector: str | FaceDetector | None = None) -> FaceDetector:
-    """Return the detector of a name with its defaults, "haar" for None; a detector as it is.
+def load_detector(detector: str | FaceDetector | None = None, **options: Any) -> FaceDetector:
+    """Return the detector of a name, "haar" for None, made with these options; another as it is.
 
     Raises:
         OSError: if YuNet's file cannot be fetched.
         TypeError: if it is neither a name nor a detector.
         ValueError: for another name.
     """
-    if detector is None or detector == "haar":
-        return HaarDetector()
-    if detector == "yunet":
-        return YuNetDetector()
-    if detector == "mini_xception":
-        return MiniXceptionDetector()
+    detector = "haar" if detector is None else detector
+    if isinstance(detector, str) and detector in DETECTORS:
+        return DETECTORS[detector](**options)
     if isinstance(detector, str):
         raise ValueError(
             f"`detector` must be {', '.join(DETECTORS)}, or an object with a method `detect`. "

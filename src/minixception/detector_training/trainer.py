@@ -28,7 +28,8 @@ from minixception.detection.scoring import (
 )
 from minixception.detector_training.losses import detection_loss
 from minixception.detector_training.scene_batches import scene_batches
-from minixception.files import atomic_folder, content_checksum, own_folder
+from minixception.files import atomic_folder, content_checksum
+from minixception.locks import own_folder
 from minixception.training.acceleration import accelerated
 from minixception.training.optimization import averaged_weights, make_optimizer
 from minixception.training.recipes import Recipe

@@ -1,9 +1,9 @@
-"""What comes of a picture file, also where it cannot be read, and its rows in a table."""
+"""What comes of a picture file, also where it cannot be read."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,12 +13,9 @@ from minixception.checkpoints.engines import BrokenModelError
 from minixception.files import is_passing, read_patiently
 from minixception.images import picture_size
 from minixception.inference.analyzer import FaceAnalyzer
-from minixception.inference.predictions import FacePrediction, table_columns, to_rows
+from minixception.inference.predictions import FacePrediction
 from minixception.inference.sources import Picture, load_picture
-from minixception.messages import as_text, explain
-
-if TYPE_CHECKING:
-    import pandas
+from minixception.messages import explain
 
 
 @dataclass(frozen=True)
@@ -119,36 +116,3 @@ def _has_moved(picture: Path | str, folders: Mapping[Path, tuple[int, int]]) -> 
     """Tell whether another folder, or none, is where one was when the job began: a lost mount."""
     folder = Path(picture).parent
     return folder in folders and _state(folder) != folders[folder]
-
-
-def picture_columns(class_names: Mapping[str, Iterable[str]]) -> list[str]:
-    """Return the columns of `picture_rows` for faces with these classes by task."""
-    return ["picture", "faces", "error", *table_columns(class_names)]
-
-
-def picture_rows(
-    picture: str,
-    faces: Sequence[FacePrediction],
-    error: str | None,
-    class_names: Mapping[str, Iterable[str]],
-) -> list[dict[str, Any]]:
-    """Return a row per face of a picture; one for a picture without, whose other cells are None."""
-    empty = dict.fromkeys(picture_columns(class_names))
-    head = {"picture": picture, "faces": len(faces), "error": error}
-    return [{**empty, **head, **row} for row in to_rows(faces) or [{}]]
-
-
-def picture_frame(
-    rows: Iterable[Mapping[str, Any]], class_names: Mapping[str, Iterable[str]]
-) -> "pandas.DataFrame":
-    """Return `picture_rows` of many pictures as a table whose types do not hang on its rows."""
-    import pandas
-
-    columns = picture_columns(class_names)
-    kinds = {
-        **dict.fromkeys(columns, "float64"),
-        **dict.fromkeys(("picture", "error", *class_names), "string"),
-        **dict.fromkeys(("faces", "x", "y", "width", "height"), "Int64"),
-    }
-    plain = [{**row, "picture": as_text(row["picture"])} for row in rows]
-    return pandas.DataFrame(plain, columns=columns).astype(kinds)

@@ -23,7 +23,8 @@ from minixception.checkpoints.card import Card
 from minixception.checkpoints.keras_model import save_checkpoint, save_keras_file
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.evaluation import Scores, cross_entropy, score
-from minixception.files import content_checksum, own_folder
+from minixception.files import content_checksum
+from minixception.locks import own_folder
 from minixception.messages import unfiltered
 from minixception.training.acceleration import accelerated
 from minixception.training.batches import steps_per_epoch, training_batches

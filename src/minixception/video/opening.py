@@ -23,8 +23,9 @@ PROTOCOLS = {
     **{scheme: scheme for scheme in ("srt", "tcp", "udp")},
 }
 NETWORK_SECONDS = 30
-# Pixels: as for pictures, see `images.read_image`. A frame in 8K has 33 million.
-LARGEST_FRAME = 178_956_970
+# Pixels: what the highest levels of H.264, HEVC, VP9 and AV1 (6.2 and 6.3) allow; 8K has 33
+# million. Decoder, filters and encoder each keep several frames: all together 1.5 GB of such.
+LARGEST_FRAME = 35_651_584
 _BOUND = {"max_pixels": str(LARGEST_FRAME)}
 
 

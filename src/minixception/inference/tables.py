@@ -1,0 +1,161 @@
+"""Tables of pictures: a row per face, as CSV, JSON lines, Parquet or one JSON object.
+
+Each picture has as many rows as faces, and at least one. `faces` is their number: 0 with an empty
+`error` where the picture was read and has none, 0 with the reason in `error` where it could not be
+read. The other columns of such a row are empty. JSON leaves out what could not be read.
+"""
+
+import csv
+import io
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from minixception.boxes import Box
+from minixception.inference.picture_files import PictureResult
+from minixception.inference.predictions import FacePrediction, table_columns, to_rows
+from minixception.messages import as_text, csv_cell, plain_json
+
+if TYPE_CHECKING:
+    import pandas
+
+Line = Mapping[str, Any]
+"""What came of a picture: `picture`, `error`, and `faces` as from `FacePrediction.to_json`."""
+
+Outcome = tuple[int, str | None]
+"""Number of faces, and error, of a picture."""
+
+
+def line_of(result: PictureResult) -> Line:
+    """Return what came of a picture as plain data."""
+    faces = [face.to_json() for face in result.faces]
+    return {"picture": str(result.picture), "error": result.error, "faces": faces}
+
+
+def picture_rows(
+    picture: str,
+    faces: Sequence[FacePrediction],
+    error: str | None,
+    class_names: Mapping[str, Iterable[str]],
+) -> list[dict[str, Any]]:
+    """Return a row per face of a picture; one for a picture without, whose other cells are None."""
+    empty = dict.fromkeys(picture_columns(class_names))
+    head = {"picture": picture, "faces": len(faces), "error": error}
+    return [{**empty, **head, **row} for row in to_rows(faces) or [{}]]
+
+
+def picture_columns(class_names: Mapping[str, Iterable[str]]) -> list[str]:
+    """Return the columns of `picture_rows` for faces with these classes by task."""
+    return ["picture", "faces", "error", *table_columns(class_names)]
+
+
+def picture_frame(
+    rows: Iterable[Mapping[str, Any]], class_names: Mapping[str, Iterable[str]]
+) -> "pandas.DataFrame":
+    """Return `picture_rows` of many pictures as a table whose types do not hang on its rows."""
+    import pandas
+
+    columns = picture_columns(class_names)
+    kinds = {
+        **dict.fromkeys(columns, "float64"),
+        **dict.fromkeys(("picture", "error", *class_names), "string"),
+        **dict.fromkeys(("faces", "x", "y", "width", "height"), "Int64"),
+    }
+    plain = [{**row, "picture": as_text(row["picture"])} for row in rows]
+    return pandas.DataFrame(plain, columns=columns).astype(kinds)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that is asked for.
+
+    Attributes:
+        format: "csv", "jsonl", "json" or "parquet".
+        target: the file that shall be there in the end, or a folder for many.
+        class_names: task -> classes, see `FaceAnalyzer.class_names`.
+    """
+
+    format: str
+    target: Path
+    class_names: Mapping[str, tuple[str, ...]] = field(hash=False)
+
+    @property
+    def suffix(self) -> str:
+        """What the name of such a file ends in."""
+        return f".{self.format}"
+
+    @property
+    def header(self) -> bytes:
+        """What the file begins with."""
+        return _csv_line(picture_columns(self.class_names)) if self.format == "csv" else b""
+
+    def encode(self, line: Line) -> bytes:
+        """Return the rows of a picture as they stand in a CSV or JSONL file."""
+        if self.format == "csv":
+            return b"".join(_csv_line(row.values()) for row in self._rows(line))
+        return b"".join(map(_json_bytes, self._rows(line)))
+
+    def write(self, file: IO[bytes], lines: Iterable[Line]) -> None:
+        """Write the content of the file."""
+        if self.format == "parquet":
+            frame = picture_frame(chain.from_iterable(map(self._rows, lines)), self.class_names)
+            frame.to_parquet(file, engine="pyarrow", index=False)
+        elif self.format == "json":
+            readable = (line for line in lines if line["error"] is None)
+            content = {line["picture"]: line["faces"] for line in readable}
+            file.write(_json_bytes(content, indent=2))
+        else:
+            file.writelines(chain([self.header], map(self.encode, lines)))
+
+    def read(self, file: IO[bytes]) -> list[tuple[str, Outcome]]:
+        """Return name and outcome of each picture in such a file, but for JSON; [] of another."""
+        try:
+            if self.format == "parquet":
+                from pyarrow.parquet import read_table
+
+                rows = iter(read_table(file).to_pylist())
+            elif self.format == "csv":
+                rows = csv.DictReader(io.TextIOWrapper(file, encoding="utf-8", newline=""))
+            else:
+                rows = map(json.loads, file)
+            return list(self._outcomes(rows))
+        except (ValueError, TypeError, RecursionError, csv.Error):
+            return []
+
+    def _outcomes(self, rows: Iterator[Mapping[str, Any]]) -> Iterator[tuple[str, Outcome]]:
+        columns = picture_columns(self.class_names)
+        for row in rows:
+            if list(row) != columns:
+                raise ValueError("other columns")
+            faces = int(row["faces"])
+            yield as_text(row["picture"]), (faces, row["error"] or None)
+            deque(islice(rows, max(0, faces - 1)), maxlen=0)  # a row per face
+
+    def _rows(self, line: Line) -> list[dict[str, Any]]:
+        """Return a row per face of a picture, or one for a picture without."""
+        faces = [
+            FacePrediction(
+                Box(*face["box"]), {task: face[f"{task}_scores"] for task in self.class_names}
+            )
+            for face in line["faces"]
+        ]
+        return picture_rows(line["picture"], faces, line["error"], self.class_names)
+
+
+def _json_bytes(content: Any, indent: int | None = None) -> bytes:
+    return _encode(plain_json(json.dumps(content, indent=indent, ensure_ascii=False)) + "\n")
+
+
+def _csv_line(values: Iterable[Any]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerow(map(csv_cell, values))
+    return _encode(text.getvalue())
+
+
+def _encode(text: str) -> bytes:
+    # What is not valid UTF-8 in a file name comes out as "\udcff", which JSON reads again.
+    return text.encode("utf-8", errors="backslashreplace")

@@ -1,0 +1,99 @@
+"""Locks that keep two runs from writing one file or folder."""
+
+import contextlib
+import errno
+import hashlib
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from minixception.files import LOCK_NAME, refuse_link
+
+_LOGGER = logging.getLogger(__name__)
+
+# Some network file systems have no locks.
+_IMPOSSIBLE = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
+
+
+@contextmanager
+def sole_writer(*paths: str | Path) -> Iterator[None]:
+    """Keep every other run away from these files and folders inside the block.
+
+    A folder is locked by a file `.lock` in it, a file by `.NAME.HASH.lock` beside it; parent
+    folders are made. The locks go away at the end, and so do folders that this has made and that
+    are still empty. A path given twice is locked once; a file system without locks costs a warning.
+
+    Raises:
+        BlockingIOError: if another run has one of them.
+        ValueError: if somebody has put a link where the file to lock belongs.
+        OSError: if a folder cannot be written to.
+    """
+    locks = {lock_file(path): Path(path) for path in paths}
+    with ExitStack() as stack:
+        for lock, path in sorted(locks.items()):
+            stack.enter_context(_held(lock, path))
+        yield
+
+
+@contextmanager
+def own_folder(folder: str | Path) -> Iterator[None]:
+    """Make a folder and keep every other run away from it inside the block.
+
+    Folders that this has made and that are still empty at the end go away again.
+
+    Raises:
+        BlockingIOError: if another run has it.
+        OSError: if it cannot be made or written to.
+    """
+    with _made(Path(folder)), sole_writer(folder):
+        yield
+
+
+def lock_file(path: str | Path) -> Path:
+    """Return the file that is locked for a file or folder; the same for all ways to write it."""
+    path = Path(os.path.realpath(path))
+    if path.is_dir():
+        return path / LOCK_NAME
+    digest = hashlib.blake2b(os.fsencode(path.name), digest_size=4).hexdigest()
+    return path.with_name(f".{path.name[:40]}.{digest}{LOCK_NAME}")
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Make a folder with its parents; those of them that are empty at the end go away again."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        for place in missing:
+            with contextlib.suppress(OSError):  # not empty, or gone
+                place.rmdir()
+
+
+@contextmanager
+def _held(lock: Path, path: Path) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    refuse_link(lock)
+    file_lock = FileLock(lock, blocking=False)
+    with _made(lock.parent):
+        try:
+            file_lock.acquire()
+        except Timeout as error:
+            raise BlockingIOError(
+                f"{path} is being written by another run. Wait for it, or give another output."
+            ) from error
+        except OSError as error:
+            if error.errno not in _IMPOSSIBLE:
+                raise
+            _LOGGER.warning("%s is not locked against other runs: %s", path, error.strerror)
+        try:
+            yield
+        finally:
+            # First the name, then the lock: a run that comes between sees that its file is gone.
+            with contextlib.suppress(OSError):  # Windows keeps open files; the folder may be gone
+                lock.unlink()
+            file_lock.release()
