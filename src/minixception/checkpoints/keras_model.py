@@ -21,7 +21,12 @@ from minixception.checkpoints.card import (
     read_card,
     write_card,
 )
-from minixception.checkpoints.model_files import CONFIG_MEMBER, MOST_CALLS, check_model_file
+from minixception.checkpoints.model_files import (
+    CONFIG_MEMBER,
+    MOST_CALLS,
+    check_config,
+    check_model_file,
+)
 from minixception.checkpoints.shipped import find_model, note_on_large_files, trained_models_folder
 from minixception.files import atomic_folder, atomic_path, private_copy
 
@@ -90,9 +95,10 @@ def load_checkpoint(name_or_folder: str | Path) -> Checkpoint:
 
 
 def save_keras_file(model: keras.Model, path: str | Path) -> None:
-    """Write a `.keras` file without optimizer, such that Keras 3.12 and later can load it.
+    """Write a `.keras` file without optimizer that Keras 3.12 and later can load.
 
     Raises:
+        ValueError: if the model has layers that `load_keras_file` refuses, such as your own.
         OSError: if it cannot be written; then a file of that name stays as it was.
     """
     with atomic_path(path) as temporary:
@@ -100,6 +106,10 @@ def save_keras_file(model: keras.Model, path: str | Path) -> None:
         with zipfile.ZipFile(temporary) as archive:
             members = {name: archive.read(name) for name in archive.namelist()}
         config = _without_new_options(json.loads(members[CONFIG_MEMBER]))
+        try:
+            check_config(config)
+        except ValueError as error:
+            raise ValueError(f"{model.name} cannot be stored: {error}") from error
         members[CONFIG_MEMBER] = json.dumps(config).encode()
         with zipfile.ZipFile(temporary, "w") as archive:
             for name, content in members.items():
