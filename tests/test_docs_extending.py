@@ -82,9 +82,7 @@ def test_a_model_of_one_s_own(here: Path, portraits: Path) -> None:
 
 
 @pytest.mark.usefixtures("eager")
-def test_a_third_task(
-    pictures: Path, portraits: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_third_task(pictures: Path, portraits: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copy(portraits, "photo.jpg")
     for old, new in (("dark", "glasses"), ("light", "none")):
         (pictures / old).rename(pictures / new)

@@ -253,7 +253,7 @@ def test_a_builder_must_end_in_a_softmax_named_predictions(
 
     network = models.Network(build_logits, input_shape=(32, 32, 1))
     monkeypatch.setitem(models.NETWORKS, "logits", network)
-    with pytest.raises(ValueError, match="`logits` must return .* the activation softmax"):
+    with pytest.raises(ValueError, match=r"`logits` must return .* the activation softmax"):
         models.build("logits", (32, 32, 1), 2)
 
 

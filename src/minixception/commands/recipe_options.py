@@ -37,7 +37,7 @@ def recipe_changes(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the fields of the recipe that the options set, with their values."""
     given = {one.name: getattr(arguments, one.name) for one in OPTIONS}
     if arguments.former_network is not None:
-        log.warning("--model names a trained model elsewhere: for a network, write --network.")
+        log.warning("--model names a trained model elsewhere: for a network, use --network.")
         given["network"] = arguments.former_network
     given["augmentation"] = UNCHANGED if arguments.no_augmentation else None
     return {name: value for name, value in given.items() if value is not None}

@@ -132,8 +132,8 @@ def _weak_emotions(emotion: Subject) -> str:
     weak = [row.name for row in emotion.scores.per_class if row.total and row.recall < 0.5]
     if not weak:
         return "Every emotion is recognized in at least half of its faces."
-    names = "; ".join(f"{name} (most often taken for {_taken_for(emotion, name)[0]})" for name in weak)
-    return f"Recognized in fewer than half of their faces: {names}."
+    taken = [f"{name} (most often taken for {_taken_for(emotion, name)[0]})" for name in weak]
+    return f"Recognized in fewer than half of their faces: {'; '.join(taken)}."
 
 
 def _taken_for(subject: Subject, name: str) -> tuple[str, str]:
