@@ -141,7 +141,7 @@ def load_keras_file(path: str | Path) -> keras.Model:
     if not Path(path).is_file():
         is_shipped = trained_models_folder() in Path(path).resolve().parents
         note = note_on_large_files() if is_shipped else ""
-        raise FileNotFoundError(f"{path} does not exist, or is no file.{note}")
+        raise FileNotFoundError(f"{path} does not exist, or is not a file.{note}")
     content = Path(path).read_bytes()
     try:
         suffix, parameters = check_model_file(content)
@@ -149,7 +149,7 @@ def load_keras_file(path: str | Path) -> keras.Model:
         with private_copy(content, f"model{suffix}") as copy, at_most(parameters):
             model = keras.saving.load_model(copy, compile=False, safe_mode=True)
         if not all(np.isfinite(weights).all() for weights in model.get_weights()):
-            raise ValueError("it has weights that are no finite numbers")  # which a ReLU may hide
+            raise ValueError("it has weights that are not finite numbers")  # which a ReLU may hide
         return model
     # Keras, zipfile and h5py raise many kinds for a damaged file.
     except Exception as error:
@@ -209,7 +209,7 @@ def _require_bounded(layer: keras.Layer, tensors: Any) -> None:
     for shape in (tuple(getattr(each, "shape", ())) for each in keras.tree.flatten(tensors)):
         if math.prod(size or 1 for size in shape) > LARGEST_LAYER:
             raise ValueError(
-                f"its layer {layer.name[:40]} takes or gives {shape}, more than {LARGEST_LAYER} "
+                f"its layer {layer.name[:40]} takes or returns {shape}, more than {LARGEST_LAYER} "
                 "numbers for a face"
             )
 

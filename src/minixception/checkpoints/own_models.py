@@ -102,8 +102,8 @@ def _image_shape(model: keras.Model, class_names: Sequence[str]) -> tuple[Any, .
         )
     if model.output_shape != (None, len(class_names)):
         raise ValueError(
-            f"`model` must give an output for each of {', '.join(class_names)}: (None, "
-            f"{len(class_names)}). Received: {model.name}, which gives {model.output_shape}"
+            f"`model` must have an output for each of {', '.join(class_names)}: (None, "
+            f"{len(class_names)}). Received: {model.name}, which has {model.output_shape}"
         )
     return shape[1:]
 

@@ -70,8 +70,8 @@ def read_job(folder: Folder) -> Job | None:
         return Job(head["options"], items, head["part_size"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"{folder.name}/{JOB_FILE} was begun by another version of this program: name another "
-            "folder"
+            f"{folder.name}/{JOB_FILE} was started by another version of this program: choose "
+            "another folder"
         ) from error
 
 
@@ -130,7 +130,7 @@ class PartWorker:
         if not self._folder.holds(JOB_FILE):
             raise FileNotFoundError(
                 f"{self._folder.name}: a machine of the cluster does not see this folder, or not "
-                "the one in which the job was begun; all of them must share it"
+                "the one in which the job was started; all machines must share it"
             )
         results = self._work(items)
         name, content = part_name(number, self._suffix), self._encode(results)

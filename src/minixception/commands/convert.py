@@ -95,7 +95,7 @@ def _make_card(arguments: argparse.Namespace, model: "keras.Model", margin: "Cro
     height, width, channels = model.input_shape[1:]
     if None in (height, width):
         raise ValueError(
-            f"{arguments.file} takes images of any size; a checkpoint needs one. "
+            f"{arguments.file} takes images of any size; a checkpoint needs a fixed size. "
             f"Received: input shape {model.input_shape[1:]}"
         )
     return Card(

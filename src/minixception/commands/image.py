@@ -167,7 +167,7 @@ def run_job(arguments: argparse.Namespace, outputs: Mapping[Path, Path | None]) 
     options = describe_rows(arguments, analyzer)
     writer = TableWriter(tables, pictures, resume=arguments.resume, options=options)
     if writer.is_finished:
-        print("an earlier job has finished all tables: they stay, whatever options it had")
+        print("an earlier job finished all tables: they stay as they are, whatever its options")
         tables = []
     targets: list[TableWriter | TableStream] = [writer, *streams]
     report = Report(len(pictures), done=writer.done, shows_progress=not arguments.quiet)

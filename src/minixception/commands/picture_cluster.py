@@ -106,8 +106,8 @@ def _job_to_go_on_with(
     job = read_job(folder)
     if job is not None and not resume:
         raise FileExistsError(
-            f"{folder.name} holds a job of {len(job.items)} pictures: add --resume to go on with "
-            "it, or name another folder"
+            f"{folder.name} holds a job of {len(job.items)} pictures: add --resume to continue it, "
+            "or name another folder"
         )
     if job is not None:
         check_row_options(Path(folder.name), job.options, options)
@@ -200,7 +200,7 @@ def _do_rest(
     rest = [part for part in job.parts.items() if part[0] not in done]
     before = sum(map(len, done.values()))
     if done:
-        print(f"going on after {before} of {len(job.items)} pictures")
+        print(f"continuing after {before} of {len(job.items)} pictures")
     clock = _Clock()
     progress = Progress(len(job.items), clock, shown=shows_progress, item="picture")
     try:

@@ -264,7 +264,7 @@ def read_journal(path: Path) -> Iterator[tuple[Line, int]]:
                 if end or not text.endswith(b"\n"):
                     return
                 raise ValueError(
-                    f"{path} was begun by another version of this program: delete the file to "
+                    f"{path} was started by another version of this program: delete the file to "
                     "start again"
                 )
             end += len(text)

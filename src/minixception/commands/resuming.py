@@ -47,15 +47,15 @@ def _laid_over_the_run(arguments: argparse.Namespace) -> argparse.Namespace:
     state = read_state(folder / STATE_FILE)
     command = state.start.get("command") or _command_on_card(folder)
     if not command:
-        log.warning("%s does not hold its options: give those that it was begun with.", folder)
+        log.warning("%s does not record its options: give those that it was started with.", folder)
         return arguments
     if command[1] != arguments.command_line[1]:
         raise ValueError(
             f"{folder} is a run of {command[1]}: minixception {command[1]} --resume {folder}"
         )
-    log.info("%s was begun by: %s", folder, shlex.join(command))
+    log.info("%s was started by: %s", folder, shlex.join(command))
     if not state.start:
-        log.info("It does not say where its inputs are: they are looked for from this folder.")
+        log.info("It does not record where its inputs are; they are searched for from this folder.")
     parse = arguments.parser.parse_args
     begun = parse(command[2:])
     for name in filter(state.start.get, _INPUTS):

@@ -67,13 +67,13 @@ def run(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     if settings.token is None and not _is_loopback(arguments.host):
         print(
-            f"anybody who reaches {arguments.host} may ask: --token-file, or a proxy that asks for "
-            "a password, keeps others out",
+            f"anybody who can reach {arguments.host} can use this service; use --token-file, or "
+            "a proxy with a password",
             file=sys.stderr,
         )
     if settings.token is not None and os.name != "nt" and arguments.token_file.stat().st_mode & 4:
         print(
-            f"every user of this machine can read {arguments.token_file}: chmod o-r ends that",
+            f"every user of this machine can read {arguments.token_file}; chmod o-r prevents that",
             file=sys.stderr,
         )
     from minixception.serve.server import run_service

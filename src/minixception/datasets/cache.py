@@ -98,7 +98,7 @@ def cached_dataset(
     try:
         cache_folder()
     except FileNotFoundError as error:
-        _LOGGER.warning("Nothing is kept for the next time. %s", error)
+        _LOGGER.warning("Nothing is cached. %s", error)
         return make()
     fingerprint = source_fingerprint(path, loader=loader, version=version, options=options)
     arrays = load_arrays(fingerprint)

@@ -130,4 +130,4 @@ def _labels_of(path: Path, folders: Sequence[str], class_names: Sequence[str]) -
     try:
         return {folder: index_of(folder, class_names) for folder in folders}
     except ValueError as error:
-        raise ValueError(f"{path} has a class folder that is no class: {error}") from error
+        raise ValueError(f"{path} has a class folder with an unusable name: {error}") from error

@@ -153,7 +153,7 @@ def _merged_entry(names: Sequence[str]) -> DatasetEntry:
     entries = {name: get_entry(name) for name in names}
     if len({entry.default_paths for entry in entries.values()}) < len(names):
         raise ValueError(
-            "Sets to be joined must have no pictures in common, which would be learned from and "
+            "Sets to be joined must have no pictures in common: these could be both trained and "
             f"scored on. Received: {'+'.join(names)}"
         )
 
@@ -297,8 +297,8 @@ def require_same_files(
     difference = "with other splits" if has_same_files else "on other files"
     raise ValueError(
         f"{model} was trained {difference} of {dataset.name} (its card says "
-        f"{trained_on.get('checksum')}, split rule {rule!r}), so that its training faces may be "
-        "among those to be tested. Give the files that it was trained on, read as then; "
+        f"{trained_on.get('checksum')}, split rule {rule!r}), so its training faces may be "
+        "among the test faces. Give the files that it was trained on, read in the same way; "
         "datasets/README.md says which. Or put pictures that it has not seen into a folder `test` "
         f"of class folders. Received: {dataset.checksum}, split rule {dataset.split_rule!r}"
     )

@@ -181,7 +181,7 @@ def warn_of_absent_classes(dataset: FaceDataset) -> None:
             absent.append(f"{class_name} ({shown})")
     if absent:
         _LOGGER.warning(
-            "%s: a split has no picture of %s. More pictures help, or splits by hand: folders "
+            "%s: a split has no picture of %s. Add pictures, or make the splits by hand: folders "
             "train, validation and test, or a text index.",
             dataset.name,
             "; ".join(absent),

@@ -86,7 +86,7 @@ class DetectorCard:
             KeyError, TypeError, ValueError, OverflowError: for missing or impossible entries.
         """
         if data.get("task") != TASK:
-            raise ValueError(f"it is no card of a detector, its `task` is {data.get('task')!r}")
+            raise ValueError(f"it is not a detector's card: its `task` is {data.get('task')!r}")
         optional = ("data", "recipe", "seed", "command", "versions", "metrics", "known_weaknesses")
         return cls(
             name=str(data["name"]),

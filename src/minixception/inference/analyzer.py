@@ -81,7 +81,7 @@ class FaceAnalyzer:
         self.detector = load_detector(detector)
         if len(set(self.columns)) < len(self.columns):
             raise ValueError(
-                "Columns of two tasks must have different names: rename a task or a class. "
+                "The columns of two tasks must have different names: rename a task or a class. "
                 f"Received: {', '.join(self.columns)}"
             )
 

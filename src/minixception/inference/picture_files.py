@@ -85,7 +85,7 @@ def analyze_file(
         failure = describe(picture, error)
         if is_passing(error) or _has_moved(picture, folders or {}):
             raise OSError(
-                f"{failure}: this may pass, and is no fault of the picture. "
+                f"{failure}: this may be temporary, and not the picture's fault. "
                 "What is done is kept; a job with a table goes on with --resume"
             ) from error
         return PictureResult(picture, error=failure), None

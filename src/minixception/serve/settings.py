@@ -70,7 +70,7 @@ def read_token(path: Path) -> str:
     is_safe = token.isascii() and all(33 <= byte < 127 for byte in token)
     if not is_safe or len(token) < SHORTEST_TOKEN:
         raise ValueError(
-            f"{path} must hold a token of at least {SHORTEST_TOKEN} letters, digits and signs, "
+            f"{path} must hold a token of at least {SHORTEST_TOKEN} letters, digits and symbols, "
             'such as python -c "import secrets; print(secrets.token_urlsafe())" prints'
         )
     return token.decode("ascii")

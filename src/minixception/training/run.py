@@ -193,11 +193,11 @@ class _Request:
         recipe.preprocessor()
         if recipe.needs_teacher and not self.teachers:
             raise ValueError(
-                f"The recipe {recipe.name} learns from a model that is there already: name one "
+                f"The recipe {recipe.name} learns from an existing model: name one "
                 "with --teacher, such as fer2013_mini_xception_wide."
             )
         if self.unlabelled and not self.teachers:
-            raise ValueError("--unlabelled faces are labelled by --teacher: name one.")
+            raise ValueError("--unlabelled needs --teacher: the teachers label these faces.")
         for model in self.origins:
             find_model(model)
 
@@ -279,7 +279,7 @@ class _Request:
         )
         if unlabelled is not None:
             facts["unlabelled"] = describe_unlabelled(unlabelled)
-            self.say(f"{len(unlabelled)} faces without labels besides")
+            self.say(f"{len(unlabelled)} unlabelled faces in addition")
         if teachers:
             facts["teachers"] = [teacher.description for teacher in teachers]
         return TrainingRun(

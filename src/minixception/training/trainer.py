@@ -167,7 +167,7 @@ def _state_to_go_on_from(run: TrainingRun, *, resume: bool) -> TrainingState | N
             f"Give another --output, with --initial-weights {run.folder} to begin with its model."
         )
     if not _end_of(state.history, run.recipe):
-        log.info("Going on after epoch %d.", len(state.history))
+        log.info("Continuing after epoch %d.", len(state.history))
     return state
 
 
