@@ -54,16 +54,16 @@ class Checkpoint:
 def save_checkpoint(
     folder: str | Path, model: keras.Model, card: Card, history: Sequence[dict[str, float]] = ()
 ) -> None:
-    """Write a checkpoint folder; a reader sees the old or the new files, never a part of one.
+    """Write a checkpoint folder in one step: readers see the old files or the new ones.
 
     Args:
-        folder: where to; its parents are made.
+        folder: where to write; parents are created.
         model: with one input and one softmax output.
         card: must agree with the model.
         history: a row per epoch.
 
     Raises:
-        ValueError: if card and model disagree.
+        ValueError: if card and model disagree, or the model has layers that are not Keras's own.
         OSError: if the folder cannot be written.
     """
     check_agreement(model, card, where=str(folder))

@@ -86,7 +86,7 @@ def analyze_file(
         if is_passing(error) or _has_moved(picture, folders or {}):
             raise OSError(
                 f"{failure}: this may be temporary, and not the picture's fault. "
-                "What is done is kept; a job with a table goes on with --resume"
+                "Finished pictures are kept; a job with a table continues with --resume"
             ) from error
         return PictureResult(picture, error=failure), None
     bound = getattr(analyzer.detector, "smallest_face", None)  # a detector of the user has none
