@@ -137,7 +137,7 @@ def test_a_missing_or_repeated_folder_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_command("compare", [str(tmp_path / "nowhere")]) == 1
-    assert "nowhere is no checkpoint" in capsys.readouterr().err
+    assert "nowhere is not a checkpoint" in capsys.readouterr().err
     folder = str(write_run(tmp_path / "run"))
     assert run_command("compare", [folder, folder]) == 1
     assert "Each run must be given once" in capsys.readouterr().err

@@ -2,7 +2,7 @@
 
 What the job is stands in a hidden file of the folder from the beginning: its options, and its items
 in order. Part number 7 always has the results of the same items, and appears in one step. Hence a
-job goes on with the parts that are missing, and it does no harm if two workers write one part.
+job continues with the missing parts, and it does no harm if two workers write one part.
 """
 
 import json

@@ -141,9 +141,9 @@ def _check_options(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--whole-picture looks for no faces: leave it out, or --{option}")
     if arguments.resume and not any(getattr(arguments, name) for name in FORMATS):
         options = ", ".join(f"--{name}" for name in FORMATS)
-        raise ValueError(f"--resume goes on with a table: it needs one of {options}")
+        raise ValueError(f"--resume continues a table: it needs one of {options}")
     if arguments.resume and STANDARD_OUTPUT in [getattr(arguments, name) for name in FORMATS]:
-        raise ValueError("--resume goes on with a file, and - is standard output: name a file")
+        raise ValueError("--resume continues a file, and - is standard output: name a file")
     if arguments.workers is not None and arguments.workers < 1:
         raise ValueError(f"--workers must be 1 or more. Received: {arguments.workers}")
     if arguments.engine == "keras" and (arguments.workers or 1) > 1:

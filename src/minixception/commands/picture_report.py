@@ -93,7 +93,7 @@ class Report:
             print("" if result.drawn is None else f"written to {one_line(result.drawn)}\n")
 
     def close(self) -> None:
-        """Clear the line that tells how far the job is."""
+        """Clear the progress line."""
         self._progress.close()
 
     def summarize(self, tables: Sequence[Path | str], drawn_to: Path | None, stop: int) -> int:

@@ -128,7 +128,9 @@ class Table:
                     raise ValueError("other columns")
                 yield row
         except (ValueError, TypeError, RecursionError, csv.Error) as error:
-            raise ValueError(f"{self.target} is no table of this kind: {explain(error)}") from error
+            raise ValueError(
+                f"{self.target} is not a table of this kind: {explain(error)}"
+            ) from error
 
 
 class TableWriter:
@@ -184,12 +186,12 @@ class TableWriter:
         if names and not resume:
             raise FileExistsError(
                 f"{part} is left of an interrupted job that had done {len(names)} pictures: add "
-                "--resume to go on with it, or delete the file to start again"
+                "--resume to continue it, or delete the file to start again"
             )
         for number, (then, now) in enumerate(zip_longest(names, pictures[: len(names)]), start=1):
             if then != now:
                 raise ValueError(
-                    f"{part} was begun with other pictures (number {number} was {as_text(then)}, "
+                    f"{part} was started with other pictures (number {number} was {as_text(then)}, "
                     f"now it is {as_text(now or 'missing')}): give the same paths as then, or "
                     "delete the file to start again"
                 )

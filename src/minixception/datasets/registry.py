@@ -42,7 +42,7 @@ class DatasetEntry:
         takes_rule: whether it takes `split_rule`, since the splits are drawn here.
         drawn_from: the split of the other sets of these files that it is drawn from, "" for none.
         tasks: what its labels may stand for; None for class folders, which may be of any task.
-        default_paths: where the data is looked for inside `datasets/`, best first.
+        default_paths: where the data is searched for inside `datasets/`, best first.
         training_split: faces to learn from.
         validation_split: faces that every choice is made on.
         test_split: faces that a finished model is scored on, once.
@@ -203,7 +203,7 @@ def default_dataset(task: str, trained_on: Mapping[str, Any]) -> str:
     if trained_on.get("name", AS_PUBLISHED) == AS_PUBLISHED:
         return dataset_names(task)[0]
     raise ValueError(
-        f"The model was trained on {trained_on['name']}, which is no data set with labels of "
+        f"The model was trained on {trained_on['name']}, which is not a data set with labels of "
         f"{task}. Name one with --dataset: {', '.join(dataset_names(task))}."
     )
 

@@ -3,7 +3,7 @@
 By the rule "content" a hash of the decoded pixels, or of the subject's name, says on which side a
 picture is. It is there in every folder, under every name, beside all pictures or a few of them,
 whole or cut to the face. What follows from this: shares of a class are met about, not exactly, and
-a class of few pictures may miss a split, of which a warning tells.
+a class of few pictures may be missing from a split, and a warning says so.
 
 By the rule "drawn", that of earlier versions, the pictures at hand are dealt like cards. With other
 pictures, each may fall to another side.

@@ -129,5 +129,5 @@ def read_detector_card(folder: str | Path) -> DetectorCard:
         ValueError: if the card is not valid JSON, is that of a classifier, or an entry is missing
             or impossible.
     """
-    missing = "is no detector: it has no {}."
+    missing = "is not a detector: it has no {}."
     return read_json_card(folder, DetectorCard.from_json, missing=missing)

@@ -127,7 +127,7 @@ class HaarDetector(SizedSearch):
         return _GROUP_SCALE_FACTOR, _GROUP_NEIGHBORS
 
     def smallest_face(self, height: int, width: int) -> int | None:
-        """Return the side of the smallest face looked for, None where nothing limits it."""
+        """Return the side of the smallest face searched for, None if nothing limits it."""
         if self._scale_factor is not None:
             return self._min_face
         return super().smallest_face(height, width)

@@ -29,7 +29,7 @@ class PictureResult:
         faces: from left to right; empty where `error` is set.
         error: why the picture could not be read, None if it could.
         drawn: the file it was drawn to, None if it was not.
-        smallest_face: where no face is found, the side in pixels below which none is looked for;
+        smallest_face: where no face is found, the side in pixels below which none is searched for;
             None if there is no such bound.
     """
 
@@ -61,7 +61,7 @@ def analyze_file(
         analyzer: finds the faces and classifies them.
         picture: its path or address.
         read: gives the picture, RGB uint8 (H, W, 3), by its name; `images.read_image` if left out.
-        whole_picture: the picture is a face, and nothing is looked for.
+        whole_picture: the picture is already cropped to a face, and not searched.
         folders: the `folder_states` at the start of the job.
         describe: gives the text of an error that is the picture's own.
 

@@ -37,7 +37,7 @@ REQUEST_BODY = {
 
 
 class Explanation(BaseModel):
-    """What in a face speaks for its label."""
+    """Which parts of a face support its label."""
 
     model_config = ConfigDict(populate_by_name=True)
 

@@ -1,4 +1,4 @@
-"""What the service is told when it starts."""
+"""The settings of a service."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
