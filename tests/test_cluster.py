@@ -192,7 +192,7 @@ def test_a_killed_job_goes_on_with_what_is_missing(
     assert "add --resume to continue it" in capsys.readouterr().err
     options = ("--cluster", "local", "--jsonl", "resumed", "--resume")
     assert image(*options, "--min-face", "80") == 1
-    assert "begun with other options: --min-face was None, now 80" in capsys.readouterr().err
+    assert "started with other options: --min-face was None, now 80" in capsys.readouterr().err
     assert image(*options) == 1
     assert capsys.readouterr().out.startswith("continuing after ")
     assert joined(folder, "jsonl") == (expected / "expected.jsonl").read_bytes()

@@ -278,7 +278,7 @@ def test_killed_jobs_go_on(
         ["--whole-picture"],
     ):
         assert image(*options, "f.csv", "--resume", *other) == 1
-        assert f"begun with other options: {other[0]} was" in capsys.readouterr().err
+        assert f"started with other options: {other[0]} was" in capsys.readouterr().err
     assert (here / ".f.csv.part").read_bytes() == begun
     assert image(*options, "f.csv", "--resume", "--workers", "2") == 1
     output = capsys.readouterr()

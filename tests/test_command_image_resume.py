@@ -86,7 +86,7 @@ def test_a_part_of_another_job_is_refused(tmp_path: Path) -> None:
     before = table.part.read_bytes()
     pictures = [one.picture for one in make_results()]
     for resume, others, class_names, message in (
-        (False, pictures, CLASS_NAMES, "add --resume to continue with it, or delete the file"),
+        (False, pictures, CLASS_NAMES, "add --resume to continue it, or delete the file"),
         (True, pictures[:3], CLASS_NAMES, r"number 4 was .*, now it is missing\)"),
         (True, pictures[::-1], CLASS_NAMES, r"other pictures \(number 1 was a.jpg, now it is e\)"),
     ):

@@ -101,7 +101,7 @@ def test_the_command_draws_and_prints(tmp_path: Path, capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("history.csv", None, "no training run: it has no history.csv"),
+        ("history.csv", None, "not a training run: it has no history.csv"),
         ("history.csv", "", "column loss and at least one epoch"),
         ("history.csv", HEADER, "Received: 0 epochs"),
         ("history.csv", f"{HEADER}\n0,1,2", "a number per column and epoch"),
