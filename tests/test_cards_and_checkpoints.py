@@ -99,6 +99,17 @@ def test_a_stored_model_says_nothing_that_only_the_newest_keras_knows(folder: Pa
         assert f'"{option}' not in config
 
 
+def test_layers_that_would_not_be_loaded_are_not_stored(tmp_path: Path) -> None:
+    class Scale(keras.layers.Layer):
+        def call(self, inputs: object) -> object:
+            return inputs
+
+    model = keras.Sequential([keras.Input((8, 8, 1)), Scale()], name="scaled")
+    with pytest.raises(ValueError, match=r"scaled cannot be stored: it would need .*Scale"):
+        save_keras_file(model, tmp_path / "model.keras")
+    assert not any(tmp_path.iterdir())
+
+
 def test_round_trip(saved: Path, model: keras.Model, card: Card, images: np.ndarray) -> None:
     checkpoint = load_checkpoint(saved)
     assert checkpoint.card == card
@@ -122,17 +133,6 @@ def test_round_trip(saved: Path, model: keras.Model, card: Card, images: np.ndar
         ({"parameters": 58_423}, "says 58423 parameters, the model has"),
     ],
 )
-def test_layers_that_would_not_be_loaded_are_not_stored(tmp_path: Path) -> None:
-    class Scale(keras.layers.Layer):
-        def call(self, inputs: object) -> object:
-            return inputs
-
-    model = keras.Sequential([keras.Input((8, 8, 1)), Scale()], name="scaled")
-    with pytest.raises(ValueError, match=r"scaled cannot be stored: it would need .*Scale"):
-        save_keras_file(model, tmp_path / "model.keras")
-    assert not any(tmp_path.iterdir())
-
-
 def test_a_card_of_another_model_is_refused(
     folder: Path, changes: dict[str, Any], message: str
 ) -> None:
