@@ -15,7 +15,7 @@ OLDEST ?= .venv-oldest
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-demo: $(VENV)/.installed  ## emotion and gender on a shipped picture
+demo: $(VENV)/.installed  ## find faces, emotion and gender in a shipped picture
 	$(BIN)/minixception image images/portraits.jpg --output output/portraits_faces.png
 
 test: $(VENV)/.installed-dev  ## run the tests
@@ -24,7 +24,7 @@ test: $(VENV)/.installed-dev  ## run the tests
 test-light: $(LIGHT)/.installed $(VENV)/.installed-dev  ## run the tests of an installation without extras
 	MINIXCEPTION_LIGHT=$(LIGHT) $(BIN)/python -m pytest tests/test_light.py
 
-test-cluster: $(VENV)/.installed-cluster $(VENV)/.installed-dev  ## run the tests of jobs on Ray, and of several devices, on this machine
+test-cluster: $(VENV)/.installed-cluster $(VENV)/.installed-dev  ## run the tests of Ray jobs and of several devices on this machine
 	MINIXCEPTION_CLUSTER=1 $(BIN)/python -m pytest -n 0 tests/test_cluster.py tests/test_cluster_films.py \
 		tests/test_command_video_cluster.py tests/test_devices.py
 
@@ -33,22 +33,22 @@ web: web/dist/sw.js  ## build the page into web/dist, a folder for any static ho
 test-web: $(VENV)/.installed-dev web/dist/sw.js  ## build the page and test it in Chromium
 	$(BIN)/python -m pytest tests/test_web.py
 
-fuzz: $(VENV)/.installed-dev  ## 12,000 broken files, hostile ones, full disks, kills at random moments
+fuzz: $(VENV)/.installed-dev  ## try 12,000 broken files, hostile ones, full disks, kills at random moments
 	MINIXCEPTION_FUZZ_CASES=1000 $(BIN)/python -m pytest tests/test_fuzz.py tests/test_hostile_files.py \
 		tests/test_command_image_resume.py tests/test_faults.py tests/test_kills.py
 
 test-oldest: $(OLDEST)/.installed  ## run the tests on the oldest versions that are allowed
 	$(OLDEST)/$(SCRIPTS)/python -m pytest
 
-coverage: $(VENV)/.installed-dev  ## run the tests, show the lines that none of them reaches
+coverage: $(VENV)/.installed-dev  ## run the tests, report the lines that none of them reaches
 	$(BIN)/python -m pytest --cov=minixception --cov-report=term-missing:skip-covered --cov-report=html:build/coverage
 
-check: $(VENV)/.installed-dev  ## lint, format, types
+check: $(VENV)/.installed-dev  ## lint, check format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: $(VENV)/.installed-dev  ## bring the code into the common format
+format: $(VENV)/.installed-dev  ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -58,7 +58,7 @@ docs: $(VENV)/.installed-docs  ## build the API reference into build/api; a warn
 notebooks: $(VENV)/.installed-dev  ## run the notebooks, store them with their outputs
 	$(BIN)/python notebooks/run_notebooks.py
 
-models: $(VENV)/.installed  ## train the models from the data, going on where it was cut
+models: $(VENV)/.installed  ## train the models from the data, continuing where it stopped
 	$(BIN)/python benchmarks/train_models.py
 
 clean:  ## remove the environment and what was built

@@ -210,7 +210,7 @@ def describe(runs: Mapping[str, list[Run]], pictures: int, tasks: float, command
         f"pixels, {int(runs['workers'][0]['rows'])} rows, {rounds} rounds in which all take turns, "
         f"medians; {cores} cores.",
         "",
-        "| job | seconds | rows a second, in all | rows a second, after the start |",
+        "| job | seconds | rows per second, overall | rows per second, after the start |",
         "|---|---|---|---|",
     ]
     for name, title in titles.items():
@@ -221,24 +221,23 @@ def describe(runs: Mapping[str, list[Run]], pictures: int, tasks: float, command
     part = choose_part_size(pictures, cores)
     lines += [
         "",
-        f"`--cluster local` takes {ratio(runs, 'seconds')} seconds of "
-        f"`--workers {cores}`, and {ratio(runs, 'processor')} of the processor, start "
-        f"and end included. A worker holds {median(runs['local'], 'worker') / 1e6:.0f} MB that it "
-        "shares with nobody, all other processes of the job "
-        f"{median(runs['local'], 'others') / 1e6:.0f} MB together. Ray hands out {tasks:.0f} parts "
-        f"a second to {cores} workers that do nothing; a part has {part} pictures here, and 1000 "
-        "in a job of ten million.",
+        f"`--cluster local` takes {ratio(runs, 'seconds')} seconds of `--workers {cores}`, and "
+        f"{ratio(runs, 'processor')} seconds of processor time, start and end included. A worker "
+        f"has {median(runs['local'], 'worker') / 1e6:.0f} MB of memory of its own, all other "
+        f"processes of the job together {median(runs['local'], 'others') / 1e6:.0f} MB. Ray hands "
+        f"out {tasks:.0f} parts per second to {cores} idle workers; a part has {part} pictures "
+        "here, and 1000 in a job of ten million.",
     ]
     return "\n".join([*lines, "", *reckon(runs, pictures, tasks)])
 
 
 def reckon(runs: Mapping[str, list[Run]], pictures: int, tasks: float) -> list[str]:
-    """Return the table of what nobody has measured."""
+    """Return the table of estimates."""
     rate = pictures / median(runs["nodes 1"], "rows") * steady_rate(runs["nodes 1"])
     lines = [
-        f"**Reckoned, not measured**, for nodes of {CORES} such cores and 10 million pictures:",
+        f"**Estimated, not measured**, for nodes of {CORES} such cores and 10 million pictures:",
         "",
-        "| nodes | pictures a second | minutes of work | parts a second | minutes of listing |",
+        "| nodes | pictures per second | minutes of work | parts per second | minutes of listing |",
         "|---|---|---|---|---|",
     ]
     for count in NODES:
@@ -250,10 +249,10 @@ def reckon(runs: Mapping[str, list[Run]], pictures: int, tasks: float) -> list[s
     return [
         *lines,
         "",
-        f"Ray's {tasks:.0f} parts a second, of 1000 pictures, would be reached at "
-        f"{tasks * 1000 / rate:,.0f} cores; {LISTED} names a second, which S3 lists to one who "
-        f"asks, are the work of {LISTED / rate:.0f} cores; {FETCHED} files a second, which it "
-        f"gives from one prefix, that of {FETCHED / rate:.0f}.",
+        f"Ray's limit of {tasks:.0f} parts per second, of 1000 pictures each, would be reached at "
+        f"{tasks * 1000 / rate:,.0f} cores. S3 lists {LISTED} names per second to one client, "
+        f"which is work for {LISTED / rate:.0f} cores, and serves {FETCHED} files per second from "
+        f"one prefix, work for {FETCHED / rate:.0f}.",
     ]
 
 

@@ -110,9 +110,9 @@ def main() -> None:
     head = (
         "# Detectors\n\n"
         f"Made by `{command}` at commit {checkout_commit()}. Each table comes from one run, in "
-        "which the detectors take turns. `mini_xception_detector` is the detector of this project, "
-        "`Haar 1.3` the published call `detectMultiScale(grey, 1.3, 5)`, `Haar` the default search "
-        "with the same cascade.\n"
+        "which the detectors take turns. `mini_xception_detector` was trained in this project; "
+        "`Haar 1.3` is the published call `detectMultiScale(grey, 1.3, 5)`; `Haar` is the default "
+        "search with the same cascade.\n"
     )
     arguments.output.write_text("\n".join([head, *sections]), encoding="utf-8")
     print(f"written to {arguments.output}")
@@ -205,9 +205,10 @@ def compare_photographs(
         )  # fmt: skip
     return (
         f"## Photographs\n\n{len(photographs)} photographs of facial_expressions, none of which "
-        "took part in training. Found: a box with an IoU of 0.5 or more with a face of YuNet. "
-        "False: boxes that share less than 0.3 with each of them, per photograph. Right: the "
-        "emotion of the largest box is that of the legend, over all photographs.\n\n"
+        "were used in training. Found: the share of photographs in which a box matches a face "
+        "found by YuNet with an IoU of 0.5 or more. Right: the share in which the largest box is "
+        "classified as the emotion of the legend. False: boxes per photograph whose IoU with every "
+        "face of YuNet is below 0.3.\n\n"
         + table(["detector", "found", "right emotion", "false boxes", "CPU ms"], rows)
     )
 
@@ -235,8 +236,8 @@ def compare_turns(contestants: Mapping[str, Contestant], photographs: Sequence[P
             cells.append(f"{sum(map(bool, seen)) / len(pictures):.0%}, {right:.0%}")
         rows.append([name, *cells])
     return (
-        f"## Turned faces\n\n{len(photographs)} of these photographs turned clockwise: those in "
-        "which any face is found, and those whose emotion is right.\n\n"
+        f"## Turned faces\n\n{len(photographs)} of these photographs, turned clockwise: the "
+        "share in which any face is found, and the share whose emotion is right.\n\n"
         + table(["detector", *(f"{angle} degrees" for angle in TURNS)], rows)
     )
 
@@ -261,8 +262,8 @@ def compare_backgrounds(contestants: Mapping[str, Contestant], held_out: SceneSo
         )
         rows.append([name, str(own), at_half])
     return (
-        f"## Backgrounds\n\nBoxes in {len(empty)} pictures of BSDS500 without a face that took no "
-        "part in training.\n\n" + table(["detector", "false boxes", "at score 0.5"], rows)
+        f"## Backgrounds\n\nBoxes in {len(empty)} pictures of BSDS500 without a face that were "
+        "not used in training.\n\n" + table(["detector", "false boxes", "at score 0.5"], rows)
     )
 
 
@@ -279,8 +280,8 @@ def compare_scenes(
         "average precision": lambda one: one.average_precision,
         "from 20 px on": lambda one: one.average_precision_20,
         "recall": lambda one: one.recall,
-        "false boxes a scene": lambda one: one.false_per_scene,
-        "recall at 0.1 false boxes a scene": lambda one: one.recall_at_false_rate,
+        "false boxes per scene": lambda one: one.false_per_scene,
+        "recall at 0.1 false boxes per scene": lambda one: one.recall_at_false_rate,
     }
     rows = [[name, *(f"{one[name]:.3f}" for one in _each(scores, measures))] for name in measures]
     first = next(iter(scores.values()))
@@ -290,8 +291,8 @@ def compare_scenes(
             rows.append([f"recall, {key} {title} ({faces} faces)", *shares])
     return (
         f"## Scenes\n\n{count} scenes of 256 px composed from held-out photographs and "
-        "backgrounds. The cascade gives no scores: its average precision is that of one point. "
-        "Recall, where nothing else is said, is at the detector's own threshold.\n\n"
+        "backgrounds. The cascade returns no confidence, so its average precision is that of a "
+        "single point. Recall is at the detector's own threshold unless the row says otherwise.\n\n"
         + table(["", *scores], rows)
     )
 
@@ -318,7 +319,7 @@ def compare_times(contestants: Mapping[str, Contestant], data: Path, *, rounds: 
         rows.append(
             [f"{size[1]}x{size[0]}", *(f"{statistics.median(t):.1f}" for t in times.values())]
         )
-    return "## Time\n\nCPU ms for a picture.\n\n" + table(["size", *contestants], rows)
+    return "## Time\n\nCPU milliseconds per picture.\n\n" + table(["size", *contestants], rows)
 
 
 def compare_groups(contestants: Mapping[str, Contestant], held_out: SceneSources) -> str:
@@ -379,8 +380,8 @@ def compare_videos(contestants: Mapping[str, Contestant], data: Path) -> str:
         rows.append([name, f"{seen} of {len(frames)}", f"{rate:.0f}"])
     height, width = frames[0].image.shape[:2]
     return (
-        f"## A film\n\n`single_face.mp4`, {width}x{height}, through detection, tracking and both "
-        "classifiers.\n\n" + table(["detector", "frames with a face", "frames a second"], rows)
+        f"## A video\n\n`single_face.mp4`, {width}x{height}, with detection, tracking and both "
+        "classifiers.\n\n" + table(["detector", "frames with a face", "frames per second"], rows)
     )
 
 

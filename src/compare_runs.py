@@ -1,4 +1,4 @@
-"""Draw the curves of several training runs; `--help` tells how. Also `minixception compare`."""
+"""Draw the curves of several training runs; see `--help`. Also `minixception compare`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Turn a published .hdf5 weight file into a checkpoint folder; `--help` tells how."""
+"""Turn a published .hdf5 weight file into a checkpoint folder; see `--help`."""
 
 import sys
 

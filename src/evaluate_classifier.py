@@ -1,4 +1,4 @@
-"""Score a checkpoint on a split of a data set; `--help` tells how. Also `minixception evaluate`."""
+"""Score a checkpoint on a split of a data set; see `--help`. Also `minixception evaluate`."""
 
 import sys
 

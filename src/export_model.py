@@ -1,4 +1,4 @@
-"""Write a checkpoint as LiteRT, 8-bit LiteRT or ONNX; `--help` tells how.
+"""Write a checkpoint as LiteRT, 8-bit LiteRT or ONNX; see `--help`.
 
 Also `minixception export`.
 """

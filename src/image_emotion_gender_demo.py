@@ -1,4 +1,4 @@
-"""Emotion and gender of the faces in pictures; `--help` tells how. Also `minixception image`."""
+"""Emotion and gender of the faces in pictures; see `--help`. Also `minixception image`."""
 
 import sys
 

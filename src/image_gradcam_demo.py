@@ -1,4 +1,4 @@
-"""Show what in a face speaks for its label; `--help` tells how. Also `minixception explain`."""
+"""Show which parts of a face support its label; see `--help`. Also `minixception explain`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Measure where the models fail, and write a page about it; `--help` tells how.
+"""Measure where the models fail, and write a page about it; see `--help`.
 
 Also `minixception report-limits`.
 """

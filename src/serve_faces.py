@@ -1,4 +1,4 @@
-"""Serve faces, emotions and genders over HTTP; `--help` tells how. Also `minixception serve`."""
+"""Analyze pictures over HTTP; see `--help`. Also `minixception serve`."""
 
 import sys
 

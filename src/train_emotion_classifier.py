@@ -1,4 +1,4 @@
-"""Train an emotion classifier; `--help` tells how. Also `minixception train-emotion`."""
+"""Train an emotion classifier; see `--help`. Also `minixception train-emotion`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Train the face detector; `--help` tells how. Also `minixception train-detector`."""
+"""Train the face detector; see `--help`. Also `minixception train-detector`."""
 
 import sys
 

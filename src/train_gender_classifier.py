@@ -1,4 +1,4 @@
-"""Train a gender classifier; `--help` tells how. Also `minixception train-gender`."""
+"""Train a gender classifier; see `--help`. Also `minixception train-gender`."""
 
 import sys
 

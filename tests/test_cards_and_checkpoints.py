@@ -21,6 +21,7 @@ from minixception.checkpoints.keras_model import (
     KERAS_FILE,
     load_checkpoint,
     save_checkpoint,
+    save_keras_file,
 )
 from minixception.preprocessor import Preprocessor
 from stored_files import change_card, contents
@@ -96,6 +97,17 @@ def test_a_stored_model_says_nothing_that_only_the_newest_keras_knows(folder: Pa
     assert "GlorotUniform" in config
     for option in ("input_axes", "output_axes", "renorm"):
         assert f'"{option}' not in config
+
+
+def test_layers_that_would_not_be_loaded_are_not_stored(tmp_path: Path) -> None:
+    class Scale(keras.layers.Layer):
+        def call(self, inputs: object) -> object:
+            return inputs
+
+    model = keras.Sequential([keras.Input((8, 8, 1)), Scale()], name="scaled")
+    with pytest.raises(ValueError, match=r"scaled cannot be stored: it would need .*Scale"):
+        save_keras_file(model, tmp_path / "model.keras")
+    assert not any(tmp_path.iterdir())
 
 
 def test_round_trip(saved: Path, model: keras.Model, card: Card, images: np.ndarray) -> None:

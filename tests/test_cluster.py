@@ -189,12 +189,12 @@ def test_a_killed_job_goes_on_with_what_is_missing(
     process.communicate()
     before = {part: part.stat().st_mtime_ns for part in folder.glob("part-*")}
     assert image("--cluster", "local", "--jsonl", "resumed") == 1
-    assert "add --resume to go on with it" in capsys.readouterr().err
+    assert "add --resume to continue it" in capsys.readouterr().err
     options = ("--cluster", "local", "--jsonl", "resumed", "--resume")
     assert image(*options, "--min-face", "80") == 1
-    assert "begun with other options: --min-face was None, now 80" in capsys.readouterr().err
+    assert "started with other options: --min-face was None, now 80" in capsys.readouterr().err
     assert image(*options) == 1
-    assert capsys.readouterr().out.startswith("going on after ")
+    assert capsys.readouterr().out.startswith("continuing after ")
     assert joined(folder, "jsonl") == (expected / "expected.jsonl").read_bytes()
     assert {part: part.stat().st_mtime_ns for part in before} == before
     assert image(*options) == 1  # nothing is left, and Ray is not started
@@ -280,7 +280,7 @@ def test_other_file_systems(
     url = f"local://{expected}"
     options = ("--cluster", "local", "--csv", f"file://{expected}/from urls")
     assert image(*options, paths=(f"{url}/album/a", f"{url}/album/b/*.[jp][pn]g")) == 1
-    assert "4 of 120 pictures could not be done." in capsys.readouterr().err
+    assert "4 of 120 pictures failed." in capsys.readouterr().err
     given = joined(expected / "from urls", "csv").replace(f"{url}/".encode(), b"")
     assert given == (expected / "expected.csv").read_bytes()
     assert image(*options, paths=(f"{url}/album/a", f"{url}/album/b/*.[jp][pn]g")) == 1

@@ -110,7 +110,7 @@ def test_unreadable_among_good_ones(demo: Demo, portraits: Path, tmp_path: Path)
     for name, line in zip(bad, messages(done), strict=False):
         assert line.startswith("not done: ")
         assert name in line
-    assert messages(done)[len(bad) :] == ["4 of 5 pictures could not be done."]
+    assert messages(done)[len(bad) :] == ["4 of 5 pictures failed."]
     assert list(read_faces(tmp_path / "faces.json")) == [str(portraits)]
     assert (tmp_path / "portraits_faces.jpg").is_file()
 

@@ -167,7 +167,7 @@ def check_tables(here: Path, printed: tuple[str, str]) -> None:
     assert sum(map(len, content.values())) == len(faces) > 20
     assert list(content) == [path for path in pictures if Path(path).name[0].isdigit()]
     assert f"{len(faces)} faces in 24 pictures" in printed[0]
-    assert "3 of 24 pictures could not be done." in printed[1]
+    assert "3 of 24 pictures failed." in printed[1]
     for row in errors:
         assert " ".join(row["error"].split()) in " ".join(printed[1].split())
 
@@ -275,7 +275,7 @@ def test_killed_jobs_go_on(
     assert (
         process.returncode == {"kill": -signal.SIGKILL, "terminate": 128 + signal.SIGTERM}[ending]
     )
-    assert ("add --resume to go on" in messages) == (ending == "terminate")
+    assert ("add --resume to continue" in messages) == (ending == "terminate")
     capsys.readouterr()
     assert image(*options) == 1
     assert "is left of an interrupted job that had done" in capsys.readouterr().err
@@ -287,12 +287,12 @@ def test_killed_jobs_go_on(
         ["--whole-picture"],
     ):
         assert image(*options, "--resume", *other) == 1
-        assert f"begun with other options: {other[0]} was" in capsys.readouterr().err
+        assert f"started with other options: {other[0]} was" in capsys.readouterr().err
     assert (here / ".f.csv.part").read_bytes() == begun
     assert image(*options, "--resume", "--workers", "2") == 1
     output = capsys.readouterr()
-    assert output.out.startswith("going on after ")
-    assert "12 of 96 pictures could not be done." in output.err
+    assert output.out.startswith("continuing after ")
+    assert "12 of 96 pictures failed." in output.err
     for option, table in (("--csv", "f.csv"), ("--jsonl", "f.jsonl")):
         assert (here / table).read_bytes() == whole[option].read_bytes()
     assert {path.name for path in here.iterdir()} == {"f.csv", "f.jsonl"}

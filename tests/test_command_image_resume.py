@@ -88,7 +88,7 @@ def test_a_part_of_another_job_is_refused(tmp_path: Path) -> None:
     before = journal_of(table.target).read_bytes()
     pictures = [one.picture for one in make_results()]
     for resume, others, class_names, message in (
-        (False, pictures, CLASS_NAMES, "add --resume to go on with it, or delete the file"),
+        (False, pictures, CLASS_NAMES, "add --resume to continue it, or delete the file"),
         (True, pictures[:3], CLASS_NAMES, r"number 4 was .*, now it is missing\)"),
         (True, pictures[::-1], CLASS_NAMES, r"other pictures \(number 1 was a.jpg, now it is e\)"),
     ):
@@ -103,7 +103,7 @@ def test_a_part_of_another_job_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="are of two jobs: delete one"):
         TableWriter(more, pictures, resume=True, options=OPTIONS)
     journal_of(table.target).write_bytes(b"picture,faces,error\r\n")
-    with pytest.raises(ValueError, match="begun by another version"):
+    with pytest.raises(ValueError, match="started by another version"):
         TableWriter([table], pictures, resume=True, options=OPTIONS)
 
 

@@ -73,9 +73,9 @@ def table(page: Path, name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_the_page_tells_how_far_probabilities_can_be_believed(page: Path) -> None:
+def test_the_page_has_a_table_of_calibration(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    table = text.split("## How far the probabilities can be believed")[1].split("\n## ")[0]
+    table = text.split("## How well the probabilities are calibrated")[1].split("\n## ")[0]
     assert re.search(r"\| \S+ \| 1 \| - \| - \| - \| [\d.]+ % \|", table)
 
 

@@ -170,7 +170,7 @@ def test_what_stops_a_job_leaves_old_tables_and_goes_on(
     monkeypatch.setattr("minixception.files.PAUSES", ())
     (table.parent / video_cluster.OPTIONS_FILE).unlink()
     assert run_video(film, *options) == 1
-    assert "this may pass; --resume goes on" in capsys.readouterr().err
+    assert "this may be temporary; --resume continues" in capsys.readouterr().err
     assert table.read_text() == "old"
     names = {path.name for path in table.parent.iterdir()}
     assert names <= {"a.csv", ".lock", video_cluster.OPTIONS_FILE}

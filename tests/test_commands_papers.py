@@ -116,7 +116,7 @@ def test_classes_are_chosen_by_name_and_their_order_is_stored(
     options = ["--classes", "Happiness, anger", "--model", "easynet", "--image-size", "32"]
     options += ["--epochs", "1"]
     assert train(folder, run, *options) == 0
-    assert "for a network, write --network" in caplog.text
+    assert "for a network, use --network" in caplog.text
     card = read_card(run)
     assert card.class_names == ("Happiness", "anger")
     assert set(card.data["class_counts"]) == {"Happiness", "anger"}

@@ -113,7 +113,7 @@ def test_a_used_folder_needs_resume_and_the_same_settings(
     assert run_command("train-gender", resume) == 1
     assert "a run of train-emotion: minixception train-emotion" in capsys.readouterr().err
     assert run_command("train-emotion", ["--resume", str(csv_file.parent)]) == 1
-    assert "holds no training run to go on with" in capsys.readouterr().err
+    assert "holds no training run to continue" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

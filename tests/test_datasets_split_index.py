@@ -67,7 +67,7 @@ def test_labels_are_read_by_name(root: Path, divided: FaceDataset) -> None:
     dataset = read_split_index(root, class_names=EMOTIONS_FER2013)
     assert dataset.class_names == EMOTIONS_FER2013
     assert dataset.class_counts()["sad"] == dataset.class_counts()["happy"] == 10
-    with pytest.raises(ValueError, match=r"classes\.txt has a class that is not wanted"):
+    with pytest.raises(ValueError, match=r"classes\.txt has a class that was not asked for"):
         read_split_index(root, class_names=("happy", "sad"))
 
 

@@ -286,7 +286,7 @@ def test_a_new_model_does_not_begin_with_what_saw_its_test_faces(
     options = ["--recipe", "gender", "--image-size", "48", "--initial-weights", str(old)]
     options += ["--output", str(tmp_path / "new"), *data, str(folder)]
     assert run_command("train-gender", options) == 1
-    assert "training faces may be among those to be tested" in capsys.readouterr().err
+    assert "training faces may be among the test faces" in capsys.readouterr().err
     scored = ["--model", str(old), "--engine", "litert", "--split", "test", *data]
     assert run_command("evaluate", [*scored, str(folder)]) == 0
     assert run_command("evaluate", [*scored, str(copy_with_one_removed(folder))]) == 1

@@ -212,7 +212,7 @@ def test_a_card_is_read_as_it_was_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"task": "emotion"}, "no card of a detector"),
+        ({"task": "emotion"}, "not a detector's card"),
         ({"strides": [8, 24]}, "double from one to the next"),
         ({"strides": 8}, "not iterable"),
         ({"score_offsets": [0.0]}, "as many as `strides`"),

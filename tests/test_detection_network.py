@@ -208,7 +208,7 @@ def test_what_is_no_detector_is_refused(
 ) -> None:
     for folder, options, error, message in (
         (tmp_path, {}, FileNotFoundError, r"no card\.json"),
-        (checkpoints["emotion"], {}, ValueError, "no card of a detector"),
+        (checkpoints["emotion"], {}, ValueError, "not a detector's card"),
         ("another", {}, FileNotFoundError, "shipped detector model"),
         (trained, {"score_threshold": 1.5}, ValueError, "score_threshold"),
         (trained, {"min_face": 0}, ValueError, "min_face"),

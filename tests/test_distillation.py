@@ -149,5 +149,5 @@ def test_fine_tuning_of_another_network_is_refused(network: keras.Model, origin:
     with pytest.raises(ValueError, match=r"must be a mini_xception\. Received: .*tiny_xception"):
         begin_with(models.build("mini_xception", (48, 48, 1), 3), origin, CLASSES, PIXELS)
     brighter = Preprocessor((48, 48), value_range=(0.0, 1.0))
-    with pytest.raises(ValueError, match=r"pixels of the range.*\(0.0, 1.0\).*\(-1.0, 1.0\)"):
+    with pytest.raises(ValueError, match=r"pixel range of the recipe.*\(0.0, 1.0\).*\(-1.0, 1.0\)"):
         begin_with(network, origin, CLASSES, brighter)

@@ -155,7 +155,7 @@ def test_weights_that_are_no_numbers(tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
     model.set_weights([np.full((4, 3), np.nan), np.zeros(3)])
     model.save(tmp_path / "model.keras")
-    with pytest.raises(ValueError, match="weights that are no finite numbers"):
+    with pytest.raises(ValueError, match="weights that are not finite numbers"):
         load_keras_file(tmp_path / "model.keras")
 
 

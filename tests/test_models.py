@@ -242,6 +242,21 @@ def test_an_impossible_size_is_refused_with_its_reason(
     assert f"Received: input_shape={input_shape}" in str(caught.value)
 
 
+def test_a_builder_must_end_in_a_softmax_named_predictions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def build_logits(*, input_shape: tuple[int, int, int], num_classes: int, name: str) -> object:
+        inputs = keras.Input(input_shape)
+        pooled = keras.layers.GlobalAveragePooling2D()(inputs)
+        outputs = keras.layers.Dense(num_classes, name="predictions")(pooled)
+        return keras.Model(inputs, outputs, name=name)
+
+    network = models.Network(build_logits, input_shape=(32, 32, 1))
+    monkeypatch.setitem(models.NETWORKS, "logits", network)
+    with pytest.raises(ValueError, match=r"`logits` must return .* the activation softmax"):
+        models.build("logits", (32, 32, 1), 2)
+
+
 def test_one_class_is_refused() -> None:
     with pytest.raises(ValueError, match=r"at least 2\. Received: num_classes=1"):
         models.build("mini_xception", (64, 64, 1), 1)

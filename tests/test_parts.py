@@ -89,7 +89,7 @@ def test_a_connection_that_fails_is_no_fault_of_a_picture(
 
     monkeypatch.setattr("fsspec.implementations.memory.MemoryFileSystem.open", fail)
     monkeypatch.setattr(storage, "PAUSES", (0.0,))
-    with pytest.raises(OSError, match=r"a.jpg: connection reset by peer: this may pass"):
+    with pytest.raises(OSError, match=r"a.jpg: connection reset by peer: this may be temporary"):
         analyze(f"{memory}/a.jpg")
     with pytest.raises(OSError, match="connection reset") as caught:
         Folder(memory).write("c", b"")
@@ -129,10 +129,10 @@ def test_a_job_is_read_as_it_was_begun(folder: Folder, here: Path) -> None:
     missing = "No such file or directory"
     assert found == [(str(n), (0, f"{n}: {missing}")) for n in range(13, 20)]
     elsewhere = PartWorker(pictures, table, Folder(f"{folder.name}/elsewhere"))
-    with pytest.raises(OSError, match="all of them must share it"):
+    with pytest.raises(OSError, match="all machines must share it"):
         elsewhere((1, items))
     folder.write(JOB_FILE, b'{"options": {}}\n')
-    with pytest.raises(ValueError, match="begun by another version"):
+    with pytest.raises(ValueError, match="started by another version"):
         read_job(folder)
 
 

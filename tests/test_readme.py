@@ -46,8 +46,6 @@ NOT_RUN = {
     'pip install ".[video]"': "make test",
     'pip install ".[serve]"': "make test",
     'pip install ".[cluster]"': "make test-cluster",
-    'pip install "minixception[train]"': "a message, not a command of ours",
-    'pip install "opencv-python>=4.8,<5"': "requirements.txt",
     "python -m venv .venv": "make",
     "python -m minixception": "test_command_image.py",
 }

@@ -101,7 +101,7 @@ def test_the_command_draws_and_prints(tmp_path: Path, capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("history.csv", None, "no training run: it has no history.csv"),
+        ("history.csv", None, "not a training run: it has no history.csv"),
         ("history.csv", "", "column loss and at least one epoch"),
         ("history.csv", HEADER, "Received: 0 epochs"),
         ("history.csv", f"{HEADER}\n0,1,2", "a number per column and epoch"),
@@ -137,7 +137,7 @@ def test_a_missing_or_repeated_folder_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_command("compare", [str(tmp_path / "nowhere")]) == 1
-    assert "nowhere is no checkpoint" in capsys.readouterr().err
+    assert "nowhere is not a checkpoint" in capsys.readouterr().err
     folder = str(write_run(tmp_path / "run"))
     assert run_command("compare", [folder, folder]) == 1
     assert "Each run must be given once" in capsys.readouterr().err

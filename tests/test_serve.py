@@ -415,7 +415,7 @@ def test_doors_that_stand_open_are_told(capsys: pytest.CaptureFixture[str], tmp_
     (tmp_path / "token").chmod(0o644)
     elsewhere = ["--host", "nowhere.invalid"]
     for options, warning in (
-        (elsewhere, "anybody who reaches nowhere.invalid may ask"),
+        (elsewhere, "anybody who can reach nowhere.invalid can use this service"),
         ([*elsewhere, "--token-file", str(tmp_path / "token")], "chmod o-r"),
     ):
         assert run_command("serve", options) == 1

@@ -115,7 +115,7 @@ def test_what_is_no_third_task(
     for more, message in (
         ("again", "--classifier takes one model for each task"),
         (emotion, "is a model of emotion: give it to --emotion-model"),
-        ("clash", "Columns of two tasks must have different names"),
+        ("clash", "The columns of two tasks must have different names"),
         ("nowhere", "neither a checkpoint folder"),
     ):
         assert main(["image", str(portraits), *options, "--classifier", more]) == 1

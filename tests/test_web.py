@@ -266,7 +266,7 @@ def test_no_face_and_no_picture_are_told(page: Any, portraits: Path, tmp_path: P
     assert json.loads(saved(page, "json")) == {"grey.png": []}
     (tmp_path / "text.jpg").write_text("no picture")
     open_picture(page, tmp_path / "text.jpg", "Ready")
-    playwright.expect(page.locator("#problem")).to_contain_text("text.jpg is no picture")
+    playwright.expect(page.locator("#problem")).to_contain_text("text.jpg is not a picture")
     assert json.loads(saved(page, "json")) == {"grey.png": []}  # what is shown, still
     open_picture(page, portraits)
     playwright.expect(page.locator("#problem")).to_have_text("")

@@ -1,4 +1,4 @@
-"""minixception: emotion and gender from faces in real time.
+"""minixception: find faces and classify their emotion and gender, in real time.
 
     from minixception import FaceAnalyzer, draw_predictions, to_frame
 
@@ -7,7 +7,7 @@
 
 Conventions, here and in all modules: images are RGB uint8 (height, width, 3), or grey uint8
 (height, width, 1); sizes are (height, width) in pixels; boxes are (x, y, width, height) in pixels;
-faces that are prepared for a network are float32 (batch, height, width, channels); probabilities
+faces prepared for a network are float32 (batch, height, width, channels); probabilities
 are float32 (batch, classes).
 
 Importing this package loads no model and no framework.

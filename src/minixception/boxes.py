@@ -51,7 +51,7 @@ def _as_box(box: Any) -> Box:
     try:
         x, y, width, height = (float(number) for number in box)
         if not math.isfinite(x + y + width + height):
-            raise ValueError("a number is infinite, or none")
+            raise ValueError("a number is infinite or NaN")
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"A box must be four numbers (x, y, width, height) in pixels. Received: {box!s:.100}"

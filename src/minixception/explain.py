@@ -1,4 +1,4 @@
-"""What in a face supports a class: Grad-CAM, guided backpropagation, and their product.
+"""Which parts of a face support a class: Grad-CAM, guided backpropagation, their product.
 
     from minixception import Explainer
 
@@ -7,13 +7,13 @@
     explanation = explainer.explain(crops, "surprise")  # or this one
     explanation.grad_cam                                # (N, height, width) in [0, 1]
 
-What is explained is the class's logit, what enters the softmax, less the mean of all logits. The
-gradient of a probability vanishes where a network is sure, p * (1 - p), and falls with the other
-classes' logits as well; and a single logit means nothing, since the same number added to all of
-them changes no probability: the difference from the mean does.
+What is explained is the class's logit, the input of the softmax, minus the mean of all logits. A
+probability would not do: its gradient, p * (1 - p), vanishes where a network is sure, and depends
+on the other classes' logits too. Nor would a single logit: adding the same number to all of them
+changes no probability.
 
-Maps are relative to their own peak: they say where, not how much. A map of zeros says that nothing
-supports the class.
+Maps are relative to their own peak: they show where, not how much. A map of zeros means that
+nothing supports the class.
 """
 
 from collections.abc import Sequence
@@ -40,15 +40,15 @@ PREDICTED = -1
 
 @dataclass(frozen=True)
 class Explanation:
-    """What supports a class in each of N faces; maps are float32 (N, height, width) in [0, 1].
+    """Which parts of N faces support a class; maps are float32 (N, height, width) in [0, 1].
 
     Attributes:
         class_names: K names in the model's order.
         scores: probabilities, float32 (N, K).
         classes: the class explained in each face, int64 (N,).
         grad_cam: Grad-CAM as published, on the last feature map: class-specific and coarse.
-        hires_cam: the same without the mean over positions, on a finer feature map. Faces lose
-            their label more when its peaks are covered than those of Grad-CAM.
+        hires_cam: the same without the mean over positions, on a finer feature map. Covering its
+            peaks changes the answer more than covering those of Grad-CAM.
         guided_backpropagation: edges and wrinkles that matter, hardly specific to the class.
         guided_grad_cam: the product of guided backpropagation and Grad-CAM.
     """
@@ -74,8 +74,8 @@ class Explanation:
 class Explainer:
     """Explains a model; built once, called for any number of faces.
 
-    It takes any functional classifier that ends in a softmax: no layer is named and no network is
-    known here. See `dissection.dissect` for how the feature maps are found.
+    It takes any functional classifier that ends in a softmax, whatever its layers are called. See
+    `dissection.dissect` for how the feature maps are found.
 
     Sources: R. R. Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via
     Gradient-based Localization", arXiv 1610.02391 (also guided Grad-CAM); R. L. Draelos, L. Carin,
@@ -83,10 +83,10 @@ class Explainer:
     `gradients.guided_relu`.
 
     Args:
-        model: the network; it stays as it is.
-        preprocessor: of its card.
+        model: the network; it is not changed.
+        preprocessor: the one on its card.
         class_names: in the order of its outputs.
-        temperature: of its card.
+        temperature: the one on its card.
 
     Raises:
         ValueError: if the model does not end in a softmax, has no feature map, or has another
@@ -119,7 +119,7 @@ class Explainer:
         """Load a shipped model by its name, or a checkpoint folder.
 
         Raises:
-            FileNotFoundError, ValueError: as in `checkpoints.load_checkpoint`.
+            FileNotFoundError, ValueError: as in `load_checkpoint`.
         """
         checkpoint = load_checkpoint(name_or_folder)
         card = checkpoint.card
@@ -128,20 +128,20 @@ class Explainer:
         )
 
     def explain(self, faces: Images, class_name: str | Sequence[str] | None = None) -> Explanation:
-        """Return maps of what supports a class in each face.
+        """Return maps of the parts of each face that support a class.
 
-        A face of a single value has no part that differs from another, and what would show is the
-        network's borders and strides: its maps are zero.
+        The maps of a face of a single value are zero: no part of it differs from another, and only
+        the network's borders and strides would show.
 
         Args:
             faces: uint8 crops as the preprocessor takes them: an array (N, H, W, C), or a sequence
                 of arrays (H, W, C) of any sizes. N may be 0.
-            class_name: the class to look for, in any of its spellings ("happy", "happiness"), or a
+            class_name: the class to explain, in any of its spellings ("happy", "happiness"), or a
                 class per face; None for the most probable class of each face.
 
         Raises:
-            ValueError: for a class that the model does not know, another number of classes than
-                faces, or arrays that are no faces; or if the model gives no probabilities.
+            ValueError: for an unknown class, a number of classes that differs from that of the
+                faces, or arrays that are not faces; or if the model returns no probabilities.
         """
         names = self.class_names
         inputs = self.preprocessor(faces)
@@ -197,7 +197,7 @@ class Explainer:
         return [probabilities, classes, grad_cam, hires_cam, guided, guided * grad_cam]
 
     def _enlarged(self, maps: Any) -> Any:
-        """Return what supports the class alone, in the size of the image."""
+        """Return the supporting part of the maps, in the size of the image."""
         size = self.preprocessor.image_size
         maps = ops.relu(maps)[..., None]
         # Cubic, since bilinear leaves a star around each of the few positions.

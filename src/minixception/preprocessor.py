@@ -19,10 +19,10 @@ LARGEST_BOUND = 1e6
 
 @dataclass(frozen=True)
 class Preprocessor:
-    """Resize, make grey, scale. It is stored in the checkpoint's card and travels with the model.
+    """Resizes, converts to grey and scales. It is stored on the checkpoint's card.
 
     Calling it turns uint8 images, an array (B, H, W, C) or a sequence of arrays (H, W, C) of any
-    sizes, C = 1 (grey) or 3 (RGB), also mixed, into float32 (B, height, width, channels).
+    sizes, C = 1 (grey) or 3 (RGB), possibly mixed, into float32 (B, height, width, channels).
 
     Attributes:
         image_size: (height, width) of the network's input in pixels.
@@ -107,7 +107,7 @@ class Preprocessor:
         return pixels * scale + np.float32(low)
 
     def centred_on(self, images: Images) -> "Preprocessor":
-        """Return a copy whose `mean` is the mean pixel of these images, those of the training set.
+        """Return a copy whose `mean` is the mean pixel of these images, the training set.
 
         Raises:
             ValueError: if there are none.

@@ -81,7 +81,7 @@ CHECKPOINTS = [
     Case("checkpoint folder", given, "image", model(make), said)
     for given, make, said in (
         ("missing", lambda _: "nowhere", "neither a checkpoint folder nor a shipped"),
-        ("empty", lambda _: "folder", "folder is no checkpoint: it has no card.json"),
+        ("empty", lambda _: "folder", "folder is not a checkpoint: it has no card.json"),
         ("a file", content(TEXT, "a.txt"), "a.txt is neither a checkpoint folder"),
         ("of the other task", lambda p: str(p.gender), "must be a model of the task emotion"),
         ("card.json missing", lambda p: p.checkpoint(card=None), "it has no card.json"),

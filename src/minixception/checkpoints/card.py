@@ -41,7 +41,8 @@ class Card:
 
     Attributes:
         name: of the checkpoint, the name of its folder.
-        task: what it tells, as "emotion", "gender" or one of your own; see `labels.check_task`.
+        task: what its classes are about: "emotion", "gender" or a word of your own; see
+            `labels.check_task`.
         architecture: name in the registry of networks.
         parameters: number of parameters.
         class_names: in the order of the model's outputs.
@@ -50,7 +51,7 @@ class Card:
         temperature: what the logits are divided by, so that probabilities are as high as they are
             right (Guo et al. 2017, arXiv 1706.04599); `FaceClassifier` does it.
         data: name, checksum, licence and sizes of the training data; `split_rule`, "source" where
-            the data tells its splits, else "content" or "drawn" (also where there is no entry).
+            the data comes with its splits, else "content" or "drawn" (also if it is missing).
         recipe: every setting of the training.
         seed: of initial weights, order and augmentation.
         command: the command that trained the model.
@@ -154,8 +155,8 @@ def read_card(folder: str | Path) -> Card:
     return read_json_card(
         folder,
         Card.from_json,
-        missing="is no checkpoint: it has no {}. Give a folder that training wrote (model.keras, "
-        "card.json, history.csv).",
+        missing="is not a checkpoint: it has no {}. Give a folder that training wrote "
+        "(model.keras, card.json, history.csv).",
     )
 
 

@@ -282,8 +282,8 @@ def require_probabilities(
         and np.all(np.abs(outputs.sum(axis=1) - 1) <= LARGEST_ERROR_OF_SUM)
     ):
         raise BrokenModelError(
-            f"{source} gives no probabilities, {shape} from 0 to 1 with the sum 1: the file is "
-            "damaged, or its network does not end in a softmax. "
+            f"{source} does not return probabilities, {shape} from 0 to 1 that sum to 1: the file "
+            "is damaged, or its network does not end in a softmax. "
             f"Received: {outputs.shape}, such as {outputs[:1]}"
         )
 

@@ -21,7 +21,12 @@ from minixception.checkpoints.card import (
     read_card,
     write_card,
 )
-from minixception.checkpoints.model_files import CONFIG_MEMBER, MOST_CALLS, check_model_file
+from minixception.checkpoints.model_files import (
+    CONFIG_MEMBER,
+    MOST_CALLS,
+    check_config,
+    check_model_file,
+)
 from minixception.checkpoints.shipped import find_model, note_on_large_files, trained_models_folder
 from minixception.files import atomic_folder, atomic_path, private_copy
 
@@ -49,16 +54,16 @@ class Checkpoint:
 def save_checkpoint(
     folder: str | Path, model: keras.Model, card: Card, history: Sequence[dict[str, float]] = ()
 ) -> None:
-    """Write a checkpoint folder; a reader sees the old or the new files, never a part of one.
+    """Write a checkpoint folder in one step: readers see the old files or the new ones.
 
     Args:
-        folder: where to; its parents are made.
+        folder: where to write; parents are created.
         model: with one input and one softmax output.
         card: must agree with the model.
         history: a row per epoch.
 
     Raises:
-        ValueError: if card and model disagree.
+        ValueError: if card and model disagree, or the model has layers that are not Keras's own.
         OSError: if the folder cannot be written.
     """
     check_agreement(model, card, where=str(folder))
@@ -90,9 +95,10 @@ def load_checkpoint(name_or_folder: str | Path) -> Checkpoint:
 
 
 def save_keras_file(model: keras.Model, path: str | Path) -> None:
-    """Write a `.keras` file without optimizer, such that Keras 3.12 and later can load it.
+    """Write a `.keras` file without optimizer that Keras 3.12 and later can load.
 
     Raises:
+        ValueError: if the model has layers that `load_keras_file` refuses, such as your own.
         OSError: if it cannot be written; then a file of that name stays as it was.
     """
     with atomic_path(path) as temporary:
@@ -100,6 +106,10 @@ def save_keras_file(model: keras.Model, path: str | Path) -> None:
         with zipfile.ZipFile(temporary) as archive:
             members = {name: archive.read(name) for name in archive.namelist()}
         config = _without_new_options(json.loads(members[CONFIG_MEMBER]))
+        try:
+            check_config(config)
+        except ValueError as error:
+            raise ValueError(f"{model.name} cannot be stored: {error}") from error
         members[CONFIG_MEMBER] = json.dumps(config).encode()
         with zipfile.ZipFile(temporary, "w") as archive:
             for name, content in members.items():
@@ -131,7 +141,7 @@ def load_keras_file(path: str | Path) -> keras.Model:
     if not Path(path).is_file():
         is_shipped = trained_models_folder() in Path(path).resolve().parents
         note = note_on_large_files() if is_shipped else ""
-        raise FileNotFoundError(f"{path} does not exist, or is no file.{note}")
+        raise FileNotFoundError(f"{path} does not exist, or is not a file.{note}")
     content = Path(path).read_bytes()
     try:
         suffix, parameters = check_model_file(content)
@@ -139,7 +149,7 @@ def load_keras_file(path: str | Path) -> keras.Model:
         with private_copy(content, f"model{suffix}") as copy, at_most(parameters):
             model = keras.saving.load_model(copy, compile=False, safe_mode=True)
         if not all(np.isfinite(weights).all() for weights in model.get_weights()):
-            raise ValueError("it has weights that are no finite numbers")  # which a ReLU may hide
+            raise ValueError("it has weights that are not finite numbers")  # which a ReLU may hide
         return model
     # Keras, zipfile and h5py raise many kinds for a damaged file.
     except Exception as error:
@@ -199,7 +209,7 @@ def _require_bounded(layer: keras.Layer, tensors: Any) -> None:
     for shape in (tuple(getattr(each, "shape", ())) for each in keras.tree.flatten(tensors)):
         if math.prod(size or 1 for size in shape) > LARGEST_LAYER:
             raise ValueError(
-                f"its layer {layer.name[:40]} takes or gives {shape}, more than {LARGEST_LAYER} "
+                f"its layer {layer.name[:40]} takes or returns {shape}, more than {LARGEST_LAYER} "
                 "numbers for a face"
             )
 

@@ -93,14 +93,14 @@ def require_kind(content: bytes, *kinds: str) -> str:
     begins = {".keras": content.startswith(b"PK\3\4"), ".hdf5": 0 in hdf5_at, ".tflite": is_litert}
     if sum(found.values()) > 1:
         both = " and ".join(kind for kind, is_found in found.items() if is_found)
-        raise ValueError(f"it is a file of two kinds, {both}; save it anew as one")
+        raise ValueError(f"it is a file of two kinds at once, {both}; save it again as one of them")
     for kind in kinds:
         if found[kind] and begins[kind]:
             return kind
         if found[kind]:
-            raise ValueError("something stands before its beginning")
+            raise ValueError("there is something before its beginning")
     if ".tflite" in kinds:
-        raise ValueError("it is no LiteRT model")
+        raise ValueError("it is not a LiteRT model")
     raise ValueError("it is neither a .keras archive nor an HDF5 file")
 
 
@@ -119,7 +119,7 @@ def _check_archive(content: bytes) -> int:
             names = ", ".join(member.filename for member in members)
             raise ValueError(f"it must hold {', '.join(MEMBERS)}. Received: {names[:200]}")
         if min(member.header_offset for member in members) > 0:
-            raise ValueError("something stands before its beginning")
+            raise ValueError("there is something before its beginning")
         limit = most_unpacked(len(content))
         for member in members:
             most = limit if member.filename == WEIGHTS_MEMBER else LARGEST_CONFIG

@@ -1,4 +1,4 @@
-"""Making a checkpoint of a model from elsewhere: somebody's own `fit`, or a model file."""
+"""Making a checkpoint from a model that was trained elsewhere, or from a model file."""
 
 from __future__ import annotations
 
@@ -41,24 +41,24 @@ def make_checkpoint(
         make_checkpoint("my_model", model, class_names=("happy", "sad"), value_range=(0, 1))
 
     Args:
-        folder: where to; its parents are made, model files in it replaced.
-        model: from one image (B, height, width, 1 or 3) of fixed size to probabilities (B, K): a
-            Keras model, or a `.keras`, `.h5` or `.tflite` file.
+        folder: where to write; parents are created, model files in it replaced.
+        model: a Keras model, or a `.keras`, `.h5` or `.tflite` file, from images of fixed size
+            (B, height, width, 1 or 3) to probabilities (B, K).
         class_names: K names in the order of the outputs; loaders of class folders sort them.
-        value_range: what the pixel values 0 and 255 were in the training: (0, 255) if nothing was
-            done to them, or if the model has a `Rescaling` layer; else such as (0, 1) or (-1, 1).
-        task: what the classes are of: "emotion", "gender" or a word of your own.
-        crop_margin: how far the faces of the training reached beyond the box of a face detector,
-            as a fraction of the box.
-        data: what the card shall say of the faces of the training.
+        value_range: what the pixel values 0 and 255 became in training: (0, 255) if nothing was
+            done to them or the model has a `Rescaling` layer, otherwise (0, 1), (-1, 1) and so on.
+        task: what the classes are about: "emotion", "gender" or a word of your own.
+        crop_margin: how far the training faces reached beyond the box of a face detector, as a
+            fraction of the box.
+        data: what the card says about the training faces.
 
     Returns:
-        The card. Its preprocessor resizes, and makes grey where the model has one channel.
+        The card. Its preprocessor resizes, and converts to grey if the model has one channel.
 
     Raises:
-        ValueError: if the model does not fit what is said of it, or gives no probabilities, as
-            without a softmax at its end: `keras.Sequential([model, keras.layers.Softmax()])`;
-            then nothing is written.
+        ValueError: if the model does not fit the other arguments, or does not return
+            probabilities. One without a softmax at its end gets it by
+            `keras.Sequential([model, keras.layers.Softmax()])`. Nothing is written then.
         FileNotFoundError: if there is no such file.
     """
     shape: Sequence[Any]  # None or -1 where any size goes
@@ -105,8 +105,8 @@ def _image_shape(model: keras.Model, class_names: Sequence[str]) -> tuple[Any, .
         )
     if model.output_shape != (None, len(class_names)):
         raise ValueError(
-            f"`model` must give an output for each of {', '.join(class_names)}: (None, "
-            f"{len(class_names)}). Received: {model.name}, which gives {model.output_shape}"
+            f"`model` must have an output for each of {', '.join(class_names)}: (None, "
+            f"{len(class_names)}). Received: {model.name}, which has {model.output_shape}"
         )
     return shape[1:]
 

@@ -81,7 +81,7 @@ def _analyze(analyzer: FaceAnalyzer, detect_every: int, part: FilmPart) -> PartR
         reason = explain(error)
         reason = reason if part.film in reason else f"{part.film}: {reason}"
         if is_passing(error):
-            raise OSError(f"{reason}: this may pass; --resume goes on") from error
+            raise OSError(f"{reason}: this may be temporary; --resume continues") from error
         return PartResult(part, error=reason)
 
 

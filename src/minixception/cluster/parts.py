@@ -2,7 +2,7 @@
 
 What the job is stands in a hidden file of the folder from the beginning: its options, and its items
 in order. Part number 7 always has the results of the same items, and appears in one step. Hence a
-job goes on with the parts that are missing, and it does no harm if two workers write one part.
+job continues with the missing parts, and it does no harm if two workers write one part.
 """
 
 import io
@@ -72,8 +72,8 @@ def read_job(folder: Folder) -> Job | None:
         return Job(head["options"], items, head["part_size"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"{folder.name}/{JOB_FILE} was begun by another version of this program: name another "
-            "folder"
+            f"{folder.name}/{JOB_FILE} was started by another version of this program: choose "
+            "another folder"
         ) from error
 
 
@@ -120,7 +120,7 @@ class PartWorker:
         if not self._folder.holds(JOB_FILE):
             raise FileNotFoundError(
                 f"{self._folder.name}: a machine of the cluster does not see this folder, or not "
-                "the one in which the job was begun; all of them must share it"
+                "the one in which the job was started; all machines must share it"
             )
         lines = list(map(line_of, self._worker(pictures)))
         file = io.BytesIO()

@@ -49,7 +49,7 @@ class PictureWorker:
 
     Args:
         analyzer: finds the faces and classifies them.
-        whole_picture: each picture is a face, and nothing is looked for.
+        whole_picture: the pictures are already cropped to a face, and not searched.
         describe: gives the text of an error that is a picture's own.
         folder: what relative paths are relative to.
     """
@@ -144,7 +144,7 @@ def analyze(
             Other columns stay beside the faces, so that one can group by them.
         analyzer: finds and classifies; `FaceAnalyzer()` if left out. It goes to each worker with
             its models.
-        whole_picture: each picture is a face, and nothing is looked for.
+        whole_picture: the pictures are already cropped to a face, and not searched.
         workers: processes with an analyzer and a core each; as many as Ray finds useful if left
             out. It needs another core to read files.
         batch_size: pictures that are handed to a worker at once.

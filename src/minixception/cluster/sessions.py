@@ -62,14 +62,14 @@ def _check(cluster: str) -> None:
     if found is None or "://" in cluster:
         raise ValueError(
             "--cluster must be local, auto or HOST:PORT of the head of a Ray cluster to which this "
-            f"machine belongs; from outside take `ray job submit`. Received: {cluster}"
+            f"machine belongs; from outside use `ray job submit`. Received: {cluster}"
         )
     try:
         answers(cluster)
     except OSError as error:
         raise ConnectionError(
             f"no Ray cluster answers at {cluster} ({explain(error)}): is this the address that "
-            "`ray start --head` has named?"
+            "`ray start --head` printed?"
         ) from error
 
 

@@ -23,8 +23,8 @@ from minixception.messages import explain, hush, is_closed, plain_streams
 COMMANDS = {
     "image": ("image", "find faces in pictures and recognize emotion and gender"),
     "video": ("video", "follow faces in a video or camera and recognize emotion and gender"),
-    "serve": ("serve", "answer pictures over HTTP, and serve the page"),
-    "explain": ("explain_faces", "show what in a face supports its label"),
+    "serve": ("serve", "analyze pictures over HTTP, and serve the page"),
+    "explain": ("explain_faces", "show which parts of a face support its label"),
     "train-emotion": ("train_emotion", "train an emotion classifier"),
     "train-gender": ("train_gender", "train a gender classifier"),
     "train-detector": ("train_detector", "train the face detector"),
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="minixception",
         description="Emotion and gender from faces in real time.",
-        epilog=f"commands:\n{overview}\n\nminixception COMMAND --help says more.",
+        epilog=f"commands:\n{overview}\n\nminixception COMMAND --help lists its options.",
         formatter_class=_HelpFormatter,
     )
     parser.add_argument(
@@ -167,6 +167,6 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescrip
     """Show defaults where there are any, and descriptions as they were written."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        if action.default in (None, False, ()):
+        if action.default in (None, False, (), []):
             return action.help
         return super()._get_help_string(action)

@@ -13,7 +13,7 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "runs", nargs="+", type=Path, metavar="RUN", help="folder that training wrote"
+        "runs", nargs="+", type=Path, metavar="RUN", help="folder of a training run"
     )
     parser.add_argument(
         "--output",

@@ -3,8 +3,8 @@ r"""Turn a published .hdf5 weight file into a checkpoint folder.
     python src/convert_published_weights.py fer2013_mini_XCEPTION.102-0.66.hdf5 \
         --task emotion --output runs/published_mini_xception
 
-The network is recognized by its weight tensors. The outputs of both models on random images must
-be equal but for rounding, or nothing is written.
+The network is recognized by its weight tensors. Both models must return the same outputs for random
+images, up to rounding, or nothing is written.
 """
 
 import argparse
@@ -47,8 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="FRACTION",
         help="how far crops reach beyond the box of a detected face, as a fraction of it (default: "
-        "0 for emotion; 0.3 for gender, since the authors enlarge the box); it is stored with the "
-        "model",
+        "0 for emotion; 0.3 for gender, since the authors enlarge the box); stored with the model",
     )
 
 

@@ -6,12 +6,12 @@ r"""Score a checkpoint on one split of a data set.
 It prints and writes accuracy, macro-F1, a row per class and the confusion matrix (also as PNG).
 Faces of classes that the model does not know are left out and counted. Several splits, as in
 `--split train test`, are also shown side by side: total, correct and accuracy of each class. So are
-the sources of several sets as one, as in `--dataset fer2013+jaffe`.
+the parts of joined sets, as in `--dataset fer2013+jaffe`.
 
     python src/evaluate_classifier.py --model mini_xception_detector --data datasets/detection
 
 A detector is scored on scenes composed from the held-out part of the data that it was trained on:
-average precision, and recall by size, turn and light of the faces.
+average precision, and recall by size, rotation and brightness of the faces.
 """
 
 import argparse
@@ -38,9 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--split",
         nargs="+",
         metavar="SPLIT",
-        help="its part to score on, or several (default: the validation split)",
+        help="one or more splits to score on (default: the validation split)",
     )
-    parser.add_argument("--output", type=Path, metavar="FILE.json", help="where the scores go")
+    parser.add_argument("--output", type=Path, metavar="FILE.json", help="file to write")
     parser.add_argument(
         "--flip", action="store_true", help="average with the prediction on the mirror image"
     )

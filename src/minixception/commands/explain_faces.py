@@ -1,17 +1,17 @@
-"""Show what in a face supports its label, by the gradients of the network.
+"""Show which parts of a face support its label, by the gradients of the network.
 
     python src/image_gradcam_demo.py photo.jpg
     python src/image_gradcam_demo.py photo.jpg --class surprise --output explained/
     python src/image_gradcam_demo.py holidays --task gender --output explained/
 
-PATH is a file, a folder (with all below it, sorted) or a quoted pattern, as in the image demo. Each
-face gets a picture of its own, NAME_explained_1.png and so on from left to right: the crop, what
-supports the class laid over it (HiResCAM), the probabilities, Grad-CAM, guided backpropagation and
-the product of the two. Maps are relative to their own peak: they say where, not how much, and
-nothing about why.
+PATH is a file, a folder (searched recursively, in sorted order) or a quoted pattern, as in the
+image demo. Each face gets its own picture, NAME_explained_1.png and so on from left to right: the
+crop with the HiResCAM map over it, the probabilities, Grad-CAM, guided backpropagation and the
+product of the last two. Maps are relative to their own peak: they show where, not how much, and
+not why.
 
-The gradients need Keras, which takes some seconds to start. A picture without a face is no error;
-one that cannot be read is reported, the others are done, and the exit code is 1.
+The gradients need Keras, which takes a few seconds to start. A picture without a face is not an
+error; one that cannot be read is reported, the others are done, and the exit code is 1.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "pictures", nargs="+", type=Path, metavar="PATH", help="picture files, folders, patterns"
     )
     parser.add_argument(
-        "--task", choices=TASKS, help="what the model tells (default: that of --model, or emotion)"
+        "--task", choices=TASKS, help="what to explain (default: the task of --model, or emotion)"
     )
     parser.add_argument(
         "--model",
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--class",
         dest="class_name",
         metavar="NAME",
-        help="the class to look for (default: the most probable one of each face)",
+        help="the class to explain (default: the most probable one of each face)",
     )
     parser.add_argument(
         "--output",

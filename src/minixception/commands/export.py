@@ -5,8 +5,8 @@ r"""Write a checkpoint as one file for another runtime, and compare it with the 
         --data datasets/fer2013/fer2013.csv
 
 `litert` and `onnx` must agree with the Keras model in batches of 1, 7 and 64, or no file is
-written. `litert-int8` computes with 8-bit numbers between float32 inputs and outputs; its ranges
-are measured on training faces, and what it loses is printed for the validation split.
+written. `litert-int8` computes in 8 bits between float32 inputs and outputs; its ranges are
+measured on training faces, and its loss of accuracy on the validation split is printed.
 
 The input is named `faces`, the output of an ONNX file `probabilities`. An ONNX file also holds
 what its users need from the card, as JSON texts: task, class_names, preprocessor, crop_margin.
@@ -44,16 +44,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=SUFFIXES,
         help="what to write (default: litert for a file ending in .tflite, onnx for .onnx)",
     )
-    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="where to")
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="file to write")
     parser.add_argument(
         "--batch-size",
         type=int,
         metavar="FACES",
-        help="litert, onnx: take exactly so many faces at once, for runtimes in browsers and "
-        "devices that need a fixed number (default: any number)",
+        help="litert, onnx: fix the number of faces in a batch, for runtimes in browsers and "
+        "devices that require it (default: any number)",
     )
     parser.add_argument(
-        "--dataset", help="litert-int8: name of the data set (default: that of the training)"
+        "--dataset", help="litert-int8: name of the data set (default: the one it was trained on)"
     )
     parser.add_argument(
         "--data", type=Path, help="litert-int8: its file or folder (default: in datasets/)"

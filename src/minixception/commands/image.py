@@ -1,28 +1,28 @@
-"""Find the faces in pictures, recognize emotion and gender, draw them.
+"""Find the faces in pictures, classify emotion and gender, and draw them.
 
     python src/image_emotion_gender_demo.py photo.jpg
     python src/image_emotion_gender_demo.py a.jpg b.png --output drawn/ --json faces.json
     python src/image_emotion_gender_demo.py holidays "scans/*.tif" --no-draw --csv faces.csv
 
-PATH is a file, a folder (with all below it, sorted) or a quoted pattern, where ** stands for any
-folders. Folders and patterns give the files with a picture's suffix that are not hidden, without
-what an earlier run has drawn. Drawn pictures keep their sub-folder, and a JPEG stays one:
-drawn/sub/NAME_faces.jpg, or .png for pictures of other kinds.
+PATH is a file, a folder (searched recursively, in sorted order) or a quoted pattern, where **
+stands for any folders. From folders and patterns, files with a picture's suffix are taken, except
+hidden ones and those drawn by an earlier run. Drawn pictures keep their sub-folder, and a JPEG
+stays a JPEG: drawn/sub/NAME_faces.jpg, or .png for other formats.
 
---csv, --jsonl and --parquet hold a row per face with `picture`, `faces`, `error`, box, labels and
-scores. Every picture has a row: one without a face has `faces` 0 and the rest empty; one that
-cannot be read has the reason in `error` as well. It is reported, the others are done, and the exit
-code is 1. A picture without a face is no error. --json leaves out what cannot be read. With - for
-a file name (not for Parquet) the table goes to standard output, and all else to standard error.
+--csv, --jsonl and --parquet have a row per face with `picture`, `faces`, `error`, box, labels and
+probabilities. Every picture has a row: one without a face has `faces` 0 and the rest empty, which
+is not an error. One that cannot be read has the reason in `error`; it is reported, the others are
+done, and the exit code is 1. --json leaves out what cannot be read. With - as the file name (not
+for Parquet) the table goes to standard output, and everything else to standard error.
 
-While the job runs, what is found is kept in a hidden file .NAME.part beside the first table. After
-Ctrl-C, `kill -9` or a crash, the same command with --resume goes on after the last whole picture,
-and the tables become those of a job without interruption, down to the byte.
+While the job runs, results are kept in a hidden file .NAME.part beside the first table. After
+Ctrl-C, `kill -9` or a crash, the same command with --resume continues after the last complete
+picture, and the tables end up as without the interruption, byte for byte.
 
-With --cluster the workers of Ray do the job, and write many files into one folder, part-000000.csv
-and so on, which together are the table of a job without it. Nothing is drawn. Pictures and folder
-may be on another file system, as s3://BUCKET/FOLDER. --resume goes on with the parts that are
-missing; the pictures stay those of the first command.
+With --cluster, Ray's workers do the job and write many files into one folder, part-000000.csv and
+so on, which together are the table of a job without it. Nothing is drawn. Pictures and folder may
+be on another file system, such as s3://BUCKET/FOLDER. --resume does the parts that are missing; the
+pictures stay those of the first command.
 """
 
 import argparse
@@ -81,13 +81,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--workers",
         type=int,
         metavar="N",
-        help="pictures at a time (default: the number of cores; 1 for up to "
+        help="pictures analyzed at a time (default: the number of cores; 1 for up to "
         f"{FEW_PICTURES} pictures, and with --engine keras)",
     )
     parser.add_argument(
         "--whole-picture",
         action="store_true",
-        help="each picture is a face, cut out already: look for none",
+        help="the pictures are already cropped to a face: do not search them",
     )
     add_cluster_argument(parser)
     add_model_arguments(parser)
@@ -107,7 +107,7 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
             help=f"{kind} per face{needs}; with --cluster a folder or URL for many such files",
         )
     parser.add_argument(
-        "--resume", action="store_true", help="go on with the tables of an interrupted job"
+        "--resume", action="store_true", help="continue the tables of an interrupted job"
     )
 
 
@@ -146,9 +146,9 @@ def _check_options(arguments: argparse.Namespace, tables: Mapping[str, Path | st
         raise ValueError(f"--whole-picture looks for no faces: leave it out, or --{option}")
     if arguments.resume and not tables:
         options = ", ".join(f"--{name}" for name in TABLE_FORMATS)
-        raise ValueError(f"--resume goes on with a table: it needs one of {options}")
+        raise ValueError(f"--resume continues a table: it needs one of {options}")
     if arguments.resume and STANDARD_OUTPUT in tables.values():
-        raise ValueError("--resume goes on with a file, and - is standard output: name a file")
+        raise ValueError("--resume continues a file, and - is standard output: name a file")
     if arguments.workers is not None and arguments.workers < 1:
         raise ValueError(f"--workers must be 1 or more. Received: {arguments.workers}")
     if arguments.engine == "keras" and (arguments.workers or 1) > 1:
@@ -199,7 +199,7 @@ def run_job(
         print("an earlier job has finished all tables: they stay, whatever options it had")
         files = []
     if writer.done:
-        print(f"going on after {len(writer.done)} of {len(pictures)} pictures")
+        print(f"continuing after {len(writer.done)} of {len(pictures)} pictures")
     report = Report(len(pictures), done=writer.done, shows_progress=not arguments.quiet)
     workers = arguments.workers or _default_workers(arguments, len(pictures))
     folders, room = folder_states(pictures), Room()

@@ -30,7 +30,7 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, engines: bool = True
         action="append",
         default=[],
         metavar="NAME_OR_FOLDER",
-        help="one more model, of the task that its card names; may be given several times",
+        help="another model, for the task that its card names; may be given several times",
     )
     if engines:
         parser.add_argument(
@@ -41,37 +41,39 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, engines: bool = True
 def add_detector_arguments(parser: argparse.ArgumentParser, *, film: bool = False) -> None:
     """Declare how faces are found, in pictures or in the frames of a film."""
     parser.set_defaults(searches_films=film)
-    share = "7 %% in HD" if film else "2.5 %%"  # see `FILM_SIZES`
+    share = "2.5 %% of the shorter side"
+    if film:
+        share += ", 7 %% in HD"  # see `FILM_SIZES`
     parser.add_argument(
         "--detector",
         choices=FILM_SIZES,
-        help="Haar cascade (default); YuNet: faster and surer, its file is fetched once; or the "
-        "detector of this project",
+        help="OpenCV's Haar cascade (default); YuNet, which finds more faces, is faster and "
+        "downloads its file once; or the detector trained in this project",
     )
     parser.add_argument(
         "--scale-factor",
         type=float,
         metavar="RATIO",
-        help="Haar: one plain search of the whole picture with this ratio of one window to the "
-        "next, 1.3 as published (default: also a close-up, finely, for faces that fill it)",
+        help="Haar: one plain search of the whole picture, each window larger than the last by "
+        "this factor; 1.3 as published (default: also a finer search for faces that fill it)",
     )
     parser.add_argument(
-        "--min-neighbors", type=int, help="Haar: overlapping hits that make a face (default: 5)"
+        "--min-neighbors", type=int, help="Haar: how many overlapping hits make a face (default: 5)"
     )
     parser.add_argument(
         "--min-face",
         type=int,
         metavar="PIXELS",
-        help=f"side of the smallest face of interest (default: {share} of the shorter side; the "
-        "Haar cascade misses some below 36)",
+        help=f"side of the smallest face to find (default: {share}; the Haar cascade misses some "
+        "below 36)",
     )
     parser.add_argument(
-        "--yunet", type=Path, metavar="FILE", help="YuNet's .onnx file: find faces with it"
+        "--yunet", type=Path, metavar="FILE", help="find faces with this YuNet file (.onnx)"
     )
     parser.add_argument(
         "--trust-yunet",
         action="store_true",
-        help="load that FILE even if it is not OpenCV Zoo's; a damaged one crashes OpenCV",
+        help="load the --yunet FILE even if it is not OpenCV Zoo's; a damaged one crashes OpenCV",
     )
 
 
@@ -85,8 +87,8 @@ def add_cluster_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cluster",
         metavar="local|auto|HOST:PORT",
-        help="do the work with Ray, on this machine, on the cluster that it belongs to, or on that "
-        "of this head; needs the extra `cluster`",
+        help="do the work with Ray: on this machine, on the cluster that it belongs to, or on the "
+        "cluster with this head; needs the extra `cluster`",
     )
 
 

@@ -104,8 +104,8 @@ def _job_to_go_on_with(
     job = read_job(folder)
     if job is not None and not resume:
         raise FileExistsError(
-            f"{folder.name} holds a job of {len(job.items)} pictures: add --resume to go on with "
-            "it, or name another folder"
+            f"{folder.name} holds a job of {len(job.items)} pictures: add --resume to continue it, "
+            "or name another folder"
         )
     if job is not None:
         check_row_options(Path(folder.name), job.options, options)
@@ -167,7 +167,7 @@ def _do_rest(
     rest = [part for part in job.parts.items() if part[0] not in done]
     count = sum(map(len, done.values()))
     if done:
-        print(f"going on after {count} of {len(job.items)} pictures")
+        print(f"continuing after {count} of {len(job.items)} pictures")
     stopwatch = Stopwatch()
     progress = Progress(len(job.items), stopwatch, shown=shows_progress, item="picture")
     try:

@@ -28,14 +28,14 @@ def tell_of_search(found: FoundPictures) -> None:
     if found.left_out:
         print(
             f"left out as results of an earlier run: {len(found.left_out)} pictures, such as "
-            f"{one_line(found.left_out[0])}; to have them done, name them one by one",
+            f"{one_line(found.left_out[0])}; to include them, name them one by one",
             file=sys.stderr,
         )
     if found.links:
         count, first = len(found.links), one_line(found.links[0])
         print(f"left out as links to folders: {count}, such as {first}", file=sys.stderr)
     if found.others:
-        print(f"left out as no pictures: {count_suffixes(found.others)}", file=sys.stderr)
+        print(f"left out, not pictures: {count_suffixes(found.others)}", file=sys.stderr)
 
 
 class Report:
@@ -83,12 +83,12 @@ class Report:
         else:
             print(format_table(result.picture, result.faces))
             if result.smallest_face is not None:
-                smallest = f"faces below {result.smallest_face} pixels are not looked for"
+                smallest = f"faces below {result.smallest_face} pixels are not searched for"
                 print(f"{smallest}; a lower --min-face finds them", file=sys.stderr)
             print("" if result.drawn is None else f"written to {one_line(result.drawn)}\n")
 
     def close(self) -> None:
-        """Clear the line that tells how far the job is."""
+        """Clear the progress line."""
         self._progress.close()
 
     def summarize(self, tables: Sequence[Path | str], drawn_to: Path | None, stop: int) -> int:
@@ -107,10 +107,10 @@ class Report:
                 print(f"drawn pictures: {self.done - len(self._failures)} in {drawn_to}")
         if self._failures and self._total > 1:
             count = f"{len(self._failures)} of {self.done}"
-            print(f"{count} pictures could not be done.", file=sys.stderr)
+            print(f"{count} pictures failed.", file=sys.stderr)
         if self.done < self._total:
             name = signal.Signals(stop).name
-            advice = "; add --resume to go on" if tables else ""
+            advice = "; add --resume to continue" if tables else ""
             count = f"{self.done} of {self._total}"
             print(f"stopped by {name} after {count} pictures{advice}", file=sys.stderr)
             return 128 + stop

@@ -82,12 +82,12 @@ class TableWriter:
         if names and not resume:
             raise FileExistsError(
                 f"{part} is left of an interrupted job that had done {len(names)} pictures: add "
-                "--resume to go on with it, or delete the file to start again"
+                "--resume to continue it, or delete the file to start again"
             )
         for number, (then, now) in enumerate(zip_longest(names, pictures[: len(names)]), start=1):
             if then != now:
                 raise ValueError(
-                    f"{part} was begun with other pictures (number {number} was {as_text(then)}, "
+                    f"{part} was started with other pictures (number {number} was {as_text(then)}, "
                     f"now it is {as_text(now or 'missing')}): give the same paths as then, or "
                     "delete the file to start again"
                 )
@@ -164,7 +164,7 @@ def read_journal(path: Path) -> Iterator[tuple[Line, int]]:
                 if end or not text.endswith(b"\n"):
                     return
                 raise ValueError(
-                    f"{path} was begun by another version of this program: delete the file to "
+                    f"{path} was started by another version of this program: delete the file to "
                     "start again"
                 )
             end += len(text)

@@ -5,8 +5,8 @@ r"""Measure where the models fail, and write a page about it, with tables and pi
         --output docs/limits.md
 
 Gender by age band and ethnicity code, on faces that the model was not trained on; emotions by
-class, and what is taken for what; both on faces made small, blurred, dark and turned. Tables and
-pictures go into the folder beside the page that has its name (docs/limits/).
+class, and their confusions; both on faces made small, blurred, dark and turned. Tables and pictures
+go into a folder beside the page, with the same name (docs/limits/).
 """
 
 import argparse
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--example", type=Path, metavar="PICTURE", help="show its largest face at each level"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of noise and direction of turns")
+    parser.add_argument("--seed", type=int, default=0, help="for noise and direction of rotation")
     parser.add_argument(
         "--output", type=Path, default=Path("docs/limits.md"), metavar="PAGE.md", help="the page"
     )

@@ -1,4 +1,4 @@
-"""Going on with a training run: its folder holds the options that it was begun with."""
+"""Continuing a training run: its folder holds the options that it was started with."""
 
 import argparse
 import logging
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def options_of_run(arguments: argparse.Namespace) -> argparse.Namespace:
-    """Return the options that a run was begun with, those that are given now laid over them.
+    """Return the options that a run was started with, overridden by those given now.
 
     Without `--resume`, or a run in its folder, those of now are returned.
 
@@ -34,7 +34,7 @@ def options_of_run(arguments: argparse.Namespace) -> argparse.Namespace:
     folder = arguments.output
     goes_on = arguments.resume and folder and (folder / STATE_FILE).is_file()
     if isinstance(arguments.resume, Path) and not (folder / CARD_FILE).is_file():
-        raise FileNotFoundError(f"{folder} holds no training run to go on with")
+        raise FileNotFoundError(f"{folder} holds no training run to continue")
     return _laid_over_the_run(arguments) if goes_on else arguments
 
 
@@ -47,13 +47,13 @@ def _laid_over_the_run(arguments: argparse.Namespace) -> argparse.Namespace:
     state = read_state(folder / STATE_FILE)
     command = state.start.get("command")
     if not command:  # a run of Python, not of a command
-        log.warning("%s does not hold its options: give those that it was begun with.", folder)
+        log.warning("%s does not record its options: give those that it was started with.", folder)
         return arguments
     if command[1] != arguments.command_line[1]:
         raise ValueError(
             f"{folder} is a run of {command[1]}: minixception {command[1]} --resume {folder}"
         )
-    log.info("%s was begun by: %s", folder, shlex.join(command))
+    log.info("%s was started by: %s", folder, shlex.join(command))
     parse = arguments.parser.parse_args
     begun = parse(command[2:])
     for name in filter(state.start.get, _INPUTS):

@@ -68,7 +68,7 @@ def check_row_options(part: Path, then: Mapping[str, str], now: Mapping[str, str
     changed = [name for name in {**then, **now} if str(then.get(name)) != str(now.get(name))]
     if changed:
         raise ValueError(
-            f"{part} was begun with other options: "
+            f"{part} was started with other options: "
             + "; ".join(f"{name} was {then.get(name)}, now {now.get(name)}" for name in changed)
-            + f". Give the same options to go on with it, or delete {part} to start again."
+            + f". Give the same options to continue it, or delete {part} to start again."
         )

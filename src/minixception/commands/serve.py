@@ -1,12 +1,12 @@
-"""Answer pictures over HTTP with what `minixception image --json` would write, and serve the page.
+"""Analyze pictures over HTTP, as `minixception image --json` would, and serve the page.
 
     python src/serve_faces.py
     curl -H "Content-Type: image/jpeg" --data-binary @photo.jpg http://127.0.0.1:8000/v1/faces
 
-It listens on this machine alone unless --host says otherwise; docs/service.md tells how to put it
-behind a proxy. /docs describes the API, / is the page that `make web` builds, /metrics has figures
-for Prometheus. No picture is kept or logged. Ctrl-C, or SIGTERM, ends it when what is under way has
-been answered.
+It listens on this machine only, unless --host says otherwise; docs/service.md shows how to put it
+behind a proxy. /docs describes the API, / is the page that `make web` builds, /metrics is for
+Prometheus. No picture is kept or logged. Ctrl-C or SIGTERM ends it once the requests in progress
+have been answered.
 """
 
 import argparse
@@ -23,20 +23,20 @@ from minixception.serve.settings import SHORTEST_TOKEN, Limits, Settings, find_p
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--host", default="127.0.0.1", help="name or address to listen at")
-    parser.add_argument("--port", type=int, default=8000, help="0: any that is free")
+    parser.add_argument("--host", default="127.0.0.1", help="host name or address to listen on")
+    parser.add_argument("--port", type=int, default=8000, help="0 takes any free port")
     parser.add_argument(
         "--workers",
         type=int,
         default=1,
         metavar="N",
-        help="processes; one already uses all cores for finding and classifying faces",
+        help="number of processes; a single one already uses all cores",
     )
     parser.add_argument(
         "--token-file",
         type=Path,
         metavar="FILE",
-        help=f"answer only who brings the token in this file, {SHORTEST_TOKEN} characters or more",
+        help=f"require the token in this file, of {SHORTEST_TOKEN} characters or more",
     )
     parser.add_argument(
         "--page",
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--detector",
         choices=FILM_SIZES,
         default="haar",
-        help="finds the faces unless a request names another",
+        help="detector to use unless a request names another",
     )
 
 
@@ -67,13 +67,13 @@ def run(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     if settings.token is None and not _is_loopback(arguments.host):
         print(
-            f"anybody who reaches {arguments.host} may ask: --token-file, or a proxy that asks for "
-            "a password, keeps others out",
+            f"anybody who can reach {arguments.host} can use this service; use --token-file, or "
+            "a proxy with a password",
             file=sys.stderr,
         )
     if settings.token is not None and os.name != "nt" and arguments.token_file.stat().st_mode & 4:
         print(
-            f"every user of this machine can read {arguments.token_file}: chmod o-r ends that",
+            f"every user of this machine can read {arguments.token_file}; chmod o-r prevents that",
             file=sys.stderr,
         )
     from minixception.serve.server import run_service

@@ -3,9 +3,8 @@
     python src/train_face_detector.py --data datasets/detection --leave-out facial_expressions.tar
     python src/train_face_detector.py --data datasets/detection --resume
 
-It composes scenes from photographs of close faces, of which a tenth is held out and chooses the
-best epoch. The folder of the data holds photographs.tar, photographs.csv, backgrounds.tar and
-backgrounds.csv.
+It composes scenes from close-up photographs, a tenth of which is held out to choose the best epoch.
+The data folder holds photographs.tar, photographs.csv, backgrounds.tar and backgrounds.csv.
 """
 
 import argparse
@@ -27,24 +26,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--leave-out",
         type=Path,
         metavar="ARCHIVE_OR_FOLDER",
-        help="photographs of these names take no part, so that the detector can be tested on them",
+        help="photographs with these names are not used, so that they can serve as a test",
     )
     for name, kind, text in (
-        ("epochs", int, "parts after which the run is validated and stored"),
+        ("epochs", int, "how often the run is validated and stored"),
         ("steps", int, "batches in an epoch"),
         ("learning-rate", float, "peak of the learning rate"),
         ("replicas", int, "copies of the network that share a step"),
     ):
         parser.add_argument(f"--{name}", type=kind, help=f"{text} (default: the recipe's)")
     parser.add_argument(
-        "--initial-weights", type=Path, metavar="FOLDER", help="begin with those of this detector"
+        "--initial-weights", type=Path, metavar="FOLDER", help="start from those of this detector"
     )
     add_devices_argument(parser)
     parser.add_argument("--seed", type=int, default=0, help="of weights and scenes")
     parser.add_argument(
         "--output", type=Path, default=Path("runs/mini_xception_detector"), help="folder to write"
     )
-    parser.add_argument("--resume", action="store_true", help="go on with the run in the folder")
+    parser.add_argument("--resume", action="store_true", help="continue the run in the folder")
 
 
 def run(arguments: argparse.Namespace) -> int:

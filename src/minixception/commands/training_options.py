@@ -31,7 +31,7 @@ def add_training_arguments(
     parser.add_argument(
         "--dataset",
         help="data set, or several as in fer2013+jaffe; an unknown name lists the known ones "
-        f"(default: the recipe's, or {dataset} where that has no such labels)",
+        f"(default: the recipe's, or {dataset} if the recipe's has no such labels)",
     )
     parser.add_argument("--data", type=Path, help="its file or folder (default: in datasets/)")
     add_recipe_options(parser)
@@ -46,9 +46,9 @@ def add_training_arguments(
         "--initial-weights",
         type=Path,
         metavar="MODEL",
-        help="begin with the weights of this model of the same network, for fine-tuning; with "
-        "other classes its last layer begins anew (default: none; the shipped model where there "
-        "are few faces to learn from and the recipe is not a publication's)",
+        help="start from the weights of this model of the same network (fine-tuning); if its "
+        "classes differ, the last layer is initialized afresh; `none` for random weights (default: "
+        "the shipped model if there are few faces and the recipe is this project's, else none)",
     )
     parser.add_argument(
         "--teacher",
@@ -56,7 +56,7 @@ def add_training_arguments(
         nargs="+",
         default=(),
         metavar="MODEL",
-        help="models that know the classes, whose opinion goes into the targets (distillation)",
+        help="models that know the classes; their probabilities go into the targets (distillation)",
     )
     parser.add_argument(
         "--unlabelled",
@@ -65,14 +65,14 @@ def add_training_arguments(
         default=(),
         metavar="PLACE",
         help="folders or tar archives of pictures, or folders of detection sets: their faces are "
-        "learned too, with the opinion of the teachers for a label",
+        "trained on too, labelled by the teachers",
     )
     parser.add_argument(
         "--leave-out",
         type=Path,
         metavar="PLACE",
-        help="folder or tar archive of pictures that the model will be scored on: unlabelled ones "
-        "of these names are left out",
+        help="folder or tar archive of pictures that the model will be scored on: unlabelled "
+        "pictures with the same names are left out",
     )
     parser.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation")
     parser.add_argument(
@@ -86,8 +86,8 @@ def add_training_arguments(
         default=False,
         type=Path,
         metavar="FOLDER",
-        help="go on with the run in this folder, or in that of --output, with the options that it "
-        "was begun with; more --epochs prolong one whose learning rate is constant",
+        help="continue the run in this folder, or in that of --output, with the options that it "
+        "was started with; more --epochs extend a run with a constant learning rate",
     )
 
 
@@ -98,8 +98,8 @@ def add_devices_argument(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=1,
         metavar="N",
-        help="accelerators that share each batch, no more than --replicas; the history stays the "
-        "same (default: %(default)s)",
+        help="accelerators that share each batch, at most as many as --replicas; the history stays "
+        "the same (default: %(default)s)",
     )
 
 
@@ -159,7 +159,7 @@ def recipe_changes(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the fields of the recipe that the options set, with their values."""
     given = {one.name: getattr(arguments, one.name) for one in OPTIONS}
     if arguments.former_network is not None:
-        log.warning("--model names a trained model elsewhere: for a network, write --network.")
+        log.warning("--model names a trained model elsewhere: for a network, use --network.")
         given["network"] = arguments.former_network
     given["augmentation"] = UNCHANGED if arguments.no_augmentation else None
     return {name: value for name, value in given.items() if value is not None}

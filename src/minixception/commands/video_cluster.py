@@ -191,7 +191,7 @@ class _Job:
             except (OSError, ValueError) as error:
                 self._fail(film, explain(error))
         if self._done:
-            print(f"going on after {self._done} of {len(self._tables)} films")
+            print(f"continuing after {self._done} of {len(self._tables)} films")
         return parts
 
     def _take(self, result: "PartResult") -> None:

@@ -91,7 +91,7 @@ def cached_dataset(
     try:
         folder = cache_folder()
     except FileNotFoundError as error:
-        _LOGGER.warning("Nothing is kept for the next time. %s", error)
+        _LOGGER.warning("Nothing is cached. %s", error)
         return make()
     # The file is named by these, so that a newer version replaces an older one.
     stable = {"path": str(path.resolve()), "loader": loader, "options": dict(options or {})}

@@ -76,8 +76,8 @@ def load_fer2013(
     counts = {name: int(np.sum(dataset.splits == name)) for name in FER2013_SPLIT_COUNTS}
     if counts != FER2013_SPLIT_COUNTS:
         _LOGGER.warning(
-            "%s does not have the rows of FER2013 (%s): scores on it compare with no others. "
-            "Received: %s",
+            "%s does not have the rows of FER2013 (%s): scores on it cannot be compared with "
+            "others. Received: %s",
             path,
             *(
                 ", ".join(f"{name} {count}" for name, count in rows.items())

@@ -255,8 +255,8 @@ def _check_same_order(
                 f"{rows[worst + _BLOCK - 1] + 1}, {agrees.mean():.1%} in all"
             )
     _LOGGER.warning(
-        "%s and %s are not the original files: whether votes and faces belong together is known "
-        "from the labels only, as far as these differ.",
+        "%s and %s are not the original files: that votes and faces belong together was "
+        "checked by the labels only, as far as these differ.",
         *(fer2013_path, votes_path),
     )
 

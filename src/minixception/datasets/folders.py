@@ -40,7 +40,7 @@ def load_class_folders(
     Returns:
         A data set of images uint8 (N, height, width, channels), sorted by path; `attributes` hold
         "file", the path below `path`, and "content", the hash of the whole picture. `dropped`
-        counts stray entries (files that are no pictures, folders within class folders), unreadable
+        counts stray entries (files that are not pictures, folders within class folders), unreadable
         pictures and, with `crop_faces`, pictures without a face; they are also logged, stray
         entries by suffix, and so are class folders without a picture, which make no class.
 
@@ -119,4 +119,4 @@ def _labels_of(path: Path, folders: Sequence[str], class_names: Sequence[str]) -
     try:
         return {folder: index_of(folder, class_names) for folder in folders}
     except ValueError as error:
-        raise ValueError(f"{path} has a class folder that is no class: {error}") from error
+        raise ValueError(f"{path} has a class folder with an unusable name: {error}") from error

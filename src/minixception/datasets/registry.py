@@ -42,7 +42,7 @@ class DatasetEntry:
         takes_rule: whether it takes `split_rule`, since the splits are drawn here.
         drawn_from: the split of the other sets of these files that it is drawn from, "" for none.
         tasks: what its labels may stand for; None for class folders, which may be of any task.
-        default_paths: where the data is looked for inside `datasets/`, best first.
+        default_paths: where the data is searched for inside `datasets/`, best first.
         training_split: faces to learn from.
         validation_split: faces that every choice is made on.
         test_split: faces that a finished model is scored on, once.
@@ -149,7 +149,7 @@ def _merged_entry(names: Sequence[str]) -> DatasetEntry:
     entries = {name: get_entry(name) for name in names}
     if len({entry.default_paths for entry in entries.values()}) < len(names):
         raise ValueError(
-            "Sets to be joined must have no pictures in common, which would be learned from and "
+            "Sets to be joined must have no pictures in common: these could be both trained and "
             f"scored on. Received: {'+'.join(names)}"
         )
 
@@ -195,7 +195,7 @@ def default_dataset(task: str, trained_on: Mapping[str, Any]) -> str:
     if trained_on.get("name", AS_PUBLISHED) == AS_PUBLISHED:
         return dataset_names(task)[0]
     raise ValueError(
-        f"The model was trained on {trained_on['name']}, which is no data set with labels of "
+        f"The model was trained on {trained_on['name']}, which is not a data set with labels of "
         f"{task}. Name one with --dataset: {', '.join(dataset_names(task))}."
     )
 
@@ -287,8 +287,8 @@ def require_same_files(
     difference = "with other splits" if has_same_files else "on other files"
     raise ValueError(
         f"{model} was trained {difference} of {dataset.name} (its card says "
-        f"{trained_on.get('checksum')}, split rule {rule!r}), so that its training faces may be "
-        "among those to be tested. Give the files that it was trained on, read as then; "
+        f"{trained_on.get('checksum')}, split rule {rule!r}), so its training faces may be "
+        "among the test faces. Give the files that it was trained on, read in the same way; "
         "datasets/README.md says which. Or put pictures that it has not seen into a folder `test` "
         f"of class folders. Received: {dataset.checksum}, split rule {dataset.split_rule!r}"
     )

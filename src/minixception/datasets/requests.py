@@ -25,7 +25,9 @@ def name_and_place(
     """
     if isinstance(dataset, FaceDataset):
         if data is not None:
-            raise ValueError(f"`data` is for a data set by its name: {dataset.name} is loaded.")
+            raise ValueError(
+                f"`data` is for a data set by its name; {dataset.name} is loaded already."
+            )
         return dataset.name, None
     is_name = dataset is None or str(dataset) in DATASETS
     if data is None and not is_name and Path(str(dataset)).is_dir():

@@ -136,7 +136,7 @@ def read_split_index(
         labels = [index_of(name, class_names) for name in names]
     except ValueError as error:
         raise ValueError(
-            f"{folder / CLASSES_FILE} has a class that is not wanted: {error}"
+            f"{folder / CLASSES_FILE} has a class that was not asked for: {error}"
         ) from error
     pictures = [replace(row, label=labels[row.label]) for row in _read_lines(folder, len(names))]
     present = [row for row in pictures if (root / row.file).is_file()]

@@ -3,7 +3,7 @@
 By the rule "content" a hash of the decoded pixels, or of the subject's name, says on which side a
 picture is. It is there in every folder, under every name, beside all pictures or a few of them,
 whole or cut to the face. What follows from this: shares of a class are met about, not exactly, and
-a class of few pictures may miss a split, of which a warning tells.
+a class of few pictures may be missing from a split, and a warning says so.
 
 By the rule "drawn", that of earlier versions, the pictures at hand are dealt like cards. With other
 pictures, each may fall to another side.
@@ -181,7 +181,7 @@ def warn_of_absent_classes(dataset: FaceDataset) -> None:
             absent.append(f"{class_name} ({shown})")
     if absent:
         _LOGGER.warning(
-            "%s: a split has no picture of %s. More pictures help, or splits by hand: folders "
+            "%s: a split has no picture of %s. Add pictures, or make the splits by hand: folders "
             "train, validation and test, or a text index.",
             dataset.name,
             "; ".join(absent),

@@ -86,7 +86,7 @@ class DetectorCard:
             KeyError, TypeError, ValueError, OverflowError: for missing or impossible entries.
         """
         if data.get("task") != TASK:
-            raise ValueError(f"it is no card of a detector, its `task` is {data.get('task')!r}")
+            raise ValueError(f"it is not a detector's card: its `task` is {data.get('task')!r}")
         optional = ("data", "recipe", "seed", "command", "versions", "metrics", "known_weaknesses")
         return cls(
             name=str(data["name"]),
@@ -129,5 +129,5 @@ def read_detector_card(folder: str | Path) -> DetectorCard:
         ValueError: if the card is not valid JSON, is that of a classifier, or an entry is missing
             or impossible.
     """
-    missing = "is no detector: it has no {}."
+    missing = "is not a detector: it has no {}."
     return read_json_card(folder, DetectorCard.from_json, missing=missing)

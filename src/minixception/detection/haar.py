@@ -1,8 +1,7 @@
-"""Finding faces: the Haar cascade of the published systems, and the faster, surer YuNet.
+"""The Haar cascade of the published systems.
 
-Both find faces down to `SMALLEST_FACE` of the picture's shorter side in a working copy that is just
-large enough for them, since their time grows with the number of pixels. Both return boxes framed as
-the networks were trained: as Haar boxes.
+It finds faces down to `SMALLEST_FACE` of the picture's shorter side in a working copy that is just
+large enough for them, since its time grows with the number of pixels.
 """
 
 from __future__ import annotations
@@ -46,12 +45,12 @@ _SHRUNK_SCALE_FACTOR = 1.2
 class HaarDetector(SizedSearch):
     """OpenCV's frontal face cascade.
 
-    It looks twice: at a close-up, 80 pixels long with a black border around it, for faces that fill
-    the picture; and at the whole picture as the published systems do, with
-    `detectMultiScale(grey, 1.3, 5)`, more finely from a shorter side of 600 pixels on, for groups.
-    Of two boxes around one face it keeps that of the close-up. Faces are found down to 2.5 % of
-    the shorter side and to 36 pixels, and some nine in ten of those of 30: pictures with a shorter
-    side above 1920 pixels are shrunk to it, which leaves 48 pixels to the smallest face.
+    It searches twice: a copy 80 pixels long with a black border, for faces that fill the picture;
+    and the whole picture as the published systems do, with `detectMultiScale(grey, 1.3, 5)`, more
+    finely from a shorter side of 600 pixels on, for groups. Of two boxes around one face it keeps
+    that of the small copy. It finds faces down to 2.5 % of the shorter side and to 36 pixels, and
+    about nine in ten of those of 30. Pictures with a shorter side above 1920 pixels are shrunk to
+    it, which leaves 48 pixels for the smallest face.
 
     With a `scale_factor` it makes one plain call of `detectMultiScale` on the picture as it is:
     `HaarDetector(scale_factor=1.3)` is the setting of the published systems.
@@ -60,17 +59,18 @@ class HaarDetector(SizedSearch):
     shared.
 
     Args:
-        scale_factor: None for the search above; else the ratio of one window size to the next of
-            the plain call, 1.01 to 10. Nearer to 1 finds more faces and takes longer.
-        min_neighbors: overlapping hits that make a face, at least 0; more means fewer false faces.
-        min_face: side of the smallest face of interest in pixels of the image. Smaller ones are
-            not reported. None: 2.5 % of the shorter side, and all sizes in the plain call.
-        working_size: longer side of the working copy in pixels, unless `min_face` needs more; for
-            films, whose frames should not take long: the close-up is then taken only where the
-            whole frame shows no face. None: as above. The plain call has none.
+        scale_factor: None for the search above; otherwise the ratio of one window size to the next
+            in the plain call, 1.01 to 10. Closer to 1 finds more faces and takes longer.
+        min_neighbors: how many overlapping hits make a face, at least 0; more give fewer false
+            faces.
+        min_face: side of the smallest face to find, in pixels of the image. Smaller ones are not
+            reported. None: 2.5 % of the shorter side, and all sizes in the plain call.
+        working_size: longer side of the working copy in pixels, unless `min_face` needs more. It
+            is for video, whose frames must not take long: the small copy is then searched only
+            if the whole frame shows no face. None: as above. The plain call has no working copy.
 
     Raises:
-        ImportError: if the installed OpenCV has no cascades, as version 5.
+        ImportError: if the installed OpenCV has no cascades, such as version 5.
         ValueError: if an argument is outside its range.
     """
 
@@ -127,7 +127,7 @@ class HaarDetector(SizedSearch):
         return _GROUP_SCALE_FACTOR, _GROUP_NEIGHBORS
 
     def smallest_face(self, height: int, width: int) -> int | None:
-        """Return the side of the smallest face looked for, None where nothing limits it."""
+        """Return the side of the smallest face searched for, None if nothing limits it."""
         if self._scale_factor is not None:
             return self._min_face
         return super().smallest_face(height, width)

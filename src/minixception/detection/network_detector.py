@@ -1,4 +1,4 @@
-"""The face detector of this project at work, on LiteRT."""
+"""The face detector trained in this project, run by LiteRT."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,17 +45,16 @@ class FoundFace:
 
 
 class MiniXceptionDetector(SizedSearch):
-    """A small convolutional network of the family of the classifiers, trained by this project.
+    """A small convolutional network, related to the classifiers and trained in this project.
 
-    Its boxes are the squares that the classifiers were trained on, and with each come five
-    landmarks. Pictures with a shorter side above 960 pixels are shrunk to it, which leaves 24
-    pixels to the smallest face that is looked for, 2.5 % of the shorter side. One detector may
-    serve several threads.
+    Its boxes are squares like those that the classifiers were trained on, each with five landmarks.
+    Pictures with a shorter side above 960 pixels are shrunk to it, which leaves 24 pixels for the
+    smallest face, 2.5 % of the shorter side. One detector may serve several threads.
 
     Args:
         folder: a detector's folder, or the name of a shipped one.
         score_threshold: lowest score of a face, 0 to 1; None for that of the card.
-        min_face: side of the smallest face of interest in pixels of the image. Smaller ones are not
+        min_face: side of the smallest face to find, in pixels of the image. Smaller ones are not
             reported. None: 2.5 % of the shorter side.
         working_size: as for `HaarDetector`.
 

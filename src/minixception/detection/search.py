@@ -11,7 +11,7 @@ import numpy as np
 from minixception.boxes import Box, clip, intersection_over_union
 
 SMALLEST_FACE = 0.025
-"""Side of the smallest face that is looked for unless `min_face` is given, as a fraction of the
+"""Side of the smallest face that is searched for unless `min_face` is given, as a fraction of the
 shorter side of the picture."""
 
 # Pixels the smallest face gets in the working copy. Of 22 portraits (20 from webmorph.org, 2 of
@@ -83,7 +83,7 @@ class SizedSearch:
         self._working_size = working_size
 
     def smallest_face(self, height: int, width: int) -> int | None:
-        """Return the side of the smallest face looked for, None where nothing limits it."""
+        """Return the side of the smallest face searched for, None if nothing limits it."""
         scale = self._scale(height, width)
         return self._min_face or (round(self._face_pixels / scale) if scale < 1 else None)
 

@@ -1,4 +1,4 @@
-"""YuNet, a small convolutional network, and its file, fetched once from OpenCV Zoo.
+"""YuNet, a small convolutional network, and its file, downloaded once from OpenCV Zoo.
 
 Source: https://github.com/opencv/opencv_zoo. Licence: MIT.
 """
@@ -50,24 +50,24 @@ class YuNetDetector(SizedSearch):
 
     Its boxes follow the face from brow to chin; they are turned into the square that the cascade
     would give, since the networks were trained on such crops. Pictures with a shorter side above
-    960 pixels are shrunk to it, which leaves 24 pixels to the smallest face that is looked for,
-    2.5 % of the shorter side. One detector may serve several threads.
+    960 pixels are shrunk to it, which leaves 24 pixels for the smallest face, 2.5 % of the shorter
+    side. One detector may serve several threads.
 
     Args:
-        model_path: the ONNX file; None for that of OpenCV Zoo, which is fetched once into the cache
-            folder, see `fetch_yunet`.
+        model_path: the ONNX file; None for that of OpenCV Zoo, which is downloaded once into the
+            cache folder, see `fetch_yunet`.
         score_threshold: lowest score of a face, 0 to 1.
-        min_face: side of the smallest face of interest in pixels of the image. Smaller ones are not
+        min_face: side of the smallest face to find, in pixels of the image. Smaller ones are not
             reported. None: 2.5 % of the shorter side.
         working_size: as for `HaarDetector`.
-        trust: load a file other than that of OpenCV Zoo too. A damaged one ends the process inside
-            OpenCV, without a message.
+        trust: whether to load a file that is not OpenCV Zoo's. A damaged one crashes OpenCV and
+            ends the process without a message.
 
     Raises:
-        FileNotFoundError: if `model_path` is no file.
-        OSError: if OpenCV Zoo's file cannot be fetched.
-        ValueError: if the file is another than OpenCV Zoo's and not trusted, if OpenCV cannot read
-            it, or if an argument is outside its range.
+        FileNotFoundError: if `model_path` is not a file.
+        OSError: if OpenCV Zoo's file cannot be downloaded.
+        ValueError: if the file is not OpenCV Zoo's and not trusted, if OpenCV cannot read it, or
+            if an argument is outside its range.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ def fetch_yunet() -> Path:
     """Return OpenCV Zoo's file in the cache folder; download it, and say so, if it is not there.
 
     Raises:
-        OSError: if it cannot be downloaded, or what comes is another file.
+        OSError: if it cannot be downloaded, or the download is another file.
         ImportError: if it must be downloaded and pooch is not installed.
     """
     from minixception.files import cache_folder
@@ -172,7 +172,7 @@ def fetch_yunet() -> Path:
         pooch.retrieve(YUNET_URL, f"sha256:{YUNET_SHA256}", fname=path.name, path=path.parent)
     except (OSError, ValueError) as error:
         raise OSError(
-            f"YuNet's file could not be fetched. Download {YUNET_URL} and save it as {path}. "
+            f"YuNet's file could not be downloaded. Get {YUNET_URL} and save it as {path}. "
             f"The reason: {error}"
         ) from error
     return path
@@ -187,6 +187,6 @@ def require_known_yunet(content: bytes, path: Path) -> None:
     if hashlib.sha256(content).hexdigest() != YUNET_SHA256:
         raise ValueError(
             f"{path} is not OpenCV Zoo's {YUNET_NAME}: its SHA-256 is another. A damaged file "
-            f"would crash OpenCV. Get it from {YUNET_URL}; or say that you trust this one, with "
+            f"would crash OpenCV. Get it from {YUNET_URL}, or trust this one with "
             "--trust-yunet or YuNetDetector(..., trust=True)"
         )

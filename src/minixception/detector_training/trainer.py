@@ -171,7 +171,7 @@ def train_detector(run: DetectorRun, *, resume: bool = False) -> History:
             log.warning("%s is complete: nothing to do.", run.folder)
             return state.history
         if state is not None:
-            log.info("Going on after epoch %d.", len(state.history))
+            log.info("Continuing after epoch %d.", len(state.history))
         return _fit(run, state)
 
 

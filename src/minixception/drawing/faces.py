@@ -117,19 +117,18 @@ def draw_predictions(
 ) -> np.ndarray:
     """Draw a box and a label such as "happy 93 % · woman 88 %" for each face.
 
-    Text grows with face and image. A label stands above its box; where the border, another label
-    or another face is in the way it moves below, beside or inside. The colour stands for the
-    emotion.
+    The text size follows face and image. A label is above its box, or below, beside or inside if
+    the border, another label or another face is in the way. The colour stands for the emotion.
 
     Args:
         image: any array that `images.as_rgb` takes.
         faces: what to draw, at most a few dozen; boxes may reach beyond the image.
         bars: whether to add a panel with one bar per emotion to each face: beside, below or above
-            it, where no face, label or other panel is covered, smaller where the room is little. A
-            face without such a place stays without, but where it is the only one.
+            it, without covering a face, label or other panel, and smaller if there is little room.
+            A face without room for a panel gets none, unless it is the only face.
 
     Returns:
-        A new RGB uint8 image (height, width, 3); `image` stays as it is.
+        A new RGB uint8 image (height, width, 3); `image` is not changed.
     """
     faces = list(faces)
     picture = Image.fromarray(np.ascontiguousarray(as_rgb(image)))  # RGB is copied by Pillow
@@ -142,7 +141,7 @@ def draw_predictions(
 
 
 def emotion_colour(name: str | None) -> Colour:
-    """Return the RGB colour of an emotion: always the same, also for names not known here."""
+    """Return the RGB colour of an emotion, always the same one, also for unknown names."""
     if name is None:
         return NO_EMOTION_COLOUR
     meaning = canonical_name(name)

@@ -38,29 +38,29 @@ Model: TypeAlias = FaceClassifier | str | PathLike[str] | None
 
 
 class FaceAnalyzer:
-    """Finds the faces in a picture and recognizes emotion, gender and more of each.
+    """Finds the faces in a picture and classifies each by emotion, gender and any other task.
 
-    Threads may share one analyzer, and it can be pickled. A forked process can go on with it,
-    unless Keras runs the models.
+    Threads may share one analyzer, and it can be pickled. A forked process can use it too, unless
+    the engine is Keras.
 
     Args:
         emotion: name of a shipped model, checkpoint folder or loaded classifier; None leaves
             emotion out.
         gender: likewise.
-        others: models of other tasks by their name, as `glasses="runs/glasses"`: any task that
-            the card of a checkpoint names.
+        others: a model for each further task, such as `glasses="runs/glasses"`; the keyword is
+            the task on the model's card.
         detector: finds the faces: one of `detection.registry.DETECTORS`, or an object with a method
             `detect`, see `detection.search.FaceDetector`.
         engine: what runs the models given by name or folder, one of `engines.ENGINES`.
 
     Attributes:
-        classifiers: task -> classifier, of the tasks that have one.
+        classifiers: task -> classifier, without the tasks that were left out.
         detector: finds the faces.
 
     Raises:
         FileNotFoundError: for an unknown name, or a folder without a checkpoint.
-        ValueError: for a damaged checkpoint, one of another task, or two whose columns have one
-            name.
+        ValueError: for a damaged checkpoint, one of another task, or two whose columns have the
+            same name.
         TypeError: if a model is something else.
 
     >>> analyzer = FaceAnalyzer()
@@ -86,7 +86,7 @@ class FaceAnalyzer:
         self.detector = load_detector(detector)
         if len(set(self.columns)) < len(self.columns):
             raise ValueError(
-                "Columns of two tasks must have different names: rename a task or a class. "
+                "The columns of two tasks must have different names: rename a task or a class. "
                 f"Received: {', '.join(self.columns)}"
             )
 
@@ -100,7 +100,7 @@ class FaceAnalyzer:
         engine: str = "litert",
         **others: Model,
     ) -> "FaceAnalyzer":
-        """Do the same as the constructor, with the models by position."""
+        """Do the same as the constructor, with the two default models as positional arguments."""
         models: dict[str, Model] = {"emotion": emotion_model, "gender": gender_model, **others}
         return cls(detector=detector, engine=engine, **models)
 
@@ -134,12 +134,13 @@ class FaceAnalyzer:
             picture: path, bytes or file object of a picture file (its EXIF orientation is
                 respected), a Pillow picture, or an array: RGB, RGBA or grey, uint8, uint16 or
                 float in [0, 1].
-            bgr: an array is BGR, as OpenCV gives it.
-            whole_picture: the picture is a face: none is looked for, and there is one prediction.
+            bgr: whether arrays are BGR, as OpenCV returns them.
+            whole_picture: whether the picture is already cropped to a face. Then it is not
+                searched, and there is one prediction.
 
         Raises:
             FileNotFoundError, IsADirectoryError, PermissionError, TypeError, ValueError: if the
-                picture cannot be read; see `picture_sources.load_picture`.
+                picture cannot be read; see `inference.sources.load_picture`.
         """
         (faces,) = self._predict([self._find(picture, bgr=bgr, whole_picture=whole_picture)])
         return faces
@@ -172,9 +173,9 @@ class FaceAnalyzer:
         whole_picture: bool = False,
         return_exceptions: bool = False,
     ) -> Iterator[Any]:
-        """Give what `analyze` returns for each picture, in their order, by all cores.
+        """Yield what `analyze` returns for each picture, in order, using all cores.
 
-        Pictures are taken as results are asked for, at most `parallel.LOOK_AHEAD` per core ahead,
+        Pictures are taken as results are asked for, at most `workers.LOOK_AHEAD` per core ahead,
         so that neither they nor the results need fit into memory. An array must stay as it is
         until its result has come.
 
@@ -187,8 +188,8 @@ class FaceAnalyzer:
                 (N, H, W, 3).
             bgr: as for `analyze`.
             whole_picture: as for `analyze`.
-            return_exceptions: give the exception of a picture that cannot be read in the place of
-                its predictions; else it is raised there, and nothing comes after it.
+            return_exceptions: if a picture cannot be read, yield the exception in place of its
+                predictions. Otherwise it is raised there, and the iteration ends.
 
         Raises:
             OSError, TypeError, ValueError: as `analyze`, unless they are to be returned.

@@ -42,7 +42,7 @@ class FaceClassifier:
         """Cut faces out of an RGB uint8 image (H, W, 3), with the margin of the card.
 
         Raises:
-            ValueError: if a box is none, see `boxes.as_boxes`, or lies outside the image.
+            ValueError: if a box is not valid, see `boxes.as_boxes`, or lies outside the image.
         """
         height, width = image.shape[:2]
         margin = self.card.crop_margin
@@ -57,26 +57,27 @@ class FaceClassifier:
     ) -> NDArray[np.float32]:
         """Return probabilities (N, K), in the order of `card.class_names`, for N whole faces.
 
-        No face is looked for, and the margin of the card plays no part.
+        The pictures are not searched for faces, and the margin of the card is not applied.
 
         Args:
-            crops: pictures that are a face each, of any size, colour or grey: an array
-                (N, H, W, C) or (N, H, W), an iterable of whatever `load_picture` takes, or one.
-            bgr: arrays are BGR, as OpenCV gives them.
+            crops: pictures that show one face each, of any size, colour or grey: an array
+                (N, H, W, C) or (N, H, W), an iterable of whatever `load_picture` takes, or one of
+                these.
+            bgr: whether arrays are BGR, as OpenCV returns them.
 
         Raises:
-            OSError, TypeError, ValueError: as in `picture_sources.load_picture`.
+            OSError, TypeError, ValueError: as in `inference.sources.load_picture`.
         """
         return self._predict(self._prepare(crops, bgr=bgr))
 
     def features(
         self, crops: Picture | Iterable[Picture], *, bgr: bool = False
     ) -> NDArray[np.float32]:
-        """Return what the network has made of N faces before it decides: features (N, D).
+        """Return the features (N, D) of N faces: what the network computes before it decides.
 
-        They are what enters the last convolution or dense layer, the mean over all positions: 128
+        They are the input of the last convolution or dense layer, averaged over all positions: 128
         numbers for mini_xception. Whatever the engine, Keras computes them from the checkpoint's
-        `model.keras`: TensorFlow is imported at the first call.
+        `model.keras`; TensorFlow is imported at the first call.
 
         Args:
             crops: as for `predict`.
@@ -85,11 +86,11 @@ class FaceClassifier:
         Raises:
             ImportError: without Keras.
             FileNotFoundError: if the checkpoint has no `model.keras`.
-            OSError, TypeError, ValueError: as in `predict`; or if the engine is somebody's own.
+            OSError, TypeError, ValueError: as in `predict`, or if a custom engine has no features.
         """
         compute = getattr(self.engine, "features", None)
         if compute is None:
-            raise ValueError(f"The engine gives no features: {type(self.engine).__name__}")
+            raise ValueError(f"This engine has no features: {type(self.engine).__name__}")
         return compute(self._prepare(crops, bgr=bgr))
 
     def _predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -114,7 +115,7 @@ class FaceClassifier:
             flip: average with the prediction on the mirror image.
 
         Raises:
-            ValueError: if the classes are others.
+            ValueError: if the classes differ.
         """
         names = self.card.class_names
         if len(names) != len(faces.class_names):

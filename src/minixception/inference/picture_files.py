@@ -27,7 +27,7 @@ class PictureResult:
         faces: from left to right; empty where `error` is set.
         error: why the picture could not be read, None if it could.
         drawn: the file it was drawn to, None if it was not.
-        smallest_face: where no face is found, the side in pixels below which none is looked for;
+        smallest_face: where no face is found, the side in pixels below which none is searched for;
             None if there is no such bound.
     """
 
@@ -60,7 +60,7 @@ def analyze_file(
         picture: its path or address.
         read: gives the picture by its name, in any form that `FaceAnalyzer.analyze` takes; the file
             itself if left out.
-        whole_picture: the picture is a face, and nothing is looked for.
+        whole_picture: the picture is already cropped to a face, and not searched.
         folders: the `folder_states` at the start of the job.
         describe: gives the text of an error that is the picture's own.
 
@@ -87,8 +87,8 @@ def analyze_file(
         failure = describe(picture, error)
         if is_passing(error) or _has_moved(picture, folders or {}):
             raise OSError(
-                f"{failure}: this may pass, and is no fault of the picture. "
-                "What is done is kept; a job with a table goes on with --resume"
+                f"{failure}: this may be temporary, and not the picture's fault. "
+                "Finished pictures are kept; a job with a table continues with --resume"
             ) from error
         return PictureResult(picture, error=failure), None
     bound = getattr(analyzer.detector, "smallest_face", None)  # a detector of the user has none

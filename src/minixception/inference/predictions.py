@@ -1,4 +1,4 @@
-"""What is said about faces, as objects, rows and tables."""
+"""Predictions for faces, as objects, rows and tables."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FacePrediction:
-    """What is said about one face.
+    """What the models answered for one face.
 
     Attributes:
         box: (x, y, width, height) in pixels of the upright picture.
-        scores: task -> class name -> probability, in the model's class order. Those of `TASKS` are
-            always there, empty without a model.
+        scores: task -> class name -> probability, in the model's class order. The tasks of `TASKS`
+            are always present, empty without a model.
     """
 
     box: Box
     scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Give each of `TASKS` its place."""
+        """Add the missing ones of `TASKS`."""
         object.__setattr__(self, "scores", {**{task: {} for task in TASKS}, **self.scores})
 
     def label(self, task: str) -> str | None:

@@ -29,7 +29,7 @@ def load_picture(picture: Picture, *, bgr: bool = False, reduction: int = 1) -> 
 
     Raises:
         FileNotFoundError, IsADirectoryError, PermissionError: if there is no file to read.
-        ValueError: if it is no picture, or a broken one.
+        ValueError: if it is not a picture, or a broken one.
         TypeError: for anything else.
     """
     if isinstance(picture, np.ndarray):

@@ -117,10 +117,10 @@ def _extremes(kind: Any, rows: "pandas.DataFrame", classes: Sequence[str]) -> st
     if len(each) < 2:
         return f"By {kind} there is one group only: {worst.group}."
     verdict = (
-        "The two intervals lie apart: the model does not serve all groups alike."
+        "The two intervals do not overlap: the model does not serve all groups equally well."
         if worst.high < best.low
-        else "The two intervals overlap: with so few faces this may be chance, and equal quality "
-        "is not shown either."
+        else "The two intervals overlap: with so few faces the difference may be chance, but "
+        "equal quality is not shown either."
     )
     named = [f"{row.group}, {_share(row, 'balanced_accuracy')}" for row in (worst, best)]
     few = ", ".join(each.group[is_small(each, classes)])
@@ -131,9 +131,9 @@ def _extremes(kind: Any, rows: "pandas.DataFrame", classes: Sequence[str]) -> st
 def _weak_emotions(emotion: Subject) -> str:
     weak = [row.name for row in emotion.scores.per_class if row.total and row.recall < 0.5]
     if not weak:
-        return "Every emotion is recognized in at least half of the cases."
-    names = "; ".join(f"{name} (as {_taken_for(emotion, name)[0]})" for name in weak)
-    return f"Recognized in less than half of the cases, and most often taken for: {names}."
+        return "Every emotion is recognized in at least half of its faces."
+    taken = [f"{name} (most often taken for {_taken_for(emotion, name)[0]})" for name in weak]
+    return f"Recognized in fewer than half of their faces: {'; '.join(taken)}."
 
 
 def _taken_for(subject: Subject, name: str) -> tuple[str, str]:
@@ -152,17 +152,17 @@ def _surest_error(levels: "pandas.DataFrame", task: str) -> str:
     rows = levels[levels.task == task]
     row = rows.loc[(rows.mean_probability - rows.accuracy).idxmax()]
     if row.mean_probability <= row.accuracy:
-        return f"The {task} model is nowhere more certain than it is right."
+        return f"The {task} model is never more certain than it should be."
     name = next(one for one in PERTURBATIONS if one.name == row.perturbation).level_name(row.level)
     return (
-        f"The {task} model does not notice when a face is beyond it: at {row.perturbation} "
-        f"{name} the mean probability of its answers is {_percent(row.mean_probability)}, and "
-        f"{_percent(row.accuracy)} are right."
+        f"The {task} model does not notice when it can no longer read a face: at "
+        f"{row.perturbation} {name} the mean probability of its answers is "
+        f"{_percent(row.mean_probability)}, but only {_percent(row.accuracy)} are right."
     )
 
 
 def _calibration_table(*subjects: Subject) -> str:
-    header = ("model", "temperature", "fitted on", "error there without it", "with it", "here")
+    header = ("model", "temperature", "fitted on", "its error there before", "after", "error here")
     rows = []
     for subject in subjects:
         cells = ["-", "-", "-"]  # of a model without a temperature of its own
@@ -186,7 +186,7 @@ def _hurts_table(limits: Limits) -> str:
         return f"{one.level_name(rows.level.iloc[found])}: {before} → {after}"
 
     rows = [(one.name, *(cell(one, task) for task in TASKS)) for one in PERTURBATIONS]
-    return _table(("harder to read by", *TASKS), rows)
+    return _table(("made harder by", *TASKS), rows)
 
 
 def _group_table(kind: Any, rows: "pandas.DataFrame", classes: Sequence[str]) -> str:
@@ -241,7 +241,7 @@ def _level_cells(row: "pandas.Series") -> list[str]:
 
 
 def _method_table(*subjects: Subject) -> str:
-    header = ("model", "network", "trained on", "commit", "tried on", "checksum")
+    header = ("model", "network", "trained on", "commit", "tested on", "checksum")
     rows = [
         (
             card.name,

@@ -139,8 +139,8 @@ SIZE = Perturbation(
     levels=(200, 150, 100, 64, 48, 40, 32, 24, 20, 16),
     level_name="{:g} px".format,
     change=_shrink,
-    description="The face is scaled down to this width (mean over the area), and up again by the "
-    "preprocessor where the network takes more.",
+    description="The face is scaled down to this width (area average), and up again by the "
+    "preprocessor if the network takes a larger one.",
     is_size=True,
 )
 BLUR = Perturbation(
@@ -149,7 +149,7 @@ BLUR = Perturbation(
     levels=(0.01, 0.02, 0.03, 0.04, 0.06, 0.08),
     level_name=lambda level: f"{100 * level:g} % of the width",
     change=_blur,
-    description="A Gaussian; its standard deviation is given as a share of the face's width.",
+    description="Gaussian blur; the standard deviation is given as a share of the face's width.",
 )
 DARKNESS = Perturbation(
     name="darkness",
@@ -158,9 +158,9 @@ DARKNESS = Perturbation(
     level_name=lambda level: f"{level:g} stop{'' if level == 1 else 's'}",
     change=_darken,
     description="Each stop halves the light that reaches the camera, which neither exposes longer "
-    "nor brightens the picture. Noise is added as a sensor would have it: shot noise and read "
-    f"noise (EMVA standard 1288), with {FULL_WELL:g} electrons at white and {READ_NOISE:g} "
-    "electrons of read noise, assumed values of the order of small sensors.",
+    "nor brightens the picture. Noise is added as in a sensor: shot noise and read noise (EMVA "
+    f"standard 1288), with {FULL_WELL:g} electrons at white and {READ_NOISE:g} electrons of read "
+    "noise, assumed values typical of small sensors.",
 )
 ROTATION = Perturbation(
     name="rotation",
@@ -168,7 +168,7 @@ ROTATION = Perturbation(
     levels=(10, 20, 30, 45, 60, 75, 90),
     level_name="{:g}°".format,
     change=_turn,
-    description="In the plane of the picture, to either side by chance, about the middle; the "
-    "border is repeated into the corners.",
+    description="In the plane of the picture, randomly to either side, about the centre; the "
+    "corners are filled by repeating the border.",
 )
 PERTURBATIONS = (SIZE, BLUR, DARKNESS, ROTATION)

@@ -113,7 +113,7 @@ def _namings(names: list[str]) -> tuple[_Naming, _Naming]:
 @contextmanager
 def _opened(path: str | Path) -> Iterator[h5py.File]:
     if not Path(path).is_file():
-        raise FileNotFoundError(f"{path} does not exist, or is no file.")
+        raise FileNotFoundError(f"{path} does not exist, or is not a file.")
     try:
         with h5py.File(path, "r") as file:
             yield file

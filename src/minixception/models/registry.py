@@ -134,7 +134,8 @@ def build(
         rows of which sum to 1. Its last layer is named `predictions`.
 
     Raises:
-        ValueError: for an unknown name, an impossible input shape or class count.
+        ValueError: for an unknown name, an impossible input shape or class count, or a builder
+            that does not keep to this.
 
     >>> build("mini_xception", (64, 64, 1), 7).count_params()
     58423
@@ -143,7 +144,22 @@ def build(
     if num_classes < 2:
         raise ValueError(f"`num_classes` must be at least 2. Received: num_classes={num_classes}")
     builder = NETWORKS[name].builder
-    return builder(input_shape=tuple(input_shape), num_classes=num_classes, name=name)
+    model = builder(input_shape=tuple(input_shape), num_classes=num_classes, name=name)
+    _check_built(model, name, num_classes)
+    return model
+
+
+def _check_built(model: keras.Model, name: str, num_classes: int) -> None:
+    """Refuse what a builder got wrong before anything is trained."""
+    last = model.layers[-1]
+    is_softmax = getattr(last, "activation", None) is keras.activations.softmax
+    wanted = (name, "predictions", (None, num_classes))
+    if (model.name, last.name, model.output_shape) != wanted or not is_softmax:
+        raise ValueError(
+            f"The builder of `{name}` must return a model of that name whose last layer is named "
+            f"`predictions`, with the shape (None, {num_classes}) and the activation softmax. "
+            f"Received: {model.name!r}, {last.name!r}, {model.output_shape}"
+        )
 
 
 def check_input(name: str, input_shape: tuple[int | None, int | None, int]) -> None:

@@ -39,7 +39,7 @@ class ResidualModule:
 
 @dataclass(frozen=True)
 class XceptionPlan:
-    """What tells one member of the family from another."""
+    """What distinguishes the members of the family."""
 
     stem: tuple[StemConvolution, ...]
     modules: tuple[ResidualModule, ...]

@@ -165,7 +165,7 @@ class Analysis:
 
 
 def _loaded(load: Callable[[], Loaded]) -> Loaded:
-    """Load something; whether this service can do that is no matter of the picture."""
+    """Load something; a failure is this service's, not the picture's."""
     try:
         return load()
     except (ImportError, FileNotFoundError) as error:
@@ -194,7 +194,7 @@ def _add_explanations(
     classifier: FaceClassifier,
     explainer: Any,
 ) -> None:
-    """Add to each face what speaks for its label: the crop's box, and a map of it as grey PNG."""
+    """Add an explanation to each face: the box of the crop, and a map as grey PNG."""
     size, card = image.shape[:2], classifier.card
     boxes = [crop_box(face.box, card.crop_margin, *size) for face in faces]
     labels = [str(face.label(card.task)) for face in faces]

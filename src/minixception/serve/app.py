@@ -82,7 +82,7 @@ def build_app(settings: Settings) -> FastAPI:
         """Say which models and detectors a request may name, with their cards."""
         return Models.model_validate({"models": analysis.models()})
 
-    @app.get("/healthz", summary="Sign of life")
+    @app.get("/healthz", summary="Health")
     def tell_health() -> Health:
         """Answer, without any work."""
         return Health(version=__version__)
@@ -91,7 +91,7 @@ def build_app(settings: Settings) -> FastAPI:
         "/metrics",
         dependencies=[token],
         responses=describe([401]),
-        summary="Figures",
+        summary="Metrics",
         response_class=PlainTextResponse,
     )
     def tell_figures() -> Response:
@@ -128,7 +128,7 @@ def _add_faces(
         if state.under_way >= limits.requests:
             raise HTTPException(
                 503,
-                f"{limits.requests} requests are under way: try again later",
+                f"{limits.requests} requests are in progress: try again later",
                 headers={"Retry-After": RETRY_SECONDS},
             )
         state.under_way += 1
@@ -159,7 +159,7 @@ def _add_faces(
         try:
             answer = await answer_pictures(request, options)
         except asyncio.CancelledError:
-            raise RefusedError(503, "the service is being ended: try again later") from None
+            raise RefusedError(503, "the service is shutting down: try again later") from None
         body = plain_json(json.dumps(answer, ensure_ascii=False))
         return Response(body, media_type="application/json")
 
@@ -242,4 +242,4 @@ async def _tell_option(_: Request, error: Exception) -> Response:
 
 
 async def _tell_nobody(_: Request, __: Exception) -> Response:
-    return _problem(400, "the client hung up")
+    return _problem(400, "the client closed the connection")

@@ -43,9 +43,7 @@ async def read_pictures(request: Request, limits: Limits) -> dict[str, bytes]:
             else:
                 pictures = await _parse(request, body, limits)
     except TimeoutError:
-        raise RefusedError(
-            408, f"a request must have been sent within {limits.seconds} seconds"
-        ) from None
+        raise RefusedError(408, f"a request must arrive within {limits.seconds} seconds") from None
     for name, content in pictures.items():
         if not content:
             raise RefusedError(422, f"{name} is empty: a picture file must be sent")
@@ -86,7 +84,7 @@ async def _parse(
         for field, part in form.multi_items():
             if not isinstance(part, UploadFile):
                 raise RefusedError(
-                    422, f"`{field[:100]}` must be a file; options stand in the address"
+                    422, f"`{field[:100]}` must be a file; options are query parameters"
                 )
             given = part.filename or field or ONE_PICTURE
             names = chain([given], (f"{given} ({number})" for number in count(2)))

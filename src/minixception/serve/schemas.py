@@ -18,8 +18,8 @@ EXAMPLE_FACE: dict[str, Any] = {
 _FILE = {"type": "string", "format": "binary"}
 REQUEST_BODY = {
     "required": True,
-    "description": "One picture as it is, or several as files of a form; options stand in the "
-    "address. JPEG, PNG, BMP, GIF, PPM, TIFF, WebP or AVIF.",
+    "description": "One picture as it is, or several as files of a form; options are query "
+    "parameters. JPEG, PNG, BMP, GIF, PPM, TIFF, WebP or AVIF.",
     "content": {
         "multipart/form-data": {
             "schema": {
@@ -37,13 +37,13 @@ REQUEST_BODY = {
 
 
 class Explanation(BaseModel):
-    """What in a face speaks for its label."""
+    """Which parts of a face support its label."""
 
     model_config = ConfigDict(populate_by_name=True)
 
     class_name: str = Field(alias="class", description="the label that is explained")
-    box: tuple[int, int, int, int] = Field(description="of the crop that the map lies over")
-    map: str = Field(description="data URL of a grey PNG: where it is bright speaks for the label")
+    box: tuple[int, int, int, int] = Field(description="of the crop that the map covers")
+    map: str = Field(description="data URL of a grey PNG; bright areas support the label")
 
 
 class Face(BaseModel):
@@ -58,7 +58,7 @@ class Face(BaseModel):
     emotion_scores: dict[str, float] = Field(description="emotion -> probability")
     gender: str | None = Field(description="as annotators saw faces, null without a model")
     gender_scores: dict[str, float] = Field(description="gender -> probability")
-    explanation: Explanation | None = Field(None, description="where one is asked for")
+    explanation: Explanation | None = Field(None, description="if one was requested")
 
 
 class Model(BaseModel):
@@ -66,7 +66,7 @@ class Model(BaseModel):
 
     name: str
     task: str
-    default: bool = Field(description="whether it answers unless a request names another")
+    default: bool = Field(description="whether it is used unless a request names another")
     card: dict[str, Any] | None = Field(description="null for detectors of OpenCV")
 
 
@@ -145,6 +145,6 @@ def options_for(analysis: Analysis, detector: str) -> type[Options]:
     )
     fields["explain"] = (
         Literal[tuple(analysis.folders)] | None,
-        Field(None, description="also say what in each face speaks for its label in this task"),
+        Field(None, description="also explain the label of each face in this task"),
     )
     return create_model("RequestOptions", __base__=Options, **fields)

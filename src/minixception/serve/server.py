@@ -74,7 +74,7 @@ def run_service(settings: Settings, host: str, port: int) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             # Uvicorn ends at a signal, and raises it once more when all has been answered.
             signal.signal(number, lambda *_: None)
-        print(f"{address} answers, {address}/docs says what; Ctrl-C ends it", flush=True)
+        print(f"{address} is ready, {address}/docs describes the API; Ctrl-C ends it", flush=True)
         if settings.workers == 1:
             uvicorn.Server(_config(app, settings)).run([listener])
         else:
@@ -136,8 +136,8 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error
     except OSError as error:
         raise OSError(
-            f"--host {host} --port {port} cannot be had: {os.strerror(error.errno or 0)}; choose "
-            "another, or end what has it"
+            f"--host {host} --port {port} is not available: {os.strerror(error.errno or 0)}; "
+            "choose another, or end the program that uses it"
         ) from error
     listener.set_inheritable(True)
     return listener

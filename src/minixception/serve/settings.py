@@ -1,4 +1,4 @@
-"""What the service is told when it starts."""
+"""The settings of a service."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -14,17 +14,17 @@ def _bound(default: int, text: str) -> int:
 
 @dataclass(frozen=True)
 class Limits:
-    """What one process of the service takes on; the fields say what each bounds.
+    """The limits of one process of the service.
 
     Raises:
         ValueError: if one is below 1.
     """
 
-    megabytes: int = _bound(20, "of a request")
-    megapixels: int = _bound(50, "of a picture, checked before it is decoded; phones take 50")
-    pictures: int = _bound(16, "in a request")
-    requests: int = _bound(64, "under way at a time, in each process")
-    seconds: int = _bound(30, "until a request must have been sent")
+    megabytes: int = _bound(20, "megabytes in a request")
+    megapixels: int = _bound(50, "megapixels of a picture, checked before decoding; phones take 50")
+    pictures: int = _bound(16, "pictures in a request")
+    requests: int = _bound(64, "requests at a time, in each process")
+    seconds: int = _bound(30, "seconds in which a request must arrive")
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -36,13 +36,13 @@ class Limits:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that the processes of a service have in common.
+    """What all processes of a service share.
 
     Attributes:
-        models: task -> name or folder of the model that answers unless a request names another.
+        models: task -> name or folder of the model to use unless a request names another.
         detector: likewise, one of `detection.registry.DETECTORS`.
-        limits: what a process takes on.
-        token: that requests must bring, None if anybody may ask.
+        limits: those of each process.
+        token: that requests must carry, None for no token.
         page: the folder of the built page, None if there is none.
         workers: number of processes.
     """
@@ -70,7 +70,7 @@ def read_token(path: Path) -> str:
     is_safe = token.isascii() and all(33 <= byte < 127 for byte in token)
     if not is_safe or len(token) < SHORTEST_TOKEN:
         raise ValueError(
-            f"{path} must hold a token of at least {SHORTEST_TOKEN} letters, digits and signs, "
+            f"{path} must hold a token of at least {SHORTEST_TOKEN} letters, digits and symbols, "
             'such as python -c "import secrets; print(secrets.token_urlsafe())" prints'
         )
     return token.decode("ascii")

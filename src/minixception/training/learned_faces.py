@@ -69,7 +69,7 @@ def refuse_learned(
         )
         if split in dataset.drawn_splits and (seen & ~has_twin).any():
             raise ValueError(
-                f"{told}, which read or divided them otherwise. Give the data set that it was "
+                f"{told}, which read or divided them differently. Give the data set that it was "
                 "trained on, or leave them out with --without-twins"
             )
         log.warning("%s; --without-twins leaves them out.", told)

@@ -64,8 +64,8 @@ def choose_origin(
     if ours != theirs:
         return None
     say(
-        f"{faces} faces are few: training begins with the weights of {name}, "
-        "--initial-weights none with fresh ones"
+        f"{faces} faces are few, so training starts from the weights of {name}; "
+        "--initial-weights none starts from random ones"
     )
     return Path(name)
 
@@ -116,10 +116,10 @@ def begin_with(
 def _check_pixels(theirs: "Preprocessor", ours: "Preprocessor", origin: Path) -> None:
     if theirs.value_range != ours.value_range or (theirs.mean is None) != (ours.mean is None):
         raise ValueError(
-            "--initial-weights must have learned from pixels of the range that the recipe has, "
-            f"{ours.value_range}, {'as they are' if ours.mean is None else 'less their mean'}. "
+            "--initial-weights must have been trained on the pixel range of the recipe, "
+            f"{ours.value_range}, {'as they are' if ours.mean is None else 'minus their mean'}. "
             f"Received: {origin}, which takes {theirs.value_range}, "
-            f"{'as they are' if theirs.mean is None else 'less their mean'}"
+            f"{'as they are' if theirs.mean is None else 'minus their mean'}"
         )
 
 
@@ -147,7 +147,7 @@ def _vanished_filters(kernel: Any) -> Any:
     norms = np.sqrt((kernel.astype(np.float64) ** 2).sum(axis=(0, 1, 2)))
     vanished = norms < _VANISHED * norms.max(initial=0.0)
     if vanished.any():
-        log.info("%d of %d filters had vanished: they begin anew.", vanished.sum(), len(norms))
+        log.info("%d of %d filters had vanished and are reinitialized.", vanished.sum(), len(norms))
     return vanished
 
 

@@ -125,9 +125,9 @@ class Augmentation:
     )
     from_stored_size: bool = setting(
         False,
-        "where faces are stored smaller than the network takes them, change and enlarge them "
-        "in one interpolation. Each one blurs: faces that are enlarged first and changed then"
-        " are less sharp than those that the trained model will see",
+        "if faces are stored smaller than the network takes them, augment and enlarge them "
+        "in one interpolation. Each interpolation blurs: faces that are enlarged first and "
+        "augmented afterwards are less sharp than those that the trained model will see",
     )
     cubic: bool = setting(False, "interpolate over 4x4 pixels instead of 2x2, which blurs less")
 
@@ -156,20 +156,18 @@ class Recipe:
     name: str = setting(MISSING, "what `--recipe` calls it")
     summary: str = setting(MISSING, "one line for the list of recipes")
     source: str = setting("this project", "paper and section, or 'this project'")
-    data: str = setting("", "the faces of the source, and ours where these are others")
+    data: str = setting("", "the data of the source, and ours where it differs")
     cost: str = setting("", "how long it takes, on which machine")
-    expected: str = setting("", "what the source reports, or what came of it here")
-    network: str = option(
-        "mini_xception", "name in the registry of networks; a wrong one lists them"
-    )
+    expected: str = setting("", "what the source reports, or the result here")
+    network: str = option("mini_xception", "name of the network; a wrong one lists them all")
     frozen_blocks: int | None = option(
         None, "lowest blocks of a pre-trained network that are not trained, 0 to 13"
     )
     dataset: str = setting("fer2013", "name in the registry of data sets; others can be asked for")
     classes: tuple[str, ...] = option(
-        (), "names of classes to keep, in the order of the outputs; () keeps all"
+        (), "names of classes to keep, in the order of the outputs, instead of all"
     )
-    image_size: tuple[int, int] = option((48, 48), "(height, width) that faces are resized to")
+    image_size: tuple[int, int] = option((48, 48), "size in pixels that faces are resized to")
     channels: int = option(1, "of the network's input: 1 is grey, 3 RGB", choices=(1, 3))
     value_range: tuple[float, float] = setting(
         (-1.0, 1.0), "(low, high) that the pixels 0 and 255 become"
@@ -177,7 +175,7 @@ class Recipe:
     mean: tuple[float, ...] | None = setting(
         None, "value per channel, 0 to 255, that is subtracted first"
     )
-    fit_mean: bool = setting(False, "take for `mean` that of the training faces")
+    fit_mean: bool = setting(False, "use the mean of the training faces as `mean`")
     batch_size: int = option(64, "images in a step", "[1, inf)")
     replicas: int = option(
         1,
@@ -186,14 +184,14 @@ class Recipe:
         "[1, inf)",
     )
     epochs: int = option(40, "passes over the training set, at most", "[1, inf)")
-    optimizer: str = option("adamw", "what follows the gradients", choices=OPTIMIZERS)
-    learning_rate: float = option(3e-3, "of a constant schedule, or the peak", "(0, inf)")
+    optimizer: str = option("adamw", "the optimizer", choices=OPTIMIZERS)
+    learning_rate: float = option(3e-3, "constant, or the peak of the schedule", "(0, inf)")
     schedule: str = setting(
         "one-cycle", "one-cycle is a linear rise, then a cosine fall to zero", choices=SCHEDULES
     )
     warmup: float = setting(0.15, "share of the steps in which one-cycle rises", "[0, 1)")
     weight_decay: float = option(
-        0.0, "decoupled decay of kernels alone; with adamw only", "[0, inf)"
+        0.0, "decoupled decay, of kernels only; with adamw only", "[0, inf)"
     )
     regularizers: bool = setting(
         True,
@@ -203,24 +201,24 @@ class Recipe:
     )
     momentum: float = setting(0.9, "of sgd, with Nesterov's correction", "[0, 1)")
     label_smoothing: float = option(0.0, "share of the target spread over all classes", "[0, 1)")
-    needs_teacher: bool = setting(False, "whether it makes no sense without a teacher")
+    needs_teacher: bool = setting(False, "whether it cannot be used without a teacher")
     teacher_share: float = option(
-        0.7, "share of the target that teachers, if any, give; the rest is the label", "[0, 1]"
+        0.7, "share of the target that teachers, if any, provide; the rest is the label", "[0, 1]"
     )
     teach_once: bool = option(
         False,
-        "ask the teachers once about each face as it is, not about every changed copy: a long run "
-        "takes a fraction of the time",
+        "ask the teachers once about each original face, not about every augmented copy: a long "
+        "run takes a fraction of the time",
     )
     ema_momentum: float | None = option(
         None,
         "momentum of the average of the weights that is validated and kept, if any. It spans "
-        "1 / (1 - momentum) steps, but no more than a tenth of the run",
+        "1 / (1 - momentum) steps, but at most a tenth of the run",
         "[0, 1)",
     )
     monitor: str = option(
         "val_accuracy",
-        "column of the history that chooses the best epoch, and drives patience",
+        "column of the history that decides the best epoch and the patience",
         choices=MONITORS,
     )
     early_stopping_patience: int | None = option(
@@ -233,20 +231,21 @@ class Recipe:
     keep_improvements: bool = option(False, "keep a model file per improvement")
     crop_margin: float = option(
         0.0,
-        "how far crops reach beyond the box of a detected face, as a fraction of it, negative"
-        " to cut some off; it is stored with the model",
+        "how far crops reach beyond the box of a detected face, as a fraction of it, or, if "
+        "negative, how much they cut off; stored with the model",
     )
     augmentation: Augmentation = setting(UNCHANGED, "random changes of training images")  # noqa: RUF009
     mixup: float = option(
         0.0,
-        "mix images and targets in pairs, parameter of the Beta distribution. 0 mixes none "
+        "mix images and targets in pairs: the parameter of the Beta distribution. 0 mixes none "
         "(Zhang et al. 2018, arXiv 1710.09412)",
         "[0, inf)",
     )
     outliers: float = option(
         0.0,
-        "share of the images that are spoilt, with all classes equally likely as their target, so "
-        "that the model is unsure of what it cannot read (Hendrycks et al. 2019, arXiv 1812.04606)",
+        "share of the images that are made unrecognizable, with all classes equally likely as "
+        "their target, so that the model learns to be unsure. The idea is from Hendrycks et al. "
+        "2019, arXiv 1812.04606",
         "[0, 1)",
     )
     precision: str = option(

@@ -1,4 +1,4 @@
-"""The door for training: from faces and a recipe to a checkpoint folder, in one call."""
+"""Training: from faces and a recipe to a checkpoint folder, in one call."""
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,7 @@ from minixception.training.origins import (
     load_backbone,
     some_inputs,
 )
-from minixception.training.recipe_book import get_recipe
+from minixception.training.recipe_book import RECIPES, get_recipe
 from minixception.training.recipes import Recipe
 from minixception.training.runs import RunRecord, read_run, refuse_used_folder
 from minixception.training.scoring import calibrate
@@ -64,41 +64,45 @@ def train(
     Args:
         dataset: the name of a data set, or several as in "fer2013+jaffe"; a folder with a folder of
             pictures per class; or a `FaceDataset` with splits. None for the recipe's.
-        recipe: by its name or itself; None for the one that has the name of the task.
-        task: "emotion" or "gender", which `FaceAnalyzer` takes the model for, whatever its classes.
+        recipe: a name or a `Recipe`; None for the one named like the task, else "emotion".
+        task: what the classes are about: "emotion", "gender" or a word of your own, such as
+            "glasses", which `FaceAnalyzer` takes as a keyword.
         data: file or folder of a named data set; None for its place in `datasets/`.
         output: folder to write; None for `runs/DATASET_NETWORK_RECIPE`.
         seed: of weights, order and augmentation, from 0 to 2**32 - 1.
-        resume: go on with the run in the folder, which must have been begun with the same
-            arguments; begin where there is none.
-        teachers: names or folders of models that know the classes, whose opinion goes into the
-            targets (distillation).
-        initial_weights: name or folder of a model of the same network to begin with; with other
-            classes its last layer begins anew. None for fresh weights, or those of the shipped
-            model where there are few faces and the recipe is this project's; "none" for fresh ones.
+        resume: continue the run in the folder, which must have been started with the same
+            arguments; start one if there is none.
+        teachers: names or folders of models that know the classes; their probabilities go into
+            the targets (distillation).
+        initial_weights: name or folder of a model of the same network to start from; if its
+            classes differ, the last layer is initialized afresh. None for random weights, or
+            those of the shipped model where there are few faces and the recipe is this project's;
+            "none" for random ones.
         backbone_weights: file with weights of a network's pre-trained part.
         unlabelled: folders or archives of pictures, or folders of detection sets, whose faces
             the teachers label, see `datasets.load_unlabelled`.
-        leave_out: folder or archive of pictures on which the model will be scored: of the
-            unlabelled ones those of the same file name are left out.
-        devices: that share the recipe's replicas; the history is that of one within rounding.
+        leave_out: folder or archive of pictures on which the model will be scored: unlabelled
+            pictures with the same file names are left out.
+        devices: how many accelerators share the recipe's replicas; the history is the same up to
+            rounding.
         command: the command line, for the card.
-        verbose: 0 says nothing, 1 shows a progress bar, 2 a line per epoch, as in Keras.
+        verbose: 0 prints nothing, 1 shows a progress bar, 2 a line per epoch, as in Keras.
         **changes: fields of the recipe, such as `epochs=20`, see `training.recipes.Recipe`.
 
     Returns:
         The folder, the card of the best epoch, and the history.
 
     Raises:
-        ValueError: a setting is out of its range, the network or a name is unknown, models or data
-            do not fit together, or the state in the folder belongs to another run.
-        TypeError: the recipe has no field of such a name.
+        ValueError: a setting is out of range, a name is unknown, models or data do not fit
+            together, or the state in the folder belongs to another run.
+        TypeError: the recipe has no field of that name.
         FileNotFoundError: data, a model or a file is missing.
         FileExistsError: the folder holds a run and `resume` is False.
         BlockingIOError: another run is writing the folder.
         ModuleNotFoundError: without the packages of the extra `train`.
     """
-    recipe = recipe if isinstance(recipe, Recipe) else get_recipe(recipe or task)
+    if not isinstance(recipe, Recipe):
+        recipe = get_recipe(recipe or (task if task in RECIPES else "emotion"))
     recipe = replace(recipe, **changes)
     if "teacher_share" in changes and not teachers:
         raise ValueError("--teacher-share is a share of --teacher: give one.")
@@ -139,7 +143,7 @@ def train(
 
 @dataclass(frozen=True)
 class _Request:
-    """What `train` is asked for; its recipe names the data set, which lies in its `place`."""
+    """The arguments of `train`; the recipe names the data set, `place` says where it is."""
 
     recipe: Recipe
     task: str
@@ -180,11 +184,11 @@ class _Request:
         recipe.preprocessor()
         if recipe.needs_teacher and not self.teachers:
             raise ValueError(
-                f"The recipe {recipe.name} learns from a model that is there already: name one "
+                f"The recipe {recipe.name} learns from an existing model: name one "
                 "with --teacher, such as fer2013_mini_xception_wide."
             )
         if self.unlabelled and not self.teachers:
-            raise ValueError("--unlabelled faces are labelled by --teacher: name one.")
+            raise ValueError("--unlabelled needs --teacher: the teachers label these faces.")
         for model in self.origins:
             find_model(model)
 
@@ -262,7 +266,7 @@ class _Request:
         )
         if unlabelled is not None:
             facts["unlabelled"] = describe_unlabelled(unlabelled)
-            self.say(f"{len(unlabelled)} faces without labels besides")
+            self.say(f"{len(unlabelled)} unlabelled faces in addition")
         if teachers:
             facts["teachers"] = [teacher.description for teacher in teachers]
         return TrainingRun(

@@ -56,7 +56,7 @@ def refuse_used_folder(folder: str | Path) -> None:
     used = [name for name in files if (Path(folder) / name).exists()]
     if used:
         raise FileExistsError(
-            f"{folder} already holds a training run ({used[0]}). Give --resume to go on with it, "
+            f"{folder} already holds a training run ({used[0]}). Give --resume to continue it, "
             "or another --output."
         )
 
@@ -90,7 +90,7 @@ def read_run(folder: str | Path) -> RunRecord:
     card = read_card(folder)
     path = folder / HISTORY_FILE
     if not path.is_file():
-        raise FileNotFoundError(f"{folder} is no training run: it has no {HISTORY_FILE}.")
+        raise FileNotFoundError(f"{folder} is not a training run: it has no {HISTORY_FILE}.")
     return RunRecord(folder, card, _read_history(path))
 
 

@@ -30,7 +30,7 @@ class TrainingState:
         finished: whether there is no next epoch.
         model: values of the model's variables, its seed generators among them.
         optimizer: values of the optimizer's variables, its step and averages among them.
-        start: plain data: how the run was begun; it is kept and not compared.
+        start: plain data: how the run was started; it is kept and not compared.
     """
 
     identity: dict[str, Any]
@@ -43,7 +43,7 @@ class TrainingState:
     def check_identity(
         self, identity: Mapping[str, Any], *, where: str, but: Collection[str] = ()
     ) -> None:
-        """Refuse to go on with a run of another identity, `but` for settings that may differ."""
+        """Refuse to continue a run of another identity, `but` for settings that may differ."""
         then, now = _flat(self.identity), _flat(identity)
         names = [name for name in {**then, **now} if name not in but]
         changed = [name for name in names if now.get(name) != then.get(name)]
@@ -51,7 +51,7 @@ class TrainingState:
             raise ValueError(
                 f"{where} holds a run with other settings: "
                 + "; ".join(f"{name} was {then.get(name)}, now {now.get(name)}" for name in changed)
-                + ". Give the same options to go on with it, or another --output."
+                + ". Give the same options to continue it, or another --output."
             )
 
 
@@ -108,7 +108,7 @@ def first_columns(model: keras.Model, epoch: int, loss: float) -> dict[str, floa
     """Return what the row of an epoch begins with: epoch, from 0, learning rate and loss.
 
     Raises:
-        ValueError: if the loss is no finite number any more.
+        ValueError: if the loss is no longer a finite number.
     """
     if not math.isfinite(loss):
         raise ValueError(

@@ -73,7 +73,7 @@ class TrainingRun:
         unlabelled: further faces, of the form of `training`, that teachers alone label.
         origin: plain data: what the weights began with, and what else the card says that a recipe
             does not.
-        start: plain data that the state keeps for whoever goes on: how the run was begun.
+        start: plain data that the state keeps for a later resume: how the run was started.
         earlier: what the models that it begins with, or learns from, have learned from; see
             `learned_faces`.
         devices: number of those that share the replicas, see `acceleration.choose_devices`.
@@ -137,7 +137,7 @@ def train(run: TrainingRun, *, resume: bool = False, verbose: int | str = "auto"
 
     Args:
         run: what to do.
-        resume: go on from the state in the run's folder; start anew where there is none.
+        resume: continue from the state in the run's folder; start one if there is none.
         verbose: as in `keras.Model.fit`: 0 silent, 1 progress bar, 2 a line per epoch.
 
     Returns:
@@ -169,7 +169,7 @@ def _state_to_go_on_from(run: TrainingRun, *, resume: bool) -> TrainingState | N
             f"Give another --output, with --initial-weights {run.folder} to begin with its model."
         )
     if not _end_of(state.history, run.recipe):
-        log.info("Going on after epoch %d.", len(state.history))
+        log.info("Continuing after epoch %d.", len(state.history))
     return state
 
 
