@@ -93,7 +93,7 @@ def require_kind(content: bytes, *kinds: str) -> str:
     begins = {".keras": content.startswith(b"PK\3\4"), ".hdf5": 0 in hdf5_at, ".tflite": is_litert}
     if sum(found.values()) > 1:
         both = " and ".join(kind for kind, is_found in found.items() if is_found)
-        raise ValueError(f"it is a file of two kinds at once, {both}; save it again as one of them")
+        raise ValueError(f"it is a file of two kinds, {both}; save it again as one of them")
     for kind in kinds:
         if found[kind] and begins[kind]:
             return kind
