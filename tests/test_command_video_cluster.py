@@ -143,7 +143,7 @@ def test_a_folder_of_films(
     assert run_video(films, *options, "--resume", "--detect-every", 3) == 1
     assert "--detect-every was 4, now 3" in capsys.readouterr().err
     assert run_video(films, *options, "--resume") == 1
-    assert "going on after 1 of 4 films" in capsys.readouterr().out
+    assert "continuing after 1 of 4 films" in capsys.readouterr().out
     assert {part.film for part in no_ray} == {str(films / "sub" / "a.mkv")}
     assert (tables / "a.csv").read_text() == "old"
     assert not [path for path in tables.rglob(".*") if path.is_dir()]

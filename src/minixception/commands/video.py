@@ -27,7 +27,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minixception.commands.hints import hint_for
+from minixception.commands.hints import NOTHING_DECODED, hint_for
 from minixception.commands.options import (
     add_cluster_argument,
     add_detector_arguments,
@@ -123,7 +123,7 @@ def run(arguments: argparse.Namespace) -> int:
             frames = session.stopwatch.each("decode", reader)
             first = next(frames, None)
             if first is None and not stop.number:
-                raise ValueError(f"{arguments.input}: no frame of it can be decoded")
+                raise ValueError(f"{arguments.input}: {NOTHING_DECODED}")
             session.open_outputs(reader, stack)  # now that there is something to write
             for frame in chain([] if first is None else [first], frames):
                 if not session.process(frame) or stop.number:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minixception.commands.hints import FILM_SUFFIXES
+from minixception.commands.hints import FILM_SUFFIXES, NOTHING_DECODED
 from minixception.commands.options import load_analyzer
 from minixception.commands.outputs import STANDARD_OUTPUT, check_folder
 from minixception.commands.picture_paths import FoundPictures, files_below, paths_in_folder
@@ -207,7 +207,7 @@ class _Job:
         if not film.take(result):
             return
         if film.frames == 0:
-            self._fail(name, f"{name}: no frame of it can be decoded")
+            self._fail(name, f"{name}: {NOTHING_DECODED}")
             return
         del self._films[name]
         film.files.close()

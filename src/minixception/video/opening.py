@@ -24,9 +24,11 @@ PROTOCOLS = {
 }
 NETWORK_SECONDS = 30
 # Pixels: what the highest levels of H.264, HEVC, VP9 and AV1 (6.2 and 6.3) allow; 8K has 33
-# million. Decoder, filters and encoder each keep several frames: all together 1.5 GB of such.
+# million. A decoder may keep 16 of such frames, which takes 2 GB, and the encoder of a drawn film
+# as much again.
 LARGEST_FRAME = 35_651_584
-_BOUND = {"max_pixels": str(LARGEST_FRAME)}
+# Decoders count the pixels of rows that they lengthen; `require_bounded` is exact.
+_BOUND = {"max_pixels": str(2 * LARGEST_FRAME)}
 
 
 def _open(source: str) -> Any:
