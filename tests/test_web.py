@@ -290,7 +290,7 @@ def test_pictures_can_be_dropped_and_pasted(page: Any, portraits: Path) -> None:
         until(page, "document.getElementById('status').textContent.startsWith('3 faces')")
         assert list(json.loads(saved(page, "json"))) == [f"{kind}.jpg"]
     page.evaluate(give, ["drop", ["a.jpg", content], ["b.jpg", content]])
-    playwright.expect(page.locator("#problem")).to_contain_text("a.jpg is, the other files are not")
+    playwright.expect(page.locator("#problem")).to_contain_text("The other files were ignored")
     large = io.BytesIO()
     Image.new("L", (6000, 4000)).save(large, format="PNG")
     slow = base64.b64encode(large.getvalue()).decode()
@@ -442,7 +442,8 @@ def test_a_graphics_processor_finds_the_same_faces(driver: Any, address: str, fi
         page.click("#camera")
         until(page, "document.getElementById('rate').textContent.includes('WebGPU')")
         page.click("#camera")
-        playwright.expect(page.locator("#status")).to_have_text("The camera is off.")
+        status = page.locator("#status")  # the imitation takes seconds for a frame on busy cores
+        playwright.expect(status).to_have_text("The camera is off.", timeout=30_000)
         rows = json.loads(saved(page, "json"))
     boxes = {tuple(row["box"]) for row in rows if row["track"] == 1}
     jpeg = film.read_bytes().split(b"\xff\xd9")[0] + b"\xff\xd9"
@@ -461,7 +462,7 @@ def test_without_a_camera_or_permission_the_page_says_so(driver: Any, address: s
     denied = ("--use-fake-device-for-media-stream", "--deny-permission-prompts")
     with chromium(driver, *denied) as browser, page_of(browser, address) as page:
         page.click("#camera")
-        playwright.expect(page.locator("#problem")).to_contain_text("may not be used")
+        playwright.expect(page.locator("#problem")).to_contain_text("does not allow the camera")
 
 
 def test_it_asks_for_nothing_but_its_own_files_and_keeps_nothing(
