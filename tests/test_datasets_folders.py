@@ -84,7 +84,7 @@ def test_the_checksum_follows_names_and_content(folder: Path) -> None:
     [
         ({"image_size": (0, 48)}, "`image_size`"),
         ({"channels": 4}, "`channels` must be 1"),
-        ({"class_names": ("woman", "man")}, "no class.*one of woman, man"),
+        ({"class_names": ("woman", "man")}, "unusable name.*one of woman, man"),
         ({"split": "train"}, "has no splits"),
     ],
 )

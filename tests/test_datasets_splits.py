@@ -25,6 +25,7 @@ from minixception.datasets import (
 )
 from minixception.datasets.face_dataset import picture_digest
 from minixception.datasets.registry import load_dataset, require_same_files, split_rule_for
+from minixception.detection.registry import DETECTORS
 from minixception.images import read_image
 from minixception.training.learned_faces import numbers_of, refuse_learned, write_learned
 from stored_files import change_card
@@ -44,7 +45,7 @@ class Finder:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two classes of pictures, no two of them alike, a quarter without a face."""
-    monkeypatch.setattr("minixception.detection.registry.HaarDetector", Finder)
+    monkeypatch.setitem(DETECTORS, "haar", Finder)
     for number in range(PICTURES):
         path = tmp_path / "faces" / ("woman", "man")[number % 2] / f"{number:03}.png"
         write_noise(path, 800 + number, size=(10, 8))

@@ -175,7 +175,9 @@ def test_outputs_that_are_no_probabilities_are_refused(
         damaged = sound.copy()
         damaged[-1] = row
         monkeypatch.setattr(engine, "run", lambda images, rows=damaged: rows[-len(images) :])
-        with pytest.raises(ValueError, match=r"emotion.model\.tflite gives no probabilities"):
+        with pytest.raises(
+            ValueError, match=r"emotion.model\.tflite does not return probabilities"
+        ):
             engine.predict(faces(number))
 
 

@@ -85,7 +85,7 @@ def network(*outputs: Any, shape: tuple[Any, ...] = (8, 8, 1)) -> keras.Model:
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (network(layers.Dense(3)), "odd gives no probabilities.*not end in a softmax"),
+        (network(layers.Dense(3)), "odd does not return probabilities.*not end in a softmax"),
         (network(layers.Dense(1, activation="sigmoid")), "an output for each of happy, sad, surp"),
         (network(layers.Dense(3), shape=(8, 8, 5)), "with 1 or 3 channels. Received: odd"),
         (network(layers.Softmax(), shape=(None, None, 3)), "images of one size"),

@@ -36,7 +36,7 @@ def failing(error: Exception, times: int) -> Callable[[Path], np.ndarray]:
     """Return a `read_image` that fails for picture b so many times."""
     left = [times]
 
-    def read(path: Path) -> np.ndarray:
+    def read(path: Path, **_: object) -> np.ndarray:
         if Path(path).stem == "b" and left[0]:
             left[0] -= 1
             raise error
@@ -68,10 +68,10 @@ def test_a_passing_failure_is_retried_then_stops_the_job(
     assert main([*options, "expected.csv"]) == 0
     expected = Path("expected.csv").read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr("minixception.images.read_image", failing(error, 2))
+        patch.setattr("minixception.inference.sources.read_image", failing(error, 2))
         assert main([*options, "f.csv"]) == 0
         assert Path("f.csv").read_bytes() == expected
-        patch.setattr("minixception.images.read_image", failing(error, 3))
+        patch.setattr("minixception.inference.sources.read_image", failing(error, 3))
         assert main([*options, "g.csv"]) == 1
     message = capsys.readouterr().err.strip().splitlines()[-1]
     assert "b.png" in message
@@ -106,14 +106,14 @@ def test_a_folder_that_goes_away_stops_the_job(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def read(path: Path) -> np.ndarray:
+    def read(path: Path, **_: object) -> np.ndarray:
         if Path(path).stem == "b":
             shutil.move(album, "gone")
             if leaves_folder:  # as an empty mount point
                 (album / "happy").mkdir(parents=True)
         return read_image(path)
 
-    monkeypatch.setattr("minixception.images.read_image", read)
+    monkeypatch.setattr("minixception.inference.sources.read_image", read)
     options = [*model_options, "--no-draw", "--workers", "1", "--csv", "f.csv"]
     monkeypatch.setattr(storage, "PAUSES", ())
     assert main(["image", "album", *options]) == 1

@@ -105,5 +105,5 @@ def test_a_student_learns_from_faces_without_labels(here: Path) -> None:
     assert run.card.data["sizes"]["train"] == 24
     with pytest.raises(ValueError, match="unlabelled was"):
         train(epochs=1, resume=True, unlabelled=[])
-    with pytest.raises(ValueError, match="name one"):
+    with pytest.raises(ValueError, match="needs --teacher"):
         train(teachers=[], output="other")

@@ -81,7 +81,7 @@ def test_wrong_answer_leaves_nothing_behind(
         monkeypatch.setattr(yunet_file, "YUNET_URL", "http://127.0.0.1:9/yunet.onnx")
     else:
         zoo.content = content
-    said = r"Download http.*save it as .*cache.*yunet_2023mar\.onnx"
+    said = r"Get http.*save it as .*cache.*yunet_2023mar\.onnx"
     with pytest.raises(OSError, match=said) as caught:
         fetch_yunet()
     assert "\n" not in str(caught.value)

@@ -128,10 +128,7 @@ def _check_archive(content: bytes) -> int:
                     f"{member.filename} in it would unpack to {member.file_size} bytes, more than "
                     f"{most}"
                 )
-        config = _parsed(archive.read(CONFIG_MEMBER))
-        if isinstance(config, dict):
-            config = {**config, "compile_config": None}  # not used: models load uncompiled
-        check_config(config)
+        check_config(_parsed(archive.read(CONFIG_MEMBER)))
         return check_tensors(archive.read(WEIGHTS_MEMBER), limit)
 
 
@@ -163,6 +160,8 @@ def check_config(config: Any) -> None:
     Raises:
         ValueError: naming the first part that is refused, or because there are too many.
     """
+    if isinstance(config, dict):
+        config = {**config, "compile_config": None}  # not used: models load uncompiled
     layers = 0
     for part in _parts(config):
         name, module = part["class_name"], part.get("module")
