@@ -1,3 +1,4 @@
+import io
 import json
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,7 @@ from minixception.checkpoints.engines import available_cores
 from minixception.commands.image import process_picture
 from minixception.images import read_image, write_image
 from minixception.inference.analyzer import PICTURES_PER_BATCH
+from minixception.inference.picture_files import analyze_file
 from minixception.inference.predictions import to_rows
 from minixception.inference.sources import Picture
 from minixception.inference.workers import LOOK_AHEAD
@@ -112,6 +114,9 @@ class LargeFaces(FakeDetector):
     def reduction(self, height: int, width: int, face_pixels: int) -> int:
         return 2
 
+    def smallest_face(self, height: int, width: int) -> int:
+        return min(height, width)
+
 
 def test_faces_of_a_large_jpeg_are_found_in_a_smaller_copy(
     checkpoints: dict[str, Path], portraits: Path, tmp_path: Path
@@ -129,6 +134,10 @@ def test_faces_of_a_large_jpeg_are_found_in_a_smaller_copy(
     assert_same(analyzer.analyze(path.read_bytes()), faces)
     with path.open("rb") as file:
         assert_same(analyzer.analyze(file), faces)
+    nobody = FaceAnalyzer(emotion=None, gender=None, detector=LargeFaces([]))
+    for read in (None, lambda _: io.BytesIO(path.read_bytes())):
+        found, whole_image = analyze_file(nobody, path, read=read)
+        assert (found.error, found.smallest_face, whole_image) == (None, min(image.shape[:2]), None)
     result = process_picture(analyzer, path, drawn, {}, Namespace(whole_picture=False, bars=False))
     assert_same(result.faces, faces)
     assert read_image(drawn).shape == image.shape

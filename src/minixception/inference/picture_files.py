@@ -72,15 +72,15 @@ def analyze_file(
         BrokenModelError: if a model is.
     """
 
-    def read_and_analyze() -> tuple[Picture, NDArray[np.uint8] | None, list[FacePrediction]]:
+    def read_and_analyze() -> tuple[Any, NDArray[np.uint8] | None, list[FacePrediction]]:
         source = picture if read is None else read(picture)
-        is_whole = whole_picture or analyzer.reduction(source) == 1
-        image = load_picture(source) if is_whole else None
-        found = source if image is None else image
-        return source, image, analyzer.analyze(found, whole_picture=whole_picture)
+        if not whole_picture and analyzer.reduction(source) > 1:
+            return picture_size(source), None, analyzer.analyze(source)  # type: ignore[arg-type]
+        image = load_picture(source)
+        return image.shape[:2], image, analyzer.analyze(image, whole_picture=whole_picture)
 
     try:
-        source, image, faces = read_patiently(read_and_analyze)
+        size, image, faces = read_patiently(read_and_analyze)
     except BrokenModelError:
         raise
     except (OSError, ValueError, MemoryError, cv2.error) as error:
@@ -92,7 +92,6 @@ def analyze_file(
             ) from error
         return PictureResult(picture, error=failure), None
     bound = getattr(analyzer.detector, "smallest_face", None)  # a detector of the user has none
-    size = picture_size(source) if image is None else image.shape[:2]  # type: ignore[arg-type]
     smallest = bound(*size) if bound is not None and not faces else None
     return PictureResult(picture, tuple(faces), smallest_face=smallest), image
 
