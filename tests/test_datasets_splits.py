@@ -202,6 +202,15 @@ def card_data(name: str, dataset: FaceDataset) -> dict[str, Any]:
     return data if dataset.split_rule == "drawn" else {**data, **now}
 
 
+def test_a_model_of_a_set_with_splits_of_its_own_may_teach_that_set_and_others(
+    folder: Path,
+) -> None:
+    dataset = replace(load_dataset("folder", folder), name="fer2013+folder")
+    fer2013 = {"dataset": "fer2013", "name": "fer2013", "checksum": "md5:1", "drawn_splits": []}
+    assert split_rule_for("fer2013+folder", fer2013) == "content"
+    require_same_files("fer2013+folder", dataset, splits=["test"], model="m", trained_on=fer2013)
+
+
 @pytest.mark.parametrize("trained", ["folder", "folder_faces"])
 @pytest.mark.parametrize("scored", ["folder", "folder_faces"])
 def test_models_are_only_scored_where_training_faces_cannot_be(

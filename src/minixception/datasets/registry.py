@@ -238,11 +238,11 @@ def split_rule_for(name: str, trained_on: Mapping[str, Any]) -> str:
 def _may_share(name: str, trained_on: Mapping[str, Any]) -> bool:
     """Tell whether a set, or one of several, may hold pictures that a model's splits divide.
 
-    Such are the set itself and its other readings: of a folder, whole or cut to the face.
+    Such are the set itself and its other readings: of a folder, whole or cut to the face. Splits
+    that the source tells divide its pictures in the same way wherever they are read.
     """
     return any(
-        one is other
-        or (one.takes_rule and other.takes_rule and one.default_paths == other.default_paths)
+        one.takes_rule and other.takes_rule and one.default_paths == other.default_paths
         for one in _entries(name)
         for other in _entries(_trained_dataset(trained_on))
     )
