@@ -223,6 +223,14 @@ def test_erasing_covers_a_rectangle_of_every_second_image_at_most() -> None:
         assert inside.mean() > 0.9  # noise may be 128 by chance
 
 
+def test_every_second_image_is_blurred_more_or_less() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (200, 32, 32, 1), dtype=np.uint8)
+    contrasts = changed(images, blur=0.03)[:, 1:-1, 1:-1].std(axis=(1, 2, 3))
+    sharp = np.isclose(contrasts, images[:, 1:-1, 1:-1].std(axis=(1, 2, 3)))
+    assert 0.4 < sharp.mean() < 0.65  # the least blur changes nothing
+    assert 20 < contrasts[~sharp].min() < 40  # that of noise with 1 px is 74 * 0.28
+
+
 def test_mixup_mixes_images_and_targets_by_the_same_shares() -> None:
     values = np.arange(32, dtype=np.float32)
     images = np.tile(values[:, None, None, None], (1, 4, 4, 1))
@@ -248,6 +256,7 @@ def test_mixup_mixes_images_and_targets_by_the_same_shares() -> None:
         contrast=st.floats(0, 0.9),
         saturation=st.floats(0, 0.9),
         lighting=st.floats(0, 2),
+        blur=st.floats(0, 0.9),
         erasing=st.floats(0, 0.9),
     ),
     st.sampled_from([(1, 1, 1), (5, 9, 1), (16, 16, 3), (2, 7, 3)]),

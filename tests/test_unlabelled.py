@@ -1,6 +1,7 @@
 """Faces without labels: which are taken, and that teachers alone label them."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,17 @@ def test_a_face_without_a_label_is_the_teachers_alone() -> None:
     np.testing.assert_allclose(batch[1], expected, atol=1e-6)
 
 
+def test_other_teachers_may_label_the_faces_without_labels() -> None:
+    images = np.zeros((3, 8, 8, 1), np.float32)
+    targets = np.array([[1, 0, 0], [0, 0, 0], [0.5, 0, 0]], np.float32)
+    third = replace(sure_teacher([]), columns=(0, 2, 1))
+    (batch,) = taught(
+        [(images, targets)], [sure_teacher([])], share=0.6, unlabelled_teachers=[third]
+    )
+    expected = np.array([[0.4, 0.6, 0], [0, 0, 1], [0.2, 0.3, 0.5]])
+    np.testing.assert_allclose(batch[1], expected, atol=1e-6)
+
+
 def test_teachers_are_asked_once_and_again_about_other_faces(tmp_path: Path) -> None:
     some = faces(6, seed=0)
     asked: list[int] = []
@@ -105,5 +117,9 @@ def test_a_student_learns_from_faces_without_labels(here: Path) -> None:
     assert run.card.data["sizes"]["train"] == 24
     with pytest.raises(ValueError, match="unlabelled was"):
         train(epochs=1, resume=True, unlabelled=[])
+    with pytest.raises(ValueError, match="labels the faces of --unlabelled"):
+        train(unlabelled=[], unlabelled_teachers=["teacher"], output="other")
+    run = train(epochs=1, unlabelled_teachers=["teacher"], output="other")
+    assert run.card.data["unlabelled_teachers"][0]["name"] == "card"
     with pytest.raises(ValueError, match="needs --teacher"):
-        train(teachers=[], output="other")
+        train(teachers=[], output="none")

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 # Options that name what a run goes on needing, wherever the next command is typed.
-_INPUTS = ("data", "backbone_weights", "teacher", "unlabelled", "leave_out")
+_INPUTS = ("data", "backbone_weights", "teacher", "unlabelled", "unlabelled_teacher", "leave_out")
 # Options that may change, see `trainer.train`.
 _PROLONGING = ("epochs", "early_stopping_patience")
 

@@ -68,6 +68,14 @@ def add_training_arguments(
         "trained on too, labelled by the teachers",
     )
     parser.add_argument(
+        "--unlabelled-teacher",
+        type=Path,
+        nargs="+",
+        default=(),
+        metavar="MODEL",
+        help="models that label these faces instead of the teachers",
+    )
+    parser.add_argument(
         "--leave-out",
         type=Path,
         metavar="PLACE",
@@ -126,6 +134,7 @@ def run_training(arguments: argparse.Namespace, *, task: str) -> int:
         initial_weights=arguments.initial_weights,
         backbone_weights=arguments.backbone_weights,
         unlabelled=arguments.unlabelled,
+        unlabelled_teachers=arguments.unlabelled_teacher,
         leave_out=arguments.leave_out,
         devices=arguments.devices,
         command=arguments.command_line,

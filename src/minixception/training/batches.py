@@ -115,6 +115,9 @@ def augment(
     if _changes_light(augmentation):
         for index in range(len(changed)):
             changed[index] = _jitter_light(changed[index], augmentation, generator)
+    if augmentation.blur:
+        for image in changed:
+            _blur(image, augmentation.blur * width, generator)
     if augmentation.erasing:
         for image in changed:
             _erase_rectangle(image, augmentation.erasing, generator)
@@ -197,6 +200,14 @@ def _jitter_light(
     if augmentation.lighting:
         pixels = np.clip(pixels + _lighting_noise(pixels, augmentation.lighting, generator), 0, 255)
     return np.rint(pixels).astype(np.uint8)
+
+
+def _blur(image: NDArray[np.uint8], greatest: float, generator: np.random.Generator) -> None:
+    """Blur every second image (H, W, C), in place, by up to `greatest` pixels."""
+    blurred, share = generator.uniform(size=2)
+    if blurred >= 0.5 and share > 0:
+        soft = cv2.GaussianBlur(image, (0, 0), share * greatest, borderType=cv2.BORDER_REPLICATE)
+        image[:] = soft.reshape(image.shape)
 
 
 def _erase_rectangle(

@@ -66,7 +66,7 @@ _PATIENT = replace(
     teach_once=True,
     ema_momentum=0.998,
     augmentation=replace(
-        _EMOTION.augmentation, from_stored_size=True, brightness=0.2, contrast=0.2
+        _EMOTION.augmentation, from_stored_size=True, brightness=0.2, contrast=0.2, blur=0.02
     ),
     outliers=0.05,
 )

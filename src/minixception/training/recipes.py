@@ -117,6 +117,12 @@ class Augmentation:
         "image and is enlarged to the size of the image",
         "[0, 1)",
     )
+    blur: float = setting(
+        0.0,
+        "greatest standard deviation of the Gaussian that blurs every second image at random, as "
+        "a fraction of the width",
+        "[0, 1]",
+    )
     erasing: float = setting(
         0.0,
         "greatest share of the area that a rectangle of noise covers, in every second image "

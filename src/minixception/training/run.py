@@ -47,6 +47,7 @@ def train(
     initial_weights: str | Path | None = None,
     backbone_weights: str | Path | None = None,
     unlabelled: Sequence[str | Path] = (),
+    unlabelled_teachers: Sequence[str | Path] = (),
     leave_out: str | Path | None = None,
     devices: int = 1,
     command: Sequence[str] = (),
@@ -81,6 +82,8 @@ def train(
         backbone_weights: file with weights of a network's pre-trained part.
         unlabelled: folders or archives of pictures, or folders of detection sets, whose faces
             the teachers label, see `datasets.load_unlabelled`.
+        unlabelled_teachers: models that label these faces instead of `teachers`, such as one of
+            FER+, whose labels tell better what people see in photographs.
         leave_out: folder or archive of pictures on which the model will be scored: unlabelled
             pictures with the same file names are left out.
         devices: how many accelerators share the recipe's replicas; the history is the same up to
@@ -114,10 +117,11 @@ def train(
         output=None if output is None else Path(output),
         seed=seed,
         resume=resume,
-        teachers=tuple(map(Path, [teachers] if isinstance(teachers, str | Path) else teachers)),
+        teachers=_as_paths(teachers),
         initial_weights=None if initial_weights is None else Path(initial_weights),
         backbone_weights=None if backbone_weights is None else Path(backbone_weights),
-        unlabelled=tuple(map(Path, unlabelled)),
+        unlabelled=_as_paths(unlabelled),
+        unlabelled_teachers=_as_paths(unlabelled_teachers),
         leave_out=None if leave_out is None else Path(leave_out),
         devices=devices,
         command=command,
@@ -155,6 +159,7 @@ class _Request:
     initial_weights: Path | None
     backbone_weights: Path | None
     unlabelled: tuple[Path, ...]
+    unlabelled_teachers: tuple[Path, ...]
     leave_out: Path | None
     devices: int
     command: Sequence[str]
@@ -168,10 +173,10 @@ class _Request:
     @property
     def origins(self) -> list[Path]:
         """The models that this one learns from, or begins with."""
-        origin = self.initial_weights
+        models, origin = [*self.teachers, *self.unlabelled_teachers], self.initial_weights
         if origin is None or origin == NOTHING or self.goes_on:
-            return list(self.teachers)
-        return [*self.teachers, origin]
+            return models
+        return [*models, origin]
 
     def check(self) -> None:
         """Refuse before the data is loaded what would fail after it."""
@@ -189,6 +194,8 @@ class _Request:
             )
         if self.unlabelled and not self.teachers:
             raise ValueError("--unlabelled needs --teacher: the teachers label these faces.")
+        if self.unlabelled_teachers and not self.unlabelled:
+            raise ValueError("--unlabelled-teacher labels the faces of --unlabelled: give some.")
         for model in self.origins:
             find_model(model)
 
@@ -259,7 +266,8 @@ class _Request:
             versions=recorded_versions(),
         )
         teachers = load_teachers(self.teachers, card)
-        before = [*self.teachers, *([origin] if origin else [])]
+        unlabelled_teachers = load_teachers(self.unlabelled_teachers, card)
+        before = [*self.teachers, *self.unlabelled_teachers, *([origin] if origin else [])]
         facts: dict[str, Any] = {"initial_weights": str(origin)} if origin else {}
         unlabelled = gather_unlabelled(
             self.unlabelled, dataset, unseen=self._unseen(entry), leave_out=self.leave_out
@@ -269,6 +277,8 @@ class _Request:
             self.say(f"{len(unlabelled)} unlabelled faces in addition")
         if teachers:
             facts["teachers"] = [teacher.description for teacher in teachers]
+        if unlabelled_teachers:
+            facts["unlabelled_teachers"] = [each.description for each in unlabelled_teachers]
         return TrainingRun(
             model=model,
             training=training,
@@ -280,6 +290,7 @@ class _Request:
             folder=folder,
             teachers=teachers,
             unlabelled=unlabelled,
+            unlabelled_teachers=unlabelled_teachers,
             origin={"initial weights": str(origin), **backbone},
             start=self._start(entry),
             earlier=read_learned([folder] if self.goes_on else map(find_model, before)),
@@ -315,8 +326,13 @@ class _Request:
             "backbone_weights": _absolute(self.backbone_weights),
             "teacher": [_absolute(teacher) for teacher in self.teachers],
             "unlabelled": [_absolute(place) for place in self.unlabelled],
+            "unlabelled_teacher": [_absolute(teacher) for teacher in self.unlabelled_teachers],
             "leave_out": _absolute(self.leave_out),
         }
+
+
+def _as_paths(given: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
+    return tuple(map(Path, [given] if isinstance(given, str | Path) else given))
 
 
 def _absolute(path: Path | None) -> str | None:

@@ -152,22 +152,32 @@ def make_teacher(
 
 
 def taught(
-    batches: Iterable[Batch], teachers: Sequence[Teacher], *, share: float
+    batches: Iterable[Batch],
+    teachers: Sequence[Teacher],
+    *,
+    share: float,
+    unlabelled_teachers: Sequence[Teacher] = (),
 ) -> Iterator[Batch]:
     """Mix the mean opinion of the teachers into the targets of batches from `training_batches`.
 
     `share`, from 0 to 1, is the part of the target that is theirs; without teachers batches stay as
-    they are. What a target lacks to a sum of one, all of it where a face has no label, is theirs
-    as well.
+    they are. What a target lacks to a sum of one, all of it where a face has no label, is that of
+    `unlabelled_teachers`, or else theirs as well.
     """
     for images, targets in batches:
         if teachers:
-            opinion = np.mean([teacher.opinion(images) for teacher in teachers], axis=0)
+            opinion = _mean_opinion(teachers, images)
             lacking = 1 - targets.sum(axis=1, keepdims=True)
             lacking[np.abs(lacking) < _ROUNDING] = 0
-            own = (1 - share) * (targets + lacking * opinion)
-            targets = (share * opinion + own).astype(np.float32)
+            asked = unlabelled_teachers and lacking.any()
+            missing = _mean_opinion(unlabelled_teachers, images) if asked else opinion
+            theirs = share * (1 - lacking) * opinion + lacking * missing
+            targets = (theirs + (1 - share) * targets).astype(np.float32)
         yield images, targets
+
+
+def _mean_opinion(teachers: Sequence[Teacher], images: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.mean([teacher.opinion(images) for teacher in teachers], axis=0)
 
 
 def taught_once(
@@ -178,6 +188,7 @@ def taught_once(
     preprocessor: Preprocessor,
     share: float,
     file: Path,
+    unlabelled_teachers: Sequence[Teacher] = (),
 ) -> NDArray[np.float32]:
     """Return targets (N, K) with the opinion of the teachers on each face as it is; see `taught`.
 
@@ -186,6 +197,7 @@ def taught_once(
     """
     question = {
         "teachers": [dict(teacher.description) for teacher in teachers],
+        "unlabelled_teachers": [dict(teacher.description) for teacher in unlabelled_teachers],
         "share": share,
         "faces": content_checksum([("images", images.tobytes()), ("targets", targets.tobytes())]),
     }
@@ -198,6 +210,7 @@ def taught_once(
         (preprocessor(images[start : start + _BATCH]), targets[start : start + _BATCH])
         for start in starts
     )
-    result = np.concatenate([answer for _, answer in taught(batches, teachers, share=share)])
+    answers = taught(batches, teachers, share=share, unlabelled_teachers=unlabelled_teachers)
+    result = np.concatenate([answer for _, answer in answers])
     write_arrays(file, {"targets": result}, question)
     return result

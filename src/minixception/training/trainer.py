@@ -71,6 +71,7 @@ class TrainingRun:
         folder: for checkpoint, history, curves and state.
         teachers: networks whose opinion goes into the targets.
         unlabelled: further faces, of the form of `training`, that teachers alone label.
+        unlabelled_teachers: the models that label these instead of `teachers`, if any.
         origin: plain data: what the weights began with, and what else the card says that a recipe
             does not.
         start: plain data that the state keeps for a later resume: how the run was started.
@@ -89,6 +90,7 @@ class TrainingRun:
     folder: Path
     teachers: Sequence[Teacher] = ()
     unlabelled: FaceDataset | None = None
+    unlabelled_teachers: Sequence[Teacher] = ()
     origin: Mapping[str, Any] = field(default_factory=dict)
     start: Mapping[str, Any] = field(default_factory=dict)
     earlier: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
@@ -123,6 +125,10 @@ class TrainingRun:
             else content_checksum([("targets", targets.tobytes())]),
             "teachers": [teacher.description["weights"] for teacher in self.teachers] or None,
             "unlabelled": self.unlabelled and [self.unlabelled.checksum, len(self.unlabelled)],
+            "teachers of the unlabelled": [
+                teacher.description["weights"] for teacher in self.unlabelled_teachers
+            ]
+            or None,
             "validation": [self.validation.checksum, len(self.validation)],
             "preprocessor": self.card.preprocessor.to_json(),
             **self.origin,
@@ -202,6 +208,7 @@ def _fit(run: TrainingRun, state: "TrainingState | None", verbose: int | str) ->
             preprocessor=run.card.preprocessor,
             share=recipe.teacher_share,
             file=run.folder / OPINIONS_FILE,
+            unlabelled_teachers=run.unlabelled_teachers,
         )
         teachers = ()
     batches = training_batches(
@@ -214,7 +221,12 @@ def _fit(run: TrainingRun, state: "TrainingState | None", verbose: int | str) ->
         mixup=recipe.mixup,
         first_epoch=first_epoch,
     )
-    batches = taught(batches, teachers, share=recipe.teacher_share)
+    batches = taught(
+        batches,
+        teachers,
+        share=recipe.teacher_share,
+        unlabelled_teachers=run.unlabelled_teachers,
+    )
     batches = with_outliers(
         batches, recipe.outliers, seed=run.seed, first_step=first_epoch * run.steps
     )
