@@ -227,7 +227,7 @@ def test_every_second_image_is_blurred_more_or_less() -> None:
     images = np.random.default_rng(0).integers(0, 256, (200, 32, 32, 1), dtype=np.uint8)
     contrasts = changed(images, blur=0.03)[:, 1:-1, 1:-1].std(axis=(1, 2, 3))
     sharp = np.isclose(contrasts, images[:, 1:-1, 1:-1].std(axis=(1, 2, 3)))
-    assert 0.4 < sharp.mean() < 0.65  # the least blur changes nothing
+    assert 0.5 < sharp.mean() < 0.75  # the least blur changes nothing
     assert 20 < contrasts[~sharp].min() < 40  # that of noise with 1 px is 74 * 0.28
 
 
