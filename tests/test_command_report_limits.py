@@ -13,6 +13,7 @@ from made_up_data import fer2013_csv, write_noise
 from minixception.commands import run_command
 from minixception.datasets import load_utkface
 from minixception.datasets.utkface import ETHNICITIES
+from minixception.images import read_image
 from minixception.labels import EMOTIONS_FER2013
 from minixception.limits.perturbations import PERTURBATIONS
 from stored_files import change_card
@@ -90,6 +91,8 @@ def test_nothing_but_page_tables_and_pictures_is_written(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for name in names:
         assert f"](limits/{name})" in text
+        if not name.endswith(".csv"):
+            assert read_image(page.with_suffix("") / name).std() > 5
 
 
 def test_the_page_says_what_it_was_made_from(page: Path, checkpoints: dict[str, Path]) -> None:
