@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from made_up_data import pack
 from minixception.boxes import Box
 from minixception.datasets import (
     EMOTIONS_CK_PLUS,
@@ -18,7 +19,9 @@ from minixception.datasets import (
     load_jaffe,
     load_kdef,
 )
+from minixception.datasets.registry import load_dataset
 from minixception.detection.haar import HaarDetector
+from minixception.detection.registry import DETECTORS
 from minixception.images import crop, read_image, resize_image, write_image
 from minixception.labels import canonical_name
 
@@ -210,9 +213,31 @@ def test_faces_are_cut_out_and_pictures_without_one_counted(
     assert len(load_jaffe(tmp_path / "cut", crop_faces=True)) == 1
 
 
+@pytest.mark.parametrize("name", ["ck_plus", "jaffe", "kdef"])
+def test_an_archive_alone_in_its_folder_is_read_as_it_would_be_unpacked(
+    name: str, here: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(DETECTORS, "haar", Finder)
+    folder: Path = request.getfixturevalue(name)
+    write_picture(folder / "__MACOSX" / f"._{next(folder.rglob('*.*')).name}")
+    expected = load_dataset(name, folder.parent)
+    place = here / "datasets" / name
+    place.mkdir(parents=True)
+    (place / ".DS_Store").touch()
+    for path in (pack(folder, place / "half.tar.gz"), place, None):
+        found = load_dataset(name, path)
+        assert np.array_equal(found.images, expected.images)
+        assert np.array_equal(found.labels, expected.labels)
+        assert found.attributes["file"].tolist() == expected.attributes["file"].tolist()
+        assert (found.checksum, found.dropped) == (expected.checksum, expected.dropped)
+    write_picture(place / folder.relative_to(folder.parent) / "no name.png")
+    with pytest.raises(ValueError, match=r"must hold pictures of .* 0 pictures"):  # unpacked
+        load_dataset(name)
+
+
 @pytest.mark.parametrize("load", [load_ck_plus, load_jaffe, load_kdef])
-def test_a_wrong_folder(load: Loader, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"There is no folder .*none.* Get "):
+def test_a_wrong_place(load: Loader, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"There is nothing at .*none.* Get "):
         load(tmp_path / "none")
     with pytest.raises(ValueError, match=r"0 pictures.*no file at all"):
         load(tmp_path)
@@ -220,7 +245,7 @@ def test_a_wrong_folder(load: Loader, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("stray")
     with pytest.raises(ValueError, match=r"such as .*Received: 0 pictures.*stray file: 1"):
         load(tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"notes\.txt"):
+    with pytest.raises(ValueError, match=r"notes\.txt must be a folder or a whole tar archive"):
         load(tmp_path / "notes.txt")
     with pytest.raises(ValueError, match="`channels` must be 1"):
         load(tmp_path, channels=2)

@@ -2,13 +2,19 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from minixception.datasets.face_dataset import FaceDataset
-from minixception.datasets.pictures import ListedPicture, PictureForm, count_dropped, read_listed
+from minixception.datasets.pictures import (
+    ListedPicture,
+    PictureForm,
+    count_dropped,
+    named_contents,
+    read_listed,
+)
 from minixception.datasets.published import PublishedSet
 from minixception.files import PICTURE_SUFFIXES, files_below
 from minixception.labels import EMOTIONS_8, canonical_name, index_of
@@ -31,9 +37,9 @@ class PictureName:
     """What the name of a picture says.
 
     Attributes:
-        shot: The same for two copies of one photograph.
+        shot: Equal for copies of one photograph.
         emotion: A class of the set, in any spelling.
-        facts: Attributes of the data set, "subject" among them, the same keys for every picture.
+        facts: Attributes of the data set, "subject" among them; see `ListedPicture`.
     """
 
     shot: str
@@ -54,49 +60,56 @@ def _posed(
 ) -> PublishedSet:
     """Return a set of posed faces.
 
-    `parse` leads from the path below the folder to what it says, or to the reason to leave it out;
-    `title` and `example`, the name of a picture, are for messages.
+    `parse` takes the path of a picture in the set and returns what it says, or why to leave the
+    picture out; `title` and `example`, the name of a picture, are for messages.
     """
 
     def read(path: Path, form: PictureForm) -> FaceDataset:
         left_out: dict[str, list[str]] = defaultdict(list)
+        contents = None if path.is_dir() else dict(named_contents(path))
         return read_listed(
             path,
-            list(_list_pictures(path, parse, class_names, left_out)),
+            list(_list_pictures(path, contents, parse, class_names, left_out)),
             form,
             class_names=class_names,
             name=name,
             licence=licence,
             wanted=f"pictures of {title} with names such as {example}",
             dropped=count_dropped(left_out, "files"),
+            contents=contents,
         )
 
     missing = (
-        f"There is no folder {{}}. Get {title} from {source}; "
+        f"There is nothing at {{}}. Get {title} from {source}; "
         "datasets/README.md says where it goes."
     )
-    return PublishedSet(name, read, missing, takes_file=False, subjects=subjects)
+    return PublishedSet(name, read, missing, subjects=subjects)
 
 
 def _list_pictures(
     path: Path,
+    contents: Mapping[str, bytes] | None,
     parse: Callable[[PurePosixPath], PictureName | str],
     class_names: tuple[str, ...],
     left_out: dict[str, list[str]],
 ) -> Iterator[ListedPicture]:
-    """Yield the pictures to read, sorted by path, the first of each shot."""
+    """Yield the pictures of a folder or archive, sorted by path, the first of each shot."""
     shots = set()
-    for entry in files_below(path):
-        file = PurePosixPath(entry.relative_to(path).as_posix())
+    if contents is None:
+        files = [PurePosixPath(file.relative_to(path).as_posix()) for file in files_below(path)]
+    else:
+        files = sorted(map(PurePosixPath, contents))
+    for file in files:
+        entry = str(path / file)
         # The name of the folder gives the class in CK+48, also when it is that folder itself.
         parsed = parse(PurePosixPath(path.resolve().name) / file)
         is_hidden = any(part.startswith(".") for part in file.parts)
-        if is_hidden or entry.suffix.strip().lower() not in PICTURE_SUFFIXES:
-            left_out["stray file"].append(str(entry))
+        if is_hidden or file.suffix.strip().lower() not in PICTURE_SUFFIXES:
+            left_out["stray file"].append(entry)
         elif isinstance(parsed, str):
-            left_out[parsed].append(str(entry))
+            left_out[parsed].append(entry)
         elif (parsed.shot, parsed.emotion) in shots:
-            left_out["duplicate"].append(str(entry))
+            left_out["duplicate"].append(entry)
         else:
             shots.add((parsed.shot, parsed.emotion))
             label = index_of(parsed.emotion, class_names)
@@ -118,8 +131,8 @@ def _parse_ck_plus(file: PurePosixPath) -> PictureName | str:
     return PictureName(match[0].upper(), file.parent.name, facts)
 
 
-# Subject, code and repetition, number: KA.AN1.39.tiff; copies come with stray blanks, other
-# separators and a second ending (KA.AN1.39.tiff.bmp).
+# Subject, code and repetition, number: KA.AN1.39.tiff; some copies have stray blanks, other
+# separators or a second ending (KA.AN1.39.tiff.bmp).
 _JAFFE_NAME = re.compile(
     r"\s*([A-Z]{2})[\s.\-_]+(AN|DI|FE|HA|NE|SA|SU)\s*(\d+)[\s.\-_]+(\d+)\s*(?:\.[A-Z]+\s*)+",
     re.IGNORECASE,
