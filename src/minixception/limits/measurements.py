@@ -53,11 +53,6 @@ class Subject:
         """Width of the faces in pixels."""
         return int(self.faces.images.shape[2])
 
-    @property
-    def classes(self) -> list[str]:
-        """The names of the data set's classes."""
-        return [row.name for row in self.scores.per_class]
-
 
 @dataclass(frozen=True)
 class Limits:

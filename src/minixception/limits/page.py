@@ -45,7 +45,7 @@ def write_page(
     each level.
     """
     folder = page.with_suffix("")
-    chosen = choose_rows(limits.groups, limits.gender.classes)
+    chosen = choose_rows(limits.groups, limits.gender.faces.class_names)
     kinds = {str(kind): rows for kind, rows in chosen.groupby("kind", sort=False)}
     tables = {
         "gender_by_group.csv": limits.groups,
@@ -83,7 +83,7 @@ def _draw(limits: Limits, kinds: Mapping[str, "pandas.DataFrame"], folder: Path)
     emotion = limits.emotion
     plot_confusion_matrix(
         np.array(emotion.scores.confusion_matrix),
-        emotion.classes,
+        emotion.faces.class_names,
         folder / "emotion_confusions.png",
         title=f"{emotion.card.name} on {emotion.faces.name} {emotion.split}",
     )
@@ -110,7 +110,7 @@ def _values(limits: Limits, kinds: Mapping[str, "pandas.DataFrame"]) -> dict[str
         "youngest": kinds["age"].group.iloc[0],
         "hurts_table": _hurts_table(limits.levels),
         "group_tables": "\n".join(
-            _group_table(kind, rows, gender.classes) for kind, rows in kinds.items()
+            _group_table(kind, rows, gender.faces.class_names) for kind, rows in kinds.items()
         ),
         "calibration_table": _calibration_table(emotion, gender),
         "recall_table": _recall_table(emotion),
