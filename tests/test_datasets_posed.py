@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from made_up_data import pack
-from minixception.boxes import Box
+from made_up_data import BrightFinder, pack, write_picture
 from minixception.datasets import (
     EMOTIONS_CK_PLUS,
     EMOTIONS_JAFFE,
@@ -31,20 +30,6 @@ CODES = ("AN", "DI", "FE", "HA", "NE", "SA", "SU")
 Loader = Callable[..., FaceDataset]
 
 
-def write_picture(path: Path, value: int = 100, *, mode: str = "L", side: int = 12) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new(mode, (side, side), (value,) * 3 if mode == "RGB" else value).save(path)
-
-
-class Finder:
-    """A detector that finds a face in the middle of bright pictures only."""
-
-    def detect(self, image: np.ndarray) -> list[Box]:
-        height, width = image.shape[:2]
-        middle = Box(width * 3 // 8, height * 3 // 8, width // 4, height // 4)
-        return [middle, Box(0, 0, 9, 9)] if image.max() > 50 else []
-
-
 @pytest.fixture
 def ck_plus(tmp_path: Path) -> Path:
     """Ten subjects, each with three frames of every emotion."""
@@ -61,8 +46,8 @@ def jaffe(tmp_path: Path) -> Path:
     folder = tmp_path / "jaffe"
     subjects = ("KA", "KL", "KM", "KR", "MK", "NA", "NM", "TM", "UY", "YM")
     for number, (subject, code) in enumerate(product(subjects, CODES), 1):
-        mode = "RGB" if number % 3 == 0 else "L"
-        write_picture(folder / f"{subject}.{code}1.{number}.tiff", number, mode=mode)
+        colour = number if number % 3 else (number, number, number)
+        write_picture(folder / f"{subject}.{code}1.{number}.tiff", colour)
     (folder / "README").write_text("These pictures ...")
     return folder
 
@@ -200,7 +185,7 @@ def test_faces_are_cut_out_and_pictures_without_one_counted(
     folder = tmp_path / "jaffe"
     write_picture(folder / "KA.AN2.40.tiff", 10)
     Image.fromarray(frame).save(folder / "KA.AN1.39.tiff")
-    dataset = load_jaffe(folder, crop_faces=True, detector=Finder(), image_size=(10, 10))
+    dataset = load_jaffe(folder, crop_faces=True, detector=BrightFinder(), image_size=(10, 10))
     assert dataset.images.shape == (1, 10, 10, 1)
     # A quarter of the bordered picture, 24 of 60 pixels, around the bright square of 12.
     assert dataset.images[0, 5, 5, 0] == 200
@@ -217,7 +202,7 @@ def test_faces_are_cut_out_and_pictures_without_one_counted(
 def test_an_archive_alone_in_its_folder_is_read_as_it_would_be_unpacked(
     name: str, here: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(DETECTORS, "haar", Finder)
+    monkeypatch.setitem(DETECTORS, "haar", BrightFinder)
     folder: Path = request.getfixturevalue(name)
     write_picture(folder / "__MACOSX" / f"._{next(folder.rglob('*.*')).name}")
     expected = load_dataset(name, folder.parent)

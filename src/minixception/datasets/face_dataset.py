@@ -128,12 +128,9 @@ def split_names(dataset: FaceDataset) -> tuple[str, ...]:
 def stratified_split(
     labels: np.ndarray, *, fractions: Mapping[str, float], seed: int
 ) -> np.ndarray:
-    """Deal rows to splits so that each class is divided in the same proportions.
+    """Deal rows with labels (N,) to splits so that each class is divided in the same proportions.
 
-    Args:
-        labels: Integer (N,) class labels.
-        fractions: Split name -> its share; shares are positive and sum to 1.
-        seed: The same seed gives the same split.
+    `fractions` map the name of a split to its share; shares are positive and sum to 1.
 
     Returns:
         str (N,), the split of each row. Within a class, each split is within one row of its share.
@@ -170,7 +167,7 @@ def subject_split(
 
     Args:
         subjects: (N,), the name or number of the person on each row.
-        fractions: Split name -> its share of the rows; shares are positive and sum to 1.
+        fractions: Split name -> its share of the rows, as for `stratified_split`.
         seed: The same seed gives the same split, whatever the order of the rows.
         labels: Integer (N,) classes, each of which is then divided as evenly as subjects allow.
 

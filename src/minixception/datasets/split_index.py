@@ -105,22 +105,14 @@ def read_split_index(
     licence: str = "unknown",
     **form: Any,
 ) -> FaceDataset:
-    """Load the pictures that an index names, in the splits that it gives them.
+    """Load the pictures that the index in `folder` names, in the splits that it gives them.
 
-    Args:
-        folder: The folder with `classes.txt`, `train.txt` and the like.
-        root: What the paths start from; None takes `folder`.
-        split: The name of a split; None gives all.
-        class_names: The classes in the order wanted, matched by meaning; None takes those of the
-            index.
-        name: Name of the data set; None takes that of the root.
-        licence: Terms of the pictures.
-        **form: Fields of `PictureForm`, as `image_size` and `crop_faces`.
+    Paths start from `root`, or without one from `folder`; the other arguments are those of
+    `load_class_folders`.
 
     Returns:
-        Images uint8 (N, height, width, channels) in the order of the lines, with the attributes
-        "file" and "content", the hash of the whole picture. `dropped` counts pictures that are
-        missing or unreadable, or have no face.
+        See `load_class_folders`; rows are in the order of the lines, and `dropped` also counts
+        pictures that are missing.
 
     Raises:
         FileNotFoundError: There is no index.

@@ -42,8 +42,8 @@ def load_unlabelled(
         path: A folder or tar archive of pictures, from each of which the largest face is taken; or
             a folder with the `photographs.tar` and `photographs.csv` of a detection set, from which
             all faces are taken that its table is sure of.
-        image_size: (height, width) to which each face is resized.
-        channels: 1 for grey, 3 for RGB.
+        image_size: See `PictureForm`.
+        channels: See `PictureForm`.
         leave_out: Names of picture files to leave out, such as those that a model is scored on; in
             a detection set, those of the table's column `source`.
         use_cache: Keep the faces in the cache folder.
