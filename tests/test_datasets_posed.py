@@ -220,6 +220,18 @@ def test_an_archive_alone_in_its_folder_is_read_as_it_would_be_unpacked(
         load_dataset(name)
 
 
+@pytest.mark.parametrize(
+    ("load", "archive", "pictures", "subjects"),
+    [(load_ck_plus, "ck_plus", 495, 59), (load_jaffe, "jaffe", 107, 5)],
+)
+def test_the_real_archives(
+    load: Loader, archive: str, pictures: int, subjects: int, real_data: Callable[[str], Path]
+) -> None:
+    dataset = load(real_data(f"{archive}/{archive}_half.tar"))
+    assert (len(dataset), len(set(dataset.attributes["subject"]))) == (pictures, subjects)
+    assert sum(dataset.dropped.values()) == 0
+
+
 @pytest.mark.parametrize("load", [load_ck_plus, load_jaffe, load_kdef])
 def test_a_wrong_place(load: Loader, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"There is nothing at .*none.* Get "):

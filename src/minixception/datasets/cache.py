@@ -2,7 +2,7 @@
 
 A cache file is an uncompressed `.npz`. It is used only if its fingerprint (source path and content,
 loader version, options) matches and its arrays have their checksums; a damaged one is rebuilt with
-a warning. That the cache cannot be written is also no more than a warning.
+a warning. A cache that cannot be written costs a warning, never a result.
 """
 
 import hashlib

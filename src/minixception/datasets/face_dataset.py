@@ -27,7 +27,7 @@ class FaceDataset:
         splits: str (N,), the name of the split of each row, or None when there are none.
         drawn_splits: The splits that were drawn here; the others come from the source.
         split_rule: How they were drawn: "content", so a picture is in the same split whatever else
-            is read, or "drawn" from all pictures, so it depends on them; see `splits`.
+            is read, or "drawn" from all pictures, so it depends on them.
         targets: float32 (N, classes), a probability per class whose rows sum to 1, or None.
         attributes: Further facts by name, each an array with one entry per row (age, ...).
         dropped: Reason -> number of source rows left out for it.

@@ -117,7 +117,7 @@ def read_listed(
     licence: str,
     wanted: str,
     received: str = "",
-    dropped: Mapping[str, int],
+    dropped: Mapping[str, int] | None = None,
     contents: Mapping[str, bytes] | None = None,
     summed: Iterable[tuple[str, bytes]] | None = None,
 ) -> FaceDataset:
@@ -142,7 +142,7 @@ def read_listed(
         digests.append(digest)
     if not form.crop_faces:
         del left_out["no face"]
-    dropped = {**dropped, **count_dropped(left_out)}
+    dropped = {**(dropped or {}), **count_dropped(left_out)}
     if not kept:
         received = received or (
             f"{len(listed)} pictures, none of them readable{' with a face' * form.crop_faces}"

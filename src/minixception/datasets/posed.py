@@ -75,7 +75,7 @@ def _posed(
 def _list_pictures(
     path: Path, contents: Iterable[str] | None, parse: Parser, class_names: tuple[str, ...]
 ) -> tuple[list[ListedPicture], dict[str, list[str]]]:
-    """Return the pictures of a folder or archive, sorted by path and those left out by reason."""
+    """Return the pictures of a folder or archive, sorted by path, and those left out by reason."""
     if contents is None:
         files = [PurePosixPath(file.relative_to(path).as_posix()) for file in files_below(path)]
     else:

@@ -125,9 +125,7 @@ def draw_splits(
     splits = _choose_splits(
         dataset, fractions=fractions, seed=seed, split_rule=split_rule, roster=roster
     )
-    divided = replace(dataset, splits=splits, drawn_splits=tuple(fractions), split_rule=split_rule)
-    warn_of_absent_classes(divided)
-    return divided
+    return _divided(dataset, splits, tuple(fractions), split_rule)
 
 
 def draw_validation(dataset: FaceDataset, *, split_rule: str = CONTENT_RULE) -> FaceDataset:
@@ -140,9 +138,7 @@ def draw_validation(dataset: FaceDataset, *, split_rule: str = CONTENT_RULE) -> 
         dataset.select(training), fractions=shares, seed=0, split_rule=split_rule
     )
     drawn = tuple(dict.fromkeys((*dataset.drawn_splits, *shares)))
-    divided = replace(dataset, splits=splits, drawn_splits=drawn, split_rule=split_rule)
-    warn_of_absent_classes(divided)
-    return divided
+    return _divided(dataset, splits, drawn, split_rule)
 
 
 def _choose_splits(
@@ -167,15 +163,17 @@ def _choose_splits(
     return subject_split(subjects, fractions=fractions, seed=seed, labels=dataset.labels)
 
 
-def warn_of_absent_classes(dataset: FaceDataset) -> None:
-    """Log a warning with the counts of each class that has no picture in some split."""
-    assert dataset.splits is not None
-    names = tuple(dict.fromkeys((*dataset.drawn_splits, *split_names(dataset))))
+def _divided(
+    dataset: FaceDataset, splits: np.ndarray, drawn: tuple[str, ...], split_rule: str
+) -> FaceDataset:
+    """Return the data set with splits; warn of each class that has no picture in some of them."""
+    divided = replace(dataset, splits=splits, drawn_splits=drawn, split_rule=split_rule)
+    names = dict.fromkeys((*drawn, *split_names(divided)))
     absent = []
     for label, class_name in enumerate(dataset.class_names):
-        splits = dataset.splits[dataset.labels == label]
-        counts = {name: int((splits == name).sum()) for name in names}
-        if len(splits) and not all(counts.values()):
+        found = splits[dataset.labels == label]
+        counts = {name: int((found == name).sum()) for name in names}
+        if len(found) and not all(counts.values()):
             shown = ", ".join(f"{name} {count}" for name, count in counts.items())
             absent.append(f"{class_name} ({shown})")
     if absent:
@@ -185,3 +183,4 @@ def warn_of_absent_classes(dataset: FaceDataset) -> None:
             dataset.name,
             "; ".join(absent),
         )
+    return divided

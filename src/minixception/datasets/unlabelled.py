@@ -134,7 +134,6 @@ def _read(path: Path, form: PictureForm) -> FaceDataset:
             licence=_LICENCE,
             wanted="pictures of faces",
             received="no face",
-            dropped={},
             contents=contents,
             summed=(),
         )

@@ -102,28 +102,22 @@ def picture_size(picture: str | os.PathLike[str] | bytes | BinaryIO) -> tuple[in
     It is the size of the pixels as stored, upright or not; (0, 0) if the head cannot be read.
     """
     try:
-        if isinstance(picture, bytes):
-            return _stored_size(io.BytesIO(picture))
-        if not isinstance(picture, str | os.PathLike):
-            place = picture.tell()
-            try:
-                return _stored_size(picture)
-            finally:
-                picture.seek(place)
-        if not Path(picture).is_file():  # a pipe would wait for a writer
-            return 0, 0
-        with Path(picture).open("rb") as file:
-            return _stored_size(file)
+        if isinstance(picture, str | os.PathLike):
+            if not Path(picture).is_file():  # a pipe would wait for a writer
+                return 0, 0
+            with Path(picture).open("rb") as file:
+                return picture_size(file)
+        stream = io.BytesIO(picture) if isinstance(picture, bytes) else picture
+        place = stream.tell()
+        try:
+            formats = _formats_of(stream.read(_HEAD_BYTES), "")
+            stream.seek(place)
+            with Image.open(stream, formats=formats) as opened:
+                return opened.height, opened.width
+        finally:
+            stream.seek(place)
     except Exception:  # the reader will say what is wrong
         return 0, 0
-
-
-def _stored_size(file: BinaryIO) -> tuple[int, int]:
-    place = file.tell()
-    formats = _formats_of(file.read(_HEAD_BYTES), "")
-    file.seek(place)
-    with Image.open(file, formats=formats) as opened:
-        return opened.height, opened.width
 
 
 def pillow_to_rgb(picture: Image.Image) -> np.ndarray:

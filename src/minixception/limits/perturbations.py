@@ -91,7 +91,7 @@ def _blur(image: Image, share: float, _: np.random.Generator) -> Image:
 
 
 def _darken(image: Image, stops: float, generator: np.random.Generator) -> Image:
-    """Halve the light so many times, at the same exposure: darker, and noisier.
+    """Darken a picture as in a camera that exposes no longer: darker, and noisier.
 
     A pixel counts electrons, with a variance of their number (shot noise) plus that of the readout:
     the linear model of EMVA standard 1288. Darkening scales down the noise that the picture has;
