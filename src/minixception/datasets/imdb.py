@@ -15,12 +15,7 @@ import numpy as np
 
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.mat_reader import read_struct
-from minixception.datasets.pictures import (
-    ListedPicture,
-    PictureForm,
-    count_dropped,
-    read_listed,
-)
+from minixception.datasets.pictures import ListedPicture, PictureForm, count_dropped, read_listed
 from minixception.datasets.published import PublishedSet
 from minixception.files import content_checksum, is_passing
 from minixception.labels import GENDERS

@@ -17,6 +17,7 @@ from minixception.datasets.pictures import (
     named_contents,
     picture_names,
     read_listed,
+    sole_archive,
 )
 from minixception.detection.columns import MIDDLE, SIDE, SURE
 from minixception.detection.labelled_pictures import read_labelled_pictures
@@ -122,7 +123,7 @@ def _read(path: Path, form: PictureForm) -> FaceDataset:
     else:
         contents = {
             name: content
-            for name, content in named_contents(path)
+            for name, content in named_contents(sole_archive(path))
             if Path(name).suffix.lower() in PICTURE_SUFFIXES
         }
         faces = read_listed(
