@@ -4,10 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from made_up_data import pack
-from minixception.boxes import Box
+from made_up_data import BrightFinder, pack, write_picture
 from minixception.datasets import load_facial_expressions
 from minixception.labels import EMOTIONS_8
 
@@ -28,30 +26,22 @@ bob
 """
 
 
-class Finder:
-    """Finds a face in bright pictures."""
-
-    def detect(self, image: np.ndarray) -> list[Box]:
-        return [Box(0, 0, *image.shape[1::-1])] if image.max() > 50 else []
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     root = tmp_path / "facial_expressions"
     (root / "data").mkdir(parents=True)
-    (root / "images").mkdir()
     (root / "data" / "legend.csv").write_text(LEGEND)
     names = ("Ada_Byron_0001", "Ada_Byron_0002", "Karl_0001", "Twice_0001", "dark_0001")
     for name in (*names, "odd_0001"):
         value = 0 if name.startswith("dark") else 90 + 3 * len(name)
-        Image.new("L", (30, 40), value).save(root / "images" / f"{name}.jpg")
+        write_picture(root / "images" / f"{name}.jpg", value, size=(30, 40))
     (root / "images" / "broken_0001.jpg").write_bytes(b"no picture")
-    Image.new("L", (30, 40), 99).save(tmp_path / "secret.jpg")
+    write_picture(tmp_path / "secret.jpg", 99)
     return root
 
 
 def test_rows_are_read_by_name_and_counted(folder: Path) -> None:
-    dataset = load_facial_expressions(folder, detector=Finder(), image_size=(20, 16))
+    dataset = load_facial_expressions(folder, detector=BrightFinder(), image_size=(20, 16))
     assert dataset.images.shape == (3, 20, 16, 1)
     assert dataset.class_names == EMOTIONS_8
     assert [EMOTIONS_8[label] for label in dataset.labels] == ["happiness", "sadness", "anger"]
@@ -71,9 +61,9 @@ def test_rows_are_read_by_name_and_counted(folder: Path) -> None:
 
 
 def test_archive_and_folder_give_the_same(folder: Path, tmp_path: Path) -> None:
-    expected = load_facial_expressions(folder, detector=Finder())
+    expected = load_facial_expressions(folder, detector=BrightFinder())
     for name in ("faces.tar", "faces.tar.gz"):
-        dataset = load_facial_expressions(pack(folder, tmp_path / name), detector=Finder())
+        dataset = load_facial_expressions(pack(folder, tmp_path / name), detector=BrightFinder())
         assert np.array_equal(dataset.images, expected.images)
         assert np.array_equal(dataset.labels, expected.labels)
         assert dataset.dropped == expected.dropped  # the link in the archive leads nowhere

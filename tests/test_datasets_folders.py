@@ -4,25 +4,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
+from made_up_data import write_picture
 from minixception.datasets import load_class_folders
 from minixception.labels import EMOTIONS_FER2013
 from systems import needs_any_name
 
 
-def write_picture(
-    path: Path, value: tuple[int, int, int], *, size: tuple[int, int] = (10, 8)
-) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, value).save(path)
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     root = tmp_path / "faces"
-    write_picture(root / "sad" / "b.png", (20, 20, 20))
-    write_picture(root / "sad" / "a.png", (10, 10, 10))
+    write_picture(root / "sad" / "b.png", 20)
+    write_picture(root / "sad" / "a.png", 10)
     write_picture(root / "Happiness" / "c.PNG", (255, 0, 0))
     return root
 
@@ -41,9 +34,9 @@ def test_folders_name_the_classes_in_sorted_order(folder: Path) -> None:
 
 
 def test_split_folders(tmp_path: Path) -> None:
-    write_picture(tmp_path / "Test" / "sad" / "1.png", (1, 1, 1))
-    write_picture(tmp_path / "train" / "happy" / "2.png", (2, 2, 2))
-    write_picture(tmp_path / "train" / "sad" / "3.png", (3, 3, 3))
+    write_picture(tmp_path / "Test" / "sad" / "1.png", 1)
+    write_picture(tmp_path / "train" / "happy" / "2.png", 2)
+    write_picture(tmp_path / "train" / "sad" / "3.png", 3)
     dataset = load_class_folders(tmp_path)
     assert dataset.class_names == ("happy", "sad")
     assert dataset.splits is not None
@@ -75,7 +68,7 @@ def test_stray_and_unreadable_files_are_counted_and_logged(
 def test_the_checksum_follows_names_and_content(folder: Path) -> None:
     first = load_class_folders(folder).checksum
     assert load_class_folders(folder).checksum == first
-    write_picture(folder / "sad" / "a.png", (11, 11, 11))
+    write_picture(folder / "sad" / "a.png", 11)
     assert load_class_folders(folder).checksum != first
 
 
@@ -95,5 +88,5 @@ def test_options_that_are_not_allowed(folder: Path, options: dict[str, Any], mes
 
 @needs_any_name
 def test_a_picture_whose_name_is_not_utf8(folder: Path) -> None:
-    write_picture(Path(os.fsdecode(os.fsencode(folder) + b"/sad/\xff.png")), (30, 30, 30))
+    write_picture(Path(os.fsdecode(os.fsencode(folder) + b"/sad/\xff.png")), 30)
     assert len(load_class_folders(folder)) == 4

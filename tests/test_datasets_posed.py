@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minixception.boxes import Box
+from made_up_data import BrightFinder, pack, write_picture
 from minixception.datasets import (
     EMOTIONS_CK_PLUS,
     EMOTIONS_JAFFE,
@@ -18,7 +18,9 @@ from minixception.datasets import (
     load_jaffe,
     load_kdef,
 )
+from minixception.datasets.registry import load_dataset
 from minixception.detection.haar import HaarDetector
+from minixception.detection.registry import DETECTORS
 from minixception.images import crop, read_image, resize_image, write_image
 from minixception.labels import canonical_name
 
@@ -26,20 +28,6 @@ CK_FOLDERS = ("anger", "contempt", "disgust", "fear", "happy", "sadness", "surpr
 KDEF_ACTORS = ("F01", "F02", "F03", "M01")
 CODES = ("AN", "DI", "FE", "HA", "NE", "SA", "SU")
 Loader = Callable[..., FaceDataset]
-
-
-def write_picture(path: Path, value: int = 100, *, mode: str = "L", side: int = 12) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new(mode, (side, side), (value,) * 3 if mode == "RGB" else value).save(path)
-
-
-class Finder:
-    """A detector that finds a face in the middle of bright pictures only."""
-
-    def detect(self, image: np.ndarray) -> list[Box]:
-        height, width = image.shape[:2]
-        middle = Box(width * 3 // 8, height * 3 // 8, width // 4, height // 4)
-        return [middle, Box(0, 0, 9, 9)] if image.max() > 50 else []
 
 
 @pytest.fixture
@@ -58,8 +46,8 @@ def jaffe(tmp_path: Path) -> Path:
     folder = tmp_path / "jaffe"
     subjects = ("KA", "KL", "KM", "KR", "MK", "NA", "NM", "TM", "UY", "YM")
     for number, (subject, code) in enumerate(product(subjects, CODES), 1):
-        mode = "RGB" if number % 3 == 0 else "L"
-        write_picture(folder / f"{subject}.{code}1.{number}.tiff", number, mode=mode)
+        colour = number if number % 3 else (number, number, number)
+        write_picture(folder / f"{subject}.{code}1.{number}.tiff", colour)
     (folder / "README").write_text("These pictures ...")
     return folder
 
@@ -197,7 +185,7 @@ def test_faces_are_cut_out_and_pictures_without_one_counted(
     folder = tmp_path / "jaffe"
     write_picture(folder / "KA.AN2.40.tiff", 10)
     Image.fromarray(frame).save(folder / "KA.AN1.39.tiff")
-    dataset = load_jaffe(folder, crop_faces=True, detector=Finder(), image_size=(10, 10))
+    dataset = load_jaffe(folder, crop_faces=True, detector=BrightFinder(), image_size=(10, 10))
     assert dataset.images.shape == (1, 10, 10, 1)
     # A quarter of the bordered picture, 24 of 60 pixels, around the bright square of 12.
     assert dataset.images[0, 5, 5, 0] == 200
@@ -210,9 +198,43 @@ def test_faces_are_cut_out_and_pictures_without_one_counted(
     assert len(load_jaffe(tmp_path / "cut", crop_faces=True)) == 1
 
 
+@pytest.mark.parametrize("name", ["ck_plus", "jaffe", "kdef"])
+def test_an_archive_alone_in_its_folder_is_read_as_it_would_be_unpacked(
+    name: str, here: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(DETECTORS, "haar", BrightFinder)
+    folder: Path = request.getfixturevalue(name)
+    write_picture(folder / "__MACOSX" / f"._{next(folder.rglob('*.*')).name}")
+    expected = load_dataset(name, folder.parent)
+    place = here / "datasets" / name
+    place.mkdir(parents=True)
+    (place / ".DS_Store").touch()
+    for path in (pack(folder, place / "half.tar.gz"), place, None):
+        found = load_dataset(name, path)
+        assert np.array_equal(found.images, expected.images)
+        assert np.array_equal(found.labels, expected.labels)
+        assert found.attributes["file"].tolist() == expected.attributes["file"].tolist()
+        assert (found.checksum, found.dropped) == (expected.checksum, expected.dropped)
+    write_picture(place / folder.relative_to(folder.parent) / "no name.png")
+    with pytest.raises(ValueError, match=r"must hold pictures of .* 0 pictures"):  # unpacked
+        load_dataset(name)
+
+
+@pytest.mark.parametrize(
+    ("load", "archive", "pictures", "subjects"),
+    [(load_ck_plus, "ck_plus", 495, 59), (load_jaffe, "jaffe", 107, 5)],
+)
+def test_the_real_archives(
+    load: Loader, archive: str, pictures: int, subjects: int, real_data: Callable[[str], Path]
+) -> None:
+    dataset = load(real_data(f"{archive}/{archive}_half.tar"))
+    assert (len(dataset), len(set(dataset.attributes["subject"]))) == (pictures, subjects)
+    assert sum(dataset.dropped.values()) == 0
+
+
 @pytest.mark.parametrize("load", [load_ck_plus, load_jaffe, load_kdef])
-def test_a_wrong_folder(load: Loader, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"There is no folder .*none.* Get "):
+def test_a_wrong_place(load: Loader, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"There is nothing at .*none.* Get "):
         load(tmp_path / "none")
     with pytest.raises(ValueError, match=r"0 pictures.*no file at all"):
         load(tmp_path)
@@ -220,7 +242,7 @@ def test_a_wrong_folder(load: Loader, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("stray")
     with pytest.raises(ValueError, match=r"such as .*Received: 0 pictures.*stray file: 1"):
         load(tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"notes\.txt"):
+    with pytest.raises(ValueError, match=r"notes\.txt must be a folder or a whole tar archive"):
         load(tmp_path / "notes.txt")
     with pytest.raises(ValueError, match="`channels` must be 1"):
         load(tmp_path, channels=2)

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
+from made_up_data import write_picture
 from minixception.datasets import (
     FaceDataset,
     load_class_folders,
@@ -20,10 +20,8 @@ def root(tmp_path: Path) -> Path:
     """Ten pictures of each of three classes, with blanks and letters beyond ASCII in names."""
     folder = tmp_path / "my faces"
     for place, name in enumerate(("Happiness", "fear", "very sad")):
-        (folder / name).mkdir(parents=True)
         for number in range(10):
-            picture = Image.new("L", (8, 8), 20 * place + number)
-            picture.save(folder / name / f"Zoë {number} .png")
+            write_picture(folder / name / f"Zoë {number} .png", 20 * place + number)
     return folder
 
 

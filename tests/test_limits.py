@@ -1,4 +1,5 @@
-from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas
@@ -6,20 +7,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from made_up_data import make_dataset
 from minixception.evaluation import score, wilson_interval
-from minixception.images import read_image
 from minixception.limits.measurements import (
     EVERYBODY,
     SMALLEST_CLASS,
     age_bands,
     balanced_interval,
     choose_rows,
-    confusion_rows,
+    confusion_table,
     first_noticeable,
     score_groups,
-    score_level,
+    score_levels,
 )
-from minixception.limits.plots import plot_intervals, plot_levels, plot_tiles
 
 GENDERS = ("woman", "man")
 
@@ -83,26 +83,35 @@ def test_small_groups_take_more_faces_in() -> None:
     test = rows("test", {"a": SMALLEST_CLASS, "b": SMALLEST_CLASS - 1})
     more = rows("both", {"a": 50, "b": 50, "c": 2})
     chosen = choose_rows(pandas.DataFrame([*test, *more]), GENDERS)
-    assert list(zip(chosen.group, chosen.split, strict=True)) == [
-        ("a", "test"),
-        ("b", "both"),
-        ("c", "both"),
-        (EVERYBODY, "test"),
+    assert chosen[["label", "split", "is_small"]].to_numpy().tolist() == [
+        ["a", "test", False],
+        ["b", "both", False],
+        ["c *", "both", True],
+        [EVERYBODY, "test", False],
     ]
 
 
 def test_confusions_are_all_errors_the_most_frequent_first() -> None:
     labels = np.array([0] * 5 + [1] * 4)
     scores = score(labels, certain(np.array([0, 2, 2, 1, 2, 1, 1, 1, 0]), 3), ("a", "b", "c"))
-    found = confusion_rows(scores)
-    errors = [f"{row['true']}{row['predicted']}{row['count']}" for row in found]
+    found = confusion_table(scores)
+    errors = [f"{row.true}{row.predicted}{row[3]}" for row in found.itertuples()]
     assert errors == ["ac3", "ab1", "ba1", "bc0", "ca0", "cb0"]
-    assert found[0]["share"] == pytest.approx(3 / 5)
-    assert found[-1]["share"] == 0
-    row = score_level(np.array([0, 1, 1, 1]), certain(np.zeros(4, int)), GENDERS)
-    assert (row["most_frequent_answer"], row["its_share"], row["accuracy"]) == ("woman", 1, 0.25)
+    assert found.share.iloc[0] == pytest.approx(3 / 5)
+    assert found.share.iloc[-1] == 0
     with pytest.raises(ValueError, match="`groups` must have an entry per label"):
         score_groups(np.array([0, 1]), certain(np.array([0, 1])), GENDERS, np.array(["a"]))
+
+
+def test_a_level_tells_the_most_frequent_answer() -> None:
+    model: Any = SimpleNamespace(
+        card=SimpleNamespace(task="gender"),
+        predict_faces=lambda faces: certain(np.zeros(len(faces), int)),
+    )
+    faces = make_dataset(GENDERS, [0, 1, 1, 1], shape=(16, 16, 1))
+    for row in score_levels(model, faces, seed=0, report=lambda _: None):
+        assert row["most_frequent_answer"] == "woman"
+        assert (row["its_share"], row["accuracy"], row["mean_probability"]) == (1, 0.25, 1)
 
 
 @pytest.mark.parametrize(
@@ -111,20 +120,3 @@ def test_confusions_are_all_errors_the_most_frequent_first() -> None:
 )
 def test_the_first_level_that_is_noticed(correct: tuple[int, ...], first: int | None) -> None:
     assert first_noticeable([number / 100 for number in correct]) == first
-
-
-def test_intervals_and_levels_are_drawn(tmp_path: Path) -> None:
-    groups = {"one": (0.8, 0.7, 0.9), "all": (0.9, 0.85, 0.95)}
-    plot_intervals({"by age": groups, "by code": groups}, tmp_path / "groups.png", label="%")
-    table = np.array([[48, 0.8, 0.7, 0.9], [24, 0.5, 0.4, 0.6]])
-    lines = {"emotion": table, "gender": table}
-    plot_levels(
-        {"size": lines, "blur": lines, "darkness": lines},
-        tmp_path / "levels.png",
-        label="%",
-        descending=["size"],
-    )
-    face = np.arange(64, dtype=np.uint8).reshape(8, 8, 1)
-    plot_tiles([{"a": face, "b": face}, {"c": face}], tmp_path / "tiles.png")
-    for path in tmp_path.iterdir():
-        assert read_image(path).std() > 5

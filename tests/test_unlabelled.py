@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import minixception
-from made_up_data import make_card
+from made_up_data import make_card, pack
 from made_up_detection import write_labelled_pictures
 from minixception import models
 from minixception.checkpoints.keras_model import save_checkpoint
@@ -33,14 +33,19 @@ def test_the_faces_of_a_detection_set_are_framed_by_its_table(tmp_path: Path) ->
 
 
 def test_the_largest_face_of_each_photograph_is_taken(tmp_path: Path) -> None:
-    shutil.copy(IMAGES / "portraits.jpg", tmp_path)
-    (tmp_path / "notes.txt").write_text("no picture")
-    found = load_unlabelled(tmp_path, image_size=(32, 32))
-    assert found.images.shape == (1, 32, 32, 1)
-    assert found.attributes["file"].tolist() == ["portraits.jpg"]
-    (tmp_path / "portraits.jpg").unlink()
+    album, packed = tmp_path / "album", tmp_path / "packed"
+    album.mkdir()
+    packed.mkdir()
+    shutil.copy(IMAGES / "portraits.jpg", album)
+    (album / "notes.txt").write_text("no picture")
+    pack(album, packed / "album.tar")
+    for place in (album, packed):
+        found = load_unlabelled(place, image_size=(32, 32))
+        assert found.images.shape == (1, 32, 32, 1)
+        assert found.attributes["file"].tolist() == ["portraits.jpg"]
+    (album / "portraits.jpg").unlink()
     with pytest.raises(ValueError, match=r"must hold pictures of faces\. Received: no face"):
-        load_unlabelled(tmp_path)
+        load_unlabelled(album)
     with pytest.raises(FileNotFoundError, match="nothing at"):
         load_unlabelled(tmp_path / "nowhere")
 

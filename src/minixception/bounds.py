@@ -1,4 +1,4 @@
-"""How much a file may ask for: the contents of packed files, and the scans of a picture."""
+"""How much a file may ask for: the contents of packed files, the scans of a picture."""
 
 import bz2
 import gzip
@@ -35,10 +35,10 @@ _DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, tarfile.TarEr
 
 
 def most_unpacked(size: int) -> int:
-    """Return how many bytes the contents of a packed file of this size may have together.
+    """Return how many bytes a packed file of this size may hold in all.
 
     Pictures and weights hardly compress, tables of pixels to a quarter. A small file may be all
-    zeros: 64 MB are allowed in any case.
+    zeros, so 64 MB are allowed in any case.
     """
     return ALLOWED_ANYWAY + 8 * size
 
@@ -67,14 +67,10 @@ class _Bounded(io.RawIOBase):
         buffer[: len(data)] = data
         return len(data)
 
-    def close(self) -> None:
-        self._stream.close()
-        super().close()
-
 
 @contextmanager
 def open_unpacked(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file to read, through gzip, bzip2 or xz where its first bytes say so.
+    """Open a file to read, through gzip, bzip2 or xz if its first bytes say so.
 
     Raises:
         ValueError: if a packed file is damaged, or holds more than `most_unpacked`.
@@ -93,7 +89,7 @@ def open_unpacked(path: Path) -> Iterator[IO[bytes]]:
                 yield io.BufferedReader(_Bounded(unpacked, most, str(path)))  # type: ignore[type-var]
             except (*_DAMAGE, OSError) as error:
                 if isinstance(error, OSError) and error.errno is not None:
-                    raise  # of the system; those of the unpackers have no number
+                    raise  # from the system; errors of the unpackers have no number
                 raise ValueError(
                     f"{path} is a truncated or damaged gzip, bzip2 or xz file; get it again. "
                     f"Received: {error}"
@@ -101,13 +97,13 @@ def open_unpacked(path: Path) -> Iterator[IO[bytes]]:
 
 
 def tar_contents(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of each file in a tar archive, also a compressed one.
+    """Yield name and content of each file in a tar archive, compressed or not.
 
-    The names lead nowhere, since nothing is unpacked to disk; links are passed over.
+    Nothing is unpacked to disk, so the names can do no harm; links are skipped.
 
     Yields:
-        The path in the archive, parts joined by "/", and the content; no content (b"") where there
-        is more than `LARGEST_MEMBER`.
+        The path in the archive, parts joined by "/", and the content, or b"" if that is larger than
+        `LARGEST_MEMBER`.
 
     Raises:
         ValueError: if it is no whole tar archive, or its members, with their headers, would unpack
@@ -118,12 +114,12 @@ def tar_contents(path: Path) -> Iterator[tuple[str, bytes]]:
         with open_unpacked(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
             left = most_unpacked(path.stat().st_size)
             for member in archive:
-                # To pass over it takes time by what it claims; a sparse one has holes of any size.
+                # Skipping it takes time by the size it claims; a sparse one has holes of any size.
                 left -= member.size
                 if left < 0:
                     raise too_much(str(path))
                 if member.isreg():
-                    # It may claim any size, and hold none of it.
+                    # It may claim any size and hold nothing.
                     is_small = member.size <= LARGEST_MEMBER
                     content = archive.extractfile(member) if is_small else None
                     name = PurePosixPath(member.name).as_posix()
@@ -154,15 +150,15 @@ def check_mat_size(path: Path) -> None:
                     left -= len(unpacker.decompress(packed, 1 << 20))
                     packed = unpacker.unconsumed_tail
             except zlib.error:
-                return  # the reader will tell
+                return  # the reader will say so
             if left <= 0:
-                raise ValueError(f"{path} would unpack to more than 8 times its size and 64 MB")
+                raise too_much(str(path))
 
 
 def check_scans(file: IO[bytes], pixels: int) -> None:
-    """Refuse a JPEG that goes over its pixels a thousand times; a usual one does so 1 to 14 times.
+    """Refuse a JPEG with a thousand scans; a usual one has 1 to 14.
 
-    Each scan costs the time of a picture. Pillow has no bound; that of libtiff is 100.
+    Each scan takes the time of a picture. Pillow has no bound; libtiff's is 100.
 
     Raises:
         ValueError: if there are too many.

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from typing import Any, NamedTuple
 
-# A face of which the crop shows ten times its surroundings is no face to a network any more.
+# A crop that is mostly surroundings is no longer a face to a network.
 LARGEST_MARGIN = 10
 
 
@@ -30,11 +30,11 @@ class Box(NamedTuple):
 
 
 def as_boxes(boxes: Iterable[Any]) -> list[Box]:
-    """Turn boxes as detectors give them into boxes of whole pixels; they are not clipped.
+    """Turn boxes as detectors return them into boxes of whole pixels, not clipped.
 
     Args:
         boxes: any number of boxes (x, y, width, height), or a single one: tuples, lists or rows of
-            an array (N, 4), of integers or floats. The edges are rounded, not the lengths.
+            an array (N, 4), of integers or floats. Edges are rounded rather than lengths.
 
     Raises:
         ValueError: if a box is not made of four finite numbers.
@@ -65,12 +65,12 @@ class CropMargin:
     """How far a crop reaches beyond its box, each side a fraction of the box.
 
     `left` and `right` are fractions of the box's width, `top` and `bottom` of its height. 0.1 adds
-    a tenth of the box on that side and a negative fraction cuts some off, so that `top=0.1,
-    bottom=-0.1` moves the crop upwards without changing its size. Four zeros: the crop is the box.
+    a tenth of the box on that side, a negative fraction cuts some off: `top=0.1, bottom=-0.1` moves
+    the crop up without changing its size.
 
     Raises:
-        ValueError: if a fraction is not above -0.5: the middle of the box belongs to every crop;
-            or if it is above `LARGEST_MARGIN`.
+        ValueError: if a fraction is not above -0.5, so that the crop would lose the middle of the
+            box, or if it is above `LARGEST_MARGIN`.
     """
 
     left: float = 0.0
@@ -122,7 +122,7 @@ def expand(box: Box, margin: CropMargin) -> Box:
 
 
 def _expand_side(start: int, length: int, before: float, after: float) -> tuple[int, int]:
-    """Return where a side begins and where it ends, the pixel of its middle always inside."""
+    """Return where a side begins and ends; the pixel in its middle is always inside."""
     middle = start + (length - 1) // 2
     begin = min(round(start - before * length), middle)
     return begin, max(round(start + length + after * length), middle + 1)
@@ -147,7 +147,7 @@ def clip(box: Box, height: int, width: int) -> Box:
 def crop_box(box: Box, margin: CropMargin, height: int, width: int) -> Box:
     """Return the part of an image of `height` x `width` pixels to cut out around a box.
 
-    The box is clipped before it grows and after: a box that touches the image always has a crop.
+    The box is clipped before it grows and after, so a box that touches the image has a crop.
 
     Raises:
         ValueError: if no pixel of the box lies inside the image.

@@ -1,7 +1,7 @@
-"""Files: written whole or not at all, read patiently, told by checksums, found by name.
+"""Files: written whole or not at all, read patiently, identified by checksums, found by name.
 
-In a checkout data sets and shipped models are top-level folders beside `src/`; in an installed
-package the shipped models lie inside it.
+In a checkout, data sets and shipped models are folders beside `src/`; an installed package contains
+the shipped models.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ _Result = TypeVar("_Result")
 
 _LOGGER = logging.getLogger(__name__)
 
-# Too many open files, memory, and what a network share or a disk says that is going away.
+# Too many open files, too little memory, and the errors of a disk or share that goes away.
 _PASSING = {
     number
     for name in ("EMFILE", "ENFILE", "ENOMEM", "ENOBUFS", "ENOTCONN", "ESTALE", "EIO", "ENODEV")
@@ -31,22 +31,22 @@ _PASSING = {
     if (number := getattr(errno, name, None)) is not None
 }
 _OPENCV_NO_MEMORY = -4  # `code` of a cv2.error
-# What writing to an open file says, without its name.
+# Errors of writing to an open file, which do not name it.
 _FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 LOCK_NAME = ".lock"
 _WORKSHOP = ".writing-"
 PAUSES = (0.2, 1.0, 3.0)
 """Seconds to wait before each further attempt to read a file."""
 
-# Where names stand for devices and open files of a process, whatever they seem to be.
+# Names in these folders are devices and open files of processes, whatever they look like.
 _SYSTEM_FOLDERS = (Path("/dev"), Path("/proc"))
 
 
 def is_passing(error: BaseException) -> bool:
-    """Tell whether an error says something of the machine at this moment, nothing of a file.
+    """Return whether an error is about the state of the machine rather than about a file.
 
-    Such are too many open files, too little memory, and a disk or a share that has gone away, with
-    or without the folder of the file.
+    Such are too many open files, too little memory, and a disk or share that has gone away, with or
+    without the folder of the file.
     """
     if isinstance(error, FileNotFoundError) and error.filename is not None:
         return not Path(os.fsdecode(error.filename)).parent.exists()
@@ -56,10 +56,10 @@ def is_passing(error: BaseException) -> bool:
 
 
 def read_patiently(read: Callable[[], _Result]) -> _Result:
-    """Return what `read` returns, after up to three pauses where it meets a passing error.
+    """Return what `read` returns; after a passing error try again, up to three times.
 
     Raises:
-        Exception: whatever `read` raises: another error at once, a passing one at the last attempt.
+        Exception: whatever `read` raises; a passing error at the last attempt only.
     """
     for pause in PAUSES:
         try:
@@ -78,10 +78,10 @@ def walk_files(
     *,
     skips: Callable[[str], bool] | None = None,
 ) -> Iterator[Path]:
-    """Give the paths below a folder that are no folders.
+    """Yield the paths below a folder that are not folders.
 
-    Links to folders are not followed but appended to `links`; `fail` is called where a folder
-    cannot be listed, and folders whose name `skips` names are left out.
+    Links to folders are not followed but appended to `links`; `fail` is called if a folder cannot
+    be listed; folders with names for which `skips` is true are left out.
     """
     for place, folders, names in os.walk(folder, onerror=fail):
         folders[:] = [name for name in folders if skips is None or not skips(name)]
@@ -90,10 +90,10 @@ def walk_files(
 
 
 def files_below(folder: Path) -> list[Path]:
-    """Return all files below a folder, sorted; links to folders are not followed, but told of.
+    """Return all files below a folder, sorted; links to folders are not followed but logged.
 
     Raises:
-        OSError: if a folder cannot be listed: its files would be missing without a word.
+        OSError: if a folder cannot be listed.
     """
 
     def fail(error: OSError) -> None:
@@ -107,7 +107,7 @@ def files_below(folder: Path) -> list[Path]:
 
 
 def is_special_file(path: str | Path) -> bool:
-    """Tell whether a name stands for a pipe or device, or for what the system puts in its place."""
+    """Return whether a path is a pipe or device, or in a folder of the system's own."""
     path = Path(path)
     places = Path(os.path.realpath(path.parent)), Path(os.path.realpath(path)).parent
     is_special = path.exists() and not (path.is_file() or path.is_dir())
@@ -117,10 +117,10 @@ def is_special_file(path: str | Path) -> bool:
 
 
 def refuse_special_file(path: str | Path) -> None:
-    """Refuse what is no name for a file to write: a new file would take the place of a device.
+    """Refuse a path that is no file to write: a new file would take the place of a device.
 
     Raises:
-        ValueError: if `path` is a pipe or device, as /dev/null is, or a name such as /dev/stdout.
+        ValueError: if `path` is a pipe or a device, such as /dev/null or /dev/stdout.
     """
     if is_special_file(path):
         raise ValueError(
@@ -130,11 +130,10 @@ def refuse_special_file(path: str | Path) -> None:
 
 
 def refuse_link(path: str | Path) -> None:
-    """Refuse a hidden file that somebody may have put there, so that another one is overwritten.
+    """Refuse a hidden file that somebody may have linked to another one, to overwrite that.
 
     Raises:
-        ValueError: if `path` is a link, has a second name, or is no file; see
-            `refuse_special_file`.
+        ValueError: if `path` is a symbolic or hard link, or see `refuse_special_file`.
     """
     path = Path(path)
     refuse_special_file(path)
@@ -145,7 +144,7 @@ def refuse_link(path: str | Path) -> None:
 
 
 def open_grown(path: Path) -> IO[bytes]:
-    """Open a hidden file to read and grow it, made if need be; a link is not followed.
+    """Open a hidden file to read and append to, made if need be; a link is not followed.
 
     Raises:
         OSError: if it cannot be opened, or has become a link since `refuse_link`.
@@ -156,13 +155,13 @@ def open_grown(path: Path) -> IO[bytes]:
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path to write to; it takes the place of `path` when all went well.
+    """Give a temporary path to write to; it replaces `path` unless there is an exception.
 
-    It has the same name, since many writers choose the format by it, and no file exists there yet.
-    Missing parent folders are made. After an exception `path` is as it was.
+    It has the same name, since many writers choose the format by it. Missing parent folders are
+    made.
 
     Raises:
-        OSError: where the folder cannot be written to.
+        OSError: if the folder cannot be written to.
         ValueError: if `path` is a pipe or device.
     """
     path = Path(path)
@@ -176,14 +175,13 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """Give an empty temporary folder; when all went well its files appear in `path`.
+    """Give an empty temporary folder; unless there is an exception, its files appear in `path`.
 
-    A folder that does not exist yet appears whole, in one step. In one that exists, each file is
-    replaced in one step, in reverse order of their names, so that a `card.json` comes after its
-    model; files that were not written stay.
+    A new folder appears whole, in one step. In an existing one each file is replaced in one step,
+    in reverse order of their names, so a `card.json` comes after its model; other files stay.
 
     Raises:
-        OSError: where the folder, or its parent, cannot be written to.
+        OSError: if the folder, or its parent, cannot be written to.
     """
     path = Path(path)
     # A folder may be a file system of its own, between which files cannot be renamed.
@@ -202,7 +200,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def _workshop(place: Path, path: Path) -> Iterator[Path]:
-    """Give a new hidden folder, nobody else's, to write what shall become `path`.
+    """Give a new hidden folder in which to write what becomes `path`.
 
     It is locked while the writer lives; see `remove_leftovers`.
     """
@@ -221,14 +219,14 @@ def _workshop(place: Path, path: Path) -> Iterator[Path]:
     except OSError as error:
         is_unnamed = error.filename is None and error.errno in _FULL
         if is_unnamed or (_WORKSHOP in str(error.filename) and error.filename2 is None):
-            error.filename = str(path)  # the name that the user has given
+            error.filename = str(path)  # the name that the user knows
         raise
 
 
 def remove_leftovers(*folders: str | Path) -> None:
-    """Remove what killed writers have left unfinished in these folders.
+    """Remove what killed writers left unfinished in these folders.
 
-    What a living one is at work on is locked, and stays; so does what cannot be removed.
+    What another writer is working on is locked and stays; so does what cannot be removed.
     """
     from filelock import FileLock, Timeout
 
@@ -244,13 +242,13 @@ def remove_leftovers(*folders: str | Path) -> None:
 
 @functools.lru_cache(maxsize=1000)
 def _remove_leftovers_once(folder: str, process: int) -> None:
-    """Clear a folder when a process first writes to it; to look each time would take too long."""
+    """Clear a folder when a process first writes to it; looking each time would take too long."""
     remove_leftovers(folder)
 
 
 @contextmanager
 def private_copy(content: bytes, name: str) -> Iterator[Path]:
-    """Give a file of this content and name that nobody else can change, for readers by name."""
+    """Give a file with this content and name that nobody else can change, for readers by path."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, name)
         path.write_bytes(content)
@@ -263,15 +261,14 @@ def cache_folder() -> Path:
     It is $MINIXCEPTION_CACHE, else $XDG_CACHE_HOME/minixception, else ~/.cache/minixception.
 
     Raises:
-        FileNotFoundError: if none of them is set, and the user has no home.
+        FileNotFoundError: if neither variable is set and the user has no home.
     """
-    chosen = os.environ.get("MINIXCEPTION_CACHE")
-    if chosen:
+    if chosen := os.environ.get("MINIXCEPTION_CACHE"):
         return Path(chosen)
     base = os.environ.get("XDG_CACHE_HOME")
     try:
         return (Path(base) if base else Path.home() / ".cache") / "minixception"
-    except RuntimeError as error:  # no HOME, and a user whom the system does not know
+    except RuntimeError as error:  # no HOME, and a user unknown to the system
         raise FileNotFoundError(
             "There is no home folder for a cache: name a folder in MINIXCEPTION_CACHE"
         ) from error
@@ -305,12 +302,12 @@ PICTURE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".dib", ".gif"),
     *(".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff", ".webp", ".avif", ".heic", ".heif"),
 )
-"""Names of files that count as pictures where a folder is searched, in lower case: those of the
-formats that `images.read_image` reads, or says what it needs for."""
+"""Suffixes of files that count as pictures in a folder, in lower case: those of the formats that
+`images.read_image` reads, some with an extra."""
 
 
 def count_suffixes(files: Iterable[Path]) -> str:
-    """Return how many files end in what, the most frequent first: ".txt 2, no suffix 1"."""
+    """Return the number of files per suffix, the most frequent first: ".txt 2, no suffix 1"."""
     counts = Counter(file.suffix.lower() or "no suffix" for file in files)
     return ", ".join(f"{suffix} {count}" for suffix, count in counts.most_common())
 
@@ -318,7 +315,7 @@ def count_suffixes(files: Iterable[Path]) -> str:
 def find_data(*candidates: str) -> Path:
     """Return the first candidate that exists in `datasets/` here or in the checkout.
 
-    Where none exists it returns the first, so that the loader's message names it.
+    If there is none, return the first, so that the loader's message names it.
     """
     folders = (Path("datasets"), _CHECKOUT / "datasets")
     for folder in folders:
@@ -334,10 +331,10 @@ def checkout_root() -> Path | None:
 
 
 def require_utf8(path: str | Path) -> None:
-    """Refuse a name that OpenCV and LiteRT, which take it for UTF-8, cannot open, or crash on.
+    """Refuse a path that is not UTF-8, which OpenCV and LiteRT cannot open, or crash on.
 
     Raises:
-        ValueError: if it, or that of a folder above, is not UTF-8.
+        ValueError: if the name of the file, or of a folder above, is not UTF-8.
     """
     try:
         str(Path(path).absolute()).encode()

@@ -22,12 +22,12 @@ def sole_writer(*paths: str | Path) -> Iterator[None]:
     """Keep every other run away from these files and folders inside the block.
 
     A folder is locked by a file `.lock` in it, a file by `.NAME.HASH.lock` beside it; parent
-    folders are made. The locks go away at the end, and so do folders that this has made and that
-    are still empty. A path given twice is locked once; a file system without locks costs a warning.
+    folders are made. At the end the locks are removed, and so are the new folders that are empty.
+    On a file system without locks there is a warning instead.
 
     Raises:
         BlockingIOError: if another run has one of them.
-        ValueError: if somebody has put a link where the file to lock belongs.
+        ValueError: if there is a link in place of a lock file.
         OSError: if a folder cannot be written to.
     """
     locks = {lock_file(path): Path(path) for path in paths}
@@ -41,7 +41,7 @@ def sole_writer(*paths: str | Path) -> Iterator[None]:
 def own_folder(folder: str | Path) -> Iterator[None]:
     """Make a folder and keep every other run away from it inside the block.
 
-    Folders that this has made and that are still empty at the end go away again.
+    At the end, new folders that are empty are removed.
 
     Raises:
         BlockingIOError: if another run has it.
@@ -52,7 +52,7 @@ def own_folder(folder: str | Path) -> Iterator[None]:
 
 
 def lock_file(path: str | Path) -> Path:
-    """Return the file that is locked for a file or folder; the same for all ways to write it."""
+    """Return the file that is locked for a file or folder, however its path is written."""
     path = Path(os.path.realpath(path))
     if path.is_dir():
         return path / LOCK_NAME
@@ -62,7 +62,7 @@ def lock_file(path: str | Path) -> Path:
 
 @contextmanager
 def _made(folder: Path) -> Iterator[None]:
-    """Make a folder with its parents; those of them that are empty at the end go away again."""
+    """Make a folder with its parents; at the end, remove those of them that are empty."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -93,7 +93,7 @@ def _held(lock: Path, path: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            # First the name, then the lock: a run that comes between sees that its file is gone.
+            # The name before the lock: a run that locks in between finds its file gone.
             with contextlib.suppress(OSError):  # Windows keeps open files; the folder may be gone
                 lock.unlink()
             file_lock.release()

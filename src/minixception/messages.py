@@ -1,4 +1,4 @@
-"""What users read beside results: plain text, quiet libraries, which extra brings a package."""
+"""What users read besides results: plain text, quiet libraries, which extra brings a package."""
 
 import importlib.util
 import io
@@ -18,16 +18,16 @@ _Step = TypeVar("_Step")
 _LOGGER = logging.getLogger(__name__)
 _SECONDS_BETWEEN_REPORTS = 10.0
 
-# What commands a terminal, among it the 8-bit ESC sequences, or turns the direction of writing.
+# Terminal controls, also those of the 8-bit ESC sequences, and marks of writing direction.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-# What makes a formula of a cell; Excel takes the wide characters as well.
+# The beginnings of a formula; Excel takes the wide characters, too.
 _FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
 def printable(text: str) -> str:
-    r"""Return a text as a terminal may have it; tabs and line breaks stay.
+    r"""Return a text that is safe for a terminal; tabs and line breaks stay.
 
-    Names, messages and cards may come from anybody, and hold what clears the screen or worse.
+    Names, messages and cards may come from anybody and hold what clears the screen, or worse.
 
     >>> printable("a\x1b[2Jb.jpg")
     'a\\x1b[2Jb.jpg'
@@ -36,7 +36,7 @@ def printable(text: str) -> str:
 
 
 def one_line(name: object) -> str:
-    r"""Return a name, such as a path, as a line may have it: its line breaks do not end the line.
+    r"""Return a name, such as a path, that is safe within a line.
 
     >>> one_line("a\nb.jpg: 5 faces")
     'a\\nb.jpg: 5 faces'
@@ -45,14 +45,14 @@ def one_line(name: object) -> str:
 
 
 def plain_json(text: str) -> str:
-    r"""Return JSON, of the same meaning, without the characters that `printable` takes away."""
+    r"""Return the same JSON with the characters that `printable` removes written as escapes."""
     return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def csv_cell(value: Any) -> Any:
-    """Return a value as a cell of a CSV file may have it: a spreadsheet runs no text as a formula.
+    """Return a value that is safe in a CSV file: no spreadsheet takes a text for a formula.
 
-    A text that begins like a formula gets an apostrophe, and is `printable`; numbers stay.
+    Text is made `printable`, with an apostrophe if it begins like a formula; numbers stay.
 
     >>> [csv_cell(value) for value in ("=1+1", "a=b", -0.5)]
     ["'=1+1", 'a=b', -0.5]
@@ -64,12 +64,12 @@ def csv_cell(value: Any) -> Any:
 
 
 def as_text(name: str) -> str:
-    r"""Return a file name as it stands in a CSV file, with \udcff for what is not UTF-8."""
+    r"""Return a file name as written to CSV files, with \udcff for what is not UTF-8."""
     return str(csv_cell(name.encode(errors="backslashreplace").decode()))
 
 
 def with_reports(steps: Sequence[_Step], done: str) -> Iterator[_Step]:
-    """Give the steps of a long job; log every ten seconds how many are `done`, as "read"."""
+    """Yield the steps of a long job; log every ten seconds how many are `done`, such as "read"."""
     began = told_at = time.monotonic()
     for number, step in enumerate(steps):
         if time.monotonic() - told_at > _SECONDS_BETWEEN_REPORTS:
@@ -80,10 +80,10 @@ def with_reports(steps: Sequence[_Step], done: str) -> Iterator[_Step]:
 
 
 class PlainStream:
-    """Writes what is `printable` to a stream; in all else it is that stream.
+    """Writes what is `printable` to a stream, and is like that stream otherwise.
 
     Attributes:
-        unfiltered: the stream, for who draws on the terminal with characters of its own.
+        unfiltered: the stream, for progress bars and the like.
     """
 
     def __init__(self, unfiltered: TextIO) -> None:
@@ -98,16 +98,16 @@ class PlainStream:
 
 
 def unfiltered(stream: Any) -> Any:
-    """Return the stream behind a `PlainStream`, and any other as it is: for progress bars."""
+    """Return the stream behind a `PlainStream`; any other stream is returned as it is."""
     return getattr(stream, "unfiltered", stream)
 
 
 @contextmanager
 def plain_streams() -> Iterator[None]:
-    """Inside the block, print plain text, to nowhere where standard output or error is closed.
+    """Inside the block, print plain text, to nowhere if standard output or error is closed.
 
-    That is so in a daemon and in a program with windows. There the next file that is opened would
-    get the number of the closed stream, and what compiled libraries write to it.
+    They are closed in a daemon and in a program with windows. There the next file to be opened
+    would get the descriptor of the closed stream, and what compiled libraries write to it.
     """
     for descriptor in range(3):
         try:
@@ -129,26 +129,23 @@ def plain_streams() -> Iterator[None]:
 
 
 def is_closed(stream: TextIO | None) -> bool:
-    """Tell whether nobody gets what is written; Python has None for what never was open."""
+    """Return whether a stream is closed; None stands for one that never was open."""
     return stream is None or bool(getattr(stream, "closed", False))
 
 
 def hush() -> Callable[[], None]:
-    """Send to nowhere what compiled libraries write to standard error, until undone.
+    """Discard what compiled libraries write to standard error; return a function to undo that.
 
-    TensorFlow, CUDA, XNNPACK and LiteRT write remarks to descriptor 2, most of them before, or
-    without, any setting that could stop them. What Python writes to `sys.stderr` is still shown,
-    but for TensorFlow's log below errors.
-
-    Returns:
-        A function that undoes it.
+    TensorFlow, CUDA, XNNPACK and LiteRT write remarks to descriptor 2, mostly before, or without,
+    any setting that could stop them. What Python writes to `sys.stderr` is still shown, except
+    TensorFlow's log below errors.
     """
     log = logging.getLogger("tensorflow")
     log.addFilter(_is_error)  # TensorFlow sets the level itself when it is imported
     try:
         terminal = os.dup(2)
     except OSError:
-        # Started without one: the next file to be opened would get its number, and the remarks.
+        # Started without one: the next file to be opened would get its descriptor.
         sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
         return lambda: log.removeFilter(_is_error)
     python = sys.stderr
@@ -175,7 +172,7 @@ def _is_error(record: logging.LogRecord) -> bool:
 
 
 def _writes_to_descriptor_2(stream: TextIO | None) -> bool:
-    """Tell whether a stream would fall silent too; those of tests and notebooks would not."""
+    """Return whether a stream would be silenced, too; those of tests and notebooks would not."""
     try:
         return stream is not None and stream.fileno() == 2
     except (OSError, ValueError):
@@ -184,7 +181,7 @@ def _writes_to_descriptor_2(stream: TextIO | None) -> bool:
 
 @lru_cache(maxsize=1)
 def _second_stream(encoding: str, errors: str) -> TextIO:
-    """Return a stream to where descriptor 2 led at first; it stays open, as logging keeps it."""
+    """Return a stream to where descriptor 2 led at first; it stays open, since logging keeps it."""
     return os.fdopen(os.dup(2), "w", buffering=1, encoding=encoding, errors=errors)
 
 
@@ -197,18 +194,14 @@ EXTRAS = {
     "ray": "cluster",
     **dict.fromkeys(("fastapi", "fastapi_offline", "prometheus_client", "uvicorn"), "serve"),
 }
-"""Name in an import -> the extra that brings it."""
+"""Name of an imported package -> the extra that brings it."""
 
 
 def require(*packages: str, what: str = "this") -> None:
-    """Find out before a job whether it could end for the lack of a package.
-
-    Args:
-        packages: keys of `EXTRAS`, of an extra that brings all of them.
-        what: the option or job that needs them, as the message names it.
+    """Check before a job that its packages, keys of `EXTRAS` in one extra, are installed.
 
     Raises:
-        ModuleNotFoundError: naming those that are missing and the extra that brings them.
+        ModuleNotFoundError: naming those missing, their extra, and `what` option or job needs them.
     """
     missing = [package for package in packages if importlib.util.find_spec(package) is None]
     if missing:
@@ -216,7 +209,7 @@ def require(*packages: str, what: str = "this") -> None:
 
 
 def describe_missing(*packages: str, what: str = "this") -> str:
-    """Return what to tell a user who lacks packages; one extra brings them.
+    """Return the message for a user who lacks packages, which one extra brings.
 
     >>> describe_missing("keras")
     'this needs keras. Run: pip install "minixception[train]"'
@@ -226,14 +219,14 @@ def describe_missing(*packages: str, what: str = "this") -> str:
 
 
 def explained(error: ModuleNotFoundError) -> ModuleNotFoundError:
-    """Return the error with the extra to install, where it is about a package of `EXTRAS`."""
+    """Return the error with the extra to install, if it is about a package of `EXTRAS`."""
     if error.name not in EXTRAS or str(error) != f"No module named {error.name!r}":
         return error
     return ModuleNotFoundError(describe_missing(error.name), name=error.name)
 
 
 def explain(error: BaseException) -> str:
-    """Return one line for the user: what is wrong, with which file (the target of a renaming).
+    """Return one line for the user: what is wrong, and with which file.
 
     >>> explain(FileNotFoundError(2, "No such file or directory", "photo.jpg"))
     'photo.jpg: No such file or directory'

@@ -1,8 +1,8 @@
 """Data sets kept on disk as arrays, so that each is parsed once.
 
-A cache file is an uncompressed `.npz`. It is trusted only when its fingerprint (source path and
-content, loader version, options) matches and the checksums of its arrays hold; any other file is
-rebuilt with a warning. A cache that cannot be written costs a warning, never a result.
+A cache file is an uncompressed `.npz`. It is used only if its fingerprint (source path and content,
+loader version, options) matches and its arrays have their checksums; a damaged one is rebuilt with
+a warning. A cache that cannot be written costs a warning, never a result.
 """
 
 import hashlib
@@ -44,7 +44,7 @@ _DAMAGE = (
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
     """Write arrays and plain facts about them, whole or not at all."""
-    # The names too: damage to the zip directory can make it end early.
+    # With the names of the arrays, since a damaged zip directory may end early.
     text = json.dumps({**facts, "arrays": list(arrays)})
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, **{_FACTS: np.array(text)}, **arrays)  # type: ignore[arg-type]
@@ -80,11 +80,10 @@ def cached_dataset(
     options: Mapping[str, object] | None = None,
     use_cache: bool = True,
 ) -> FaceDataset:
-    """Read a data set from the cache; make and store it where the cache has none.
+    """Read a data set from the cache; make and store it if it is not there.
 
-    `path` is an existing file or folder, which `make` reads; splits that are drawn come later. A
-    loader raises its `version` when what it returns changes; `options`, plain data, are those that
-    change the faces.
+    `path` is an existing file or folder, which `make` reads; splits are drawn later. A loader
+    raises its `version` when what it returns changes; `options`, plain data, change the faces.
     """
     if not use_cache:
         return make()

@@ -1,4 +1,4 @@
-"""A data set with other classes: reordered, renamed, or fewer of them."""
+"""A data set in other classes: reordered, renamed, or fewer of them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,12 +18,11 @@ def with_classes(dataset: FaceDataset, class_names: Sequence[str]) -> FaceDatase
 
     Returns:
         The rows whose class means one of `class_names`, in their order; `dropped` counts the others
-        by class, as "class disgust". Vote distributions lose the columns of the other classes and
-        add up to 1 again.
+        by class, as "class disgust". Vote distributions lose the columns of other classes and are
+        rescaled to sum to 1.
 
     Raises:
-        ValueError: `class_names` are refused by `check_class_names`, or none means a class of the
-            data set.
+        ValueError: `check_class_names` refuses `class_names`, or none is a class of the data set.
     """
     check_class_names(class_names)
     positions = {canonical_name(name): place for place, name in enumerate(class_names)}
@@ -52,14 +51,9 @@ def with_classes(dataset: FaceDataset, class_names: Sequence[str]) -> FaceDatase
 
 
 def select_classes(dataset: FaceDataset, class_names: Sequence[str]) -> FaceDataset:
-    """Restrict a data set to some of its classes, as the poster's six without disgust.
+    """Restrict a data set to some of its classes, such as the poster's six without disgust.
 
-    Args:
-        dataset: Any data set.
-        class_names: The classes to keep, in the order wanted, in any spelling.
-
-    Returns:
-        See `with_classes`.
+    As `with_classes`, but each name must mean a class of the data set.
 
     Raises:
         ValueError: A name means no class of the data set, or two mean the same.
@@ -76,7 +70,7 @@ def select_classes(dataset: FaceDataset, class_names: Sequence[str]) -> FaceData
 def _targets(
     targets: np.ndarray | None, new_labels: np.ndarray, labels: np.ndarray, class_count: int
 ) -> np.ndarray | None:
-    """Move the columns of vote distributions to their new places; a row without votes is sure."""
+    """Move the columns of vote distributions; a row without votes left gets 1 for its label."""
     if targets is None:
         return None
     moved = np.zeros((len(targets), class_count), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""The one form in which every loader returns its faces, and the ways to divide it."""
+"""The form in which every loader returns its faces, and ways to divide it."""
 
 import hashlib
 from collections.abc import Mapping
@@ -25,9 +25,9 @@ class FaceDataset:
         licence: Terms of the data in a few words.
         checksum: "algorithm:hexadecimal" of the source content.
         splits: str (N,), the name of the split of each row, or None when there are none.
-        drawn_splits: The splits that were drawn here; the others are those of the source.
-        split_rule: How they were drawn: "content", so that a picture is in the same split whatever
-            is read with it, or "drawn" from all pictures, so that others change who is in them.
+        drawn_splits: The splits that were drawn here; the others come from the source.
+        split_rule: How they were drawn: "content", so a picture is in the same split whatever else
+            is read, or "drawn" from all pictures, so it depends on them.
         targets: float32 (N, classes), a probability per class whose rows sum to 1, or None.
         attributes: Further facts by name, each an array with one entry per row (age, ...).
         dropped: Reason -> number of source rows left out for it.
@@ -128,12 +128,9 @@ def split_names(dataset: FaceDataset) -> tuple[str, ...]:
 def stratified_split(
     labels: np.ndarray, *, fractions: Mapping[str, float], seed: int
 ) -> np.ndarray:
-    """Deal rows to splits so that each class is divided in the same proportions.
+    """Deal rows with labels (N,) to splits so that each class is divided in the same proportions.
 
-    Args:
-        labels: Integer (N,) class labels.
-        fractions: Split name -> its share; shares are positive and sum to 1.
-        seed: The same seed gives the same split.
+    `fractions` map the name of a split to its share; shares are positive and sum to 1.
 
     Returns:
         str (N,), the split of each row. Within a class, each split is within one row of its share.
@@ -165,19 +162,19 @@ def subject_split(
 ) -> np.ndarray:
     """Deal whole subjects to splits, so that no subject is on two sides.
 
-    Pictures of one person, the more so frames of one sequence, are near copies: a score on a person
-    who was trained on says little about others.
+    Pictures of one person, and frames of one sequence even more so, are near copies: a score on a
+    person in the training set says little about others.
 
     Args:
         subjects: (N,), the name or number of the person on each row.
-        fractions: Split name -> its share of the rows; shares are positive and sum to 1.
+        fractions: Split name -> its share of the rows, as for `stratified_split`.
         seed: The same seed gives the same split, whatever the order of the rows.
-        labels: Integer (N,) classes; with them each class is shared out as well as subjects allow.
+        labels: Integer (N,) classes, each of which is then divided as evenly as subjects allow.
 
     Returns:
-        str (N,), the split of each row. With as many subjects as splits none is empty. Subjects
-        with many rows are dealt first, equal ones in random order, each to the split that lacks
-        most of its share.
+        str (N,), the split of each row; none is empty if there are enough subjects. Subjects with
+        many rows are dealt first, equal ones in random order, each to the split that lacks most of
+        its share.
 
     Raises:
         ValueError: `subjects` is not one-dimensional, `labels` has another length, or `fractions`
@@ -210,7 +207,7 @@ def subject_split(
 def _rows_by_subject_and_class(
     subjects: np.ndarray, labels: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the number of rows, float64 (subjects, classes that occur), and a subject per row."""
+    """Return the number of rows, float64 (subjects, classes that occur), and each row's subject."""
     names, subject_of_row = np.unique(subjects, return_inverse=True)
     classes, class_of_row = np.unique(
         np.zeros(len(subjects)) if labels is None else labels, return_inverse=True
@@ -221,7 +218,7 @@ def _rows_by_subject_and_class(
 
 
 def shares_of(fractions: Mapping[str, float]) -> np.ndarray:
-    """Return the shares in order, float64; refuse what is not positive, or does not sum to 1."""
+    """Return the shares in order, float64; refuse any that are not positive or do not sum to 1."""
     shares = np.array(list(fractions.values()), dtype=np.float64)
     if len(shares) == 0 or (shares <= 0).any() or not np.isclose(shares.sum(), 1.0):
         raise ValueError(
@@ -233,9 +230,8 @@ def shares_of(fractions: Mapping[str, float]) -> np.ndarray:
 def picture_digest(image: np.ndarray) -> str:
     """Return a hash of the pixels of a picture, 32 hexadecimal digits.
 
-    Args:
-        image: uint8 (height, width, 3) as it was decoded, before any crop or change of size; or
-            (height, width, 1), which has the hash of the same picture with three equal channels.
+    `image` is uint8 (height, width, 3) as decoded, before any crop or resizing; or (height, width,
+    1), which has the hash of the same picture with three equal channels.
     """
     colour = np.broadcast_to(image, (*image.shape[:2], 3))
     digest = hashlib.blake2b(f"{image.shape[0]}x{image.shape[1]}".encode(), digest_size=16)
@@ -244,9 +240,9 @@ def picture_digest(image: np.ndarray) -> str:
 
 
 def contents_of(dataset: FaceDataset) -> np.ndarray:
-    """Return the hash of each picture as it came, str (N,): the attribute "content", if there is.
+    """Return the hash of each picture as it came, str (N,): the attribute "content".
 
-    Without it the images are taken for the pictures.
+    Without that, the images count as the pictures.
     """
     if "content" in dataset.attributes:
         return dataset.attributes["content"]
@@ -256,7 +252,7 @@ def contents_of(dataset: FaceDataset) -> np.ndarray:
 def twins_of(dataset: FaceDataset, reference: FaceDataset) -> np.ndarray:
     """Find the rows of `dataset` whose pixels also occur in `reference`.
 
-    A score without these rows shows what a model owes to pictures it has been trained on.
+    A score without these rows shows what a model owes to pictures that it was trained on.
 
     Returns:
         bool (N,), True where `reference` holds an identical image.

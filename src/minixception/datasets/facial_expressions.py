@@ -2,8 +2,8 @@
 
 Source: https://github.com/muxspace/facial_expressions. Licence: Apache-2.0.
 
-`legend.csv` has the columns user.id, image, emotion. The first names the student who added the row,
-not the person on the picture; the person is in the file name (`Abdullah_Gul_0004.jpg`).
+`legend.csv` has the columns user.id, image, emotion. The first is the student who added the row;
+the person shown is in the file name (`Abdullah_Gul_0004.jpg`).
 """
 
 import csv
@@ -78,7 +78,7 @@ def _read_legend(
         row = _parse_row(fields, places, pictures)
         if isinstance(row, ListedPicture):
             copies[row.file].append((f"row {number}: {row.file}", row))
-        elif fields:  # the CSV format makes an empty list of an empty line
+        elif fields:  # an empty line is an empty list
             left_out[row].append(f"row {number}: {','.join(fields)[:80]}")
     rows = []
     for group in copies.values():
@@ -120,7 +120,7 @@ def _parse_row(
         label = index_of(emotion, EMOTIONS_8)
     except ValueError:
         return "unknown emotion"
-    if picture not in pictures:  # plain names: a path that leads elsewhere is not in the set
+    if picture not in pictures:  # plain names only, so no path leads elsewhere
         return "missing picture"
     subject = _PICTURE_NUMBER.sub("", PurePosixPath(picture).stem)
     return ListedPicture(picture, label, facts={"subject": subject, "contributor": contributor})
@@ -138,6 +138,5 @@ load_facial_expressions = PublishedSet(
 
 Legend and pictures may be anywhere in the folder or archive. Classes are `EMOTIONS_8`, rows in the
 order of the legend; `attributes` hold "contributor" and "subject", the file name without its
-number, by which the set is divided. `dropped` counts rows: malformed, of unknown emotion, repeated,
-with another emotion for the same picture, with a missing or unreadable picture, without a face. The
-Haar cascade needs two minutes for 1,856 rows on two cores."""
+number, by which the set is divided. `dropped` counts rows by reason. The Haar cascade needs two
+minutes for 1,856 rows on two cores."""

@@ -47,11 +47,11 @@ def load_fer2013(
         path: `fer2013.csv`, a gzip of it, or `icml_face_data.csv`. Columns `emotion`, `pixels`
             and `Usage` are found by name, in any order.
         split: "Training", "PublicTest" or "PrivateTest"; None gives all rows in file order.
-        use_cache: Keep the decoded arrays in the cache folder and read them from there.
+        use_cache: Keep the parsed file in the cache folder.
 
     Returns:
-        A data set of images uint8 (N, 48, 48, 1) with classes `EMOTIONS_FER2013`. A file with other
-        numbers of rows than `FER2013_SPLIT_COUNTS` is read, with a warning.
+        Images uint8 (N, 48, 48, 1) with classes `EMOTIONS_FER2013`. If the splits have other sizes
+        than `FER2013_SPLIT_COUNTS`, a warning says so.
 
     Raises:
         FileNotFoundError: There is no file at `path`.
@@ -98,7 +98,7 @@ def _read(path: Path) -> FaceDataset:
         for row, line in enumerate(iter(lambda: stream.readline(_LONGEST_LINE), b""), start=1):
             digest.update(line)
             fields = [field.strip(b' "\r\n') for field in line.split(b",")]
-            if fields == [b""]:  # which may end the file
+            if fields == [b""]:  # allowed at the end only
                 empty_row = row
             elif empty_row:
                 raise _row_error(path, empty_row, "it is empty")
@@ -122,7 +122,7 @@ def _read(path: Path) -> FaceDataset:
 
 
 def _row_error(path: Path, row: int, problem: str) -> ValueError:
-    """Name the row as people count it; the header is line 1, so row n stands on line n + 1."""
+    """Return an error that names the row, counted from 1; the header is line 1."""
     return ValueError(f"{path}, row {row} (line {row + 1}): {problem}")
 
 
@@ -180,5 +180,5 @@ def _parse_pixels(field: bytes) -> np.ndarray:
 
 
 def _shown(word: bytes) -> str:
-    """Make bytes of unknown origin and length fit for a message."""
+    """Return bytes of unknown origin and length as a message may show them."""
     return repr(word[:20].decode("ascii", errors="backslashreplace"))

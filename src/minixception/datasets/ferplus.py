@@ -5,8 +5,8 @@ https://github.com/microsoft/FERPlus, file `fer2013new.csv`. Licence: MIT for th
 pictures are those of FER2013 and keep its terms.
 
 The file is joined to `fer2013.csv` by position: its column "Image name" does not hold row numbers.
-The originals are known by a checksum. In others, rows in another order are found by the labels,
-which are those of the voters for most faces.
+A checksum recognizes the original files. Others are refused if their labels, which agree with the
+voters for most faces, show that the rows are in another order.
 """
 
 import csv
@@ -28,8 +28,8 @@ _LOGGER = logging.getLogger(__name__)
 
 # Of the original faces, labels and votes together.
 _ORIGINAL = "md5:1a4ce66cfe7177b8e417ac5542d63603"
-# Of 100 faces in a row, wherever they begin, the voters agree with FER2013's label on 47 % at least
-# in the order of the original, and on 31 % at most when it is shifted by a row.
+# Of any 100 consecutive faces the voters agree with FER2013's label on at least 47 % in the
+# original order, and on at most 31 % if it is shifted by a row.
 _BLOCK = 100
 _LEAST_AGREEMENT = 0.4
 
@@ -56,14 +56,13 @@ def load_ferplus(
 
     Three rules turn ten votes into a label:
 
-    - "majority", the rule of the authors of FER+: columns with a single vote count as outliers and
-      lose it; a row is kept when one emotion has more than half of the votes that remain.
+    - "majority", the rule of FER+'s authors: single votes are dropped as outliers, and a row is
+      kept when one emotion has more than half of the rest.
     - "distribution": a row is kept when no column has more votes than the best emotion, ties
-      included. `targets` are its votes for the eight emotions divided by their sum, `labels` the
-      first emotion with the most votes.
-    - "train-on-votes": the rows of Training by "distribution", those of PublicTest and PrivateTest
-      by "majority", `targets` for all. It learns from all that the votes say, and is scored on the
-      rows that others are scored on.
+      included. `targets` are the shares of the votes for the eight emotions, `labels` the first
+      emotion with the most votes.
+    - "train-on-votes": Training by "distribution", PublicTest and PrivateTest by "majority", with
+      `targets` for all: a model learns from all votes, and is scored on the rows that others use.
 
     Args:
         fer2013_path: File for `load_fer2013`.
@@ -73,13 +72,12 @@ def load_ferplus(
         use_cache: As in `load_fer2013`.
 
     Returns:
-        A data set of images uint8 (N, 48, 48, 1) with classes `EMOTIONS_8`. `dropped` counts the
-        rows of the split that the rule left out.
+        Images uint8 (N, 48, 48, 1) with classes `EMOTIONS_8`. `dropped` counts the rows of the
+        split that the rule left out.
 
     Raises:
         FileNotFoundError: One of the files is missing.
-        ValueError: A file is malformed, the two do not belong together, their rows are not in the
-            same order, or an option is unknown.
+        ValueError: A file is malformed, the rows of the two do not match, or an option is unknown.
     """
     if labels not in LABEL_RULES:
         raise ValueError(
@@ -112,7 +110,7 @@ def load_ferplus(
 
 
 def read_ferplus_votes(votes_path: str | Path, *, splits: np.ndarray | None) -> np.ndarray:
-    """Read the votes and make sure that they belong to the rows of FER2013.
+    """Read the votes and check that they belong to the rows of FER2013.
 
     Args:
         votes_path: `fer2013new.csv`.
@@ -123,8 +121,8 @@ def read_ferplus_votes(votes_path: str | Path, *, splits: np.ndarray | None) -> 
 
     Raises:
         FileNotFoundError: The file is missing.
-        ValueError: A column is missing, a vote is no whole number of at least 0, or number and
-            `Usage` of the rows are not those of `splits`.
+        ValueError: A column is missing, a vote is not a whole number of at least 0, or the rows do
+            not match `splits`.
     """
     path = Path(votes_path)
     if not path.is_file():
@@ -155,8 +153,7 @@ def votes_as_targets(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Turn votes into a probability per class, matched to the classes by name.
 
-    With `EMOTIONS_FER2013` this gives soft targets for the seven-class task; votes for contempt,
-    unknown and NF are then left out.
+    With `EMOTIONS_FER2013`, votes for contempt, unknown and NF are left out.
 
     Args:
         votes: Integer (N, 10) in the order of `FERPLUS_COLUMNS`, at least 0.
@@ -164,9 +161,8 @@ def votes_as_targets(
         minimum_votes: Fewer votes for an emotion count as none; the authors of FER+ use 2.
 
     Returns:
-        float32 (N, K) whose rows sum to 1, and bool (N,), True where at least one of the classes
-        had votes. Where it is False the targets are uniform: such rows say nothing, and the caller
-        decides whether to train on another label or to leave them out.
+        float32 (N, K) whose rows sum to 1, and bool (N,), False where none of the classes had
+        votes: there the targets are uniform, and the caller decides what to do with the row.
 
     Raises:
         ValueError: `votes` has another shape or a negative entry, or a class is no FER+ emotion.
@@ -196,7 +192,7 @@ def _votes_for(votes: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
 def _rows_by_rule(
     rule: str, votes: np.ndarray, splits: np.ndarray | None
 ) -> tuple[np.ndarray, dict[str, int]]:
-    """Apply a rule: bool (N,) of rows to keep, and what happened to the others."""
+    """Return the rows to keep by a rule, bool (N,), and how many are left out by reason."""
     best_emotion = _votes_for(votes, EMOTIONS_8).max(axis=1)
     is_emotion = (best_emotion > 0) & (
         best_emotion >= _votes_for(votes, ("unknown", "NF")).max(axis=1)
@@ -236,7 +232,7 @@ def _check_same_rows(
 def _check_same_order(
     fer2013_path: str | Path, votes_path: str | Path, faces: FaceDataset, votes: np.ndarray
 ) -> None:
-    """Refuse files whose faces and votes agree too rarely, anywhere in them, to be the same."""
+    """Refuse files in some part of which faces and votes agree too rarely to belong together."""
     arrays = {"faces": faces.images, "labels": faces.labels, "votes": votes}
     if content_checksum((name, each.tobytes()) for name, each in arrays.items()) == _ORIGINAL:
         return

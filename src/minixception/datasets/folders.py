@@ -1,4 +1,4 @@
-"""A folder of class folders, as in `train/happy/0001.png`, as a data set."""
+"""A folder of class folders, such as `train/happy/0001.png`, as a data set."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -38,11 +38,11 @@ def load_class_folders(
         **form: Fields of `PictureForm`, as `image_size` and `crop_faces`.
 
     Returns:
-        A data set of images uint8 (N, height, width, channels), sorted by path; `attributes` hold
-        "file", the path below `path`, and "content", the hash of the whole picture. `dropped`
-        counts stray entries (files that are not pictures, folders within class folders), unreadable
-        pictures and, with `crop_faces`, pictures without a face; they are also logged, stray
-        entries by suffix, and so are class folders without a picture, which make no class.
+        Images uint8 (N, height, width, channels), sorted by path; `attributes` hold "file", the
+        path below `path`, and "content", the hash of the whole picture. `dropped` counts stray
+        entries (files that are not pictures, folders within class folders), unreadable pictures
+        and, with `crop_faces`, pictures without a face. All are logged, and so are folders without
+        a picture, which make no class.
 
     Raises:
         FileNotFoundError: There is no folder at `path`.
@@ -80,7 +80,7 @@ def load_class_folders(
 
 
 def _list_pictures(path: Path, strays: list[Path], empty: list[str]) -> Iterator[tuple[Path, str]]:
-    """Yield each picture, sorted by path, with the name of its split, "" where there are none."""
+    """Yield each picture with the name of its split, "" where there are none, sorted by path."""
     folders = _folders_of(path, strays)
     splits = [folder for folder in folders if folder.name.lower() in SPLIT_FOLDERS]
     strays.extend(folder for folder in folders if splits and folder not in splits)

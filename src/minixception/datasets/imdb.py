@@ -15,12 +15,7 @@ import numpy as np
 
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.mat_reader import read_struct
-from minixception.datasets.pictures import (
-    ListedPicture,
-    PictureForm,
-    count_dropped,
-    read_listed,
-)
+from minixception.datasets.pictures import ListedPicture, PictureForm, count_dropped, read_listed
 from minixception.datasets.published import PublishedSet
 from minixception.files import content_checksum, is_passing
 from minixception.labels import GENDERS
@@ -35,7 +30,7 @@ _MISSING = (
 _PERSON = re.compile(r"nm[0-9]+(?=_)")
 # MATLAB counts days from year 0, Python from year 1.
 _MATLAB_DAYS_AHEAD = 366
-# Only the year of a photograph is known; it is taken to be from the middle of that year.
+# Only the year of a photograph is known, so the middle of that year is assumed.
 _MIDDLE_MONTH = 7
 
 
@@ -46,16 +41,14 @@ def load_imdb(path: str | Path, *, minimum_face_score: float = 3.0, **options: A
     the gender is known.
 
     Args:
-        path: `imdb.mat`, or the folder `imdb_crop` that holds it; picture paths are relative to
-            that folder.
+        path: `imdb.mat`, or the folder `imdb_crop` that holds it and the pictures.
         minimum_face_score: Rows at or below it are left out.
-        **options: See `PublishedSet.load`; pictures are grey, of 64x64 pixels, unless asked
-            otherwise.
+        **options: See `PublishedSet.load`; pictures are grey, 64x64 pixels, by default.
 
     Returns:
-        See `PublishedSet.load`; classes are `GENDERS`, in the order of the file, and `attributes`
-        hold "age" in years, int64 (N,), and "subject", who is shown ("nm0000001", from the name of
-        the picture). `dropped` counts each row under the first reason that applies.
+        See `PublishedSet.load`; classes are `GENDERS`, rows in the order of the file, and
+        `attributes` hold "age" in years, int64 (N,), and "subject", the person ("nm0000001", from
+        the picture's name). `dropped` counts each row under the first reason that applies.
 
     Raises:
         FileNotFoundError: There is no `imdb.mat`.
@@ -63,7 +56,8 @@ def load_imdb(path: str | Path, *, minimum_face_score: float = 3.0, **options: A
     """
     read = partial(_read, minimum_face_score=minimum_face_score)
     form = PictureForm(image_size=(64, 64))
-    return PublishedSet("imdb", read, _MISSING, form).load(path, **options)
+    imdb = PublishedSet("imdb", read, _MISSING, form, takes_archive=False)
+    return imdb.load(path, **options)
 
 
 def _read(path: Path, form: PictureForm, *, minimum_face_score: float) -> FaceDataset:
@@ -105,14 +99,14 @@ def _read(path: Path, form: PictureForm, *, minimum_face_score: float) -> FaceDa
 def _subject(path: str) -> str:
     """Return the person's number at IMDB, from `01/nm0000001_rm124825600_1899-5-10_1968.jpg`.
 
-    A name of another form is taken for a person of its own.
+    A name of another form counts as a person of its own.
     """
     number = _PERSON.match(PurePosixPath(path).name)
     return number.group() if number else path
 
 
 def _is_file_below(folder: Path, path: str) -> bool:
-    """Tell whether a picture exists; a path that leads out of the folder counts as missing."""
+    """Return whether a picture exists; a path that leads out of the folder counts as missing."""
     file = folder / path
     try:
         return file.is_file() and file.resolve().is_relative_to(folder.resolve())
@@ -132,7 +126,7 @@ def _find_metadata(path: Path) -> Path:
 def _filter_rows(
     metadata: dict[str, np.ndarray], minimum_face_score: float
 ) -> tuple[np.ndarray, dict[str, int]]:
-    """Return the rows to keep, int64 (M,), and a count for each reason to leave one out."""
+    """Return the rows to keep, int64 (M,), and how many are left out by reason."""
     kept = np.ones(len(metadata["gender"]), dtype=bool)
     reasons = {
         "low face score": ~(metadata["face_score"] > minimum_face_score),
@@ -147,7 +141,7 @@ def _filter_rows(
 
 
 def _ages(birth_days: np.ndarray, photo_years: np.ndarray) -> np.ndarray:
-    """Compute ages in full years, int64 (N,), from MATLAB day numbers and years of photographs."""
+    """Return ages in full years, int64 (N,), from MATLAB day numbers and years of photographs."""
     ages = []
     for birth_day, photo_year in zip(birth_days, photo_years, strict=True):
         # A few birth days in the file are not dates; they become year 1 and an absurd age.

@@ -1,9 +1,9 @@
 """A struct of a MATLAB file, read in a process of its own.
 
-SciPy's reader is partly in C and trusts the lengths in the file: on one in fifty damaged files it
-ends the whole process. Here that process is a child, and the caller gets a message.
+SciPy's reader is partly in C and trusts the lengths in the file: one damaged file in fifty crashes
+the process. Here that is a child process, and the caller gets a message.
 
-The child runs this file alone, without the package, so that it starts in a fraction of a second.
+The child runs this file without the package, so it starts in a fraction of a second.
 """
 
 import io
@@ -17,10 +17,10 @@ import numpy as np
 
 
 def read_struct(file: Path, struct: str, fields: Sequence[str]) -> dict[str, np.ndarray]:
-    """Read fields of a struct of a `.mat` file of version 5: the first of words, others of numbers.
+    """Read fields of a struct in a `.mat` file of version 5: the first of words, others of numbers.
 
     Returns:
-        Field name -> array (N,), str for the first and the file's own number type for the others.
+        Field name -> array (N,): str for the first, and the file's own number type for the others.
 
     Raises:
         ValueError: The file is damaged, or holds no such struct.
@@ -47,7 +47,7 @@ def read_struct(file: Path, struct: str, fields: Sequence[str]) -> dict[str, np.
 
 
 def _main() -> None:
-    """Write the fields as an `.npz` file to the standard output; any error ends in a traceback."""
+    """Write the fields to standard output as an `.npz` file; any error ends in a traceback."""
     from scipy.io import loadmat
 
     file, struct, *fields = sys.argv[1:]

@@ -26,16 +26,16 @@ def merge_datasets(
 ) -> FaceDataset:
     """Put data sets one after the other, all in the same classes and the same image form.
 
-    The faces of one set: `merged.select(merged.attributes["source"] == "jaffe")`. Sets with
-    pictures in common should not be merged: nothing here looks for them (see `twins_of`).
+    The faces of one set are `merged.select(merged.attributes["source"] == "jaffe")`. Do not merge
+    sets with pictures in common: nothing here looks for them (see `twins_of`).
 
     Args:
         datasets: Source name -> data set; at least one.
-        classes: The classes wanted, in order, matched by meaning; faces of other classes are left
-            out and counted. None takes all classes, those of the first set first.
+        classes: The classes wanted, see `with_classes`; None takes all, those of the first set
+            first.
         image_size: (height, width); None takes that of the first set.
         channels: 1 or 3; None takes 3 when every set is in colour, else 1.
-        splits: Split name -> its name in the result; names that it lacks stay as they are.
+        splits: Split name -> its name in the result; others stay as they are.
         name: Name of the result; None joins the source names by "+".
 
     Returns:
@@ -70,7 +70,7 @@ def merge_datasets(
 
 
 def _all_classes(parts: Iterable[FaceDataset]) -> tuple[str, ...]:
-    """Return every class once, spelled as where it comes first."""
+    """Return every class once, in its first spelling."""
     found: dict[str, str] = {}
     for class_name in (name for part in parts for name in part.class_names):
         found.setdefault(canonical_name(class_name), class_name)
@@ -78,7 +78,7 @@ def _all_classes(parts: Iterable[FaceDataset]) -> tuple[str, ...]:
 
 
 def _with_origin(part: FaceDataset, source: str, names: Mapping[str, str]) -> FaceDataset:
-    """Return a set with other names for its splits, and where each row comes from."""
+    """Return a set with its splits renamed, and attributes that say where each row comes from."""
     origin = {
         "content": contents_of(part),
         "source": np.full(len(part), source),

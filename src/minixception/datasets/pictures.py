@@ -1,4 +1,4 @@
-"""Picture files read into one array of one form, and what is left out of them counted."""
+"""Picture files read into one array, and those that are left out counted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ import numpy as np
 
 from minixception.bounds import LARGEST_MEMBER, tar_contents
 from minixception.datasets.face_dataset import FaceDataset, picture_digest
-from minixception.files import content_checksum, files_below, is_passing, read_patiently
+from minixception.files import (
+    PICTURE_SUFFIXES,
+    content_checksum,
+    files_below,
+    is_passing,
+    read_patiently,
+)
 from minixception.images import crop, decode_image, read_image, resize_image, to_grey
 from minixception.messages import with_reports
 
@@ -24,13 +30,10 @@ _LOGGER = logging.getLogger(__name__)
 
 _NAMES_SHOWN = 5
 
-NamedReader = tuple[str, Callable[[], np.ndarray]]
-"""What to call a picture, and how to get it: RGB uint8 (H, W, 3), OSError or ValueError."""
-
 
 @dataclass(frozen=True)
 class PictureForm:
-    """What becomes of a picture.
+    """What is made of a picture.
 
     Attributes:
         image_size: (height, width) of the result.
@@ -59,69 +62,13 @@ class PictureForm:
             )
 
     def resize(self, image: np.ndarray) -> np.ndarray:
-        """Bring an image uint8 (H, W, 1 or 3) to (height, width, channels), without a crop."""
+        """Return an image uint8 (H, W, 1 or 3) as (height, width, channels), without a crop."""
         resized = resize_image(image, self.image_size)
         return to_grey(resized) if self.channels == 1 else resized
 
 
-@dataclass(frozen=True)
-class ReadPictures:
-    """What came of N pictures.
-
-    Attributes:
-        images: uint8 (M, height, width, channels), the M that could be used, in order.
-        is_kept: bool (N,), True for these.
-        contents: str (M,), the hash of each as it was decoded; see `picture_digest`.
-        dropped: Reason -> number of the others, which a logged warning names.
-    """
-
-    images: np.ndarray
-    is_kept: np.ndarray
-    contents: np.ndarray
-    dropped: dict[str, int]
-
-
-def read_pictures(pictures: Sequence[Path | NamedReader], form: PictureForm) -> ReadPictures:
-    """Read picture files, or names with readers, into one form.
-
-    Raises:
-        OSError: A file cannot be read for a reason that may pass, see `is_passing`, not even after
-            some seconds: a set without it would be another one.
-    """
-    readers = [
-        (str(picture), partial(read_image, picture)) if isinstance(picture, Path) else picture
-        for picture in pictures
-    ]
-    cut = _face_cutter(form.detector) if form.crop_faces else None
-    images = np.empty((len(readers), *form.image_size, form.channels), dtype=np.uint8)
-    is_kept = np.zeros(len(readers), dtype=bool)
-    contents: list[str] = []
-    left_out: dict[str, list[str]] = {"unreadable picture": [], **({"no face": []} if cut else {})}
-    for position, (name, read) in enumerate(with_reports(readers, "read")):
-        try:
-            image = read_patiently(read)
-        except (OSError, ValueError) as error:
-            if is_passing(error):
-                raise
-            left_out["unreadable picture"].append(f"{name}: {error}")
-            continue
-        part = image if cut is None else cut(image)
-        if part is None:
-            left_out["no face"].append(name)
-            continue
-        images[len(contents)] = form.resize(part)
-        is_kept[position] = True
-        contents.append(picture_digest(image))
-    return ReadPictures(
-        images=images[: len(contents)],
-        is_kept=is_kept,
-        contents=np.array(contents, dtype="<U32"),
-        dropped=count_dropped(left_out),
-    )
-
-
 def _face_cutter(detector: FaceDetector | None) -> Callable[[np.ndarray], np.ndarray | None]:
-    """Return a function from a picture to the part inside the largest box, None without a face."""
+    """Return a function that crops a picture to its largest face, or returns None without one."""
     from minixception.detection.registry import load_detector
 
     finder = load_detector(detector)
@@ -134,18 +81,13 @@ def _face_cutter(detector: FaceDetector | None) -> Callable[[np.ndarray], np.nda
 
 
 def count_dropped(left_out: Mapping[str, Sequence[str]], what: str = "pictures") -> dict[str, int]:
-    """Count what is left out by reason, and log a warning per reason that shows the first names."""
+    """Count what is left out by reason, and log a warning per reason with the first names."""
     for reason, names in left_out.items():
         if names:
             more = len(names) - _NAMES_SHOWN
             shown = "; ".join([*names[:_NAMES_SHOWN], *([f"and {more} more"] if more > 0 else [])])
             _LOGGER.warning("Left out %d %s (%s): %s", len(names), what, reason, shown)
     return {reason: len(names) for reason, names in left_out.items()}
-
-
-def describe_dropped(dropped: Mapping[str, int]) -> str:
-    """Return the counts above zero for a message, as "no face: 3, stray file: 1"."""
-    return ", ".join(f"{reason}: {count}" for reason, count in dropped.items() if count)
 
 
 @dataclass(frozen=True)
@@ -175,42 +117,47 @@ def read_listed(
     licence: str,
     wanted: str,
     received: str = "",
-    dropped: Mapping[str, int],
+    dropped: Mapping[str, int] | None = None,
     contents: Mapping[str, bytes] | None = None,
     summed: Iterable[tuple[str, bytes]] | None = None,
 ) -> FaceDataset:
     """Read listed pictures into a data set, with the attributes "file", "content" and their facts.
 
-    They are files in the folder `place`, or `contents` by name that come from there. `dropped` is
-    what has been left out of the list; `name` None takes that of the place, and `summed`, names and
-    contents for the checksum, None takes the files that could be used.
+    They are files in the folder `place`, or `contents` by name that come from there. `dropped`
+    counts what the list leaves out already. `name` None takes that of the place, and `summed`,
+    names and contents for the checksum, None takes the pictures that could be used.
 
     Raises:
         ValueError: No picture can be used; the message says what is `wanted` and what `received`.
+        OSError: A file still cannot be read after some seconds, for a reason that may be temporary
+            (see `is_passing`): without it this would be another set.
     """
-    pictures = read_pictures(
-        [
-            place / row.file
-            if contents is None
-            else (row.file, partial(decode_image, contents[row.file], row.file))
-            for row in listed
-        ],
-        form,
-    )
-    dropped = {**dropped, **pictures.dropped}
-    if not len(pictures.images):
+    images = np.empty((len(listed), *form.image_size, form.channels), dtype=np.uint8)
+    left_out: dict[str, list[str]] = {"unreadable picture": [], "no face": []}
+    kept: list[ListedPicture] = []
+    digests: list[str] = []
+    for row, image, digest in _read_pictures(place, listed, form, contents, left_out):
+        images[len(kept)] = image
+        kept.append(row)
+        digests.append(digest)
+    if not form.crop_faces:
+        del left_out["no face"]
+    dropped = {**(dropped or {}), **count_dropped(left_out)}
+    if not kept:
         received = received or (
             f"{len(listed)} pictures, none of them readable{' with a face' * form.crop_faces}"
         )
+        reasons = ", ".join(f"{reason}: {count}" for reason, count in dropped.items() if count)
         raise ValueError(
-            f"{place} must hold {wanted}. Received: {received} "
-            f"({describe_dropped(dropped) or 'no file at all'})"
+            f"{place} must hold {wanted}. Received: {received} ({reasons or 'no file at all'})"
         )
-    kept = [row for row, is_kept in zip(listed, pictures.is_kept, strict=True) if is_kept]
     if summed is None:
-        summed = ((row.file, (place / row.file).read_bytes()) for row in kept)
+        summed = (
+            (row.file, (place / row.file).read_bytes() if contents is None else contents[row.file])
+            for row in kept
+        )
     return FaceDataset(
-        images=pictures.images,
+        images=images[: len(kept)],
         labels=np.array([row.label for row in kept], dtype=np.int64),
         class_names=tuple(class_names),
         name=place.resolve().name if name is None else name,
@@ -219,19 +166,47 @@ def read_listed(
         splits=np.array([row.split for row in kept]) if any(row.split for row in listed) else None,
         attributes={
             "file": np.array([row.file for row in kept]),
-            "content": pictures.contents,
+            "content": np.array(digests),
             **{key: np.array([row.facts[key] for row in kept]) for key in kept[0].facts},
         },
         dropped=dropped,
     )
 
 
+def _read_pictures(
+    place: Path,
+    listed: Sequence[ListedPicture],
+    form: PictureForm,
+    contents: Mapping[str, bytes] | None,
+    left_out: Mapping[str, list[str]],
+) -> Iterator[tuple[ListedPicture, np.ndarray, str]]:
+    """Yield the pictures that can be used, in their form, with the hash of each as decoded."""
+    cut = _face_cutter(form.detector) if form.crop_faces else None
+    for row in with_reports(listed, "read"):
+        if contents is None:
+            name = str(place / row.file)
+            read = partial(read_image, name)
+        else:
+            name = row.file
+            read = partial(decode_image, contents[name], name)
+        try:
+            image = read_patiently(read)
+        except (OSError, ValueError) as error:
+            if is_passing(error):
+                raise
+            left_out["unreadable picture"].append(f"{name}: {error}")
+            continue
+        part = image if cut is None else cut(image)
+        if part is None:
+            left_out["no face"].append(name)
+            continue
+        yield row, form.resize(part), picture_digest(image)
+
+
 def named_contents(path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield the path inside a folder or tar archive, joined by "/", and the content of each file.
 
-    An archive (also a compressed one) is read without unpacking, so that nothing in it can land
-    outside a folder, and links in it lead nowhere. What is larger than
-    `LARGEST_MEMBER` comes as b"".
+    For archives see `tar_contents`. Files above `LARGEST_MEMBER` come as b"".
 
     Raises:
         ValueError: `path` is neither a folder nor a whole tar archive, or one that holds too much.
@@ -243,6 +218,16 @@ def named_contents(path: Path) -> Iterator[tuple[str, bytes]]:
     for file in files_below(path):
         is_small = file.stat().st_size <= LARGEST_MEMBER
         yield file.relative_to(path).as_posix(), file.read_bytes() if is_small else b""
+
+
+def sole_archive(path: Path) -> Path:
+    """Return the tar archive in a folder that has one and no picture or folder; else the path."""
+    entries = list(path.glob("[!.]*")) if path.is_dir() else []
+    archives = [entry for entry in entries if ".tar" in entry.suffixes or entry.suffix == ".tgz"]
+    is_unpacked = any(
+        entry.is_dir() or entry.suffix.lower() in PICTURE_SUFFIXES for entry in entries
+    )
+    return archives[0] if len(archives) == 1 and not is_unpacked else path
 
 
 def picture_names(path: Path) -> frozenset[str]:

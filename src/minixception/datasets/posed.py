@@ -2,13 +2,18 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from minixception.datasets.face_dataset import FaceDataset
-from minixception.datasets.pictures import ListedPicture, PictureForm, count_dropped, read_listed
+from minixception.datasets.pictures import (
+    ListedPicture,
+    PictureForm,
+    count_dropped,
+    named_contents,
+    read_listed,
+)
 from minixception.datasets.published import PublishedSet
 from minixception.files import PICTURE_SUFFIXES, files_below
 from minixception.labels import EMOTIONS_8, canonical_name, index_of
@@ -26,19 +31,10 @@ POSES_KDEF = ("S", "HL", "HR", "FL", "FR")
 """Straight, half and full profile, left and right: the end of a file name."""
 
 
-@dataclass(frozen=True)
-class PictureName:
-    """What the name of a picture says.
-
-    Attributes:
-        shot: The same for two copies of one photograph.
-        emotion: A class of the set, in any spelling.
-        facts: Attributes of the data set, "subject" among them, the same keys for every picture.
-    """
-
-    shot: str
-    emotion: str
-    facts: dict[str, str | int]
+Facts = dict[str, str | int]
+Parser = Callable[[PurePosixPath], tuple[str, Facts] | str]
+"""From the path of a picture in the set to its emotion, in any spelling, and its facts, "subject"
+among them; or to the reason to leave it out."""
 
 
 def _posed(
@@ -49,58 +45,57 @@ def _posed(
     licence: str,
     class_names: tuple[str, ...],
     example: str,
-    parse: Callable[[PurePosixPath], PictureName | str],
+    parse: Parser,
     subjects: tuple[str, ...] = (),
 ) -> PublishedSet:
-    """Return a set of posed faces.
-
-    `parse` leads from the path below the folder to what it says, or to the reason to leave it out;
-    `title` and `example`, the name of a picture, are for messages.
-    """
+    """Return a set of posed faces; `title` and `example`, a picture's name, are for messages."""
 
     def read(path: Path, form: PictureForm) -> FaceDataset:
-        left_out: dict[str, list[str]] = defaultdict(list)
+        contents = None if path.is_dir() else dict(named_contents(path))
+        listed, left_out = _list_pictures(path, contents, parse, class_names)
         return read_listed(
             path,
-            list(_list_pictures(path, parse, class_names, left_out)),
+            listed,
             form,
             class_names=class_names,
             name=name,
             licence=licence,
             wanted=f"pictures of {title} with names such as {example}",
             dropped=count_dropped(left_out, "files"),
+            contents=contents,
         )
 
     missing = (
-        f"There is no folder {{}}. Get {title} from {source}; "
+        f"There is nothing at {{}}. Get {title} from {source}; "
         "datasets/README.md says where it goes."
     )
-    return PublishedSet(name, read, missing, takes_file=False, subjects=subjects)
+    return PublishedSet(name, read, missing, subjects=subjects)
 
 
 def _list_pictures(
-    path: Path,
-    parse: Callable[[PurePosixPath], PictureName | str],
-    class_names: tuple[str, ...],
-    left_out: dict[str, list[str]],
-) -> Iterator[ListedPicture]:
-    """Yield the pictures to read, sorted by path, the first of each shot."""
-    shots = set()
-    for entry in files_below(path):
-        file = PurePosixPath(entry.relative_to(path).as_posix())
+    path: Path, contents: Iterable[str] | None, parse: Parser, class_names: tuple[str, ...]
+) -> tuple[list[ListedPicture], dict[str, list[str]]]:
+    """Return the pictures of a folder or archive, sorted by path, and those left out by reason."""
+    if contents is None:
+        files = [PurePosixPath(file.relative_to(path).as_posix()) for file in files_below(path)]
+    else:
+        files = sorted(map(PurePosixPath, contents))
+    listed: dict[object, ListedPicture] = {}
+    left_out: dict[str, list[str]] = defaultdict(list)
+    for file in files:
         # The name of the folder gives the class in CK+48, also when it is that folder itself.
         parsed = parse(PurePosixPath(path.resolve().name) / file)
         is_hidden = any(part.startswith(".") for part in file.parts)
-        if is_hidden or entry.suffix.strip().lower() not in PICTURE_SUFFIXES:
-            left_out["stray file"].append(str(entry))
+        if is_hidden or file.suffix.strip().lower() not in PICTURE_SUFFIXES:
+            left_out["stray file"].append(str(path / file))
         elif isinstance(parsed, str):
-            left_out[parsed].append(str(entry))
-        elif (parsed.shot, parsed.emotion) in shots:
-            left_out["duplicate"].append(str(entry))
+            left_out[parsed].append(str(path / file))
         else:
-            shots.add((parsed.shot, parsed.emotion))
-            label = index_of(parsed.emotion, class_names)
-            yield ListedPicture(file.as_posix(), label, facts=parsed.facts)
+            emotion, facts = parsed
+            picture = ListedPicture(file.as_posix(), index_of(emotion, class_names), facts=facts)
+            if listed.setdefault((picture.label, *facts.values()), picture) is not picture:
+                left_out["duplicate"].append(str(path / file))
+    return list(listed.values()), left_out
 
 
 # Subject, sequence, frame: S010_004_00000017.
@@ -108,45 +103,48 @@ _CK_PLUS_NAME = re.compile(r"(S\d+)_(\d+)_(\d+)", re.IGNORECASE)
 _CK_PLUS_CLASSES = {canonical_name(name) for name in EMOTIONS_CK_PLUS}
 
 
-def _parse_ck_plus(file: PurePosixPath) -> PictureName | str:
+def _parse_ck_plus(file: PurePosixPath) -> tuple[str, Facts] | str:
     match = _CK_PLUS_NAME.fullmatch(file.stem.strip())
     if match is None:
         return "malformed name"
     if canonical_name(file.parent.name) not in _CK_PLUS_CLASSES:
         return "unknown class folder"
-    facts = {"subject": match[1].upper(), "sequence": match[2], "frame": int(match[3])}
-    return PictureName(match[0].upper(), file.parent.name, facts)
+    facts: Facts = {"subject": match[1].upper(), "sequence": match[2], "frame": int(match[3])}
+    return file.parent.name, facts
 
 
-# Subject, code and repetition, number: KA.AN1.39.tiff; copies come with stray blanks, other
-# separators and a second ending (KA.AN1.39.tiff.bmp).
+# Subject, code and repetition, number: KA.AN1.39.tiff; some copies have stray blanks, other
+# separators or a second ending (KA.AN1.39.tiff.bmp).
 _JAFFE_NAME = re.compile(
     r"\s*([A-Z]{2})[\s.\-_]+(AN|DI|FE|HA|NE|SA|SU)\s*(\d+)[\s.\-_]+(\d+)\s*(?:\.[A-Z]+\s*)+",
     re.IGNORECASE,
 )
 
 
-def _parse_jaffe(file: PurePosixPath) -> PictureName | str:
+def _parse_jaffe(file: PurePosixPath) -> tuple[str, Facts] | str:
     match = _JAFFE_NAME.fullmatch(file.name)
     if match is None:
         return "malformed name"
-    subject, code, repetition, number = match[1].upper(), match[2].upper(), match[3], match[4]
-    facts = {"subject": subject, "repetition": int(repetition), "number": int(number)}
-    return PictureName(f"{subject}.{code}{int(repetition)}.{int(number)}", code, facts)
+    subject, code, repetition, number = match.groups()
+    facts: Facts = {
+        "subject": subject.upper(),
+        "repetition": int(repetition),
+        "number": int(number),
+    }
+    return code, facts
 
 
 # Session, sex, number, expression, pose: AF01ANS.JPG.
 _KDEF_NAME = re.compile(r"([AB])([FM])(\d\d)(AF|AN|DI|HA|NE|SA|SU)(S|HL|HR|FL|FR)", re.IGNORECASE)
 
 
-def _parse_kdef(file: PurePosixPath) -> PictureName | str:
+def _parse_kdef(file: PurePosixPath) -> tuple[str, Facts] | str:
     match = _KDEF_NAME.fullmatch(file.stem.strip())
     if match is None:
         return "unknown code"
     session, sex, number, emotion, pose = (group.upper() for group in match.groups())
     # The subject is the same person in both sessions.
-    facts: dict[str, str | int] = {"subject": sex + number, "session": session, "sex": sex}
-    return PictureName(match[0].upper(), emotion, {**facts, "pose": pose})
+    return emotion, {"subject": sex + number, "session": session, "sex": sex, "pose": pose}
 
 
 load_ck_plus = _posed(
@@ -204,9 +202,9 @@ def load_kdef(path: str | Path, *, poses: Sequence[str] = ("S",), **options: Any
             f"`poses` must be a sequence of {', '.join(POSES_KDEF)}. Received: poses={poses!r}"
         )
 
-    def parse(file: PurePosixPath) -> PictureName | str:
+    def parse(file: PurePosixPath) -> tuple[str, Facts] | str:
         parsed = _parse_kdef(file)
-        wanted = isinstance(parsed, str) or parsed.facts["pose"] in poses
+        wanted = isinstance(parsed, str) or parsed[1]["pose"] in poses
         return parsed if wanted else "other pose"
 
     return _posed(

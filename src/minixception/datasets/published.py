@@ -7,7 +7,7 @@ from typing import Any
 
 from minixception.datasets.cache import cached_dataset
 from minixception.datasets.face_dataset import FaceDataset
-from minixception.datasets.pictures import PictureForm
+from minixception.datasets.pictures import PictureForm, sole_archive
 from minixception.datasets.splits import CONTENT_RULE, draw_splits
 
 
@@ -18,18 +18,18 @@ class PublishedSet:
     Attributes:
         name: Of the data set.
         read: From a place and a form to all faces, without splits.
-        missing: What to say where there is nothing at "{}", and where to get the set.
-        form: What becomes of a picture, unless another form is asked for.
-        takes_file: Whether the set may also be a file, such as a tar archive.
+        missing: The message if there is nothing at "{}", with where to get the set.
+        form: What is made of a picture, unless the caller asks for another form.
+        takes_archive: Whether `read` also takes a tar archive.
         version: Of what `read` returns, for the cache; 0 for a set that is read fast.
-        subjects: Everybody whom the whole set shows, where that is known.
+        subjects: Everybody in the whole set, where that is known.
     """
 
     name: str
     read: Callable[[Path, PictureForm], FaceDataset]
     missing: str
     form: PictureForm = field(default_factory=PictureForm)
-    takes_file: bool = True
+    takes_archive: bool = True
     version: int = 0
     subjects: tuple[str, ...] = ()
 
@@ -45,33 +45,33 @@ class PublishedSet:
     ) -> FaceDataset:
         """Load a published set of pictures.
 
-        A hash puts pictures into the splits, 80 : 10 : 10: that of the subject's name, since
-        pictures of one person are near copies, or else of the pixels. Where all subjects are known,
-        the shares are exact.
+        A hash puts pictures into the splits, 80 : 10 : 10: that of the subject's name, or else of
+        the pixels, see `draw_splits`. Where all subjects are known, the shares are exact.
 
         Args:
-            path: The folder of the set, or one above it; its sub-folders are searched. Some sets
-                may also be a tar archive, also a compressed one, which is read without unpacking.
+            path: The folder of the set, or one above it; its sub-folders are searched. Or a tar
+                archive, compressed or not, which is read without unpacking; or a folder that holds
+                one. (The archive of IMDB must be unpacked.)
             split: "train", "validation" or "test"; None gives all.
             seed: Seed of the split.
             split_rule: "content", or "drawn" for models of earlier versions.
-            use_cache: Keep faces that it takes long to read or to find in the cache folder, and
-                read them from there.
+            use_cache: Keep faces that take long to read or to find in the cache folder.
             **form: Fields of `PictureForm`, as `image_size`, `channels`, `crop_faces`, `detector`.
 
         Returns:
             Images uint8 (N, height, width, channels); `attributes` hold "file", the path of each in
-            the set, "content", the hash of the whole picture, and what names or tables say, see
-            the single sets. `dropped` counts by reason what is left out.
+            the set, "content", the hash of the whole picture, and what names or tables say.
+            `dropped` counts by reason what is left out.
 
         Raises:
             FileNotFoundError: There is no such set at `path`.
             ValueError: It is damaged, holds no picture of the set, or an option is not allowed.
         """
         path, wanted = Path(path), replace(self.form, **form)
-        # A pipe would be waited for.
-        if not (path.is_dir() or (self.takes_file and path.is_file())):
+        if not (path.is_dir() or path.is_file()):  # a pipe would be waited for
             raise FileNotFoundError(self.missing.format(path))
+        if self.takes_archive:
+            path = sole_archive(path)
         options: dict[str, Any] = {
             "image_size": list(wanted.image_size),
             "channels": wanted.channels,

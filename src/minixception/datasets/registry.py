@@ -29,7 +29,7 @@ from minixception.datasets.utkface import load_utkface
 from minixception.files import find_data, is_special_file
 
 AS_PUBLISHED = "as published"
-"""What the card of a converted weight file calls its data: the file does not tell."""
+"""What the card of a converted weight file calls its data, which the file does not name."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,14 @@ class DatasetEntry:
 
     Attributes:
         load: from the path to all faces, with their splits.
+        tasks: what its labels may stand for; None for class folders, which may be of any task.
+        default_paths: where to search in `datasets/`, best first.
         takes_form: whether `load` takes `image_size` and `channels`, the form of the faces.
         takes_rule: whether it takes `split_rule`, since the splits are drawn here.
-        drawn_from: the split of the other sets of these files that it is drawn from, "" for none.
-        tasks: what its labels may stand for; None for class folders, which may be of any task.
-        default_paths: where the data is searched for inside `datasets/`, best first.
+        drawn_from: which split of the other sets in these files it is a part of, "" for none.
         training_split: faces to learn from.
-        validation_split: faces that every choice is made on.
-        test_split: faces that a finished model is scored on, once.
+        validation_split: faces to make choices on.
+        test_split: faces to score a finished model on, once.
     """
 
     load: Callable[..., FaceDataset]
@@ -59,15 +59,15 @@ class DatasetEntry:
     test_split: str = "test"
 
     def may_tell(self, task: str) -> bool:
-        """Return whether its labels may stand for a task."""
+        """Return whether its labels may be of a task."""
         return self.tasks is None or task in self.tasks
 
 
 def _load_ferplus_public(path: Path, *, split_rule: str = CONTENT_RULE) -> FaceDataset:
-    """Take the majority labels of the PublicTest rows, 80 % to train on, a tenth of it to validate.
+    """Take the majority labels of the PublicTest rows: 80 % to train on, a tenth of it to validate.
 
-    It stands in for the 3,191 pictures of report 000, which are not public: their counts per class
-    are nearly those of this rule.
+    This stands in for the 3,191 pictures of report 000, which are not public but have nearly the
+    same counts per class.
     """
     dataset = replace(_load_ferplus(path, split="PublicTest"), name="ferplus_public")
     if split_rule == DRAWN_RULE:
@@ -76,17 +76,17 @@ def _load_ferplus_public(path: Path, *, split_rule: str = CONTENT_RULE) -> FaceD
 
 
 def _load_ferplus(path: Path, **options: Any) -> FaceDataset:
-    """Take the votes from beside the FER2013 file, else from `datasets/ferplus/`."""
+    """Take the votes from next to the FER2013 file, or else from `datasets/ferplus/`."""
     beside = path.parent / "fer2013new.csv"
     votes = beside if beside.exists() else find_data("ferplus/fer2013new.csv")
     return load_ferplus(path, votes, **options)
 
 
 def _load_folder(path: Path, *, split_rule: str = CONTENT_RULE, **form: Any) -> FaceDataset:
-    """Take the splits of its index or of its split folders; make those that are missing.
+    """Take the splits of the index or of split folders, and draw those that are missing.
 
-    Without any, the shares are 80, 10 and 10 %; where only validation is missing, it is a tenth of
-    `train`. Both are drawn with the seed 0.
+    Without any, the shares are 80, 10 and 10 %; if only validation is missing, it is a tenth of
+    `train`.
     """
     load = read_split_index if has_split_index(path) else load_class_folders
     dataset = load(path, **form)
@@ -129,23 +129,21 @@ DATASETS: dict[str, DatasetEntry] = {
     "facial_expressions": _pictures(
         load_facial_expressions,
         _EMOTION,
-        (
-            "facial_expressions/facial_expressions.tar",
-            "facial_expressions/facial_expressions_subset.tar",
-            "facial_expressions",
-        ),
+        ("facial_expressions/facial_expressions.tar", "facial_expressions"),
     ),
-    "ck_plus": _pictures(load_ck_plus, _EMOTION, ("ck_plus/CK+48", "ck_plus")),
+    "ck_plus": _pictures(load_ck_plus, _EMOTION, ("ck_plus/CK+48", "ck_plus/CK+48.tar", "ck_plus")),
     # The models are trained on faces cut out by the detector, so that is what they are given.
-    "jaffe": _pictures(partial(load_jaffe, crop_faces=True), _EMOTION, ("jaffe", "jaffedbase")),
-    "kdef": _pictures(partial(load_kdef, crop_faces=True), _EMOTION, ("kdef",)),
+    "jaffe": _pictures(
+        partial(load_jaffe, crop_faces=True), _EMOTION, ("jaffe", "jaffedbase", "jaffe.tar")
+    ),
+    "kdef": _pictures(partial(load_kdef, crop_faces=True), _EMOTION, ("kdef", "kdef.tar")),
     "folder": _pictures(_load_folder, None, ("folder",)),
     "folder_faces": _pictures(partial(_load_folder, crop_faces=True), None, ("folder",)),
 }
 
 
 def _merged_entry(names: Sequence[str]) -> DatasetEntry:
-    """Return an entry for several data sets as one, each from its place in `datasets/`."""
+    """Return an entry for several data sets as one, each from its default place."""
     entries = {name: get_entry(name) for name in names}
     if len({entry.default_paths for entry in entries.values()}) < len(names):
         raise ValueError(
@@ -182,12 +180,12 @@ def get_entry(name: str) -> DatasetEntry:
 
 
 def default_dataset(task: str, trained_on: Mapping[str, Any]) -> str:
-    """Return the data set that a model was trained on, the first of its task for a published one.
+    """Return the data set that a model was trained on; for a published model, the task's first.
 
     `trained_on` is the entry `data` of the model's card, here and in the functions below.
 
     Raises:
-        ValueError: the card names faces that have no place in `datasets/`.
+        ValueError: the card names faces that are not in `DATASETS`.
     """
     name = _trained_dataset(trained_on)
     if name and get_entry(name).may_tell(task):
@@ -201,18 +199,18 @@ def default_dataset(task: str, trained_on: Mapping[str, Any]) -> str:
 
 
 def is_trained_on(name: str, dataset: FaceDataset, trained_on: Mapping[str, Any]) -> bool:
-    """Tell whether a model was trained on this set, be it on these files of it or on others.
+    """Return whether a model was trained on this set, on these files of it or on others.
 
     `name` is a key of `DATASETS`, and `dataset` what it loaded.
     """
     theirs = _trained_dataset(trained_on)
-    # Two entries that look in the same place differ in how they read the same files.
+    # Entries with the same paths read the same files in different ways.
     is_same_entry = not theirs or _places(theirs) == _places(name)
     return is_same_entry and trained_on.get("name") == dataset.name
 
 
 def _entries(names: str) -> list[DatasetEntry]:
-    """Return the entries of several names; a set that is only loaded has none."""
+    """Return the entries of joined names; a set that the caller has loaded has none."""
     return [DATASETS[name] for name in names.split("+") if name in DATASETS]
 
 
@@ -229,17 +227,17 @@ def _trained_dataset(trained_on: Mapping[str, Any]) -> str:
 def split_rule_for(name: str, trained_on: Mapping[str, Any]) -> str:
     """Return the rule to split a set by for a model: that of its training, if it learned from it.
 
-    A card of an earlier version names no rule.
+    Cards of earlier versions name no rule.
     """
     rule = trained_on.get("split_rule", DRAWN_RULE) if _may_share(name, trained_on) else ""
     return rule if rule in SPLIT_RULES else CONTENT_RULE
 
 
 def _may_share(name: str, trained_on: Mapping[str, Any]) -> bool:
-    """Tell whether a set, or one of several, may hold pictures that a model's splits divide.
+    """Return whether a set, or one of several, may hold pictures that a model's splits divide.
 
-    Such are the set itself and its other readings: of a folder, whole or cut to the face. Splits
-    that the source tells divide its pictures in the same way wherever they are read.
+    That is so for the set itself and for other readings of its files, such as cut to the face; but
+    not for splits of the source, which are the same in every reading.
     """
     return any(
         one.takes_rule and other.takes_rule and one.default_paths == other.default_paths
@@ -256,13 +254,13 @@ def require_same_files(
     model: str,
     trained_on: Mapping[str, Any],
 ) -> None:
-    """Refuse to score a model on splits of a set that may hold the faces that it learned from.
+    """Refuse to score a model on splits of a set that may hold faces that it learned from.
 
-    `name` is what loaded the set, which may be no key of `DATASETS`.
+    `name` is what loaded the set, not necessarily a key of `DATASETS`.
 
     Raises:
         ValueError: the model was trained on this set, alone or with others, and these splits are
-            drawn by another rule than then, or from other files by a rule for which these count.
+            drawn by another rule than then, or from other files by a rule that depends on them.
     """
     theirs = _trained_dataset(trained_on)
     entry = DATASETS.get(theirs)
@@ -277,7 +275,7 @@ def require_same_files(
     rule = trained_on.get("split_rule", DRAWN_RULE)
     # A model of several sets has the checksums of all of them.
     has_same_files = dataset.checksum in str(trained_on.get("checksum"))
-    # By the very same entry, or other pictures may have been lost.
+    # Only the same entry leaves out the same pictures.
     is_read_alike = not theirs or name in (theirs, *theirs.split("+"))
     if rule == dataset.split_rule == CONTENT_RULE:
         if set(trained_on.get("drawn_splits", ())) == set(dataset.drawn_splits):
@@ -304,9 +302,9 @@ def load_dataset(
 ) -> FaceDataset:
     """Load a data set, or several by names joined by "+", from `path` or its place in `datasets/`.
 
-    Sets of pictures of any size are read in the form that a network takes, `image_size` (height,
-    width) and `channels`; others come in their own. `split_rule` is one of `SPLIT_RULES`; for a
-    model, see `split_rule_for`.
+    `image_size` (height, width) and `channels` are the form that a network takes; sets with
+    pictures of one size come in their own. `split_rule` is one of `SPLIT_RULES`; for a model, see
+    `split_rule_for`.
 
     Raises:
         ValueError: The name is unknown, the path is a pipe or device, or the file does not hold

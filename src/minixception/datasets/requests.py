@@ -1,4 +1,4 @@
-"""What a caller asks for: a data set by its name, a folder of pictures, or one that is loaded."""
+"""What a caller asks for: a data set by name, a folder of pictures, or one already loaded."""
 
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,10 @@ from minixception.messages import explain
 def name_and_place(
     dataset: str | Path | FaceDataset | None, data: str | Path | None, *, default: str
 ) -> tuple[str, Path | None]:
-    """Return the name of what is asked for, and the path that it is to be read from.
+    """Return the name of what is asked for, and the path to read it from.
 
     `dataset` is a name, several joined by "+", a folder of class folders, or a loaded set; None
-    stands for the default. `data` is the file or folder of a named set, None for its place in
-    `datasets/`.
+    takes the default. `data` is the file or folder of a named set; None takes its default place.
     """
     if isinstance(dataset, FaceDataset):
         if data is not None:
@@ -38,9 +37,9 @@ def name_and_place(
 def name_and_place_for(
     task: str, dataset: str | Path | FaceDataset | None, data: str | Path | None, *, default: str
 ) -> tuple[str, Path | None]:
-    """Do as `name_and_place` does, for a model of a task, and refuse labels of another one.
+    """Return what `name_and_place` does, for a model of a task; refuse labels of another task.
 
-    Where the default has no labels for the task, the first data set that has takes its place.
+    If the default has no labels for the task, the first data set that has takes its place.
     """
     known = dataset_names(task)
     if not known:
@@ -58,7 +57,7 @@ def name_and_place_for(
 
 
 def _entry_of(dataset: FaceDataset) -> DatasetEntry:
-    """Return which splits of a loaded set play which part: as its name says, or as `train` says."""
+    """Return which splits of a loaded set play which part: those of its name, or the usual ones."""
     if dataset.splits is None:
         raise ValueError(
             f"{dataset.name} has no splits to train and to validate on: "
@@ -78,10 +77,10 @@ def load_requested(
     task: str,
     **form: Any,
 ) -> tuple[DatasetEntry, FaceDataset]:
-    """Return what is asked for, loaded as `load_dataset` does it, and which split plays which part.
+    """Return the data set that is asked for, and its entry: which split plays which part.
 
-    An error also says which option reads such a path. `name` and `path` are what `name_and_place`
-    makes of `dataset`, None where nobody has named one; `task` is that of the model.
+    `name` and `path` are what `name_and_place` returns for `dataset`; `task` is that of the model.
+    If the path cannot be read, the error also says which option reads such a path.
     """
     if isinstance(dataset, FaceDataset):
         return _entry_of(dataset), dataset
@@ -101,7 +100,7 @@ def load_requested(
 
 
 def _readers(path: Path | None, task: str) -> list[str]:
-    """Return the data sets that are kept in files of this suffix, or in folders."""
+    """Return the data sets that come as files with this suffix, or as folders."""
     if path is None or not path.exists():
         return []
     suffix = "" if path.is_dir() else path.suffix

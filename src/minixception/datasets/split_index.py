@@ -1,10 +1,10 @@
 """A split of class folders kept as text, one line per picture: path, blank, label.
 
-The index of a set is a folder of text files: `classes.txt`, `train.txt`, `test.txt` and, if there
-is such a split, `validation.txt`. A line of a split is `happy/0001.png 3`: the path below the root
-of the pictures, its parts joined by "/", one blank, and the label, an integer from 0. Line n of
-`classes.txt`, counted from 0, is the name of class n. Another program divides a line at its last
-blank, since paths may hold blanks themselves; Caffe's image lists have this form. UTF-8.
+The index of a set is a folder of UTF-8 text files: `classes.txt`, `train.txt`, `test.txt` and
+perhaps `validation.txt`. A line of a split is `happy/0001.png 3`: the path below the root of the
+pictures, joined by "/", one blank, and the label, which is the number of a line in `classes.txt`,
+counted from 0. The last blank divides the line, since paths may hold blanks, too. Caffe's image
+lists have this form.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ _ENCODING = {"encoding": "utf-8", "errors": "surrogateescape"}  # any file name 
 def split_per_class(
     dataset: FaceDataset, *, fractions: Mapping[str, float] = INDEX_FRACTIONS, seed: int = 0
 ) -> FaceDataset:
-    """Return the data set with new splits, each with its share of every class: 80 to 20 %."""
+    """Return the data set with new splits, each with its share of every class."""
     splits = stratified_split(dataset.labels, fractions=fractions, seed=seed)
     return replace(dataset, splits=splits, drawn_splits=tuple(fractions))
 
@@ -37,8 +37,8 @@ def write_split_index(folder: str | Path, dataset: FaceDataset) -> list[Path]:
     """Write which picture of a data set is in which split.
 
     Args:
-        folder: Where the text files go; it is made if need be. In the root of the pictures the
-            index is found when a command is given that root.
+        folder: Where the text files go; it is made if need be. Commands find the index if this is
+            the root of the pictures.
         dataset: With splits and the attribute "file", as from `load_class_folders` and
             `split_per_class`.
 
@@ -81,7 +81,7 @@ def has_split_index(folder: str | Path) -> bool:
     """Return whether a folder holds an index: `classes.txt` and `train.txt`.
 
     Raises:
-        ValueError: There is a part of one. What it names must not be split in another way.
+        ValueError: There is only a part of one; its pictures must not be split in another way.
     """
     names = [CLASSES_FILE, *(f"{split}.txt" for split in INDEX_SPLITS)]
     found = [name for name in names if (Path(folder) / name).is_file()]
@@ -105,22 +105,14 @@ def read_split_index(
     licence: str = "unknown",
     **form: Any,
 ) -> FaceDataset:
-    """Load the pictures that an index names, in the splits that it gives them.
+    """Load the pictures that the index in `folder` names, in the splits that it gives them.
 
-    Args:
-        folder: The folder with `classes.txt`, `train.txt` and the like.
-        root: What the paths start from; None takes `folder`.
-        split: The name of a split; None gives all.
-        class_names: The classes in the order wanted, matched by meaning to those of the index;
-            None takes those of the index.
-        name: Name of the data set; None takes that of the root.
-        licence: Terms of the pictures.
-        **form: Fields of `PictureForm`, as `image_size` and `crop_faces`.
+    Paths start from `root`, or without one from `folder`; the other arguments are those of
+    `load_class_folders`.
 
     Returns:
-        Images uint8 (N, height, width, channels), split by split in the order of the lines, with
-        the attributes "file" and "content", the hash of the whole picture. `dropped` counts
-        pictures that are missing or unreadable, or have no face.
+        See `load_class_folders`; rows are in the order of the lines, and `dropped` also counts
+        pictures that are missing.
 
     Raises:
         FileNotFoundError: There is no index.
@@ -200,6 +192,6 @@ def _parse_line(where: str, text: str, class_count: int, split: str) -> ListedPi
 
 
 def _text_lines(file: Path) -> list[str]:
-    """Return the lines without their ends, which may be those of Windows; no empty last one."""
+    """Return the lines without their ends, also those of Windows, and without an empty last one."""
     text = file.read_bytes().decode(**_ENCODING).removeprefix("\ufeff")
     return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []

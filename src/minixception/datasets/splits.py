@@ -1,12 +1,12 @@
-"""The split of a picture, drawn by what the picture shows and not by what is read with it.
+"""Splits that depend on what each picture shows, not on what else is read.
 
-By the rule "content" a hash of the decoded pixels, or of the subject's name, says on which side a
-picture is. It is there in every folder, under every name, beside all pictures or a few of them,
-whole or cut to the face. What follows from this: shares of a class are met about, not exactly, and
-a class of few pictures may be missing from a split, and a warning says so.
+By the rule "content" a hash of the decoded pixels, or of the subject's name, decides the split of a
+picture: in every folder, under every name, beside all pictures or a few of them, whole or cut to
+the face. So the shares of a class are approximate, and a class of few pictures may be missing from
+a split, which a warning says.
 
 By the rule "drawn", that of earlier versions, the pictures at hand are dealt like cards. With other
-pictures, each may fall to another side.
+pictures, each may get another split.
 """
 
 import hashlib
@@ -42,16 +42,15 @@ def content_split(
     subjects: Sequence[str] | np.ndarray | None = None,
     roster: Collection[str] = (),
 ) -> np.ndarray:
-    """Assign each picture to a split by a hash; the other pictures have no part in it.
+    """Assign each picture to a split by a hash, whatever the other pictures are.
 
     Args:
-        contents: N hashes of pictures, see `picture_digest`. Equal ones come to the same split.
+        contents: N hashes of pictures, see `picture_digest`. Equal ones get the same split.
         fractions: Split name -> its share; shares are positive and sum to 1.
         seed: The same seed gives the same split.
-        subjects: N names of persons, whose pictures stay together: then their hashes decide. Two
-            persons who share a picture are taken for one.
-        roster: All subjects that the set is known to have, however many are read: these are divided
-            in exact shares.
+        subjects: N names of persons, whose hashes then decide, so their pictures stay together.
+            Persons who share a picture count as one.
+        roster: All subjects of the whole set, who are divided in exact shares.
 
     Returns:
         str (N,), the split of each picture.
@@ -72,7 +71,7 @@ def content_split(
 
 
 def _positions(names: np.ndarray, seed: int, roster: Collection[str]) -> np.ndarray:
-    """Return float64 (N,) in [0, 1), evenly spread: the middle of an equal share for the roster."""
+    """Return float64 (N,) in [0, 1), evenly spread; exactly so for the roster."""
     in_order = sorted(roster, key=lambda name: _hash(name, seed))
     ranks = {name: rank for rank, name in enumerate(in_order)}
     every, row = np.unique(names, return_inverse=True)
@@ -86,11 +85,11 @@ def _positions(names: np.ndarray, seed: int, roster: Collection[str]) -> np.ndar
 def _hash(name: str, seed: int) -> float:
     text = f"{seed}/{name}".encode(errors="surrogateescape")
     number = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
-    return (number >> 11) / (1 << 53)  # the bits that a float holds: never rounded up to 1
+    return (number >> 11) / (1 << 53)  # as many bits as a float has, so never rounded up to 1
 
 
 def _joined_positions(positions: np.ndarray, *keys: np.ndarray) -> np.ndarray:
-    """Give the rows that share one of the keys, also through others, the least of their places."""
+    """Give rows that are linked by equal keys, directly or through others, their least position."""
     rows = [np.unique(key, return_inverse=True)[1] for key in keys]
     while True:
         joined = positions
@@ -117,7 +116,7 @@ def draw_splits(
         dataset: With or without the attribute "content", see `contents_of`.
         fractions: Split name -> its share.
         seed: Seed of the split.
-        split_rule: "content", or "drawn" for models of earlier versions.
+        split_rule: One of `SPLIT_RULES`.
         roster: See `content_split`.
 
     Raises:
@@ -126,13 +125,11 @@ def draw_splits(
     splits = _choose_splits(
         dataset, fractions=fractions, seed=seed, split_rule=split_rule, roster=roster
     )
-    divided = replace(dataset, splits=splits, drawn_splits=tuple(fractions), split_rule=split_rule)
-    warn_of_absent_classes(divided)
-    return divided
+    return _divided(dataset, splits, tuple(fractions), split_rule)
 
 
 def draw_validation(dataset: FaceDataset, *, split_rule: str = CONTENT_RULE) -> FaceDataset:
-    """Return the data set with a tenth of `train` made the split `validation`, with the seed 0."""
+    """Return the data set with a tenth of `train` as the split `validation`, drawn with seed 0."""
     assert dataset.splits is not None
     splits = dataset.splits.astype(np.dtype("<U10"))
     training = splits == "train"
@@ -141,9 +138,7 @@ def draw_validation(dataset: FaceDataset, *, split_rule: str = CONTENT_RULE) -> 
         dataset.select(training), fractions=shares, seed=0, split_rule=split_rule
     )
     drawn = tuple(dict.fromkeys((*dataset.drawn_splits, *shares)))
-    divided = replace(dataset, splits=splits, drawn_splits=drawn, split_rule=split_rule)
-    warn_of_absent_classes(divided)
-    return divided
+    return _divided(dataset, splits, drawn, split_rule)
 
 
 def _choose_splits(
@@ -168,15 +163,17 @@ def _choose_splits(
     return subject_split(subjects, fractions=fractions, seed=seed, labels=dataset.labels)
 
 
-def warn_of_absent_classes(dataset: FaceDataset) -> None:
-    """Log a warning with the counts of each class that has pictures, but none in some split."""
-    assert dataset.splits is not None
-    names = tuple(dict.fromkeys((*dataset.drawn_splits, *split_names(dataset))))
+def _divided(
+    dataset: FaceDataset, splits: np.ndarray, drawn: tuple[str, ...], split_rule: str
+) -> FaceDataset:
+    """Return the data set with splits; warn of each class that has no picture in some of them."""
+    divided = replace(dataset, splits=splits, drawn_splits=drawn, split_rule=split_rule)
+    names = dict.fromkeys((*drawn, *split_names(divided)))
     absent = []
     for label, class_name in enumerate(dataset.class_names):
-        splits = dataset.splits[dataset.labels == label]
-        counts = {name: int((splits == name).sum()) for name in names}
-        if len(splits) and not all(counts.values()):
+        found = splits[dataset.labels == label]
+        counts = {name: int((found == name).sum()) for name in names}
+        if len(found) and not all(counts.values()):
             shown = ", ".join(f"{name} {count}" for name, count in counts.items())
             absent.append(f"{class_name} ({shown})")
     if absent:
@@ -186,3 +183,4 @@ def warn_of_absent_classes(dataset: FaceDataset) -> None:
             dataset.name,
             "; ".join(absent),
         )
+    return divided

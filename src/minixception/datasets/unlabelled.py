@@ -1,4 +1,4 @@
-"""Faces without labels, for training on what teachers say about them."""
+"""Faces without labels, for training on the answers of teachers."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -17,6 +17,7 @@ from minixception.datasets.pictures import (
     named_contents,
     picture_names,
     read_listed,
+    sole_archive,
 )
 from minixception.detection.columns import MIDDLE, SIDE, SURE
 from minixception.detection.labelled_pictures import read_labelled_pictures
@@ -36,17 +37,17 @@ def load_unlabelled(
     leave_out: Collection[str] = (),
     use_cache: bool = True,
 ) -> FaceDataset:
-    """Load the faces of pictures that nobody has labelled, cut out as a detector frames them.
+    """Load the faces in unlabelled pictures, cropped as a detector frames them.
 
     Args:
-        path: A folder of pictures, or a tar archive of them, of which the largest face of each is
-            taken; or a folder with the `photographs.tar` and `photographs.csv` of a detection set,
-            of which all faces are that its table is sure of.
-        image_size: (height, width) to which each face is resized.
-        channels: 1 for grey, 3 for RGB.
-        leave_out: Names of picture files to leave out, such as those that a model is scored on. In
-            a detection set the table's column `source` names them.
-        use_cache: Keep the faces in the cache folder and read them from there.
+        path: A folder or tar archive of pictures, from each of which the largest face is taken; or
+            a folder with the `photographs.tar` and `photographs.csv` of a detection set, from which
+            all faces are taken that its table is sure of.
+        image_size: See `PictureForm`.
+        channels: See `PictureForm`.
+        leave_out: Names of picture files to leave out, such as those that a model is scored on; in
+            a detection set, those of the table's column `source`.
+        use_cache: Keep the faces in the cache folder.
 
     Returns:
         Images uint8 (N, height, width, channels), all of the one class "unlabelled"; `attributes`
@@ -81,10 +82,10 @@ def gather_unlabelled(
     unseen: Sequence[str],
     leave_out: Path | None = None,
 ) -> FaceDataset | None:
-    """Load the faces of several places, in the form of those of a data set; None for no places.
+    """Load the faces of several places, in the form of a data set's images; None for no places.
 
-    Left out are pictures with names as in `leave_out`, a folder or archive, and those that occur in
-    the splits `unseen` of the data set.
+    Pictures named as in the folder or archive `leave_out`, and pictures of the data set's splits
+    `unseen`, are left out.
     """
     if not places:
         return None
@@ -107,7 +108,7 @@ def gather_unlabelled(
 
 
 def describe_unlabelled(faces: FaceDataset) -> dict[str, Any]:
-    """Return plain data for the card of a model that learned from them."""
+    """Return plain data for the card of a model that learned from these faces."""
     return {
         "name": faces.name,
         "checksum": faces.checksum,
@@ -122,7 +123,7 @@ def _read(path: Path, form: PictureForm) -> FaceDataset:
     else:
         contents = {
             name: content
-            for name, content in named_contents(path)
+            for name, content in named_contents(sole_archive(path))
             if Path(name).suffix.lower() in PICTURE_SUFFIXES
         }
         faces = read_listed(
@@ -134,7 +135,6 @@ def _read(path: Path, form: PictureForm) -> FaceDataset:
             licence=_LICENCE,
             wanted="pictures of faces",
             received="no face",
-            dropped={},
             contents=contents,
             summed=(),
         )

@@ -22,7 +22,7 @@ from minixception.datasets.published import PublishedSet
 from minixception.labels import GENDERS
 
 ETHNICITIES = ("white", "black", "asian", "indian", "other")
-"""Meaning of the ethnicity codes 0 to 4, as the authors of the set wrote them down."""
+"""Meaning of the ethnicity codes 0 to 4, in the words of the set's authors."""
 
 # age_gender_ethnicity_timestamp; in the file names gender 0 is a man and 1 a woman.
 _FILE_NAME = re.compile(r"(\d{1,3})_([01])_([0-4])_\d+\.jpg(?:\.chip\.jpg)?")
@@ -60,7 +60,7 @@ def _read(path: Path, form: PictureForm) -> FaceDataset:
 
 
 def _without_copies(dataset: FaceDataset) -> FaceDataset:
-    """Keep the first row of each picture whose copies agree about the gender; count the others."""
+    """Keep one row of each picture whose copies agree about the gender, and count the others."""
     _, first_rows, pictures = np.unique(
         dataset.attributes["content"], return_index=True, return_inverse=True
     )
@@ -86,7 +86,6 @@ load_utkface = PublishedSet(
 ).load
 """Load the faces of UTKFace with their gender, classes `GENDERS`, sorted by file name.
 
-The whole 200x200 frame is kept, in colour and 100x100 pixels unless asked otherwise, so that a crop
-can be chosen later. Identical pictures are kept once, and not at all when their names contradict
-each other about the gender. `attributes` hold "age" and "ethnicity", int64 (N,), an index into
-`ETHNICITIES`."""
+The whole frame is kept, in colour and at 100x100 pixels by default, so that a crop can be chosen
+later. Identical pictures are kept once, or not at all if their names disagree about the gender.
+`attributes` hold "age" and "ethnicity", int64 (N,), an index into `ETHNICITIES`."""

@@ -7,12 +7,12 @@ import numpy as np
 
 
 def as_rgb(array: np.ndarray) -> np.ndarray:
-    """Turn an array that a user may hold into the package's own form.
+    """Turn an array into the package's own form.
 
     Args:
         array: (height, width) or (height, width, C) with C 1 (grey), 3 (RGB) or 4 (RGBA, laid on
-            white); uint8, uint16 (65535 is white: shift values of 12 bits by 4), bool (True is
-            white) or float in [0, 1].
+            white); uint8, uint16 (65535 is white: shift 12-bit values by 4), bool (True is white)
+            or float in [0, 1].
 
     Returns:
         RGB uint8 (height, width, 3); `array` itself where it has that form already.
@@ -72,9 +72,9 @@ def _on_white(image: np.ndarray) -> np.ndarray:
 def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resize an image, whatever its proportions.
 
-    Growing is bilinear, as the 48 px faces of FER2013 were brought to 64 px for the published
-    networks. Shrinking averages over the area, since bilinear would skip most pixels of a large
-    face. Where one side grows and the other shrinks, bilinear serves both.
+    Growing is bilinear, as for the published networks, which took the 48 px faces of FER2013 at
+    64 px. Shrinking averages over the area, since bilinear would skip most pixels of a large face.
+    If one side grows and the other shrinks, both are bilinear.
 
     Args:
         image: (height, width) or (height, width, C), uint8 or float32.

@@ -1,8 +1,8 @@
 """Picture files: reading and writing.
 
-Files are read with Pillow rather than OpenCV: OpenCV drops transparency, decodes half a file
-without an error and writes warnings to the terminal, and its result is the same to the last bit.
-The price is 150 instead of 70 ms for a JPEG of twelve megapixels (two cores).
+Files are read with Pillow rather than OpenCV, which drops transparency, decodes half a file without
+an error and writes warnings to the terminal. The pixels are the same to the last bit; a JPEG of
+twelve megapixels takes 150 ms instead of 70 (two cores).
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from minixception.bounds import check_scans
 from minixception.files import atomic_path
 from minixception.images.arrays import as_rgb
 
-# Named one by one, since Pillow would start Ghostscript for an EPS file. JPEG includes the MPO that
-# phones write, PPM includes PBM and PGM.
+# Listed, since Pillow would start Ghostscript for an EPS file. JPEG includes the MPO of phones, PPM
+# includes PBM and PGM.
 READABLE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
-"""What every Pillow reads; AVIF takes one of version 11.3, HEIC the extra `heif`."""
+"""What every Pillow reads; AVIF needs version 11.3, and HEIC the extra `heif`."""
 
 WRITABLE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
-# AVIF and HEIC begin with a box `ftyp` that lists what can read them.
+# AVIF and HEIC begin with a box `ftyp` that lists brands.
 _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _HEAD_BYTES = 48
@@ -44,8 +44,8 @@ _HIGHEST_OF_12_BITS = 4095
 
 _LOGGER = logging.getLogger(__name__)
 
-# Colours at full resolution, or thin coloured lines would blur: a seventh more bytes, no more time.
-# The least compression of a PNG takes a fifth of the time of Pillow's default, for a seventh more.
+# JPEG colours at full resolution, or thin coloured lines would blur, for a seventh more bytes. The
+# least compression of a PNG takes a fifth of the default's time, also for a seventh more bytes.
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     ".jpg": {"quality": 92, "subsampling": 0},
     ".jpeg": {"quality": 92, "subsampling": 0},
@@ -53,21 +53,21 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     ".png": {"compress_level": 1},
 }
 
-# Pixels of a side that the encoder takes; the others take any.
+# Pixels of a side that the encoder takes; other formats have no limit.
 _LARGEST_SIDES = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
 
 
 def read_image(path: str | os.PathLike[str], *, reduction: int = 1) -> np.ndarray:
     """Read a picture file, upright as its EXIF orientation says.
 
-    Grey, palette, CMYK, 16-bit and float pictures become 8-bit RGB; transparent parts become
-    white, as on a page; of an animation the first frame is read. The size is checked before any
-    pixel is decoded. 16-bit white is 65535; floats reach up to 1, or else to 255.
+    Grey, palette, CMYK, 16-bit and float pictures become 8-bit RGB, transparent parts white; of an
+    animation the first frame is read. The size is checked before any pixel is decoded. White is
+    65535 in 16 bits, and 1 or 255 in floats.
 
     Args:
         path: a JPEG, PNG, BMP, GIF, PPM, TIFF, WebP, AVIF or (with the extra `heif`) HEIC file.
-        reduction: 1, 2, 4 or 8: a JPEG is decoded at this fraction of its sides, rounded down,
-            which takes less time and memory. Files of other formats are read whole.
+        reduction: 1, 2, 4 or 8: a JPEG is decoded with its sides divided by this, rounded down,
+            which takes less time and memory. Other formats are read whole.
 
     Returns:
         RGB uint8 (height, width, 3), a new array.
@@ -75,7 +75,7 @@ def read_image(path: str | os.PathLike[str], *, reduction: int = 1) -> np.ndarra
     Raises:
         FileNotFoundError, IsADirectoryError, PermissionError: if there is no file to read.
         ValueError: if the file is empty, truncated, not a picture, larger than 179 million pixels
-            (Pillow's own bound), or has 32-bit whole numbers, whose range nobody knows.
+            (Pillow's own bound), or has 32-bit integers, whose range is unknown.
     """
     path = Path(path)
     if path.exists() and not (path.is_file() or path.is_dir()):  # it would wait for a writer
@@ -85,12 +85,7 @@ def read_image(path: str | os.PathLike[str], *, reduction: int = 1) -> np.ndarra
 
 
 def decode_image(content: bytes, name: str, *, reduction: int = 1) -> np.ndarray:
-    """Decode the bytes of a picture file, as of an archive member, just as `read_image` does.
-
-    Args:
-        content: the whole file.
-        name: what messages call it.
-        reduction: as for `read_image`.
+    """Decode the content of a picture file as `read_image` does; messages call it `name`.
 
     Returns:
         RGB uint8 (height, width, 3), a new array.
@@ -102,34 +97,27 @@ def decode_image(content: bytes, name: str, *, reduction: int = 1) -> np.ndarray
 
 
 def picture_size(picture: str | os.PathLike[str] | bytes | BinaryIO) -> tuple[int, int]:
-    """Return (height, width) that the head of a picture file, or of its content, tells.
+    """Return (height, width) from the head of a picture file, a stream or the content.
 
-    They are those of the pixels as they are stored, upright or not; (0, 0) if the head is
-    unreadable, or a stream cannot go back to it.
+    It is the size of the pixels as stored, upright or not; (0, 0) if the head cannot be read.
     """
     try:
-        if isinstance(picture, bytes):
-            return _stored_size(io.BytesIO(picture))
-        if not isinstance(picture, str | os.PathLike):
-            place = picture.tell()
-            try:
-                return _stored_size(picture)
-            finally:
-                picture.seek(place)
-        if not Path(picture).is_file():  # a pipe would wait for a writer
-            return 0, 0
-        with Path(picture).open("rb") as file:
-            return _stored_size(file)
-    except Exception:  # whatever it is, the reader will say so
+        if isinstance(picture, str | os.PathLike):
+            if not Path(picture).is_file():  # a pipe would wait for a writer
+                return 0, 0
+            with Path(picture).open("rb") as file:
+                return picture_size(file)
+        stream = io.BytesIO(picture) if isinstance(picture, bytes) else picture
+        place = stream.tell()
+        try:
+            formats = _formats_of(stream.read(_HEAD_BYTES), "")
+            stream.seek(place)
+            with Image.open(stream, formats=formats) as opened:
+                return opened.height, opened.width
+        finally:
+            stream.seek(place)
+    except Exception:  # the reader will say what is wrong
         return 0, 0
-
-
-def _stored_size(file: BinaryIO) -> tuple[int, int]:
-    place = file.tell()
-    formats = _formats_of(file.read(_HEAD_BYTES), "")
-    file.seek(place)
-    with Image.open(file, formats=formats) as opened:
-        return opened.height, opened.width
 
 
 def pillow_to_rgb(picture: Image.Image) -> np.ndarray:
@@ -175,7 +163,7 @@ def _decode_as(
 
 
 def _formats_of(head: bytes, name: str) -> tuple[str, ...]:
-    """Return the formats to try for a file that begins so."""
+    """Return the formats to try for a file with these first bytes."""
     brands = {head[place : place + 4] for place in range(8, _HEAD_BYTES, 4)}
     if head[4:8] != b"ftyp" or not brands & (_AVIF_BRANDS | _HEIC_BRANDS):
         return READABLE_FORMATS
@@ -195,7 +183,7 @@ def _formats_of(head: bytes, name: str) -> tuple[str, ...]:
 
 
 def _without_broken_comments(file: BinaryIO) -> BinaryIO:
-    """Leave out the texts of a PNG whose checksum is wrong; of the other chunks Pillow tells."""
+    """Return a PNG without its text chunks that have a wrong checksum, which Pillow refuses."""
     file.seek(0)
     content = file.read()
     kept, place = [content[:8]], 8
@@ -211,7 +199,7 @@ def _without_broken_comments(file: BinaryIO) -> BinaryIO:
 
 @contextlib.contextmanager
 def _clear_errors(name: str, size: int = 0) -> Iterator[None]:
-    """Say in one way what is wrong with a picture; `size` is that of its file in bytes."""
+    """Turn errors about a picture into clear ones; `size` is that of its file in bytes."""
     try:
         yield
     except UnidentifiedImageError as error:
@@ -227,11 +215,11 @@ def _clear_errors(name: str, size: int = 0) -> Iterator[None]:
         ) from error
     except MemoryError:
         raise
-    # Pillow raises many kinds for a damaged file: an AssertionError where a PNG lacks its palette,
-    # a TypeError where a number of a TIFF is a text.
+    # Pillow raises many kinds for a damaged file: an AssertionError for a PNG without its palette,
+    # a TypeError for a TIFF with text for a number.
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise  # of the system, as when a disk goes away; Pillow's own errors have no number
+            raise  # from the system, such as a disk that goes away; Pillow's own have no number
         raise ValueError(
             f"`path` must be a complete picture; copy or download it again, or convert it to "
             f"8-bit PNG. Received: path='{name}' ({str(error) or type(error).__name__})"
@@ -240,15 +228,15 @@ def _clear_errors(name: str, size: int = 0) -> Iterator[None]:
 
 @functools.cache
 def _silence_libtiff() -> None:
-    """Keep libtiff from writing to the terminal what Pillow raises as an error as well."""
-    # Pillow turns its warnings off, and has no switch for its errors. Where libtiff is part of
-    # Pillow's own file, as on Windows, it cannot be reached.
+    """Keep libtiff from printing errors that Pillow raises as well."""
+    # Pillow switches off its warnings only. If libtiff is part of Pillow's own file, as on Windows,
+    # it is out of reach.
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
 
 
 def _picture_to_rgb(picture: Image.Image) -> np.ndarray:
-    """Convert some rows at a time: the largest picture would take 2.7 GB at once, and 1.3 GB so."""
+    """Convert some rows at a time: the largest picture takes 1.3 GB so, and 2.7 GB at once."""
     if picture.mode == "I":
         raise ValueError("32-bit whole numbers as pixels")
     is_deep = picture.mode == "F" or picture.mode.startswith("I;16")
@@ -273,7 +261,7 @@ def _picture_to_rgb(picture: Image.Image) -> np.ndarray:
 
 @functools.cache
 def _tell_of_dark_values() -> None:
-    """Say, once, that pictures are nearly black whose 16 bits hold those of a scientific camera."""
+    """Warn, once, that 16-bit pictures of a scientific camera are read as nearly black."""
     _LOGGER.warning(
         "A 16-bit picture has no value above %d, as cameras of 10 or 12 bits write them. White is "
         "65535 here, so that it is read as nearly black: shift its values up.",
@@ -282,9 +270,8 @@ def _tell_of_dark_values() -> None:
 
 
 def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
-    """Write a picture in the format of its file name, all of it or nothing.
+    """Write a picture in the format of its file name, whole or not at all (`files.atomic_path`).
 
-    Whoever reads `path` meanwhile sees the old picture or the new one, see `files.atomic_path`.
     Missing folders are made.
 
     Args:

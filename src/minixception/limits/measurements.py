@@ -26,15 +26,16 @@ from minixception.limits.perturbations import PERTURBATIONS, perturb
 if TYPE_CHECKING:
     import pandas
 
+TASKS = ("emotion", "gender")
 EMOTION_SPLITS = ("PublicTest", "PrivateTest")
-# The frames of UTKFace as they are stored: a size to start from, for faces made smaller.
+# The size of UTKFace's stored frames, from which faces are made smaller.
 FRAME = (200, 200)
 # First ages of the bands: the youngest adults of UTKFace, then decades.
 _BAND_STARTS = (0, 16, 20, 30, 40, 50, 60, 70)
 # A class with fewer faces than this has an interval wider than 20 points at a recall of 90 %.
 SMALLEST_CLASS = 30
 EVERYBODY = "all"
-# A drop of accuracy that somebody who uses a model will notice.
+# A drop of accuracy that users of a model will notice.
 NOTICEABLE_DROP = 0.05
 
 
@@ -52,15 +53,10 @@ class Subject:
         """Width of the faces in pixels."""
         return int(self.faces.images.shape[2])
 
-    @property
-    def classes(self) -> list[str]:
-        """The names of the data set's classes."""
-        return [row.name for row in self.scores.per_class]
-
 
 @dataclass(frozen=True)
 class Limits:
-    """All that the page, its tables and its pictures are made of.
+    """What the page, its tables and its pictures are made of.
 
     Attributes:
         emotion: the emotion model and its faces.
@@ -78,11 +74,6 @@ class Limits:
     groups: "pandas.DataFrame"
     levels: "pandas.DataFrame"
     seed: int
-
-    def levels_of(self, perturbation: str, task: str) -> "pandas.DataFrame":
-        """Return the rows of one perturbation and task, the mildest level first."""
-        levels = self.levels
-        return levels[(levels.perturbation == perturbation) & (levels.task == task)]
 
 
 def measure_limits(
@@ -104,7 +95,7 @@ def measure_limits(
         gender_data: UTKFace, the folder or archive that the model was trained on; None likewise.
         split: one of `EMOTION_SPLITS`.
         seed: of noise and of the direction of turns.
-        report: is given a line after each level of a perturbation.
+        report: called with a line after each level of a perturbation.
 
     Raises:
         FileNotFoundError: a data set is missing.
@@ -159,7 +150,7 @@ def _subject(classifier: FaceClassifier, faces: FaceDataset, split: str) -> Subj
 
 
 def _score_kinds_of_groups(classifier: FaceClassifier, faces: FaceDataset) -> "pandas.DataFrame":
-    """Score each kind of group on the test split, then on test and validation together."""
+    """Score each kind of group on the test split, and on test and validation together."""
     import pandas
 
     probabilities = classifier.predict_faces(faces)
@@ -202,13 +193,12 @@ def score_groups(
 ) -> list[dict[str, Any]]:
     """Score each group of faces, then all of them; a group without faces does not appear.
 
-    Labels are int64 (N,), probabilities (N, K), and groups str (N,), the group of each face; they
-    come in the order of their names.
+    Labels are int64 (N,), probabilities (N, K), and groups str (N,), the group of each face.
 
     Returns:
-        A row per group: `group`, `faces`, for each class its number of faces (NAME) and of those
-        recognized (NAME_correct), `balanced_accuracy` with the bounds of its 95 % interval (`low`,
-        `high`), `accuracy`.
+        A row per group, by name: `group`, `faces`, for each class its number of faces (NAME) and of
+        those recognized (NAME_correct), `balanced_accuracy` with the bounds of its 95 % interval
+        (`low`, `high`), `accuracy`.
 
     Raises:
         ValueError: if there are no faces, or the shapes do not fit together.
@@ -245,49 +235,56 @@ def balanced_interval(scores: Scores) -> tuple[float, float]:
     return float(shares.mean() - below), float(shares.mean() + above)
 
 
-def is_small(groups: "pandas.DataFrame", class_names: Sequence[str]) -> "pandas.Series":
-    """Return for each row whether a class has fewer than `SMALLEST_CLASS` faces."""
-    return groups[list(class_names)].min(axis=1) < SMALLEST_CLASS
-
-
 def choose_rows(groups: "pandas.DataFrame", class_names: Sequence[str]) -> "pandas.DataFrame":
     """Take each group from the test split, or with more faces where a class has too few there.
 
     `groups` have `kind`, `group`, `split` ("test" or another one with more faces) and the columns
-    of `score_groups`; a group may occur outside "test" alone.
+    of `score_groups`; a group may occur outside "test" alone. Rows that are small, even so, have
+    `is_small` and a `label` with an asterisk.
     """
     import pandas
 
     key = ["kind", "group"]
+    small = groups[list(class_names)].min(axis=1) < SMALLEST_CLASS
+    groups = groups.assign(is_small=small, label=groups.group + small.map({True: " *", False: ""}))
     is_test = groups.split == "test"
-    enough, more = groups[is_test & ~is_small(groups, class_names)], groups[~is_test]
+    enough, more = groups[is_test & ~small], groups[~is_test]
     chosen = pandas.concat([enough, more]).drop_duplicates(key).set_index(key)
     return chosen.loc[more.set_index(key).index].reset_index()
 
 
-def recall_rows(scores: Scores) -> list[dict[str, Any]]:
+def recall_table(scores: Scores) -> "pandas.DataFrame":
     """Return how many faces of each emotion are recognized, with the 95 % interval."""
+    import pandas
+
     rows = []
     for row in scores.per_class:
         low, high = wilson_interval(row.correct, row.total) if row.total else (0.0, 1.0)
         counts = {"emotion": row.name, "faces": row.total, "correct": row.correct}
         shares = {"recall": row.recall, "low": low, "high": high, "precision": row.precision}
         rows.append({**counts, **shares})
-    return rows
+    return pandas.DataFrame(rows)
 
 
-def confusion_rows(scores: Scores) -> list[dict[str, Any]]:
+def confusion_table(scores: Scores) -> "pandas.DataFrame":
     """Return how often each class (`true`) is taken for each other one (`predicted`).
 
     `share` is of the faces of the true class. Within a class the most faces come first.
     """
+    import pandas
+
     names = [row.name for row in scores.per_class]
-    return [
+    return pandas.DataFrame(
         {"true": name, "predicted": other, "count": n, "share": n / max(sum(counts), 1)}
         for name, counts in zip(names, scores.confusion_matrix, strict=True)
         for other, n in sorted(zip(names, counts, strict=True), key=lambda each: -each[1])
         if other != name
-    ]
+    )
+
+
+def levels_of(levels: "pandas.DataFrame", perturbation: str, task: str) -> "pandas.DataFrame":
+    """Return the rows of one perturbation and task, the mildest level first."""
+    return levels[(levels.perturbation == perturbation) & (levels.task == task)]
 
 
 def score_levels(
@@ -305,34 +302,29 @@ def score_levels(
         for level in perturbation.levels_for(faces.images.shape[2]):
             images = perturb(faces.images, perturbation, level, seed=seed)
             probabilities = classifier.predict_faces(replace(faces, images=images))
-            row = score_level(faces.labels, probabilities, faces.class_names)
-            report(f"{task}, {perturbation.name} {level:g}: accuracy {row['accuracy']:.4f}")
-            yield {"perturbation": perturbation.name, "level": level, "task": task, **row}
-
-
-def score_level(
-    labels: NDArray[np.int64], probabilities: NDArray[np.float32], class_names: Sequence[str]
-) -> dict[str, Any]:
-    """Return the columns of one level, see `score_levels`."""
-    scores = score(labels, probabilities, class_names)
-    answers = np.sum(scores.confusion_matrix, axis=0)
-    low, high = scores.accuracy_interval
-    return {
-        "faces": scores.n,
-        "accuracy": scores.accuracy,
-        "low": low,
-        "high": high,
-        "balanced_accuracy": scores.balanced_accuracy,
-        "most_frequent_answer": class_names[int(answers.argmax())],
-        "its_share": float(answers.max() / scores.n),
-        "mean_probability": float(probabilities.max(axis=1).mean()),
-    }
+            scores = score(faces.labels, probabilities, faces.class_names)
+            answers = np.sum(scores.confusion_matrix, axis=0)
+            low, high = scores.accuracy_interval
+            report(f"{task}, {perturbation.name} {level:g}: accuracy {scores.accuracy:.4f}")
+            yield {
+                "perturbation": perturbation.name,
+                "level": level,
+                "task": task,
+                "faces": scores.n,
+                "accuracy": scores.accuracy,
+                "low": low,
+                "high": high,
+                "balanced_accuracy": scores.balanced_accuracy,
+                "most_frequent_answer": faces.class_names[int(answers.argmax())],
+                "its_share": float(answers.max() / scores.n),
+                "mean_probability": float(probabilities.max(axis=1).mean()),
+            }
 
 
 def first_noticeable(accuracies: Sequence[float]) -> int | None:
-    """Return the first level that costs `NOTICEABLE_DROP` of accuracy, and none after costs less.
+    """Return the first level from which on accuracy is lower by `NOTICEABLE_DROP` or more.
 
-    The first accuracy is that without any perturbation.
+    The first accuracy is that of unchanged faces.
 
     >>> first_noticeable([0.9, 0.8, 0.89, 0.7])
     3

@@ -1,7 +1,7 @@
 """Ways to make faces harder to read, as data: small, blurred, dark, turned.
 
-Each changes uint8 faces (N, H, W, C) as a camera or a distance would, before the preprocessor of
-any model sees them. The level 0, for `SIZE` the width that the faces have, leaves them as they are.
+Each changes uint8 faces (N, H, W, C) as a camera or a distance would, before a model's
+preprocessor. Level 0, for `SIZE` the width of the faces, leaves them as they are.
 """
 
 from collections.abc import Callable
@@ -16,8 +16,8 @@ from minixception.images import resize_image
 Image = NDArray[np.uint8]
 Change = Callable[[Image, float, np.random.Generator], Image]
 
-# Electrons of a pixel at white and standard deviation of its read noise: assumed, of the order of
-# small sensors as in phones.
+# Electrons of a pixel at white, and the standard deviation of its read noise: assumed, typical of
+# the small sensors in phones.
 FULL_WELL = 6000.0
 READ_NOISE = 3.0
 
@@ -28,10 +28,10 @@ class Perturbation:
 
     Attributes:
         name: one word.
-        unit: what a level counts.
+        unit: of a level.
         levels: from the mildest to the hardest.
-        level_name: from a level to a short text.
-        change: from an image uint8 (H, W, C), a level and a source of chance to uint8 (H', W', C).
+        level_name: turns a level into a short text.
+        change: turns an image uint8 (H, W, C), with a level and a generator, into (H', W', C).
         description: how faces are changed, a sentence or two.
         is_size: levels are widths in pixels, and images change their size.
     """
@@ -60,9 +60,8 @@ def perturb(
 ) -> NDArray[np.uint8]:
     """Return changed copies of faces uint8 (N, H, W, C), N at least 1, as uint8 (N, H', W', C).
 
-    At the level that changes nothing they are the faces themselves. The seed is that of noise and
-    of the direction of a turn: every level meets the same chance, so that levels differ by nothing
-    else.
+    At the level that changes nothing they are the faces themselves. The seed decides noise and
+    directions of rotation, the same for every level.
 
     Raises:
         ValueError: for a negative level, or a face that would grow or vanish.
@@ -92,11 +91,11 @@ def _blur(image: Image, share: float, _: np.random.Generator) -> Image:
 
 
 def _darken(image: Image, stops: float, generator: np.random.Generator) -> Image:
-    """Take light away, as a camera without a longer exposure sees it: darker, and noisier.
+    """Darken a picture as in a camera that exposes no longer: darker, and noisier.
 
-    A pixel counts electrons: their variance is their number (shot noise) plus that of reading them
-    out, the linear model of the EMVA standard 1288. The picture has the noise of full light in it,
-    and darkening scales that down; what is missing to the noise of little light is added.
+    A pixel counts electrons, with a variance of their number (shot noise) plus that of the readout:
+    the linear model of EMVA standard 1288. Darkening scales down the noise that the picture has;
+    what dim light would have beyond that is added.
     """
     share = 2.0**-stops
     electrons = _LIGHT_OF_VALUE[image] * np.float32(FULL_WELL * share)
@@ -106,7 +105,7 @@ def _darken(image: Image, stops: float, generator: np.random.Generator) -> Image
 
 
 def _turn(image: Image, degrees: float, generator: np.random.Generator) -> Image:
-    """Turn about the middle to either side by chance; the border is repeated outwards."""
+    """Rotate about the centre, to a random side; the border is repeated outwards."""
     height, width = image.shape[:2]
     angle = degrees * generator.choice((-1.0, 1.0))
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1.0)
@@ -117,7 +116,7 @@ def _turn(image: Image, degrees: float, generator: np.random.Generator) -> Image
 
 
 def _light_of_value() -> NDArray[np.float32]:
-    """Return the light, 0 to 1, that each of the 256 pixel values stands for (sRGB, IEC 61966)."""
+    """Return the light, 0 to 1, behind each of the 256 pixel values (sRGB, IEC 61966)."""
     values = np.arange(256) / 255
     curve = ((values + 0.055) / 1.055) ** 2.4
     return np.where(values <= 0.04045, values / 12.92, curve).astype(np.float32)
