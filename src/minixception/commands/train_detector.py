@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _recipe(arguments: argparse.Namespace) -> "DetectorRecipe":
-    """Return the recipe with what is given in place of its own."""
+    """Return the recipe, changed by the options."""
     from minixception.detector_training.trainer import DetectorRecipe
     from minixception.training.acceleration import choose_devices
 
@@ -99,7 +99,7 @@ def _prepare_run(
     training: "SceneSources",
     validation: "SceneSources",
 ) -> "DetectorRun":
-    """Seed, build the network, and say in a card where it will come from."""
+    """Seed, build the network, and record its origin in a card."""
     from dataclasses import asdict
 
     import keras
