@@ -93,7 +93,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _class_names(arguments: argparse.Namespace, count: int) -> tuple[str, ...]:
-    """Return the given names, or else those of the task."""
     names = arguments.class_names
     names = tuple(names or (EMOTIONS_FER2013 if arguments.task == "emotion" else GENDERS))
     check_class_names(names)

@@ -75,7 +75,6 @@ def find_pictures(paths: Iterable[Path | str], *, output: Path | None = None) ->
 
 
 def _find_urls(url: str, found: FoundPictures) -> None:
-    """Add the pictures that a URL stands for."""
     from minixception.cluster.places import list_files
 
     listed = list_files(url)
