@@ -124,11 +124,11 @@ def test_onnx_gives_what_the_others_give_and_tells_how_to_use_it(
     assert "largest difference" in capsys.readouterr().out
     assert list(contents(output)) == ["emotion.onnx"]
     session = load_onnx(output / "emotion.onnx")
+    engines = [load_engine(emotion, engine=name)[1] for name in ("litert", "keras")]
     for number in (1, 9, 70):
         found = session.run(["probabilities"], {"faces": faces(number)})[0]
-        for engine in ("litert", "keras"):
-            expected = load_engine(emotion, engine=engine)[1].predict(faces(number))
-            np.testing.assert_allclose(found, expected, atol=1e-5)
+        for engine in engines:
+            np.testing.assert_allclose(found, engine.predict(faces(number)), atol=1e-5)
     described = [(value.name, value.shape, value.type) for value in session.get_inputs()]
     assert described == [("faces", ["batch", 48, 48, 1], "tensor(float)")]
     described = [(value.name, value.shape, value.type) for value in session.get_outputs()]

@@ -16,7 +16,7 @@ from minixception.commands import run_command, train_gender
 from minixception.labels import EMOTIONS_FER2013
 from minixception.training.origins import choose_origin
 from minixception.training.recipe_book import RECIPES
-from own_process import MAIN, SOURCE, run_python
+from own_process import MAIN, run_python
 
 COUNTS = {"Training": 35, "PublicTest": 14, "PrivateTest": 7}
 EPOCHS = 3
@@ -227,12 +227,11 @@ def test_recipe_list_prints_every_recipe(capsys: pytest.CaptureFixture[str]) -> 
             assert words in printed
 
 
-def test_a_script_says_in_one_line_what_is_wrong() -> None:
+def test_a_script_says_in_one_line_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     """The other messages are those of its command: see `test_bad_input.py`."""
-    done = run_python(SOURCE / "train_emotion_classifier.py", "--recipe", "fast")
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("train_emotion_classifier.py: error: `recipe` must be one of ")
+    assert run_command("train-emotion", ["--recipe", "fast"], program="train.py") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("train.py: error: `recipe` must be one of ")
     assert all(name in line for name in [*RECIPES, "recipe='fast'"])
 
 

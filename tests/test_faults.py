@@ -19,6 +19,8 @@ from minixception.files import atomic_folder
 from minixception.images import read_image, write_image
 from stored_files import contents, file_size_limit
 
+NO_MODELS = ("--emotion-model=none", "--gender-model=none")
+
 
 @pytest.fixture
 def album(tmp_path: Path) -> Path:
@@ -28,15 +30,10 @@ def album(tmp_path: Path) -> Path:
     return tmp_path / "album"
 
 
-@pytest.fixture
-def models() -> list[str]:
-    return ["--emotion-model=none", "--gender-model=none"]
-
-
 def test_a_table_on_a_full_disk_is_gone_on_with(
-    album: Path, models: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    album: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = [str(album), "--no-draw", "--csv", str(tmp_path / "faces.csv"), *models]
+    options = [str(album), "--no-draw", "--csv", str(tmp_path / "faces.csv"), *NO_MODELS]
     assert run_command("image", options) == 0
     expected = (tmp_path / "faces.csv").read_bytes()
     (tmp_path / "faces.csv").unlink()
@@ -49,9 +46,9 @@ def test_a_table_on_a_full_disk_is_gone_on_with(
 
 
 def test_a_picture_on_a_full_disk(
-    portraits: Path, models: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    portraits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = [str(portraits), f"--output={tmp_path / 'a.png'}", *models]
+    options = [str(portraits), f"--output={tmp_path / 'a.png'}", *NO_MODELS]
     with file_size_limit(6000):
         assert run_command("image", options) == 1
     (message,) = capsys.readouterr().err.strip().splitlines()
@@ -61,7 +58,6 @@ def test_a_picture_on_a_full_disk(
 
 def test_an_output_folder_that_is_removed_meanwhile(
     album: Path,
-    models: list[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -77,7 +73,7 @@ def test_an_output_folder_that_is_removed_meanwhile(
 
     monkeypatch.setattr("minixception.commands.image.process_picture", remove_first)
     table = tmp_path / "faces.csv"
-    options = [f"--output={tmp_path / 'drawn'}", f"--csv={table}", "--workers=1", *models]
+    options = [f"--output={tmp_path / 'drawn'}", f"--csv={table}", "--workers=1", *NO_MODELS]
     assert run_command("image", [str(album), *options]) == 0
     assert "written to" in capsys.readouterr().out
     with table.open(newline="") as file:

@@ -49,13 +49,15 @@ NO_MEMORY = cv2.error("Insufficient memory")
 NO_MEMORY.code = -4
 
 
+def test_what_passes_is_told_from_what_stays() -> None:
+    passing = [*(OSError(number, os.strerror(number)) for number in NUMBERS), MemoryError()]
+    staying = [OSError(errno.ENOENT, "missing"), ValueError(), cv2.error("bad argument")]
+    assert all(map(storage.is_passing, [*passing, NO_MEMORY]))
+    assert not any(map(storage.is_passing, staying))
+
+
 @pytest.mark.parametrize(
-    "error",
-    [
-        *(OSError(number, os.strerror(number)) for number in NUMBERS),
-        *(MemoryError("no memory"), NO_MEMORY),
-    ],
-    ids=str,
+    "error", [OSError(errno.EMFILE, "many"), MemoryError(), NO_MEMORY], ids=repr
 )
 def test_a_passing_failure_is_retried_then_stops_the_job(
     album: Path,

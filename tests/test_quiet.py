@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from made_up_data import fer2013_csv
-from minixception.commands import run_command
 from minixception.messages import hush
 from own_process import MAIN, run_python
 from systems import needs_proc
@@ -26,13 +25,6 @@ def test_image_is_quiet_and_verbose_is_not(here: Path, portraits: Path) -> None:
     done = run_python("-c", MAIN, "image", portraits, "--output", "loud.png", "-v")
     assert done.returncode == 0
     assert re.search(CHATTER, done.stderr)
-
-
-def test_what_the_command_says_itself_is_shown(here: Path) -> None:
-    Path("broken.jpg").write_bytes(b"nothing")
-    done = run_python("-c", MAIN, "image", "broken.jpg", "--no-draw")
-    assert done.returncode == 1
-    assert "broken.jpg" in done.stderr
 
 
 def test_training_and_export_with_tensorflow_are_quiet(here: Path) -> None:
@@ -78,9 +70,3 @@ def test_commands_leave_standard_error_as_it_was(portraits: Path) -> None:
     done = run_python("-c", code)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("nowhere.jpg") == 3
-
-
-def test_verbose_is_an_option_of_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="0"):
-        run_command("compare", ["--help"])
-    assert "--verbose" in capsys.readouterr().out

@@ -155,10 +155,15 @@ def crop_box(box: Box, margin: CropMargin, height: int, width: int) -> Box:
     return clip(expand(clip(box, height, width), margin), height, width)
 
 
-def intersection_over_union(first: Box, second: Box) -> float:
-    """Return the shared area of two boxes over the area of both: 0 (apart) to 1 (the same)."""
+def shared_area(first: Box, second: Box) -> int:
+    """Return the number of pixels that two boxes have in common."""
     width = min(first.x + first.width, second.x + second.width) - max(first.x, second.x)
     height = min(first.y + first.height, second.y + second.height) - max(first.y, second.y)
-    shared = max(width, 0) * max(height, 0)
+    return max(width, 0) * max(height, 0)
+
+
+def intersection_over_union(first: Box, second: Box) -> float:
+    """Return the shared area of two boxes over the area of both: 0 (apart) to 1 (the same)."""
+    shared = shared_area(first, second)
     union = first.area + second.area - shared
     return shared / union if union else 0.0

@@ -123,3 +123,13 @@ def check_task(name: str) -> None:
 def most_probable(scores: Mapping[str, float]) -> str | None:
     """Return the class with the highest probability, None where there are no classes."""
     return max(scores, key=lambda name: scores[name]) if scores else None
+
+
+def describe_scores(scores: Mapping[str, float]) -> str | None:
+    """Return the most probable class with its percentage, None if there is none.
+
+    >>> describe_scores({"happy": 0.93, "sad": 0.07})
+    'happy 93 %'
+    """
+    name = most_probable(scores)
+    return None if name is None else f"{name} {100 * scores[name]:.0f} %"

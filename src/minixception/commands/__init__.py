@@ -76,8 +76,8 @@ def run_command(command: str, arguments: Sequence[str], *, program: str | None =
         program: the name shown in help and messages.
 
     Returns:
-        0 on success, 1 where the input is at fault, 130 after Ctrl-C, 70 after an error that
-        nobody has foreseen. MINIXCEPTION_TRACEBACK=1 shows where one occurred.
+        0 on success, 1 where the input is at fault, 130 after Ctrl-C, 70 after an unforeseen
+        error. MINIXCEPTION_TRACEBACK=1 shows where it occurred.
 
     Raises:
         SystemExit: from argparse: 0 after --help, 2 for options that it cannot read.
@@ -88,7 +88,7 @@ def run_command(command: str, arguments: Sequence[str], *, program: str | None =
 
 
 def _run_plainly(command: str, arguments: Sequence[str], program: str, is_lost: bool) -> int:
-    """Run a command, print what went wrong; `is_lost` where nobody gets the standard output."""
+    """Run a command and print its error; `is_lost` if standard output is closed."""
     try:
         code = _run_parsed(command, arguments, program, is_lost)
         sys.stdout.flush()  # here, where a closed pipe is handled, and not at exit
@@ -106,7 +106,7 @@ def _run_plainly(command: str, arguments: Sequence[str], program: str, is_lost: 
         if isinstance(error, OSError | ValueError | ImportError | MemoryError):
             print(f"{program}: error: {explain(error)}", file=sys.stderr)
             return 1
-        # Of a library, or a mistake of this program.
+        # An error of a library, or a bug of this program.
         unexpected = f"unexpected {type(error).__name__}: {explain(error)}"
         advice = f"({TRACEBACK_VARIABLE}=1 shows where)"
         print(f"{program}: error: {unexpected} {advice}", file=sys.stderr)
@@ -114,7 +114,7 @@ def _run_plainly(command: str, arguments: Sequence[str], program: str, is_lost: 
 
 
 def _run_parsed(command: str, arguments: Sequence[str], program: str, is_lost: bool) -> int:
-    """Import the command, read its options, run it; what goes wrong is raised."""
+    """Import the command, parse its options and run it; errors are raised."""
     module_name, description = COMMANDS[command]
     module = importlib.import_module(f"{__name__}.{module_name}")
     parser = argparse.ArgumentParser(
@@ -137,7 +137,7 @@ def _run_parsed(command: str, arguments: Sequence[str], program: str, is_lost: b
         raise ValueError("standard output is closed: give the name of a file in place of -")
     parsed.standard_output = sys.stdout
     if os.path.expanduser("~") == "~":  # noqa: PTH111
-        # Without a home folder Keras would make one that is called "~" in the current one.
+        # Without a home folder Keras would create one named "~" in the current folder.
         os.environ.setdefault("KERAS_HOME", os.devnull)
     with ExitStack() as stack:
         if not parsed.verbose:
@@ -152,13 +152,13 @@ def _run_parsed(command: str, arguments: Sequence[str], program: str, is_lost: b
 
 
 def _choose_messages(*, quiet: bool, verbose: bool) -> None:
-    """Let the messages of this package through, those of others only where they are wanted."""
+    """Show the messages of this package, and those of others only on request."""
     level = logging.INFO if verbose else logging.ERROR
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     logging.getLogger("minixception").setLevel(logging.WARNING if quiet else logging.INFO)
     if not verbose:
-        # Pillow would print lines about damaged EXIF data of a picture that can be read, and about
-        # one of 90 to 179 million pixels. What cannot be read raises an error.
+        # Pillow would print lines about damaged EXIF data in readable pictures, and about those of
+        # 90 to 179 million pixels. A picture that cannot be read raises an error.
         warnings.filterwarnings("ignore", module=r"(PIL|keras|tensorflow)\.")
         logging.getLogger("PIL").setLevel(logging.CRITICAL)
 

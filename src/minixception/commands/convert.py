@@ -93,7 +93,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _class_names(arguments: argparse.Namespace, count: int) -> tuple[str, ...]:
-    """Return the names that were given, else those of the task."""
     names = arguments.class_names
     names = tuple(names or (EMOTIONS_FER2013 if arguments.task == "emotion" else GENDERS))
     check_class_names(names)
@@ -118,7 +117,7 @@ def rebuild(published: "keras.Model", path: Path) -> "keras.Model":
         try:
             model = models.build(name, published.input_shape[1:], published.output_shape[-1])
         except (TypeError, ValueError):
-            continue  # a network that cannot take this input, or several outputs, is not the one
+            continue  # it cannot be built for this input or these outputs
         if [weight.shape for weight in model.weights] == shapes:
             model.set_weights(published.get_weights())
             return model

@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _score_classifier(
     folder: Path, arguments: argparse.Namespace, origin: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[str]]:
-    """Return the facts of one split, or those of several under their names, and tables of them."""
+    """Return the facts of one split, or of several by name, and lines that show them as tables."""
     from minixception.evaluation import format_splits, format_table
     from minixception.training.scoring import score_splits
 
@@ -122,7 +122,7 @@ def _score_classifier(
 def _score_detector(
     folder: Path, arguments: argparse.Namespace, origin: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[str]]:
-    """Do the same with a detector, on scenes."""
+    """Return the same for a detector, scored on scenes."""
     from minixception.detection.evaluation import format_scores
     from minixception.detection.labelled_pictures import read_sources
     from minixception.detector_training.export import evaluate_on_held_out

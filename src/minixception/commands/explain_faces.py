@@ -17,7 +17,6 @@ error; one that cannot be read is reported, the others are done, and the exit co
 import argparse
 import os
 import sys
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +35,7 @@ from minixception.messages import one_line
 
 if TYPE_CHECKING:
     from minixception.checkpoints.card import Card
-    from minixception.explain import Explainer, Explanation
+    from minixception.explain import Explanation
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     outputs = paths_in_folder(found.places, target, **form)
     taken = {os.path.realpath(picture) for picture in found.places}
     analyzer = FaceAnalyzer(emotion=None, gender=None, detector=make_detector(arguments))
-    load = cache(_load_explainer)
+    explainer: Any = None
     failures = len(found.failures)
     with sole_writer(*filter(None, [arguments.output])):
         for picture, output in outputs.items():
@@ -100,14 +99,11 @@ def run(arguments: argparse.Namespace) -> int:
             image = read_image(picture) if image is None else image  # found in a smaller copy
             margin, size = card.crop_margin, image.shape[:2]
             crops = [crop(image, crop_box(face.box, margin, *size)) for face in result.faces]
-            _draw(crops, load(folder).explain(crops, arguments.class_name), output, taken)
+            from minixception.explain import Explainer  # with Keras, once there is a face
+
+            explainer = explainer or Explainer.load(folder)
+            _draw(crops, explainer.explain(crops, arguments.class_name), output, taken)
     return 1 if failures else 0
-
-
-def _load_explainer(folder: Path) -> "Explainer":
-    from minixception.explain import Explainer  # with Keras, once there is a face
-
-    return Explainer.load(folder)
 
 
 def _find_model(arguments: argparse.Namespace) -> "tuple[Path, Card]":

@@ -94,7 +94,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _format_of(output: Path) -> str:
-    """Return the format that the suffix stands for."""
     for form, suffix in SUFFIXES.items():
         if output.suffix.lower() == suffix:
             return form

@@ -1,4 +1,4 @@
-"""What was named to the wrong command or option, and which one takes it."""
+"""Files given to the wrong command or option, and which one takes them."""
 
 import shlex
 from contextlib import suppress
@@ -12,7 +12,7 @@ FILM_SUFFIXES = (
     *(".m2ts", ".mts", ".vob", ".dv", ".mxf", ".ogv"),
 )
 
-# The command that takes such files -> their suffixes, and what to say to everybody else.
+# The command that takes such files -> their suffixes, and what any other command says of them.
 _KINDS = {
     "video": (FILM_SUFFIXES, "a film: minixception video {}"),
     "image": (PICTURE_SUFFIXES, "a picture: minixception image {}"),
@@ -34,8 +34,8 @@ _PICTURE_COMMANDS = ("image", "explain")
 
 
 def hint_for(path: Path, *, command: str) -> str | None:
-    """Return what a path is and what takes it; None if that is `command`, or nobody knows."""
-    with suppress(OSError):  # of a name that no file can have, or a folder that may not be read
+    """Return what a path is and what takes it; None if `command` does, or if that is unknown."""
+    with suppress(OSError):  # an impossible name, or a folder without permission
         return _hint(path, command)
     return None
 

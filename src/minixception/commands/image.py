@@ -27,8 +27,8 @@ pictures stay those of the first command.
 
 import argparse
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,12 +41,7 @@ from minixception.commands.options import (
     load_analyzer,
     path_or_url,
 )
-from minixception.commands.outputs import (
-    STANDARD_OUTPUT,
-    TABLE_FORMATS,
-    check_file,
-    check_table,
-)
+from minixception.commands.outputs import STANDARD_OUTPUT, TABLE_FORMATS, check_file, check_table
 from minixception.commands.picture_paths import find_pictures, output_paths
 from minixception.commands.picture_report import FEW_PICTURES, Report, tell_of_search
 from minixception.commands.row_options import describe_rows
@@ -165,15 +160,15 @@ def _check_options(arguments: argparse.Namespace, tables: Mapping[str, Path | st
 def _check_outputs(tables: Mapping[str, Path], outputs: Mapping[Path, Path | None]) -> None:
     """Make the folders, and find out before the work what could not be written after it."""
     taken = {os.path.realpath(picture): "a picture to read" for picture in outputs}
-    drawn = [("--output", path) for path in outputs.values() if path is not None]
-    for option, path in [*drawn, *((f"--{form}", path) for form, path in tables.items())]:
-        if option == "--output":
-            check_file(path, option)
+    drawn = [("output", path) for path in outputs.values() if path is not None]
+    for name, path in [*drawn, *tables.items()]:
+        if name in tables:
+            check_table(path, name)
         else:
-            check_table(path, option.removeprefix("--"))
-        use = taken.setdefault(os.path.realpath(path), f"written by {option}")
-        if use != f"written by {option}":
-            raise ValueError(f"{option} must be another file. Received: {path}, {use}")
+            check_file(path, "--output")
+        use = taken.setdefault(os.path.realpath(path), f"written by --{name}")
+        if use != f"written by --{name}":
+            raise ValueError(f"--{name} must be another file. Received: {path}, {use}")
         path.parent.mkdir(parents=True, exist_ok=True)  # that of - is the current one
 
 
@@ -181,6 +176,7 @@ def run_job(
     arguments: argparse.Namespace, named: Mapping[str, Path], outputs: Mapping[Path, Path | None]
 ) -> int:
     """Work through the pictures and finish the tables; return the exit code."""
+    from minixception.checkpoints.engines import available_cores
     from minixception.commands.picture_tables import TableStream, TableWriter
     from minixception.inference.picture_files import folder_states
     from minixception.inference.tables import Table
@@ -201,14 +197,17 @@ def run_job(
     if writer.done:
         print(f"continuing after {len(writer.done)} of {len(pictures)} pictures")
     report = Report(len(pictures), done=writer.done, shows_progress=not arguments.quiet)
-    workers = arguments.workers or _default_workers(arguments, len(pictures))
+    is_small = len(pictures) <= FEW_PICTURES or arguments.engine == "keras"
+    workers = arguments.workers or (1 if is_small else available_cores())
     folders, room = folder_states(pictures), Room()
 
     def work(picture: Path) -> "PictureResult":
         with room.keep(picture):
             return process_picture(analyzer, picture, outputs[picture], folders, arguments)
 
-    with StopRequest() as stop, shared_cores(workers), closing(report), closing(writer):
+    with StopRequest() as stop, ExitStack() as held, closing(report), closing(writer):
+        if workers > 1:
+            _limit_threads(max(1, available_cores() // workers), held)
         writer.open()
         rest = pictures[len(writer.done) :]
         with closing(in_order(work, rest, workers=workers)) as results:
@@ -225,11 +224,12 @@ def run_job(
     return report.summarize([table.target for table in files], drawn_to, stop.number)
 
 
-def _default_workers(arguments: argparse.Namespace, pictures: int) -> int:
-    from minixception.checkpoints.engines import available_cores
+def _limit_threads(threads: int, held: ExitStack) -> None:
+    """Let OpenCV use so many threads per worker until the stack is left."""
+    import cv2
 
-    is_small = pictures <= FEW_PICTURES or arguments.engine == "keras"
-    return 1 if is_small else available_cores()
+    held.callback(cv2.setNumThreads, cv2.getNumThreads())
+    cv2.setNumThreads(threads)
 
 
 def process_picture(
@@ -258,19 +258,3 @@ def process_picture(
         image = read_image(picture)
     write_image(output, draw_predictions(image, result.faces, bars=arguments.bars))
     return replace(result, drawn=output)
-
-
-@contextmanager
-def shared_cores(workers: int) -> Iterator[None]:
-    """Let OpenCV use, inside the block, as many threads per worker as there are cores for each."""
-    import cv2
-
-    from minixception.checkpoints.engines import available_cores
-
-    before = cv2.getNumThreads()
-    if workers > 1:
-        cv2.setNumThreads(max(1, available_cores() // workers))
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)

@@ -1,4 +1,4 @@
-"""What a command is to write, refused before the work where it could not be written after it."""
+"""Outputs that could not be written after the work are refused before it."""
 
 import errno
 import os
@@ -16,9 +16,9 @@ TABLE_FORMATS = ("json", "csv", "jsonl", "parquet")  # also the options' names
 def check_table(
     path: Path, form: str, *, apart_from: Mapping[str, Path | None] | None = None
 ) -> None:
-    """Refuse what a table of this form cannot be written to, as `check_file` does.
+    """Refuse a path that a table of this form cannot be written to, see `check_file`.
 
-    `-`, standard output, is fine but for Parquet, whose end must be known first.
+    `-`, standard output, is fine except for Parquet, which cannot be written row by row.
     """
     if path != STANDARD_OUTPUT or form == "parquet":
         suffixes = (".jsonl", ".ndjson") if form == "jsonl" else (f".{form}",)
@@ -32,13 +32,13 @@ def check_file(
     suffixes: Sequence[str] = (),
     apart_from: Mapping[str, Path | None] | None = None,
 ) -> None:
-    """Refuse what could not be written as a file; make nothing.
+    """Refuse a path that could not be written as a file; nothing is created.
 
     Args:
         path: the file.
-        option: that named it, for the message.
-        suffixes: it must end in one of these, where there are any; upper case is fine.
-        apart_from: what else it might be confused with -> that file.
+        option: the option that named it, for the message.
+        suffixes: it must end in one of these, if any; upper case is fine.
+        apart_from: what each other file is -> that file, which must not be overwritten.
     """
     if path.is_dir():
         raise ValueError(f"{option} must name a file. Received: the folder {path}")
@@ -54,7 +54,7 @@ def check_file(
 
 
 def check_folder(path: Path, option: str) -> None:
-    """Refuse what could not be written as a folder, or is meant for a file; make nothing.
+    """Refuse a path that could not be written as a folder, or looks like a file; create nothing.
 
     Raises:
         OSError: if it is a file or named like one, or cannot be made or written to.
@@ -76,7 +76,7 @@ def is_file_name(path: Path) -> bool:
 
 
 def _check_place(folder: Path, named: Path) -> None:
-    """Refuse a folder that cannot be written to, or made in the first of its parents."""
+    """Refuse a folder that cannot be written to, or cannot be created."""
     places = (folder.absolute(), *folder.absolute().parents)
     existing = next(place for place in places if place.exists())
     if not existing.is_dir():

@@ -3,41 +3,43 @@
 import argparse
 import io
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
+from minixception.cluster.parts import (
+    Job,
+    PartWorker,
+    begin_job,
+    part_name,
+    part_numbers,
+    read_job,
+)
+from minixception.cluster.pictures import PictureWorker
+from minixception.cluster.places import Folder
+from minixception.cluster.sessions import connected
+from minixception.cluster.work import core_count, work_through
 from minixception.commands.hints import failure_of
 from minixception.commands.options import load_analyzer
 from minixception.commands.outputs import STANDARD_OUTPUT, check_folder
-from minixception.commands.picture_paths import find_pictures
+from minixception.commands.picture_paths import FoundPictures, find_pictures
 from minixception.commands.picture_report import Report, tell_of_search
 from minixception.commands.row_options import check_row_options, describe_rows
 from minixception.commands.run_control import Progress, StopRequest, Stopwatch
 from minixception.files import remove_leftovers
+from minixception.inference.analyzer import FaceAnalyzer
+from minixception.inference.tables import Outcome, Table
 from minixception.locks import own_folder
 from minixception.messages import explain, require
-
-if TYPE_CHECKING:
-    from minixception.cluster.parts import Job, PartWorker
-    from minixception.cluster.places import Folder
-    from minixception.inference.analyzer import FaceAnalyzer
-    from minixception.inference.tables import Outcome, Table
 
 FORMATS = ("parquet", "csv", "jsonl")
 
 
 def run_on_cluster(arguments: argparse.Namespace, tables: Mapping[str, Path | str]) -> int:
-    """Find the pictures, or the job to go on with; have it done; return the exit code."""
+    """Find the pictures or the job to resume, have it done, and return the exit code."""
     form, target = _check_options(arguments, tables)
-    from minixception.cluster.parts import begin_job
-    from minixception.cluster.places import Folder
-    from minixception.cluster.sessions import connected
-    from minixception.cluster.work import core_count
-    from minixception.inference.tables import Table
-
     analyzer, folder = load_analyzer(arguments), Folder(str(target))
     table = Table(form, Path(target), analyzer.class_names)
     options = {"PATH": shlex.join(map(str, arguments.pictures)), "the table": f"--{form}"}
@@ -48,7 +50,10 @@ def run_on_cluster(arguments: argparse.Namespace, tables: Mapping[str, Path | st
             held.enter_context(own_folder(target))
             held.callback(remove_leftovers, target)  # of workers that were killed
         job = _job_to_go_on_with(folder, options, resume=arguments.resume)
-        pictures, are_all = (job.items, True) if job else _find(arguments.pictures)
+        found = FoundPictures() if job else find_pictures(arguments.pictures)
+        tell_of_search(found)
+        named = dict.fromkeys([*map(str, found.places), *found.urls])
+        pictures = job.items if job else list(named)
         if not pictures:
             return 1
         done = _read_done(job, folder, table) if job else {}
@@ -57,18 +62,24 @@ def run_on_cluster(arguments: argparse.Namespace, tables: Mapping[str, Path | st
             held.enter_context(stop)  # after Ray, which has a handler of its own
             job = job or begin_job(folder, options, pictures, workers=core_count())
             make_worker = partial(
-                _make_worker, analyzer, table, folder, Path.cwd(), arguments.whole_picture
+                _make_worker,
+                table,
+                folder,
+                analyzer,
+                whole_picture=arguments.whole_picture,
+                describe=failure_of,
+                folder=str(Path.cwd()),
             )
             _do_rest(job, make_worker, done, stop, shows_progress=not arguments.quiet)
     outcomes = [outcome for number in sorted(done) for outcome in done[number]]
     report = Report(len(pictures), done=outcomes, tells_each=False)
-    return report.summarize([folder.name], None, stop.number) or int(not are_all)
+    return report.summarize([folder.name], None, stop.number) or int(bool(found.failures))
 
 
 def _check_options(
     arguments: argparse.Namespace, tables: Mapping[str, Path | str]
 ) -> tuple[str, Path | str]:
-    """Return form and folder of the parts; refuse options that a cluster has no use for."""
+    """Return form and folder of the parts; refuse options that do not go with a cluster."""
     require("ray", "pyarrow", what="--cluster")
     given = [name for name in FORMATS if name in tables]
     if len(given) != 1:
@@ -90,17 +101,13 @@ def _check_options(
     return form, target
 
 
-def _job_to_go_on_with(
-    folder: "Folder", options: Mapping[str, str], *, resume: bool
-) -> "Job | None":
+def _job_to_go_on_with(folder: Folder, options: Mapping[str, str], *, resume: bool) -> Job | None:
     """Return the job that the folder holds, None if it holds none.
 
     Raises:
         FileExistsError: if it holds one, and that is not to be resumed.
         ValueError: if that is another job.
     """
-    from minixception.cluster.parts import read_job
-
     job = read_job(folder)
     if job is not None and not resume:
         raise FileExistsError(
@@ -112,21 +119,12 @@ def _job_to_go_on_with(
     return job
 
 
-def _find(paths: Sequence[Path | str]) -> tuple[list[str], bool]:
-    """Return the pictures by path or URL, and whether there may not be more; tell of the others."""
-    found = find_pictures(paths)
-    tell_of_search(found)
-    return list(dict.fromkeys([*map(str, found.places), *found.urls])), not found.failures
-
-
-def _read_done(job: "Job", folder: "Folder", table: "Table") -> "dict[int, list[Outcome]]":
-    """Return what came of the pictures of each part that is done.
+def _read_done(job: Job, folder: Folder, table: Table) -> dict[int, list[Outcome]]:
+    """Return the results of the pictures of each finished part.
 
     Raises:
         ValueError: if a part is damaged.
     """
-    from minixception.cluster.parts import part_name, part_numbers
-
     done = {}
     for number in part_numbers(folder, table.suffix) & set(job.parts):
         name = part_name(number, table.suffix)
@@ -136,34 +134,24 @@ def _read_done(job: "Job", folder: "Folder", table: "Table") -> "dict[int, list[
     return done
 
 
-def _make_worker(
-    analyzer: "FaceAnalyzer", table: "Table", folder: "Folder", place: Path, whole_picture: bool
-) -> "PartWorker":
-    """Return what does parts in a process of the cluster; paths are relative to `place`."""
-    from minixception.cluster.parts import PartWorker
-    from minixception.cluster.pictures import PictureWorker
-
-    worker = PictureWorker(
-        analyzer, whole_picture=whole_picture, describe=failure_of, folder=str(place)
-    )
-    return PartWorker(worker, table, folder)
+def _make_worker(table: Table, parts: Folder, analyzer: FaceAnalyzer, **options: Any) -> PartWorker:
+    """Return what does parts in a process of the cluster; the options are of `PictureWorker`."""
+    return PartWorker(PictureWorker(analyzer, **options), table, parts)
 
 
 def _do_rest(
-    job: "Job",
-    make_worker: "Callable[[], PartWorker]",
-    done: "dict[int, list[Outcome]]",
+    job: Job,
+    make_worker: Callable[[], PartWorker],
+    done: dict[int, list[Outcome]],
     stop: StopRequest,
     *,
     shows_progress: bool,
 ) -> None:
-    """Have the parts done that are missing in `done`, and put down there what came of them.
+    """Have the parts done that are missing from `done`, and add their results to it.
 
     Raises:
         OSError: with what to do, if the job cannot go on.
     """
-    from minixception.cluster.work import work_through
-
     rest = [part for part in job.parts.items() if part[0] not in done]
     count = sum(map(len, done.values()))
     if done:

@@ -18,12 +18,12 @@ _DRAWN_NAME = re.compile(r"(.+)_(?:faces|explained)(?:_\d+){0,2}\.(?:png|jpg)")
 
 @dataclass(frozen=True)
 class FoundPictures:
-    """What there is to do.
+    """The pictures to do, and what else was found.
 
     Attributes:
         places: picture -> its folder below the folder or pattern that it was found by.
         left_out: pictures that are results of an earlier run.
-        others: files beside pictures that are none by their names, but for hidden ones.
+        others: other files beside the pictures, except hidden ones.
         links: to folders, which are not followed.
         empty: a message for each folder or pattern without a picture, and for a model's folder.
         failures: a message for each folder that cannot be listed.
@@ -75,7 +75,6 @@ def find_pictures(paths: Iterable[Path | str], *, output: Path | None = None) ->
 
 
 def _find_urls(url: str, found: FoundPictures) -> None:
-    """Add what a URL stands for."""
     from minixception.cluster.places import list_files
 
     listed = list_files(url)
@@ -97,7 +96,7 @@ def _choose(
     output: Path | None = None,
     is_whole: bool = True,
 ) -> list[Path]:
-    """Return the pictures to do among the files found by a path, sorted; note the others."""
+    """Return the pictures to do among the files that a path stands for, sorted; note the rest."""
     pictures = sorted(filter(is_picture_name, files), key=lambda file: file.parts)
     if not pictures and is_whole:
         found.empty.append(f"{path}: no picture found; {_what_instead(files)}")
@@ -117,12 +116,12 @@ def _what_instead(files: list[Path]) -> str:
 
 
 def is_picture_name(path: Path) -> bool:
-    """Tell by its name whether a file is a picture, and no hidden one."""
+    """Tell by its name whether a file is a picture, and not hidden."""
     return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
 
 
 def files_below(folder: Path, found: FoundPictures) -> Iterator[Path]:
-    """Give all files below a folder but in hidden ones; tell `found` where it cannot look."""
+    """Yield the files below a folder, except in hidden folders; note in `found` what fails."""
 
     def tell(error: OSError) -> None:
         found.failures.append(f"{error.filename}: {error.strerror}")
@@ -137,7 +136,7 @@ def _files_matching(pattern: Path) -> list[Path]:
 
 
 def _start_of(pattern: Path) -> Path:
-    """Return the folders before the first that is a pattern."""
+    """Return the folder of a pattern: its parts before the first with a wildcard."""
     parts = pattern.parts[:-1]
     plain = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts))
     return Path(*parts[:plain])
@@ -150,14 +149,11 @@ def _results_among(pictures: list[Path], start: Path, output: Path | None) -> se
     results = {
         picture for picture, name in names if name and (picture.parent, name[1]) in originals
     }
-    folder = Path(os.path.realpath(output)) if output is not None else None
-    if folder is not None and Path(os.path.realpath(start)) in folder.parents:
-        folders = {place: Path(os.path.realpath(place)) for place, _ in originals}
-        results.update(
-            picture
-            for picture in pictures
-            if folder in (folders[picture.parent], *folders[picture.parent].parents)
-        )
+    folder = Path(os.path.realpath(output or start))
+    if Path(os.path.realpath(start)) in folder.parents:
+        places = {place for place, _ in originals}
+        drawn = {each for each in places if Path(os.path.realpath(each)).is_relative_to(folder)}
+        results.update(picture for picture in pictures if picture.parent in drawn)
     return results
 
 

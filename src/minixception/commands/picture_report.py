@@ -1,28 +1,28 @@
-"""What is said on the terminal about pictures being done."""
+"""What the terminal shows while pictures are being done."""
 
 import signal
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minixception.commands.picture_paths import FoundPictures
 from minixception.commands.run_control import Progress, Stopwatch
 from minixception.files import count_suffixes
-from minixception.labels import most_probable
+from minixception.labels import describe_scores
 from minixception.messages import one_line
 
 if TYPE_CHECKING:
     from minixception.inference.picture_files import PictureResult
     from minixception.inference.predictions import FacePrediction
 
-# Up to so many pictures each is told of as it is done.
+# Up to this many pictures, each is reported when it is done.
 FEW_PICTURES = 20
 LISTED_FAILURES = 20
 
 
 def tell_of_search(found: FoundPictures) -> None:
-    """Say what was looked for in vain, and what was left out."""
+    """Print which paths have no pictures, and what was left out."""
     for message in (*found.empty, *(f"not done: {text}" for text in found.failures)):
         print(message, file=sys.stderr)
     if found.left_out:
@@ -39,11 +39,11 @@ def tell_of_search(found: FoundPictures) -> None:
 
 
 class Report:
-    """Reports few pictures one by one, and of many how far the job is and what came of it.
+    """Reports few pictures one by one; of many, the progress and a summary.
 
-    `done` holds number of faces, and error, of those that an interrupted job has done; the
-    attribute of this name is the number of pictures done so far. Without `tells_each`, few pictures
-    are treated as many.
+    The argument `done` has number of faces and error of those that an interrupted job finished; the
+    attribute is the number of pictures done so far. Without `tells_each`, few pictures are reported
+    like many.
     """
 
     def __init__(
@@ -66,14 +66,14 @@ class Report:
             self.count(faces, error)
 
     def count(self, faces: int, error: str | None) -> None:
-        """Count a picture with so many faces, or the reason why it could not be done."""
+        """Count a picture with this many faces, or one that failed."""
         self.done += 1
         self._faces += faces
         if error is not None:
             self._failures.append(f"not done: {error}")
 
     def tell(self, result: "PictureResult") -> None:
-        """Count a picture, and print what came of it or how far the job is."""
+        """Count a picture, and print its faces or the progress."""
         self.count(len(result.faces), result.error)
         self._stopwatch.count()
         if not self._one_by_one:
@@ -92,7 +92,7 @@ class Report:
         self._progress.close()
 
     def summarize(self, tables: Sequence[Path | str], drawn_to: Path | None, stop: int) -> int:
-        """Say how the job ended and where tables and pictures lie; return the exit code.
+        """Print how the job ended and where tables and pictures are; return the exit code.
 
         `drawn_to` is the folder of the drawn pictures, None if there are none; `stop` the number of
         the signal that ended the job, 0 if none.
@@ -133,16 +133,11 @@ def format_table(picture: Path | str, faces: "Sequence[FacePrediction]") -> str:
         lines.append(f"{'x':>6}{'y':>6}{'width':>7}{'height':>8}   {names}")
     for face in faces:
         x, y, width, height = face.box
-        labels = format_cells(map(_label, face.scores.values()))
+        labels = format_cells(describe_scores(one) or "-" for one in face.scores.values())
         lines.append(f"{x:6d}{y:6d}{width:7d}{height:8d}   {labels}")
     return "\n".join(lines)
 
 
 def format_cells(cells: Iterable[str]) -> str:
-    """Return what stands under each other for each task: its name, or a label."""
+    """Return a row of cells, one per task: its name, or a label."""
     return " ".join(f"{cell:<17}" for cell in cells).rstrip()
-
-
-def _label(scores: Mapping[str, float]) -> str:
-    name = most_probable(scores)
-    return "-" if name is None else f"{name} {100 * scores[name]:.0f} %"

@@ -1,9 +1,9 @@
 """Tables of faces that survive any interruption.
 
-What came of each picture is appended at once, as a line of JSON, to one journal: a hidden file
-`.NAME.part` beside the first table. When all pictures are done the tables are written from it, and
-it goes. After an interruption the next job cuts off what is incomplete and goes on from there. The
-first line holds the options that the rows depend on, since rows of two models must not be mixed.
+The result of each picture is appended at once, as a line of JSON, to one journal: a hidden file
+`.NAME.part` beside the first table. When all pictures are done, the tables are written from it and
+it is deleted. After an interruption the next job cuts off an incomplete line and continues there.
+The first line holds the options that the rows depend on: rows of two models must not be mixed.
 """
 
 import io
@@ -34,16 +34,16 @@ class TableWriter:
     Args:
         tables: what to write; there need not be any.
         pictures: all pictures of the job, in order.
-        resume: whether to go on from what an interrupted job has left.
-        options: what the rows depend on beside the pictures, see `describe_rows`.
+        resume: whether to continue an interrupted job.
+        options: what the rows depend on besides the pictures, see `describe_rows`.
 
     Attributes:
-        done: number of faces, and error, of each picture that is done already.
-        is_finished: whether an earlier job has finished all tables, so that nothing is written.
+        done: number of faces, and error, of each picture that is already done.
+        is_finished: whether an earlier job finished all tables; then nothing is written.
 
     Raises:
-        FileExistsError: without `resume`, if an interrupted job has left pictures.
-        ValueError: if what it has left does not belong to this job, or is a pipe or a link.
+        FileExistsError: without `resume`, if an interrupted job has done pictures.
+        ValueError: if its journal does not belong to this job, or is a pipe or a link.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class TableWriter:
         self._tables = () if self.is_finished else tables
 
     def _read(self, pictures: list[str], *, resume: bool) -> None:
-        """Find what the journal has done already, and where that ends."""
+        """Find which pictures are in the journal, and where the last one ends."""
         part, journal, names = self._part, read_journal(self._part), []
         first, _ = next(journal, ({}, 0))
         for line, self._end in journal:
@@ -95,7 +95,7 @@ class TableWriter:
             check_row_options(part, first["options"], self._options)
 
     def open(self) -> None:
-        """Cut the journal behind its last whole line, and open it."""
+        """Open the journal, cut off after its last whole line."""
         if self._tables:
             self._file = open_grown(self._part)
             self._file.truncate(self._end)
@@ -104,7 +104,7 @@ class TableWriter:
             self._append({"options": self._options})
 
     def write(self, result: PictureResult) -> None:
-        """Append what came of a picture."""
+        """Append the result of a picture."""
         self._append(line_of(result))
 
     def _append(self, line: Line) -> None:
@@ -118,7 +118,7 @@ class TableWriter:
             self._file.close()
 
     def finish(self) -> None:
-        """Write all tables; the journal goes last, so that this may be interrupted as well."""
+        """Write all tables; the journal is deleted last, so this may be interrupted too."""
         self.close()
         for table in self._tables:
             lines = (line for line, _ in islice(read_journal(self._part), 1, None))
@@ -129,7 +129,7 @@ class TableWriter:
 
 
 class TableStream:
-    """Writes a table to standard output, picture by picture; a JSON object at the end."""
+    """Writes a table to standard output, picture by picture; JSON only at the end."""
 
     def __init__(self, table: Table, file: IO[bytes]) -> None:
         self._table, self._file = table, file
@@ -145,16 +145,16 @@ class TableStream:
             self._file.flush()
 
     def finish(self) -> None:
-        """Write what could not be written before."""
+        """Write the JSON object."""
         if self._table.format == "json":
             self._table.write(self._file, self._lines)
 
 
 def read_journal(path: Path) -> Iterator[tuple[Line, int]]:
-    """Yield the lines, and the number of bytes up to their ends, up to a damaged or cut-off one.
+    """Yield each line with the position of its end, up to the first damaged or cut-off one.
 
     Raises:
-        ValueError: if the first line is whole, and that of something else.
+        ValueError: if the first line is whole but not that of a journal.
     """
     end = 0
     with path.open("rb") as file:
@@ -172,7 +172,7 @@ def read_journal(path: Path) -> Iterator[tuple[Line, int]]:
 
 
 def _parse(text: bytes) -> Line:
-    """Return the object that a whole line holds, an empty one for a damaged line."""
+    """Return the object in a line, an empty one if the line is damaged or cut off."""
     try:
         line = json.loads(text) if text.endswith(b"\n") else {}
     except (ValueError, RecursionError):
@@ -182,7 +182,7 @@ def _parse(text: bytes) -> Line:
 
 
 def _done_in_targets(tables: Sequence[Table], pictures: Sequence[Path | str]) -> list[Outcome]:
-    """Return what came of each picture if all tables are there and finished, else nothing."""
+    """Return the result of each picture if all tables exist and are finished, else nothing."""
     if not all(table.target.is_file() for table in tables):
         return []
     done: list[Outcome] = []

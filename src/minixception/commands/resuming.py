@@ -5,7 +5,7 @@ import logging
 import shlex
 from pathlib import Path
 
-# Options that name what a run goes on needing, wherever the next command is typed.
+# Inputs that a run still needs; they must be found from whatever folder it is resumed in.
 _INPUTS = ("data", "backbone_weights", "teacher", "unlabelled", "unlabelled_teacher", "leave_out")
 # Options that may change, see `trainer.train`.
 _PROLONGING = ("epochs", "early_stopping_patience")
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 def options_of_run(arguments: argparse.Namespace) -> argparse.Namespace:
     """Return the options that a run was started with, overridden by those given now.
 
-    Without `--resume`, or a run in its folder, those of now are returned.
+    Without `--resume`, or without a run in the folder, the options given now are returned.
 
     Raises:
         FileNotFoundError: `--resume FOLDER` names a folder without a run.
@@ -58,7 +58,7 @@ def _laid_over_the_run(arguments: argparse.Namespace) -> argparse.Namespace:
     begun = parse(command[2:])
     for name in filter(state.start.get, _INPUTS):
         setattr(begun, name, _as_paths(state.start[name]))
-    # The run has weights of its own by now; what they began with is only compared.
+    # The run has its own weights by now; the initial ones are only compared.
     origin = state.identity.get("initial weights", "None")
     begun.initial_weights = NOTHING if origin == "None" else Path(origin)
     lengths = [getattr(begun, name) for name in _PROLONGING]

@@ -1,4 +1,4 @@
-"""What the rows of a table depend on beside the pictures."""
+"""What the rows of a table depend on besides the pictures."""
 
 import argparse
 import json
@@ -11,9 +11,9 @@ from minixception.checkpoints.shipped import TASKS, find_model
 if TYPE_CHECKING:
     from minixception.inference.analyzer import FaceAnalyzer
 
-# Of a card, what no row depends on.
+# Entries of a card that no row depends on.
 _REMARKS = ("data", "recipe", "seed", "command", "versions", "metrics", "known_weaknesses")
-# Options that say where results go and how fast; every other one changes rows, or may.
+# Options about where results go and how fast; all others may change rows.
 _WITHOUT_EFFECT = {
     *("pictures", "output", "no_draw", "bars", "json", "csv", "jsonl", "parquet", "resume"),
     *("film", "input", "plot", "no_window", "workers", "quiet", "verbose", "trust_yunet"),
@@ -22,7 +22,7 @@ _WITHOUT_EFFECT = {
 
 
 def describe_rows(arguments: argparse.Namespace, analyzer: "FaceAnalyzer") -> dict[str, str]:
-    """Return option -> what it stands for: of a model its name, and the content that is used."""
+    """Return option -> its value; for a model, its name and a checksum of what is used of it."""
     from minixception.commands.options import chosen_models
     from minixception.detection.card import TASK as DETECTOR_TASK
     from minixception.detection.network_detector import DEFAULT_DETECTOR, MiniXceptionDetector
@@ -59,12 +59,12 @@ def _describe_model(folder: Path, card: Any) -> str:
 
 
 def check_row_options(part: Path, then: Mapping[str, str], now: Mapping[str, str]) -> None:
-    """Refuse to go on with the rows of a part that were made with other options.
+    """Refuse to continue a part whose rows were made with other options.
 
     Raises:
-        ValueError: naming what differs.
+        ValueError: naming the differences.
     """
-    # What an option is by default stands as None, as does one that was not written down then.
+    # An option left at its default reads None, as does one that was not recorded then.
     changed = [name for name in {**then, **now} if str(then.get(name)) != str(now.get(name))]
     if changed:
         raise ValueError(

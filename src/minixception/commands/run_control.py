@@ -1,4 +1,4 @@
-"""What a long run needs: a way to stop it, a clock for its parts, and a word on how far it is."""
+"""What a long run needs: a way to stop it, a clock for its parts, and a progress report."""
 
 import math
 import signal
@@ -16,12 +16,12 @@ Item = TypeVar("Item")
 
 
 class StopRequest:
-    """Lets Ctrl-C and a friendly `kill` end the run after the frame or picture at hand.
+    """Lets Ctrl-C and a plain `kill` end the run after the current frame or picture.
 
-    A second Ctrl-C interrupts at once. A signal that is ignored, as after `nohup`, stays so.
+    A second Ctrl-C interrupts at once. A signal that was ignored, as after `nohup`, stays ignored.
 
     Attributes:
-        number: of the signal that came, 0 if none.
+        number: the signal received, 0 if none.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class StopRequest:
 
 
 class Stopwatch:
-    """Adds up where the time goes, and knows the current frame rate."""
+    """Measures how long each part of the work takes, and the current frame rate."""
 
     def __init__(self) -> None:
         self._start = time.perf_counter()
@@ -76,7 +76,7 @@ class Stopwatch:
             self.count()
 
     def count(self, items: int = 1) -> None:
-        """Note that so many more items are done, for the rate."""
+        """Count more finished items, for the rate."""
         self._recent.append((time.perf_counter(), items))
 
     def rate(self) -> float | None:
@@ -101,9 +101,9 @@ class Stopwatch:
 
 
 class Progress:
-    """Shows on stderr how far the run is: one line on a terminal, else a line now and then.
+    """Shows progress on stderr: one changing line on a terminal, else a line every ten seconds.
 
-    `total` is the number of items, 0 if unknown, and `item` what they are called.
+    `total` is the number of items, 0 if unknown, and `item` their name.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Progress:
         self._told_at = time.perf_counter()
 
     def update(self, done: int) -> None:
-        """Tell, if it is time to."""
+        """Show the progress, if it is time to."""
         now = time.perf_counter()
         if not self._shown or now - self._told_at < (0.2 if self._on_terminal else 10.0):
             return
@@ -140,7 +140,7 @@ class Progress:
 
 
 def format_duration(seconds: float) -> str:
-    """Return a time as people say it.
+    """Return a duration in words.
 
     >>> [format_duration(value) for value in (8.2, 95, 3700)]
     ['9 s', '2 min', '1 h 2 min']

@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
-    """Return what the options say.
+    """Return the settings that the options ask for.
 
     Raises:
         OSError: if the token or the page is not where it should be.

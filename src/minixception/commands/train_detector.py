@@ -12,6 +12,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from minixception.commands.outputs import check_folder
 from minixception.commands.training_options import add_devices_argument
 
 if TYPE_CHECKING:
@@ -48,7 +49,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Load, build, train, export; return the exit code."""
-    from minixception.commands.outputs import check_folder
     from minixception.datasets.pictures import picture_names
     from minixception.detection.labelled_pictures import read_sources
     from minixception.training.runs import refuse_used_folder
@@ -58,17 +58,21 @@ def run(arguments: argparse.Namespace) -> int:
     check_folder(arguments.output, "--output")
     if not arguments.resume:
         refuse_used_folder(arguments.output)
-    recipe = _recipe(arguments)
+
+    from minixception.detector_training.export import finish_detector
+    from minixception.detector_training.trainer import DetectorRecipe, train_detector
+    from minixception.training.acceleration import choose_devices
+
+    settings = ("epochs", "steps", "learning_rate", "replicas")
+    given = {name: getattr(arguments, name) for name in settings}
+    recipe = DetectorRecipe(**{name: value for name, value in given.items() if value is not None})
+    choose_devices(arguments.devices, recipe.replicas)
     names = () if arguments.leave_out is None else picture_names(arguments.leave_out)
     training, validation = read_sources(arguments.data, leave_out=names)
     print(
         f"{len(training.photographs)} photographs and {len(training.backgrounds)} backgrounds to "
         f"train on, {len(validation.photographs)} and {len(validation.backgrounds)} held out"
     )
-
-    from minixception.detector_training.export import finish_detector
-    from minixception.detector_training.trainer import train_detector
-
     detector_run = _prepare_run(arguments, recipe, training, validation)
     history = train_detector(detector_run, resume=arguments.resume)
     best = max(range(len(history)), key=lambda row: history[row]["val_average_precision"])
@@ -81,25 +85,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _recipe(arguments: argparse.Namespace) -> "DetectorRecipe":
-    """Return the recipe with what is given in place of its own."""
-    from minixception.detector_training.trainer import DetectorRecipe
-    from minixception.training.acceleration import choose_devices
-
-    settings = ("epochs", "steps", "learning_rate", "replicas")
-    given = {name: getattr(arguments, name) for name in settings}
-    recipe = DetectorRecipe(**{name: value for name, value in given.items() if value is not None})
-    choose_devices(arguments.devices, recipe.replicas)
-    return recipe
-
-
 def _prepare_run(
     arguments: argparse.Namespace,
     recipe: "DetectorRecipe",
     training: "SceneSources",
     validation: "SceneSources",
 ) -> "DetectorRun":
-    """Seed, build the network, and say in a card where it will come from."""
+    """Seed, build the network, and record its origin in a card."""
     from dataclasses import asdict
 
     import keras

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 # Lightness grows evenly with the value, also in grey print and for colour-blind eyes.
 COLOUR_MAP = "inferno"
-# Of the map's colour where the map is 1; the face shows through.
+# Opacity of the colour where the map is 1: the face shows through.
 OPACITY = 0.75
-# The strongest hundredth of the pixels of a gradient may outshine all others: they are cut off.
+# The strongest hundredth of a gradient's pixels may outshine all others: they are clipped.
 BRIGHTEST_PERCENTILE = 99
 
 TILE = 256  # pixels
@@ -59,9 +59,8 @@ def draw_maps(
     """
     drawn = image.copy()
     for box, one in zip(boxes, maps, strict=True):
-        inside = clip(box, *image.shape[:2])
         large = resize_image(np.asarray(one, np.float32), (box.height, box.width))
-        x, y, width, height = inside
+        x, y, width, height = clip(box, *image.shape[:2])
         part = large[y - box.y :, x - box.x :][:height, :width]
         drawn[y : y + height, x : x + width] = _blended(drawn[y : y + height, x : x + width], part)
     return drawn
@@ -92,31 +91,24 @@ def draw_explanation(
     tiles = (
         ("face", face),
         (f"supports {name} (HiResCAM)", _blended(grey, where)),
-        None,
+        ("probabilities", None),
         ("Grad-CAM", _map_tile(explanation.grad_cam[index])),
         ("guided backpropagation", _map_tile(explanation.guided_backpropagation[index])),
         ("guided Grad-CAM", _map_tile(explanation.guided_grad_cam[index])),
     )
-    for number, tile in enumerate(tiles):
-        x = GAP + number % 3 * (TILE + GAP)
-        y = GAP + number // 3 * (TILE + CAPTION)
+    for number, (caption, tile) in enumerate(tiles):
+        place = GAP + number % 3 * (TILE + GAP), GAP + number // 3 * (TILE + CAPTION)
         if tile is None:
-            _draw_probabilities(picture, (x, y), explanation, index)
+            _draw_probabilities(picture, place, explanation, index)
         else:
-            _draw_tile(picture, (x, y), *tile)
+            picture.paste(Image.fromarray(tile), place)
+        _draw_caption(picture, place, caption)
     return np.array(picture)
 
 
 def _map_tile(values: NDArray[np.float32]) -> NDArray[np.uint8]:
     brightest = float(np.percentile(values, BRIGHTEST_PERCENTILE)) or 1.0
     return colours_of(resize_image(np.minimum(values / brightest, 1), (TILE, TILE)))
-
-
-def _draw_tile(
-    picture: Image.Image, place: tuple[int, int], caption: str, tile: NDArray[np.uint8]
-) -> None:
-    picture.paste(Image.fromarray(tile), place)
-    _draw_caption(picture, place, caption)
 
 
 def _draw_caption(picture: Image.Image, place: tuple[int, int], caption: str) -> None:
@@ -150,4 +142,3 @@ def _draw_probabilities(
         end = left + (right - left) * float(share)
         if end - left >= 1:
             draw.rectangle((left, middle - half, end, middle + half), fill=colour)
-    _draw_caption(picture, place, "probabilities")

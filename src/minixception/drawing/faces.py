@@ -13,9 +13,9 @@ from typing import Protocol
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from minixception.boxes import Box
+from minixception.boxes import Box, shared_area
 from minixception.images import as_rgb
-from minixception.labels import canonical_name, most_probable
+from minixception.labels import canonical_name, describe_scores, most_probable
 from minixception.messages import require
 
 Colour = tuple[int, int, int]
@@ -33,7 +33,6 @@ EMOTION_COLOURS: dict[str, Colour] = {
     "surprise": (86, 180, 233),
 }
 _COLOUR_OF_MEANING = {canonical_name(name): colour for name, colour in EMOTION_COLOURS.items()}
-NO_EMOTION_COLOUR: Colour = (255, 255, 255)
 BLACK: Colour = (0, 0, 0)
 WHITE: Colour = (255, 255, 255)
 PANEL_COLOUR: Colour = (24, 24, 24)
@@ -46,7 +45,7 @@ _COST_OF_DRAWING = 8
 _COST_OF_OTHER_FACE = 2
 _COST_OF_OWN_FACE = 1
 
-# What is tried where a panel finds no room, as shares of the letters of the label.
+# Letter sizes to try where a panel has no room, as shares of the label's.
 _PANEL_SIZES = (0.75, 0.5)
 _SMALLEST_PANEL_FONT = 9  # pixels; smaller letters cannot be read
 
@@ -75,7 +74,7 @@ class _Style:
 
 
 class _Canvas:
-    """A picture being drawn on, which remembers what is covered already."""
+    """A picture being drawn on that remembers what is already covered."""
 
     def __init__(self, picture: Image.Image, faces: Sequence[Box]) -> None:
         self.picture = picture
@@ -90,10 +89,10 @@ class _Canvas:
         def cost(place: Box) -> int:
             faces = sum(
                 (_COST_OF_OWN_FACE if face == own else _COST_OF_OTHER_FACE)
-                * _shared_area(place, face)
+                * shared_area(place, face)
                 for face in self._faces
             )
-            return faces + _COST_OF_DRAWING * sum(_shared_area(place, box) for box in self._drawn)
+            return faces + _COST_OF_DRAWING * sum(shared_area(place, box) for box in self._drawn)
 
         place = min((_moved_inside(place, self.picture.size) for place in places), key=cost)
         self._drawn.append(place)
@@ -106,7 +105,7 @@ class _Canvas:
         for place in places:
             place = _moved_inside(place, self.picture.size)
             fits = place.width <= width and place.height <= height
-            if fits and not any(_shared_area(place, other) for other in covered):
+            if fits and not any(shared_area(place, other) for other in covered):
                 self._drawn.append(place)
                 return place
         return None
@@ -143,7 +142,7 @@ def draw_predictions(
 def emotion_colour(name: str | None) -> Colour:
     """Return the RGB colour of an emotion, always the same one, also for unknown names."""
     if name is None:
-        return NO_EMOTION_COLOUR
+        return WHITE
     meaning = canonical_name(name)
     palette = list(EMOTION_COLOURS.values())
     # A checksum and not `hash`, which differs from one start of Python to the next.
@@ -156,20 +155,16 @@ def _emotions(face: DrawableFace) -> Mapping[str, float]:
 
 def label_lines(face: DrawableFace) -> list[str]:
     """Return what is written at a face: a line per task, with its most probable class."""
-    return [
-        f"{name} {100 * scores[name]:.0f} %"
-        for scores in face.scores.values()
-        if (name := most_probable(scores)) is not None
-    ]
+    return [text for scores in face.scores.values() if (text := describe_scores(scores))]
 
 
 def _style_for(face: DrawableFace, picture_size: tuple[int, int]) -> _Style:
-    """Text follows the face, between bounds that follow the picture, so that it can be read.
+    """Return text sizes that follow the face, within bounds that keep the text readable.
 
-    A picture is looked at as a whole, whatever its number of pixels: 1/70 of its longer side is
-    about the smallest readable text, 1/28 looks like a heading. Below 11 pixels letters blur, and
-    only where a line of a label ("surprise 93 %", 7 times the font size) finds no room in the
-    picture they may, down to 6 pixels.
+    A picture is viewed as a whole, whatever its number of pixels: 1/70 of its longer side is about
+    the smallest readable text, 1/28 looks like a heading. Letters below 11 pixels blur; they are
+    used, down to 6 pixels, only where a label ("surprise 93 %", 7 times the font size) would not
+    fit into the picture.
     """
     box, longer_side = face.box, max(picture_size)
     smallest, largest = max(11, longer_side // 70), max(14, longer_side // 28)
@@ -241,9 +236,9 @@ def _draw_label(canvas: _Canvas, face: DrawableFace, style: _Style) -> None:
 
 
 def _draw_bars(canvas: _Canvas, face: DrawableFace, style: _Style) -> None:
-    """Draw a panel with name, bar and percentage of each emotion, if there is a place for it.
+    """Draw a panel with name, bar and percentage of each emotion, if there is room for it.
 
-    A single face may fill its picture: where there is no other place, a part of it is covered.
+    A single face may fill its picture: if there is no other place, the panel covers part of it.
     """
     if not _emotions(face):
         return
@@ -278,22 +273,17 @@ def _fill_panel(
     shade = Image.new("L", (panel.width, panel.height), 215)
     canvas.picture.paste(PANEL_COLOUR, _corners(panel), shade)
     bar_x, value_x = round(panel.x + gap + names_width + gap), panel.x + panel.width - gap
+    half = max(1, round(style.font_size * 0.3))
     for number, (name, score) in enumerate(_emotions(face).items()):
         middle = panel.y + style.padding + (number + 0.5) * style.line_height
         draw.text((bar_x - gap, middle), name, fill=WHITE, font=style.font, anchor="rm")
-        _draw_bar(draw, Box(bar_x, round(middle), bar_width, style.font_size), name, score)
+        left, right = bar_x, bar_x + bar_width - 1
+        top, bottom = round(middle) - half, round(middle) + half - 1
+        draw.rectangle((left, top, right, bottom), fill=BAR_TRACK_COLOUR)
+        if filled := round(bar_width * min(max(score, 0.0), 1.0)):
+            draw.rectangle((left, top, left + filled - 1, bottom), fill=emotion_colour(name))
         text = f"{100 * score:.0f} %"
         draw.text((value_x, middle), text, fill=WHITE, font=style.font, anchor="rm")
-
-
-def _draw_bar(draw: ImageDraw.ImageDraw, bar: Box, name: str, score: float) -> None:
-    """Draw one bar on its track; `bar.y` is its middle."""
-    half = max(1, round(bar.height * 0.3))
-    filled = round(bar.width * min(max(score, 0.0), 1.0))
-    track = (bar.x, bar.y - half, bar.x + bar.width - 1, bar.y + half - 1)
-    draw.rectangle(track, fill=BAR_TRACK_COLOUR)
-    if filled:
-        draw.rectangle((*track[:2], bar.x + filled - 1, track[3]), fill=emotion_colour(name))
 
 
 def _ink_on(colour: Colour) -> Colour:
@@ -340,9 +330,3 @@ def _moved_inside(box: Box, picture_size: tuple[int, int]) -> Box:
     x = max(0, min(box.x, picture_size[0] - box.width))
     y = max(0, min(box.y, picture_size[1] - box.height))
     return box._replace(x=x, y=y)
-
-
-def _shared_area(first: Box, second: Box) -> int:
-    width = min(first.x + first.width, second.x + second.width) - max(first.x, second.x)
-    height = min(first.y + first.height, second.y + second.height) - max(first.y, second.y)
-    return max(width, 0) * max(height, 0)

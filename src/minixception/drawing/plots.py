@@ -202,7 +202,7 @@ def plot_timeline(
 
 
 def _with_gaps(times: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return points of steps: long series averaged, the last of each stretch drawn to its end."""
+    """Return the points of a step plot: long series averaged, each stretch closed at its end."""
     distances = np.diff(times)
     step = float(np.median(distances)) if len(distances) else 0.1
     stretches = np.split(np.arange(len(times)), np.flatnonzero(distances > 3 * step) + 1)

@@ -1,4 +1,4 @@
-"""Taking a trained network apart at a feature map, and putting guided ReLUs in.
+"""Taking a trained network apart at a feature map, and replacing its ReLUs with guided ones.
 
 The given model stays as it is: its layers are copied with their weights.
 """
@@ -101,7 +101,7 @@ def _copied_calls(
     The last softmax is left out, and `relu` takes the place of each ReLU.
     """
     calls: list[_Call] = []
-    copies: dict[int, tuple[layers.Layer, layers.Layer]] = {}
+    copies: dict[layers.Layer, layers.Layer] = {}
     last = _last_layer(model)
     if not _is_softmax(last):
         raise ValueError(
@@ -112,11 +112,10 @@ def _copied_calls(
     def copy(layer: Any) -> Any:
         if isinstance(layer, keras.Model) or not isinstance(layer, layers.Layer):
             return layer
-        if id(layer) not in copies:
-            activation = keras.activations.linear if layer is last else relu
-            replaced = layer is last or (relu is not None and _has_relu(layer))
-            copies[id(layer)] = layer, _copy_of(layer, activation if replaced else None)
-        return copies[id(layer)][1]
+        if layer not in copies:
+            other = relu if _has_relu(layer) else None
+            copies[layer] = _copy_of(layer, keras.activations.linear if layer is last else other)
+        return copies[layer]
 
     def call(layer: Any, *arguments: Any, **options: Any) -> Any:
         if isinstance(layer, keras.Model):
@@ -131,9 +130,7 @@ def _copied_calls(
 
     def connect(part: keras.Model, tensor: keras.KerasTensor) -> keras.KerasTensor:
         if isinstance(part, keras.Sequential):
-            for layer in part.layers:
-                tensor = call(copy(layer), tensor)
-            return tensor
+            part = keras.Model(part.inputs, part.outputs)
         keras.models.clone_model(
             part,
             input_tensors=keras.tree.map_structure(lambda _: tensor, part.input),
@@ -143,7 +140,7 @@ def _copied_calls(
         return calls[-1].output  # the layer that gives the output comes last
 
     connect(model, inputs)
-    for layer, copied in copies.values():
+    for layer, copied in copies.items():
         copied.set_weights(layer.get_weights())
     return calls
 
@@ -188,10 +185,10 @@ def _feature_map(model: keras.Model, calls: list[_Call], rows: int) -> keras.Ker
 
 
 def _feature_maps(calls: list[_Call]) -> Iterator[keras.KerasTensor]:
-    """Give the feature maps that all paths go through, from the output backwards.
+    """Yield the feature maps that all paths go through, from the output backwards.
 
-    Between what has been passed and what has not lies a cut through the graph; where it cuts a
-    single connection, everything goes through there.
+    A cut moves through the graph, call by call; where it crosses a single connection, everything
+    goes through that one.
     """
     cut = {id(calls[-1].output): calls[-1].output}
     produced = {id(call.output) for call in calls}
