@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from minixception.cluster import films as parts
-from minixception.cluster import sessions, work
 from minixception.commands import run_command, video_cluster
 from minixception.images import read_image
 from stored_files import file_size_limit
@@ -78,8 +77,8 @@ def no_ray(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             done.append(item)
             yield worker(item)
 
-    monkeypatch.setattr(work, "work_through", work_through)
-    monkeypatch.setattr(sessions, "connected", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(video_cluster, "work_through", work_through)
+    monkeypatch.setattr(video_cluster, "connected", lambda *_, **__: nullcontext())
     monkeypatch.setattr(video_cluster, "require", lambda *_, **__: None)
     return done
 
@@ -133,8 +132,8 @@ def test_a_folder_of_films(
     assert (tables / "sub" / "a.csv").read_bytes() == (tables / "a.csv").read_bytes()
     assert f"not done: {films / 'bad.mp4'} is no video" in printed.err
     assert f"not done: {films / 'empty.mov'}" in printed.err
-    assert "2 of 4 films could not be done" in printed.err
-    assert "left out as no films: .txt 1" in printed.err
+    assert "2 of 4 videos could not be done" in printed.err
+    assert "left out, not videos: .txt 1" in printed.err
     (tables / "sub" / "a.csv").unlink()
     (tables / "a.csv").write_text("old")
     no_ray.clear()
@@ -143,7 +142,7 @@ def test_a_folder_of_films(
     assert run_video(films, *options, "--resume", "--detect-every", 3) == 1
     assert "--detect-every was 4, now 3" in capsys.readouterr().err
     assert run_video(films, *options, "--resume") == 1
-    assert "continuing after 1 of 4 films" in capsys.readouterr().out
+    assert "continuing after 1 of 4 videos" in capsys.readouterr().out
     assert {part.film for part in no_ray} == {str(films / "sub" / "a.mkv")}
     assert (tables / "a.csv").read_text() == "old"
     assert not [path for path in tables.rglob(".*") if path.is_dir()]
@@ -184,7 +183,7 @@ def test_what_stops_a_job_leaves_old_tables_and_goes_on(
         (("--csv", "out", "--plot", "a.png"), "leave out --plot"),
         (("--csv", "a.csv"), "--csv must be a folder"),
         (("--csv", "out", "--detect-every", "0"), "--detect-every must be 1 or more"),
-        (("--csv", "out"), "no film found"),
+        (("--csv", "out"), "no video found"),
     ],
 )
 def test_options_for_a_cluster(
@@ -200,7 +199,7 @@ def test_options_for_a_cluster(
     assert message in capsys.readouterr().err
     for wrong in ("http://127.0.0.1/a.mp4", "0"):
         assert run_video(wrong, "--cluster", "local", "--csv", "out") == 1
-        assert "takes a folder of films" in capsys.readouterr().err
+        assert "takes a folder of videos" in capsys.readouterr().err
     assert run_video(tmp_path / "a.mp4", "--resume") == 1
-    assert "--resume goes with --cluster" in capsys.readouterr().err
+    assert "--resume needs --cluster" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Films on a cluster: parts of them that begin at key frames, analyzed anywhere."""
+"""Videos on a cluster: parts of them that begin at key frames, analyzed anywhere."""
 
 import math
 from collections.abc import Callable
@@ -8,18 +8,18 @@ from functools import partial
 from minixception.cluster.work import settle
 from minixception.files import is_passing, read_patiently
 from minixception.inference.analyzer import FaceAnalyzer
+from minixception.inference.picture_files import failure_of
 from minixception.inference.predictions import FacePrediction
-from minixception.messages import explain
 from minixception.video.finding import PART_SECONDS, FaceFinder, part_of
 from minixception.video.reader import VideoReader
 
-# The last part goes on to the end, whatever a header promises.
+# The last part lasts to the end, whatever a header promises.
 MOST_PARTS = 10_000
 
 
 @dataclass(frozen=True)
 class FilmPart:
-    """A part of a film: its number from 0, of so many."""
+    """A part of a video: its number from 0, of so many."""
 
     film: str
     number: int
@@ -28,15 +28,14 @@ class FilmPart:
 
 @dataclass(frozen=True)
 class PartResult:
-    """What came of a part of a film.
+    """The frames of a part, and what the reader has to say about it.
 
     Attributes:
         part: which.
         frames: time in seconds, and faces, of each frame.
-        lost: frames that cannot be decoded.
-        remarks: on how it was read.
-        cuts: of the last part, where the film ends too early.
-        error: why the film cannot be read, None if it can.
+        lost: how many frames cannot be decoded.
+        remarks, cuts: see `VideoReader`; `cuts` of the last part only.
+        error: why the video cannot be read, None if it can.
     """
 
     part: FilmPart
@@ -48,7 +47,7 @@ class PartResult:
 
 
 def cut_film(film: str) -> list[FilmPart]:
-    """Return the parts of a film that can be read alone; one where its index is missing or wrong.
+    """Return the parts of a video that can be read alone; one if its index is missing or wrong.
 
     Raises:
         OSError, ValueError: as `VideoReader`.
@@ -71,18 +70,17 @@ def make_part_worker(
         folder: what relative paths are relative to.
     """
     settle(folder)
-    return partial(_analyze, analyzer, detect_every)
 
+    def analyze(part: FilmPart) -> PartResult:
+        try:
+            return read_patiently(partial(_analyze_part, analyzer, detect_every, part))
+        except (OSError, ValueError, MemoryError) as error:
+            reason = failure_of(part.film, error)
+            if is_passing(error):
+                raise OSError(f"{reason}: this may be temporary; --resume continues") from error
+            return PartResult(part, error=reason)
 
-def _analyze(analyzer: FaceAnalyzer, detect_every: int, part: FilmPart) -> PartResult:
-    try:
-        return read_patiently(lambda: _analyze_part(analyzer, detect_every, part))
-    except (OSError, ValueError, MemoryError) as error:
-        reason = explain(error)
-        reason = reason if part.film in reason else f"{part.film}: {reason}"
-        if is_passing(error):
-            raise OSError(f"{reason}: this may be temporary; --resume continues") from error
-        return PartResult(part, error=reason)
+    return analyze
 
 
 def _analyze_part(analyzer: FaceAnalyzer, detect_every: int, part: FilmPart) -> PartResult:
