@@ -466,7 +466,7 @@ def test_another_encoder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(writing, "H264", ("libx269", "mpeg4"))
     with VideoWriter(tmp_path / "a.mp4") as writer:
         writer.write(Frame(0, 0.0, scene(0)))
-    assert writer.remarks == [f"{tmp_path / 'a.mp4'}: written by mpeg4, as there is no libx269"]
+    assert writer.remarks == [f"{tmp_path / 'a.mp4'}: written by mpeg4, as PyAV has no libx269"]
     assert len(read(tmp_path / "a.mp4")[0]) == 1
     monkeypatch.setattr(writing, "H264", ("libx269",))
     with (

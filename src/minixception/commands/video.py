@@ -126,7 +126,7 @@ def _check_arguments(arguments: argparse.Namespace) -> None:
         from minixception.video.writer import WRITABLE_SUFFIXES as FILMS
 
         require_utf8(arguments.output)
-        check_file(arguments.output, "--output", suffixes=tuple(FILMS), apart_from=film)
+        check_file(arguments.output, "--output", suffixes=FILMS, apart_from=film)
 
 
 def _follow(arguments: argparse.Namespace) -> int:
