@@ -8,7 +8,7 @@ import pytest
 
 from minixception.boxes import Box
 from minixception.commands import main
-from minixception.commands.video_overlay import load_overlay
+from minixception.commands.video_session import load_overlay
 from minixception.drawing.explanations import colours_of, draw_explanation, draw_maps
 from minixception.explain import Explainer
 from minixception.images import read_image, write_image

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from minixception.checkpoints.card import Card
-from minixception.commands import run_command, video_session
-from minixception.commands import video as command
+from minixception.commands import run_command
+from minixception.commands import video_session as command
 from minixception.commands.options import load_analyzer, make_detector
 from minixception.drawing.plots import plot_timeline
 from minixception.images import read_image
@@ -57,7 +57,7 @@ def make_analyzer(arguments: Any, **options: Any) -> FaceAnalyzer:
 @pytest.fixture(autouse=True)
 def no_display(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "load_analyzer", make_analyzer)
-    monkeypatch.setattr(video_session, "display_problem", lambda: "there is no display")
+    monkeypatch.setattr(command, "display_problem", lambda: "there is no display")
 
 
 def write_clip(path: Path, frames: int = 20, *, rate: float = 10, face: bool = True) -> Path:
@@ -214,7 +214,7 @@ def test_window(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     shown: list[np.ndarray] = []
-    monkeypatch.setattr(video_session, "display_problem", lambda: None)
+    monkeypatch.setattr(command, "display_problem", lambda: None)
     for name in ("namedWindow", "resizeWindow", "destroyAllWindows"):
         monkeypatch.setattr(cv2, name, lambda *_: None)
     monkeypatch.setattr(cv2, "imshow", lambda _, image: shown.append(image))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from minixception.cluster.work import settle
@@ -19,26 +19,21 @@ MOST_PARTS = 10_000
 
 @dataclass(frozen=True)
 class FilmPart:
-    """A part of a video: its number from 0, of so many."""
-
-    film: str
-    number: int
-    count: int
-
-
-@dataclass(frozen=True)
-class PartResult:
-    """The frames of a part, and what the reader has to say about it.
+    """A part of a video, and what came of it once it is done.
 
     Attributes:
-        part: which.
+        film: the video file.
+        number: of the part, from 0.
+        count: of the parts of the video.
         frames: time in seconds, and faces, of each frame.
         lost: how many frames cannot be decoded.
         remarks, cuts: see `VideoReader`; `cuts` of the last part only.
         error: why the video cannot be read, None if it can.
     """
 
-    part: FilmPart
+    film: str
+    number: int
+    count: int
     frames: list[tuple[float, list[FacePrediction]]] = field(default_factory=list)
     lost: int = 0
     remarks: tuple[str, ...] = ()
@@ -61,8 +56,8 @@ def cut_film(film: str) -> list[FilmPart]:
 
 def make_part_worker(
     analyzer: FaceAnalyzer, *, detect_every: int, folder: str
-) -> Callable[[FilmPart], PartResult]:
-    """Return what a worker calls with each part; see `work.work_through`.
+) -> Callable[[FilmPart], FilmPart]:
+    """Return what a worker calls to have a part done; see `work.work_through`.
 
     Args:
         analyzer: finds the faces and classifies them.
@@ -71,19 +66,19 @@ def make_part_worker(
     """
     settle(folder)
 
-    def analyze(part: FilmPart) -> PartResult:
+    def analyze(part: FilmPart) -> FilmPart:
         try:
             return read_patiently(partial(_analyze_part, analyzer, detect_every, part))
         except (OSError, ValueError, MemoryError) as error:
             reason = failure_of(part.film, error)
             if is_passing(error):
                 raise OSError(f"{reason}: this may be temporary; --resume continues") from error
-            return PartResult(part, error=reason)
+            return replace(part, error=reason)
 
     return analyze
 
 
-def _analyze_part(analyzer: FaceAnalyzer, detect_every: int, part: FilmPart) -> PartResult:
+def _analyze_part(analyzer: FaceAnalyzer, detect_every: int, part: FilmPart) -> FilmPart:
     finder = FaceFinder(analyzer.detector, every=detect_every)
     is_last, frames = part.number == part.count - 1, []
     begin, end = -math.inf if part.number == 0 else math.inf, math.inf
@@ -100,4 +95,4 @@ def _analyze_part(analyzer: FaceAnalyzer, detect_every: int, part: FilmPart) -> 
                 frames.append((frame.time_seconds, faces))
         lost = sum(begin <= time < end for time in reader.lost)
         cuts = tuple(reader.cuts) if is_last else ()
-        return PartResult(part, frames, lost, tuple(reader.remarks), cuts)
+        return replace(part, frames=frames, lost=lost, remarks=tuple(reader.remarks), cuts=cuts)

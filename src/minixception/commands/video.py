@@ -18,29 +18,17 @@ at least that large. Between searches, faces are followed; --detect-every 1 sear
 """
 
 import argparse
-import signal
-import sys
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from minixception.commands.hints import NOTHING_DECODED, hint_for
+from minixception.commands.hints import hint_for
 from minixception.commands.options import (
     add_cluster_argument,
     add_detector_arguments,
     add_model_arguments,
-    load_analyzer,
 )
-from minixception.commands.outputs import STANDARD_OUTPUT, check_file, check_table
-from minixception.commands.run_control import StopRequest
-from minixception.commands.video_overlay import add_overlay_argument, load_overlay
-from minixception.files import remove_leftovers, require_utf8
-from minixception.locks import sole_writer
+from minixception.commands.outputs import check_file, check_table
+from minixception.files import require_utf8
 from minixception.messages import require
-
-if TYPE_CHECKING:
-    from minixception.video.cameras import Camera
-    from minixception.video.reader import VideoReader
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +47,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plot", type=Path, metavar="FILE", help="plot of emotions over time")
     parser.add_argument("--no-window", action="store_true", help="open no window")
     parser.add_argument("--bars", action="store_true", help="draw a bar per emotion")
-    add_overlay_argument(parser)
+    parser.add_argument(
+        "--explain",
+        nargs="?",
+        const="emotion",
+        metavar="TASK",
+        help="lay over each face what supports its emotion, gender ...; needs Keras, which takes "
+        "seconds to start, and adds about half the time of finding faces to each frame",
+    )
     parser.add_argument(
         "--smoothing",
         type=float,
@@ -90,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Follow faces until the video ends or the user stops it; return the exit code."""
+    """Follow the faces in a video, or in many on a cluster; return the exit code."""
     if arguments.film and arguments.input:
         raise ValueError(f"one video at a time. Received: {arguments.film} and {arguments.input}")
     if arguments.detect_every < 1:
@@ -103,7 +98,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.resume:
         raise ValueError("--resume needs --cluster: a single video is done from its start")
     _check_arguments(arguments)
-    return _follow(arguments)
+    from minixception.commands.video_session import follow
+
+    return follow(arguments)
 
 
 def _check_arguments(arguments: argparse.Namespace) -> None:
@@ -127,43 +124,3 @@ def _check_arguments(arguments: argparse.Namespace) -> None:
 
         require_utf8(arguments.output)
         check_file(arguments.output, "--output", suffixes=FILMS, apart_from=film)
-
-
-def _follow(arguments: argparse.Namespace) -> int:
-    from minixception.commands.video_report import format_summary
-    from minixception.commands.video_session import Session
-
-    outputs = (arguments.output, arguments.csv, arguments.plot)
-    files = [path for path in outputs if path not in (None, STANDARD_OUTPUT)]
-    with _open(arguments) as reader, sole_writer(*files):
-        remove_leftovers(*(path.parent for path in files))
-        session = Session(arguments, load_analyzer(arguments), load_overlay(arguments))
-        with StopRequest() as stop, ExitStack() as stack:
-            for frame in session.stopwatch.each("decode", reader):
-                if frame.number == 0:
-                    session.open_outputs(reader, stack)  # now that there is something to write
-                if not session.process(frame) or stop.number:
-                    break
-        if not reader.done:
-            raise ValueError(f"{arguments.input}: {NOTHING_DECODED}")
-        if stop.number:
-            name = signal.Signals(stop.number).name
-            print(f"stopped by {name} after {reader.done} frames; they are kept", file=sys.stderr)
-        remarks = () if arguments.quiet else (*reader.remarks, *session.remarks)
-        for remark in (*remarks, *reader.losses):
-            print(remark, file=sys.stderr)
-        for path in files:
-            print(f"written to {path}")
-        print(format_summary(session.tracks.histories))
-        print(session.stopwatch.summary(reader.done))
-    return 128 + stop.number if stop.number else 0
-
-
-def _open(arguments: argparse.Namespace) -> "VideoReader | Camera":
-    from minixception.video.cameras import Camera, is_camera
-
-    if is_camera(arguments.input):
-        return Camera(arguments.input)
-    from minixception.video.reader import VideoReader
-
-    return VideoReader(arguments.input, with_sound=arguments.output is not None)

@@ -9,7 +9,7 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from minixception.cluster.films import FilmPart, PartResult, cut_film, make_part_worker
+from minixception.cluster.films import FilmPart, cut_film, make_part_worker
 from minixception.cluster.sessions import connected
 from minixception.cluster.work import work_through
 from minixception.commands.hints import FILM_SUFFIXES, NOTHING_DECODED
@@ -18,7 +18,7 @@ from minixception.commands.outputs import STANDARD_OUTPUT, check_folder
 from minixception.commands.picture_paths import FoundPictures, files_below, paths_in_folder
 from minixception.commands.row_options import check_row_options, describe_rows
 from minixception.commands.run_control import Progress, StopRequest, Stopwatch
-from minixception.commands.video_report import TABLE_FORM, Tracks
+from minixception.commands.video_report import TABLE_FORM, Tracks, make_tracker
 from minixception.files import atomic_path, count_suffixes, remove_leftovers
 from minixception.inference.analyzer import FaceAnalyzer
 from minixception.inference.picture_files import failure_of
@@ -33,22 +33,23 @@ OPTIONS_FILE = "options.json"
 def run_on_cluster(arguments: argparse.Namespace) -> int:
     """Have the videos done that have no table yet; return the exit code."""
     _check_options(arguments)
-    films, failures = find_films(Path(arguments.input))
-    for failure in failures:
-        print(f"not done: {failure}", file=sys.stderr)
+    films, unlisted = find_films(Path(arguments.input))
+    for folder in unlisted:
+        print(f"not done: {folder}", file=sys.stderr)
     tables = paths_in_folder(films, arguments.csv, ending="", suffix=".csv")
     with own_folder(arguments.csv), StopRequest() as stop:
         remove_leftovers(*{table.parent for table in tables.values()})
         analyzer = load_analyzer(arguments)
         _keep_options(arguments, analyzer)
-        job = _Job(arguments, analyzer, tables, len(failures))
+        job = _Job(arguments, analyzer, tables)
         job.run(stop)
-        return job.summarize(stop.number)
+        return job.summarize(stop.number, unlisted=len(unlisted))
 
 
 def _check_options(arguments: argparse.Namespace) -> None:
     """Refuse options that a cluster has no use for, and what could not be written to."""
     require("ray", "pyarrow", what="--cluster")
+    make_tracker(arguments)  # refuses impossible times
     refused = [name for name in ("output", "plot", "explain") if getattr(arguments, name)]
     if refused:
         raise ValueError(f"--cluster writes tables: leave out --{refused[0]}")
@@ -104,25 +105,14 @@ class _Job:
     """One run: the videos that are done, and those that cannot be."""
 
     def __init__(
-        self,
-        arguments: argparse.Namespace,
-        analyzer: FaceAnalyzer,
-        tables: Mapping[Path, Path],
-        failures: int,
+        self, arguments: argparse.Namespace, analyzer: FaceAnalyzer, tables: Mapping[Path, Path]
     ) -> None:
         self._arguments = arguments
         self._analyzer = analyzer
         self._tables = {str(film): table for film, table in tables.items()}
-        self._failures = failures  # folders that cannot be listed
-        self._failed: set[str] = set()
         self._done = 0
-        self._make_tracks = partial(
-            Tracks,
-            smoothing_seconds=arguments.smoothing,
-            lost_after_seconds=arguments.lost_after,
-        )
-        self._make_tracks()  # refuses impossible times before the work
-        self._films: dict[str, Generator[None, PartResult, None]] = {}
+        self._failed: set[str] = set()
+        self._films: dict[str, Generator[None, FilmPart, None]] = {}
 
     def run(self, stop: StopRequest) -> None:
         """Cut the videos, have their parts done, and write their tables."""
@@ -139,8 +129,8 @@ class _Job:
         cluster = connected(arguments.cluster, verbose=arguments.verbose)
         with closing(progress), closing(self), cluster:
             results = work_through(make_worker, parts, stop=lambda: stop.number)
-            for number, result in enumerate(stopwatch.each("parts", results)):
-                self._take(result)
+            for number, part in enumerate(stopwatch.each("parts", results)):
+                self._take(part)
                 progress.update(number + 1)
 
     def close(self) -> None:
@@ -162,42 +152,40 @@ class _Job:
             print(f"continuing after {self._done} of {len(self._tables)} videos")
         return parts
 
-    def _take(self, result: PartResult) -> None:
-        name = result.part.film
-        if name in self._failed:
+    def _take(self, part: FilmPart) -> None:
+        if part.film in self._failed:
             return
-        if name not in self._films:
-            self._films[name] = self._write(name, result.part.count)
-            next(self._films[name])
+        if part.film not in self._films:
+            self._films[part.film] = self._write(part.film, part.count)
+            next(self._films[part.film])
         try:
-            self._films[name].send(result)
+            self._films[part.film].send(part)
         except StopIteration:
-            del self._films[name]
+            del self._films[part.film]
             self._done += 1
         except ValueError as error:
-            self._fail(name, str(error))
+            self._fail(part.film, str(error))
 
-    def _write(self, name: str, count: int) -> Generator[None, PartResult, None]:
+    def _write(self, name: str, count: int) -> Generator[None, FilmPart, None]:
         """Write the table of a video, given its parts as they come; closed early, leave none.
 
         Raises:
             ValueError: if the video cannot be read, or has no frames.
         """
-        tracks, latest = self._make_tracks(), -1.0
-        waiting: dict[int, PartResult] = {}
-        frames = lost = 0
+        waiting: dict[int, FilmPart] = {}
+        frames, lost, latest = 0, 0, -1.0
         remarks: dict[str, None] = {}  # in order, each once
         with (
             atomic_path(self._tables[name]) as temporary,
             temporary.open("w", **TABLE_FORM) as file,
         ):
-            tracks.write_to(file, self._analyzer.columns)
+            tracks = Tracks(make_tracker(self._arguments), file, self._analyzer.columns)
             for number in range(count):
                 while number not in waiting:
-                    result = yield
-                    if result.error is not None:
-                        raise ValueError(result.error)
-                    waiting[result.part.number] = result
+                    part = yield
+                    if part.error is not None:
+                        raise ValueError(part.error)
+                    waiting[part.number] = part
                 part = waiting.pop(number)
                 lost += part.lost
                 remarks |= dict.fromkeys(part.remarks)
@@ -216,12 +204,10 @@ class _Job:
     def _fail(self, name: str, reason: str) -> None:
         self._failed.add(name)
         print(f"not done: {reason}", file=sys.stderr)
-        if name in self._films:
-            self._films.pop(name).close()
 
-    def summarize(self, stop: int) -> int:
-        """Say how the job ended; return the exit code."""
-        total, failures = len(self._tables), self._failures + len(self._failed)
+    def summarize(self, stop: int, *, unlisted: int) -> int:
+        """Say how the job ended, besides folders that cannot be listed; return the exit code."""
+        total, failures = len(self._tables), unlisted + len(self._failed)
         if failures:
             print(f"{failures} of {total} videos could not be done.", file=sys.stderr)
         if stop and self._done + len(self._failed) < total:

@@ -1,5 +1,6 @@
 """The faces of a video as they are followed: tables of what is seen of each."""
 
+import argparse
 import csv
 import io
 from array import array
@@ -59,26 +60,26 @@ class TrackHistory:
 
 
 class Tracks:
-    """Follows the faces of a film frame by frame; keeps what is seen of each, and writes it down.
+    """Follows the faces of a video frame by frame; keeps their scores, and writes them down.
 
     Args:
-        smoothing_seconds, lost_after_seconds: see `FaceTracker`.
+        tracker: numbers and smooths the faces.
+        file: gets a row for each face and frame, if there is one.
+        columns: of the rows, after frame, time and track.
 
     Attributes:
         histories: scores over time by track number.
     """
 
-    def __init__(self, *, smoothing_seconds: float, lost_after_seconds: float) -> None:
+    def __init__(
+        self, tracker: FaceTracker, file: IO[str] | None = None, columns: Sequence[str] = ()
+    ) -> None:
         self.histories: dict[int, TrackHistory] = {}
-        self._tracker = FaceTracker(
-            smoothing_seconds=smoothing_seconds, lost_after_seconds=lost_after_seconds
-        )
+        self._tracker = tracker
         self._table: csv.DictWriter[str] | None = None
-
-    def write_to(self, file: IO[str], columns: Sequence[str]) -> None:
-        """Write a row for each face and frame to a file that is open."""
-        self._table = csv.DictWriter(file, ["frame", "time_seconds", "track", *columns])
-        self._table.writeheader()
+        if file is not None:
+            self._table = csv.DictWriter(file, ["frame", "time_seconds", "track", *columns])
+            self._table.writeheader()
 
     def add(
         self, faces: Sequence[FacePrediction], number: int, time_seconds: float
@@ -93,6 +94,13 @@ class Tracks:
                 row |= {**place, "track": track}
                 self._table.writerow({name: csv_cell(value) for name, value in row.items()})
         return tracked
+
+
+def make_tracker(arguments: argparse.Namespace) -> FaceTracker:
+    """Return what the options --smoothing and --lost-after ask for."""
+    return FaceTracker(
+        smoothing_seconds=arguments.smoothing, lost_after_seconds=arguments.lost_after
+    )
 
 
 def open_table(path: Path, standard_output: TextIO, stack: ExitStack) -> IO[str]:

@@ -1,47 +1,97 @@
 """A video being followed: its frames go through all stages, and the results where they belong."""
 
 import argparse
+import signal
 import sys
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from minixception.commands.run_control import Progress, Stopwatch
-from minixception.commands.video_overlay import Overlay
-from minixception.commands.video_report import Tracks, longest_tracks, open_table
+import numpy as np
+from numpy.typing import NDArray
+
+from minixception.commands.hints import NOTHING_DECODED
+from minixception.commands.options import chosen_models, load_analyzer
+from minixception.commands.outputs import STANDARD_OUTPUT
+from minixception.commands.run_control import Progress, StopRequest, Stopwatch
+from minixception.commands.video_report import (
+    Tracks,
+    format_summary,
+    longest_tracks,
+    make_tracker,
+    open_table,
+)
 from minixception.commands.video_window import Window, display_problem
 from minixception.drawing.captions import draw_captions
 from minixception.drawing.faces import draw_predictions, emotion_colour
-from minixception.inference.analyzer import FaceAnalyzer
-from minixception.video.cameras import Camera, Frame
+from minixception.files import remove_leftovers
+from minixception.inference.predictions import FacePrediction
+from minixception.locks import sole_writer
+from minixception.video.cameras import Camera, Frame, is_camera
 from minixception.video.finding import FaceFinder
 
 if TYPE_CHECKING:
     from minixception.video.reader import VideoReader
     from minixception.video.writer import VideoWriter
 
+Overlay = Callable[[NDArray[np.uint8], Sequence[FacePrediction]], NDArray[np.uint8]]
+"""Returns a copy of a frame with a map over each face, of this frame alone."""
+
 PLOTTED_FACES = 6
+
+
+def follow(arguments: argparse.Namespace) -> int:
+    """Follow faces until the video ends or the user stops it; return the exit code."""
+    outputs = (arguments.output, arguments.csv, arguments.plot)
+    files = [path for path in outputs if path not in (None, STANDARD_OUTPUT)]
+    with _open(arguments) as reader, sole_writer(*files):
+        remove_leftovers(*(path.parent for path in files))
+        session = Session(arguments)
+        with StopRequest() as stop, ExitStack() as stack:
+            for frame in session.stopwatch.each("decode", reader):
+                if frame.number == 0:
+                    session.begin(reader, frame, stack)
+                if not session.process(frame) or stop.number:
+                    break
+        if not reader.done:
+            raise ValueError(f"{arguments.input}: {NOTHING_DECODED}")
+        if stop.number:
+            name = signal.Signals(stop.number).name
+            print(f"stopped by {name} after {reader.done} frames; they are kept", file=sys.stderr)
+        remarks = () if arguments.quiet else (*reader.remarks, *session.remarks)
+        for remark in (*remarks, *reader.losses):
+            print(remark, file=sys.stderr)
+        for path in files:
+            print(f"written to {path}")
+        print(format_summary(session.tracks.histories))
+        print(session.stopwatch.summary(reader.done))
+    return 128 + stop.number if stop.number else 0
+
+
+def _open(arguments: argparse.Namespace) -> "VideoReader | Camera":
+    if is_camera(arguments.input):
+        return Camera(arguments.input)
+    from minixception.video.reader import VideoReader
+
+    return VideoReader(arguments.input, with_sound=arguments.output is not None)
 
 
 class Session:
     """One run: what has been seen so far, and where the results go.
 
     Attributes:
-        tracks: the faces followed so far.
+        tracks: the faces followed so far, once there is a frame.
         stopwatch: time by part of the work.
     """
 
-    def __init__(
-        self, arguments: argparse.Namespace, analyzer: FaceAnalyzer, overlay: Overlay | None
-    ) -> None:
-        self.tracks = Tracks(
-            smoothing_seconds=arguments.smoothing, lost_after_seconds=arguments.lost_after
-        )
+    def __init__(self, arguments: argparse.Namespace) -> None:
         self.stopwatch = Stopwatch()
         self._arguments = arguments
-        self._analyzer = analyzer
-        self._overlay = overlay
-        self._finder = FaceFinder(analyzer.detector, every=arguments.detect_every)
+        self._analyzer = load_analyzer(arguments)
+        self._overlay = load_overlay(arguments)
+        self._finder = FaceFinder(self._analyzer.detector, every=arguments.detect_every)
+        self._tracker = make_tracker(arguments)
         self._writer: VideoWriter | None = None
         self._window: Window | None = None
 
@@ -50,14 +100,14 @@ class Session:
         """What users should know of the drawn video."""
         return self._writer.remarks if self._writer is not None else []
 
-    def open_outputs(self, reader: "VideoReader | Camera", stack: ExitStack) -> None:
-        """Open what the options ask for; the stack finishes it on every way out."""
-        arguments = self._arguments
+    def begin(self, reader: "VideoReader | Camera", frame: Frame, stack: ExitStack) -> None:
+        """Open what the options ask for, at the first frame; the stack finishes it in any case."""
+        arguments, table = self._arguments, None
         if arguments.plot is not None:
             stack.callback(self._write_plot)
         if arguments.csv is not None:
             table = open_table(arguments.csv, arguments.standard_output, stack)
-            self.tracks.write_to(table, self._analyzer.columns)
+        self.tracks = Tracks(self._tracker, table, self._analyzer.columns)
         if arguments.output is not None:
             from minixception.video.writer import VideoWriter
 
@@ -65,7 +115,9 @@ class Session:
                 VideoWriter(arguments.output, rate=reader.rate, sound=reader.sound)
             )
         if _wants_window(arguments):
-            self._window = stack.enter_context(Window("minixception"))
+            height, width = frame.image.shape[:2]
+            window = Window("minixception", height=height, width=width)
+            self._window = stack.enter_context(closing(window))
         is_shown = self._window is None and not arguments.quiet
         self._progress = Progress(reader.promised, self.stopwatch, shown=is_shown)
         stack.callback(self._progress.close)
@@ -126,3 +178,36 @@ def _wants_window(arguments: argparse.Namespace) -> bool:
         if not (arguments.output or arguments.csv or arguments.plot):
             print("nothing is written: see --output, --csv, --plot", file=sys.stderr)
     return problem is None
+
+
+def load_overlay(arguments: argparse.Namespace) -> Overlay | None:
+    """Load what `--explain` asks for, None if it does not.
+
+    Raises:
+        FileNotFoundError: if the model has no `model.keras`.
+        ValueError: if there is no model of that task, or it is damaged.
+    """
+    if not (task := arguments.explain):
+        return None
+    if task not in (models := chosen_models(arguments)):
+        raise ValueError(
+            f"--explain {task} needs a model of that task. Received: models of "
+            f"{', '.join(models) or 'none'}"
+        )
+    from minixception.boxes import crop_box
+    from minixception.checkpoints.card import read_card
+    from minixception.checkpoints.shipped import find_model
+    from minixception.drawing.explanations import draw_maps
+    from minixception.explain import Explainer
+    from minixception.images import crop
+
+    folder = find_model(models[task], tasks=(task,))
+    explainer, margin = Explainer.load(folder), read_card(folder).crop_margin
+
+    def draw(image: NDArray[np.uint8], faces: Sequence[FacePrediction]) -> NDArray[np.uint8]:
+        boxes = [crop_box(face.box, margin, *image.shape[:2]) for face in faces]
+        labels = [str(face.label(task)) for face in faces]
+        maps = explainer.explain([crop(image, box) for box in boxes], labels).hires_cam
+        return draw_maps(image, boxes, maps)
+
+    return draw
