@@ -83,6 +83,10 @@ OPTIONS = [
         ("--lost-after", "-1", "must be 0 or more, and finite"),
         ("--detect-every", "0", "--detect-every must be 1 or more"),
         ("--explain", "emotion", "--explain draws into the video: it needs --output"),
+        (
+            *("--explain", "gender", "--output", "a.avi", "--gender-model", "none"),
+            "--explain gender needs a model of that task",
+        ),
     ),
     *options(
         "evaluate",
