@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def is_camera(source: str) -> bool:
     return source.isdecimal() and len(source) < 5 and not Path(source).exists()
 
 
-class Camera:
+class Camera(AbstractContextManager["Camera"]):
     """A camera, opened; iterate over it once, as over a `reader.VideoReader`.
 
     Args:
@@ -57,9 +57,6 @@ class Camera:
                 f"camera {source} does not open: there is none, another program is using it, or "
                 "this user may not. To read a video file, name it with --input FILE"
             )
-
-    def __enter__(self) -> "Camera":
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._capture.release()

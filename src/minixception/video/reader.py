@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -42,7 +42,7 @@ class _Mark:
     is_lost: bool = False
 
 
-class VideoReader:
+class VideoReader(AbstractContextManager["VideoReader"]):
     """A video file or stream, opened; iterate over it once to get its frames.
 
     They are upright, deinterlaced, with square pixels, at the times of the container. Frames that
@@ -94,9 +94,6 @@ class VideoReader:
         self._end = 0.0  # of what was read, in seconds
         self._missing: set[_Mark] = set()  # of frames that are to come, or never will
         self._reformatter = VideoReformatter()
-
-    def __enter__(self) -> "VideoReader":
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._container.close()

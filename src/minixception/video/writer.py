@@ -4,7 +4,7 @@ import errno
 import math
 from collections import deque
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -44,7 +44,7 @@ class Sound:
     is_whole: bool = False
 
 
-class VideoWriter:
+class VideoWriter(AbstractContextManager["VideoWriter"]):
     """Writes frames to a video file, which appears when the `with` block is left.
 
     Until then it is in a hidden folder beside its place. It is finished after errors too, unless
@@ -84,9 +84,6 @@ class VideoWriter:
         self._tick, self._last = TICK, -1
         self._stack = ExitStack()
         self.remarks: list[str] = []
-
-    def __enter__(self) -> "VideoWriter":
-        return self
 
     def __exit__(self, *_: object) -> None:
         if self._container is None:
