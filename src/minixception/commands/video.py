@@ -52,15 +52,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const="emotion",
         metavar="TASK",
-        help="lay over each face what supports its emotion, gender ...; needs Keras, which takes "
-        "seconds to start, and adds about half the time of finding faces to each frame",
+        help="show on each face what supports its emotion, or its label of another task; needs "
+        "Keras, which takes seconds to start, and adds about half the time of finding faces",
     )
     parser.add_argument(
         "--smoothing",
         type=float,
         default=0.3,
         metavar="SECONDS",
-        help="time constant of the average over a face's scores; 0: none",
+        help="time constant of the average over a face's scores; 0: no smoothing",
     )
     parser.add_argument(
         "--lost-after",
@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=4,
         metavar="FRAMES",
-        help="search every Nth frame for faces, and one every 0.2 seconds; follow them in between",
+        help="search every Nth frame for faces, at least every 0.2 s; follow them in between",
     )
     add_cluster_argument(parser)
     parser.add_argument(

@@ -212,6 +212,7 @@ class _Job:
             print(f"{failures} of {total} videos could not be done.", file=sys.stderr)
         if stop and self._done + len(self._failed) < total:
             name, count = signal.Signals(stop).name, f"{self._done} of {total}"
-            print(f"stopped by {name} after {count} videos; --resume continues", file=sys.stderr)
+            advice = "add --resume to continue"
+            print(f"stopped by {name} after {count} videos; {advice}", file=sys.stderr)
             return 128 + stop
         return 1 if failures else 0

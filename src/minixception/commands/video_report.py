@@ -97,7 +97,7 @@ class Tracks:
 
 
 def make_tracker(arguments: argparse.Namespace) -> FaceTracker:
-    """Return what the options --smoothing and --lost-after ask for."""
+    """Build the tracker that --smoothing and --lost-after ask for."""
     return FaceTracker(
         smoothing_seconds=arguments.smoothing, lost_after_seconds=arguments.lost_after
     )
@@ -106,7 +106,8 @@ def make_tracker(arguments: argparse.Namespace) -> FaceTracker:
 def open_table(path: Path, standard_output: TextIO, stack: ExitStack) -> IO[str]:
     """Open the file of a table, or standard output where that is its path.
 
-    The file gets its name when the stack is left, after errors too, but for those of writing.
+    The file gets its name when the stack is left, after errors too, except when it could not be
+    written.
     """
     if path == STANDARD_OUTPUT:
         output: io.TextIOWrapper = unfiltered(standard_output)
@@ -116,7 +117,8 @@ def open_table(path: Path, standard_output: TextIO, stack: ExitStack) -> IO[str]
     temporary = files.enter_context(atomic_path(path))
 
     def finish(kind: Any, error: Any, trace: Any) -> None:
-        is_unwritten = isinstance(error, OSError)
+        # Errors of writing to an open file have no name; those of the drawn video do.
+        is_unwritten = isinstance(error, OSError) and error.filename is None
         files.__exit__(*((kind, error, trace) if is_unwritten else (None, None, None)))
 
     stack.push(finish)

@@ -50,7 +50,7 @@ def _open(source: str) -> Any:
             "of other files); copy it again, or convert it to .mp4"
         )
     allowed = {"protocol_whitelist": protocols, "format_whitelist": formats}
-    # They reach the decoders that probe the file, which before PyAV 18 crash on MPEG with them.
+    # With these the decoders that probe the file crash on MPEG before PyAV 18.
     options = _BOUND if int(av.__version__.split(".")[0]) >= 18 else {}
     try:
         return av.open(
