@@ -198,7 +198,7 @@ class _Job:
         told = () if self._arguments.quiet else remarks
         for remark in (*told, *describe_lost(name, lost, frames), *part.cuts):
             print(remark, file=sys.stderr)
-        seen = f"{frames} frames, {len(tracks.histories)} faces"
+        seen = f"frames: {frames}, faces: {len(tracks.histories)}"
         print(f"{name}: {seen}, written to {self._tables[name]}")
 
     def _fail(self, name: str, reason: str) -> None:
