@@ -295,11 +295,9 @@ def test_a_size_that_changes_is_fitted_into_the_first(tmp_path: Path) -> None:
 
 
 def test_odd_sizes(tmp_path: Path) -> None:
-    image = np.full((47, 65, 3), (220, 30, 30), np.uint8)
+    red = Frame(0, 0.0, np.full((47, 65, 3), (220, 30, 30), np.uint8))
     for suffix in WRITABLE_SUFFIXES:
-        with VideoWriter(tmp_path / f"a{suffix}") as writer:
-            writer.write(Frame(0, 0.0, image))
-        (frame,), _ = read(tmp_path / f"a{suffix}")
+        (frame,), _ = read(write_frames(tmp_path / f"a{suffix}", [red]))
         assert frame.image.shape == (48, 66, 3)
         assert np.abs(frame.image.mean((0, 1)) - (220, 30, 30)).max() < 9
 
@@ -457,11 +455,8 @@ def test_another_encoder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert writer.remarks == [f"{tmp_path / 'a.mp4'}: written by mpeg4, as PyAV has no libx269"]
     assert len(read(tmp_path / "a.mp4")[0]) == 1
     monkeypatch.setattr(writing, "H264", ("libx269",))
-    with (
-        pytest.raises(OSError, match="no encoder for it: libx269"),
-        VideoWriter(tmp_path / "b.mp4") as writer,
-    ):
-        writer.write(Frame(0, 0.0, scene(0)))
+    with pytest.raises(OSError, match="no encoder for it: libx269"):
+        write_clip(tmp_path / "b.mp4", 1)
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
 
 
