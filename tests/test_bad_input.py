@@ -34,9 +34,9 @@ CASES = [
 LOADED_LATE = (
     *("concurrent.futures.thread", "ai_edge_litert.interpreter", "csv", "gzip", "bz2", "lzma"),
     *(f"minixception.{name}" for name in ("datasets.registry", "inference", "drawing.faces")),
-    *(f"minixception.{name}" for name in ("video.reader", "video.tracking", "drawing.plots")),
-    "minixception.evaluation",
+    *(f"minixception.{name}" for name in ("evaluation", "video.reader", "drawing.plots")),
     *(f"minixception.commands.{name}" for name in ("image", "video", "evaluate", "outputs")),
+    "minixception.commands.video_session",
 )
 
 

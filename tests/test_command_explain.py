@@ -8,7 +8,7 @@ import pytest
 
 from minixception.boxes import Box
 from minixception.commands import main
-from minixception.commands.video_overlay import load_overlay
+from minixception.commands.video_session import load_overlay
 from minixception.drawing.explanations import colours_of, draw_explanation, draw_maps
 from minixception.explain import Explainer
 from minixception.images import read_image, write_image
@@ -102,7 +102,7 @@ def test_overlay_explains_the_label_of_each_face(checkpoints: dict[str, Path]) -
     image = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
     box = Box(-10, 20, 60, 60)  # a tracked face may leave the frame
     faces = [FacePrediction(box, {"emotion": {name: 1.0}}) for name in ("sad", "happy")]
-    drawn = [overlay.draw(image, [face]) for face in faces]
+    drawn = [overlay(image, [face]) for face in faces]
     for each in drawn:
         changed = (each != image).any(axis=-1)
         assert changed[20:80, :50].any()

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from minixception.cluster import films as parts
-from minixception.cluster import sessions, work
 from minixception.commands import run_command, video_cluster
 from minixception.images import read_image
 from stored_files import file_size_limit
 from systems import for_test_cluster
+from test_videos import blank
 
 pytestmark = for_test_cluster
 
@@ -48,13 +48,6 @@ def write_film(
     return path
 
 
-def damage(film: Path) -> None:
-    content = bytearray(film.read_bytes())
-    middle = len(content) // 2
-    content[middle : middle + 600] = bytes(600)
-    film.write_bytes(content)
-
-
 def said_of(film: Path, capsys: pytest.CaptureFixture[str]) -> str:
     """Return what was said of a film, without how far the work was, which a slow machine tells."""
     lines = capsys.readouterr().err.splitlines()
@@ -78,8 +71,8 @@ def no_ray(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             done.append(item)
             yield worker(item)
 
-    monkeypatch.setattr(work, "work_through", work_through)
-    monkeypatch.setattr(sessions, "connected", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(video_cluster, "work_through", work_through)
+    monkeypatch.setattr(video_cluster, "connected", lambda *_, **__: nullcontext())
     monkeypatch.setattr(video_cluster, "require", lambda *_, **__: None)
     return done
 
@@ -103,7 +96,8 @@ def test_parts_make_the_table_of_one_pass(
     seconds = 11 if name == "a.avi" else 23
     film = write_film(tmp_path / name, codec, seconds=seconds, **context)
     if name == "a.mp4":  # damage is counted once, wherever it lies
-        damage(film)
+        middle = film.stat().st_size // 2
+        blank(film, middle, middle + 600)
     assert run_video(film, "--csv", tmp_path / "whole.csv") == 0
     said = said_of(film, capsys)
     assert ("is damaged" in said, "deinterlaced" in said) == (name == "a.mp4", name == "a.mkv")
@@ -133,8 +127,8 @@ def test_a_folder_of_films(
     assert (tables / "sub" / "a.csv").read_bytes() == (tables / "a.csv").read_bytes()
     assert f"not done: {films / 'bad.mp4'} is no video" in printed.err
     assert f"not done: {films / 'empty.mov'}" in printed.err
-    assert "2 of 4 films could not be done" in printed.err
-    assert "left out as no films: .txt 1" in printed.err
+    assert "2 of 4 videos could not be done" in printed.err
+    assert "left out, not videos: .txt 1" in printed.err
     (tables / "sub" / "a.csv").unlink()
     (tables / "a.csv").write_text("old")
     no_ray.clear()
@@ -143,7 +137,7 @@ def test_a_folder_of_films(
     assert run_video(films, *options, "--resume", "--detect-every", 3) == 1
     assert "--detect-every was 4, now 3" in capsys.readouterr().err
     assert run_video(films, *options, "--resume") == 1
-    assert "continuing after 1 of 4 films" in capsys.readouterr().out
+    assert "continuing after 1 of 4 videos" in capsys.readouterr().out
     assert {part.film for part in no_ray} == {str(films / "sub" / "a.mkv")}
     assert (tables / "a.csv").read_text() == "old"
     assert not [path for path in tables.rglob(".*") if path.is_dir()]
@@ -177,18 +171,21 @@ def test_what_stops_a_job_leaves_old_tables_and_goes_on(
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("arguments", "message"),
     [
-        ((), "--cluster needs --csv FOLDER"),
-        (("--csv", "-"), "--cluster needs --csv FOLDER"),
-        (("--csv", "out", "--plot", "a.png"), "leave out --plot"),
-        (("--csv", "a.csv"), "--csv must be a folder"),
-        (("--csv", "out", "--detect-every", "0"), "--detect-every must be 1 or more"),
-        (("--csv", "out"), "no film found"),
+        ((".",), "--cluster needs --csv FOLDER"),
+        ((".", "--csv", "-"), "--cluster needs --csv FOLDER"),
+        ((".", "--csv", "out", "--plot", "a.png"), "leave out --plot"),
+        ((".", "--csv", "a.csv"), "--csv must be a folder"),
+        ((".", "--csv", "out", "--detect-every", "0"), "--detect-every must be 1 or more"),
+        ((".", "--csv", "out", "--smoothing", "-1"), "`smoothing_seconds` must be 0 or more"),
+        ((".", "--csv", "out"), "no video found"),
+        (("http://127.0.0.1/a.mp4", "--csv", "out"), "takes a folder of videos"),
+        (("0", "--csv", "out"), "takes a folder of videos"),
     ],
 )
 def test_options_for_a_cluster(
-    options: tuple[str, ...],
+    arguments: tuple[str, ...],
     message: str,
     no_ray: list[Any],
     tmp_path: Path,
@@ -196,11 +193,8 @@ def test_options_for_a_cluster(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run_video(tmp_path, "--cluster", "local", *options) == 1
+    assert run_video(*arguments, "--cluster", "local") == 1
     assert message in capsys.readouterr().err
-    for wrong in ("http://127.0.0.1/a.mp4", "0"):
-        assert run_video(wrong, "--cluster", "local", "--csv", "out") == 1
-        assert "takes a folder of films" in capsys.readouterr().err
-    assert run_video(tmp_path / "a.mp4", "--resume") == 1
-    assert "--resume goes with --cluster" in capsys.readouterr().err
+    assert run_video("a.mp4", "--resume") == 1
+    assert "--resume needs --cluster" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

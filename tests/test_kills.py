@@ -86,25 +86,27 @@ def write_film(path: Path, portraits: Path, frames: int) -> None:
 def test_a_killed_film_leaves_what_was_there_and_a_second_run_gives_all(
     tmp_path: Path, portraits: Path
 ) -> None:
-    film, table = tmp_path / "film.avi", tmp_path / "faces.csv"
+    film, table, drawn = (tmp_path / name for name in ("film.avi", "faces.csv", "o.avi"))
     write_film(film, portraits, 40)
     script = "video_emotion_gender_demo.py"
-    options = [
-        *["--input", film, "--no-window", "--csv", table, "--output", tmp_path / "o.avi"],
-    ]
+    options = ["--input", film, "--no-window", "--csv", table, "--output", drawn]
     assert start(script, *options).wait() == 0
-    expected = table.read_bytes()
+    expected = table.read_bytes(), drawn.read_bytes()
+    neighbour = tmp_path / ".o.more.avi"  # of somebody else
+    neighbour.touch()
     dice = random.Random(2)
     for _ in range(15 if OFTEN else 1):
         table.write_bytes(b"old")
+        drawn.write_bytes(b"old")
         process = start(script, *options)
-        while not list(tmp_path.glob(".o.*.avi")) and process.poll() is None:
+        while not list(tmp_path.glob(".writing-*/o.avi")) and process.poll() is None:
             time.sleep(0.01)
         if kill_after(process, dice.uniform(0, 1)):
-            assert table.read_bytes() in (b"old", expected)
+            assert table.read_bytes() in (b"old", expected[0])
+            assert drawn.read_bytes() in (b"old", expected[1])
     assert start(script, *options).wait() == 0
-    assert table.read_bytes() == expected
-    assert {path.name for path in tmp_path.iterdir()} == {"film.avi", "faces.csv", "o.avi"}
+    assert (table.read_bytes(), drawn.read_bytes()) == expected
+    assert set(tmp_path.iterdir()) == {film, table, drawn, neighbour}
 
 
 @pytest.mark.skipif(not OFTEN, reason="`make fuzz` kills a folder of pictures many times")

@@ -18,6 +18,7 @@ from minixception.inference.predictions import to_rows
 from minixception.labels import TAKEN_NAMES
 from minixception.models import build
 from minixception.video.cameras import Frame
+from minixception.video.tracking import FaceTracker
 from minixception.video.writer import VideoWriter
 from stored_files import change_card
 
@@ -66,7 +67,7 @@ def test_from_analyzer_to_drawing(
 def test_tracking_smooths_every_task(glasses: Path) -> None:
     analyzer = FaceAnalyzer(emotion=None, gender=None, glasses=glasses)
     images = np.random.default_rng(0).integers(0, 256, (2, 90, 90, 3), dtype=np.uint8)
-    tracks = Tracks(smoothing_seconds=0.5, lost_after_seconds=1)
+    tracks = Tracks(FaceTracker(smoothing_seconds=0.5))
     for number, image in enumerate(images):
         tracks.add(analyzer.classify(image, (9, 9, 60, 60)), number, number)
     first, second = (

@@ -158,7 +158,7 @@ def test_mix_scores() -> None:
 
 
 def test_histories_hold_times_and_scores() -> None:
-    tracks = Tracks(smoothing_seconds=0, lost_after_seconds=1)
+    tracks = Tracks(FaceTracker(smoothing_seconds=0))
     for i in range(5):
         faces = [make_face(20, happy=i / 10)] + ([make_face(200)] if i == 2 else [])
         tracks.add(faces, i, i / RATE)

@@ -56,13 +56,19 @@ def encode(
     times: list[float] | None = None,
     shift: int = 0,
     grain: int = 0,
+    sound: tuple[str, float] | None = None,
     options: dict[str, str] | None = None,
     **context: Any,
 ) -> Path:
-    """Write a film with PyAV alone; `context` are attributes of the encoder."""
+    """Write a video with PyAV alone; `context` are attributes of the encoder.
+
+    `sound` is the codec and the seconds of a tone.
+    """
     grains = np.random.default_rng(0)
+    quiet = {"x265-params": "log-level=none"} if codec == "libx265" else {}
     with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream(codec, rate, options=options or {})
+        stream: Any = container.add_stream(codec, rate, options=quiet | (options or {}))
+        tone: Any = container.add_stream(sound[0], 48000, layout="mono") if sound else None
         (stream.width, stream.height), stream.pix_fmt = size, form
         for name, value in context.items():
             setattr(stream.codec_context, name, value)
@@ -75,6 +81,11 @@ def encode(
             frame.pts = round(times[number] * 1000) if times else number
             frame.time_base = tick
             container.mux(_shifted(stream.encode(frame), shift))
+        if sound:
+            wave = np.sin(np.arange(round(48000 * sound[1])) / 20, dtype=np.float32)[None]
+            audio = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
+            audio.sample_rate, audio.pts = 48000, 0
+            container.mux(tone.encode(audio) + tone.encode(None))
         container.mux(_shifted(stream.encode(None), shift))
     return path
 
@@ -129,8 +140,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 def test_every_frame_of_a_healthy_film(name: str, codec: str, form: str, tmp_path: Path) -> None:
     rate = Fraction(25)  # MPEG-2 has no 10
-    quiet = {"x265-params": "log-level=none"} if codec == "libx265" else {}
-    path = encode(tmp_path / name, codec, form, rate=rate, options=quiet)
+    path = encode(tmp_path / name, codec, form, rate=rate)
     frames, reader = read(path)
     assert (reader.remarks, reader.losses) == ([], [])
     begin = frames[0].time_seconds
@@ -285,37 +295,31 @@ def test_a_size_that_changes_is_fitted_into_the_first(tmp_path: Path) -> None:
 
 
 def test_odd_sizes(tmp_path: Path) -> None:
-    image = np.full((47, 65, 3), (220, 30, 30), np.uint8)
+    red = Frame(0, 0.0, np.full((47, 65, 3), (220, 30, 30), np.uint8))
     for suffix in WRITABLE_SUFFIXES:
-        with VideoWriter(tmp_path / f"a{suffix}") as writer:
-            writer.write(Frame(0, 0.0, image))
-        (frame,), _ = read(tmp_path / f"a{suffix}")
+        (frame,), _ = read(write_frames(tmp_path / f"a{suffix}", [red]))
         assert frame.image.shape == (48, 66, 3)
         assert np.abs(frame.image.mean((0, 1)) - (220, 30, 30)).max() < 9
 
 
-def test_the_cover_of_an_album_is_no_film(tmp_path: Path) -> None:
+def test_the_cover_of_an_album_is_no_film(clip: Path, tmp_path: Path) -> None:
     for with_film in (True, False):
-        with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        path = tmp_path / f"{with_film}.mp4"
+        with av.open(str(clip)) as film, av.open(str(path), "w") as container:
             cover: Any = container.add_stream("mjpeg", 1, pix_fmt="yuvj420p", width=64, height=64)
             cover.disposition = av.stream.Disposition.attached_pic.value
-            other: Any = (
-                container.add_stream("libx264", 10, pix_fmt="yuv420p", width=320, height=160)
-                if with_film
-                else container.add_stream("aac", 8000)
-            )
+            stream: Any = with_film and container.add_stream_from_template(film.streams[0])
             picture = av.VideoFrame.from_ndarray(scene(0, 64, 64), format="rgb24")
             container.mux(cover.encode(picture) + cover.encode(None))
-            for number in range(3):
-                image = scene(number)
-                if with_film:
-                    container.mux(other.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-            container.mux(other.encode(None))
+            for packet in film.demux(video=0):
+                if stream and packet.size:
+                    packet.stream = stream
+                    container.mux(packet)
         if with_film:
-            assert {frame.image.shape for frame in read(tmp_path / "a.mp4")[0]} == {(160, 320, 3)}
+            assert {frame.image.shape for frame in read(path)[0]} == {(160, 320, 3)}
         else:
             with pytest.raises(ValueError, match="no moving pictures"):
-                VideoReader(str(tmp_path / "a.mp4"))
+                VideoReader(str(path))
 
 
 def packets(path: Path) -> list[tuple[int, int]]:
@@ -341,8 +345,8 @@ def packets(path: Path) -> list[tuple[int, int]]:
 def test_what_cannot_be_decoded_is_missing_and_counted(
     name: str, codec: str, part: float, hit: int, tmp_path: Path
 ) -> None:
-    quiet = {"x265-params": "log-level=none:keyint=12:bframes=0"} if codec == "libx265" else {}
-    path = encode(tmp_path / name, codec, frames=24, gop_size=12, max_b_frames=0, options=quiet)
+    x265 = {"x265-params": "log-level=none:keyint=12:bframes=0"} if codec == "libx265" else {}
+    path = encode(tmp_path / name, codec, frames=24, gop_size=12, max_b_frames=0, options=x265)
     whole = images_by_time(path)
     start, size = packets(path)[hit]
     begin = start + max(6, int(part * size))
@@ -407,24 +411,6 @@ def test_a_film_that_was_cut_off(suffix: str, tmp_path: Path) -> None:
     assert "its header promises 6.0 s" in reader.losses[-1]
 
 
-def with_sound(path: Path, codec: str, seconds: float = 1.0) -> Path:
-    """Write a film of one second with a tone of so many."""
-    with av.open(str(path), "w") as container:
-        pictures: Any = container.add_stream("libx264", 10, pix_fmt="yuv420p")
-        pictures.width, pictures.height = 320, 160
-        sound: Any = container.add_stream(codec, 48000, layout="mono")
-        for number in range(10):
-            frame = av.VideoFrame.from_ndarray(scene(number), format="rgb24")
-            frame.pts = number
-            container.mux(pictures.encode(frame))
-        wave = np.sin(np.arange(round(48000 * seconds)) / 20, dtype=np.float32)[None]
-        tone = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
-        tone.sample_rate, tone.pts = 48000, 0
-        container.mux(sound.encode(tone))
-        container.mux(pictures.encode(None) + sound.encode(None))
-    return path
-
-
 def sound_of(path: Path) -> list[tuple[bytes, float]]:
     with av.open(str(path)) as container:
         sounds = container.streams.audio
@@ -435,7 +421,7 @@ def sound_of(path: Path) -> list[tuple[bytes, float]]:
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".webm"])
 @pytest.mark.parametrize("source", [".mp4", ".ts"])
 def test_the_sound_is_copied(suffix: str, source: str, tmp_path: Path) -> None:
-    path = with_sound(tmp_path / f"a{source}", "mp2", 1.5)
+    path = encode(tmp_path / f"a{source}", frames=10, sound=("mp2", 1.5))
     for stop in (10, 5):  # to the end, and a run that is stopped
         with (
             VideoReader(str(path), with_sound=True) as reader,
@@ -466,14 +452,11 @@ def test_another_encoder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(writing, "H264", ("libx269", "mpeg4"))
     with VideoWriter(tmp_path / "a.mp4") as writer:
         writer.write(Frame(0, 0.0, scene(0)))
-    assert writer.remarks == [f"{tmp_path / 'a.mp4'}: written by mpeg4, as there is no libx269"]
+    assert writer.remarks == [f"{tmp_path / 'a.mp4'}: written by mpeg4, as PyAV has no libx269"]
     assert len(read(tmp_path / "a.mp4")[0]) == 1
     monkeypatch.setattr(writing, "H264", ("libx269",))
-    with (
-        pytest.raises(OSError, match="no encoder for it: libx269"),
-        VideoWriter(tmp_path / "b.mp4") as writer,
-    ):
-        writer.write(Frame(0, 0.0, scene(0)))
+    with pytest.raises(OSError, match="no encoder for it: libx269"):
+        write_clip(tmp_path / "b.mp4", 1)
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
 
 
@@ -617,14 +600,11 @@ def test_a_file_named_like_a_camera(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 class FakeCapture:
     """A camera that loses frames, fails twice and then goes away."""
 
+    calls = 0
+
     def __init__(self, *_: object) -> None:
-        self.calls = 0
-
-    def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
-        return True
-
-    def set(self, *_: object) -> bool:
-        return False
+        self.isOpened = lambda: True
+        self.set = self.release = lambda *_: None
 
     def read(self) -> tuple[bool, np.ndarray | None]:
         self.calls += 1
@@ -633,9 +613,6 @@ class FakeCapture:
         if self.calls in (3, 4, 6) or self.calls >= 10:
             return False, None
         return True, np.zeros((48, 64, 3), np.uint8)
-
-    def release(self) -> None:
-        pass
 
 
 def test_camera(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ PICTURES = [
         ("text", content(TEXT), "must be a picture in one of the formats"),
         ("truncated", lambda p: p.write("a.jpg", p.picture[:9999]), "a complete picture"),
         ("a folder without pictures", lambda _: "folder", "folder: no picture found"),
-        ("a film", clip, "clip.avi is a film: minixception video clip.avi"),
+        ("a video", clip, "clip.avi is a video: minixception video clip.avi"),
         ("a model", Place.checkpoint, "model is a model: give model to --emotion-model"),
         ("a pattern without matches", lambda _: "*.xyz", "no picture found"),
         ("a pipe", lambda _: pipe("a.jpg"), "a pipe or device"),

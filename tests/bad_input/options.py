@@ -72,8 +72,8 @@ OPTIONS = [
         "video",
         film_options,
         ("--output", "a.gif", "--output must be a file ending in .mp4"),
-        ("--output", "clip.avi", "must be another file than the film"),
-        ("b.mp4", "one film at a time"),
+        ("--output", "clip.avi", "must be another file than the video"),
+        ("b.mp4", "one video at a time"),
         ("--output", "clip.avi/b.mp4", "clip.avi is in the way"),
         ("--csv", "folder", "--csv must name a file"),
         ("--csv", "pipe", "a pipe or device"),
@@ -82,7 +82,11 @@ OPTIONS = [
         ("--smoothing", "nan", "must be 0 or more, and finite"),
         ("--lost-after", "-1", "must be 0 or more, and finite"),
         ("--detect-every", "0", "--detect-every must be 1 or more"),
-        ("--explain", "emotion", "--explain draws into the film: it needs --output"),
+        ("--explain", "emotion", "--explain draws into the video: it needs --output"),
+        (
+            *("--explain", "gender", "--output", "a.avi", "--gender-model", "none"),
+            "--explain gender needs a model of that task",
+        ),
     ),
     *options(
         "evaluate",

@@ -1,45 +1,39 @@
-"""Films on a cluster: parts of them that begin at key frames, analyzed anywhere."""
+"""Videos on a cluster: parts of them that begin at key frames, analyzed anywhere."""
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from minixception.cluster.work import settle
 from minixception.files import is_passing, read_patiently
 from minixception.inference.analyzer import FaceAnalyzer
+from minixception.inference.picture_files import failure_of
 from minixception.inference.predictions import FacePrediction
-from minixception.messages import explain
 from minixception.video.finding import PART_SECONDS, FaceFinder, part_of
 from minixception.video.reader import VideoReader
 
-# The last part goes on to the end, whatever a header promises.
+# The last part lasts to the end, whatever a header promises.
 MOST_PARTS = 10_000
 
 
 @dataclass(frozen=True)
 class FilmPart:
-    """A part of a film: its number from 0, of so many."""
+    """A part of a video, and what came of it once it is done.
+
+    Attributes:
+        film: the video file.
+        number: of the part, from 0.
+        count: of the parts of the video.
+        frames: time in seconds, and faces, of each frame.
+        lost: how many frames cannot be decoded.
+        remarks, cuts: see `VideoReader`; `cuts` of the last part only.
+        error: why the video cannot be read, None if it can.
+    """
 
     film: str
     number: int
     count: int
-
-
-@dataclass(frozen=True)
-class PartResult:
-    """What came of a part of a film.
-
-    Attributes:
-        part: which.
-        frames: time in seconds, and faces, of each frame.
-        lost: frames that cannot be decoded.
-        remarks: on how it was read.
-        cuts: of the last part, where the film ends too early.
-        error: why the film cannot be read, None if it can.
-    """
-
-    part: FilmPart
     frames: list[tuple[float, list[FacePrediction]]] = field(default_factory=list)
     lost: int = 0
     remarks: tuple[str, ...] = ()
@@ -48,7 +42,7 @@ class PartResult:
 
 
 def cut_film(film: str) -> list[FilmPart]:
-    """Return the parts of a film that can be read alone; one where its index is missing or wrong.
+    """Return the parts of a video that can be read alone; one if its index is missing or wrong.
 
     Raises:
         OSError, ValueError: as `VideoReader`.
@@ -62,8 +56,8 @@ def cut_film(film: str) -> list[FilmPart]:
 
 def make_part_worker(
     analyzer: FaceAnalyzer, *, detect_every: int, folder: str
-) -> Callable[[FilmPart], PartResult]:
-    """Return what a worker calls with each part; see `work.work_through`.
+) -> Callable[[FilmPart], FilmPart]:
+    """Return what a worker calls to have a part done; see `work.work_through`.
 
     Args:
         analyzer: finds the faces and classifies them.
@@ -71,21 +65,20 @@ def make_part_worker(
         folder: what relative paths are relative to.
     """
     settle(folder)
-    return partial(_analyze, analyzer, detect_every)
+
+    def analyze(part: FilmPart) -> FilmPart:
+        try:
+            return read_patiently(partial(_analyze_part, analyzer, detect_every, part))
+        except (OSError, ValueError, MemoryError) as error:
+            reason = failure_of(part.film, error)
+            if is_passing(error):
+                raise OSError(f"{reason}: this may be temporary; --resume continues") from error
+            return replace(part, error=reason)
+
+    return analyze
 
 
-def _analyze(analyzer: FaceAnalyzer, detect_every: int, part: FilmPart) -> PartResult:
-    try:
-        return read_patiently(lambda: _analyze_part(analyzer, detect_every, part))
-    except (OSError, ValueError, MemoryError) as error:
-        reason = explain(error)
-        reason = reason if part.film in reason else f"{part.film}: {reason}"
-        if is_passing(error):
-            raise OSError(f"{reason}: this may be temporary; --resume continues") from error
-        return PartResult(part, error=reason)
-
-
-def _analyze_part(analyzer: FaceAnalyzer, detect_every: int, part: FilmPart) -> PartResult:
+def _analyze_part(analyzer: FaceAnalyzer, detect_every: int, part: FilmPart) -> FilmPart:
     finder = FaceFinder(analyzer.detector, every=detect_every)
     is_last, frames = part.number == part.count - 1, []
     begin, end = -math.inf if part.number == 0 else math.inf, math.inf
@@ -102,4 +95,4 @@ def _analyze_part(analyzer: FaceAnalyzer, detect_every: int, part: FilmPart) -> 
                 frames.append((frame.time_seconds, faces))
         lost = sum(begin <= time < end for time in reader.lost)
         cuts = tuple(reader.cuts) if is_last else ()
-        return PartResult(part, frames, lost, tuple(reader.remarks), cuts)
+        return replace(part, frames=frames, lost=lost, remarks=tuple(reader.remarks), cuts=cuts)

@@ -14,7 +14,7 @@ FILM_SUFFIXES = (
 
 # The command that takes such files -> their suffixes, and what any other command says of them.
 _KINDS = {
-    "video": (FILM_SUFFIXES, "a film: minixception video {}"),
+    "video": (FILM_SUFFIXES, "a video: minixception video {}"),
     "image": (PICTURE_SUFFIXES, "a picture: minixception image {}"),
     "convert": (
         (".hdf5", ".h5"),
@@ -47,8 +47,8 @@ def _hint(path: Path, command: str) -> str | None:
             return f"a model: give {name} to --emotion-model, --gender-model or --classifier"
         if command in _PICTURE_COMMANDS:
             return None
-        films = f"; its films: minixception video {name} --cluster local --csv FOLDER"
-        return f"a folder: minixception image {name}" + films * (command == "video")
+        videos = f"; its videos: minixception video {name} --cluster local --csv FOLDER"
+        return f"a folder: minixception image {name}" + videos * (command == "video")
     if not path.is_file() or (command == "video" and path.suffix.lower() == ".gif"):
         return None
     for owner, (suffixes, text) in _KINDS.items():

@@ -1,19 +1,22 @@
 """The faces of a video as they are followed: tables of what is seen of each."""
 
+import argparse
 import csv
+import io
 from array import array
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minixception.commands.outputs import STANDARD_OUTPUT
 from minixception.commands.picture_report import format_cells
 from minixception.files import atomic_path
 from minixception.inference.predictions import FacePrediction, to_rows
-from minixception.messages import csv_cell
+from minixception.messages import csv_cell, unfiltered
 from minixception.video.tracking import FaceTracker
 
 LISTED_FACES = 20
@@ -57,42 +60,26 @@ class TrackHistory:
 
 
 class Tracks:
-    """Follows the faces of a film frame by frame; keeps what is seen of each, and writes it down.
+    """Follows the faces of a video frame by frame; keeps their scores, and writes them down.
 
     Args:
-        smoothing_seconds, lost_after_seconds: see `FaceTracker`.
+        tracker: numbers and smooths the faces.
+        file: gets a row for each face and frame, if there is one.
+        columns: of the rows, after frame, time and track.
 
     Attributes:
         histories: scores over time by track number.
     """
 
-    def __init__(self, *, smoothing_seconds: float, lost_after_seconds: float) -> None:
+    def __init__(
+        self, tracker: FaceTracker, file: IO[str] | None = None, columns: Sequence[str] = ()
+    ) -> None:
         self.histories: dict[int, TrackHistory] = {}
-        self._tracker = FaceTracker(
-            smoothing_seconds=smoothing_seconds, lost_after_seconds=lost_after_seconds
-        )
+        self._tracker = tracker
         self._table: csv.DictWriter[str] | None = None
-        self._is_table_broken = False
-
-    def open_table(self, path: Path, columns: Sequence[str], stack: ExitStack) -> None:
-        """Write a row for each face and frame to a table.
-
-        It gets its name when the stack is left, after whatever error, unless it is the table that
-        cannot be written.
-        """
-        files = ExitStack()
-        temporary = files.enter_context(atomic_path(path))
-
-        def finish(*error: Any) -> None:
-            files.__exit__(*(error if self._is_table_broken else (None, None, None)))
-
-        stack.push(finish)
-        self.write_to(files.enter_context(temporary.open("w", **TABLE_FORM)), columns)
-
-    def write_to(self, file: IO[str], columns: Sequence[str]) -> None:
-        """Write a row for each face and frame to a file that is open."""
-        self._table = csv.DictWriter(file, ["frame", "time_seconds", "track", *columns])
-        self._table.writeheader()
+        if file is not None:
+            self._table = csv.DictWriter(file, ["frame", "time_seconds", "track", *columns])
+            self._table.writeheader()
 
     def add(
         self, faces: Sequence[FacePrediction], number: int, time_seconds: float
@@ -102,13 +89,40 @@ class Tracks:
         for track, face in tracked.items():
             self.histories.setdefault(track, TrackHistory(face)).add(face, time_seconds)
         if self._table is not None:
-            self._is_table_broken = True
             place = {"frame": number, "time_seconds": round(time_seconds, 6)}
             for track, row in zip(tracked, to_rows(tracked.values()), strict=True):
                 row |= {**place, "track": track}
                 self._table.writerow({name: csv_cell(value) for name, value in row.items()})
-            self._is_table_broken = False
         return tracked
+
+
+def make_tracker(arguments: argparse.Namespace) -> FaceTracker:
+    """Build the tracker that --smoothing and --lost-after ask for."""
+    return FaceTracker(
+        smoothing_seconds=arguments.smoothing, lost_after_seconds=arguments.lost_after
+    )
+
+
+def open_table(path: Path, standard_output: TextIO, stack: ExitStack) -> IO[str]:
+    """Open the file of a table, or standard output where that is its path.
+
+    The file gets its name when the stack is left, after errors too, except when it could not be
+    written.
+    """
+    if path == STANDARD_OUTPUT:
+        output: io.TextIOWrapper = unfiltered(standard_output)
+        output.reconfigure(line_buffering=True, **TABLE_FORM)
+        return output
+    files = ExitStack()
+    temporary = files.enter_context(atomic_path(path))
+
+    def finish(kind: Any, error: Any, trace: Any) -> None:
+        # Errors of writing to an open file have no name; those of the drawn video do.
+        is_unwritten = isinstance(error, OSError) and error.filename is None
+        files.__exit__(*((kind, error, trace) if is_unwritten else (None, None, None)))
+
+    stack.push(finish)
+    return files.enter_context(temporary.open("w", **TABLE_FORM))
 
 
 def format_summary(histories: dict[int, TrackHistory]) -> str:

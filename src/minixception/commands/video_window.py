@@ -12,29 +12,23 @@ from minixception.images import rgb_to_bgr
 
 
 class Window:
-    """A window on the screen; see `display_problem` before opening one."""
+    """A window on the screen for frames of this size; see `display_problem` before opening one."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, *, height: int, width: int) -> None:
         self._title = title
-        self._is_open = False
+        cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+        scale = min(1.0, 1280 / width, 720 / height)
+        cv2.resizeWindow(title, round(scale * width), round(scale * height))
 
-    def __enter__(self) -> "Window":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._is_open:
-            cv2.destroyAllWindows()
+    def close(self) -> None:
+        """Close the window."""
+        cv2.destroyAllWindows()
 
     def show(self, image: NDArray[np.uint8], *, wait_seconds: float = 0.0) -> bool:
         """Show a frame for some time; return False once the user has closed the window.
 
         The keys q and Escape close it too.
         """
-        if not self._is_open:
-            cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
-            scale = min(1.0, 1280 / image.shape[1], 720 / image.shape[0])
-            cv2.resizeWindow(self._title, *(round(scale * side) for side in image.shape[1::-1]))
-            self._is_open = True
         cv2.imshow(self._title, rgb_to_bgr(image))
         key = cv2.waitKey(max(1, round(1000 * wait_seconds))) & 0xFF
         is_closed = cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1

@@ -1,9 +1,8 @@
-"""Cameras, read by OpenCV, which every installation has."""
+"""Cameras, read by OpenCV, which is part of every installation."""
 
-import os
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +20,7 @@ FAILURES = 10
 class Frame:
     """One picture of a video: its number from 0, its time, and RGB uint8 (height, width, 3).
 
-    `is_key` tells that it can be decoded without those before it.
+    A key frame can be decoded without those before it.
     """
 
     number: int
@@ -31,11 +30,11 @@ class Frame:
 
 
 def is_camera(source: str) -> bool:
-    """Tell whether a source is the number of a camera, and no file of that name."""
+    """Tell whether a source is the number of a camera, and not a file of that name."""
     return source.isdecimal() and len(source) < 5 and not Path(source).exists()
 
 
-class Camera:
+class Camera(AbstractContextManager["Camera"]):
     """A camera, opened; iterate over it once, as over a `reader.VideoReader`.
 
     Args:
@@ -50,21 +49,14 @@ class Camera:
     losses: tuple[str, ...] = ()
 
     def __init__(self, source: str) -> None:
-        if "OPENCV_LOG_LEVEL" not in os.environ:
-            # Up to 4.12 the function stands in `cv2` itself; 0 is "silent" in both.
-            set_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel
-            set_level(0)
         self._capture = cv2.VideoCapture(int(source))
         # One frame of buffer: with more the picture lags behind when work takes longer.
         self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         if not self._capture.isOpened():
             raise OSError(
-                f"camera {source} does not open: there is none, or another program uses it, or "
-                "this user may not. A video file is named with --input FILE"
+                f"camera {source} does not open: there is none, another program is using it, or "
+                "this user may not. To read a video file, name it with --input FILE"
             )
-
-    def __enter__(self) -> "Camera":
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._capture.release()

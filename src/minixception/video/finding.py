@@ -1,4 +1,4 @@
-"""Finding the faces in a film: looked for in some frames, followed in those between."""
+"""Finding the faces in a video: some frames are searched, in between the boxes are followed."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -19,18 +19,18 @@ PART_SECONDS = 10.0
 
 
 def part_of(frame: Frame) -> int:
-    """Return the number of the part of the film that a key frame may begin."""
+    """Return the number of the part of the video that a key frame may begin."""
     return int(frame.time_seconds / PART_SECONDS)
 
 
 class FaceFinder:
-    """Looks for faces in every Nth frame of a film, and at least every 0.2 seconds.
+    """Searches every Nth frame of a video for faces, and at least one every 0.2 seconds.
 
-    In between it follows their boxes. It begins anew with each part of the film, that is at the
-    first key frame of each ten seconds: a part by itself has the same boxes as in the film.
+    In between it follows their boxes. It searches again at the beginning of each part, the first
+    key frame of each ten seconds, so a part alone has the same boxes as in the whole video.
 
     Args:
-        detector: what looks for them.
+        detector: what finds the faces.
         every: frames from search to search, 1 or more.
     """
 
@@ -65,9 +65,9 @@ class FaceFinder:
 def follow_boxes(
     before: NDArray[np.uint8], after: NDArray[np.uint8], boxes: Sequence[Box]
 ) -> list[Box]:
-    """Return where faces of one image are in the next, by the shift of what is in their boxes.
+    """Return where the faces of one image are in the next, by the shift of what is in their boxes.
 
-    Boxes keep their size; those that have left the image are left out, the others clipped to it.
+    Boxes keep their size and are clipped to the image; those that have left it are dropped.
     """
     height, width = after.shape[:2]
     step = max(1, max(height, width) // FLOW_SIDE)

@@ -1,4 +1,4 @@
-"""Opening films and streams, and nothing that they might name."""
+"""Opening videos and streams, and nothing that they might name."""
 
 from pathlib import Path
 from typing import Any
@@ -7,8 +7,8 @@ import av
 
 from minixception.files import is_special_file, require_utf8
 
-# Formats that hold their pictures themselves. Not among them: `concat`, `hls`, `dash`, `sdp`, `imf`
-# and `image2`, which open other files by the names in them.
+# Formats that contain their pictures. `concat`, `hls`, `dash`, `sdp`, `imf` and `image2` are not
+# among them: they open other files, by the names in them.
 FILM_FORMATS = (
     "apng,asf,avi,dv,flv,gif,gxf,h264,hevc,ivf,m4v,matroska,mjpeg,mov,mpeg,mpegts,mpegvideo,mxf,"
     "nut,obu,ogg,rm,vc1,wtv,yuv4mpegpipe"
@@ -23,11 +23,10 @@ PROTOCOLS = {
     **{scheme: scheme for scheme in ("srt", "tcp", "udp")},
 }
 NETWORK_SECONDS = 30
-# Pixels: what the highest levels of H.264, HEVC, VP9 and AV1 (6.2 and 6.3) allow; 8K has 33
-# million. A decoder may keep 16 of such frames, which takes 2 GB, and the encoder of a drawn film
-# as much again.
+# Pixels that the highest levels of H.264, HEVC, VP9 and AV1 (6.2 and 6.3) allow; 8K has 33 million.
+# A decoder may keep 16 such frames, which take 2 GB, and the encoder of a drawn video as many.
 LARGEST_FRAME = 35_651_584
-# Decoders count the pixels of rows that they lengthen; `require_bounded` is exact.
+# Twice, since decoders count padded rows; `require_bounded` is exact.
 _BOUND = {"max_pixels": str(2 * LARGEST_FRAME)}
 
 
@@ -43,15 +42,15 @@ def _open(source: str) -> Any:
     else:
         if is_special_file(source):
             raise ValueError(f"{source} is a pipe or device; a video is a file, camera or address")
-        Path(source).open("rb").close()  # tells why it cannot be read; FFmpeg does not
-        # An absolute path: FFmpeg takes what stands before a colon for a protocol.
+        Path(source).open("rb").close()  # says why it cannot be read; FFmpeg does not
+        # FFmpeg would take what stands before a colon in a relative path for a protocol.
         name, formats, protocols = f"file:{Path(source).absolute()}", FILM_FORMATS, "file"
         error = ValueError(
-            f"{source} is no video, or is incomplete, or in a format that is not read (a list of "
-            "other files is not); copy it again, or convert it to .mp4"
+            f"{source} is no video, incomplete, or in a format that is not read (such as a list "
+            "of other files); copy it again, or convert it to .mp4"
         )
     allowed = {"protocol_whitelist": protocols, "format_whitelist": formats}
-    # Decoders see them while the film is looked at; before PyAV 18 they crash on MPEG.
+    # With these the decoders that probe the file crash on MPEG before PyAV 18.
     options = _BOUND if int(av.__version__.split(".")[0]) >= 18 else {}
     try:
         return av.open(
@@ -66,11 +65,11 @@ def _open(source: str) -> Any:
 
 
 def open_pictures(source: str) -> Any:
-    """Open a film or stream; return its stream of moving pictures, which an album's cover is not.
+    """Open a video and return its stream of moving pictures, which an album's cover is not.
 
     Raises:
         OSError: if it is missing or does not open.
-        ValueError: if it is no film, or one that may not be opened, or its frames are too large.
+        ValueError: if it is no video, or may not be opened, or its frames are too large.
     """
     container = _open(source)
     cover = av.stream.Disposition.attached_pic

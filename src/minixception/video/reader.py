@@ -1,9 +1,9 @@
-"""Films and streams, read by FFmpeg (PyAV) as their containers say."""
+"""Video files and streams, read by FFmpeg (PyAV) as their containers say."""
 
 import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -18,52 +18,51 @@ from minixception.video.cameras import Frame
 from minixception.video.opening import choose_decoder, open_pictures, require_bounded
 from minixception.video.writer import UNKNOWN_RATE, Sound
 
-# Where a file is damaged, reading fails once per lost packet and then goes on.
-LARGEST_DAMAGE = 1000
+LARGEST_DAMAGE = 1000  # errors: in a damaged file, reading fails once per lost packet
 LARGEST_HOLE = 100_000  # frames; times may be damaged too
-# In these at most a kilobyte of heads lies between packets: what is more is damaged.
+# These have at most a kilobyte of headers between packets; a larger gap is damage.
 DENSE = ("matroska,webm", "flv", "mxf", "nut")
 LARGEST_HEAD = 4096  # bytes
-# These decoders drop frames without a word, and give one for each packet, which others need not.
+# These decoders drop frames silently, but give one for each packet, which others need not.
 SILENT = ("hevc", "libdav1d", "av1")
 # Some recorders write 90000 for "no fixed rate".
 SLOWEST_RATE, FASTEST_RATE = 0.001, 1000.0
-INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")  # every time of theirs can be gone to
+INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")  # any time can be sought in these
 HDR = {16: "PQ", 18: "HLG"}  # numbers of FFmpeg's AVColorTransferCharacteristic
-_BROADCAST = av.format.Flags.ts_discont.value  # their times begin anywhere, at any frame
+_BROADCAST = av.format.Flags.ts_discont.value  # begin at any time and frame
 _UNMEASURED = _BROADCAST | av.format.Flags.generic_index.value  # FFmpeg estimates their length
 
 
 @dataclass(eq=False)
 class _Mark:
-    """What goes with a packet to its frame; the time is in seconds."""
+    """What accompanies a packet to its frame; the time is in seconds."""
 
     time: float
     is_key: bool = False
     is_lost: bool = False
 
 
-class VideoReader:
-    """A film or a stream, opened; iterate over it once to get its frames.
+class VideoReader(AbstractContextManager["VideoReader"]):
+    """A video file or stream, opened; iterate over it once to get its frames.
 
-    They come upright, deinterlaced, with square pixels, at the times of the container. Those that
-    cannot be decoded are missing, and so is what a lost one would spoil.
+    They are upright, deinterlaced, with square pixels, at the times of the container. Frames that
+    cannot be decoded, or depend on such frames, are left out.
 
     Args:
         source: a path, or an address with "://".
-        with_sound: put the sound aside for a `VideoWriter`, which must take it.
+        with_sound: keep the sound for a `VideoWriter`, which must take it.
 
     Attributes:
         rate: frames per second, None if unknown.
-        promised: frames that there should be, about; 0 if unknown.
-        length: the latest time in seconds, about, if parts can be read alone; 0 if not.
+        promised: about how many frames there should be; 0 if unknown.
+        length: about the latest time in seconds, if parts can be read alone; else 0.
         done: frames given so far.
         sound: empty unless asked for.
         remarks: what was done to the frames so far.
 
     Raises:
         OSError: if it is missing or does not open.
-        ValueError: if the file is no film, or its frames are too large.
+        ValueError: if the file is no video, or its frames are too large.
     """
 
     def __init__(self, source: str, *, with_sound: bool = False) -> None:
@@ -79,7 +78,7 @@ class VideoReader:
         form = self._container.format
         start = (self._container.start_time or 0) / av.time_base
         seconds = (self._container.duration or 0) / av.time_base
-        if form.name == "avi":  # for the rest of a cut one, FFmpeg says
+        if form.name == "avi":  # FFmpeg gives what is left of a truncated one
             seconds = float(self._stream.frames / (self._stream.average_rate or UNKNOWN_RATE))
         self._is_broadcast = bool(form.flags & _BROADCAST)
         self._promised_end = seconds if self._is_local and not form.flags & _UNMEASURED else 0.0
@@ -88,28 +87,25 @@ class VideoReader:
         sounds = self._container.streams.audio if with_sound else ()
         # Players begin with the earliest picture or sound.
         self.sound = Sound(sounds, start if self._is_broadcast else 0.0)
-        hdr = HDR.get(self._stream.codec_context.color_trc)
-        pale = f"{source}: HDR ({hdr}) is not tone-mapped; colours are pale"
-        self.remarks = [pale] if hdr else []
+        self.remarks: list[str] = []
+        if hdr := HDR.get(self._stream.codec_context.color_trc):
+            self.remarks.append(f"{source}: HDR ({hdr}) is not tone-mapped; colours are pale")
         self.done, self._shown = 0, -math.inf  # the time of the last frame given
-        self._end, self._is_at_end = 0.0, False  # the end of what was read, in seconds
-        self._missing: set[_Mark] = set()  # of frames that should come, or do not
+        self._end = 0.0  # of what was read, in seconds
+        self._missing: set[_Mark] = set()  # of frames that are to come, or never will
         self._reformatter = VideoReformatter()
-
-    def __enter__(self) -> "VideoReader":
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._container.close()
 
     def go_before(self, seconds: float) -> None:
-        """Leave out what comes a second or more before a time, where the format has an index."""
+        """Skip what is more than a second before a time, where the format has an index."""
         if seconds > 1 and self.length:
             with suppress(av.FFmpegError):
                 self._container.seek(round((seconds - 1) * av.time_base))
 
     def reaches(self, seconds: float) -> bool:
-        """Tell whether `go_before` leads where it should, and not astray in a damaged file."""
+        """Tell whether `go_before` finds its place; in a damaged file it may not."""
         self.go_before(seconds)
         with suppress(av.FFmpegError):
             return _seconds(next(self._container.demux(self._stream)), math.inf) <= seconds
@@ -124,30 +120,30 @@ class VideoReader:
                 coming = thread.submit(next, frames, None)
                 self.done, self._shown = frame.number + 1, frame.time_seconds
                 yield frame
-        self._is_at_end = True
+        self._shown = math.inf
 
     @property
     def lost(self) -> list[float]:
         """The times of the frames so far that cannot be decoded, in seconds."""
         times = [mark.time - self.sound.origin for mark in list(self._missing)]
-        return [time for time in times if self._is_at_end or time < self._shown]
+        return [time for time in times if time <= self._shown]
 
     @property
     def losses(self) -> list[str]:
-        """What the film lacks, once it was read to its end."""
+        """What is missing in the video so far."""
         return [*describe_lost(self.source, len(self.lost), self.done), *self.cuts]
 
     @property
     def cuts(self) -> list[str]:
-        """Where the film ends too early, once it was read to its end."""
+        """Where the video ends too early, once it was read to its end."""
         cut = f"{self.source}: it was cut off at {self._end - self.sound.origin:.1f} s"
         # One frame, and what sound is padded by.
         if is_short := self._promised_end - self._end > 0.1 + 1 / (self.rate or 1):
             cut += f"; its header promises {self._promised_end:.1f} s"
-        return [cut] if self._is_at_end and (is_short or not self.sound.is_whole) else []
+        return [cut] if self._shown == math.inf and (is_short or not self.sound.is_whole) else []
 
     def _packets(self) -> Iterator[tuple[Any, bool]]:
-        """Give the packets of pictures, and whether bytes are lost before; put sound aside."""
+        """Give the packets of pictures, and whether bytes before them are lost; keep the sound."""
         largest_gap = LARGEST_HEAD if self._container.format.name in DENSE else math.inf
         place, is_torn = math.inf, False
         for _ in range(LARGEST_DAMAGE if self._is_local else 1):
@@ -168,10 +164,10 @@ class VideoReader:
                 return
 
     def _wanted(self) -> Iterator[Any]:
-        """Give the packets, marked, that do not build on what is lost; note those that do."""
+        """Give the packets that do not depend on lost ones, with marks; note the others."""
         is_silent = self._codec.name in SILENT
-        # What comes before `begin` cannot be decoded. It is lost from `counted_from` on; before, it
-        # is counted as part of a hole, or the film was joined in the middle.
+        # What is before `begin` cannot be decoded. It counts as lost from `counted_from` on; before
+        # that, it is in a hole that was counted, or the recording began there.
         begin, latest = math.inf, -math.inf
         counted_from = math.inf if self._is_broadcast or not self._is_local else -math.inf
         for packet, is_torn in self._packets():
@@ -190,11 +186,11 @@ class VideoReader:
             if time >= begin:
                 packet.opaque = mark
                 yield packet
-                if packet.is_corrupt or mark.is_lost:  # itself or what follows
+                if packet.is_corrupt or mark.is_lost:  # the packet or its frame
                     begin, counted_from = math.inf, -math.inf
 
     def _decoded(self) -> Iterator[Any]:
-        """Give the frames, but for those that would show something made up."""
+        """Give the frames, except those that would show something made up."""
         is_spoilt = False
         for packet in chain(self._wanted(), [None]):
             try:
@@ -205,7 +201,7 @@ class VideoReader:
                     packet.opaque.is_lost = True
                     self._missing.add(packet.opaque)
             for frame in frames:
-                mark = frame.opaque or _Mark(math.inf, is_lost=True)  # of no packet: made up
+                mark = frame.opaque or _Mark(math.inf, is_lost=True)  # made up, without a packet
                 is_spoilt = (is_spoilt and not mark.is_key) or frame.is_corrupt or mark.is_lost
                 if is_spoilt:
                     self._missing.add(mark)
@@ -214,7 +210,7 @@ class VideoReader:
                     yield frame
 
     def _pictures(self) -> Iterator[Any]:
-        """Give the frames, deinterlaced once there were fields."""
+        """Give the frames, deinterlaced from the first one with fields."""
         made = f"{self.source}: its frames are interlaced; deinterlaced (bwdif)"
         graph: Graph | None = None
         shape: tuple[Any, ...] = ()
@@ -242,15 +238,15 @@ class VideoReader:
             if self._is_broadcast and time < last - max(0.5, 5 * self._step):  # joined recordings
                 shift += last + self._step - time
                 time = last + self._step
-            # A frame in the wrong place is shown for a moment, and does not move the others.
+            # A frame with a wrong time is shown for a moment and does not move the others.
             last = max(time, last + self._step / 1000, 0.0)
             yield Frame(number, last, self._pixels(picture), picture.opaque.is_key)
 
     def _pixels(self, picture: Any) -> NDArray[np.uint8]:
-        """Return a frame in RGB, its pixels square, as its display matrix wants it."""
+        """Return a frame in RGB with square pixels, turned by its display matrix."""
         own = self._codec.sample_aspect_ratio
         ratio = (self._stream.sample_aspect_ratio if own == self._first_ratio else own) or 1
-        # Growing one side loses nothing, as shrinking the other would.
+        # Enlarging one side loses nothing; shrinking the other would.
         width, height = round(picture.width * max(ratio, 1)), round(picture.height / min(ratio, 1))
         require_bounded(width, height, self.source)
         rgb = self._reformatter.reformat(picture, width, height, "rgb24", interpolation="BICUBIC")
@@ -271,7 +267,7 @@ def _seconds(packet: Any, otherwise: float) -> float:
 
 
 def _deinterlacer(frame: Any) -> Graph:
-    """Return what makes one frame of two fields, of frames like this one."""
+    """Return a filter that makes one frame of two fields, for frames like this one."""
     graph = Graph()
     shape = {name: getattr(frame, name) for name in ("width", "height", "format", "time_base")}
     nodes = graph.add_buffer(**shape), graph.add("bwdif", "mode=send_frame:deint=interlaced")
@@ -280,7 +276,7 @@ def _deinterlacer(frame: Any) -> Graph:
 
 
 def _filter(graph: Graph | None, frame: Any) -> Iterator[Any]:
-    """Give what becomes of a frame; of None, what the filter, if there is one, has kept back."""
+    """Give what a filter, if there is one, makes of a frame; for None, what it has kept back."""
     if graph is None:
         yield from [frame] * (frame is not None)
         return
@@ -291,6 +287,6 @@ def _filter(graph: Graph | None, frame: Any) -> Iterator[Any]:
 
 
 def describe_lost(source: str, lost: int, done: int) -> list[str]:
-    """Return what to say of frames of a film that cannot be decoded, beside those that can."""
+    """Return what to say of so many lost frames beside those that were decoded."""
     count = f"{lost} of {lost + done} frames cannot be decoded, and are left out"
     return [f"{source}: it is damaged; {count}"] if lost else []

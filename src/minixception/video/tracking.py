@@ -14,14 +14,14 @@ from minixception.inference.predictions import FacePrediction
 # Boxes of one face in successive frames share more than half their area in all test clips; half of
 # that leaves room for slow cameras, and two people side by side stay apart.
 SMALLEST_OVERLAP = 0.25
-# A detector's box trembles by one or two percent of its side: the speed of a face is therefore an
-# average over this many seconds, and it is trusted for no longer than that after the last sight.
+# A detector's box trembles by one or two percent of its side, so the speed of a face is an average
+# over this many seconds, and is trusted for as long after the face was last seen.
 SPEED_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
 class _Track:
-    """What is remembered of a face: its last sight, and its speed, x + yj pixels per second."""
+    """A face as it was last seen, and its speed: x + yj pixels per second."""
 
     face: FacePrediction
     seen_at: float
@@ -69,8 +69,8 @@ class FaceTracker:
             time_seconds: when the frame was taken, later than the one before.
 
         Returns:
-            Number -> face with its own box, in the order of `faces`. Numbers count from 1; a face
-            has the same in all frames, and none is given to another.
+            Number -> face with its own box, in the order of `faces`. Numbers start at 1; a face
+            keeps its own in all frames, and no other face gets it.
 
         Raises:
             ValueError: if the frame is not later than the one before.
@@ -82,8 +82,7 @@ class FaceTracker:
                 f"{self._time_seconds}"
             )
         self._time_seconds = time_seconds
-        # A face of the last frame is looked for however long ago that was: clips of one frame per
-        # second exist.
+        # The faces of the last frame are never forgotten: some clips have a frame per second.
         longest = max(self._lost_after_seconds, elapsed)
         tracks = self._tracks.items()
         self._tracks = {n: track for n, track in tracks if time_seconds - track.seen_at <= longest}
@@ -97,19 +96,19 @@ class FaceTracker:
         tracks = self._tracks.items()
         expected = {number: track.expected_box(self._time_seconds) for number, track in tracks}
         owners = match_boxes(dict(enumerate(boxes)), expected)
-        # Where nothing is at the expected place, the last one is tried: a face may have stopped.
+        # A face that is not at the expected place may have stopped at the last one.
         owners |= match_boxes(
             {index: box for index, box in enumerate(boxes) if index not in owners},
             {number: track.face.box for number, track in tracks if number not in owners.values()},
         )
-        # New numbers go from left to right, whatever the order of the faces.
+        # New faces are numbered from left to right, whatever their order.
         for index in sorted({*range(len(boxes))} - owners.keys(), key=lambda index: boxes[index]):
             self._numbers_given += 1
             owners[index] = self._numbers_given
         return [owners[index] for index in range(len(boxes))]
 
     def _follow(self, track: _Track | None, face: FacePrediction) -> _Track:
-        """Return the track with one more sight of its face, a new one if there is none."""
+        """Return the track with its face seen once more; a new one if there is none."""
         if track is None:
             return _Track(face, self._time_seconds)
         elapsed, smoothing = self._time_seconds - track.seen_at, self._smoothing_seconds
@@ -127,18 +126,17 @@ class FaceTracker:
 def match_boxes(boxes: Mapping[int, Box], others: Mapping[int, Box]) -> dict[int, int]:
     """Return key of a box -> key of the other box that it belongs to.
 
-    Pairs are formed from the largest overlap downwards, each box at most once; pairs below
-    `SMALLEST_OVERLAP` are none.
+    The pairs with the largest overlap come first, down to `SMALLEST_OVERLAP`; each box is in one.
     """
     pairs = [
-        (-intersection_over_union(box, other), second, box, first)
+        (-overlap, second, box, first)
         for first, box in boxes.items()
         for second, other in others.items()
+        if (overlap := intersection_over_union(box, other)) >= SMALLEST_OVERLAP
     ]
     matches: dict[int, int] = {}
-    for negative_overlap, second, _, first in sorted(pairs):
-        is_free = first not in matches and second not in matches.values()
-        if is_free and -negative_overlap >= SMALLEST_OVERLAP:
+    for _, second, _, first in sorted(pairs):
+        if first not in matches and second not in matches.values():
             matches[first] = second
     return matches
 

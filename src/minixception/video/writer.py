@@ -1,10 +1,10 @@
-"""Films, written by FFmpeg (PyAV): H.264 where it has the encoder, with the sound of the source."""
+"""Video files, written by FFmpeg (PyAV): H.264 if it has the encoder, with the source's sound."""
 
 import errno
 import math
 from collections import deque
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -18,12 +18,11 @@ from PIL import Image, ImageOps
 from minixception.files import atomic_path, require_utf8
 from minixception.video.cameras import Frame
 
-WRITABLE_SUFFIXES = dict.fromkeys((".mp4", ".m4v"), "mp4")
-WRITABLE_SUFFIXES |= {".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
-"""What the name of a film may end in -> FFmpeg's name of the format."""
+WRITABLE_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
+"""What the name of a video may end in."""
 
 UNKNOWN_RATE = 30.0  # of most cameras
-# The first of these that there is writes the film.
+# The first of these that PyAV has is used.
 H264 = ("libx264", "libopenh264", "mpeg4")
 ENCODERS = {".webm": ("libvpx-vp9", "libvpx"), ".avi": ("mpeg4",)}
 _QUALITY = {
@@ -37,7 +36,7 @@ TICK, MPEG4_TICK = Fraction(1, 120_000), Fraction(1, 60_000)
 
 @dataclass
 class Sound:
-    """Sound on its way from film to film, in packets; their time `origin` will be 0."""
+    """Sound on its way from one file to another; its time `origin` becomes 0."""
 
     streams: tuple[Any, ...] = ()
     origin: float = 0.0
@@ -45,24 +44,24 @@ class Sound:
     is_whole: bool = False
 
 
-class VideoWriter:
-    """Writes frames to a film, which appears under its name when the `with` block is left.
+class VideoWriter(AbstractContextManager["VideoWriter"]):
+    """Writes frames to a video file, which appears when the `with` block is left.
 
-    Until then it lies in a hidden folder beside it. It is finished on every way out, errors
-    included, unless it is the film that cannot be written: then what was there before stays.
-    Each frame is shown from its `time_seconds` on.
+    Until then it is in a hidden folder beside its place. It is finished after errors too, unless
+    the file itself cannot be written: then what was there before stays. Each frame is shown from
+    its `time_seconds` on.
 
     Args:
         path: with one of `WRITABLE_SUFFIXES`.
-        rate: frames per second, about; the frames of an .avi begin at multiples of 1 / rate.
-        sound: copied as it is, where the format takes it, else encoded anew.
+        rate: about how many frames per second; in an .avi they begin at multiples of 1 / rate.
+        sound: copied if the format takes it, else encoded again.
 
     Attributes:
-        remarks: what users should know of the film, once it has begun.
+        remarks: what users should know of the file, once it has begun.
 
     Raises:
         ValueError: for another suffix.
-        OSError: if the film cannot be written, as on a full disk.
+        OSError: if the file cannot be written, as on a full disk.
     """
 
     def __init__(
@@ -86,9 +85,6 @@ class VideoWriter:
         self._stack = ExitStack()
         self.remarks: list[str] = []
 
-    def __enter__(self) -> "VideoWriter":
-        return self
-
     def __exit__(self, *_: object) -> None:
         if self._container is None:
             return
@@ -102,7 +98,7 @@ class VideoWriter:
         self._stack.close()
 
     def write(self, frame: Frame) -> None:
-        """Append a frame; one of another size than the first is fitted into it, on black."""
+        """Append a frame; one of another size than the first is fitted into that, on black."""
         with self._reporting():
             if self._container is None:
                 self._open(*frame.image.shape[:2])
@@ -114,7 +110,7 @@ class VideoWriter:
 
     @contextmanager
     def _reporting(self) -> Iterator[None]:
-        """Remove the film after an error of FFmpeg, and name it in the message."""
+        """Turn an error of FFmpeg into one that names the file, and remove what was written."""
         try:
             yield
         except av.FFmpegError as error:
@@ -132,9 +128,10 @@ class VideoWriter:
     def _open(self, height: int, width: int) -> None:
         encoder = self._choose_encoder()
         temporary = self._stack.enter_context(atomic_path(self._path))
-        temporary.touch()  # tells why a folder cannot be written to; FFmpeg does not
-        form = WRITABLE_SUFFIXES[self._suffix]
-        options = {"movflags": "faststart"} if form in ("mp4", "mov") else {}
+        temporary.touch()  # says why a folder cannot be written to; FFmpeg does not
+        # FFmpeg takes .m4v for a stream without a container.
+        form = "mp4" if self._suffix == ".m4v" else None
+        options = {"movflags": "faststart"} if self._suffix in (".mp4", ".m4v", ".mov") else {}
         self._container = av.open(
             f"file:{temporary.absolute()}", "w", format=form, container_options=options
         )
@@ -147,11 +144,11 @@ class VideoWriter:
             encoder,
             self._rate,
             options=_QUALITY.get(encoder, {}),
-            # Even numbers, as colours have half as many pixels.
+            # Even, since colours have half the resolution.
             height=height + height % 2,
             width=width + width % 2,
             pix_fmt="yuv420p",
-            colorspace=6,  # BT.601, from 16 to 235, as RGB is converted
+            colorspace=6,  # BT.601, from 16 to 235, which RGB is converted to
             color_range=1,
             gop_size=max(1, min(round(2 * self._rate), 600)),
             time_base=self._tick,
@@ -162,16 +159,16 @@ class VideoWriter:
         names = ENCODERS.get(self._suffix, H264)
         encoder = next((name for name in names if name in av.codecs_available), None)
         if encoder is None:
-            problem = f"this PyAV has no encoder for it: {' or '.join(names)}"
+            problem = f"PyAV has no encoder for it: {' or '.join(names)}"
             raise OSError(errno.ENOSYS, problem, str(self._path))
         if encoder != names[0]:
-            self.remarks.append(f"{self._path}: written by {encoder}, as there is no {names[0]}")
+            self.remarks.append(f"{self._path}: written by {encoder}, as PyAV has no {names[0]}")
         return encoder
 
     def _add_sound(self) -> None:
         for source in self._sound.streams:
             if source.codec_context is None:
-                self.remarks.append(f"{self._path}: without a sound that FFmpeg does not know")
+                self.remarks.append(f"{self._path}: a sound that FFmpeg does not know is left out")
                 continue
             try:
                 copy = self._container.add_stream_from_template(source)
@@ -179,11 +176,13 @@ class VideoWriter:
                 encoder = "libopus" if self._suffix == ".webm" else "aac"
                 copy = self._container.add_stream(encoder, 48000, layout="stereo")
                 name = source.codec_context.name
-                self.remarks.append(f"{self._path}: sound from {name} to {encoder}")
+                self.remarks.append(
+                    f"{self._path}: the sound is converted from {name} to {encoder}"
+                )
             self._copies[source.index], self._heard[source.index] = copy, -1
 
     def _copy_sound(self, until: float | Fraction) -> None:
-        """Copy what is heard until then, the last frame: a run may end before the film."""
+        """Copy the sound up to the time of the last frame: a run may stop before the end."""
         packets, origin = self._sound.packets, self._sound.origin
         while packets and packets[0].dts * packets[0].time_base - origin <= until:
             packet = packets.popleft()
@@ -196,14 +195,14 @@ class VideoWriter:
                 packet.pts, packet.dts, packet.stream = dts, dts, copy
                 self._container.mux(packet)
                 continue
-            with suppress(av.InvalidDataError):  # a damaged one is missing
+            with suppress(av.InvalidDataError):  # a damaged packet is left out
                 for sound in packet.decode():
                     sound.pts -= round(origin / sound.time_base)
                     self._container.mux(copy.encode(sound))
 
 
 def _fitted(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return an image of this (height, width), on black; an odd side has its last line twice."""
+    """Fit an image into (height, width), on black; the last line of an odd side is doubled."""
     height, width = size
     if image.shape[:2] != size:
         image = np.asarray(ImageOps.pad(Image.fromarray(image), (width, height)))

@@ -1,0 +1,213 @@
+"""A video being followed: its frames go through all stages, and the results where they belong."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minixception.commands.hints import NOTHING_DECODED
+from minixception.commands.options import chosen_models, load_analyzer
+from minixception.commands.outputs import STANDARD_OUTPUT
+from minixception.commands.run_control import Progress, StopRequest, Stopwatch
+from minixception.commands.video_report import (
+    Tracks,
+    format_summary,
+    longest_tracks,
+    make_tracker,
+    open_table,
+)
+from minixception.commands.video_window import Window, display_problem
+from minixception.drawing.captions import draw_captions
+from minixception.drawing.faces import draw_predictions, emotion_colour
+from minixception.files import remove_leftovers
+from minixception.inference.predictions import FacePrediction
+from minixception.locks import sole_writer
+from minixception.video.cameras import Camera, Frame, is_camera
+from minixception.video.finding import FaceFinder
+
+if TYPE_CHECKING:
+    from minixception.video.reader import VideoReader
+    from minixception.video.writer import VideoWriter
+
+Overlay = Callable[[NDArray[np.uint8], Sequence[FacePrediction]], NDArray[np.uint8]]
+"""Returns a copy of a frame with a map over each face, of this frame alone."""
+
+PLOTTED_FACES = 6
+
+
+def follow(arguments: argparse.Namespace) -> int:
+    """Follow faces until the video ends or the user stops it; return the exit code."""
+    outputs = (arguments.output, arguments.csv, arguments.plot)
+    files = [path for path in outputs if path not in (None, STANDARD_OUTPUT)]
+    with _open(arguments) as reader, sole_writer(*files):
+        remove_leftovers(*(path.parent for path in files))
+        session = Session(arguments)
+        with StopRequest() as stop, ExitStack() as stack:
+            for frame in session.stopwatch.each("decode", reader):
+                if frame.number == 0:
+                    session.begin(reader, frame, stack)
+                if not session.process(frame) or stop.number:
+                    break
+        if not reader.done:
+            raise ValueError(f"{arguments.input}: {NOTHING_DECODED}")
+        if stop.number:
+            name = signal.Signals(stop.number).name
+            print(f"stopped by {name} after {reader.done} frames; they are kept", file=sys.stderr)
+        remarks = () if arguments.quiet else (*reader.remarks, *session.remarks)
+        for remark in (*remarks, *reader.losses):
+            print(remark, file=sys.stderr)
+        for path in files:
+            print(f"written to {path}")
+        print(format_summary(session.tracks.histories))
+        print(session.stopwatch.summary(reader.done))
+    return 128 + stop.number if stop.number else 0
+
+
+def _open(arguments: argparse.Namespace) -> "VideoReader | Camera":
+    if is_camera(arguments.input):
+        return Camera(arguments.input)
+    from minixception.video.reader import VideoReader
+
+    return VideoReader(arguments.input, with_sound=arguments.output is not None)
+
+
+class Session:
+    """One run: what has been seen so far, and where the results go.
+
+    Attributes:
+        tracks: the faces followed so far, once there is a frame.
+        stopwatch: time by part of the work.
+    """
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.stopwatch = Stopwatch()
+        self._arguments = arguments
+        self._analyzer = load_analyzer(arguments)
+        self._overlay = load_overlay(arguments)
+        self._finder = FaceFinder(self._analyzer.detector, every=arguments.detect_every)
+        self._tracker = make_tracker(arguments)
+        self._writer: VideoWriter | None = None
+        self._window: Window | None = None
+
+    @property
+    def remarks(self) -> list[str]:
+        """What users should know of the drawn video."""
+        return self._writer.remarks if self._writer is not None else []
+
+    def begin(self, reader: "VideoReader | Camera", frame: Frame, stack: ExitStack) -> None:
+        """Open what the options ask for, at the first frame; the stack finishes it in any case."""
+        arguments, table = self._arguments, None
+        if arguments.plot is not None:
+            stack.callback(self._write_plot)
+        if arguments.csv is not None:
+            table = open_table(arguments.csv, arguments.standard_output, stack)
+        self.tracks = Tracks(self._tracker, table, self._analyzer.columns)
+        if arguments.output is not None:
+            from minixception.video.writer import VideoWriter
+
+            self._writer = stack.enter_context(
+                VideoWriter(arguments.output, rate=reader.rate, sound=reader.sound)
+            )
+        if _wants_window(arguments):
+            height, width = frame.image.shape[:2]
+            window = Window("minixception", height=height, width=width)
+            self._window = stack.enter_context(closing(window))
+        is_shown = self._window is None and not arguments.quiet
+        self._progress = Progress(reader.promised, self.stopwatch, shown=is_shown)
+        stack.callback(self._progress.close)
+
+    def process(self, frame: Frame) -> bool:
+        """Take one frame through all stages; return False once the window has been closed."""
+        with self.stopwatch.part("detect"):
+            boxes = self._finder.find(frame)
+        with self.stopwatch.part("classify"):
+            found = self._analyzer.classify(frame.image, boxes)
+        with self.stopwatch.part("track"):
+            faces = self.tracks.add(found, frame.number, frame.time_seconds)
+        self._progress.update(frame.number + 1)
+        if self._writer is None and self._window is None:
+            return True
+        image, seen = frame.image, [*faces.values()]
+        if self._overlay is not None and seen:
+            with self.stopwatch.part("explain"):
+                image = self._overlay(image, seen)
+        with self.stopwatch.part("draw"):
+            image = draw_predictions(image, seen, bars=self._arguments.bars)
+            numbers = [(face.box.x, face.box.y, f"#{number}") for number, face in faces.items()]
+            drawn = replace(frame, image=draw_captions(image, numbers))
+        if self._writer is not None:
+            with self.stopwatch.part("write"):
+                self._writer.write(drawn)
+        return self._window is None or self._show(drawn, self._window)
+
+    def _show(self, frame: Frame, window: Window) -> bool:
+        """Show a frame, at the earliest when its time has come."""
+        rate = self.stopwatch.rate()
+        captions = [(4, 4, f"{rate:.0f} frames per second")] if rate else []
+        image = draw_captions(frame.image, captions)
+        with self.stopwatch.part("show"):
+            early = frame.time_seconds - self.stopwatch.elapsed()
+            return window.show(image, wait_seconds=early)
+
+    def _write_plot(self) -> None:
+        from minixception.drawing.plots import plot_timeline
+
+        longest = longest_tracks(self.tracks.histories, PLOTTED_FACES)
+        names = next((history.class_names["emotion"] for history in longest.values()), ())
+        plot_timeline(
+            {f"face {n}": (one.times, one.scores("emotion")) for n, one in longest.items()},
+            names,
+            self._arguments.plot,
+            colours=[emotion_colour(name) for name in names],
+        )
+
+
+def _wants_window(arguments: argparse.Namespace) -> bool:
+    """Return whether to open a window; say so where there can be none."""
+    if arguments.no_window:
+        return False
+    problem = display_problem()
+    if problem is not None and not arguments.quiet:
+        print(f"no window: {problem}", file=sys.stderr)
+        if not (arguments.output or arguments.csv or arguments.plot):
+            print("nothing is written: see --output, --csv, --plot", file=sys.stderr)
+    return problem is None
+
+
+def load_overlay(arguments: argparse.Namespace) -> Overlay | None:
+    """Load what `--explain` asks for, None if it does not.
+
+    Raises:
+        FileNotFoundError: if the model has no `model.keras`.
+        ValueError: if there is no model of that task, or it is damaged.
+    """
+    if not (task := arguments.explain):
+        return None
+    if task not in (models := chosen_models(arguments)):
+        raise ValueError(
+            f"--explain {task} needs a model of that task. Received: models of "
+            f"{', '.join(models) or 'none'}"
+        )
+    from minixception.boxes import crop_box
+    from minixception.checkpoints.card import read_card
+    from minixception.checkpoints.shipped import find_model
+    from minixception.drawing.explanations import draw_maps
+    from minixception.explain import Explainer
+    from minixception.images import crop
+
+    folder = find_model(models[task], tasks=(task,))
+    explainer, margin = Explainer.load(folder), read_card(folder).crop_margin
+
+    def draw(image: NDArray[np.uint8], faces: Sequence[FacePrediction]) -> NDArray[np.uint8]:
+        boxes = [crop_box(face.box, margin, *image.shape[:2]) for face in faces]
+        labels = [str(face.label(task)) for face in faces]
+        maps = explainer.explain([crop(image, box) for box in boxes], labels).hires_cam
+        return draw_maps(image, boxes, maps)
+
+    return draw
