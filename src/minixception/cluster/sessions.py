@@ -46,7 +46,8 @@ def connected(cluster: str, *, verbose: bool = False) -> Iterator[None]:
     _choose_messages(verbose=verbose)
     try:
         _join(cluster, verbose=verbose)
-    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+    # Where its node does not start in time, Ray raises a bare Exception.
+    except Exception as error:
         raise ConnectionError(f"Ray on {cluster} cannot be used: {explain(error)}") from error
     try:
         yield
