@@ -16,7 +16,7 @@ from minixception.cluster import films as parts
 from minixception.commands import run_command, video_cluster
 from minixception.images import read_image
 from stored_files import file_size_limit
-from systems import for_test_cluster
+from systems import for_test_cluster, needs_links
 from test_videos import blank
 
 pytestmark = for_test_cluster
@@ -109,6 +109,7 @@ def test_parts_make_the_table_of_one_pass(
     assert len((tmp_path / "whole.csv").read_text().splitlines()) > 8 * seconds
 
 
+@needs_links
 def test_a_folder_of_films(
     no_ray: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -120,6 +121,7 @@ def test_a_folder_of_films(
     (films / "bad.mp4").write_text("hello")
     (films / "empty.mov").write_bytes(whole.replace(b"stsd", b"xxxx"))
     (films / "notes.txt").touch()
+    (films / "again").symlink_to(films / "sub", target_is_directory=True)
     options = ("--cluster", "local", "--csv", tables)
     assert run_video(films, *options) == 1
     printed = capsys.readouterr()
@@ -129,6 +131,7 @@ def test_a_folder_of_films(
     assert f"not done: {films / 'empty.mov'}" in printed.err
     assert "2 of 4 videos could not be done" in printed.err
     assert "left out, not videos: .txt 1" in printed.err
+    assert "left out as links to folders: 1" in printed.err
     (tables / "sub" / "a.csv").unlink()
     (tables / "a.csv").write_text("old")
     no_ray.clear()

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+import cv2
+
 from minixception.cluster.work import settle
 from minixception.files import is_passing, read_patiently
 from minixception.inference.analyzer import FaceAnalyzer
@@ -69,7 +71,7 @@ def make_part_worker(
     def analyze(part: FilmPart) -> FilmPart:
         try:
             return read_patiently(partial(_analyze_part, analyzer, detect_every, part))
-        except (OSError, ValueError, MemoryError) as error:
+        except (OSError, ValueError, MemoryError, cv2.error) as error:
             reason = failure_of(part.film, error)
             if is_passing(error):
                 raise OSError(f"{reason}: this may be temporary; --resume continues") from error

@@ -31,11 +31,16 @@ def tell_of_search(found: FoundPictures) -> None:
             f"{one_line(found.left_out[0])}; to include them, name them one by one",
             file=sys.stderr,
         )
+    report_links(found)
+    if found.others:
+        print(f"left out, not pictures: {count_suffixes(found.others)}", file=sys.stderr)
+
+
+def report_links(found: FoundPictures) -> None:
+    """Say how many links to folders were not followed."""
     if found.links:
         count, first = len(found.links), one_line(found.links[0])
         print(f"left out as links to folders: {count}, such as {first}", file=sys.stderr)
-    if found.others:
-        print(f"left out, not pictures: {count_suffixes(found.others)}", file=sys.stderr)
 
 
 class Report:

@@ -16,6 +16,7 @@ from minixception.commands.hints import FILM_SUFFIXES, NOTHING_DECODED
 from minixception.commands.options import load_analyzer
 from minixception.commands.outputs import STANDARD_OUTPUT, check_folder
 from minixception.commands.picture_paths import FoundPictures, files_below, paths_in_folder
+from minixception.commands.picture_report import report_links
 from minixception.commands.row_options import check_row_options, describe_rows
 from minixception.commands.run_control import Progress, StopRequest, Stopwatch
 from minixception.commands.video_report import TABLE_FORM, Tracks, make_tracker
@@ -94,6 +95,7 @@ def find_films(path: Path) -> tuple[dict[Path, Path], list[str]]:
     found = FoundPictures()
     files = [file for file in files_below(path, found) if not file.name.startswith(".")]
     films = sorted(file for file in files if file.suffix.lower() in FILM_SUFFIXES)
+    report_links(found)
     if others := sorted(set(files) - set(films)):
         print(f"left out, not videos: {count_suffixes(others)}", file=sys.stderr)
     if not films and not found.failures:
