@@ -64,15 +64,15 @@ def make_checkpoint(
     if isinstance(model, str | Path) and Path(model).suffix.lower() == ".tflite":
         engine = LiteRTEngine(model, num_classes=len(class_names))
         name, predict, litert = Path(model).stem, engine.predict, engine.content
-        preprocessor, parameters = _preprocessor_of(name, engine.input_shape, value_range), 0
+        preprocessor = _preprocessor_of(name, (None, *engine.input_shape), value_range)
+        parameters = 0
     else:
         if isinstance(model, str | Path):
             from minixception.checkpoints.keras_model import load_keras_file
 
             model = load_keras_file(model)
         name, predict = model.name, model.predict_on_batch
-        shape = getattr(model, "input_shape", None)
-        preprocessor = _preprocessor_of(name, shape and shape[1:], value_range)
+        preprocessor = _preprocessor_of(name, getattr(model, "input_shape", None), value_range)
         if model.output_shape != (None, len(class_names)):
             raise ValueError(
                 f"`model` must have an output for each of {', '.join(class_names)}: (None, "
@@ -102,17 +102,17 @@ def make_checkpoint(
 
 
 def _preprocessor_of(name: str, shape: Any, value_range: tuple[float, float]) -> Preprocessor:
-    """Return what prepares images for a model whose input (height, width, channels) is `shape`."""
-    if not isinstance(shape, tuple) or len(shape) != 3 or shape[2] not in (1, 3):
+    """Return what prepares images for a model that takes (B, height, width, channels)."""
+    if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] not in (1, 3):
         raise ValueError(
             "`model` must be built, and take one image (height, width, channels) with 1 or 3 "
             f"channels. Received: {name}, which takes {shape}"
         )
-    height, width, channels = shape
+    _, height, width, channels = shape
     if height in (None, -1) or width in (None, -1):  # in Keras, in LiteRT
         raise ValueError(
             "`model` must take images of one size: build it with keras.Input((height, width, "
-            f"channels)). Received: {shape}"
+            f"channels)). Received: {shape[1:]}"
         )
     return Preprocessor((height, width), channels=channels, value_range=value_range)
 
