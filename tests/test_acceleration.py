@@ -76,11 +76,13 @@ def test_a_step_in_bfloat16_learns_nearly_the_same_in_float32_weights() -> None:
     assert model(IMAGES[:1]).dtype == "float32"
 
 
-def small_network() -> keras.Model:
-    """A network for images (8, 8, 1), with a normalization over the batch."""
+def small_network(*, normalized: bool = True) -> keras.Model:
+    """A network for images (8, 8, 1), with a normalization over the batch or without."""
+    keras.utils.set_random_seed(0)
     inputs = keras.Input((8, 8, 1))
-    outputs = keras.layers.Conv2D(4, 3, use_bias=False)(inputs)
-    outputs = keras.layers.BatchNormalization(momentum=0.5)(outputs)
+    outputs = keras.layers.Conv2D(4, 3)(inputs)
+    if normalized:
+        outputs = keras.layers.BatchNormalization(momentum=0.5)(outputs)
     outputs = keras.layers.GlobalAveragePooling2D()(keras.layers.ReLU()(outputs))
     outputs = keras.layers.Dense(7, kernel_regularizer="l2", activation="softmax")(outputs)
     return keras.Model(inputs, outputs)
@@ -89,14 +91,12 @@ def small_network() -> keras.Model:
 @pytest.mark.parametrize("count", [1, 5, 8])
 @pytest.mark.parametrize("replicas", [2, 3])
 def test_replicas_say_what_the_network_says_in_the_same_order(replicas: int, count: int) -> None:
-    keras.utils.set_random_seed(0)
     model = small_network()
     images = IMAGES[:count, :8, :8]
     np.testing.assert_allclose(DataParallel(model, replicas)(images), model(images), atol=1e-5)
 
 
 def test_each_replica_normalizes_its_part_of_the_batch_by_itself() -> None:
-    keras.utils.set_random_seed(0)
     model = small_network()
     images = np.concatenate([IMAGES[:2, :8, :8], 5 * IMAGES[2:4, :8, :8]])
     twin = DataParallel(model, 2)
@@ -111,11 +111,7 @@ def test_each_replica_normalizes_its_part_of_the_batch_by_itself() -> None:
 @pytest.mark.parametrize("count", [64, 37, 1])
 def test_a_step_of_replicas_is_the_step_on_the_mean_gradient(count: int) -> None:
     """Where nothing is normalized over the batch, two replicas take the step of one."""
-    keras.utils.set_random_seed(0)
-    inputs = keras.Input((8, 8, 1))
-    outputs = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(inputs))
-    outputs = keras.layers.Dense(7, kernel_regularizer="l2", activation="softmax")(outputs)
-    model = keras.Model(inputs, outputs)
+    model = small_network(normalized=False)
     start = model.get_weights()
     steps = []
     for network in (model, DataParallel(model, 2)):

@@ -344,7 +344,7 @@ def test_names_of_pictures_on_their_way_out(
 
 def test_every_changed_byte_of_a_state_is_told(tmp_path: Path) -> None:
     path = tmp_path / "training_state.npz"
-    state = TrainingState({"a": 1}, [{"loss": 0.5}], False, [np.arange(9.0)], [np.ones((2, 2))])
+    state = TrainingState({"a": 1}, [{"loss": 0.5}], [np.arange(9.0)], [np.ones((2, 2))])
     write_state(path, state)
     whole = path.read_bytes()
     for place in range(len(whole)):

@@ -85,7 +85,7 @@ def score(
         labels, predicted, labels=classes, zero_division=0
     )
     correct = np.diag(matrix)
-    columns = zip(class_names, totals, correct, precision, recall, f1, strict=True)
+    columns = (column.tolist() for column in (totals, correct, precision, recall, f1))
     return Scores(
         n=len(labels),
         accuracy=float(correct.sum() / len(labels)),
@@ -93,11 +93,8 @@ def score(
         balanced_accuracy=float(recall[totals > 0].mean()),
         macro_f1=float(f1.mean()),
         calibration_error=expected_calibration_error(labels, probabilities),
-        per_class=tuple(
-            ClassScores(name, int(total), int(hits), float(p), float(r), float(f))
-            for name, total, hits, p, r, f in columns
-        ),
-        confusion_matrix=tuple(tuple(int(count) for count in row) for row in matrix),
+        per_class=tuple(map(ClassScores, class_names, *columns)),
+        confusion_matrix=tuple(map(tuple, matrix.tolist())),
     )
 
 
@@ -197,10 +194,9 @@ def format_splits(scores: Mapping[str, Scores]) -> str:
     rows = {"class": ["total  correct  accuracy"] * len(scores)}
     for classes in zip(*(split.per_class for split in scores.values()), strict=True):
         rows[classes[0].name] = [_totals(row.total, row.correct) for row in classes]
-    all_faces = (
-        (split.n, sum(row.correct for row in split.per_class)) for split in scores.values()
-    )
-    rows["all"] = [_totals(total, correct) for total, correct in all_faces]
+    rows["all"] = [
+        _totals(split.n, sum(row.correct for row in split.per_class)) for split in scores.values()
+    ]
     first = max(map(len, rows))
     width = max(24, *map(len, scores))
     header = [f"{'':<{first}}", *(f"{name:>{width}}" for name in scores)]

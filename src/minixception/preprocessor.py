@@ -92,7 +92,9 @@ class Preprocessor:
                 return images
         if len(images) == 0:
             return np.zeros((0, *self.input_shape), np.uint8)
-        resized = [self._resize_one(image) for image in images]
+        for image in images:
+            _check_pixels(image[np.newaxis])
+        resized = [resize_image(image, self.image_size) for image in images]
         if len({image.shape[2] for image in resized}) > 1:
             resized = [_match_channels(image[np.newaxis], self.channels)[0] for image in resized]
         return np.stack(resized)
@@ -117,12 +119,6 @@ class Preprocessor:
         pixels = _match_channels(self.resize(images), self.channels)
         mean = pixels.mean(axis=(0, 1, 2), dtype=np.float64)
         return replace(self, mean=tuple(float(value) for value in mean))
-
-    def _resize_one(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        _check_pixels(image[np.newaxis])
-        if image.shape[:2] == self.image_size:
-            return image
-        return resize_image(image, self.image_size)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for `card.json`."""

@@ -1,4 +1,4 @@
-"""`card.json`: what a model needs beside its weights to be used rightly, and where it comes from.
+"""`card.json`: what a model needs besides its weights to be used correctly, and its origin.
 
 Preprocessing, class order and crop margin are part of the checkpoint. A card is data: this module
 imports no framework.
@@ -6,7 +6,7 @@ imports no framework.
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,6 +29,8 @@ CHECKPOINT_FILES = (
 )
 """What training writes into a folder; converting leaves some out."""
 
+_MAPPINGS = ("data", "recipe", "versions", "metrics")  # entries that may be missing
+
 # A card has some ten thousand characters.
 _LARGEST_CARD = 16 << 20
 
@@ -48,8 +50,8 @@ class Card:
         class_names: in the order of the model's outputs.
         preprocessor: from a crop to the model's input.
         crop_margin: from a detected box to the crop, as fractions of the box.
-        temperature: what the logits are divided by, so that probabilities are as high as they are
-            right (Guo et al. 2017, arXiv 1706.04599); `FaceClassifier` does it.
+        temperature: what `FaceClassifier` divides the logits by, so that probabilities match
+            accuracies (Guo et al. 2017, arXiv 1706.04599).
         data: name, checksum, licence and sizes of the training data; `split_rule`, "source" where
             the data comes with its splits, else "content" or "drawn" (also if it is missing).
         recipe: every setting of the training.
@@ -91,6 +93,19 @@ class Card:
                 f"`class_names` must be at least two. Received: class_names={self.class_names}"
             )
 
+    def check_input(self, taken: Sequence[int | None], *, where: str | Path) -> None:
+        """Raise ValueError for a model, of the folder `where`, that takes images of another shape.
+
+        `taken` is (height, width, channels); None and -1 stand for any size.
+        """
+        prepared = self.preprocessor.input_shape
+        sizes = zip(taken, prepared, strict=False)
+        if len(taken) != 3 or any(size not in (None, -1, ours) for size, ours in sizes):
+            raise ValueError(
+                f"Card and model disagree in {where}: the card prepares images {prepared} (height, "
+                f"width, channels), the model takes {taken}."
+            )
+
     def with_metrics(self, split: str, scores: Mapping[str, Any]) -> "Card":
         """Return a copy that records the scores of one split."""
         return replace(self, metrics={**self.metrics, split: dict(scores)})
@@ -112,6 +127,7 @@ class Card:
         Raises:
             KeyError, TypeError, ValueError, OverflowError: for missing or impossible entries.
         """
+        data = {**{name: {} for name in _MAPPINGS}, **data}
         return cls(
             name=str(data["name"]),
             task=str(data["task"]),
@@ -121,19 +137,16 @@ class Card:
             preprocessor=Preprocessor.from_json(_entries(data, "preprocessor")),
             crop_margin=CropMargin.from_json(data["crop_margin"]),
             temperature=float(data.get("temperature", 1.0)),
-            data=_entries(data, "data", default={}),
-            recipe=_entries(data, "recipe", default={}),
             seed=data.get("seed"),
             command=str(data.get("command", "")),
-            versions=_entries(data, "versions", default={}),
-            metrics=_entries(data, "metrics", default={}),
             known_weaknesses=str(data.get("known_weaknesses", "")),
+            **{name: _entries(data, name) for name in _MAPPINGS},
         )
 
 
-def _entries(data: Mapping[str, Any], name: str, default: Any = None) -> dict[str, Any]:
+def _entries(data: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return a copy of the object that a card holds under a name."""
-    value = data[name] if default is None else data.get(name, default)
+    value = data[name]
     if not isinstance(value, dict):
         raise TypeError(f"`{name}` must be an object with named entries. Received: {value!r:.100}")
     return dict(value)

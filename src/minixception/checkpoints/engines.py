@@ -1,7 +1,7 @@
 """Running a checkpoint: LiteRT by default, Keras when asked for.
 
 Only the engine that is asked for imports its framework. Engines can be pickled: LiteRT's with its
-model, so that another machine can use it; of Keras's is stored where the file lies.
+model, so that another machine can use it; Keras's as the path of its folder.
 """
 
 import math
@@ -27,10 +27,9 @@ ENGINES = ("litert", "keras")
 # Keras: more faces go through in several runs, so that memory does not grow with their number.
 LARGEST_BATCH = 64
 
-# LiteRT: up to `FEW_FACES` run in the thread that asks, where handing them to others costs about
-# what it saves. More are dealt to a thread per core in runs of up to `FACES_PER_RUN`: one core
-# needs 0.20 ms a face in runs of 8, 0.30 ms in runs of 64, whose feature maps leave the cache
-# (mini_xception, 48 px).
+# LiteRT: up to `FEW_FACES` run in the caller's thread, since handing them over costs what it saves.
+# More go to a thread per core in runs of up to `FACES_PER_RUN`: a core needs 0.20 ms a face in runs
+# of 8, 0.30 ms in runs of 64, whose feature maps leave the cache (mini_xception, 48 px).
 FEW_FACES = 4
 FACES_PER_RUN = 8
 
@@ -39,7 +38,7 @@ LARGEST_ERROR_OF_SUM = 0.05
 
 
 class BrokenModelError(ValueError):
-    """A model cannot be run, or gives what it must not: no picture is at fault."""
+    """A model, and not a picture, is at fault: it cannot be run, or gives no probabilities."""
 
 
 class Engine(Protocol):
@@ -133,7 +132,7 @@ class LiteRTEngine:
         return probabilities
 
     def features(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Let Keras give the features, by the `model.keras` beside the file; see `KerasEngine`."""
+        """Return the features that Keras computes from the `model.keras` beside the file."""
         if self._keras is None:
             self._keras = KerasEngine(self._path.parent)
         return self._keras.features(images)
@@ -146,7 +145,7 @@ class LiteRTEngine:
         return np.concatenate(list(self._workers.map(self.run, runs)))
 
     def takes(self, shape: tuple[int, ...]) -> bool:
-        """Tell whether images of the shape (B, height, width, channels) fit the model."""
+        """Return whether the model takes images of the shape (B, height, width, channels)."""
         return len(shape) == 1 + len(self.input_shape) and all(
             size in (-1, found) for size, found in zip(self.input_shape, shape[1:], strict=True)
         )
@@ -198,7 +197,7 @@ class LiteRTEngine:
 
 
 def _require_bounded(interpreter: Any) -> None:
-    """Refuse a model that would fill the memory with what it computes for a face."""
+    """Refuse a model whose tensors for one face would fill the memory."""
     for tensor in interpreter.get_tensor_details():
         if math.prod(map(int, tensor["shape"])) > LARGEST_LAYER:
             raise ValueError(
@@ -258,13 +257,19 @@ class KerasEngine:
     def _run(self, model: Any, images: NDArray[np.float32]) -> NDArray[np.float32]:
         if len(images) == 0:
             return np.zeros((0, model.output_shape[-1]), np.float32)
-        # `predict` is for large sets: it spends some 80 ms on each call to set up its loop.
-        return np.concatenate(
-            [
-                np.asarray(model.predict_on_batch(images[start : start + LARGEST_BATCH]))
-                for start in range(0, len(images), LARGEST_BATCH)
-            ]
-        )
+        return run_keras(model, images)
+
+
+def run_keras(
+    model: Any, images: NDArray[np.float32], batch_size: int = LARGEST_BATCH
+) -> NDArray[np.float32]:
+    """Return the outputs of a Keras model for images (B, ...), B at least 1, in batches.
+
+    `predict` spends some 80 ms to set up its loop, and on TensorFlow as long again to end it.
+    """
+    starts = range(0, len(images), batch_size)
+    batches = (images[start : start + batch_size] for start in starts)
+    return np.concatenate([np.asarray(model.predict_on_batch(batch)) for batch in batches])
 
 
 def require_probabilities(
@@ -310,17 +315,8 @@ def load_engine(model: str | Path, *, engine: str = "litert") -> tuple[Card, Eng
         require("keras", "tensorflow", what="the Keras engine")
         return card, KerasEngine(folder)
     litert = LiteRTEngine(folder / LITERT_FILE, num_classes=len(card.class_names))
-    _check_input(litert, card, folder)
+    card.check_input(litert.input_shape, where=folder)
     return card, litert
-
-
-def _check_input(engine: LiteRTEngine, card: Card, folder: str | Path) -> None:
-    prepared = card.preprocessor.input_shape
-    if not engine.takes((1, *prepared)):
-        raise ValueError(
-            f"Card and model disagree in {folder}: the card prepares images {prepared} (height, "
-            f"width, channels), the model takes {engine.input_shape}."
-        )
 
 
 def available_cores() -> int:

@@ -14,13 +14,7 @@ import keras
 import numpy as np
 
 from minixception.bounds import LARGEST_LAYER
-from minixception.checkpoints.card import (
-    HISTORY_FILE,
-    KERAS_FILE,
-    Card,
-    read_card,
-    write_card,
-)
+from minixception.checkpoints.card import HISTORY_FILE, KERAS_FILE, Card, read_card, write_card
 from minixception.checkpoints.model_files import (
     CONFIG_MEMBER,
     MOST_CALLS,
@@ -159,12 +153,11 @@ def load_keras_file(path: str | Path) -> keras.Model:
 
 @contextmanager
 def at_most(parameters: int) -> Iterator[None]:
-    """Let the layers that this thread makes inside the block have so many parameters together.
+    """Let the layers that this thread makes inside the block have so many parameters in total.
 
-    Keras makes the whole network before it reads the first weight: a line of text can ask for all
-    memory. Each array passes through `Layer.add_weight`, whatever the layer. Without parameters a
-    layer may still ask for what it is to give, so that this is bounded as well, and so are the
-    calls: models within models double them at each step.
+    Keras makes the whole network before it reads the first weight, so a line of text can ask for
+    all memory. Every array passes through `Layer.add_weight`. What layers return is bounded too,
+    since it needs no parameters, and so are the calls: models within models double them.
 
     Raises:
         ValueError: at the first array that is too much, before it is made; for a layer that takes
@@ -226,14 +219,7 @@ def check_agreement(model: keras.Model, card: Card, *, where: str) -> None:
             f"Card and model disagree in {where}: the card names {len(card.class_names)} classes "
             f"({', '.join(card.class_names)}), the model has {classes} outputs."
         )
-    expected, taken = card.preprocessor.input_shape, tuple(model.input_shape[1:])
-    if len(taken) != len(expected) or any(
-        found not in (None, size) for size, found in zip(expected, taken, strict=True)
-    ):
-        raise ValueError(
-            f"Card and model disagree in {where}: the card prepares images {expected} "
-            f"(height, width, channels), the model takes {taken}."
-        )
+    card.check_input(tuple(model.input_shape[1:]), where=where)
     if model.count_params() != card.parameters:
         raise ValueError(
             f"Card and model disagree in {where}: the card says {card.parameters} parameters, "

@@ -213,7 +213,7 @@ def _is_plain(part: dict[str, Any]) -> bool:
 
 
 def _is_public(part: str, name: str) -> bool:
-    """Tell whether `keras.PART.NAME` is a class."""
+    """Return whether `keras.PART.NAME` is a class."""
     import keras
 
     return isinstance(getattr(getattr(keras, part), name, None), type)

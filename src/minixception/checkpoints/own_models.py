@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,23 +60,32 @@ def make_checkpoint(
             `keras.Sequential([model, keras.layers.Softmax()])`. Nothing is written then.
         FileNotFoundError: if there is no such file.
     """
-    shape: Sequence[Any]  # None or -1 where any size goes
+    litert: bytes | None = None
     if isinstance(model, str | Path) and Path(model).suffix.lower() == ".tflite":
         engine = LiteRTEngine(model, num_classes=len(class_names))
-        name, shape, parameters = Path(model).stem, engine.input_shape, 0
-        predict, write = engine.predict, partial(_write_litert, engine.content)
+        name, predict, litert = Path(model).stem, engine.predict, engine.content
+        preprocessor = _preprocessor_of(name, (None, *engine.input_shape), value_range)
+        parameters = 0
     else:
-        network = _load_keras(model)
-        name, shape = network.name, _image_shape(network, class_names)
-        parameters = network.count_params()
-        predict, write = network.predict_on_batch, partial(_write_keras, network)
+        if isinstance(model, str | Path):
+            from minixception.checkpoints.keras_model import load_keras_file
+
+            model = load_keras_file(model)
+        name, predict = model.name, model.predict_on_batch
+        preprocessor = _preprocessor_of(name, getattr(model, "input_shape", None), value_range)
+        if model.output_shape != (None, len(class_names)):
+            raise ValueError(
+                f"`model` must have an output for each of {', '.join(class_names)}: (None, "
+                f"{len(class_names)}). Received: {name}, which has {model.output_shape}"
+            )
+        parameters = model.count_params()
     card = Card(
         name=Path(folder).resolve().name,
         task=task,
         architecture=name,
         parameters=parameters,
         class_names=tuple(class_names),
-        preprocessor=_preprocessor_of(shape, value_range),
+        preprocessor=preprocessor,
         crop_margin=CropMargin.from_json(crop_margin),
         data=dict(data or {}),
     )
@@ -85,52 +93,31 @@ def make_checkpoint(
     images = noise.astype(np.float32)
     require_probabilities(np.asarray(predict(images)), (TRIED, len(class_names)), source=name)
     with atomic_folder(folder) as temporary:
-        write(temporary, card, images)
+        if litert is None:
+            _write_keras(temporary, model, card, images)
+        else:
+            (temporary / LITERT_FILE).write_bytes(litert)
+            write_card(temporary, card)
     return card
 
 
-def _load_keras(model: keras.Model | str | Path) -> keras.Model:
-    from minixception.checkpoints.keras_model import load_keras_file
-
-    return load_keras_file(model) if isinstance(model, str | Path) else model
-
-
-def _image_shape(model: keras.Model, class_names: Sequence[str]) -> tuple[Any, ...]:
-    """Return (height, width, channels) of the one image that a model takes."""
-    shape = getattr(model, "input_shape", None)
+def _preprocessor_of(name: str, shape: Any, value_range: tuple[float, float]) -> Preprocessor:
+    """Return what prepares images for a model that takes (B, height, width, channels)."""
     if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] not in (1, 3):
         raise ValueError(
             "`model` must be built, and take one image (height, width, channels) with 1 or 3 "
-            f"channels. Received: {model.name}, which takes {shape}"
+            f"channels. Received: {name}, which takes {shape}"
         )
-    if model.output_shape != (None, len(class_names)):
-        raise ValueError(
-            f"`model` must have an output for each of {', '.join(class_names)}: (None, "
-            f"{len(class_names)}). Received: {model.name}, which has {model.output_shape}"
-        )
-    return shape[1:]
-
-
-def _preprocessor_of(shape: Sequence[Any], value_range: tuple[float, float]) -> Preprocessor:
-    if len(shape) != 3:
-        raise ValueError(
-            f"`model` must take images (height, width, channels). Received: {tuple(shape)}"
-        )
-    height, width, channels = shape
+    _, height, width, channels = shape
     if height in (None, -1) or width in (None, -1):  # in Keras, in LiteRT
         raise ValueError(
             "`model` must take images of one size: build it with keras.Input((height, width, "
-            f"channels)). Received: {tuple(shape)}"
+            f"channels)). Received: {shape[1:]}"
         )
     return Preprocessor((height, width), channels=channels, value_range=value_range)
 
 
-def _write_litert(content: bytes, folder: Path, card: Card, images: NDArray[np.float32]) -> None:
-    (folder / LITERT_FILE).write_bytes(content)
-    write_card(folder, card)
-
-
-def _write_keras(model: keras.Model, folder: Path, card: Card, images: NDArray[np.float32]) -> None:
+def _write_keras(folder: Path, model: keras.Model, card: Card, images: NDArray[np.float32]) -> None:
     from keras import backend
 
     from minixception.checkpoints.export import export_litert

@@ -33,7 +33,7 @@ def find_model(name_or_folder: str | Path, *, tasks: tuple[str, ...] = TASKS) ->
 
     Args:
         name_or_folder: a folder, else the name of a shipped model.
-        tasks: the tasks whose shipped models are looked through.
+        tasks: those whose shipped models are searched.
 
     Raises:
         FileNotFoundError: if it is neither; the message lists the shipped names.

@@ -24,14 +24,14 @@ from minixception.detection.evaluation import (
 )
 from minixception.detection.labelled_pictures import SceneSources
 from minixception.detection.network_detector import MiniXceptionDetector, boxes_of
+from minixception.detector_training.trainer import LEAST_SCORE
 from minixception.files import atomic_path
 
 SCENES, SCENE_SIZE = 400, 256
-LEAST_SCORE = 0.05  # of boxes that average precision looks at
 # False boxes in a held-out scene at the threshold. Some of the scenes hold shuffled faces and other
 # decoys, so that a picture of the world has fewer.
 FALSE_PER_SCENE = 0.03
-SILENT = -100.0  # added to logits of maps that shall find nothing
+SILENT = -100.0  # added to the logits of maps that are to find nothing
 
 
 def load_detector_model(folder: str | Path) -> keras.Model:

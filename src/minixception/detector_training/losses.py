@@ -19,9 +19,9 @@ _LARGEST_LOGARITHM = 8.0  # of a side in strides, so that a wild weight does not
 def detection_loss(targets: Any, outputs: Any) -> Any:
     """Return the loss of a batch, a scalar: a sum over cells, by the weight of those with a face.
 
-    - The score is that of the quality focal loss (Li et al. 2020, arXiv 2006.04388, equation 2):
-      it shall be the root of the IoU of the box beside it, the root as YuNet takes it of its score
-      and quality (Wu et al. 2023, doi 10.1007/s11633-023-1423-y).
+    - The score has the quality focal loss (Li et al. 2020, arXiv 2006.04388, equation 2), with the
+      root of the IoU of the predicted box as its target; YuNet takes the same root of its score
+      times its quality (Wu et al. 2023, doi 10.1007/s11633-023-1423-y).
     - The box has the EIoU loss (Zhang et al. 2021, arXiv 2101.08158, equation 6).
     - Landmarks have a smooth L1 loss, in sides of the face.
 

@@ -1,7 +1,6 @@
-"""Batches of scenes for training: a pure function of seed and step, composed beside the training.
+"""Batches of scenes: a pure function of seed and step, composed while the network trains.
 
-Nothing here remembers anything between steps, so that a resumed run goes on like an uninterrupted
-one.
+Nothing is remembered between steps, so a resumed run continues like an uninterrupted one.
 """
 
 from collections import deque
@@ -9,13 +8,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minixception.detection.cells import assign_faces, cell_places, prepare_images
 from minixception.detection.labelled_pictures import SceneSources
 from minixception.detection.scenes import compose_scene
-
-Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
+from minixception.training.batches import Batch
 
 AHEAD = 3  # batches that are composed while the network is busy
 
@@ -29,7 +26,7 @@ def scene_batches(
     seed: int,
     first_step: int = 0,
 ) -> Iterator[Batch]:
-    """Yield batches for ever, step after step.
+    """Yield batches forever, step after step.
 
     Args:
         sources: what scenes are made from.

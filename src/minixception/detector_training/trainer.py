@@ -1,7 +1,6 @@
-"""Training the detector: scenes, a schedule, and a folder that a killed run goes on from."""
+"""Training the detector: scenes, a schedule, and a folder from which a killed run is resumed."""
 
 import logging
-import math
 import time
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -32,7 +31,8 @@ from minixception.files import atomic_folder, content_checksum
 from minixception.locks import own_folder
 from minixception.training.acceleration import accelerated
 from minixception.training.optimization import averaged_weights, make_optimizer
-from minixception.training.recipes import Recipe
+from minixception.training.recipes import Recipe, check_fields, documented, setting
+from minixception.training.runs import best_epoch
 from minixception.training.state import (
     History,
     TrainingState,
@@ -44,47 +44,36 @@ from minixception.training.state import (
 
 VALIDATION_BATCH = 16
 LEAST_SCORE = 0.05  # of boxes that average precision looks at
+MONITOR = "val_average_precision"  # decides which epoch is kept
 
 log = logging.getLogger(__name__)
 
 
+@documented
 @dataclass(frozen=True)
 class DetectorRecipe:
     """How to train the detector.
 
-    Attributes:
-        epochs: number of parts after which the run is validated and stored.
-        steps: batches in an epoch.
-        sizes: of scenes in pixels; each batch draws one.
-        pixels: of a batch.
-        learning_rate: the peak of a one-cycle schedule.
-        warmup: share of the steps in which the rate rises.
-        weight_decay: of AdamW, on kernels.
-        ema_momentum: of the average of the weights that is validated and kept.
-        replicas: see `Recipe`.
-        validation_scenes: number of held-out scenes.
-        validation_size: their height and width in pixels.
+    Raises:
+        ValueError: for a number outside its range.
     """
 
-    epochs: int = 24
-    steps: int = 250
-    sizes: tuple[int, ...] = (192, 256, 320)
-    pixels: int = 12 * 192 * 192
-    learning_rate: float = 3e-3
-    warmup: float = 0.08
-    weight_decay: float = 0.01
-    ema_momentum: float = 0.998
-    replicas: int = 2
-    validation_scenes: int = 200
-    validation_size: int = 256
+    epochs: int = setting(
+        24, "number of parts after which the run is validated and stored", "[1, inf)"
+    )
+    steps: int = setting(250, "batches in an epoch", "[1, inf)")
+    sizes: tuple[int, ...] = setting((192, 256, 320), "of scenes in pixels; each batch draws one")
+    pixels: int = setting(12 * 192 * 192, "of a batch")
+    learning_rate: float = setting(3e-3, "the peak of a one-cycle schedule", "(0, inf)")
+    warmup: float = setting(0.08, "share of the steps in which the rate rises")
+    weight_decay: float = setting(0.01, "of AdamW, on kernels")
+    ema_momentum: float = setting(0.998, "of the average of the weights, which is kept")
+    replicas: int = setting(2, "see `Recipe`", "[1, inf)")
+    validation_scenes: int = setting(200, "number of held-out scenes")
+    validation_size: int = setting(256, "their height and width in pixels")
 
     def __post_init__(self) -> None:
-        """Check what optimizer and scenes do not."""
-        for name in ("epochs", "steps", "replicas"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}")
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError(f"`learning_rate` must be above 0. Received: {self.learning_rate}")
+        check_fields(self)
 
     def optimizer(self) -> keras.optimizers.Optimizer:
         """Build the optimizer with its schedule."""
@@ -129,10 +118,7 @@ class DetectorRun:
         return {
             "model": self.model.name,
             "parameters": self.model.count_params(),
-            "recipe": {
-                name: list(value) if isinstance(value, tuple) else value
-                for name, value in asdict(self.recipe).items()
-            },
+            "recipe": asdict(self.recipe),
             "seed": self.seed,
             **self._sources,
         }
@@ -140,13 +126,12 @@ class DetectorRun:
     @cached_property
     def _sources(self) -> dict[str, str]:
         """Part -> checksum of its pictures and faces."""
-        parts = {"training": self.training, "validation": self.validation}
         return {
             name: content_checksum(
                 (picture.name, picture.image.tobytes() + picture.faces.tobytes())
                 for picture in (*part.photographs, *part.backgrounds)
             )
-            for name, part in parts.items()
+            for name, part in (("training", self.training), ("validation", self.validation))
         }
 
 
@@ -154,7 +139,7 @@ def train_detector(run: DetectorRun, *, resume: bool = False) -> History:
     """Train to the recipe's last epoch.
 
     After every epoch the folder holds the best model so far (`model.keras`), `history.csv`, the
-    curves, and the state that the next epoch depends on, from which `resume` goes on.
+    curves, and the state from which `resume` continues.
 
     Returns:
         A row per epoch: epoch (from 0), learning_rate, loss, val_average_precision, val_recall
@@ -167,10 +152,10 @@ def train_detector(run: DetectorRun, *, resume: bool = False) -> History:
     """
     with own_folder(run.folder):
         state = state_to_go_on_from(run.folder, run.identity(), resume=resume)
-        if state is not None and state.finished:
-            log.warning("%s is complete: nothing to do.", run.folder)
-            return state.history
         if state is not None:
+            if len(state.history) == run.recipe.epochs:
+                log.warning("%s is complete: nothing to do.", run.folder)
+                return state.history
             log.info("Continuing after epoch %d.", len(state.history))
         return _fit(run, state)
 
@@ -203,14 +188,12 @@ def _fit(run: DetectorRun, state: TrainingState | None) -> History:
         with averaged_weights(model):
             run.model.set_weights(model.get_weights())
             row |= _validate(run, scenes)
-            best = max((earlier["val_average_precision"] for earlier in history), default=-1.0)
             row["seconds"] = time.time() - start
             history.append(row)
-            if row["val_average_precision"] > best:
+            if best_epoch([each[MONITOR] for each in history], MONITOR) == epoch:
                 _keep(run, history)
         log.info(" ".join(f"{name}={value:.5g}" for name, value in row.items()))
-        finished = len(history) == recipe.epochs
-        record_epoch(run.folder, model, history, identity=run.identity(), finished=finished)
+        record_epoch(run.folder, model, history, identity=run.identity())
     return history
 
 
@@ -224,7 +207,7 @@ def _validate(run: DetectorRun, scenes: Scenes) -> dict[str, float]:
             found.append(np.column_stack([faces[:, SCORE], clipped_boxes(faces, size)]))
     matches = match_faces(found, [faces for _, faces in scenes], size)
     return {
-        "val_average_precision": average_precision(matches),
+        MONITOR: average_precision(matches),
         "val_recall": recall(matches, threshold_for(matches, FALSE_PER_IMAGE)),
     }
 

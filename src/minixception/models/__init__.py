@@ -1,12 +1,4 @@
-"""The networks, by name.
-
-    from minixception import models
-
-    model = models.build("mini_xception", (64, 64, 1), 7)
-    model.count_params()  # 58,423
-
-A network is added by one entry in `NETWORKS`.
-"""
+"""The networks, by name: see `build`. One is added by an entry in `NETWORKS`."""
 
 from minixception.messages import explained
 

@@ -7,7 +7,7 @@
 import keras
 from keras import layers
 
-from minixception.models.building import network
+from minixception.models.building import network, normalized, normalized_convolution
 
 # (filters, kernel size) of the four blocks of `simple_cnn`.
 SIMPLE_CNN_BLOCKS = ((16, 7), (32, 5), (64, 3), (128, 3))
@@ -43,7 +43,7 @@ def build_simple_cnn(x: keras.KerasTensor, num_classes: int) -> keras.KerasTenso
         x = layers.Conv2D(filters, kernel_size, padding="same")(x)
         x = layers.BatchNormalization()(x)
         x = layers.Conv2D(filters, kernel_size, padding="same")(x)
-        x = _normalized(x)
+        x = normalized(x)
         x = layers.AveragePooling2D(2, padding="same")(x)
         x = layers.Dropout(0.5)(x)
     x = layers.Conv2D(256, 3, padding="same")(x)
@@ -59,7 +59,7 @@ def build_simpler_cnn(x: keras.KerasTensor, num_classes: int) -> keras.KerasTens
         x = layers.Conv2D(filters, kernel_size, padding="same")(x)
         x = layers.BatchNormalization()(x)
         x = layers.Conv2D(strided_filters, strided_size, strides=2, padding="same")(x)
-        x = _normalized(x)
+        x = normalized(x)
         x = layers.Dropout(0.25)(x)
     x = layers.Conv2D(256, 1, padding="same")(x)
     x = layers.BatchNormalization()(x)
@@ -75,7 +75,7 @@ def build_narrow_vgg(x: keras.KerasTensor, num_classes: int) -> keras.KerasTenso
     """Five stages of convolutions, then the mean over all positions and one dense layer."""
     for stage in NARROW_VGG_STAGES:
         for filters in stage:
-            x = _normalized_convolution(x, filters, 3)
+            x = normalized_convolution(x, filters, 3)
         x = layers.MaxPooling2D(2, padding="same")(x)
     x = layers.GlobalAveragePooling2D()(x)
     x = layers.Dropout(0.2)(x)
@@ -117,9 +117,8 @@ def build_easynet(x: keras.KerasTensor, num_classes: int) -> keras.KerasTensor:
     for filters in EASYNET_FILTERS[:2]:
         x = layers.Conv2D(filters, 5, use_bias=False)(x)
         x = layers.MaxPooling2D(3, strides=2)(x)
-        x = _normalized(x)
-    x = layers.Conv2D(EASYNET_FILTERS[2], 4, use_bias=False)(x)
-    x = _normalized(x)
+        x = normalized(x)
+    x = normalized_convolution(x, EASYNET_FILTERS[2], 4, padding="valid")
     x = layers.Flatten()(x)
     x = layers.Dropout(EASYNET_DROPOUT)(x)
     x = layers.Dense(128)(x)
@@ -140,12 +139,12 @@ def build_emonet(x: keras.KerasTensor, num_classes: int) -> keras.KerasTensor:
     maps of 32, 16, 8 and 3 pixels; batch normalization after each convolution instead of the one
     local response normalization; dropout after both wide layers.
     """
-    x = _normalized_convolution(x, 96, 7, strides=2)
+    x = normalized_convolution(x, 96, 7, strides=2)
     x = layers.MaxPooling2D(3, strides=2, padding="same")(x)
-    x = _normalized_convolution(x, 256, 5)
+    x = normalized_convolution(x, 256, 5)
     x = layers.MaxPooling2D(2, padding="same")(x)
     for _ in range(3):
-        x = _normalized_convolution(x, 512, 3)
+        x = normalized_convolution(x, 512, 3)
     x = layers.MaxPooling2D(3, padding="same")(x)
     x = layers.Flatten()(x)
     for units in EMONET_UNITS:
@@ -153,15 +152,3 @@ def build_emonet(x: keras.KerasTensor, num_classes: int) -> keras.KerasTensor:
         x = layers.Activation("relu")(x)
         x = layers.Dropout(0.5)(x)
     return layers.Dense(num_classes)(x)
-
-
-def _normalized_convolution(
-    x: keras.KerasTensor, filters: int, size: int, *, strides: int = 1
-) -> keras.KerasTensor:
-    x = layers.Conv2D(filters, size, strides=strides, padding="same", use_bias=False)(x)
-    return _normalized(x)
-
-
-def _normalized(x: keras.KerasTensor) -> keras.KerasTensor:
-    x = layers.BatchNormalization()(x)
-    return layers.Activation("relu")(x)

@@ -1,4 +1,4 @@
-"""What all networks have in common: their input, and the softmax at their end."""
+"""What networks have in common: their input, normalized convolutions, the softmax at their end."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -30,3 +30,17 @@ def network(body: Callable[..., keras.KerasTensor]) -> Callable[..., keras.Model
         return keras.Model(inputs, outputs, name=name)
 
     return build
+
+
+def normalized_convolution(
+    x: keras.KerasTensor, filters: int, size: int, *, padding: str = "same", **options: Any
+) -> keras.KerasTensor:
+    """Add a convolution without a bias, batch normalization and ReLU; `options` are of `Conv2D`."""
+    x = layers.Conv2D(filters, size, padding=padding, use_bias=False, **options)(x)
+    return normalized(x)
+
+
+def normalized(x: keras.KerasTensor) -> keras.KerasTensor:
+    """Add batch normalization and ReLU."""
+    x = layers.BatchNormalization()(x)
+    return layers.Activation("relu")(x)

@@ -4,8 +4,8 @@ Backbone: the stem and the residual depthwise-separable modules of mini-Xception
 2017, arXiv 1710.07557), padded so that a cell of a feature map stands for a square of `stride`
 pixels. Heads without anchors, one per stride, as in FCOS (Tian et al. 2019, arXiv 1904.01355) and
 YuNet (Wu et al. 2023, doi 10.1007/s11633-023-1423-y): each cell says whether the middle of a face
-lies there, and where its box and landmarks are. There is no path from coarse to fine maps: it needs
-an enlargement whose size LiteRT computes while it runs, which keeps XNNPACK from the rest.
+lies there, and where its box and landmarks are. There is no path from coarse to fine maps: LiteRT
+would compute the size of the upsampling at run time, which rules out XNNPACK for all that follows.
 """
 
 import math
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import keras
 from keras import layers
 
+from minixception.models.building import normalized, normalized_convolution
 from minixception.models.xception import ResidualModule, residual_module
 
 DETECTOR_NAME = "mini_xception_detector"
@@ -22,8 +23,6 @@ STRIDES = (8, 16, 32)
 
 # What a cell gives: a score logit, a square box (middle x, middle y, logarithm of its side) and
 # five landmarks (x, y), all in strides and from the middle of the cell.
-BOX = slice(1, 4)
-LANDMARKS = slice(4, 14)
 OUTPUTS = 14
 
 
@@ -58,9 +57,7 @@ def build_detector(plan: DetectorPlan = MINI_XCEPTION_DETECTOR) -> keras.Model:
     inputs = keras.Input((None, None, 1), name="image")
     x = inputs
     for filters in plan.stem:
-        x = layers.Conv2D(filters, 3, strides=2, padding="same", use_bias=False)(x)
-        x = layers.BatchNormalization()(x)
-        x = layers.Activation("relu")(x)
+        x = normalized_convolution(x, filters, 3, strides=2)
     found = []
     for level in plan.levels:
         for index, filters in enumerate(level):
@@ -71,9 +68,7 @@ def build_detector(plan: DetectorPlan = MINI_XCEPTION_DETECTOR) -> keras.Model:
 
 
 def _head(x: keras.KerasTensor, plan: DetectorPlan) -> keras.KerasTensor:
-    x = layers.SeparableConv2D(plan.head, 3, padding="same", use_bias=False)(x)
-    x = layers.BatchNormalization()(x)
-    x = layers.Activation("relu")(x)
+    x = normalized(layers.SeparableConv2D(plan.head, 3, padding="same", use_bias=False)(x))
     logit = math.log(plan.prior / (1 - plan.prior))
     score = layers.Conv2D(1, 1, bias_initializer=keras.initializers.Constant(logit))(x)
     place = layers.Conv2D(OUTPUTS - 1, 1)(x)

@@ -1,9 +1,7 @@
 """The FaceNet of poster 004: a ResNet-50 that knows faces, half of it frozen, with a new top."""
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import h5py
@@ -50,17 +48,6 @@ def build_facenet(inputs: keras.KerasTensor, num_classes: int) -> keras.KerasTen
 
 _VGGFACE_PARTS = {"0": "1x1_proj", "1": "1x1_reduce", "2": "3x3", "3": "1x1_increase"}
 _VARIABLES = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
-VGGFACE_EPSILON = 1e-3
-KERAS_EPSILON = 1.001e-5
-
-
-@dataclass(frozen=True)
-class _Naming:
-    """How a project calls the layers: our name -> the name in its files."""
-
-    project: str
-    names: Mapping[str, str]
-    epsilon: float  # of batch normalization
 
 
 def load_backbone_weights(model: keras.Model, path: str | Path) -> str:
@@ -70,23 +57,24 @@ def load_backbone_weights(model: keras.Model, path: str | Path) -> str:
     with layers named as in Keras-VGGFace or as in `keras.applications`, which is returned.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is damaged, lacks a layer, has one too many or one of another shape.
-            Then the model is unchanged.
+        OSError, RuntimeError, KeyError: the file is missing or damaged.
+        ValueError: it lacks a layer, has one too many or one of another shape. Then the model is
+            unchanged.
     """
     backbone = [layer for layer in model.layers if re.match(r"conv\d.*_(conv|bn)$", layer.name)]
-    namings = _namings([layer.name for layer in backbone])
-    with _opened(path) as file:
-        naming, tensors = _find_tensors(file, namings, path)
+    with h5py.File(path, "r") as file:
+        project, tensors = _find_tensors(file, [layer.name for layer in backbone], path)
+        rename, epsilon = _NAMINGS[project]
+        names = [rename(layer.name) for layer in backbone]
         values = [
-            _read_layer(layer, tensors.get(naming.names[layer.name], {}), naming, path)
-            for layer in backbone
+            _read_layer(layer, tensors.get(name, {}), name, path)
+            for layer, name in zip(backbone, names, strict=True)
         ]
     for layer, weights in zip(backbone, values, strict=True):
         layer.set_weights(weights)
         if isinstance(layer, keras.layers.BatchNormalization):
-            layer.epsilon = naming.epsilon
-    return naming.project
+            layer.epsilon = epsilon
+    return project
 
 
 def vggface_name(name: str) -> str:
@@ -103,30 +91,18 @@ def vggface_name(name: str) -> str:
     return f"conv{stage}_{number}_{_VGGFACE_PARTS[part]}{suffix}"
 
 
-def _namings(names: list[str]) -> tuple[_Naming, _Naming]:
-    return (
-        _Naming("Keras-VGGFace", {name: vggface_name(name) for name in names}, VGGFACE_EPSILON),
-        _Naming("keras.applications", {name: name for name in names}, KERAS_EPSILON),
-    )
-
-
-@contextmanager
-def _opened(path: str | Path) -> Iterator[h5py.File]:
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{path} does not exist, or is not a file.")
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    # What h5py raises for a damaged file depends on the place of the damage.
-    except (OSError, RuntimeError, KeyError) as error:
-        raise ValueError(f"{path} cannot be read as an HDF5 file: {error}") from error
+# Project -> from our name of a layer to its own, and the epsilon of its batch normalization.
+_NAMINGS: dict[str, tuple[Callable[[str], str], float]] = {
+    "Keras-VGGFace": (vggface_name, 1e-3),
+    "keras.applications": (str, 1.001e-5),
+}
 
 
 def _find_tensors(
-    file: h5py.File, namings: tuple[_Naming, ...], path: str | Path
-) -> tuple[_Naming, dict[str, dict[str, h5py.Dataset]]]:
-    """Return the naming that the file uses, and layer name there -> variable -> dataset."""
-    known = {name: naming for naming in namings for name in naming.names.values()}
+    file: h5py.File, names: list[str], path: str | Path
+) -> tuple[str, dict[str, dict[str, h5py.Dataset]]]:
+    """Return whose names the file uses, and layer name there -> variable -> dataset."""
+    known = {rename(name): project for project, (rename, _) in _NAMINGS.items() for name in names}
     tensors: dict[str, dict[str, h5py.Dataset]] = {}
     strangers: list[str] = []
     datasets = _datasets(file)
@@ -164,11 +140,10 @@ def _datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
 def _read_layer(
     layer: keras.layers.Layer,
     tensors: Mapping[str, h5py.Dataset],
-    naming: _Naming,
+    name: str,
     path: str | Path,
 ) -> list[np.ndarray]:
-    """Return the values of a layer's variables, float32, in their order in the layer."""
-    name = naming.names[layer.name]
+    """Return the values of a layer's variables, float32, in their order; `name` is the file's."""
     where = name if name == layer.name else f"{name} ({layer.name} in keras.applications)"
     values = []
     for variable in layer.weights:

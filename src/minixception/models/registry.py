@@ -1,4 +1,4 @@
-"""The one list of networks and the door to them: `build(name, input_shape, num_classes)`."""
+"""The list of networks, and `build(name, input_shape, num_classes)`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,11 +25,10 @@ class Network:
         size_reason: why there are such limits, for the error message.
         any_size: whether height and width may be left open.
         channels: numbers of channels that it can take: 1 (grey), 3 (RGB).
-        load_backbone: puts the weights of a file into its pre-trained part and returns a word on
-            the kind of file; None where there is no such part. It may look at some hundred
-            prepared faces, float32 (N, height, width, channels).
-        freeze_blocks: sets how many of the lowest blocks training leaves as they are; None where
-            that is no choice.
+        load_backbone: puts the weights of a file into its pre-trained part and returns whose layer
+            names the file has; None without such a part. It is given some hundred prepared faces,
+            float32 (N, height, width, channels).
+        freeze_blocks: sets how many of the lowest blocks are not trained; None where that is fixed.
     """
 
     builder: Callable[..., keras.Model]
@@ -53,7 +52,7 @@ def _xception(plan: xception.XceptionPlan, input_shape: tuple[int, int, int]) ->
 
 
 def _least_size(plan: xception.XceptionPlan) -> int:
-    """Go backwards through the unpadded 3x3 convolutions of the stem from a single position."""
+    """Work back from one position through the unpadded 3x3 convolutions of the stem."""
     size = 1
     for convolution in reversed(plan.stem):
         size = (size - 1) * convolution.strides + 3
@@ -163,7 +162,7 @@ def _check_built(model: keras.Model, name: str, num_classes: int) -> None:
 
 
 def check_input(name: str, input_shape: tuple[int | None, int | None, int]) -> None:
-    """Refuse a network that there is none of, or an input that it cannot take; build nothing.
+    """Refuse an unknown network, or an input that it cannot take, without building it.
 
     Raises:
         ValueError: for an unknown name or an impossible input shape, as in `build`.

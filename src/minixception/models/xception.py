@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import keras
 from keras import layers
 
-from minixception.models.building import network
+from minixception.models.building import network, normalized, normalized_convolution
 
 # The authors wrote `kernel_regularizer=l2(0.01)` on the separable convolutions too, where their
 # Keras ignored it. It acted on the two stem convolutions only, and so it does here.
@@ -80,7 +80,14 @@ def build_xception(
 ) -> keras.KerasTensor:
     """Turn a plan into a model from (B, height, width, channels) to (B, num_classes) softmax."""
     for convolution in plan.stem:
-        x = _stem_convolution(x, convolution, l2=plan.stem_l2)
+        x = normalized_convolution(
+            x,
+            convolution.filters,
+            3,
+            strides=convolution.strides,
+            padding="valid",
+            kernel_regularizer=keras.regularizers.L2(plan.stem_l2) if plan.stem_l2 else None,
+        )
     for module in plan.modules:
         x = residual_module(x, module)
     x = layers.Conv2D(num_classes, 3, padding="same")(x)
@@ -99,25 +106,9 @@ def residual_module(x: keras.KerasTensor, module: ResidualModule) -> keras.Keras
 
     if module.starts_with_relu:
         x = layers.Activation("relu")(x)
-    x = layers.SeparableConv2D(module.filters, 3, padding="same", use_bias=False)(x)
-    x = layers.BatchNormalization()(x)
-    x = layers.Activation("relu")(x)
+    x = normalized(layers.SeparableConv2D(module.filters, 3, padding="same", use_bias=False)(x))
     x = layers.SeparableConv2D(module.filters, 3, padding="same", use_bias=False)(x)
     x = layers.BatchNormalization()(x)
     if module.strides > 1:
         x = layers.MaxPooling2D(3, strides=module.strides, padding="same")(x)
     return layers.Add()([x, shortcut])
-
-
-def _stem_convolution(
-    x: keras.KerasTensor, convolution: StemConvolution, *, l2: float | None
-) -> keras.KerasTensor:
-    x = layers.Conv2D(
-        convolution.filters,
-        3,
-        strides=convolution.strides,
-        use_bias=False,
-        kernel_regularizer=keras.regularizers.L2(l2) if l2 else None,
-    )(x)
-    x = layers.BatchNormalization()(x)
-    return layers.Activation("relu")(x)

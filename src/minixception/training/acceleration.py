@@ -11,10 +11,9 @@ Two layers are written differently in the copy; both compute the same function.
   that gradient, as `xception.residual_module` does by itself, and a pooling of single pixels picks
   them faster than slicing does.
 
-A third thing changes what is computed, and is for a recipe to ask for: replicas of the network,
-each with a core and a part of the batch. `benchmarks/training_pace.md` has what each is worth, and
-what was tried besides. Where there are several accelerators, replicas may be given one each, which
-changes nothing of what is computed.
+Replicas of the network, each with a core and a part of the batch, do change the result, so a recipe
+must ask for them. Several accelerators may share the replicas; that changes nothing.
+`benchmarks/training_pace.md` has what each of these is worth, and what else was tried.
 """
 
 import contextlib
@@ -46,16 +45,7 @@ def accelerated(
         replicas: how many share a batch, see `DataParallel`.
         devices: how many share the replicas, see `choose_devices`.
     """
-    copy = _faster_copy(model, precision)
-    return (
-        copy if replicas == 1 else DataParallel(copy, replicas, choose_devices(devices, replicas))
-    )
-
-
-def _faster_copy(model: keras.Model, precision: str) -> keras.Model:
     on_tensorflow = keras.backend.backend() == "tensorflow"
-    if not on_tensorflow and precision == "float32":
-        return model
 
     def rewrite(layer: layers.Layer) -> layers.Layer:
         config = layer.get_config()
@@ -63,9 +53,13 @@ def _faster_copy(model: keras.Model, precision: str) -> keras.Model:
             config["dtype"] = "float32" if _is_strided_depthwise(layer) else precision
         return (_faster_class(layer) if on_tensorflow else type(layer)).from_config(config)
 
-    copy = keras.models.clone_model(model, clone_function=rewrite)
-    copy.set_weights(model.get_weights())
-    return copy
+    copy = model
+    if on_tensorflow or precision != "float32":
+        copy = keras.models.clone_model(model, clone_function=rewrite)
+        copy.set_weights(model.get_weights())
+    if replicas == 1:
+        return copy
+    return DataParallel(copy, replicas, choose_devices(devices, replicas))
 
 
 def divide_cores(replicas: int) -> None:
@@ -186,12 +180,12 @@ def _faster_class(layer: layers.Layer) -> type[layers.Layer]:
 
 
 def is_strided_pointwise(layer: layers.Layer) -> bool:
-    """Tell whether a layer is a 1x1 convolution that leaves out pixels."""
+    """Return whether a layer is a 1x1 convolution that skips pixels."""
     return type(layer) is layers.Conv2D and layer.kernel_size == (1, 1) and max(layer.strides) > 1
 
 
 def _is_strided_depthwise(layer: layers.Layer) -> bool:
-    """Tell whether TensorFlow's gradient of a layer is 25 times as slow in bfloat16 on a CPU."""
+    """Return whether a layer's gradient in TensorFlow is 25 times slower in bfloat16 on a CPU."""
     return type(layer) is layers.DepthwiseConv2D and max(layer.strides) > 1
 
 

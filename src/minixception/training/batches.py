@@ -1,7 +1,7 @@
 """Batches for training: shuffled, augmented and prepared, a pure function of seed and epoch.
 
-Nothing here remembers anything between epochs: the order and every random change of epoch `k`
-follow from `(seed, k)` alone. That is what lets a resumed run go on like an uninterrupted one.
+Nothing is remembered between epochs: the order and every random change of epoch `k` follow from
+`(seed, k)` alone, so a resumed run continues like an uninterrupted one.
 """
 
 import itertools
@@ -29,7 +29,7 @@ def training_batches(
     mixup: float = 0.0,
     first_epoch: int = 0,
 ) -> Iterator[Batch]:
-    """Yield batches for ever, epoch after epoch, `steps_per_epoch` batches each.
+    """Yield batches forever, epoch after epoch, `steps_per_epoch` batches each.
 
     Args:
         images: uint8 (N, H, W, C), any size: they are resized once, before augmentation, unless
@@ -112,7 +112,8 @@ def augment(
             borderMode=cv2.BORDER_REPLICATE,
         )
         changed[index] = warped.reshape(changed.shape[1:])
-    if _changes_light(augmentation):
+    lights = ("brightness", "contrast", "saturation", "lighting")
+    if any(getattr(augmentation, name) for name in lights):
         for index in range(len(changed)):
             changed[index] = _jitter_light(changed[index], augmentation, generator)
     if augmentation.blur:
@@ -143,7 +144,7 @@ def _affine_matrices(
     zoom_y = 1 + draw(augmentation.zoom)
     if augmentation.horizontal_flip:
         zoom_x *= generator.choice([-1.0, 1.0], count)
-    # Without a crop nothing is drawn: the numbers of other recipes stay what they were.
+    # Drawn only where asked for, so that recipes without a crop keep their random numbers.
     if augmentation.random_crop:
         side = generator.uniform(1 - augmentation.random_crop, 1, count)
         # The window's centre can move by half of what the window leaves of the image.
@@ -174,11 +175,6 @@ def _read_from(
         matrices[:, axis, 2] += 0.5
         matrices[:, axis] *= there / here
         matrices[:, axis, 2] -= 0.5
-
-
-def _changes_light(augmentation: Augmentation) -> bool:
-    changes = ("brightness", "contrast", "saturation", "lighting")
-    return any(getattr(augmentation, name) for name in changes)
 
 
 def _jitter_light(

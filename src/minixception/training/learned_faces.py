@@ -1,8 +1,8 @@
-"""Which pictures a model has learned from, kept beside it, as sets can be read in many ways.
+"""Which pictures a model has learned from, kept beside it, since sets can be read in many ways.
 
-The rules of `datasets.splits` keep a picture on its side while one loader reads it. Another loader
-may go by subject, a table may hold what a folder does, and a seed may be another. The hash of its
-pixels, `picture_digest`, tells a picture in all of them; one that was encoded anew is another one.
+The rules of `datasets.splits` keep a picture in its split as long as one loader reads it. Another
+loader may split by subject, a table may hold the pictures of a folder, and seeds differ. The hash
+of its pixels, `picture_digest`, identifies a picture in all of them, unless it was encoded again.
 """
 
 import logging
@@ -47,11 +47,11 @@ def refuse_learned(
 ) -> None:
     """Refuse to score the model of a folder on splits with pictures that it has learned from.
 
-    Of splits that the source tells it is only told, since some sources have pictures twice, FER2013
-    among them; so it is of pictures that are in the training split as well.
+    A warning is enough where the split comes from the source, since some have pictures twice,
+    FER2013 among them, or where the pictures are also in the training split.
 
     Raises:
-        ValueError: there are such pictures in a split that was drawn.
+        ValueError: there are other such pictures in a split that was drawn.
     """
     learned = read_learned([folder])
     if not len(learned) or dataset.splits is None:

@@ -32,19 +32,16 @@ def make_optimizer(recipe: Recipe, *, steps: int) -> keras.optimizers.Optimizer:
             warmup_target=recipe.learning_rate if rising else None,
             warmup_steps=rising,
         )
-    average: dict[str, Any] = {}
+    options: dict[str, Any] = {"learning_rate": rate}
     if recipe.ema_momentum is not None:
         momentum = min(recipe.ema_momentum, 1 - 1 / max(recipe.epochs * steps / 10, 1))
-        average = {"use_ema": True, "ema_momentum": momentum}
+        options |= {"use_ema": True, "ema_momentum": momentum}
     if recipe.optimizer == "sgd":
-        return keras.optimizers.SGD(
-            learning_rate=rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0, **average
-        )
+        nesterov = recipe.momentum > 0
+        return keras.optimizers.SGD(momentum=recipe.momentum, nesterov=nesterov, **options)
     if recipe.optimizer == "adam":
-        return keras.optimizers.Adam(learning_rate=rate, **average)
-    optimizer = keras.optimizers.AdamW(
-        learning_rate=rate, weight_decay=recipe.weight_decay, **average
-    )
+        return keras.optimizers.Adam(**options)
+    optimizer = keras.optimizers.AdamW(weight_decay=recipe.weight_decay, **options)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
 
@@ -67,24 +64,16 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
             variable.assign(value)
 
 
-def patience_callbacks(recipe: Recipe) -> list[keras.callbacks.Callback]:
-    """Return what stops a run, or lowers its rate, after epochs without improvement."""
-    # Said, since Keras cannot guess it before the first step, when a resumed run replays history.
-    mode = "min" if recipe.monitor.endswith("loss") else "max"
-    callbacks: list[keras.callbacks.Callback] = []
-    if recipe.early_stopping_patience is not None:
-        callbacks.append(
-            keras.callbacks.EarlyStopping(
-                recipe.monitor, patience=recipe.early_stopping_patience, mode=mode
-            )
+def plateau_callbacks(recipe: Recipe) -> list[keras.callbacks.Callback]:
+    """Return what lowers the rate after epochs without improvement, if the recipe asks for it."""
+    if recipe.plateau_patience is None:
+        return []
+    return [
+        keras.callbacks.ReduceLROnPlateau(
+            recipe.monitor,
+            factor=recipe.plateau_factor,
+            patience=recipe.plateau_patience,
+            # Keras cannot guess it before the first step, when a resumed run replays its history.
+            mode="min" if recipe.monitor.endswith("loss") else "max",
         )
-    if recipe.plateau_patience is not None:
-        callbacks.append(
-            keras.callbacks.ReduceLROnPlateau(
-                recipe.monitor,
-                factor=recipe.plateau_factor,
-                patience=recipe.plateau_patience,
-                mode=mode,
-            )
-        )
-    return callbacks
+    ]

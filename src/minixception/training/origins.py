@@ -1,9 +1,10 @@
-"""What a network begins with in place of fresh weights: another model, or a file."""
+"""What a network starts from instead of fresh weights: another model, or a file."""
 
 import itertools
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,20 +21,19 @@ from minixception.labels import canonical_name
 if TYPE_CHECKING:
     import keras
 
-    from minixception.datasets import FaceDataset
     from minixception.preprocessor import Preprocessor
     from minixception.training.recipes import Recipe
 
-# Below, a network that begins with nothing learns little: with 4 classes of 48 pictures, of
-# facial_expressions, 30 epochs of the recipe `emotion` had 73 % of the validation faces right after
-# 16 when they began with the shipped weights, and 25 % after 12 from scratch (commit 52df818).
+# With fewer, a network with fresh weights learns little: on 4 classes of 48 pictures from
+# facial_expressions, 30 epochs of the recipe `emotion` reached 73 % of the validation faces (after
+# 16) from the shipped weights, and 25 % (after 12) from scratch (commit 52df818).
 FEW_FACES = 2000
 NOTHING = Path("none")
 
-# That a backbone's batch normalization is measured on.
+# Faces on which a backbone's batch normalization is measured.
 STATISTICS_FACES = 256
 
-# The norm of a filter, as a share of that of the greatest of its convolution.
+# Norm of a filter, as a share of the greatest in its convolution.
 _VANISHED = 1e-5
 
 log = logging.getLogger(__name__)
@@ -47,21 +47,18 @@ def choose_origin(
     faces: int,
     say: Callable[[str], None] = print,
 ) -> Path | None:
-    """Return the model whose weights a training begins with, None for fresh ones.
+    """Return the model whose weights training starts from, None for fresh ones.
 
-    `origin` is what is asked for: None leaves it to this function, "none" asks for fresh weights. A
-    recipe of a publication begins as published. `faces` is their number to learn from, and `say` is
-    told of a choice made here.
+    `origin` is what was asked for: None leaves the choice to this function, "none" means fresh
+    weights. Recipes of publications start as published. `faces` is how many there are to learn
+    from; `say` prints a choice made here.
     """
     if origin is not None or faces >= FEW_FACES or recipe.source != "this project":
         return None if origin == NOTHING else origin
     name = DEFAULT_EMOTION_MODEL if task == "emotion" else DEFAULT_GENDER_MODEL
     card = read_card(find_model(name))
-    pixels = card.preprocessor
-    value_range = tuple(recipe.value_range)
-    ours = (recipe.network, recipe.channels, value_range, recipe.mean, recipe.fit_mean)
-    theirs = (card.architecture, pixels.channels, pixels.value_range, pixels.mean, False)
-    if ours != theirs:
+    pixels = replace(card.preprocessor, image_size=recipe.image_size)
+    if recipe.fit_mean or (recipe.network, recipe.preprocessor()) != (card.architecture, pixels):
         return None
     say(
         f"{faces} faces are few, so training starts from the weights of {name}; "
@@ -78,9 +75,8 @@ def begin_with(
 ) -> None:
     """Copy the weights of another model of the same network, if there is one, into a fresh one.
 
-    Where the classes are others, in number, meaning or order, the tensors that hold one entry per
-    class keep their fresh values, and so do filters of a convolution that have vanished. The
-    preprocessor may take another size and another mean than the origin's.
+    If the classes differ in number, meaning or order, tensors with one entry per class keep their
+    fresh values; so do convolution filters that have vanished. Image size and mean may differ.
 
     Raises:
         FileNotFoundError: the other model is missing.
@@ -100,7 +96,7 @@ def begin_with(
     _check_pixels(checkpoint.card.preprocessor, preprocessor, origin)
     theirs_in_order = map(canonical_name, checkpoint.card.class_names)
     same_classes = list(theirs_in_order) == list(map(canonical_name, class_names))
-    # Without those at the end that have an entry per class, where the classes are others.
+    # If the classes differ, the tensors at the end with an entry per class are not copied.
     fresh = itertools.takewhile(lambda tensor: tensor.shape[-1] == len(class_names), ours[::-1])
     count = len(ours) if same_classes else len(ours) - len(list(fresh))
     different = [index for index in range(count) if theirs[index].shape != ours[index].shape]
@@ -126,10 +122,10 @@ def _check_pixels(theirs: "Preprocessor", ours: "Preprocessor", origin: Path) ->
 def renew_vanished_filters(weights: list[Any], fresh: list[Any]) -> list[Any]:
     """Return the weights with the fresh values of filters that can learn nothing any more.
 
-    A penalty may shrink a filter until it answers nothing, whatever it is shown; then ReLU lets no
-    gradient through either. What it shares with its batch normalization, the next tensors with one
-    number per filter, begins anew with it. Both lists are as from `get_weights` of one model;
-    kernels are (height, width, inputs, filters).
+    A penalty may shrink a filter until its output is zero for every input; then ReLU lets no
+    gradient through either. Its batch normalization, the next tensors with one number per filter,
+    is renewed with it. Both lists are as from `get_weights` of one model; kernels are (height,
+    width, inputs, filters).
     """
     renewed, vanished = list(weights), np.zeros(0, np.bool_)
     for index, tensor in enumerate(weights):
@@ -155,19 +151,16 @@ def check_backbone(network: str, path: Path | None, frozen_blocks: int | None = 
     """Refuse options on the pre-trained part of a network without one, and a missing file."""
     from minixception import models
 
-    choosing = [name for name, entry in models.NETWORKS.items() if entry.freeze_blocks]
-    if frozen_blocks is not None and network not in choosing:
-        raise ValueError(
-            f"--frozen-blocks goes with --network {' or '.join(choosing)}. Received: {network}"
-        )
-    if path is None:
-        return
-    having = [name for name, entry in models.NETWORKS.items() if entry.load_backbone]
-    if network not in having:
-        raise ValueError(
-            f"--backbone-weights goes with --network {' or '.join(having)}. Received: {network}"
-        )
-    if not path.is_file():
+    for option, value, part in (
+        ("--frozen-blocks", frozen_blocks, "freeze_blocks"),
+        ("--backbone-weights", path, "load_backbone"),
+    ):
+        having = [name for name, entry in models.NETWORKS.items() if getattr(entry, part)]
+        if value is not None and network not in having:
+            raise ValueError(
+                f"{option} goes with --network {' or '.join(having)}. Received: {network}"
+            )
+    if path is not None and not path.is_file():
         raise FileNotFoundError(f"--backbone-weights must be a file. Received: {path}")
 
 
@@ -198,11 +191,11 @@ def load_backbone(
 
 @contextmanager
 def _checked_copy(path: Path) -> Iterator[Path]:
-    """Give a copy that is ours alone, so that what is read are the very bytes that were checked.
+    """Give a private copy, so that the bytes that are read are those that were checked.
 
     Raises:
-        ValueError: if they are no HDF5 file, or need another file; or whatever is raised inside the
-            block, with the name of the file for that of the copy.
+        ValueError: it is no HDF5 file, is damaged or needs another file; or what the block raises,
+            with the name of the file in place of the copy's.
     """
     content = path.read_bytes()
     # Keras has two readers of HDF5, and chooses by the name.
@@ -216,9 +209,5 @@ def _checked_copy(path: Path) -> Iterator[Path]:
             yield copy
         except ValueError as error:
             raise ValueError(str(error).replace(str(copy), str(path))) from error
-
-
-def some_inputs(faces: "FaceDataset", preprocessor: "Preprocessor") -> NDArray[np.float32]:
-    """Return some of the faces, as the network takes them, to measure statistics on."""
-    step = max(1, len(faces) // STATISTICS_FACES)
-    return preprocessor(faces.images[::step][:STATISTICS_FACES])
+        except (OSError, RuntimeError, KeyError) as error:  # of h5py, where the file is damaged
+            raise ValueError(f"{path} cannot be read as an HDF5 file: {error}") from error

@@ -1,8 +1,8 @@
 """Faces that nobody can read, shown while training so that a model learns to be unsure of them.
 
-Source: outlier exposure, Hendrycks, Mazeika, Dietterich 2019 (arXiv 1812.04606): besides the
-examples a classifier is shown what is none, with all classes as likely as one another. Here these
-are the training images themselves, spoilt: what a detector delivers by mistake, or a bad camera.
+Source: outlier exposure, Hendrycks, Mazeika, Dietterich 2019 (arXiv 1812.04606): a classifier is
+also shown things of no class, with all classes equally likely as the target. Here they are the
+training images themselves, spoilt as by a bad camera or a detector's mistake.
 """
 
 import math
@@ -17,7 +17,7 @@ from minixception.training.batches import Batch
 
 Image = NDArray[Any]
 
-# Sets the chance of this module apart from that of `training_batches`, which has the same seed.
+# Keeps the random numbers here apart from those of `training_batches`, which has the same seed.
 _STREAM = 1
 
 
@@ -75,7 +75,7 @@ def _warp(image: Image, *, angle: float, scale: float, shift: tuple[float, float
 
 
 def _shuffle_tiles(image: Image, generator: np.random.Generator) -> Image:
-    """Cut into 3x3 to 6x6 tiles and lay them in another order: the parts are there, no face is."""
+    """Cut into 3x3 to 6x6 tiles and shuffle them: all parts are there, but no face."""
     across = int(generator.integers(3, 7))
     height, width = (side // across for side in image.shape[:2])
     shuffled = image.copy()

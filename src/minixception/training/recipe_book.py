@@ -1,6 +1,6 @@
 """All training recipes by name: this project's own, and those of the publications.
 
-A recipe is added by one entry in `RECIPES`. "Chosen here" marks what its source leaves open.
+A recipe is added by one entry in `_ALL`. "Chosen here" marks what its source leaves open.
 """
 
 from dataclasses import replace
@@ -13,6 +13,7 @@ _TWO_CORES = "two cores of a server without GPU"
 _GREY_FACES = Recipe(
     name="",
     summary="",
+    data="FER2013",
     batch_size=64,
     weight_decay=0.02,
     ema_momentum=0.998,
@@ -25,7 +26,6 @@ _EMOTION = replace(
     _GREY_FACES,
     name="emotion",
     summary="48 px, two replicas, AdamW one-cycle, light mixup, averaged weights",
-    data="FER2013",
     cost=f"100 epochs of 16 to 20 s, {_TWO_CORES}",
     expected="PublicTest 65.9 %",
     batch_size=128,
@@ -36,116 +36,6 @@ _EMOTION = replace(
     ema_momentum=0.996,
     augmentation=replace(_GREY_FACES.augmentation, cubic=True),
     mixup=0.2,
-)
-
-_DISTILLED = replace(
-    _GREY_FACES,
-    name="distilled",
-    summary="64 px, light mixup; give --teacher, and --initial-weights of a run at 48 px",
-    data="FER2013",
-    cost=f"40 epochs of 65 to 85 s with two teachers, {_TWO_CORES}",
-    expected="PublicTest 66.9 %, PrivateTest 68.2 %, in 15 epochs at small rates after three runs "
-    "like it (c90fff0)",
-    image_size=(64, 64),
-    augmentation=replace(_GREY_FACES.augmentation, from_stored_size=True),
-    mixup=0.2,
-    regularizers=False,
-    needs_teacher=True,
-)
-
-_PATIENT = replace(
-    _EMOTION,
-    name="patient",
-    summary="64 px, from scratch in one long run; give --teacher, and faces --unlabelled",
-    cost=f"300 epochs of about 40 s with 11,000 faces without labels, {_TWO_CORES}",
-    expected="not known yet",
-    image_size=(64, 64),
-    epochs=300,
-    needs_teacher=True,
-    teacher_share=0.8,
-    teach_once=True,
-    ema_momentum=0.998,
-    augmentation=replace(
-        _EMOTION.augmentation, from_stored_size=True, brightness=0.2, contrast=0.2, blur=0.02
-    ),
-    outliers=0.05,
-)
-
-_FERPLUS = replace(
-    _GREY_FACES,
-    name="ferplus",
-    summary="48 px, AdamW one-cycle, averaged weights, on the vote distributions of FER+",
-    data="FER+, eight emotions",
-    cost=f"40 epochs of 40 to 50 s, {_TWO_CORES}",
-    expected="PublicTest 84.2 %, PrivateTest 83.0 %, against the majority label",
-    dataset="ferplus",
-    learning_rate=4e-3,
-)
-
-_TEACHER = replace(
-    _GREY_FACES,
-    name="teacher",
-    summary="48 px, mixup, erasing, bfloat16: for a larger network of plain convolutions, to teach",
-    data="FER2013",
-    cost=f"40 epochs of 40 to 60 s, {_TWO_CORES}",
-    expected="PublicTest 65.3 %",
-    network="narrow_vgg",
-    weight_decay=0.05,
-    augmentation=replace(_GREY_FACES.augmentation, erasing=0.3),
-    mixup=0.2,
-    precision="mixed_bfloat16",
-    monitor="val_loss",  # students learn its probabilities, not its first choice
-)
-
-_FACE_TEACHER = replace(
-    _GREY_FACES,
-    name="face-teacher",
-    summary="a MobileNet that knows faces (give --backbone-weights) at 112 px, to teach",
-    data="FER2013",
-    cost=f"16 epochs of about 3 minutes, {_TWO_CORES}",
-    expected="PublicTest 70.3 % in 10 epochs (f031ed2), UTKFace validation 97.2 % in 14",
-    network="facenet_mobilenet",
-    frozen_blocks=4,
-    image_size=(112, 112),
-    epochs=16,
-    learning_rate=8e-4,
-    label_smoothing=0.1,
-    mixup=0.2,
-    precision="mixed_bfloat16",
-    augmentation=replace(
-        _GREY_FACES.augmentation,
-        width_shift=0.08,
-        height_shift=0.08,
-        zoom=0.13,
-        from_stored_size=True,
-    ),
-)
-
-_GENDER = Recipe(
-    name="gender",
-    summary="64 px, AdamW one-cycle, averaged weights, tight crops, erasing, varied light",
-    data="UTKFace, ages 16 to 90",
-    cost="60 epochs of 4,839 faces, not timed",
-    expected="93.9 % on its test split; 96.2 % with a teacher and outliers (f614797)",
-    dataset="utkface",
-    image_size=(64, 64),
-    batch_size=32,
-    epochs=60,
-    weight_decay=0.02,
-    label_smoothing=0.1,
-    ema_momentum=0.99,
-    crop_margin=-0.1,
-    augmentation=Augmentation(
-        rotation=15,
-        width_shift=0.05,
-        height_shift=0.05,
-        zoom=0.1,
-        horizontal_flip=True,
-        brightness=0.4,
-        contrast=0.4,
-        random_crop=0.35,  # much of what UTKFace shows is hair
-        erasing=0.25,
-    ),
 )
 
 _PAPER = Recipe(
@@ -170,71 +60,6 @@ _PAPER = Recipe(
     ),
 )
 
-_PAPER_GENDER = replace(
-    _PAPER,
-    name="paper-gender",
-    summary="gender as published: 64 px, Adam 1e-3, light jitter, plateau, early stopping",
-    source="arXiv 1710.07557 and the authors' train_gender_classifier.py; light and colours change "
-    "before a picture becomes grey",
-    data="IMDB: face_score above 3, one face, gender known",
-    cost="not measured here",
-    expected="96 % on IMDB",
-    dataset="imdb",
-    epochs=1_000,
-    early_stopping_patience=100,
-    plateau_patience=50,
-    augmentation=Augmentation(
-        horizontal_flip=True, brightness=0.5, contrast=0.5, saturation=0.5, lighting=0.5
-    ),
-)
-
-_REPORT_000 = replace(
-    _PAPER,
-    name="report-000",
-    summary="the paper's recipe without rotation, on eight emotions, for several batch sizes",
-    source="report 000",
-    data="eight classes, 2,555 + 636 pictures, not public; here `ferplus_public`",
-    cost=f"60 epochs of 4 to 8 s, {_TWO_CORES}",
-    expected="curves for several --batch-size, no accuracy; here 72.5 % test in 60 epochs",
-    dataset="ferplus_public",
-    augmentation=replace(_PAPER.augmentation, rotation=0.0),
-)
-
-_REPORT_002 = replace(
-    _PAPER,
-    name="report-002",
-    summary="the paper's recipe for 85 epochs, with a model file per improvement",
-    source="report 002",
-    cost=f"85 epochs of 1 to 2 minutes, {_TWO_CORES}",
-    expected="65 % validation accuracy; here 65.3 % of PrivateTest, at 48 px",
-    epochs=85,
-    keep_improvements=True,
-)
-
-_REPORT_003 = Recipe(
-    name="report-003",
-    summary="LeNet-5 on 48 px RGB less the mean pixel of the training set, SGD 1e-3",
-    source="report 003; batch size, angle and validation by loss are chosen here",
-    data="675 pictures of SFEW in seven class folders, 80 % of each class to train on",
-    cost=f"200 epochs of 0.3 s, {_TWO_CORES}",
-    expected="35.56 % of the test part, about 90 % of the training part",
-    network="lenet5_rgb",
-    dataset="folder",
-    channels=3,
-    # Pixel units, since the report divides by nothing. Tried on 545 pictures in seven classes: 98 %
-    # of the training part after 200 epochs, and 51 % with a range from -1 to 1.
-    value_range=(0.0, 255.0),
-    fit_mean=True,
-    batch_size=32,
-    epochs=200,
-    optimizer="sgd",
-    learning_rate=1e-3,
-    momentum=0.0,
-    schedule="constant",
-    monitor="val_loss",
-    augmentation=Augmentation(rotation=10, horizontal_flip=True),
-)
-
 _POSTER_EASYNET = Recipe(
     name="poster-easynet",
     summary="EasyNet, six emotions, Nesterov SGD, mirror, random crop, small rotation",
@@ -253,61 +78,210 @@ _POSTER_EASYNET = Recipe(
     augmentation=Augmentation(rotation=10, horizontal_flip=True, random_crop=0.15),
 )
 
-_POSTER_FACENET = replace(
-    _POSTER_EASYNET,
-    name="poster-facenet",
-    summary="FaceNet (give --backbone-weights), 224 px RGB, Nesterov SGD, its lower half frozen",
-    cost=f"30 epochs of about an hour, {_TWO_CORES}",
-    expected="76.5 % on FER2013, six classes",
-    network="facenet",
-    image_size=(224, 224),
-    channels=3,
-    # What VGGFace2 weights were trained on: pixel units less its mean of red, green and blue.
-    value_range=(0.0, 255.0),
-    mean=(131.0912, 103.8827, 91.4953),
-    batch_size=16,
-    epochs=30,
-    learning_rate=1e-3,
-    schedule="constant",
-    plateau_patience=5,
-)
-
-_POSTER_MOBILENET = replace(
-    _POSTER_EASYNET,
-    name="poster-mobilenet",
-    summary="FaceNet by a MobileNet that knows faces (give --backbone-weights), Nesterov SGD",
-    data="FER2013, CK+ and JAFFE merged, six classes",
-    cost=f"20 epochs of about 4 minutes, {_TWO_CORES}",
-    expected="76.5 % on FER2013, six classes; here 69.5 % of PublicTest",
-    network="facenet_mobilenet",
-    frozen_blocks=4,
-    dataset="fer2013+ck_plus+jaffe",
-    epochs=20,
-    learning_rate=0.02,
-    ema_momentum=0.998,
-    precision="mixed_bfloat16",
-)
-
-RECIPES: dict[str, Recipe] = {
-    recipe.name: recipe
-    for recipe in (
+_ALL = (
+    _EMOTION,
+    replace(
+        _GREY_FACES,
+        name="distilled",
+        summary="64 px, light mixup; give --teacher, and --initial-weights of a run at 48 px",
+        cost=f"40 epochs of 65 to 85 s with two teachers, {_TWO_CORES}",
+        expected="PublicTest 66.9 %, PrivateTest 68.2 %, in 15 epochs at small rates after three "
+        "runs like it (c90fff0)",
+        image_size=(64, 64),
+        augmentation=replace(_GREY_FACES.augmentation, from_stored_size=True),
+        mixup=0.2,
+        regularizers=False,
+        needs_teacher=True,
+    ),
+    replace(
         _EMOTION,
-        _DISTILLED,
-        _PATIENT,
-        _FERPLUS,
-        _TEACHER,
-        _FACE_TEACHER,
-        _GENDER,
+        name="patient",
+        summary="64 px, from scratch in one long run; give --teacher, and faces --unlabelled",
+        cost=f"300 epochs of about 40 s with 11,000 faces without labels, {_TWO_CORES}",
+        expected="not known yet",
+        image_size=(64, 64),
+        epochs=300,
+        needs_teacher=True,
+        teacher_share=0.8,
+        teach_once=True,
+        ema_momentum=0.998,
+        augmentation=replace(
+            _EMOTION.augmentation, from_stored_size=True, brightness=0.2, contrast=0.2, blur=0.02
+        ),
+        outliers=0.05,
+    ),
+    replace(
+        _GREY_FACES,
+        name="ferplus",
+        summary="48 px, AdamW one-cycle, averaged weights, on the vote distributions of FER+",
+        data="FER+, eight emotions",
+        cost=f"40 epochs of 40 to 50 s, {_TWO_CORES}",
+        expected="PublicTest 84.2 %, PrivateTest 83.0 %, against the majority label",
+        dataset="ferplus",
+        learning_rate=4e-3,
+    ),
+    replace(
+        _GREY_FACES,
+        name="teacher",
+        summary="48 px, mixup, erasing, bfloat16: for a larger network of plain convolutions, to "
+        "teach",
+        cost=f"40 epochs of 40 to 60 s, {_TWO_CORES}",
+        expected="PublicTest 65.3 %",
+        network="narrow_vgg",
+        weight_decay=0.05,
+        augmentation=replace(_GREY_FACES.augmentation, erasing=0.3),
+        mixup=0.2,
+        precision="mixed_bfloat16",
+        monitor="val_loss",  # students learn its probabilities, not its first choice
+    ),
+    replace(
+        _GREY_FACES,
+        name="face-teacher",
+        summary="a MobileNet that knows faces (give --backbone-weights) at 112 px, to teach",
+        cost=f"16 epochs of about 3 minutes, {_TWO_CORES}",
+        expected="PublicTest 70.3 % in 10 epochs (f031ed2), UTKFace validation 97.2 % in 14",
+        network="facenet_mobilenet",
+        frozen_blocks=4,
+        image_size=(112, 112),
+        epochs=16,
+        learning_rate=8e-4,
+        label_smoothing=0.1,
+        mixup=0.2,
+        precision="mixed_bfloat16",
+        augmentation=replace(
+            _GREY_FACES.augmentation,
+            width_shift=0.08,
+            height_shift=0.08,
+            zoom=0.13,
+            from_stored_size=True,
+        ),
+    ),
+    Recipe(
+        name="gender",
+        summary="64 px, AdamW one-cycle, averaged weights, tight crops, erasing, varied light",
+        data="UTKFace, ages 16 to 90",
+        cost="60 epochs of 4,839 faces, not timed",
+        expected="93.9 % on its test split; 96.2 % with a teacher and outliers (f614797)",
+        dataset="utkface",
+        image_size=(64, 64),
+        batch_size=32,
+        epochs=60,
+        weight_decay=0.02,
+        label_smoothing=0.1,
+        ema_momentum=0.99,
+        crop_margin=-0.1,
+        augmentation=Augmentation(
+            rotation=15,
+            width_shift=0.05,
+            height_shift=0.05,
+            zoom=0.1,
+            horizontal_flip=True,
+            brightness=0.4,
+            contrast=0.4,
+            random_crop=0.35,  # much of what UTKFace shows is hair
+            erasing=0.25,
+        ),
+    ),
+    _PAPER,
+    replace(
         _PAPER,
-        _PAPER_GENDER,
-        _REPORT_000,
-        _REPORT_002,
-        _REPORT_003,
+        name="paper-gender",
+        summary="gender as published: 64 px, Adam 1e-3, light jitter, plateau, early stopping",
+        source="arXiv 1710.07557 and the authors' train_gender_classifier.py; light and colours "
+        "change before a picture becomes grey",
+        data="IMDB: face_score above 3, one face, gender known",
+        cost="not measured here",
+        expected="96 % on IMDB",
+        dataset="imdb",
+        epochs=1_000,
+        early_stopping_patience=100,
+        plateau_patience=50,
+        augmentation=Augmentation(
+            horizontal_flip=True, brightness=0.5, contrast=0.5, saturation=0.5, lighting=0.5
+        ),
+    ),
+    replace(
+        _PAPER,
+        name="report-000",
+        summary="the paper's recipe without rotation, on eight emotions, for several batch sizes",
+        source="report 000",
+        data="eight classes, 2,555 + 636 pictures, not public; here `ferplus_public`",
+        cost=f"60 epochs of 4 to 8 s, {_TWO_CORES}",
+        expected="curves for several --batch-size, no accuracy; here 72.5 % test in 60 epochs",
+        dataset="ferplus_public",
+        augmentation=replace(_PAPER.augmentation, rotation=0.0),
+    ),
+    replace(
+        _PAPER,
+        name="report-002",
+        summary="the paper's recipe for 85 epochs, with a model file per improvement",
+        source="report 002",
+        cost=f"85 epochs of 1 to 2 minutes, {_TWO_CORES}",
+        expected="65 % validation accuracy; here 65.3 % of PrivateTest, at 48 px",
+        epochs=85,
+        keep_improvements=True,
+    ),
+    Recipe(
+        name="report-003",
+        summary="LeNet-5 on 48 px RGB less the mean pixel of the training set, SGD 1e-3",
+        source="report 003; batch size, angle and validation by loss are chosen here",
+        data="675 pictures of SFEW in seven class folders, 80 % of each class to train on",
+        cost=f"200 epochs of 0.3 s, {_TWO_CORES}",
+        expected="35.56 % of the test part, about 90 % of the training part",
+        network="lenet5_rgb",
+        dataset="folder",
+        channels=3,
+        # Pixel units, since the report divides by nothing. On 545 pictures in seven classes 98 %
+        # of the training part were right after 200 epochs, and 51 % with a range from -1 to 1.
+        value_range=(0.0, 255.0),
+        fit_mean=True,
+        batch_size=32,
+        epochs=200,
+        optimizer="sgd",
+        learning_rate=1e-3,
+        momentum=0.0,
+        schedule="constant",
+        monitor="val_loss",
+        augmentation=Augmentation(rotation=10, horizontal_flip=True),
+    ),
+    _POSTER_EASYNET,
+    replace(
         _POSTER_EASYNET,
-        _POSTER_FACENET,
-        _POSTER_MOBILENET,
-    )
-}
+        name="poster-facenet",
+        summary="FaceNet (give --backbone-weights), 224 px RGB, Nesterov SGD, its lower half "
+        "frozen",
+        cost=f"30 epochs of about an hour, {_TWO_CORES}",
+        expected="76.5 % on FER2013, six classes",
+        network="facenet",
+        image_size=(224, 224),
+        channels=3,
+        # What VGGFace2 weights were trained on: pixel units less its mean of red, green and blue.
+        value_range=(0.0, 255.0),
+        mean=(131.0912, 103.8827, 91.4953),
+        batch_size=16,
+        epochs=30,
+        learning_rate=1e-3,
+        schedule="constant",
+        plateau_patience=5,
+    ),
+    replace(
+        _POSTER_EASYNET,
+        name="poster-mobilenet",
+        summary="FaceNet by a MobileNet that knows faces (give --backbone-weights), Nesterov SGD",
+        data="FER2013, CK+ and JAFFE merged, six classes",
+        cost=f"20 epochs of about 4 minutes, {_TWO_CORES}",
+        expected="76.5 % on FER2013, six classes; here 69.5 % of PublicTest",
+        network="facenet_mobilenet",
+        frozen_blocks=4,
+        dataset="fer2013+ck_plus+jaffe",
+        epochs=20,
+        learning_rate=0.02,
+        ema_momentum=0.998,
+        precision="mixed_bfloat16",
+    ),
+)
+
+RECIPES = {recipe.name: recipe for recipe in _ALL}
 
 
 def get_recipe(name: str) -> Recipe:

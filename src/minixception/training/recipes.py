@@ -16,11 +16,6 @@ if TYPE_CHECKING:
 
     from minixception.preprocessor import Preprocessor
 
-OPTIMIZERS = ("adam", "adamw", "sgd")
-SCHEDULES = ("constant", "one-cycle")
-MONITORS = ("val_loss", "val_accuracy")
-PRECISIONS = ("float32", "mixed_bfloat16")
-
 Settings = TypeVar("Settings")
 
 
@@ -49,14 +44,15 @@ def kind_of(one: "Field[Any]") -> Any:
     return kinds[0] if NoneType in kinds else one.type
 
 
-def _documented(cls: type[Settings]) -> type[Settings]:
-    """Tell the fields of a dataclass in its docstring."""
+def documented(cls: type[Settings]) -> type[Settings]:
+    """List the fields of a dataclass in its docstring."""
     lines = (f"    {one.name}: {one.metadata['help']}." for one in fields(cls))  # type: ignore[arg-type]
     cls.__doc__ = "\n    ".join([f"{cls.__doc__}\n", "Attributes:", *lines])
     return cls
 
 
-def _check_fields(settings: Any) -> None:
+def check_fields(settings: Any) -> None:
+    """Refuse values that a field's `setting` does not allow."""
     for one in fields(settings):
         value, facts = getattr(settings, one.name), one.metadata
         if facts["choices"] and value not in facts["choices"]:
@@ -84,7 +80,7 @@ def _check_number(name: str, value: Any, kind: type, within: str) -> None:
     raise ValueError(f"`{name}` must be {' and '.join(words)}. Received: {value}")
 
 
-@_documented
+@documented
 @dataclass(frozen=True)
 class Augmentation:
     """Random changes of a training image. Pixels shifted in repeat the border ("fill nearest").
@@ -143,13 +139,13 @@ class Augmentation:
         return self.saturation > 0 or self.lighting > 0
 
     def __post_init__(self) -> None:
-        _check_fields(self)
+        check_fields(self)
 
 
 UNCHANGED = Augmentation()
 
 
-@_documented
+@documented
 @dataclass(frozen=True)
 class Recipe:
     """How to train.
@@ -190,10 +186,12 @@ class Recipe:
         "[1, inf)",
     )
     epochs: int = option(40, "passes over the training set, at most", "[1, inf)")
-    optimizer: str = option("adamw", "the optimizer", choices=OPTIMIZERS)
+    optimizer: str = option("adamw", "the optimizer", choices=("adam", "adamw", "sgd"))
     learning_rate: float = option(3e-3, "constant, or the peak of the schedule", "(0, inf)")
     schedule: str = setting(
-        "one-cycle", "one-cycle is a linear rise, then a cosine fall to zero", choices=SCHEDULES
+        "one-cycle",
+        "one-cycle is a linear rise, then a cosine fall to zero",
+        choices=("constant", "one-cycle"),
     )
     warmup: float = setting(0.15, "share of the steps in which one-cycle rises", "[0, 1)")
     weight_decay: float = option(
@@ -225,7 +223,7 @@ class Recipe:
     monitor: str = option(
         "val_accuracy",
         "column of the history that decides the best epoch and the patience",
-        choices=MONITORS,
+        choices=("val_loss", "val_accuracy"),
     )
     early_stopping_patience: int | None = option(
         None, "epochs without improvement before training ends", "[0, inf)"
@@ -259,11 +257,11 @@ class Recipe:
         "the Keras dtype policy of the training step. Weights are float32 with either. "
         "mixed_bfloat16 is the faster one for convolutions of 32 or more channels on a "
         "processor with instructions for it, the slower one otherwise",
-        choices=PRECISIONS,
+        choices=("float32", "mixed_bfloat16"),
     )
 
     def __post_init__(self) -> None:
-        _check_fields(self)
+        check_fields(self)
         if self.weight_decay and self.optimizer != "adamw":
             raise ValueError(
                 "`weight_decay` goes with the optimizer adamw, and must be 0 with others. "

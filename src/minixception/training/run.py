@@ -19,11 +19,11 @@ from minixception.files import find_data
 from minixception.training.learned_faces import read_learned, refuse_learned
 from minixception.training.origins import (
     NOTHING,
+    STATISTICS_FACES,
     begin_with,
     check_backbone,
     choose_origin,
     load_backbone,
-    some_inputs,
 )
 from minixception.training.recipe_book import RECIPES, get_recipe
 from minixception.training.recipes import Recipe
@@ -167,19 +167,19 @@ class _Request:
 
     @property
     def goes_on(self) -> bool:
-        """Whether there is a run to go on with, which has weights of its own."""
+        """Whether there is a run to resume, which has weights of its own."""
         return bool(self.resume and self.output and (self.output / STATE_FILE).is_file())
 
     @property
     def origins(self) -> list[Path]:
-        """The models that this one learns from, or begins with."""
+        """The models that this one learns from, or starts from."""
         models, origin = [*self.teachers, *self.unlabelled_teachers], self.initial_weights
         if origin is None or origin == NOTHING or self.goes_on:
             return models
         return [*models, origin]
 
     def check(self) -> None:
-        """Refuse before the data is loaded what would fail after it."""
+        """Refuse, before the data is loaded, what would fail afterwards."""
         recipe = self.recipe
         if not 0 <= self.seed < 2**32:  # what NumPy takes
             raise ValueError(f"--seed must be from 0 to {2**32 - 1}. Received: {self.seed}")
@@ -220,7 +220,7 @@ class _Request:
         return entry, select_classes(faces, recipe.classes) if recipe.classes else faces
 
     def prepare(self, entry: DatasetEntry, dataset: FaceDataset) -> "TrainingRun":
-        """Seed, build the network, and say in a card where it will come from."""
+        """Seed, build the network, and record in a card what it learns from."""
         import keras
 
         from minixception import models
@@ -229,7 +229,8 @@ class _Request:
         from minixception.training.trainer import TrainingRun
 
         recipe = self.recipe
-        self._refuse_seen_faces(entry, dataset)
+        unseen = entry.validation_split, entry.test_split
+        self._refuse_seen_faces(dataset, unseen, entry.training_split)
         divide_cores(recipe.replicas)
         training, validation = map(dataset.split, (entry.training_split, entry.validation_split))
         sizes = f"{len(training)} faces to train on, {len(validation)} to validate on"
@@ -242,7 +243,8 @@ class _Request:
         )
         backbone = {}
         if self.backbone_weights or not origin:
-            inputs = some_inputs(training, preprocessor)
+            every = max(1, len(training) // STATISTICS_FACES)
+            inputs = preprocessor(training.images[::every][:STATISTICS_FACES])
             backbone = load_backbone(model, self.backbone_weights, inputs, say=self.say)
         freeze_blocks = models.NETWORKS[recipe.network].freeze_blocks
         if freeze_blocks is not None and recipe.frozen_blocks is not None:
@@ -270,15 +272,13 @@ class _Request:
         before = [*self.teachers, *self.unlabelled_teachers, *([origin] if origin else [])]
         facts: dict[str, Any] = {"initial_weights": str(origin)} if origin else {}
         unlabelled = gather_unlabelled(
-            self.unlabelled, dataset, unseen=self._unseen(entry), leave_out=self.leave_out
+            self.unlabelled, dataset, unseen=unseen, leave_out=self.leave_out
         )
         if unlabelled is not None:
             facts["unlabelled"] = describe_unlabelled(unlabelled)
             self.say(f"{len(unlabelled)} unlabelled faces in addition")
-        if teachers:
-            facts["teachers"] = [teacher.description for teacher in teachers]
-        if unlabelled_teachers:
-            facts["unlabelled_teachers"] = [each.description for each in unlabelled_teachers]
+        asked = {"teachers": teachers, "unlabelled_teachers": unlabelled_teachers}
+        facts |= {key: [each.description for each in some] for key, some in asked.items() if some}
         return TrainingRun(
             model=model,
             training=training,
@@ -297,9 +297,10 @@ class _Request:
             devices=self.devices,
         )
 
-    def _refuse_seen_faces(self, entry: DatasetEntry, dataset: FaceDataset) -> None:
+    def _refuse_seen_faces(
+        self, dataset: FaceDataset, unseen: Sequence[str], training_split: str
+    ) -> None:
         """Refuse models that learned from faces which the new one is to be scored on."""
-        unseen = self._unseen(entry)
         for folder in map(find_model, self.origins):
             card = read_card(folder)
             require_same_files(
@@ -309,14 +310,10 @@ class _Request:
                 model=card.name,
                 trained_on=card.data,
             )
-            refuse_learned(folder, dataset, splits=unseen, training_split=entry.training_split)
-
-    @staticmethod
-    def _unseen(entry: DatasetEntry) -> tuple[str, str]:
-        return entry.validation_split, entry.test_split
+            refuse_learned(folder, dataset, splits=unseen, training_split=training_split)
 
     def _start(self, entry: DatasetEntry) -> Mapping[str, Any]:
-        """Return what who goes on needs: the command, and the places of its inputs."""
+        """Return what a later resume needs: the command, and where its inputs are."""
         data = self.place
         if data is None and entry.default_paths:
             data = find_data(*entry.default_paths)
@@ -341,7 +338,7 @@ def _absolute(path: Path | None) -> str | None:
 
 
 def _export(run: "TrainingRun") -> str:
-    """Write `model.tflite`; return a word on it."""
+    """Write `model.tflite`; return a line about it."""
     import keras
 
     from minixception.checkpoints import export

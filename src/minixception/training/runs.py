@@ -9,11 +9,11 @@ from typing import Any
 
 from minixception.checkpoints.card import CARD_FILE, HISTORY_FILE, STATE_FILE, Card, read_card
 
-# Words about a recipe, which no training depends on.
+# Fields of a recipe that do not affect training, or are compared elsewhere.
 _REMARKS = ("name", "summary", "source", "data", "cost", "expected", "network", "dataset")
 _READABLE_SETTINGS = 5
 _DEFAULT_MONITOR = "val_accuracy"
-# Beyond it no curve can be drawn.
+# Larger ones cannot be drawn.
 _LARGEST_VALUE = 1e30
 
 
@@ -62,10 +62,9 @@ def refuse_used_folder(folder: str | Path) -> None:
 
 
 def refuse_run_without_state(folder: str | Path) -> None:
-    """Refuse to go on with a model that nothing is known of but its weights.
+    """Refuse to resume from a model without a training state.
 
-    The first epoch's model may be alone: a run that was killed then has no state yet, and begins
-    anew.
+    A run that was killed in its first epoch has a model but no state yet, and starts again.
     """
     folder = Path(folder)
     if (folder / STATE_FILE).exists() or not (folder / CARD_FILE).exists():
@@ -118,9 +117,8 @@ def _read_history(path: Path) -> dict[str, list[float]]:
 def describe_differences(runs: Sequence[RunRecord]) -> list[str]:
     """Return a different text per run: the settings in which it differs from the others.
 
-    Settings are those of recipe, network, data set and seed. Runs that share all of them go
-    by their folders. Where more than five settings differ, which nobody reads in a legend,
-    recipe and folder are named instead.
+    Settings are those of recipe, network, data set and seed. Runs that share all of them are named
+    by their folders, and by recipe and folder where more differ than fit into a legend.
     """
     settings = [_settings(run.card) for run in runs]
     names = list(dict.fromkeys(name for one in settings for name in one))
@@ -142,7 +140,7 @@ def describe_differences(runs: Sequence[RunRecord]) -> list[str]:
 
 
 def _settings(card: Card) -> dict[str, Any]:
-    """Return name -> value of all that may differ, what is nested under its own name."""
+    """Return name -> value of all that may differ; nested settings under their own names."""
     found = {"network": card.architecture, "data set": card.data.get("name"), "seed": card.seed}
     for name, value in card.recipe.items():
         if isinstance(value, Mapping):

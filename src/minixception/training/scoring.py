@@ -30,7 +30,7 @@ from minixception.inference.classifier import FaceClassifier
 from minixception.labels import lacking
 from minixception.training.learned_faces import numbers_of, read_learned, refuse_learned
 
-# A temperature fitted on fewer faces is chance.
+# On fewer faces a fitted temperature is chance.
 LEAST_TO_CALIBRATE = 200
 
 
@@ -119,8 +119,8 @@ def score_splits(
 ) -> dict[str, SplitScores]:
     """Score a model on several splits, as `evaluate` does on one; return them by their names.
 
-    With `calibrated` the model's temperature is fitted anew, see `calibrate`; the only split must
-    then be that for validation.
+    With `calibrated` the model's temperature is fitted first, see `calibrate`; the only split must
+    then be the validation split.
     """
     folder = find_model(model)
     card = read_card(folder)

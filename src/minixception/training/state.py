@@ -1,4 +1,4 @@
-"""What every training run leaves after each epoch: history, curves, and what it can go on from."""
+"""What a training run writes after each epoch: history, curves, and the state to resume from."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -27,7 +27,6 @@ class TrainingState:
     Attributes:
         identity: plain data that must be the same in all parts of a run.
         history: a row per epoch.
-        finished: whether there is no next epoch.
         model: values of the model's variables, its seed generators among them.
         optimizer: values of the optimizer's variables, its step and averages among them.
         start: plain data: how the run was started; it is kept and not compared.
@@ -35,7 +34,6 @@ class TrainingState:
 
     identity: dict[str, Any]
     history: History
-    finished: bool
     model: list[NDArray[Any]]
     optimizer: list[NDArray[Any]]
     start: dict[str, Any] = field(default_factory=dict)
@@ -61,21 +59,21 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for name, value in settings.items():
         if isinstance(value, Mapping):
             flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
+        else:  # as JSON has it
+            flat[prefix + name] = list(value) if isinstance(value, tuple) else value
     return flat
 
 
 def state_to_go_on_from(
     folder: Path, identity: Mapping[str, Any], *, resume: bool, but: Collection[str] = ()
 ) -> TrainingState | None:
-    """Return what an interrupted run has left, None where there is nothing; clear up after it.
+    """Return the state of an interrupted run, None if there is none, and remove its leftovers.
 
     Nobody else may be writing the folder. `identity` must be as it was, `but` for some settings.
 
     Raises:
         FileExistsError: if the folder holds a run and `resume` is False.
-        FileNotFoundError: if it holds a model without the state to go on from.
+        FileNotFoundError: if it holds a model without a state to resume from.
         ValueError: if the state is damaged, or belongs to a run with other settings.
     """
     if resume:
@@ -91,7 +89,7 @@ def state_to_go_on_from(
 
 
 def record_epoch(folder: Path, model: keras.Model, history: History, **facts: Any) -> None:
-    """Write history, curves and state; `facts` are the other fields of `TrainingState`."""
+    """Write history, curves and state; `facts` are `identity` and `start` of `TrainingState`."""
     write_history(folder / HISTORY_FILE, history)
     columns = {name: [row[name] for row in history] for name in history[0]}
     plot_history(columns, folder / CURVES_FILE)
@@ -120,7 +118,7 @@ def first_columns(model: keras.Model, epoch: int, loss: float) -> dict[str, floa
 
 
 def restore(model: keras.Model, state: TrainingState) -> None:
-    """Bring a compiled model back to a state."""
+    """Give a compiled model and its optimizer the values of a state."""
     model.optimizer.build(model.trainable_variables)
     variables = [*model.variables, *model.optimizer.variables]
     for variable, value in zip(variables, [*state.model, *state.optimizer], strict=True):
@@ -129,19 +127,19 @@ def restore(model: keras.Model, state: TrainingState) -> None:
 
 def write_state(path: Path, state: TrainingState) -> None:
     """Write the state in one step."""
-    facts = {name: getattr(state, name) for name in ("identity", "history", "finished", "start")}
-    arrays = {f"model_{index}": value for index, value in enumerate(state.model)}
-    arrays |= {f"optimizer_{index}": value for index, value in enumerate(state.optimizer)}
+    facts = {name: getattr(state, name) for name in ("identity", "history", "start")}
+    parts = {"model": state.model, "optimizer": state.optimizer}
+    arrays = {f"{part}_{index}": a for part in parts for index, a in enumerate(parts[part])}
     write_arrays(path, arrays, facts)
 
 
 def read_state(path: Path) -> TrainingState:
     """Read what `write_state` wrote."""
-    groups: dict[str, list[NDArray[Any]]] = {"model": [], "optimizer": []}
     try:
         arrays, facts = read_arrays(path)
-        for name, value in arrays.items():
-            groups[name.split("_")[0]].append(value)
-        return TrainingState(model=groups["model"], optimizer=groups["optimizer"], **facts)
-    except (ValueError, TypeError, KeyError) as error:
+        facts.pop("finished", None)  # of an earlier version
+        for part in ("model", "optimizer"):
+            facts[part] = [array for name, array in arrays.items() if name.startswith(part)]
+        return TrainingState(**facts)
+    except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is damaged: {error}. Train again to another --output.") from error

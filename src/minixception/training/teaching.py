@@ -1,4 +1,4 @@
-"""Distillation: a student's targets are what its teachers say about the same changed picture.
+"""Distillation: a student's targets are its teachers' answers to the same augmented picture.
 
 Source: Hinton, Vinyals, Dean 2015 (arXiv 1503.02531). That teacher and student look at the same
 augmented picture is from Beyer et al. 2022 (arXiv 2106.05237).
@@ -68,7 +68,7 @@ class Teacher:
 
 
 def load_teachers(folders: Sequence[Path], student: Card) -> list[Teacher]:
-    """Load the teachers of a student whose card says what it learns, and from which pixels.
+    """Load the teachers of a student; its card has its classes and its preprocessor.
 
     LiteRT runs those that have a `model.tflite`: on a processor it takes 40 % of the time of Keras.
 

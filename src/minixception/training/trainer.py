@@ -1,11 +1,10 @@
 """The training engine: a built model, a recipe, two sets of faces, a folder to write to.
 
 After every epoch the folder holds the best checkpoint so far (`model.keras`, `card.json`,
-`history.csv`), the curves, and one file with everything that the next epoch depends on. A run that
-was killed goes on from there, and gives the same history as one that was not.
+`history.csv`), the curves, and one file with everything that the next epoch depends on. A killed
+run resumes from there, and gives the same history as one that was not killed.
 """
 
-import json
 import logging
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from minixception.checkpoints.card import Card
+from minixception.checkpoints.engines import run_keras
 from minixception.checkpoints.keras_model import save_checkpoint, save_keras_file
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.evaluation import Scores, cross_entropy, score
@@ -32,7 +32,7 @@ from minixception.training.learned_faces import numbers_of, write_learned
 from minixception.training.optimization import (
     averaged_weights,
     compile_model,
-    patience_callbacks,
+    plateau_callbacks,
     remove_regularizers,
 )
 from minixception.training.outliers import with_outliers
@@ -116,7 +116,7 @@ class TrainingRun:
         return {
             "model": self.model.name,
             "parameters": self.model.count_params(),
-            "recipe": json.loads(json.dumps(self.recipe.to_json())),
+            "recipe": self.recipe.to_json(),
             "seed": self.seed,
             "training": [self.training.checksum, len(self.training)],
             "split rule": self.training.split_rule if self.training.drawn_splits else None,
@@ -155,9 +155,11 @@ def train(run: TrainingRun, *, resume: bool = False, verbose: int | str = "auto"
     """
     with own_folder(run.folder):
         state = _state_to_go_on_from(run, resume=resume)
-        if state is not None and (reason := _end_of(state.history, run.recipe)):
-            log.warning("%s is complete: nothing to do. %s", run.folder, reason)
-            return state.history
+        if state is not None:
+            if reason := _end_of(state.history, run.recipe):
+                log.warning("%s is complete: nothing to do. %s", run.folder, reason)
+                return state.history
+            log.info("Continuing after epoch %d.", len(state.history))
         return _fit(run, state, verbose)
 
 
@@ -174,8 +176,6 @@ def _state_to_go_on_from(run: TrainingRun, *, resume: bool) -> TrainingState | N
             f"learning rate, down to zero at the end: it cannot become one of {run.recipe.epochs}. "
             f"Give another --output, with --initial-weights {run.folder} to begin with its model."
         )
-    if not _end_of(state.history, run.recipe):
-        log.info("Continuing after epoch %d.", len(state.history))
     return state
 
 
@@ -194,11 +194,10 @@ def _end_of(history: History, recipe: Recipe) -> str:
     return f"It ended by {end}{possible}."
 
 
-def _fit(run: TrainingRun, state: "TrainingState | None", verbose: int | str) -> History:
+def _fit(run: TrainingRun, state: TrainingState | None, verbose: int | str) -> History:
     recipe = run.recipe
-    patience = patience_callbacks(recipe)
-    first_epoch = len(state.history) if state else 0
-    recorder = _Recorder(run, patience, state)
+    epochs = _Epochs(run, state)
+    first_epoch = len(epochs.history)
     (images, targets), teachers = run.faces_and_targets(), run.teachers
     if teachers and recipe.teach_once:
         targets = taught_once(
@@ -242,30 +241,42 @@ def _fit(run: TrainingRun, state: "TrainingState | None", verbose: int | str) ->
             steps_per_epoch=run.steps,
             epochs=recipe.epochs,
             initial_epoch=first_epoch,
-            callbacks=[_Validation(run, recorder.history), *patience, recorder],
+            callbacks=[epochs],
             shuffle=False,  # the batches come shuffled
             verbose=verbose,
         )
-    return recorder.history
+    return epochs.history
 
 
-class _Validation(keras.callbacks.Callback):
-    """Scores the validation set after every epoch and keeps the best checkpoint.
+class _Epochs(keras.callbacks.Callback):
+    """Scores every epoch on the validation faces, keeps the best model, and writes the state.
 
-    It comes first of the callbacks: the scores that it adds to `logs` are what the others see.
+    What a plateau callback remembers is not stored: it is shown the history again.
     """
 
-    def __init__(self, run: TrainingRun, history: History) -> None:
+    def __init__(self, run: TrainingRun, state: TrainingState | None) -> None:
         super().__init__()
         self.run = run
-        self.history = history
+        self.state = state
+        self.history: History = list(state.history) if state else []
+        self.plateau = plateau_callbacks(run.recipe)
         self.images = run.card.preprocessor(run.validation.images)
         self.targets = run.validation.distributions
         parts = [run.training, *([run.unlabelled] if run.unlabelled else [])]
         self.learned = np.concatenate([*map(numbers_of, parts), run.earlier])
 
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        for callback in self.plateau:
+            callback.set_model(self.model)
+            callback.on_train_begin()
+            for row in self.history:
+                callback.on_epoch_end(int(row["epoch"]), dict(row))
+        if self.state is not None:
+            restore(self.model, self.state)
+
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         assert logs is not None
+        monitor = self.run.recipe.monitor
         row = first_columns(self.model, epoch, logs["loss"])
         row["accuracy"] = logs["accuracy"]
         with averaged_weights(self.model):
@@ -273,16 +284,21 @@ class _Validation(keras.callbacks.Callback):
             self.run.model.set_weights(self.model.get_weights())
             scores, row["val_loss"] = self._score()
             row |= {"val_accuracy": scores.accuracy, "val_macro_f1": scores.macro_f1}
-            if is_improvement(self.history, row, self.run.recipe.monitor):
+            self.history.append(row)
+            if best_epoch([each[monitor] for each in self.history], monitor) == epoch:
                 self._keep(row, scores)
-        self.history.append(row)
         logs.update(row)
         del logs["epoch"]
+        for callback in self.plateau:
+            callback.on_epoch_end(epoch, logs)
+        self.model.stop_training = bool(_end_of(self.history, self.run.recipe))
+        facts = {"identity": self.run.identity(), "start": dict(self.run.start)}
+        record_epoch(self.run.folder, self.model, self.history, **facts)
 
     def _score(self) -> tuple[Scores, float]:
         """Return the scores and, as in Keras, a loss that has the penalties on the weights."""
         validation = self.run.validation
-        probabilities = _predict(self.run.model, self.images)
+        probabilities = run_keras(self.run.model, self.images, VALIDATION_BATCH)
         penalties = float(sum(ops.convert_to_numpy(loss) for loss in self.model.losses))
         return (
             score(validation.labels, probabilities, validation.class_names),
@@ -292,60 +308,8 @@ class _Validation(keras.callbacks.Callback):
     def _keep(self, row: dict[str, float], scores: Scores) -> None:
         model = self.run.model
         card = self.run.card.with_metrics(self.run.validation_split, scores.to_json())
-        save_checkpoint(self.run.folder, model, card, [*self.history, row])
+        save_checkpoint(self.run.folder, model, card, self.history)
         write_learned(self.run.folder, self.learned)
         if self.run.recipe.keep_improvements:
             name = f"epoch-{row['epoch'] + 1:04d}_accuracy-{row['val_accuracy']:.4f}.keras"
             save_keras_file(model, self.run.folder / IMPROVEMENTS_FOLDER / name)
-
-
-def _predict(model: keras.Model, images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return probabilities (N, K), batch by batch.
-
-    `predict` would do, but on TensorFlow tearing down its data pipeline takes up to as long again.
-    """
-    batches = np.split(images, range(VALIDATION_BATCH, len(images), VALIDATION_BATCH))
-    return np.concatenate([np.asarray(model.predict_on_batch(batch)) for batch in batches])
-
-
-def is_improvement(history: Sequence[Mapping[str, float]], row: dict[str, float], by: str) -> bool:
-    """Tell whether `row` is strictly better than all of `history`: lower loss, higher accuracy."""
-    return best_epoch([earlier[by] for earlier in (*history, row)], by) == len(history)
-
-
-class _Recorder(keras.callbacks.Callback):
-    """Writes history, curves and state after every epoch; brings them back at the beginning.
-
-    It comes last of the callbacks, so that the state holds what the others changed. What the
-    patience callbacks remember is not stored: they are shown the history again.
-    """
-
-    def __init__(
-        self,
-        run: TrainingRun,
-        patience: list[keras.callbacks.Callback],
-        state: TrainingState | None,
-    ) -> None:
-        super().__init__()
-        self.run = run
-        self.patience = patience
-        self.state = state
-        self.history: History = list(state.history) if state else []
-
-    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        if self.state is None:
-            return
-        for callback in self.patience:
-            for row in self.history:
-                callback.on_epoch_end(int(row["epoch"]), dict(row))
-        restore(self.model, self.state)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        record_epoch(
-            self.run.folder,
-            self.model,
-            self.history,
-            identity=self.run.identity(),
-            finished=self.model.stop_training or epoch + 1 == self.run.recipe.epochs,
-            start=dict(self.run.start),
-        )
