@@ -1,4 +1,4 @@
-"""Who works when: so many at a time, in the order in which they came."""
+"""Turns for requests: so many at a time, first come, first served."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,32 +7,22 @@ from contextlib import asynccontextmanager
 from starlette.requests import ClientDisconnect, Request
 
 
-class Turns:
-    """Gives turns to requests that have been received whole.
+@asynccontextmanager
+async def take_turn(free: asyncio.Semaphore, request: Request) -> AsyncIterator[None]:
+    """Wait for a turn for a request that has been received whole; it ends with the block.
 
-    Args:
-        count: how many may have theirs at a time.
+    Raises:
+        ClientDisconnect: if the client hangs up before; it then holds up nobody.
     """
-
-    def __init__(self, count: int) -> None:
-        self._free = asyncio.Semaphore(count)
-
-    @asynccontextmanager
-    async def take(self, request: Request) -> AsyncIterator[None]:
-        """Wait for a turn, and end it with the block.
-
-        Raises:
-            ClientDisconnect: if the client hangs up before; it then waits in nobody's way.
-        """
-        turn = asyncio.ensure_future(self._free.acquire())
-        gone = asyncio.ensure_future(request.receive())  # after the body only its end can come
-        try:
-            await asyncio.wait({turn, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if gone.done():
-                raise ClientDisconnect
-            yield
-        finally:
-            gone.cancel()
-            if turn.done():
-                self._free.release()
-            turn.cancel()
+    turn = asyncio.ensure_future(free.acquire())
+    gone = asyncio.ensure_future(request.receive())  # after the body only its end can come
+    try:
+        await asyncio.wait({turn, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if gone.done():
+            raise ClientDisconnect
+        yield
+    finally:
+        gone.cancel()
+        if turn.done():
+            free.release()
+        turn.cancel()
