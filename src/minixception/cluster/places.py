@@ -1,7 +1,7 @@
 """Files and folders by path or URL, on every file system that Arrow or fsspec reaches.
 
-Of a URL only the scheme and the host are read as such; what follows is a name, as it stands, with
-blanks and percent signs.
+Only the scheme and the host of a URL are parsed; the rest is a name, taken literally, with blanks
+and percent signs.
 """
 
 import errno
@@ -17,7 +17,7 @@ from minixception.bounds import LARGEST_PICTURE
 from minixception.files import atomic_path
 from minixception.messages import explain
 
-# A file is read whole; the largest picture, uncompressed, in 16 bit and four channels, is as large.
+# The largest picture, uncompressed, with four channels of 16 bits: files are read whole.
 _MOST_BYTES = 8 * LARGEST_PICTURE
 
 
@@ -31,7 +31,7 @@ def locate(url: str) -> tuple[Any, str]:
 
     Raises:
         ImportError: if fsspec needs a package for it.
-        ValueError: if nobody knows the scheme.
+        ValueError: if the scheme is unknown.
     """
     scheme, _, rest = url.partition("://")
     host, _, path = rest.partition("/")
@@ -67,7 +67,7 @@ def list_files(url: str) -> tuple[str, list[str]] | None:
             folders.
 
     Returns:
-        The URL of the folder, and names relative to it, in no order; None for what is no folder.
+        The URL of the folder, and names relative to it, unsorted; None if it is no folder.
 
     Raises:
         OSError: if it cannot be listed.
@@ -144,7 +144,7 @@ class Folder:
         return sorted(info.base_name for info in infos)
 
     def make(self) -> None:
-        """Make the folder, if it does not exist; a path is made when the first file is written.
+        """Make the folder of a URL if need be; that of a path is made by `write`.
 
         Raises:
             OSError: if it cannot be made.
