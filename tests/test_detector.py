@@ -60,7 +60,7 @@ def test_haar_finds_the_portraits_from_left_to_right(
 
 
 def test_a_scale_factor_gives_the_published_call(three_faces: np.ndarray) -> None:
-    for image in (three_faces, resize_image(three_faces, (1720, 2460))):
+    for image in (three_faces, resize_image(three_faces, (696, 1704))):
         published = load_cascade().detectMultiScale(to_grey(image), 1.3, 5)
         found = HaarDetector(scale_factor=1.3).detect(image)
         assert found == sorted(Box(*row) for row in published.tolist())
@@ -91,9 +91,9 @@ def group_picture(name: str, side: int, height: int, width: int) -> tuple[np.nda
     return picture, boxes
 
 
-@pytest.mark.parametrize(("name", "side"), [("astronaut.jpg", 60), ("grace_hopper.jpg", 96)])
+@pytest.mark.parametrize(("name", "side"), [("astronaut.jpg", 50), ("grace_hopper.jpg", 80)])
 def test_faces_of_a_group_are_found(haar: HaarDetector, name: str, side: int) -> None:
-    picture, expected = group_picture(name, side, 2400, 3200)
+    picture, expected = group_picture(name, side, 1980, 2640)
     found = haar.detect(picture)
     published = HaarDetector(scale_factor=1.3).detect(picture)
 

@@ -123,10 +123,9 @@ def read_bytes(url: str) -> bytes:
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder that all machines see; files appear in it whole, or not at all.
+    """A folder that all machines see, by path or URL; files appear in it whole, or not at all.
 
-    Attributes:
-        name: its path or URL.
+    Its methods raise an OSError for what fails.
     """
 
     name: str
@@ -144,11 +143,7 @@ class Folder:
         return sorted(info.base_name for info in infos)
 
     def make(self) -> None:
-        """Make the folder of a URL if need be; that of a path is made by `write`.
-
-        Raises:
-            OSError: if it cannot be made.
-        """
+        """Make the folder of a URL if need be; `write` makes that of a path."""
         if is_url(self.name):
             system, path = locate(self.name)
             with _plain_errors(self.name):
@@ -165,21 +160,13 @@ class Folder:
             return bool(system.get_file_info(f"{path}/{name}").type == FileType.File)
 
     def read(self, name: str) -> bytes:
-        """Return the content of a file in it.
-
-        Raises:
-            OSError: if it cannot be read.
-        """
+        """Return the content of a file in it."""
         if is_url(self.name):
             return read_bytes(f"{self.name.rstrip('/')}/{name}")
         return Path(self.name, name).read_bytes()
 
     def write(self, name: str, content: bytes) -> None:
-        """Write or replace a file in one step; it has a hidden name until it is whole.
-
-        Raises:
-            OSError: if it cannot be written.
-        """
+        """Write or replace a file in one step; it has a hidden name until it is whole."""
         if not is_url(self.name):
             with atomic_path(Path(self.name, name)) as temporary:
                 temporary.write_bytes(content)

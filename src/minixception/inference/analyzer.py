@@ -1,7 +1,8 @@
 """From a picture to predictions: find the faces, crop them, classify all of them in one batch."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from os import PathLike
 from pathlib import Path
@@ -188,15 +189,7 @@ class FaceAnalyzer:
         Raises:
             OSError, TypeError, ValueError: as `analyze`, unless they are to be returned.
         """
-        room = Room()
-
-        def find(picture: Picture) -> _Faces:
-            with room.keep(picture):
-                return self._find(picture, bgr=bgr, whole_picture=whole_picture)
-
-        def work(batch: list[Picture]) -> list[list[FacePrediction] | Exception]:
-            return self._analyze_batch(batch, find)
-
+        work = partial(self._analyze_batch, room=Room(), bgr=bgr, whole_picture=whole_picture)
         # A file object may be closed when its turn comes, so its content is read here.
         taken = map(read_now, separate(pictures))
         batches = iter(lambda: list(islice(taken, PICTURES_PER_BATCH)), [])
@@ -226,13 +219,14 @@ class FaceAnalyzer:
         return faces
 
     def _analyze_batch(
-        self, pictures: list[Picture], find: "Callable[[Picture], _Faces]"
+        self, pictures: list[Picture], *, room: Room, bgr: bool, whole_picture: bool
     ) -> list[list[FacePrediction] | Exception]:
         """Return the result for each picture; all faces go through the networks at once."""
         found: list[_Faces | Exception] = []
         for picture in pictures:
             try:
-                found.append(find(picture))
+                with room.keep(picture):
+                    found.append(self._find(picture, bgr=bgr, whole_picture=whole_picture))
             except Exception as error:  # raised or returned when its turn comes
                 found.append(error)
         predictions = iter(self._predict([each for each in found if isinstance(each, _Faces)]))

@@ -113,30 +113,18 @@ def describe(statuses: Iterable[int]) -> dict[int | str, dict[str, Any]]:
     }
 
 
-class Options(BaseModel):
-    """What a request may choose; `options_for` adds the models."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    detector: str
-    explain: str | None = None
-
-
-def options_for(analysis: Analysis, detector: str) -> type[Options]:
+def options_for(analysis: Analysis, detector: str) -> type[BaseModel]:
     """Return the options that a service offers: its models by task, its detectors."""
     fields: dict[str, Any] = {
-        f"{task}_model": (
+        "detector": (Literal[analysis.detectors], Field(detector, description="finds the faces")),
+        "explain": (
+            Literal[tuple(analysis.folders)] | None,
+            Field(None, description="also explain the label of each face in this task"),
+        ),
+    }
+    for task, folders in analysis.folders.items():
+        fields[f"{task}_model"] = (
             Literal[(*folders, NO_MODEL)],
             Field(analysis.defaults[task], description=f"model of {task}; `none` leaves it out"),
         )
-        for task, folders in analysis.folders.items()
-    }
-    fields["detector"] = (
-        Literal[analysis.detectors],
-        Field(detector, description="finds the faces"),
-    )
-    fields["explain"] = (
-        Literal[tuple(analysis.folders)] | None,
-        Field(None, description="also explain the label of each face in this task"),
-    )
-    return create_model("RequestOptions", __base__=Options, **fields)
+    return create_model("Options", __config__=ConfigDict(extra="forbid"), **fields)
