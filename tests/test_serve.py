@@ -57,18 +57,17 @@ def content(portraits: Path) -> bytes:
 
 
 @pytest.fixture
-def stalled(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, threading.Event]]:
+def stalled(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
     """Let an analysis set the first event, and wait for the second."""
     began, goes_on = threading.Event(), threading.Event()
 
-    def wait(*_: Any, **__: Any) -> list[Any]:
+    def wait(*_: Any) -> list[Any]:
         began.set()
         goes_on.wait(10)
         return []
 
     monkeypatch.setattr(FaceAnalyzer, "analyze", wait)
-    yield began, goes_on
-    goes_on.set()
+    return began, goes_on
 
 
 def png(width: int, height: int) -> bytes:

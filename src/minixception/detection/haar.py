@@ -100,16 +100,10 @@ class HaarDetector(SizedSearch):
         whole = self._search(grey, size, *self._fineness(min(height, width), size))
         if whole and self._working_size is not None:
             return whole
-        return merge_boxes(
-            self._search(
-                grey,
-                close_up,
-                _CLOSE_UP_SCALE_FACTOR,
-                _CLOSE_UP_NEIGHBORS,
-                border=_CLOSE_UP_BORDER,
-            ),
-            whole,
+        close = self._search(
+            grey, close_up, _CLOSE_UP_SCALE_FACTOR, _CLOSE_UP_NEIGHBORS, border=_CLOSE_UP_BORDER
         )
+        return merge_boxes(close, whole)
 
     def _fineness(self, shorter_side: int, size: tuple[int, int]) -> tuple[float, float]:
         """Return scale factor and share of `min_neighbors` for the search of the whole picture."""

@@ -70,7 +70,7 @@ class Analysis:
         self.detectors = tuple(
             name for name in DETECTORS if name != "yunet" or name == settings.detector
         )
-        self._analyzer({}, settings.detector)  # what most requests need is loaded at the start
+        self._analyzer(self.defaults, settings.detector)  # most requests need no more
 
     def models(self) -> list[dict[str, Any]]:
         """Return what `/v1/models` answers: name, task and card of each model and detector."""
@@ -102,7 +102,7 @@ class Analysis:
         Args:
             content: of the picture file.
             name: what messages call it.
-            models: task -> name of the model, one of `folders` or `NO_MODEL`.
+            models: task -> name of the model, one of `folders` or `NO_MODEL`; as many as `folders`.
             detector: one of `detectors`.
             explained_task: adds an `explanation` of the label in this task to each face, if it has
                 one.
@@ -117,7 +117,8 @@ class Analysis:
             answers = [face.to_json() for face in faces]
             classifier = analyzer.classifiers.get(explained_task or "")
             if classifier is not None and faces:
-                explainer = _loaded(lambda: self._explainer(classifier.card.task, models))
+                task = classifier.card.task
+                explainer = _loaded(lambda: self._explainer(task, models[task]))
                 _add_explanations(answers, image, faces, classifier, explainer)
         except (ValueError, OSError, MemoryError, cv2.error) as error:
             if is_passing(error) or isinstance(error, BrokenModelError):
@@ -125,21 +126,16 @@ class Analysis:
             raise RefusedError(422, f"{name}: {explain(error)}") from error
         return answers
 
-    def _chosen(self, models: Mapping[str, str]) -> dict[str, str]:
-        return {**self.defaults, **models}
-
     def _analyzer(self, models: Mapping[str, str], detector: str) -> FaceAnalyzer:
         classifiers: dict[str, Any] = dict.fromkeys(TASKS)
-        for task, name in self._chosen(models).items():
+        for task, name in models.items():
             if name != NO_MODEL:
                 load = partial(FaceClassifier.load, self.folders[task][name])
                 classifiers[task] = self._once(("classifier", task, name), load)
         found = self._once(("detector", detector), partial(load_detector, detector))
         return FaceAnalyzer(detector=found, **classifiers)
 
-    def _explainer(self, task: str, models: Mapping[str, str]) -> Any:
-        name = self._chosen(models)[task]
-
+    def _explainer(self, task: str, name: str) -> Any:
         def load() -> Any:
             require("keras", "tensorflow", what="`explain`")
             from minixception.explain import Explainer

@@ -39,7 +39,6 @@ from minixception.serve.schemas import (
     options_for,
 )
 from minixception.serve.settings import Limits, Settings
-from minixception.serve.turns import take_turn
 
 FACES = "/v1/faces"
 RETRY_SECONDS = "1"
@@ -159,7 +158,7 @@ def _add_faces(
             pictures = await read_pictures(request, limits)
             # One after the other: who sends many at once gets no more cores than others.
             for name in list(pictures):
-                async with take_turn(state.free, request):
+                async with _take_turn(state.free, request):
                     work = partial(
                         analysis.analyze,
                         pictures.pop(name),
@@ -176,6 +175,27 @@ def _add_faces(
             raise RefusedError(503, "the service is shutting down: try again later") from None
         body = plain_json(json.dumps(answer, ensure_ascii=False))
         return Response(body, media_type="application/json")
+
+
+@asynccontextmanager
+async def _take_turn(free: asyncio.Semaphore, request: Request) -> AsyncIterator[None]:
+    """Wait for a turn for a request that has been received whole; it ends with the block.
+
+    Raises:
+        ClientDisconnect: if the client hangs up before; it then holds up nobody.
+    """
+    turn = asyncio.ensure_future(free.acquire())
+    gone = asyncio.ensure_future(request.receive())  # after the body only its end can come
+    try:
+        await asyncio.wait({turn, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if gone.done():
+            raise ClientDisconnect
+        yield
+    finally:
+        gone.cancel()
+        if turn.done():
+            free.release()
+        turn.cancel()
 
 
 def _token_check(token: str | None) -> Any:

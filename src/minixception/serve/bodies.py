@@ -1,6 +1,6 @@
 """Reads the pictures of a request, in memory only and within limits."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from itertools import chain, count
 
 import anyio
@@ -57,8 +57,7 @@ async def _bounded(request: Request, limits: Limits) -> AsyncGenerator[bytes, No
     promised = request.headers.get("content-length", "")
     if promised.isdecimal() and int(promised) > largest:
         raise refused
-    stream: AsyncIterator[bytes] = request.stream()
-    async for chunk in stream:
+    async for chunk in request.stream():
         received += len(chunk)
         if received > largest:
             raise refused

@@ -79,7 +79,7 @@ def run_service(settings: Settings, host: str, port: int) -> None:
             uvicorn.Server(_config(app, settings)).run([listener])
         else:
             build = partial(_build_in_worker, settings)
-            Multiprocess(_config(build, settings, factory=True), [listener]).run()
+            Multiprocess(_config(build, settings), [listener]).run()
 
 
 @contextmanager
@@ -108,11 +108,11 @@ def _build_in_worker(settings: Settings) -> Any:
     return build_app(settings)
 
 
-def _config(app: Any, settings: Settings, *, factory: bool = False) -> uvicorn.Config:
+def _config(app: Any, settings: Settings) -> uvicorn.Config:
     protocol: Any = partial(_ImpatientProtocol, settings.limits.seconds)
     return uvicorn.Config(
         app,
-        factory=factory,
+        factory=settings.workers > 1,
         workers=settings.workers,
         lifespan="on",
         http=protocol,
