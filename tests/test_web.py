@@ -128,8 +128,14 @@ def page_of(browser: Any, address: str, script: str = "", **options: Any) -> Ite
 
 
 @pytest.fixture(scope="module")
-def page(driver: Any, address: str) -> Iterator[Any]:
-    with chromium(driver) as browser, page_of(browser, address) as page:
+def browser(driver: Any) -> Iterator[Any]:
+    with chromium(driver) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def page(browser: Any, address: str) -> Iterator[Any]:
+    with page_of(browser, address) as page:
         page.check("#gender")
         yield page
 
@@ -308,10 +314,10 @@ def test_pictures_can_be_dropped_and_pasted(page: Any, portraits: Path) -> None:
 
 
 def test_a_model_that_cannot_be_loaded_can_be_left(
-    driver: Any, address: str, portraits: Path
+    browser: Any, address: str, portraits: Path
 ) -> None:
-    with chromium(driver) as browser:
-        page = browser.new_context(locale="en-GB", service_workers="block").new_page()
+    with browser.new_context(locale="en-GB", service_workers="block") as context:
+        page = context.new_page()
         page.route("**/fer2013_easynet.tflite", lambda route: route.abort())
         page.goto(address)
         until(page, "document.getElementById('status').textContent === 'Ready.'")
@@ -325,10 +331,10 @@ def test_a_model_that_cannot_be_loaded_can_be_left(
 
 
 def test_a_picture_may_be_opened_before_the_models_are_there(
-    driver: Any, address: str, portraits: Path
+    browser: Any, address: str, portraits: Path
 ) -> None:
-    with chromium(driver) as browser:
-        page = browser.new_context(locale="en-GB").new_page()
+    with browser.new_context(locale="en-GB") as context:
+        page = context.new_page()
         page.goto(address)
         page.set_input_files("#file", portraits)
         until(page, "document.getElementById('status').textContent.includes('3 faces found')")
@@ -401,8 +407,8 @@ def test_faces_are_followed_as_python_follows_them() -> None:
             assert face["scores"]["emotion"] == pytest.approx(other.emotion_scores)
 
 
-def test_it_speaks_german(driver: Any, address: str, portraits: Path) -> None:
-    with chromium(driver) as browser, page_of(browser, address, locale="de-DE") as page:
+def test_it_speaks_german(browser: Any, address: str, portraits: Path) -> None:
+    with page_of(browser, address, locale="de-DE") as page:
         assert page.get_by_role("img", name="Bild").count() == 1  # also before there is one
         assert re.search(r"\d,\d\s%", page.locator("#card").text_content())
         open_picture(page, portraits, "Gesichter gefunden")
@@ -470,10 +476,9 @@ def test_without_a_camera_or_permission_the_page_says_so(driver: Any, address: s
 
 
 def test_it_asks_for_nothing_but_its_own_files_and_keeps_nothing(
-    driver: Any, portraits: Path
+    browser: Any, portraits: Path
 ) -> None:
-    with host() as (address, server), chromium(driver) as browser:
-        context = browser.new_context(locale="en-GB")
+    with host() as (address, server), browser.new_context(locale="en-GB") as context:
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
         asked: list[str] = []
@@ -502,4 +507,3 @@ def test_it_asks_for_nothing_but_its_own_files_and_keeps_nothing(
         page.wait_for_selector("#card dl", state="attached")
         open_picture(page, portraits)
         assert page.locator("#results article").count() == 3
-        context.close()
