@@ -1,6 +1,5 @@
 """The detector's network: loss, training, export, and its work on pictures."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 
 from conftest import eagerly
 from made_up_detection import write_labelled_pictures
+from minixception.boxes import clip
 from minixception.checkpoints.engines import LiteRTEngine
 from minixception.commands import main
 from minixception.detection.card import DetectorCard, read_detector_card
@@ -175,11 +175,7 @@ def test_pictures_of_all_forms_can_be_searched(trained: Path, shape: tuple[int, 
     boxes = [face.box for face in faces]
     assert boxes == detector.detect(image) == sorted(boxes)
     for face in faces:
-        box = face.box
-        assert min(box.x, box.y) >= 0
-        assert box.area > 0
-        assert box.x + box.width <= shape[1]
-        assert box.y + box.height <= shape[0]
+        assert clip(face.box, *shape[:2]) == face.box
         assert len(face.landmarks) == 5
         assert 0 <= face.score <= 1
     assert MiniXceptionDetector(trained, score_threshold=1).detect(image) == []
@@ -194,13 +190,6 @@ def test_faces_below_the_smallest_of_interest_are_left_out(trained: Path) -> Non
     whole = [box for box in some.detect(image) if box.x and box.y]
     inside = [box for box in whole if box.x + box.width < 300 and box.y + box.height < 200]
     assert all(max(box.width, box.height) >= 59 for box in inside)
-
-
-def test_threads_may_share_a_detector(trained: Path) -> None:
-    images = np.random.default_rng(3).integers(0, 256, (8, 96, 200, 3), dtype=np.uint8)
-    detector = MiniXceptionDetector(trained, score_threshold=0.01)
-    with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(detector.detect, images)) == [*map(detector.detect, images)]
 
 
 def test_what_is_no_detector_is_refused(

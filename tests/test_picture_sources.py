@@ -31,6 +31,10 @@ FORMS: dict[str, Callable[[Path], Any]] = {
     "bytes in memory": lambda path: io.BytesIO(path.read_bytes()),
     "Pillow picture": Image.open,
     "array": read_image,
+    "array of floats": lambda path: read_image(path) / 255.0,
+    "array with opacity": lambda path: np.dstack(
+        [read_image(path), np.full((30, 20), 255, np.uint8)]
+    ),
     "16-bit array": lambda path: read_image(path).astype(np.uint16) * 257,
 }
 

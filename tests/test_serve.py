@@ -56,6 +56,20 @@ def content(portraits: Path) -> bytes:
     return portraits.read_bytes()
 
 
+@pytest.fixture
+def stalled(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """Let an analysis set the first event, and wait for the second."""
+    began, goes_on = threading.Event(), threading.Event()
+
+    def wait(*_: Any) -> list[Any]:
+        began.set()
+        goes_on.wait(10)
+        return []
+
+    monkeypatch.setattr(FaceAnalyzer, "analyze", wait)
+    return began, goes_on
+
+
 def png(width: int, height: int) -> bytes:
     file = io.BytesIO()
     Image.new("L", (width, height)).save(file, format="PNG")
@@ -153,16 +167,9 @@ def test_a_failure_of_opencv_or_of_the_memory_is_no_fault_of_the_service(
 
 
 def test_requests_above_the_bound_are_told_to_come_again(
-    content: bytes, monkeypatch: pytest.MonkeyPatch
+    content: bytes, stalled: tuple[threading.Event, threading.Event]
 ) -> None:
-    began, goes_on, answers = threading.Event(), threading.Event(), []
-
-    def wait(*_: Any, **__: Any) -> list[Any]:
-        began.set()
-        goes_on.wait(10)
-        return []
-
-    monkeypatch.setattr(FaceAnalyzer, "analyze", wait)
+    (began, goes_on), answers = stalled, []
     with client_of(limits=Limits(requests=1)) as client:
         first = threading.Thread(
             target=lambda: answers.append(client.post(FACES, content=content, headers=JPEG))
@@ -179,15 +186,9 @@ def test_requests_above_the_bound_are_told_to_come_again(
 
 
 def test_a_request_that_the_end_of_the_service_cuts_short_is_told_so(
-    content: bytes, monkeypatch: pytest.MonkeyPatch
+    content: bytes, stalled: tuple[threading.Event, threading.Event]
 ) -> None:
-    began, goes_on = threading.Event(), threading.Event()
-
-    def wait(*_: Any, **__: Any) -> None:
-        began.set()
-        goes_on.wait(10)
-
-    monkeypatch.setattr(FaceAnalyzer, "analyze", wait)
+    began, goes_on = stalled
     app = build_app(Settings(models=DEFAULT_MODELS))
 
     async def ask() -> httpx.Response:
@@ -301,16 +302,22 @@ def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         process.communicate()
 
 
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Give the address of a service that waits little and takes few requests."""
+    with running("--most-seconds", "2", "--most-requests", "40") as (_, address):
+        yield address
+
+
 def test_the_client_of_the_documentation_works(
-    portraits: Path, here: Path, capsys: pytest.CaptureFixture[str]
+    address: str, portraits: Path, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = (SOURCE.parent / "docs" / "service.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
     with Image.open(portraits) as picture:
         for name in ("photo.jpg", "a.jpg", "b.png"):
             picture.save(here / name)
-    with running() as (_, address):
-        exec(code.replace("http://127.0.0.1:8000", address), {})
+    exec(code.replace("http://127.0.0.1:8000", address), {})
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3 + 2
     assert "happy" in lines[0]
@@ -338,32 +345,33 @@ def test_a_shutdown_answers_what_is_under_way(
         assert (process.returncode, output, errors) == (0, "", "")
 
 
-def test_who_is_silent_is_not_waited_for() -> None:
+def test_who_is_silent_is_not_waited_for(address: str) -> None:
     head = f"POST {FACES} HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n".encode()
-    with running("--most-seconds", "1") as (_, address):
-        place = urlsplit(address)
-        for sent, answer in ((b"", b""), (head[:20], b""), (head + b"x", b"HTTP/1.1 408 ")):
-            with socket.create_connection((place.hostname, place.port), timeout=20) as connection:
-                connection.sendall(sent)
-                assert connection.recv(13) == answer
+    place = urlsplit(address)
+    connections = []
+    for sent in (b"", head[:20], head + b"x"):
+        connections.append(socket.create_connection((place.hostname, place.port), timeout=20))
+        connections[-1].sendall(sent)
+    assert [each.recv(13) for each in connections] == [b"", b"", b"HTTP/1.1 408 "]
+    for each in connections:
+        each.close()
 
 
-def test_who_hangs_up_makes_room_for_others(content: bytes) -> None:
+def test_who_hangs_up_makes_room_for_others(address: str, content: bytes) -> None:
     head = f"POST {FACES} HTTP/1.1\r\nHost: a\r\nContent-Type: image/jpeg\r\n"
     head += f"Content-Length: {len(content)}\r\n\r\n"
-    with running("--most-requests", "40") as (_, address):
-        place = urlsplit(address)
-        for _ in range(200):
-            with socket.create_connection((place.hostname, place.port)) as connection:
-                connection.sendall(head.encode() + content)
-        for _ in range(50):  # the last of them may not have been noticed yet
-            answer = httpx.post(address + FACES, content=content, headers=JPEG, timeout=60)
-            if answer.status_code == 200:
-                break
-            time.sleep(0.1)
-        figures = httpx.get(f"{address}/metrics").text
-        (analyzed,) = re.findall(r"minixception_pictures_total (\d+)", figures)
-        assert int(analyzed) < 100
+    place = urlsplit(address)
+    for _ in range(200):
+        with socket.create_connection((place.hostname, place.port)) as connection:
+            connection.sendall(head.encode() + content)
+    for _ in range(50):  # the last of them may not have been noticed yet
+        answer = httpx.post(address + FACES, content=content, headers=JPEG, timeout=60)
+        if answer.status_code == 200:
+            break
+        time.sleep(0.1)
+    figures = httpx.get(f"{address}/metrics").text
+    (analyzed,) = re.findall(r"minixception_pictures_total (\d+)", figures)
+    assert int(analyzed) < 100
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")

@@ -1,7 +1,7 @@
 // What is drawn: the picture with boxes, and the emotions of a face over time.
 
 import { mostProbable } from "./classifier.js";
-import { classNamed } from "./texts.js";
+import { classNamed, percent } from "./texts.js";
 
 export const TIMELINE_SECONDS = 30;
 
@@ -15,7 +15,7 @@ export function labelsOf(face) {
   return Object.values(face.scores)
     .map((scores) => [scores, mostProbable(scores)])
     .filter(([, name]) => name !== null)
-    .map(([scores, name]) => `${classNamed(name)} ${(100 * scores[name]).toFixed(0)} %`);
+    .map(([scores, name]) => `${classNamed(name)} ${percent(scores[name])}`);
 }
 
 /** Draw a picture (anything that a canvas draws) and its faces. */

@@ -2,7 +2,7 @@
 
 import { mostProbable } from "./classifier.js";
 import { colourOf, drawTimeline, labelsOf, TIMELINE_SECONDS } from "./drawing.js";
-import { classNamed, say } from "./texts.js";
+import { classNamed, percent, say } from "./texts.js";
 
 /** Make an element with attributes and children; text is never read as markup. */
 function make(name, attributes = {}, ...children) {
@@ -26,7 +26,7 @@ export function showFaces(place, faces, colours) {
       return [
         make("dt", {}, classNamed(name)),
         make("dd", { class: "bar", "aria-hidden": "true" }, fill),
-        make("dd", { class: "share" }, `${(100 * share).toFixed(0)} %`),
+        make("dd", { class: "share" }, percent(share)),
       ];
     });
     const number = face.track ?? index + 1;
@@ -114,10 +114,7 @@ function accuracyOf(card) {
   const splits = Object.keys(card.metrics).filter((name) => !name.includes(" "));
   const split = splits.at(-1);
   const { accuracy, accuracy_interval: interval, n } = card.metrics[split];
-  const form = { minimumFractionDigits: 1, maximumFractionDigits: 1 };
-  const [share, low, high] = [accuracy, ...interval].map((each) => {
-    return (100 * each).toLocaleString(document.documentElement.lang, form);
-  });
+  const [share, low, high] = [accuracy, ...interval].map((each) => percent(each, 1));
   return say("accuracyOn", share, low, high, split, n);
 }
 

@@ -1,10 +1,10 @@
 // What the page says, in its two languages.
 
 const ENGLISH = {
-  skip: "To the results",
-  promise: "Everything is computed in this browser. No picture leaves your device.",
+  skip: "Skip to the results",
+  promise: "Everything runs in your browser. No picture leaves your device.",
   language: "Language",
-  controls: "What to do",
+  controls: "Controls",
   stage: "Picture",
   results: "Faces",
   timelines: "Emotions over time",
@@ -15,10 +15,10 @@ const ENGLISH = {
   showGender: "Show gender",
   saveJson: "Save JSON",
   saveCsv: "Save CSV",
-  drop: "Drop a picture here, paste one, or open one.",
+  drop: "Drop or paste a picture here, or open one.",
   aboutModel: "About this model",
   limits: "Limits",
-  loading: "The models are being loaded …",
+  loading: "Loading the models …",
   ready: "Ready.",
   notReady: "The page is not ready.",
   working: "Looking for faces …",
@@ -29,39 +29,39 @@ const ENGLISH = {
   face: (number) => `Face ${number}`,
   frames: (rate) => `${rate.toFixed(0)} frames per second`,
   noPicture: (name) => `${name} is not a picture that this browser can read. Try a JPEG or PNG file.`,
-  onlyFirst: (name) => `One picture is shown at a time: ${name}. The other files were ignored.`,
+  onlyFirst: (name) => `Only one picture is shown at a time: ${name}. The other files were ignored.`,
   noCamera: "No camera was found. You can open a picture instead.",
-  cameraDenied: "The browser does not allow the camera: allow it for this page, and start it again.",
-  cameraFails: "The camera cannot be used here. Another program may use it, or the page is not loaded over https.",
-  modelFails: "A model could not be loaded. Is there a connection? Load the page again.",
+  cameraDenied: "The browser does not allow this page to use the camera. Grant it access, then start the camera again.",
+  cameraFails: "The camera cannot be used here. Another program may be using it, or this page was not loaded over https.",
+  modelFails: "A model could not be loaded. Check the connection and reload the page.",
   timelineOf: (number, label) => `Emotions of face ${number} over the last 30 seconds, now ${label}`,
-  pictureOf: (labels) => (labels.length ? `Picture with ${labels.join("; ")}` : "Picture without a face"),
+  pictureOf: (labels) => (labels.length ? `Faces in the picture: ${labels.join("; ")}` : "Picture without a face"),
   cardName: "Name",
   cardParameters: "Parameters",
   cardClasses: "Classes",
   cardData: "Trained on",
   cardAccuracy: "Accuracy",
   accuracyOn: (share, low, high, split, n) =>
-    `${share} % (95 % interval ${low} to ${high}) of ${n} faces of ${split}`,
+    `${share} on ${n} faces of ${split} (95% confidence interval: ${low} to ${high})`,
   cardWeaknesses: "Known weaknesses",
   limitTexts: [
-    "A label says what a face seems to show to the people who labelled the training pictures. It is not what somebody feels.",
-    "For many faces the label differs from the one that people gave; the card says how many. Fear, sadness and anger are confused most.",
-    "Small, blurred, dark or turned faces are often missed or labelled wrongly. Covered faces and profiles have not been measured.",
+    "A label says which emotion a face seems to show, as judged by the people who labelled the training pictures. It does not say what somebody feels.",
+    "Many faces get a different label from the one that people gave them; “About this model” says how many. Fear, sadness and anger are confused most often.",
+    "Small, blurred, dark or turned faces are often missed or labelled wrongly. Nothing has been measured for covered faces and profiles.",
     "“Gender” is how annotators saw a face, in two classes, not a person's gender. For people who fit neither class, both answers are wrong.",
-    "Do not use it to judge, select or watch people. In the European Union, inferring emotions at work and in education is prohibited (Regulation (EU) 2024/1689, article 5).",
+    "Do not use this page to judge, select or monitor people. In the European Union, inferring emotions at work and in education is prohibited (Regulation (EU) 2024/1689, article 5).",
   ],
   classes: {},
 };
 
 const GERMAN = {
   skip: "Zu den Ergebnissen",
-  promise: "Alles wird in diesem Browser berechnet. Kein Bild verlässt Ihr Gerät.",
+  promise: "Alles wird in Ihrem Browser berechnet. Kein Bild verlässt Ihr Gerät.",
   language: "Sprache",
   controls: "Bedienung",
   stage: "Bild",
   results: "Gesichter",
-  timelines: "Emotionen im Verlauf",
+  timelines: "Emotionen im Zeitverlauf",
   open: "Bild öffnen",
   camera: "Kamera starten",
   cameraStop: "Kamera stoppen",
@@ -69,7 +69,7 @@ const GERMAN = {
   showGender: "Geschlecht anzeigen",
   saveJson: "JSON speichern",
   saveCsv: "CSV speichern",
-  drop: "Ziehen Sie ein Bild hierher, fügen Sie eines ein oder öffnen Sie eines.",
+  drop: "Ziehen Sie ein Bild hierher, fügen Sie eines aus der Zwischenablage ein oder öffnen Sie eine Datei.",
   aboutModel: "Über dieses Modell",
   limits: "Grenzen",
   loading: "Die Modelle werden geladen …",
@@ -82,28 +82,28 @@ const GERMAN = {
   cameraStopped: "Die Kamera ist aus.",
   face: (number) => `Gesicht ${number}`,
   frames: (rate) => `${rate.toFixed(0)} Bilder pro Sekunde`,
-  noPicture: (name) => `${name} ist kein Bild, das dieser Browser lesen kann. Versuchen Sie JPEG oder PNG.`,
-  onlyFirst: (name) => `Es wird immer nur ein Bild gezeigt: ${name}, die übrigen Dateien nicht.`,
+  noPicture: (name) => `Dieser Browser kann ${name} nicht als Bild öffnen. Versuchen Sie es mit einer JPEG- oder PNG-Datei.`,
+  onlyFirst: (name) => `Es wird immer nur ein Bild angezeigt: ${name}. Die übrigen Dateien wurden ignoriert.`,
   noCamera: "Es wurde keine Kamera gefunden. Sie können stattdessen ein Bild öffnen.",
-  cameraDenied: "Die Kamera darf nicht benutzt werden: Erlauben Sie es dieser Seite im Browser und starten Sie sie erneut.",
-  cameraFails: "Die Kamera lässt sich hier nicht benutzen. Vielleicht nutzt sie ein anderes Programm, oder die Seite wurde nicht über https geladen.",
-  modelFails: "Ein Modell konnte nicht geladen werden. Besteht eine Verbindung? Laden Sie die Seite neu.",
+  cameraDenied: "Der Browser erlaubt dieser Seite den Zugriff auf die Kamera nicht. Geben Sie die Kamera frei und starten Sie sie erneut.",
+  cameraFails: "Die Kamera lässt sich hier nicht verwenden. Vielleicht ist sie durch ein anderes Programm belegt, oder die Seite wurde nicht über https geladen.",
+  modelFails: "Ein Modell konnte nicht geladen werden. Prüfen Sie die Verbindung und laden Sie die Seite neu.",
   timelineOf: (number, label) => `Emotionen von Gesicht ${number} in den letzten 30 Sekunden, jetzt ${label}`,
-  pictureOf: (labels) => (labels.length ? `Bild mit ${labels.join("; ")}` : "Bild ohne Gesicht"),
+  pictureOf: (labels) => (labels.length ? `Gesichter im Bild: ${labels.join("; ")}` : "Bild ohne Gesicht"),
   cardName: "Name",
   cardParameters: "Parameter",
   cardClasses: "Klassen",
   cardData: "Trainiert mit",
   cardAccuracy: "Trefferquote",
   accuracyOn: (share, low, high, split, n) =>
-    `${share} % (95-%-Intervall ${low} bis ${high}) von ${n} Gesichtern aus ${split}`,
+    `${share} bei ${n} Gesichtern aus ${split} (95-%-Konfidenzintervall: ${low} bis ${high})`,
   cardWeaknesses: "Bekannte Schwächen",
   limitTexts: [
-    "Ein Etikett sagt, was ein Gesicht denen zu zeigen scheint, die die Trainingsbilder beschriftet haben. Es ist nicht, was jemand fühlt.",
-    "Viele Gesichter bekommen ein anderes Etikett, als Menschen ihnen gaben; die Karte des Modells sagt, wie viele. Angst, Trauer und Ärger werden am häufigsten verwechselt.",
-    "Kleine, unscharfe, dunkle oder abgewandte Gesichter werden oft übersehen oder falsch beurteilt. Verdeckte Gesichter und Profile wurden nicht gemessen.",
-    "„Geschlecht“ ist das Aussehen eines Gesichts in zwei Klassen, wie Beschrifter es sahen, nicht das Geschlecht eines Menschen. Für Menschen, die in keine der beiden passen, sind beide Antworten falsch.",
-    "Beurteilen, überwachen oder wählen Sie damit keine Menschen aus. In der Europäischen Union ist es verboten, Emotionen am Arbeitsplatz und in Bildungseinrichtungen abzuleiten (Verordnung (EU) 2024/1689, Artikel 5).",
+    "Das Ergebnis sagt, welche Emotion ein Gesicht zu zeigen scheint. Maßstab ist das Urteil der Menschen, die die Trainingsbilder eingeordnet haben. Was jemand fühlt, sagt es nicht.",
+    "Bei vielen Gesichtern weicht das Ergebnis vom Urteil dieser Menschen ab; wie oft, steht unter „Über dieses Modell“. Angst, Trauer und Wut werden am häufigsten verwechselt.",
+    "Kleine, unscharfe, dunkle oder abgewandte Gesichter werden oft übersehen oder falsch eingeordnet. Für verdeckte Gesichter und Profilansichten liegen keine Messungen vor.",
+    "„Geschlecht“ meint, welcher von zwei Klassen Betrachter ein Gesicht zuordnen würden, nicht das Geschlecht eines Menschen. Für Menschen, die in keine der beiden Klassen passen, ist jede Antwort falsch.",
+    "Verwenden Sie diese Seite nicht, um Menschen zu beurteilen, auszuwählen oder zu überwachen. In der Europäischen Union ist es verboten, am Arbeitsplatz und in Bildungseinrichtungen auf Emotionen zu schließen (Verordnung (EU) 2024/1689, Artikel 5).",
   ],
   classes: {
     angry: "wütend", disgust: "angewidert", fear: "ängstlich", happy: "fröhlich", sad: "traurig",
@@ -133,6 +133,12 @@ export function chooseLanguage(name = navigator.language.slice(0, 2)) {
 export function say(key, ...values) {
   const text = LANGUAGES[current][key];
   return typeof text === "function" ? text(...values) : text;
+}
+
+/** Return a share, 0 to 1, as a percentage. */
+export function percent(share, digits = 0) {
+  const form = { style: "percent", minimumFractionDigits: digits };
+  return share.toLocaleString(document.documentElement.lang, form);
 }
 
 /** Return what a class is called. */

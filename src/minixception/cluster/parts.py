@@ -1,8 +1,8 @@
-"""A job whose results go into many files of one folder, and that goes on after any interruption.
+"""A job whose results are many files in one folder, and that can go on after any interruption.
 
-What the job is stands in a hidden file of the folder from the beginning: its options, and its items
-in order. Part number 7 always has the results of the same items, and appears in one step. Hence a
-job continues with the missing parts, and it does no harm if two workers write one part.
+From the start, a hidden file in the folder holds the options of the job, and its items in order.
+Each part always has the results of the same items, and appears in one step. So a job continues
+with the missing parts, and two workers may write the same part.
 """
 
 import io
@@ -18,20 +18,14 @@ from minixception.inference.tables import Outcome, Table, line_of
 
 JOB_FILE = ".job.jsonl"
 
-# Items of a part. Few enough that little is lost with a worker, and that all workers are busy to
-# the end; enough that neither Ray nor a reader of the folder has too many parts to handle.
+# Items of a part: few enough to lose little with a worker and to keep all workers busy to the end,
+# and enough that neither Ray nor a reader of the folder has too many parts to handle.
 _LEAST, _MOST, _PARTS_PER_WORKER = 8, 1000, 8
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be done.
-
-    Attributes:
-        options: what the results depend on beside the items.
-        items: paths or URLs.
-        part_size: items of a part.
-    """
+    """What is to be done: options that the results depend on, and items, paths or URLs."""
 
     options: Mapping[str, str]
     items: Sequence[str]
@@ -50,7 +44,7 @@ class Job:
 def begin_job(
     folder: Folder, options: Mapping[str, str], items: Sequence[str], *, workers: int
 ) -> Job:
-    """Write down what is to be done in a folder by so many workers, and return it."""
+    """Write a job for so many workers into a folder, and return it."""
     job = Job(options, items, choose_part_size(len(items), workers))
     head = {"options": dict(options), "part_size": job.part_size}
     lines = [json.dumps(head), *map(json.dumps, items), ""]
@@ -63,7 +57,7 @@ def read_job(folder: Folder) -> Job | None:
     """Return the job that a folder holds, None if it holds none.
 
     Raises:
-        ValueError: if the file is another program's.
+        ValueError: if the file is of another version.
     """
     if not folder.holds(JOB_FILE):
         return None
@@ -78,7 +72,7 @@ def read_job(folder: Folder) -> Job | None:
 
 
 def choose_part_size(items: int, workers: int) -> int:
-    """Return how many items a part has in a job for so many workers.
+    """Return how many items a part has, for so many items and workers.
 
     >>> choose_part_size(5000, 2), choose_part_size(1_000_000, 16), choose_part_size(10**8, 1600)
     (64, 164, 1000)
@@ -88,7 +82,7 @@ def choose_part_size(items: int, workers: int) -> int:
 
 
 def part_name(number: int, suffix: str) -> str:
-    """Return the name of a part; in the order of their names, parts are in that of the items."""
+    """Return the name of a part; names sort like the items."""
     return f"part-{number:06}{suffix}"
 
 
@@ -100,22 +94,17 @@ def part_numbers(folder: Folder, suffix: str) -> set[int]:
 
 
 class PartWorker:
-    """Does parts of a job of pictures in one of many processes, and writes each.
-
-    Args:
-        worker: analyzes the pictures of a part.
-        table: what their results are written as.
-        folder: where the parts go.
-
-    Raises:
-        OSError: if this machine does not see the folder.
-    """
+    """Does parts of a job on pictures in one of many processes, and writes each into the folder."""
 
     def __init__(self, worker: PictureWorker, table: Table, folder: Folder) -> None:
         self._worker, self._table, self._folder = worker, table, folder
 
     def __call__(self, part: tuple[int, Sequence[str]]) -> tuple[int, list[Outcome]]:
-        """Do the part of this number, with these pictures; return it with what came of each."""
+        """Do a part, given as its number and its pictures; return the number and the outcomes.
+
+        Raises:
+            OSError: if this machine does not see the folder.
+        """
         number, pictures = part
         if not self._folder.holds(JOB_FILE):
             raise FileNotFoundError(

@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import chain
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,16 +33,8 @@ if TYPE_CHECKING:
 # Threads that wait for other machines to send files; a disk has them at once.
 _READERS = 8
 
-# Pixels. Of larger pictures a machine has one in work at a time, however many workers it has.
+# Pixels: a machine works on one larger picture at a time, however many workers it has.
 _LARGE = LARGEST_PICTURE // 4
-
-
-class _NamedContent(io.BytesIO):
-    """The content of a file that messages call by its name."""
-
-    def __init__(self, content: bytes, name: str) -> None:
-        super().__init__(content)
-        self.name = name
 
 
 class PictureWorker:
@@ -49,8 +42,8 @@ class PictureWorker:
 
     Args:
         analyzer: finds the faces and classifies them.
-        whole_picture: the pictures are already cropped to a face, and not searched.
-        describe: gives the text of an error that is a picture's own.
+        whole_picture: see `FaceAnalyzer.analyze`.
+        describe: see `analyze_file`.
         folder: what relative paths are relative to.
     """
 
@@ -71,7 +64,7 @@ class PictureWorker:
     def __call__(
         self, names: Sequence[str], contents: Sequence[bytes | None] | None = None
     ) -> list[PictureResult]:
-        """Return what comes of each picture, by its path or URL, or its content where that is here.
+        """Return the result for each picture, by its path or URL, or by its content if it is here.
 
         Raises:
             OSError: if the machine is at fault and not the picture; see `analyze_file`.
@@ -86,14 +79,18 @@ class PictureWorker:
         name, content = source
         with ExitStack() as held:
 
-            def read(_: object) -> Path | _NamedContent:
-                held.close()  # what an attempt before this has taken
-                found = content
-                if found is None and is_url(name):
+            def read(_: object) -> Path | io.BytesIO:
+                held.close()  # what an earlier attempt has taken
+                found: str | bytes = name if content is None else content
+                if content is None and is_url(name):
                     found = read_bytes(name)
-                held.enter_context(self._room.keep(name if found is None else found))
-                held.enter_context(_turn(prod(picture_size(name if found is None else found))))
-                return Path(name) if found is None else _NamedContent(found, name)
+                held.enter_context(self._room.keep(found))
+                held.enter_context(_turn(prod(picture_size(found))))
+                if isinstance(found, str):
+                    return Path(found)
+                file = io.BytesIO(found)
+                file.name = name  # messages call it so
+                return file
 
             picture = name if is_url(name) or content is not None else Path(name)
             return analyze_file(
@@ -103,7 +100,7 @@ class PictureWorker:
 
 @contextmanager
 def _turn(pixels: int) -> Iterator[None]:
-    """Wait for the other workers of this machine where a picture is large."""
+    """Wait for the other workers of this machine if a picture is large."""
     if pixels <= _LARGE:
         yield
         return
@@ -112,7 +109,7 @@ def _turn(pixels: int) -> Iterator[None]:
     user = getattr(os, "getuid", int)()
     place = Path(tempfile.gettempdir(), f"minixception-{user}-large.lock")
     with ExitStack() as held:
-        with suppress(OSError, ValueError):  # no lock is to be had; memory may still do
+        with suppress(OSError, ValueError):  # without a lock, memory may still do
             refuse_link(place)
             held.enter_context(FileLock(place))
         yield
@@ -136,23 +133,23 @@ def analyze(
         print(faces.groupby("emotion").count().to_pandas())
         faces.write_parquet("s3://archive/faces")
 
-    A picture that cannot be read becomes a row with `error`, and fails nothing. Where a machine is
-    at fault, as one without the disk that the others have, the dataset fails.
+    A picture that cannot be read becomes a row with `error`. The fault of a machine, such as a
+    missing disk, fails the dataset.
 
     Args:
-        dataset: with a column `path` of paths or URLs, and, if the files are read already, `bytes`.
+        dataset: has a column `path` of paths or URLs, and `bytes` if the files are already read.
             Other columns stay beside the faces, so that one can group by them.
         analyzer: finds and classifies; `FaceAnalyzer()` if left out. It goes to each worker with
             its models.
-        whole_picture: the pictures are already cropped to a face, and not searched.
+        whole_picture: see `FaceAnalyzer.analyze`.
         workers: processes with an analyzer and a core each; as many as Ray finds useful if left
-            out. It needs another core to read files.
+            out. Reading files takes another core.
         batch_size: pictures that are handed to a worker at once.
 
     Returns:
-        A dataset that is computed when it is asked for, with the columns and types of
-        `minixception image --parquet` in the place of `path` and `bytes`: `picture`, `faces`,
-        `error`, box, labels, scores. It has a row per face, and one for a picture without.
+        A dataset, computed on demand, with the columns and types of `minixception image --parquet`
+        in place of `path` and `bytes`: `picture`, `faces`, `error`, box, labels, scores. It has a
+        row per face, and one for a picture without.
 
     Raises:
         ModuleNotFoundError: without the extra `cluster`.
@@ -194,7 +191,7 @@ class _DatasetWorker:
             picture_rows(str(one.picture), one.faces, one.error, class_names) for one in results
         ]
         origins = [number for number, each in enumerate(rows) for _ in each]
-        frame = picture_frame((row for each in rows for row in each), class_names)
+        frame = picture_frame(chain.from_iterable(rows), class_names)
         table = pyarrow.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
         others = batch.drop_columns([n for n in ("path", "bytes") if n in batch.column_names])
         clash = set(others.column_names) & set(table.column_names)

@@ -1,7 +1,7 @@
 """Files and folders by path or URL, on every file system that Arrow or fsspec reaches.
 
-Of a URL only the scheme and the host are read as such; what follows is a name, as it stands, with
-blanks and percent signs.
+Only the scheme and the host of a URL are parsed; the rest is a name, taken literally, with blanks
+and percent signs.
 """
 
 import errno
@@ -17,7 +17,7 @@ from minixception.bounds import LARGEST_PICTURE
 from minixception.files import atomic_path
 from minixception.messages import explain
 
-# A file is read whole; the largest picture, uncompressed, in 16 bit and four channels, is as large.
+# The largest picture, uncompressed, with four channels of 16 bits: files are read whole.
 _MOST_BYTES = 8 * LARGEST_PICTURE
 
 
@@ -31,7 +31,7 @@ def locate(url: str) -> tuple[Any, str]:
 
     Raises:
         ImportError: if fsspec needs a package for it.
-        ValueError: if nobody knows the scheme.
+        ValueError: if the scheme is unknown.
     """
     scheme, _, rest = url.partition("://")
     host, _, path = rest.partition("/")
@@ -67,7 +67,7 @@ def list_files(url: str) -> tuple[str, list[str]] | None:
             folders.
 
     Returns:
-        The URL of the folder, and names relative to it, in no order; None for what is no folder.
+        The URL of the folder, and names relative to it, unsorted; None if it is no folder.
 
     Raises:
         OSError: if it cannot be listed.
@@ -123,10 +123,9 @@ def read_bytes(url: str) -> bytes:
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder that all machines see; files appear in it whole, or not at all.
+    """A folder that all machines see, by path or URL; files appear in it whole, or not at all.
 
-    Attributes:
-        name: its path or URL.
+    Its methods raise an OSError for what fails.
     """
 
     name: str
@@ -144,11 +143,7 @@ class Folder:
         return sorted(info.base_name for info in infos)
 
     def make(self) -> None:
-        """Make the folder, if it does not exist; a path is made when the first file is written.
-
-        Raises:
-            OSError: if it cannot be made.
-        """
+        """Make the folder of a URL if need be; `write` makes that of a path."""
         if is_url(self.name):
             system, path = locate(self.name)
             with _plain_errors(self.name):
@@ -165,21 +160,13 @@ class Folder:
             return bool(system.get_file_info(f"{path}/{name}").type == FileType.File)
 
     def read(self, name: str) -> bytes:
-        """Return the content of a file in it.
-
-        Raises:
-            OSError: if it cannot be read.
-        """
+        """Return the content of a file in it."""
         if is_url(self.name):
             return read_bytes(f"{self.name.rstrip('/')}/{name}")
         return Path(self.name, name).read_bytes()
 
     def write(self, name: str, content: bytes) -> None:
-        """Write or replace a file in one step; it has a hidden name until it is whole.
-
-        Raises:
-            OSError: if it cannot be written.
-        """
+        """Write or replace a file in one step; it has a hidden name until it is whole."""
         if not is_url(self.name):
             with atomic_path(Path(self.name, name)) as temporary:
                 temporary.write_bytes(content)

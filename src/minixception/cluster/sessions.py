@@ -1,4 +1,4 @@
-"""A Ray cluster for one job: started on this machine, or joined where it runs already."""
+"""A Ray cluster for one job: started on this machine, or joined where it already runs."""
 
 import logging
 import os
@@ -11,8 +11,8 @@ from minixception.messages import explain, require
 
 LOCAL, AUTO = "local", "auto"
 
-# Bytes. Names of files and counts are all that passes through; Ray's default is 30 % of the memory,
-# which has to fit into /dev/shm.
+# Bytes: only names of files and counts pass through. Ray's default is 30 % of the memory, which has
+# to fit into /dev/shm.
 _OBJECT_STORE = 128 << 20
 
 _ANSWER_SECONDS = 5.0
@@ -20,10 +20,9 @@ _ANSWER_SECONDS = 5.0
 
 @contextmanager
 def connected(cluster: str, *, verbose: bool = False) -> Iterator[None]:
-    """Start Ray on this machine, or join a cluster, for the time of the block.
+    """Start Ray on this machine, or join a cluster, inside the block.
 
-    A program that has done `ray.init` itself keeps what it has. On a cluster of many machines the
-    package must be installed on each.
+    A program that has called `ray.init` keeps its cluster. Every machine needs the package.
 
     Args:
         cluster: `local` for all cores of this machine; `auto` for the cluster that this machine
@@ -37,7 +36,7 @@ def connected(cluster: str, *, verbose: bool = False) -> Iterator[None]:
     """
     require("ray", "pyarrow", what="--cluster")
     _check(cluster)
-    with _environment(RAY_ENABLE_AUTO_CONNECT="0"):  # a thread that ends late would start it anew
+    with _environment(RAY_ENABLE_AUTO_CONNECT="0"):  # a thread that ends late would restart it
         import ray
 
     if ray.is_initialized():
@@ -56,7 +55,7 @@ def connected(cluster: str, *, verbose: bool = False) -> Iterator[None]:
 
 
 def _check(cluster: str) -> None:
-    """Refuse what is no address, or one where nobody answers; Ray itself would wait for minutes."""
+    """Refuse a bad address, or one where nobody answers: Ray would wait for minutes."""
     if cluster in (LOCAL, AUTO):
         return
     found = re.fullmatch(r"(.+):(\d{1,5})", cluster)
@@ -75,11 +74,7 @@ def _check(cluster: str) -> None:
 
 
 def answers(address: str) -> None:
-    """Find out whether the head of a cluster, HOST:PORT, takes connections.
-
-    Raises:
-        OSError: if it does not, within five seconds.
-    """
+    """Raise an OSError if the head of a cluster, HOST:PORT, takes no connection in five seconds."""
     host, _, port = address.rpartition(":")
     socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
 
@@ -106,7 +101,7 @@ def _join(cluster: str, *, verbose: bool) -> None:
 
 @contextmanager
 def _environment(**settings: str) -> Iterator[None]:
-    """Set variables inside the block, where processes are started that read them."""
+    """Set environment variables inside the block, for processes that are started there."""
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
     try:
@@ -120,7 +115,7 @@ def _environment(**settings: str) -> Iterator[None]:
 
 
 def _choose_messages(*, verbose: bool) -> None:
-    """Leave the terminal to this program unless the user wants to see what Ray says."""
+    """Keep Ray off the terminal unless the user wants to see what it logs."""
     import ray.data
 
     context = ray.data.DataContext.get_current()
@@ -129,5 +124,5 @@ def _choose_messages(*, verbose: bool) -> None:
     if not verbose:
         for name in ("ray", "ray.data"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        # Ray prints what happens to workers whatever the level; it has no public switch for that.
+        # Ray prints what happens to workers at any level; it has no public switch for that.
         ray._private.worker._worker_logs_enabled = False

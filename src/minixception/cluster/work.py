@@ -1,7 +1,7 @@
-"""Work that is spread over a cluster: items go to workers, results come back as they are ready.
+"""Work spread over a cluster: items go to workers, results come back as they are ready.
 
-Ray Data hands out the items, starts workers again that have died, and gives what they had in hand
-to others. A worker may therefore do an item twice; what it writes must be the same both times.
+Ray Data hands out the items, restarts workers that died, and gives their items to others. So an
+item may be done twice, and what is written must be the same both times.
 """
 
 import os
@@ -20,11 +20,11 @@ from minixception.messages import explain
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# An item at which a worker dies again and again is at fault itself, not a machine.
+# An item at which workers die this often is at fault itself, not a machine.
 MOST_ATTEMPTS = 4
-# The head is given up after so many seconds without an answer; Ray would end the process after 60.
+# Seconds without an answer until the head counts as lost; Ray would end the process after 60.
 _PATIENCE = 20.0
-_PAUSE = 1.0  # seconds between two looks at the head, and at `stop`
+_PAUSE = 1.0  # seconds between two looks at the head and at `stop` while no result comes
 
 
 def work_through(
@@ -33,19 +33,17 @@ def work_through(
     *,
     stop: Callable[[], object] = bool,
 ) -> Iterator[Result]:
-    """Yield what workers make of the items, in the order in which they are done.
-
-    There is a worker for each core of the cluster, in a process of its own.
+    """Yield the results for the items as they become ready, from one process per core.
 
     Args:
-        make_worker: called once in each process; gives what is called with each item. It is
-            pickled, as are items and results.
+        make_worker: called once in each process; returns the function of an item. It is pickled,
+            as are items and results.
         items: what to work on, each large enough to be worth 20 ms of Ray's time.
-        stop: asked once a second; where it says yes, no more results come.
+        stop: asked once a second; once it says yes, no more results come.
 
     Raises:
         OSError: with the message of a worker's OSError or MemoryError: the item cannot be done
-            now. Items that are done are not affected.
+            now. Finished items are not affected.
         ConnectionError: if the head of the cluster is lost.
         RuntimeError: if a worker dies at an item `MOST_ATTEMPTS` times, or cannot be started.
     """
@@ -64,7 +62,7 @@ def work_through(
                     if ended.is_set():
                         return
             except Exception as error:  # raised where the results are waited for
-                # Calls to a machine that has just gone fail faster than Ray finds that out.
+                # Calls to a machine that has just gone fail before Ray knows that it is gone.
                 attempts = attempts + 1 if len(left) == before else 0
                 if attempts == 2:
                     failure = RuntimeError(f"the cluster gave up: {_last_line(error)}")
@@ -73,15 +71,18 @@ def work_through(
                     return
         results.put(_END)
 
+    import ray
+
+    head, seen = ray.get_runtime_context().gcs_address, time.monotonic()
     threading.Thread(target=collect, daemon=True).start()
-    head = _Head()
     try:
         while not stop():
-            head.check()
             try:
                 result = results.get(timeout=_PAUSE)
             except queue.Empty:
+                seen = _ask(head, seen)
                 continue
+            seen = time.monotonic()
             if result is _END:
                 return
             if isinstance(result, Exception):
@@ -95,13 +96,13 @@ _END = object()
 
 
 def _last_line(error: Exception) -> str:
-    """Return what an error of Ray says below the traceback of a worker."""
+    """Return what an error of Ray says below the worker's traceback."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
 
 
 class _Worker:
-    """What Ray Data makes in each process, and calls with each item."""
+    """Made by Ray Data in each process, and called with each item."""
 
     def __init__(self, make_worker: Callable[[], Callable[[Any], Any]]) -> None:
         self._work = make_worker()
@@ -115,37 +116,23 @@ class _Worker:
         return {"result": pickle.dumps((number, result))}
 
 
-class _Head:
-    """The head of the cluster, which is asked now and then whether it is there."""
-
-    def __init__(self) -> None:
-        import ray
-
-        self._address = ray.get_runtime_context().gcs_address
-        self._seen = self._asked = time.monotonic()
-
-    def check(self) -> None:
-        """Raise a ConnectionError if the head has not answered for some time."""
-        now = time.monotonic()
-        if now - self._asked < _PAUSE:
-            return
-        try:
-            answers(self._address)
-            self._seen = now
-        except OSError as error:
-            if now - self._seen > _PATIENCE:
-                raise ConnectionError(
-                    f"the head of the cluster, {self._address}, has been lost"
-                ) from error
-        self._asked = time.monotonic()
+def _ask(head: str, seen: float) -> float:
+    """Return when the head of the cluster has last been seen, after asking whether it is there."""
+    try:
+        answers(head)
+    except OSError as error:
+        if time.monotonic() - seen > _PATIENCE:
+            raise ConnectionError(f"the head of the cluster, {head}, has been lost") from error
+        return seen
+    return time.monotonic()
 
 
 def _dataset(make_worker: Callable[[], Callable[[Any], Any]], items: Sequence[Any]) -> Any:
-    """Return the Ray dataset of results; each item is a block, which is done and retried alone."""
+    """Return the Ray dataset of results; each item is a block, done and retried alone."""
     import pyarrow
     import ray
 
-    # Ray would give up after half an hour, which a worker may need for an item.
+    # Ray would give up after half an hour; a worker may need longer for an item.
     ray.data.DataContext.get_current().execution_no_progress_timeout_s = -1
     tables = [pyarrow.table({"item": [pickle.dumps(item)]}) for item in items]
     size = min(core_count(), len(items))
@@ -153,16 +140,12 @@ def _dataset(make_worker: Callable[[], Callable[[Any], Any]], items: Sequence[An
 
 
 def settle(folder: str | None) -> None:
-    """Prepare a process of the cluster: there is one for each core.
-
-    `folder` is what relative paths are relative to. A machine may not have it; it then has none of
-    the files either, as will be said.
-    """
+    """Prepare a process of the cluster, one of many; relative paths are relative to `folder`."""
     import cv2
 
     cv2.setNumThreads(1)
     if folder is not None:
-        with suppress(OSError):
+        with suppress(OSError):  # a machine without it has none of the files, as will be said
             os.chdir(folder)
 
 
@@ -181,23 +164,24 @@ def spread(
     grows: bool = True,
     **options: Any,
 ) -> Any:
-    """Return a Ray dataset mapped by workers in processes of their own, with a core each.
+    """Return a Ray dataset mapped by `size` processes with a core each.
 
     Args:
         method: `map` or `map_batches` of a dataset.
-        worker: the class that is made once in each process, and called with rows or batches.
-        arguments: what it is made with.
-        size: the number of processes.
+        worker: a class, made once in each process with `arguments`, and called with rows or
+            batches.
+        arguments: of the class.
+        size: number of processes.
         grows: Ray starts more where cores are free, as when machines join.
-        options: more for the method.
+        options: of the method.
     """
     from ray.data import ActorPoolStrategy, DataContext
     from ray.util.annotations import RayDeprecationWarning
 
-    # A machine may go while it starts a worker; so often in succession is no accident.
+    # A machine may go while it starts a worker, but not this often in a row.
     DataContext.get_current().max_consecutive_actor_init_deaths = 10
     with warnings.catch_warnings():
-        # Ray's own bound is none, and a picture may crash any worker.
+        # Ray sets no limit, and a picture may crash any worker.
         warnings.simplefilter("ignore", RayDeprecationWarning)
         return method(
             worker,

@@ -1,4 +1,4 @@
-"""`card.json` of a detector: what its model needs to be used rightly, and where it comes from."""
+"""`card.json` of a detector: what its model needs to be used correctly, and where it comes from."""
 
 import json
 from collections.abc import Mapping
@@ -21,8 +21,7 @@ class DetectorCard:
         parameters: number of parameters.
         strides: of the network's maps in pixels, finest first.
         score_offsets: added to the logits of each map before they become scores, chosen on held-out
-            scenes so that all maps give equally few false boxes: what looks like a small face is
-            more often none.
+            scenes so that all maps give equally few false boxes.
         score_threshold: lowest score of a face, 0 to 1.
         data: names, sizes and licences of the training data.
         recipe: every setting of the training.
@@ -48,7 +47,7 @@ class DetectorCard:
     known_weaknesses: str = ""
 
     def __post_init__(self) -> None:
-        """Check strides and threshold."""
+        """Check the entries."""
         pairs = zip(self.strides, self.strides[1:], strict=False)
         if not self.strides or self.strides[0] < 1 or any(b != 2 * a for a, b in pairs):
             raise ValueError(
@@ -71,12 +70,7 @@ class DetectorCard:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data, the content of `card.json`."""
-        return {
-            "task": TASK,
-            **asdict(self),
-            "strides": list(self.strides),
-            "score_offsets": list(self.score_offsets),
-        }
+        return {"task": TASK, **asdict(self)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "DetectorCard":
@@ -100,11 +94,7 @@ class DetectorCard:
 
 
 def check_threshold(score_threshold: float) -> None:
-    """Refuse what is no score.
-
-    Raises:
-        ValueError: for a number outside 0 to 1.
-    """
+    """Raise a ValueError for what is no score, 0 to 1."""
     if not 0 <= score_threshold <= 1:
         raise ValueError(
             "`score_threshold` must lie between 0 and 1. "

@@ -1,8 +1,8 @@
 """The cells of the detector's maps: which of them answer for a face, and what they should say.
 
-Layout of the network's output: the cells of all strides, finest first, each map row by row; of each
-cell a score logit, then the middle (x, y) and the logarithm of the side of a square, then five
-landmarks (x, y). Lengths are in strides, places counted from the middle of the cell.
+Layout of the network's output: the cells of all strides, finest first, each map row by row. A cell
+has a score logit, the middle (x, y) and the logarithm of the side of a square, and five landmarks
+(x, y). Lengths are in strides, places relative to the middle of the cell.
 """
 
 from collections.abc import Sequence
@@ -12,33 +12,37 @@ from numpy.typing import NDArray
 
 from minixception.detection.columns import LANDMARKS, MIDDLE, SIDE, SURE
 
-# A map answers for faces with a side of so many strides: FCOS (arXiv 1904.01355, section 3.2) lets
-# each face be found on one map. Here the ranges overlap, and around them lies a zone where an
-# answer counts neither for nor against: two maps may well both see a face of middling size.
+# A map answers for faces with a side of so many strides. In FCOS (arXiv 1904.01355, section 3.2)
+# each face belongs to one map; here the ranges overlap, and answers just outside of them count
+# neither way, since two maps may both see a face of middling size.
 LEAST_STRIDES, MOST_STRIDES = 2.25, 5.5
-UNDECIDED = 1.5  # the zone, as a factor
+UNDECIDED = 1.5  # how far outside, as a factor
 
-# Cells answer for a face up to so far from its middle (FCOS's centre sampling).
+# Cells answer for a face up to this distance from its middle (FCOS's centre sampling).
 REACH_STRIDES = 1.5
 REACH_SIDES = 0.3
-# Further out, up to so many sides, they count neither way.
+# Further out, up to this many sides, they count neither way.
 UNDECIDED_SIDES = 0.4
 
-# How much a cell of a face counts: a face with so many cells counts as much as they do.
+# Weights of the cells of a face: with this many cells, each has weight 1.
 CELLS_OF_A_FACE = 5
 LEAST_WEIGHT, MOST_WEIGHT = 0.4, 3.0
 
 
 def cell_places(
-    height: int, width: int, strides: Sequence[int]
+    height: int, width: int, strides: Sequence[int], *, numbers: NDArray[np.intp] | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the middles (N, 2) of all cells as (x, y) in pixels, and their strides (N,)."""
-    middles, lengths = [], []
-    for stride in strides:
-        y, x = np.mgrid[0 : height // stride, 0 : width // stride].astype(np.float32)
-        middles.append((np.stack([x.ravel(), y.ravel()], axis=1) + np.float32(0.5)) * stride)
-        lengths.append(np.full(x.size, stride, np.float32))
-    return np.concatenate(middles), np.concatenate(lengths)
+    """Return the middles (N, 2) of cells as (x, y) in pixels, and their strides (N,).
+
+    They are those with these `numbers` (N,), counted as in the output, and all if left out.
+    """
+    ends = np.cumsum([height // stride * (width // stride) for stride in strides])
+    chosen = np.arange(ends[-1]) if numbers is None else numbers
+    maps = np.searchsorted(ends, chosen, side="right")
+    lengths = np.array(strides)[maps]
+    rows, columns = np.divmod(chosen - np.append(0, ends)[maps], width // lengths)
+    middles = np.column_stack([columns, rows]).astype(np.float32) + np.float32(0.5)
+    return middles * lengths[:, None].astype(np.float32), lengths.astype(np.float32)
 
 
 def assign_faces(
@@ -53,8 +57,8 @@ def assign_faces(
 
     Returns:
         Rows in the layout of the network's output, with a mark in place of the logit: 0 where there
-        is no face, -1 where the answer does not count, and else how much it counts: a small face
-        has few cells, each of which counts the more.
+        is no face, -1 where the answer does not count, else its weight: the fewer cells a face has,
+        the more each of them counts.
     """
     targets = np.zeros((len(middles), faces.shape[1]), np.float32)
     if not len(faces):
@@ -74,7 +78,7 @@ def assign_faces(
     targets[undecided.any(axis=1), 0] = -1
 
     answering = answers.any(axis=1)
-    # Where two faces want a cell, the smaller one, of which there are fewer cells, has it.
+    # Of two faces the smaller one, which has fewer cells, gets the cell.
     chosen = np.where(answers, side, np.inf).argmin(axis=1)[answering]
     length = lengths[answering, None]
     places = faces[chosen, LANDMARKS].reshape(-1, 5, 2) - middles[answering, None]
@@ -88,4 +92,6 @@ def assign_faces(
 
 def prepare_images(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Turn grey images (B, height, width), 0 to 255, into (B, height, width, 1) in [-1, 1]."""
-    return images[..., None] * np.float32(2 / 255) - np.float32(1)
+    prepared = images[..., None] * np.float32(2 / 255)
+    prepared -= np.float32(1)
+    return prepared

@@ -2,8 +2,8 @@
 
 LANDMARK_NAMES = ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")
 
-# The first column of a label is whether a face is sure (1) or may be one (0); of what a detector
-# has found, its score; of what the network gives, a logit. Then come the middle (x, y) and the side
+# The first column of a label says whether the face is sure (1) or may be one (0); that of a face
+# found is its score, that of the network's output a logit. Then come the middle (x, y) and the side
 # of a square, and x and y of the landmarks.
 SURE = SCORE = 0
 MIDDLE = slice(1, 3)

@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minixception.detection.cells import cell_places
-from minixception.detection.columns import FACE_COLUMNS, LANDMARKS, MIDDLE, SIDE
+from minixception.detection.columns import LANDMARKS, MIDDLE, SCORE, SIDE
 
-# Of squares that overlap more than this the one with the best score is kept.
+# Of squares that overlap more than this, the one with the best score is kept.
 MOST_OVERLAP = 0.4
-# A square that reaches less than so many sides of a better one from its middle is a part of it.
+# A square within this many sides of the middle of a better one is a part of it.
 PART_OF_FACE = 0.55
-# More candidates than this are no faces but a broken model, and would take long to compare.
+# More candidates than this come from a broken model, and would take long to compare.
 MOST_CANDIDATES = 5000
 
 
@@ -29,43 +29,35 @@ def decode_faces(
 
     Args:
         outputs: float32 (N, 14), see `cells`.
-        size: (height, width) of what the network was given.
+        size: (height, width) of the network's input.
         strides: of its maps.
-        least_score: 0 to 1; what has less is left out.
-        offsets: what is added to the logits of each map; none for nothing.
+        least_score: faces with a lower score, 0 to 1, are left out.
+        offsets: added to the logits of each map.
 
     Returns:
         float32 (n, 14): score, middle x, middle y, side, x and y of the landmarks, in pixels.
     """
     least_logit = np.log(max(least_score, 1e-6) / max(1 - least_score, 1e-6))
-    logits = outputs[:, 0] + _per_cell(offsets or [0.0] * len(strides), size, strides)
-    chosen = np.flatnonzero(logits >= least_logit)
-    if not len(chosen):
-        return np.zeros((0, FACE_COLUMNS), np.float32)
-    middles, lengths = cell_places(*size, strides)
-    cells, middles, lengths = outputs[chosen], middles[chosen], lengths[chosen, None]
-    faces = np.empty_like(cells)
-    faces[:, 0] = 1 / (1 + np.exp(-logits[chosen]))
-    faces[:, MIDDLE] = cells[:, MIDDLE] * lengths + middles
-    faces[:, SIDE] = np.exp(np.minimum(cells[:, SIDE], 8)) * lengths[:, 0]
-    places = cells[:, LANDMARKS].reshape(-1, 5, 2) * lengths[:, None] + middles[:, None]
-    faces[:, LANDMARKS] = places.reshape(-1, 10)
-    return faces[keep_best(faces)]
-
-
-def _per_cell(
-    values: Sequence[float], size: tuple[int, int], strides: Sequence[int]
-) -> NDArray[np.float32]:
-    """Return a value per map as one per cell."""
     counts = [(size[0] // stride) * (size[1] // stride) for stride in strides]
-    return np.repeat(np.array(values, np.float32), counts)
+    added = np.array(offsets or [0.0] * len(strides), np.float32)
+    logits = outputs[:, SCORE] + np.repeat(added, counts)
+    chosen = np.flatnonzero(logits >= least_logit)
+    faces = outputs[chosen]
+    if not len(faces):
+        return faces
+    middles, lengths = cell_places(*size, strides, numbers=chosen)
+    faces[:, SCORE] = 1 / (1 + np.exp(-logits[chosen]))
+    faces[:, MIDDLE] = faces[:, MIDDLE] * lengths[:, None] + middles
+    faces[:, SIDE] = np.exp(np.minimum(faces[:, SIDE], 8)) * lengths
+    faces[:, LANDMARKS] = faces[:, LANDMARKS] * lengths[:, None] + np.tile(middles, 5)
+    return faces[keep_best(faces)]
 
 
 def keep_best(faces: NDArray[np.float32]) -> NDArray[np.intp]:
     """Return which of the faces (n, 14) remain, best first.
 
-    Of squares that overlap the best is kept, and of squares that lie in a larger and better one
-    none is: an eye or a mouth may look like a small face.
+    Of squares that overlap, the best is kept; squares inside a larger and better one are not: an
+    eye or a mouth may look like a small face.
     """
     corners = faces[:, MIDDLE] - faces[:, SIDE, None] / 2
     squares = np.column_stack([corners, faces[:, SIDE], faces[:, SIDE]]).astype(np.float64)

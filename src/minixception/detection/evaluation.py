@@ -1,4 +1,4 @@
-"""What a detector finds on scenes that no training has seen, and what it makes of backgrounds."""
+"""Scores of a detector on scenes that no training has seen, and on backgrounds."""
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -35,16 +35,15 @@ class DetectorScores:
     """How well faces are found.
 
     Attributes:
-        average_precision: at an IoU of 0.5, over scores.
-        average_precision_20: likewise, of faces with a side of 20 pixels and more; smaller ones
-            count neither way.
+        average_precision: at an IoU of 0.5.
+        average_precision_20: likewise, with faces below 20 pixels counting neither way.
         recall_at_false_rate: share of the faces found at the threshold that lets through one false
             box in ten scenes.
         recall: share of the faces found at the detector's own threshold.
-        false_per_scene: false boxes at that threshold, in each scene.
-        false_per_background: false boxes at that threshold, in each background.
+        false_per_scene: false boxes per scene at that threshold.
+        false_per_background: likewise, per background.
         by_size: side in pixels, as "18-25" -> recall at that threshold and number of faces.
-        by_angle: likewise, by the turn of the line of the eyes in degrees.
+        by_angle: likewise, by degrees that the line through the eyes is turned.
         by_light: likewise, by the mean grey inside the box.
     """
 
@@ -80,7 +79,7 @@ def evaluate_detector(
 ) -> DetectorScores:
     """Score a detector on scenes of one size, and on backgrounds without a face.
 
-    `find` lets through much lower scores than the detector's own threshold.
+    `find` must return boxes with much lower scores than `threshold`, the detector's own.
     """
     size = scenes[0][0].shape
     faces = [labels for _, labels in scenes]

@@ -1,8 +1,4 @@
-"""The Haar cascade of the published systems.
-
-It finds faces down to `SMALLEST_FACE` of the picture's shorter side in a working copy that is just
-large enough for them, since its time grows with the number of pixels.
-"""
+"""The Haar cascade of the published systems."""
 
 from __future__ import annotations
 
@@ -27,8 +23,8 @@ from minixception.images import as_rgb, resize_image, to_grey
 CASCADE_NAME = "haarcascade_frontalface_default.xml"
 _LARGEST_INTEGER = 2**31 - 1  # of OpenCV
 
-# The close-up for faces that fill the picture. The cascade needs room around a face and, for a face
-# well framed, window sizes close together; in so small a copy both cost little.
+# The search for faces that fill the picture. The cascade needs room around a face and window sizes
+# close together; in so small a copy both cost little.
 _CLOSE_UP_SIDE = 80
 _CLOSE_UP_BORDER = 0.3  # of the shorter side, all around
 _CLOSE_UP_SCALE_FACTOR = 1.1
@@ -52,22 +48,19 @@ class HaarDetector(SizedSearch):
     about nine in ten of those of 30. Pictures with a shorter side above 1920 pixels are shrunk to
     it, which leaves 48 pixels for the smallest face.
 
-    With a `scale_factor` it makes one plain call of `detectMultiScale` on the picture as it is:
-    `HaarDetector(scale_factor=1.3)` is the setting of the published systems.
-
-    One detector may serve several threads: each gets its own cascade, since OpenCV's must not be
-    shared.
+    Threads may share a detector.
 
     Args:
-        scale_factor: None for the search above; otherwise the ratio of one window size to the next
-            in the plain call, 1.01 to 10. Closer to 1 finds more faces and takes longer.
+        scale_factor: None for the search above. A number, 1.01 to 10, makes one plain call of
+            `detectMultiScale` on the picture as it is, with this ratio of one window size to the
+            next; 1.3 is that of the published systems. Closer to 1 finds more and takes longer.
         min_neighbors: how many overlapping hits make a face, at least 0; more give fewer false
             faces.
-        min_face: side of the smallest face to find, in pixels of the image. Smaller ones are not
+        min_face: side of the smallest face to find, in pixels of the image; smaller ones are not
             reported. None: 2.5 % of the shorter side, and all sizes in the plain call.
-        working_size: longer side of the working copy in pixels, unless `min_face` needs more. It
-            is for video, whose frames must not take long: the small copy is then searched only
-            if the whole frame shows no face. None: as above. The plain call has no working copy.
+        working_size: longer side of the working copy in pixels, unless `min_face` needs more; None:
+            as above. It is for video, whose frames must not take long: the small copy is then
+            searched only if the whole frame shows no face. The plain call has no working copy.
 
     Raises:
         ImportError: if the installed OpenCV has no cascades, such as version 5.
@@ -107,16 +100,10 @@ class HaarDetector(SizedSearch):
         whole = self._search(grey, size, *self._fineness(min(height, width), size))
         if whole and self._working_size is not None:
             return whole
-        return merge_boxes(
-            self._search(
-                grey,
-                close_up,
-                _CLOSE_UP_SCALE_FACTOR,
-                _CLOSE_UP_NEIGHBORS,
-                border=_CLOSE_UP_BORDER,
-            ),
-            whole,
+        close = self._search(
+            grey, close_up, _CLOSE_UP_SCALE_FACTOR, _CLOSE_UP_NEIGHBORS, border=_CLOSE_UP_BORDER
         )
+        return merge_boxes(close, whole)
 
     def _fineness(self, shorter_side: int, size: tuple[int, int]) -> tuple[float, float]:
         """Return scale factor and share of `min_neighbors` for the search of the whole picture."""
@@ -127,7 +114,7 @@ class HaarDetector(SizedSearch):
         return _GROUP_SCALE_FACTOR, _GROUP_NEIGHBORS
 
     def smallest_face(self, height: int, width: int) -> int | None:
-        """Return the side of the smallest face searched for, None if nothing limits it."""
+        """See `SizedSearch.smallest_face`."""
         if self._scale_factor is not None:
             return self._min_face
         return super().smallest_face(height, width)

@@ -18,7 +18,7 @@ from minixception.images import decode_image, to_grey
 
 # YuNet scores the face of nearly all photographs above this; below it may have been wrong.
 SURE_SCORE = 0.7
-SMALLEST_LABEL = 8  # pixels; smaller boxes in the table are degenerate
+SMALLEST_LABEL = 8  # pixels; smaller boxes are degenerate
 
 _COLUMNS = (
     *("picture", "x", "y", "w", "h", "score"),
@@ -61,19 +61,14 @@ def read_sources(
     photographs = read_labelled_pictures(folder, "photographs", leave_out=leave_out)
     photographs = [picture for picture in photographs if len(picture.faces)]
     backgrounds = read_labelled_pictures(folder, "backgrounds")
-
-    def part(*, held_out: bool) -> SceneSources:
-        return SceneSources(
-            *(
-                [p for p in pictures if is_held_out(p.name, share) == held_out]
-                for pictures, share in (
-                    (photographs, HELD_OUT_PHOTOGRAPHS),
-                    (backgrounds, HELD_OUT_BACKGROUNDS),
-                )
-            )
+    training, held_out = (
+        SceneSources(
+            [p for p in photographs if is_held_out(p.name, HELD_OUT_PHOTOGRAPHS) == is_out],
+            [p for p in backgrounds if is_held_out(p.name, HELD_OUT_BACKGROUNDS) == is_out],
         )
-
-    return part(held_out=False), part(held_out=True)
+        for is_out in (False, True)
+    )
+    return training, held_out
 
 
 def read_labelled_pictures(
@@ -81,15 +76,14 @@ def read_labelled_pictures(
 ) -> list[LabelledPicture]:
     """Read `KIND.tar` and `KIND.csv` of a folder, in the order of the names in the archive.
 
-    A row of the table names a picture, and has a face of it as YuNet saw it, or no face. Boxes
-    become the squares of the cascade. Photographs with a degenerate box are left out, and so is
-    what comes from a source, or has a name, in `leave_out`. The kind is "photographs" or
-    "backgrounds".
+    A row of the table names a picture, and has one of its faces as YuNet saw it, or none. Boxes
+    become the squares of the cascade. Left out are pictures with a degenerate box, and those whose
+    source (or name, without a source) is in `leave_out`. `kind` is "photographs" or "backgrounds".
 
     Raises:
         FileNotFoundError: if a file is missing.
-        ValueError: if the table lacks a column or has a cell that is no number, the archive lacks a
-            picture of the table, or a picture cannot be read.
+        ValueError: if the table lacks a column or has a cell that is no number, or a picture is
+            missing in the archive or cannot be read.
     """
     faces, sources = _read_table(Path(folder) / f"{kind}.csv")
     archive = Path(folder) / f"{kind}.tar"

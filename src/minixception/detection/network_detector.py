@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,10 +21,10 @@ from minixception.images import as_rgb, resize_image, to_grey
 
 DEFAULT_DETECTOR = "mini_xception_detector"
 
-# Pixels that the smallest face of interest gets in the working copy.
+# Pixels of the smallest face of interest in the working copy.
 FACE_PIXELS = 24
-# The network has learned faces of up to some 300 pixels. So it looks at a picture twice, once at
-# this length of its longer side: shrunk for large faces, or enlarged where the picture is small.
+# The network has learned faces of up to some 300 pixels. So it looks at a picture twice, once with
+# this longer side: shrunk for large faces, or enlarged if the picture is small.
 OVERVIEW = 128
 
 
@@ -34,8 +35,8 @@ class FoundFace:
     Attributes:
         box: around it, clipped to the image.
         score: how sure the detector is, 0 to 1.
-        landmarks: x and y in pixels of the image of right eye, left eye, nose tip, right and left
-            corner of the mouth, from the person's view. They are coarse, and follow a turned face
+        landmarks: x and y of right eye, left eye, nose tip, right and left corner of the mouth, as
+            the person sees them, in pixels of the image. They are coarse, and follow a turned face
             only in part.
     """
 
@@ -49,12 +50,12 @@ class MiniXceptionDetector(SizedSearch):
 
     Its boxes are squares like those that the classifiers were trained on, each with five landmarks.
     Pictures with a shorter side above 960 pixels are shrunk to it, which leaves 24 pixels for the
-    smallest face, 2.5 % of the shorter side. One detector may serve several threads.
+    smallest face. Threads may share a detector.
 
     Args:
         folder: a detector's folder, or the name of a shipped one.
         score_threshold: lowest score of a face, 0 to 1; None for that of the card.
-        min_face: side of the smallest face to find, in pixels of the image. Smaller ones are not
+        min_face: side of the smallest face to find, in pixels of the image; smaller ones are not
             reported. None: 2.5 % of the shorter side.
         working_size: as for `HaarDetector`.
 
@@ -78,7 +79,7 @@ class MiniXceptionDetector(SizedSearch):
         if score_threshold is not None:
             check_threshold(score_threshold)
             self._least_score = score_threshold
-        # An engine for each look: a change of size costs as much as a small picture.
+        # An engine for each look: to change its size costs as much as to search a small picture.
         self._file = folder / LITERT_FILE
         self._whole = LiteRTEngine(self._file, num_classes=FACE_COLUMNS)
         self._overview = LiteRTEngine(self._file, num_classes=FACE_COLUMNS)
@@ -117,8 +118,9 @@ class MiniXceptionDetector(SizedSearch):
         size = size_of_copy(grey.shape[0], grey.shape[1], scale)
         copy = resize_image(grey, size)[:, :, 0]
         stride = self.card.strides[-1]
-        copy = np.pad(copy, [(0, -side % stride) for side in size])
-        outputs = engine.run(prepare_images(copy[None]))[0]
+        missing = [-side % stride for side in size]
+        copy = cv2.copyMakeBorder(copy, 0, missing[0], 0, missing[1], cv2.BORDER_CONSTANT)
+        outputs = engine.run(prepare_images(np.asarray(copy, np.uint8)[None]))[0]
         cells = sum(copy[::step, ::step].size for step in self.card.strides)
         if outputs.shape != (cells, FACE_COLUMNS) or not np.isfinite(outputs).all():
             raise BrokenModelError(
@@ -132,7 +134,7 @@ class MiniXceptionDetector(SizedSearch):
             least_score=self._least_score,
             offsets=self.card.score_offsets,
         )
-        # Height and width are rounded apart.
+        # Height and width are rounded separately.
         ratio = np.array([grey.shape[1] / size[1], grey.shape[0] / size[0]], np.float32)
         faces[:, SIDE] *= np.sqrt(ratio.prod())
         faces[:, MIDDLE] *= ratio

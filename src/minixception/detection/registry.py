@@ -18,7 +18,7 @@ DETECTORS: dict[str, type] = {
 
 
 def load_detector(detector: str | FaceDetector | None = None, **options: Any) -> FaceDetector:
-    """Return the detector of a name, "haar" for None, made with these options; another as it is.
+    """Return the detector of a name, "haar" for None, with these options; another one as it is.
 
     Raises:
         OSError: if YuNet's file cannot be fetched.

@@ -1,4 +1,4 @@
-"""What becomes of the pixels of a scene: light, covers, and the faults of a poor camera."""
+"""Changes to the pixels of a scene: light, covers, and the faults of a poor camera."""
 
 import math
 from typing import Any
@@ -20,7 +20,7 @@ def texture(size: int, generator: np.random.Generator) -> Image:
 
 
 def change_light(image: Image, generator: np.random.Generator) -> Image:
-    """Change gain and offset of one photograph; now and then let the light come from a side."""
+    """Change gain and offset of one photograph; sometimes let the light come from a side."""
     gain, offset = 1.0, 0.0
     if generator.random() < 0.5:
         gain, offset = generator.uniform(0.5, 1.4), generator.uniform(-40, 40)

@@ -1,9 +1,8 @@
 """Scenes with labelled faces, composed from photographs of one face: a pure function of a seed.
 
-Photographs of close faces are all that there is to learn from. A scene lays several of them, at
-any scale, turned and cut by the border, over a background, as rectangles or cut out around the
-head; and it holds things that are no faces: backgrounds, textures, and photographs whose tiles are
-shuffled, so that eyes and mouths are there but no face is.
+There are only close-ups to learn from. A scene lays several of them over a background, at any
+scale, turned and cut by the border, as rectangles or cut out around the head. It also holds what
+is no face: backgrounds, textures, and photographs whose tiles are shuffled, with eyes and mouths.
 """
 
 import math
@@ -33,16 +32,7 @@ _MIRRORED = [2, 3, 0, 1, 4, 5, 8, 9, 6, 7]
 def compose_scene(
     sources: SceneSources, size: int, generator: np.random.Generator
 ) -> tuple[Image, Faces]:
-    """Draw a scene.
-
-    Args:
-        sources: of its parts.
-        size: its height and width in pixels.
-        generator: source of chance.
-
-    Returns:
-        The scene, uint8 (size, size), and its faces, see `LabelledPicture`.
-    """
+    """Return a scene, uint8 (size, size), and its faces, see `LabelledPicture`."""
     return _Composer(sources, size, generator).compose()
 
 
@@ -50,8 +40,6 @@ class _Composer:
     """A scene in the making.
 
     Attributes:
-        image: uint8 (size, size).
-        faces: what `LabelledPicture.faces` is.
         taken: squares (middle x, middle y, side) where something lies that must stay visible.
     """
 
@@ -90,9 +78,12 @@ class _Composer:
     def _placed(
         self, point: NDArray[Any], middle: tuple[float, float], scale: float, angle: float
     ) -> NDArray[np.float64]:
-        """Return the similarity that takes a point to a place, mirrored or not by chance."""
-        mirrored = self._generator.random() < 0.5
-        return _similarity(point, middle, scale, angle, mirrored=mirrored)
+        """Return the (2, 3) matrix that takes a point to a place, mirrored or not by chance."""
+        cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+        linear = scale * np.array([[cosine, -sine], [sine, cosine]])
+        if self._generator.random() < 0.5:
+            linear[:, 0] *= -1
+        return np.column_stack([linear, np.asarray(middle) - linear @ point])
 
     def _add_faces(self, *, count: int, decoys: int) -> None:
         """Lay photographs, and shuffled ones as decoys, large ones first."""
@@ -123,8 +114,6 @@ class _Composer:
         """Lay one photograph over most of the scene, or all of it, as a portrait."""
         size, generator = self._size, self._generator
         picture = self._draw(self._sources.photographs)
-        if not len(picture.faces):
-            return
         share = generator.uniform(0.4, 1.15)
         side = size * share * picture.faces[0, SIDE] / max(picture.image.shape)
         middle = size / 2 + generator.normal(0, 0.06 * size, 2)
@@ -136,7 +125,7 @@ class _Composer:
         """Fill the scene with a small part of a photograph: an eye or a mouth alone is no face."""
         size, generator = self._size, self._generator
         picture = self._draw(self._sources.photographs)
-        own_side = float(picture.faces[0, SIDE]) if len(picture.faces) else 100.0
+        own_side = float(picture.faces[0, SIDE])
         scale = size * math.exp(generator.uniform(math.log(2.2), math.log(7.0))) / own_side
         height, width = picture.image.shape
         point = generator.uniform(0.1, 0.9, 2) * (width, height)
@@ -157,7 +146,7 @@ class _Composer:
         *,
         portrait: bool = False,
     ) -> None:
-        """Lay a picture so that its first face, or its middle, comes to `middle` with a side."""
+        """Lay a picture so that its first face, or all of it, comes to `middle` with this side."""
         generator = self._generator
         height, width = picture.image.shape
         has_face = len(picture.faces) > 0
@@ -176,7 +165,7 @@ class _Composer:
         self.faces.extend(_moved(picture.faces, matrix))
 
     def _ground(self) -> Image:
-        """Draw what lies behind: mostly a part of a background without faces, else a texture."""
+        """Draw what lies behind: a part of a background without faces, or a texture."""
         size, generator = self._size, self._generator
         if generator.random() < 0.1:
             return texture(size, generator)
@@ -193,7 +182,7 @@ class _Composer:
         return cv2.warpAffine(image, matrix, (size, size), borderMode=cv2.BORDER_REFLECT)
 
     def _add_background_faces(self) -> None:
-        """Put a natural picture with its own faces in place of the ground, if there is one."""
+        """Lay a background with faces of its own over the ground, if there is one."""
         size, generator = self._size, self._generator
         natural = [picture for picture in self._sources.backgrounds if len(picture.faces)]
         if not natural or generator.random() < 0.5:
@@ -208,22 +197,6 @@ class _Composer:
         moved = _moved(picture.faces, matrix)
         self.faces.extend(moved)
         self.taken.extend((float(x), float(y), float(side)) for x, y, side in moved[:, 1:4])
-
-
-def _similarity(
-    own_middle: NDArray[Any],
-    middle: tuple[float, float],
-    scale: float,
-    angle: float,
-    *,
-    mirrored: bool,
-) -> NDArray[np.float64]:
-    """Return the (2, 3) matrix, from picture to scene, that takes one middle to the other."""
-    cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
-    linear = scale * np.array([[cosine, -sine], [sine, cosine]])
-    if mirrored:
-        linear[:, 0] *= -1
-    return np.column_stack([linear, np.asarray(middle) - linear @ own_middle])
 
 
 def _moved(faces: Faces, matrix: NDArray[np.float64]) -> Faces:
@@ -302,7 +275,7 @@ def shuffle_tiles(picture: LabelledPicture, generator: np.random.Generator) -> L
 
 
 def _judge(faces: Faces, image: Image) -> Faces:
-    """Return the faces in sight; those too small, too dim or mostly cut off are no sure ones."""
+    """Return the visible faces; those too small, too dim or mostly cut off are not sure."""
     boxes = clipped_boxes(faces, image.shape)
     visible = boxes[:, 2:].prod(axis=1) / np.maximum(faces[:, SIDE] ** 2, 1e-6)
     faces, boxes, visible = faces[visible > 0].copy(), boxes[visible > 0], visible[visible > 0]

@@ -1,4 +1,4 @@
-"""How well a detector finds faces: precision, recall, and what depends on what."""
+"""How well a detector finds faces: matches, precision, recall."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,8 +37,7 @@ def match_faces(
     """Compare what was found with what is there, image by image, best boxes first.
 
     A box on a face that is not sure counts neither way. `found` has per image (n, 5): score, x, y,
-    width, height of a box; `faces` per image (m, 14), see `columns`, clipped to the size of the
-    images as boxes are.
+    width, height of a box; `faces` per image (m, 14), see `columns`, to be clipped like the boxes.
     """
     scores: list[float] = []
     correct: list[bool] = []

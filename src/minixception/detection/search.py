@@ -11,13 +11,11 @@ import numpy as np
 from minixception.boxes import Box, clip, intersection_over_union
 
 SMALLEST_FACE = 0.025
-"""Side of the smallest face that is searched for unless `min_face` is given, as a fraction of the
-shorter side of the picture."""
+"""Side of the smallest face to find unless `min_face` is given, as a share of the shorter side."""
 
-# Pixels the smallest face gets in the working copy. Of 22 portraits (20 from webmorph.org, 2 of
+# Pixels of the smallest face in the working copy. Of 22 portraits (20 from webmorph.org, 2 of
 # images/) at 1.3 the cascade finds all from 44 on, 20 at 36 to 38 and 19 at 30, as its windows step
-# up from 24. Of 72 small faces in a group (webmorph.org)
-# YuNet finds 56 at 16.
+# up from 24.
 HAAR_FACE_PIXELS = 48
 
 # Two boxes that share more (intersection over union) frame one face. Boxes of a close crop at 1.3
@@ -43,7 +41,7 @@ class FaceDetector(Protocol):
 class PerThread(threading.local):
     """Hold one `value` per thread: `threading.local` runs `__init__` again in each thread.
 
-    OpenCV's objects cannot be pickled: what is stored is how they are built.
+    OpenCV's objects cannot be pickled, so the function that builds them is.
     """
 
     def __init__(self, build: Callable[[], Any]) -> None:
@@ -55,13 +53,13 @@ class PerThread(threading.local):
 
 
 def require_at_least(name: str, value: int, lowest: int) -> None:
-    """Refuse an argument that is too small, with a ValueError."""
+    """Raise a ValueError for an argument that is too small."""
     if value < lowest:
         raise ValueError(f"`{name}` must be at least {lowest}. Received: {name}={value}")
 
 
 class SizedSearch:
-    """Knows how large a copy of a picture a detector must look at, and what it misses there.
+    """Knows how large a copy of a picture a detector must search, and which faces are too small.
 
     Args:
         face_pixels: side that the smallest face of interest has in the copy.
@@ -70,7 +68,7 @@ class SizedSearch:
             copy that is just large enough for the smallest face.
 
     Raises:
-        ValueError: if one is too small.
+        ValueError: if `min_face` or `working_size` is too small.
     """
 
     def __init__(self, face_pixels: int, min_face: int | None, working_size: int | None) -> None:
@@ -88,10 +86,9 @@ class SizedSearch:
         return self._min_face or (round(self._face_pixels / scale) if scale < 1 else None)
 
     def reduction(self, height: int, width: int, face_pixels: int) -> int:
-        """Return how often a picture may be halved: 1, 2, 4 or 8 times fewer pixels along a side.
+        """Return how many times smaller a picture may be read along each side: 1, 2, 4 or 8.
 
-        The smallest face that is looked for keeps `face_pixels`. It is 1 where `min_face` names
-        pixels of the whole picture.
+        The smallest face searched for keeps `face_pixels`. With `min_face` it is 1.
         """
         smallest = self.smallest_face(height, width)
         if self._min_face is not None or smallest is None:
@@ -113,7 +110,7 @@ def size_of_copy(height: int, width: int, scale: float) -> tuple[int, int]:
 
 
 def merge_boxes(first: list[Box], second: list[Box]) -> list[Box]:
-    """Return the boxes of two searches, those of the first where both frame one face."""
+    """Return the boxes of two searches; of a face that both have found, that of the first."""
     more = [
         box
         for box in second

@@ -23,13 +23,13 @@ from minixception.detection.search import (
     merge_boxes,
     size_of_copy,
 )
-from minixception.files import private_copy
+from minixception.files import cache_folder, private_copy
 from minixception.images import as_rgb, resize_image, rgb_to_bgr
 
-YUNET_FACE_PIXELS = 24
+YUNET_FACE_PIXELS = 24  # of 72 small faces in a group (webmorph.org) it finds 56 at 16
 
-# YuNet misses faces above some 500 pixels: it finds a portrait 640 pixels high and not the same one
-# at 1000. So it looks at a large picture twice, once at this length of its longer side.
+# YuNet misses faces above some 500 pixels: it finds a portrait 640 pixels high but not the same one
+# at 1000. So it looks at a large picture twice, once with this longer side.
 YUNET_OVERVIEW = 640
 
 # On inputs with a side of 32 and less OpenCV 4.14 reads memory that it has not written: now and
@@ -50,15 +50,13 @@ class YuNetDetector(SizedSearch):
 
     Its boxes follow the face from brow to chin; they are turned into the square that the cascade
     would give, since the networks were trained on such crops. Pictures with a shorter side above
-    960 pixels are shrunk to it, which leaves 24 pixels for the smallest face, 2.5 % of the shorter
-    side. One detector may serve several threads.
+    960 pixels are shrunk to it, which leaves 24 pixels for the smallest face. Threads may share a
+    detector.
 
     Args:
-        model_path: the ONNX file; None for that of OpenCV Zoo, which is downloaded once into the
-            cache folder, see `fetch_yunet`.
+        model_path: the ONNX file; None for that of OpenCV Zoo, see `fetch_yunet`.
         score_threshold: lowest score of a face, 0 to 1.
-        min_face: side of the smallest face to find, in pixels of the image. Smaller ones are not
-            reported. None: 2.5 % of the shorter side.
+        min_face: as for `MiniXceptionDetector`.
         working_size: as for `HaarDetector`.
         trust: whether to load a file that is not OpenCV Zoo's. A damaged one crashes OpenCV and
             ends the process without a message.
@@ -85,8 +83,12 @@ class YuNetDetector(SizedSearch):
         if not path.is_file():
             raise FileNotFoundError(f"No YuNet model at '{path}'. It comes from {YUNET_URL}")
         content = path.read_bytes()
-        if not trust:
-            require_known_yunet(content, path)
+        if not trust and hashlib.sha256(content).hexdigest() != YUNET_SHA256:
+            raise ValueError(
+                f"{path} is not OpenCV Zoo's {YUNET_NAME}: its SHA-256 is another. A damaged file "
+                f"would crash OpenCV. Get it from {YUNET_URL}, or trust this one with "
+                "--trust-yunet or YuNetDetector(..., trust=True)"
+            )
         self._network = PerThread(partial(load_yunet, content, path, score_threshold))
 
     def detect(self, image: np.ndarray) -> list[Box]:
@@ -158,10 +160,7 @@ def fetch_yunet() -> Path:
 
     Raises:
         OSError: if it cannot be downloaded, or the download is another file.
-        ImportError: if it must be downloaded and pooch is not installed.
     """
-    from minixception.files import cache_folder
-
     path = cache_folder() / YUNET_NAME
     if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == YUNET_SHA256:
         return path
@@ -176,17 +175,3 @@ def fetch_yunet() -> Path:
             f"The reason: {error}"
         ) from error
     return path
-
-
-def require_known_yunet(content: bytes, path: Path) -> None:
-    """Refuse the content of a file that is not OpenCV Zoo's: OpenCV crashes on a damaged one.
-
-    Raises:
-        ValueError: if its checksum is another.
-    """
-    if hashlib.sha256(content).hexdigest() != YUNET_SHA256:
-        raise ValueError(
-            f"{path} is not OpenCV Zoo's {YUNET_NAME}: its SHA-256 is another. A damaged file "
-            f"would crash OpenCV. Get it from {YUNET_URL}, or trust this one with "
-            "--trust-yunet or YuNetDetector(..., trust=True)"
-        )

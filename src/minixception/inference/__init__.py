@@ -1,4 +1,4 @@
-"""From a picture to predictions: find the faces, crop them, classify all of them in one batch."""
+"""From pictures to predictions, rows and tables."""
 
 from minixception.inference.analyzer import FaceAnalyzer
 from minixception.inference.classifier import FaceClassifier

@@ -1,7 +1,8 @@
 """From a picture to predictions: find the faces, crop them, classify all of them in one batch."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from os import PathLike
 from pathlib import Path
@@ -27,8 +28,8 @@ from minixception.inference.predictions import FacePrediction, table_columns
 from minixception.inference.sources import Picture, load_picture, read_now, separate
 from minixception.inference.workers import LOOK_AHEAD, Room, in_order
 
-# Of many pictures, so many go through the networks together: a batch of four faces runs in the
-# thread at hand (`engines.FEW_FACES`) at 0.7 of the time of one by one.
+# Pictures whose faces go through the networks together: a batch of four faces, which runs in the
+# thread at hand (`engines.FEW_FACES`), takes 0.7 of the time of one by one.
 PICTURES_PER_BATCH = 4
 
 # Where no network says how many it takes.
@@ -40,7 +41,7 @@ Model: TypeAlias = FaceClassifier | str | PathLike[str] | None
 class FaceAnalyzer:
     """Finds the faces in a picture and classifies each by emotion, gender and any other task.
 
-    Threads may share one analyzer, and it can be pickled. A forked process can use it too, unless
+    Threads may share an analyzer, and it can be pickled. A forked process can use it too, unless
     the engine is Keras.
 
     Args:
@@ -49,13 +50,12 @@ class FaceAnalyzer:
         gender: likewise.
         others: a model for each further task, such as `glasses="runs/glasses"`; the keyword is
             the task on the model's card.
-        detector: finds the faces: one of `detection.registry.DETECTORS`, or an object with a method
-            `detect`, see `detection.search.FaceDetector`.
-        engine: what runs the models given by name or folder, one of `engines.ENGINES`.
+        detector: one of `detection.registry.DETECTORS`, or an object with a method `detect`, see
+            `detection.search.FaceDetector`.
+        engine: runs the models given by name or folder, one of `engines.ENGINES`.
 
     Attributes:
         classifiers: task -> classifier, without the tasks that were left out.
-        detector: finds the faces.
 
     Raises:
         FileNotFoundError: for an unknown name, or a folder without a checkpoint.
@@ -95,23 +95,19 @@ class FaceAnalyzer:
         cls,
         emotion_model: Model = DEFAULT_EMOTION_MODEL,
         gender_model: Model = DEFAULT_GENDER_MODEL,
-        *,
-        detector: str | FaceDetector = "haar",
-        engine: str = "litert",
-        **others: Model,
+        **options: Any,
     ) -> "FaceAnalyzer":
         """Do the same as the constructor, with the two default models as positional arguments."""
-        models: dict[str, Model] = {"emotion": emotion_model, "gender": gender_model, **others}
-        return cls(detector=detector, engine=engine, **models)
+        return cls(emotion=emotion_model, gender=gender_model, **options)
 
     @property
     def emotion(self) -> FaceClassifier | None:
-        """The classifier of emotions, None if they are left out."""
+        """The classifier of emotions, None if left out."""
         return self.classifiers.get("emotion")
 
     @property
     def gender(self) -> FaceClassifier | None:
-        """The classifier of gender, None if that is left out."""
+        """The classifier of gender, None if left out."""
         return self.classifiers.get("gender")
 
     @property
@@ -139,8 +135,8 @@ class FaceAnalyzer:
                 searched, and there is one prediction.
 
         Raises:
-            FileNotFoundError, IsADirectoryError, PermissionError, TypeError, ValueError: if the
-                picture cannot be read; see `inference.sources.load_picture`.
+            OSError, TypeError, ValueError: if the picture cannot be read; see
+                `inference.sources.load_picture`.
         """
         (faces,) = self._predict([self._find(picture, bgr=bgr, whole_picture=whole_picture)])
         return faces
@@ -175,9 +171,8 @@ class FaceAnalyzer:
     ) -> Iterator[Any]:
         """Yield what `analyze` returns for each picture, in order, using all cores.
 
-        Pictures are taken as results are asked for, at most `workers.LOOK_AHEAD` per core ahead,
-        so that neither they nor the results need fit into memory. An array must stay as it is
-        until its result has come.
+        At most `workers.LOOK_AHEAD` pictures per core are taken ahead of the results, so that
+        neither need fit into memory. An array must not change until its result has come.
 
             paths = sorted(Path("holidays").glob("*.jpg"))
             for path, faces in zip(paths, analyzer.analyze_many(paths)):
@@ -188,22 +183,14 @@ class FaceAnalyzer:
                 (N, H, W, 3).
             bgr: as for `analyze`.
             whole_picture: as for `analyze`.
-            return_exceptions: if a picture cannot be read, yield the exception in place of its
-                predictions. Otherwise it is raised there, and the iteration ends.
+            return_exceptions: yield the exception for a picture that cannot be read. Otherwise it
+                is raised, and the iteration ends.
 
         Raises:
             OSError, TypeError, ValueError: as `analyze`, unless they are to be returned.
         """
-        room = Room()
-
-        def find(picture: Picture) -> _Faces:
-            with room.keep(picture):
-                return self._find(picture, bgr=bgr, whole_picture=whole_picture)
-
-        def work(batch: list[Picture]) -> list[list[FacePrediction] | Exception]:
-            return self._analyze_batch(batch, find)
-
-        # A file object may be closed by the time that its turn comes: its content is taken here.
+        work = partial(self._analyze_batch, room=Room(), bgr=bgr, whole_picture=whole_picture)
+        # A file object may be closed when its turn comes, so its content is read here.
         taken = map(read_now, separate(pictures))
         batches = iter(lambda: list(islice(taken, PICTURES_PER_BATCH)), [])
         ahead = LOOK_AHEAD // PICTURES_PER_BATCH
@@ -220,8 +207,8 @@ class FaceAnalyzer:
 
         Args:
             picture: as for `analyze`.
-            boxes: (x, y, width, height) in pixels, as detectors give them: any four numbers each,
-                or an array (N, 4). Parts outside the picture are left out.
+            boxes: (x, y, width, height) in pixels, see `boxes.as_boxes`. Parts outside the picture
+                are left out.
             bgr: as for `analyze`.
 
         Raises:
@@ -232,14 +219,15 @@ class FaceAnalyzer:
         return faces
 
     def _analyze_batch(
-        self, pictures: list[Picture], find: "Callable[[Picture], _Faces]"
+        self, pictures: list[Picture], *, room: Room, bgr: bool, whole_picture: bool
     ) -> list[list[FacePrediction] | Exception]:
-        """Return what comes of each picture; the faces of all go through the networks at once."""
+        """Return the result for each picture; all faces go through the networks at once."""
         found: list[_Faces | Exception] = []
         for picture in pictures:
             try:
-                found.append(find(picture))
-            except Exception as error:  # raised, or given to the caller, when its turn comes
+                with room.keep(picture):
+                    found.append(self._find(picture, bgr=bgr, whole_picture=whole_picture))
+            except Exception as error:  # raised or returned when its turn comes
                 found.append(error)
         predictions = iter(self._predict([each for each in found if isinstance(each, _Faces)]))
         return [next(predictions) if isinstance(each, _Faces) else each for each in found]
@@ -256,13 +244,13 @@ class FaceAnalyzer:
     def reduction(self, picture: Picture) -> int:
         """Return how many times smaller than stored a JPEG is read along each side: 1, 2, 4 or 8.
 
-        The smallest face that the detector looks for keeps as many pixels as the networks take. It
-        is 1 below some 27 megapixels, for arrays, and for detectors that do not tell.
+        The smallest face that the detector searches for keeps as many pixels as the networks take.
+        It is 1 below some 27 megapixels, for arrays, and for detectors without a method for it.
         """
         rule = getattr(self.detector, "reduction", None)
         if rule is None or isinstance(picture, np.ndarray | Image.Image):
             return 1
-        height, width = picture_size(picture)  # of what cannot be read, the reader will say so
+        height, width = picture_size(picture)  # the reader reports what cannot be read
         takes = [max(each.card.preprocessor.image_size) for each in self.classifiers.values()]
         return rule(height, width, max(takes, default=_PIXELS_OF_A_FACE)) if height else 1
 

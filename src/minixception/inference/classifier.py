@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FaceClassifier:
-    """A loaded model with its card: it crops, prepares and classifies as it was trained.
+    """A loaded model with its card: it crops, prepares and classifies as in training.
 
     >>> classifier = FaceClassifier.load("fer2013_mini_xception")
     >>> faces = np.zeros((2, 48, 48), np.uint8)  # or paths, bytes, Pillow pictures
@@ -60,9 +60,8 @@ class FaceClassifier:
         The pictures are not searched for faces, and the margin of the card is not applied.
 
         Args:
-            crops: pictures that show one face each, of any size, colour or grey: an array
-                (N, H, W, C) or (N, H, W), an iterable of whatever `load_picture` takes, or one of
-                these.
+            crops: pictures of one face each, of any size, colour or grey: an array (N, H, W, C) or
+                (N, H, W), an iterable of whatever `load_picture` takes, or one of these.
             bgr: whether arrays are BGR, as OpenCV returns them.
 
         Raises:
@@ -77,11 +76,8 @@ class FaceClassifier:
 
         They are the input of the last convolution or dense layer, averaged over all positions: 128
         numbers for mini_xception. Whatever the engine, Keras computes them from the checkpoint's
-        `model.keras`; TensorFlow is imported at the first call.
-
-        Args:
-            crops: as for `predict`.
-            bgr: likewise.
+        `model.keras`; TensorFlow is imported at the first call. The arguments are those of
+        `predict`.
 
         Raises:
             ImportError: without Keras.

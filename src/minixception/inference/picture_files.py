@@ -1,4 +1,4 @@
-"""What comes of a picture file, also where it cannot be read."""
+"""Results for picture files, including those that cannot be read."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -20,15 +20,15 @@ from minixception.messages import explain
 
 @dataclass(frozen=True)
 class PictureResult:
-    """What came of one picture.
+    """The result for one picture.
 
     Attributes:
-        picture: its path or address.
-        faces: from left to right; empty where `error` is set.
+        picture: its path or URL.
+        faces: from left to right; empty if `error` is set.
         error: why the picture could not be read, None if it could.
         drawn: the file it was drawn to, None if it was not.
-        smallest_face: where no face is found, the side in pixels below which none is searched for;
-            None if there is no such bound.
+        smallest_face: if no face is found, the side in pixels below which none is searched for;
+            None if there is no such limit.
     """
 
     picture: Path | str
@@ -39,7 +39,7 @@ class PictureResult:
 
 
 def failure_of(picture: Path | str, error: BaseException) -> str:
-    """Return one line that names the picture and says why it could not be done."""
+    """Return one line that names the picture and says what is wrong."""
     reason, name = explain(error), " ".join(str(picture).split())  # it may hold a line break
     return reason if name in reason else f"{name}: {reason}"
 
@@ -57,15 +57,15 @@ def analyze_file(
 
     Args:
         analyzer: finds the faces and classifies them.
-        picture: its path or address.
-        read: gives the picture by its name, in any form that `FaceAnalyzer.analyze` takes; the file
-            itself if left out.
-        whole_picture: the picture is already cropped to a face, and not searched.
+        picture: its path or URL.
+        read: returns the picture for `picture`, in any form that `FaceAnalyzer.analyze` takes; the
+            file itself if left out.
+        whole_picture: see `FaceAnalyzer.analyze`.
         folders: the `folder_states` at the start of the job.
-        describe: gives the text of an error that is the picture's own.
+        describe: returns the text of an error that is the picture's own.
 
     Returns:
-        What came of it, and the picture itself; None where it was not read, or not whole.
+        The result, and the picture itself; None if it was not read, or not in full size.
 
     Raises:
         OSError: if the machine is at fault and not the picture, see `is_passing`.
@@ -112,6 +112,6 @@ def _state(folder: Path) -> tuple[int, int] | None:
 
 
 def _has_moved(picture: Path | str, folders: Mapping[Path, tuple[int, int]]) -> bool:
-    """Tell whether another folder, or none, is where one was when the job began: a lost mount."""
+    """Tell whether the folder is gone or another one since the job began: a lost mount."""
     folder = Path(picture).parent
     return folder in folders and _state(folder) != folders[folder]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FacePrediction:
-    """What the models answered for one face.
+    """What the models say of one face.
 
     Attributes:
         box: (x, y, width, height) in pixels of the upright picture.

@@ -1,4 +1,4 @@
-"""Whatever a user holds of a picture: its file, its content, a Pillow picture or an array."""
+"""Pictures in any form: a file, its content, a Pillow picture or an array."""
 
 import io
 from collections.abc import Iterable
@@ -15,14 +15,14 @@ Picture: TypeAlias = str | PathLike[str] | bytes | BinaryIO | Image.Image | NDAr
 
 
 def load_picture(picture: Picture, *, bgr: bool = False, reduction: int = 1) -> NDArray[np.uint8]:
-    """Turn a picture, however it comes, into the package's own form.
+    """Turn a picture in any form into the package's own.
 
     Args:
         picture: a path, the bytes of a picture file, a file object opened in binary mode or a
-            Pillow picture, all of them as `images.read_image` treats a file; or an array as
+            Pillow picture, which are treated as by `images.read_image`; or an array as
             `images.as_rgb` takes it: RGB, RGBA or grey, uint8, uint16, bool or float in [0, 1].
-        bgr: arrays are BGR or BGRA, as OpenCV gives them; files say themselves what they are.
-        reduction: of a JPEG file one pixel in so many along each side, see `images.read_image`.
+        bgr: arrays are BGR or BGRA, as OpenCV returns them; it does not matter for files.
+        reduction: of a JPEG, see `images.read_image`.
 
     Returns:
         RGB uint8 (height, width, 3); `picture` itself if it is an array of that form.
@@ -56,7 +56,7 @@ def read_now(picture: Any) -> Any:
 
 
 def separate(pictures: Any) -> Iterable[Picture]:
-    """Return pictures one by one, whether there came one, an array of several or an iterable.
+    """Return an iterable of pictures, given one, an array of several or an iterable.
 
     An array is one picture where it is (height, width) or (height, width, C) with C 1, 3 or 4, and
     several where it is (N, height, width) or (N, height, width, C).

@@ -1,8 +1,7 @@
 """Tables of pictures: a row per face, as CSV, JSON lines, Parquet or one JSON object.
 
-Each picture has as many rows as faces, and at least one. `faces` is their number: 0 with an empty
-`error` where the picture was read and has none, 0 with the reason in `error` where it could not be
-read. The other columns of such a row are empty. JSON leaves out what could not be read.
+A picture without a face has one row, where `faces` is 0, `error` says why the picture could not be
+read, or is empty, and all other columns are empty. JSON leaves out what could not be read.
 """
 
 import csv
@@ -24,14 +23,14 @@ if TYPE_CHECKING:
     import pandas
 
 Line = Mapping[str, Any]
-"""What came of a picture: `picture`, `error`, and `faces` as from `FacePrediction.to_json`."""
+"""The result for a picture: `picture`, `error`, and `faces` as from `FacePrediction.to_json`."""
 
 Outcome = tuple[int, str | None]
 """Number of faces, and error, of a picture."""
 
 
 def line_of(result: PictureResult) -> Line:
-    """Return what came of a picture as plain data."""
+    """Return a result as plain data."""
     faces = [face.to_json() for face in result.faces]
     return {"picture": str(result.picture), "error": result.error, "faces": faces}
 
@@ -42,7 +41,7 @@ def picture_rows(
     error: str | None,
     class_names: Mapping[str, Iterable[str]],
 ) -> list[dict[str, Any]]:
-    """Return a row per face of a picture; one for a picture without, whose other cells are None."""
+    """Return a row per face of a picture, or one with None in its other cells if there is none."""
     empty = dict.fromkeys(picture_columns(class_names))
     head = {"picture": picture, "faces": len(faces), "error": error}
     return [{**empty, **head, **row} for row in to_rows(faces) or [{}]]
@@ -56,7 +55,7 @@ def picture_columns(class_names: Mapping[str, Iterable[str]]) -> list[str]:
 def picture_frame(
     rows: Iterable[Mapping[str, Any]], class_names: Mapping[str, Iterable[str]]
 ) -> "pandas.DataFrame":
-    """Return `picture_rows` of many pictures as a table whose types do not hang on its rows."""
+    """Return `picture_rows` of many pictures as a table whose types do not depend on its rows."""
     import pandas
 
     columns = picture_columns(class_names)
@@ -71,12 +70,12 @@ def picture_frame(
 
 @dataclass(frozen=True)
 class Table:
-    """A table that is asked for.
+    """A requested table.
 
     Attributes:
         format: "csv", "jsonl", "json" or "parquet".
-        target: the file that shall be there in the end, or a folder for many.
-        class_names: task -> classes, see `FaceAnalyzer.class_names`.
+        target: the file to write, or a folder for many.
+        class_names: see `FaceAnalyzer.class_names`.
     """
 
     format: str
@@ -85,16 +84,16 @@ class Table:
 
     @property
     def suffix(self) -> str:
-        """What the name of such a file ends in."""
+        """The ending of such a file's name."""
         return f".{self.format}"
 
     @property
     def header(self) -> bytes:
-        """What the file begins with."""
+        """The first line of the file, if it has one."""
         return _csv_line(picture_columns(self.class_names)) if self.format == "csv" else b""
 
     def encode(self, line: Line) -> bytes:
-        """Return the rows of a picture as they stand in a CSV or JSONL file."""
+        """Return the rows of a picture as in a CSV or JSONL file."""
         if self.format == "csv":
             return b"".join(_csv_line(row.values()) for row in self._rows(line))
         return b"".join(map(_json_bytes, self._rows(line)))
@@ -112,7 +111,7 @@ class Table:
             file.writelines(chain([self.header], map(self.encode, lines)))
 
     def read(self, file: IO[bytes]) -> list[tuple[str, Outcome]]:
-        """Return name and outcome of each picture in such a file, but for JSON; [] of another."""
+        """Return name and outcome of each picture in such a file (not JSON), [] for other files."""
         try:
             if self.format == "parquet":
                 from pyarrow.parquet import read_table
@@ -157,5 +156,5 @@ def _csv_line(values: Iterable[Any]) -> bytes:
 
 
 def _encode(text: str) -> bytes:
-    # What is not valid UTF-8 in a file name comes out as "\udcff", which JSON reads again.
+    # Bytes of a file name that are not UTF-8 become "\udcff", which JSON can read.
     return text.encode("utf-8", errors="backslashreplace")

@@ -16,15 +16,15 @@ Item = TypeVar("Item")
 
 Result = TypeVar("Result")
 
-# Pictures per worker that are done ahead of the one to be given next. A picture may take a
-# hundred times as long as its neighbours; more would only keep more results in memory.
+# Pictures per worker that are done ahead of the next result. A picture may take a hundred times as
+# long as its neighbours; more would only keep more results in memory.
 LOOK_AHEAD = 8
 
 
 class Room:
-    """Room in memory for pictures that threads have in work: all together as one of the largest.
+    """Room in memory for the pictures that threads work on: in all as much as the largest takes.
 
-    A picture of 22 kB may take gigabytes, and as many in each worker.
+    A picture of 22 kB may take gigabytes, in each worker.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Room:
 
     @contextmanager
     def keep(self, picture: Any) -> Iterator[None]:
-        """Wait until there is room for a picture that is to be read; keep it inside the block."""
+        """Wait for the room to read a picture, and keep it inside the block."""
         is_file = isinstance(picture, str | PathLike | bytes)
         pixels = min(prod(picture_size(picture)), LARGEST_PICTURE) if is_file else 0
         with self._changed:
@@ -56,8 +56,8 @@ def in_order(
 ) -> Generator[Result, None, None]:
     """Apply `work` to the items in `workers` threads and yield the results in the items' order.
 
-    At most `look_ahead` items per worker are begun before their turn. When the caller stops early,
-    items that are not begun are left, and those at hand are finished.
+    At most `look_ahead` items per worker are begun before their turn. If the caller stops early,
+    those that are begun are finished.
     """
     if workers == 1:
         yield from map(work, items)

@@ -1,1 +1,1 @@
-"""The service: the analyzer behind HTTP, on the machine that it runs on."""
+"""The service: the analyzer over HTTP."""

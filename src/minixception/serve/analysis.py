@@ -1,15 +1,17 @@
-"""What answers a picture: models and detectors by name, loaded once and shared by all threads."""
+"""Answers for pictures, from models and detectors that are loaded once and shared by threads."""
 
 import base64
 import io
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+from starlette.exceptions import HTTPException
 
 from minixception.boxes import crop_box
 from minixception.checkpoints.card import read_card
@@ -33,29 +35,26 @@ NO_MODEL = "none"
 Loaded = TypeVar("Loaded")
 
 
-class RefusedError(Exception):
-    """A request that gets no answer: HTTP status, and the reason in a sentence."""
+class RefusedError(HTTPException):
+    """The refusal of a request: an HTTP status, and the reason in a sentence."""
 
     def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status, self.reason = status, reason
+        # The rest of what is too large or too slow is not read.
+        super().__init__(status, reason, {"Connection": "close"} if status in (408, 413) else None)
 
 
 class Analysis:
-    """Finds and classifies the faces of pictures, by the models that a request names.
-
-    Args:
-        settings: of the service.
+    """Finds and classifies the faces in pictures, with the models that a request names.
 
     Attributes:
-        folders: task -> name -> folder of the models that a request may name: those that are
-            shipped, and those that the service was started with.
-        defaults: task -> name of the model that answers unless a request names another.
-        detectors: that a request may name. YuNet is one where the service was started with it: a
-            request must not make it fetch a file.
+        folders: task -> name -> folder of the models that a request may name: the shipped ones,
+            and those that the service was started with.
+        defaults: task -> name of the model to use unless a request names another.
+        detectors: those that a request may name. YuNet is one only if the service was started with
+            it: a request must not make it fetch a file.
 
     Raises:
-        FileNotFoundError, ValueError: if a model of the settings is none, or is damaged.
+        FileNotFoundError, ValueError: if a model of the settings is missing or damaged.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -71,25 +70,22 @@ class Analysis:
         self.detectors = tuple(
             name for name in DETECTORS if name != "yunet" or name == settings.detector
         )
-        self._analyzer({}, settings.detector)  # what most requests ask for is there from the start
+        self._analyzer(self.defaults, settings.detector)  # most requests need no more
 
     def models(self) -> list[dict[str, Any]]:
         """Return what `/v1/models` answers: name, task and card of each model and detector."""
-        found = [
-            {"name": name, "task": task, "default": name == self.defaults[task], "card": card}
+        cards: list[tuple[str, str, Any]] = [
+            (task, name, read_card(folder).to_json())
             for task, folders in self.folders.items()
-            for name, card in ((name, read_card(each).to_json()) for name, each in folders.items())
+            for name, folder in folders.items()
         ]
         folder = find_model(DEFAULT_DETECTOR, tasks=(DETECTOR_TASK,))
-        cards = {"mini_xception": read_detector_card(folder).to_json()}
-        return found + [
-            {
-                "name": name,
-                "task": DETECTOR_TASK,
-                "default": name == self._settings.detector,
-                "card": cards.get(name),
-            }
-            for name in self.detectors
+        known = {"mini_xception": read_detector_card(folder).to_json()}
+        cards += [(DETECTOR_TASK, name, known.get(name)) for name in self.detectors]
+        defaults = {**self.defaults, DETECTOR_TASK: self._settings.detector}
+        return [
+            {"name": name, "task": task, "default": name == defaults[task], "card": card}
+            for task, name, card in cards
         ]
 
     def analyze(
@@ -104,15 +100,15 @@ class Analysis:
         """Return the faces of a picture as `minixception image --json` writes them.
 
         Args:
-            content: of the picture's file.
-            name: what a message calls it.
-            models: task -> name of the model, one of `folders` or `NO_MODEL`.
+            content: of the picture file.
+            name: what messages call it.
+            models: task -> name of the model, one of `folders` or `NO_MODEL`; as many as `folders`.
             detector: one of `detectors`.
-            explained_task: each face also gets an `explanation` of its label in this task, as far
-                as it has one.
+            explained_task: adds an `explanation` of the label in this task to each face, if it has
+                one.
 
         Raises:
-            RefusedError: if that cannot be done; the reason names the picture or what is missing.
+            RefusedError: if that fails; the reason names the picture, or what is missing.
         """
         analyzer = _loaded(lambda: self._analyzer(models, detector))
         try:
@@ -121,7 +117,8 @@ class Analysis:
             answers = [face.to_json() for face in faces]
             classifier = analyzer.classifiers.get(explained_task or "")
             if classifier is not None and faces:
-                explainer = _loaded(lambda: self._explainer(classifier.card.task, models))
+                task = classifier.card.task
+                explainer = _loaded(lambda: self._explainer(task, models[task]))
                 _add_explanations(answers, image, faces, classifier, explainer)
         except (ValueError, OSError, MemoryError, cv2.error) as error:
             if is_passing(error) or isinstance(error, BrokenModelError):
@@ -129,24 +126,16 @@ class Analysis:
             raise RefusedError(422, f"{name}: {explain(error)}") from error
         return answers
 
-    def _chosen(self, models: Mapping[str, str]) -> dict[str, str]:
-        return {**self.defaults, **models}
-
     def _analyzer(self, models: Mapping[str, str], detector: str) -> FaceAnalyzer:
         classifiers: dict[str, Any] = dict.fromkeys(TASKS)
-        for task, name in self._chosen(models).items():
+        for task, name in models.items():
             if name != NO_MODEL:
-                classifiers[task] = self._classifier(task, name)
-        found = self._once(("detector", detector), lambda: load_detector(detector))
+                load = partial(FaceClassifier.load, self.folders[task][name])
+                classifiers[task] = self._once(("classifier", task, name), load)
+        found = self._once(("detector", detector), partial(load_detector, detector))
         return FaceAnalyzer(detector=found, **classifiers)
 
-    def _classifier(self, task: str, name: str) -> FaceClassifier:
-        folder = self.folders[task][name]
-        return self._once(("classifier", task, name), lambda: FaceClassifier.load(folder))
-
-    def _explainer(self, task: str, models: Mapping[str, str]) -> Any:
-        name = self._chosen(models)[task]
-
+    def _explainer(self, task: str, name: str) -> Any:
         def load() -> Any:
             require("keras", "tensorflow", what="`explain`")
             from minixception.explain import Explainer
@@ -156,7 +145,7 @@ class Analysis:
         return self._once(("explainer", task, name), load)
 
     def _once(self, key: tuple[str, ...], load: Callable[[], Loaded]) -> Loaded:
-        """Load something once; meanwhile only those wait who need it too."""
+        """Load something once; only requests that need it wait."""
         if key not in self._loaded:
             with self._locks.setdefault(key, threading.Lock()):
                 if key not in self._loaded:
@@ -165,7 +154,7 @@ class Analysis:
 
 
 def _loaded(load: Callable[[], Loaded]) -> Loaded:
-    """Load something; a failure is this service's, not the picture's."""
+    """Load something; a failure is the fault of the service, not of the picture."""
     try:
         return load()
     except (ImportError, FileNotFoundError) as error:
@@ -180,11 +169,8 @@ def _read(content: bytes, name: str) -> NDArray[np.uint8]:
     try:
         return load_picture(file)
     except ValueError as error:
-        statuses = {UnidentifiedImageError: 415, Image.DecompressionBombError: 413}
-        status = next(
-            (statuses[each] for each in statuses if isinstance(error.__cause__, each)), 422
-        )
-        raise RefusedError(status, explain(error)) from error
+        statuses: dict[Any, int] = {UnidentifiedImageError: 415, Image.DecompressionBombError: 413}
+        raise RefusedError(statuses.get(type(error.__cause__), 422), explain(error)) from error
 
 
 def _add_explanations(

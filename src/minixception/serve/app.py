@@ -1,4 +1,4 @@
-"""The application: paths, who may ask, how much at a time."""
+"""The application: its paths, access and limits."""
 
 import asyncio
 import json
@@ -35,12 +35,10 @@ from minixception.serve.schemas import (
     Face,
     Health,
     Models,
-    Options,
     describe,
     options_for,
 )
 from minixception.serve.settings import Limits, Settings
-from minixception.serve.turns import Turns
 
 FACES = "/v1/faces"
 RETRY_SECONDS = "1"
@@ -59,7 +57,7 @@ def build_app(settings: Settings) -> FastAPI:
     """Return the application of one process, its models loaded.
 
     Raises:
-        FileNotFoundError, ValueError: if a model is none, or is damaged.
+        FileNotFoundError, ValueError: if a model is missing or damaged.
     """
     analysis, figures = Analysis(settings), Figures()
     app: FastAPI = FastAPIOffline(
@@ -71,7 +69,6 @@ def build_app(settings: Settings) -> FastAPI:
         lifespan=partial(_lifespan, settings.limits),
     )
     app.add_middleware(Measured, path=FACES, figures=figures)
-    app.add_exception_handler(RefusedError, _tell_refusal)
     app.add_exception_handler(RequestValidationError, _tell_option)
     app.add_exception_handler(ClientDisconnect, _tell_nobody)
     token = Depends(_token_check(settings.token))
@@ -79,12 +76,12 @@ def build_app(settings: Settings) -> FastAPI:
 
     @app.get("/v1/models", dependencies=[token], responses=describe([401]), summary="Models")
     def list_models() -> Models:
-        """Say which models and detectors a request may name, with their cards."""
+        """List the models and detectors that a request may name, with their cards."""
         return Models.model_validate({"models": analysis.models()})
 
     @app.get("/healthz", summary="Health")
     def tell_health() -> Health:
-        """Answer, without any work."""
+        """Say that the service is up."""
         return Health(version=__version__)
 
     @app.get(
@@ -95,7 +92,7 @@ def build_app(settings: Settings) -> FastAPI:
         response_class=PlainTextResponse,
     )
     def tell_figures() -> Response:
-        """Give counts and times to Prometheus."""
+        """Return counts and times for Prometheus."""
         return Response(figures.text(), media_type=CONTENT_TYPE_LATEST)
 
     _add_page(app, settings.page)
@@ -104,14 +101,14 @@ def build_app(settings: Settings) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(limits: Limits, app: FastAPI) -> AsyncIterator[None]:
-    """Set up what the process needs while it serves; end when all work is done."""
+    """Set up what the process needs to serve, and take it down when all work is done."""
     cores = available_cores()
     threads, before = cv2.getNumThreads(), Image.MAX_IMAGE_PIXELS
     cv2.setNumThreads(1)  # a picture per core; more threads would take turns
     Image.MAX_IMAGE_PIXELS = limits.megapixels * 10**6 // 2  # Pillow refuses twice as many
     with ThreadPoolExecutor(cores, "analysis") as pool, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
-        app.state.pool, app.state.turns = pool, Turns(cores)
+        app.state.pool, app.state.free = pool, asyncio.Semaphore(cores)
         app.state.under_way = 0
         yield
     cv2.setNumThreads(threads)
@@ -121,7 +118,7 @@ async def _lifespan(limits: Limits, app: FastAPI) -> AsyncIterator[None]:
 def _add_faces(
     app: FastAPI, settings: Settings, analysis: Analysis, figures: Figures, token: Any
 ) -> None:
-    limits, state = settings.limits, app.state
+    limits, state, tasks = settings.limits, app.state, tuple(analysis.folders)
     chosen: Any = options_for(analysis, settings.detector)
 
     async def admit() -> AsyncIterator[None]:
@@ -156,35 +153,53 @@ def _add_faces(
         options: Annotated[chosen, Query()],
     ) -> Response:
         """Find and classify the faces in one or several pictures; name -> faces."""
+        answer = {}
         try:
-            answer = await answer_pictures(request, options)
+            pictures = await read_pictures(request, limits)
+            # One after the other: who sends many at once gets no more cores than others.
+            for name in list(pictures):
+                async with _take_turn(state.free, request):
+                    work = partial(
+                        analysis.analyze,
+                        pictures.pop(name),
+                        name,
+                        models={task: getattr(options, f"{task}_model") for task in tasks},
+                        detector=options.detector,
+                        explained_task=options.explain,
+                    )
+                    loop = asyncio.get_running_loop()
+                    answer[name] = await loop.run_in_executor(state.pool, work)
+                figures.pictures.inc()
+                figures.faces.inc(len(answer[name]))
         except asyncio.CancelledError:
             raise RefusedError(503, "the service is shutting down: try again later") from None
         body = plain_json(json.dumps(answer, ensure_ascii=False))
         return Response(body, media_type="application/json")
 
-    async def answer_pictures(request: Request, options: Options) -> dict[str, Any]:
-        pictures = await read_pictures(request, limits)
-        answer = {}
-        # One after the other: whoever sends many pictures at once has no more cores than others.
-        for name in list(pictures):
-            async with state.turns.take(request):
-                work = partial(
-                    analysis.analyze,
-                    pictures.pop(name),
-                    name,
-                    models=options.models(),
-                    detector=options.detector,
-                    explained_task=options.explain,
-                )
-                answer[name] = await asyncio.get_running_loop().run_in_executor(state.pool, work)
-            figures.pictures.inc()
-            figures.faces.inc(len(answer[name]))
-        return answer
+
+@asynccontextmanager
+async def _take_turn(free: asyncio.Semaphore, request: Request) -> AsyncIterator[None]:
+    """Wait for a turn for a request that has been received whole; it ends with the block.
+
+    Raises:
+        ClientDisconnect: if the client hangs up before; it then holds up nobody.
+    """
+    turn = asyncio.ensure_future(free.acquire())
+    gone = asyncio.ensure_future(request.receive())  # after the body only its end can come
+    try:
+        await asyncio.wait({turn, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if gone.done():
+            raise ClientDisconnect
+        yield
+    finally:
+        gone.cancel()
+        if turn.done():
+            free.release()
+        turn.cancel()
 
 
 def _token_check(token: str | None) -> Any:
-    """Return a dependency that lets only those pass who bring the token."""
+    """Return a dependency that refuses requests without the token."""
     bearer = HTTPBearer(auto_error=False)
 
     def check(given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> None:
@@ -212,30 +227,16 @@ def _add_page(app: FastAPI, page: Path | None) -> None:
         return FileResponse(page / "index.html")
 
     for entry in sorted(page.iterdir()) if page is not None else ():
-        if entry.is_dir():
-            app.mount(f"/{entry.name}", StaticFiles(directory=entry))
-        else:
-            app.router.routes.append(Route(f"/{entry.name}", partial(_send_file, entry)))
-
-
-async def _send_file(path: Path, _: Request) -> Response:
-    return FileResponse(path)
+        path = f"/{entry.name}" + "/{path:path}" * entry.is_dir()
+        app.router.routes.append(Route(path, StaticFiles(directory=page)))
 
 
 def _problem(status: int, reason: str) -> JSONResponse:
     return JSONResponse({"detail": reason}, status)
 
 
-async def _tell_refusal(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RefusedError)
-    answer = _problem(error.status, error.reason)
-    if error.status in (408, 413):
-        answer.headers["Connection"] = "close"  # the rest of the body is not read
-    return answer
-
-
 async def _tell_option(_: Request, error: Exception) -> Response:
-    """Say which option is wrong, without repeating what else came."""
+    """Say which option is wrong, without repeating the rest of the request."""
     assert isinstance(error, RequestValidationError)
     wrong = [f"`{each['loc'][-1]}`: {each['msg']}" for each in error.errors()]
     return _problem(422, "; ".join(wrong))

@@ -1,6 +1,6 @@
-"""From a request to its pictures, held in memory alone and within bounds."""
+"""Reads the pictures of a request, in memory only and within limits."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from itertools import chain, count
 
 import anyio
@@ -12,7 +12,7 @@ from minixception.serve.analysis import RefusedError
 from minixception.serve.settings import Limits
 
 ONE_PICTURE = "picture"
-"""What the answer calls a picture that came without a name, as the body of a request."""
+"""Name in the answer of a picture without one, as of a request's body."""
 
 
 class _ParserInMemory(MultiPartParser):
@@ -22,10 +22,10 @@ class _ParserInMemory(MultiPartParser):
 
 
 async def read_pictures(request: Request, limits: Limits) -> dict[str, bytes]:
-    """Return name -> content of the pictures that a request brings.
+    """Return name -> content of the pictures in a request.
 
     Raises:
-        RefusedError: if it is too large, too slow or not of the form that `POST /v1/faces` takes.
+        RefusedError: if it is too large, too slow or not in a form that `POST /v1/faces` takes.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     is_picture = kind.startswith("image/") or kind in ("", "application/octet-stream")
@@ -57,8 +57,7 @@ async def _bounded(request: Request, limits: Limits) -> AsyncGenerator[bytes, No
     promised = request.headers.get("content-length", "")
     if promised.isdecimal() and int(promised) > largest:
         raise refused
-    stream: AsyncIterator[bytes] = request.stream()
-    async for chunk in stream:
+    async for chunk in request.stream():
         received += len(chunk)
         if received > largest:
             raise refused
@@ -68,16 +67,13 @@ async def _bounded(request: Request, limits: Limits) -> AsyncGenerator[bytes, No
 async def _parse(
     request: Request, body: AsyncGenerator[bytes, None], limits: Limits
 ) -> dict[str, bytes]:
-    # One file more than allowed, so that the reason can be told here.
-    parser = _ParserInMemory(
-        request.headers, body, max_files=limits.pictures + 1, max_fields=limits.pictures
-    )
-    too_many = RefusedError(413, f"a request must have at most {limits.pictures} pictures")
+    most = limits.pictures
+    parser = _ParserInMemory(request.headers, body, max_files=most, max_fields=most)
     try:
         form = await parser.parse()
     except MultiPartException as error:
         if "Too many files" in error.message:
-            raise too_many from error
+            raise RefusedError(413, f"a request must have at most {most} pictures") from error
         raise RefusedError(422, f"the multipart body cannot be read: {error.message}") from error
     try:
         pictures: dict[str, bytes] = {}
@@ -91,8 +87,6 @@ async def _parse(
             pictures[next(name for name in names if name not in pictures)] = await part.read()
     finally:
         await form.close()
-    if len(pictures) > limits.pictures:
-        raise too_many
     if not pictures:
         raise RefusedError(422, "the multipart body holds no picture")
     return pictures

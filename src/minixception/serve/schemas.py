@@ -1,6 +1,6 @@
-"""What goes in and out, for the OpenAPI document."""
+"""Requests and answers, as the OpenAPI document describes them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -71,13 +71,13 @@ class Model(BaseModel):
 
 
 class Models(BaseModel):
-    """All of them."""
+    """The models and detectors that a request may name."""
 
     models: list[Model]
 
 
 class Health(BaseModel):
-    """A sign of life."""
+    """The state of the service."""
 
     status: Literal["ok"] = "ok"
     version: str
@@ -96,13 +96,13 @@ REASONS = {
     415: "no picture, or one of an unknown format",
     422: "a damaged picture, or an option that does not exist",
     501: "explanations take an extra that this service was installed without",
-    503: "too many requests are under way, the machine or a model fails, or the service is being "
-    "ended: try again later",
+    503: "too many requests are in progress, the machine or a model fails, or the service is "
+    "shutting down: try again later",
 }
 
 
 def describe(statuses: Iterable[int]) -> dict[int | str, dict[str, Any]]:
-    """Return the entries of the OpenAPI document for answers without a result."""
+    """Return the entries of the OpenAPI document for refusals."""
     return {
         status: {
             "model": Problem,
@@ -113,38 +113,18 @@ def describe(statuses: Iterable[int]) -> dict[int | str, dict[str, Any]]:
     }
 
 
-class Options(BaseModel):
-    """What a request may choose; `options_for` adds the models that there are."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    detector: str
-    explain: str | None = None
-
-    def models(self) -> Mapping[str, str]:
-        """Return task -> name of the model."""
-        return {
-            name.removesuffix("_model"): value
-            for name, value in self.model_dump().items()
-            if name.endswith("_model")
-        }
-
-
-def options_for(analysis: Analysis, detector: str) -> type[Options]:
-    """Return the options of a service: its models by task, its detectors."""
+def options_for(analysis: Analysis, detector: str) -> type[BaseModel]:
+    """Return the options that a service offers: its models by task, its detectors."""
     fields: dict[str, Any] = {
-        f"{task}_model": (
+        "detector": (Literal[analysis.detectors], Field(detector, description="finds the faces")),
+        "explain": (
+            Literal[tuple(analysis.folders)] | None,
+            Field(None, description="also explain the label of each face in this task"),
+        ),
+    }
+    for task, folders in analysis.folders.items():
+        fields[f"{task}_model"] = (
             Literal[(*folders, NO_MODEL)],
             Field(analysis.defaults[task], description=f"model of {task}; `none` leaves it out"),
         )
-        for task, folders in analysis.folders.items()
-    }
-    fields["detector"] = (
-        Literal[analysis.detectors],
-        Field(detector, description="finds the faces"),
-    )
-    fields["explain"] = (
-        Literal[tuple(analysis.folders)] | None,
-        Field(None, description="also explain the label of each face in this task"),
-    )
-    return create_model("RequestOptions", __base__=Options, **fields)
+    return create_model("Options", __config__=ConfigDict(extra="forbid"), **fields)

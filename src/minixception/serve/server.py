@@ -19,13 +19,13 @@ from uvicorn.supervisors import Multiprocess
 from minixception.serve.figures import SHARED_FOLDER
 from minixception.serve.settings import Settings
 
-# Seconds until a shutdown no longer waits for requests under way: a client may send for ever.
+# Seconds that a shutdown waits for requests in progress: a client may send for ever.
 LONGEST_SHUTDOWN = 60
 
-# Connections that wait to be accepted; all of them are, and read from, before the next answer.
+# Connections that wait to be accepted; all are accepted, and read, before the next answer.
 WAITING = 128
 
-# To standard output, since commands send what compiled libraries say on descriptor 2 to nowhere.
+# To standard output: commands silence descriptor 2, on which compiled libraries write.
 _LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -38,7 +38,7 @@ _LOGGING: dict[str, Any] = {
 
 
 class _ImpatientProtocol(H11Protocol):
-    """Uvicorn's protocol, which would wait for the head of a first request for ever."""
+    """Uvicorn's protocol, which would wait for ever for the head of a first request."""
 
     def __init__(self, most_seconds: int, **of_uvicorn: Any) -> None:
         super().__init__(**of_uvicorn)
@@ -54,37 +54,37 @@ class _ImpatientProtocol(H11Protocol):
 
 
 def run_service(settings: Settings, host: str, port: int) -> None:
-    """Serve until a signal ends it, and finish what is under way.
+    """Serve until a signal comes, then finish the requests in progress.
 
     Args:
         settings: of the service.
-        host: name or address to listen at.
+        host: name or address to listen on.
         port: 0 for any that is free; the address is printed.
 
     Raises:
-        OSError: if the address cannot be had.
-        FileNotFoundError, ValueError: if a model is none, or is damaged.
+        OSError: if the address is not available.
+        FileNotFoundError, ValueError: if a model is missing or damaged.
     """
     with _listen(host, port) as listener, _shared_figures(settings.workers):
-        from minixception.serve.app import build_app  # the figures look for the folder at import
+        from minixception.serve.app import build_app  # the metrics look for the folder at import
 
-        app = build_app(settings)  # here also for several processes: what is wrong is told once
+        app = build_app(settings)  # also for several processes: an error is reported once
         shown = f"[{host}]" if ":" in host else host
         address = f"http://{shown}:{listener.getsockname()[1]}"
         for number in (signal.SIGINT, signal.SIGTERM):
-            # Uvicorn ends at a signal, and raises it once more when all has been answered.
+            # Uvicorn stops at a signal, and raises it again when all is answered.
             signal.signal(number, lambda *_: None)
         print(f"{address} is ready, {address}/docs describes the API; Ctrl-C ends it", flush=True)
         if settings.workers == 1:
             uvicorn.Server(_config(app, settings)).run([listener])
         else:
             build = partial(_build_in_worker, settings)
-            Multiprocess(_config(build, settings, factory=True), [listener]).run()
+            Multiprocess(_config(build, settings), [listener]).run()
 
 
 @contextmanager
 def _shared_figures(workers: int) -> Iterator[None]:
-    """Give several processes a folder in which they add up their figures."""
+    """Give several processes a folder in which they share their metrics."""
     if workers == 1:
         yield
         return
@@ -94,7 +94,7 @@ def _shared_figures(workers: int) -> Iterator[None]:
 
 
 def _build_in_worker(settings: Settings) -> Any:
-    """Return the application of a worker, which ends like the service when its parent is killed."""
+    """Return the application of a worker, which ends when its parent is killed."""
     from minixception.serve.app import build_app
 
     parent = parent_process()
@@ -108,11 +108,11 @@ def _build_in_worker(settings: Settings) -> Any:
     return build_app(settings)
 
 
-def _config(app: Any, settings: Settings, *, factory: bool = False) -> uvicorn.Config:
+def _config(app: Any, settings: Settings) -> uvicorn.Config:
     protocol: Any = partial(_ImpatientProtocol, settings.limits.seconds)
     return uvicorn.Config(
         app,
-        factory=factory,
+        factory=settings.workers > 1,
         workers=settings.workers,
         lifespan="on",
         http=protocol,

@@ -8,7 +8,7 @@ from minixception.files import checkout_root
 
 
 def _bound(default: int, text: str) -> int:
-    """Declare a bound with what `--help` says about it."""
+    """Declare a limit with what `--help` says about it."""
     return field(default=default, metadata={"help": text})
 
 
@@ -42,8 +42,8 @@ class Settings:
         models: task -> name or folder of the model to use unless a request names another.
         detector: likewise, one of `detection.registry.DETECTORS`.
         limits: those of each process.
-        token: that requests must carry, None for no token.
-        page: the folder of the built page, None if there is none.
+        token: what requests must carry, None for no token.
+        page: folder of the built page, None if there is none.
         workers: number of processes.
     """
 
@@ -63,8 +63,8 @@ def read_token(path: Path) -> str:
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: if it holds no token: one line of at least `SHORTEST_TOKEN` printable characters
-            of ASCII, the only ones that a header carries safely.
+        ValueError: if it holds no token: one line of at least `SHORTEST_TOKEN` printable ASCII
+            characters, the only ones that a header carries safely.
     """
     token = path.read_bytes().strip()
     is_safe = token.isascii() and all(33 <= byte < 127 for byte in token)
@@ -77,7 +77,7 @@ def read_token(path: Path) -> str:
 
 
 def find_page(folder: Path | None = None) -> Path | None:
-    """Return the folder of the built page: the one given, or that of the checkout if it is built.
+    """Return the folder of the built page: the one given, else that of the checkout, if built.
 
     Raises:
         FileNotFoundError: if the folder given has no page in it.
