@@ -81,10 +81,11 @@ def score(
 
     predicted, classes = probabilities.argmax(axis=1), np.arange(len(class_names))
     matrix = metrics.confusion_matrix(labels, predicted, labels=classes)
-    precision, recall, f1, totals = metrics.precision_recall_fscore_support(
+    precision, recall, f1, _ = metrics.precision_recall_fscore_support(
         labels, predicted, labels=classes, zero_division=0
     )
-    correct = np.diag(matrix)
+    # Not as counted there: those are floats if no answer is right.
+    totals, correct = matrix.sum(axis=1), np.diag(matrix)
     columns = (column.tolist() for column in (totals, correct, precision, recall, f1))
     return Scores(
         n=len(labels),
