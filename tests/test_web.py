@@ -472,7 +472,8 @@ def test_without_a_camera_or_permission_the_page_says_so(driver: Any, address: s
     denied = ("--use-fake-device-for-media-stream", "--deny-permission-prompts")
     with chromium(driver, *denied) as browser, page_of(browser, address) as page:
         page.click("#camera")
-        playwright.expect(page.locator("#problem")).to_contain_text("does not allow this page to use the camera")
+        problem = playwright.expect(page.locator("#problem"))
+        problem.to_contain_text("does not allow this page to use the camera")
 
 
 def test_it_asks_for_nothing_but_its_own_files_and_keeps_nothing(
