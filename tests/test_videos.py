@@ -1,6 +1,7 @@
 """Films of many kinds, written here, and what they look like when they are read and written."""
 
 import functools
+import gc
 import http.server
 import os
 import struct
@@ -230,6 +231,21 @@ def test_a_film_from_a_phone_comes_upright(mark: str, clip: Path, tmp_path: Path
     expected = turned(read(clip)[0][0].image)
     np.testing.assert_array_equal(frames[0].image, expected)
     assert (len(frames), reader.losses) == (20, [])
+
+
+def test_frames_are_freed_at_once(clip: Path, tmp_path: Path) -> None:
+    """Python looks for circles so seldom that 100 frames of 4K would wait for it."""
+    gc.collect()
+    gc.disable()
+    try:
+        with VideoReader(str(clip)) as reader, VideoWriter(tmp_path / "b.mp4") as writer:
+            for frame in reader:
+                writer.write(frame)
+        del frame
+        held = sum(isinstance(one, av.VideoFrame) for one in gc.get_objects())
+    finally:
+        gc.enable()
+    assert held <= 2  # a decoder or encoder keeps one
 
 
 @pytest.mark.parametrize(("ratio", "shape"), [(2, (160, 640)), (0.5, (320, 320))])

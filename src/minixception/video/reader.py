@@ -11,6 +11,7 @@ from typing import Any
 import av
 import numpy as np
 from av.filter import Graph
+from av.sidedata.sidedata import SideDataContainer
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
@@ -251,7 +252,8 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         require_bounded(width, height, self.source)
         rgb = self._reformatter.reformat(picture, width, height, "rgb24", interpolation="BICUBIC")
         image = rgb.to_ndarray()
-        for mark in picture.side_data:
+        # `picture.side_data` would be in a circle with the frame, and keep it in memory.
+        for mark in SideDataContainer(picture):  # type: ignore[call-arg]
             if mark.type.name == "DISPLAYMATRIX":
                 # x' = a x + c y and y' = b x + d y, in 1/65536.
                 a, b, _, c, d = np.frombuffer(bytes(mark)[:20], np.int32).tolist()
