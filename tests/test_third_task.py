@@ -52,6 +52,7 @@ def test_from_analyzer_to_drawing(
     assert list(three.classifiers) == ["emotion", "gender", "glasses"]
     faces = three.analyze(portraits)
     assert {face.label("glasses") for face in faces} <= set(NAMES)
+    assert faces[0].label("age") is None
     for face, other in zip(faces, two.analyze(portraits), strict=True):
         assert tuple(face.scores["glasses"]) == NAMES
         assert {**face.scores, "glasses": None} == {**other.scores, "glasses": None}

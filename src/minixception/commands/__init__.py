@@ -126,7 +126,7 @@ def _run_parsed(command: str, arguments: Sequence[str], program: str, is_lost: b
         "-v",
         "--verbose",
         action="store_true",
-        help="also show the remarks of TensorFlow, LiteRT and CUDA",
+        help="also show the messages of TensorFlow, LiteRT and CUDA",
     )
     if any(argument == "" or re.fullmatch(r"--[\w-]+=", argument) for argument in arguments):
         parser.error("an argument is empty; is a variable of the shell not set?")
@@ -167,6 +167,6 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescrip
     """Show defaults where there are any, and descriptions as they were written."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        if action.default in (None, False, (), []):
+        if action.default is False or action.default in (None, (), []):  # 0 == False
             return action.help
         return super()._get_help_string(action)

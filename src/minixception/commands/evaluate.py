@@ -31,7 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", required=True, metavar="NAME_OR_FOLDER", help="shipped model or folder"
     )
     parser.add_argument(
-        "--dataset", help="name of the data set (default: the one that the model was trained on)"
+        "--dataset",
+        help="data set, several as in fer2013+jaffe, or a folder with a folder of pictures per "
+        "class (default: the one that the model was trained on)",
     )
     parser.add_argument("--data", type=Path, help="its file or folder (default: in datasets/)")
     parser.add_argument(

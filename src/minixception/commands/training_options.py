@@ -30,7 +30,8 @@ def add_training_arguments(
     )
     parser.add_argument(
         "--dataset",
-        help="data set, or several as in fer2013+jaffe; an unknown name lists the known ones "
+        help="data set, several as in fer2013+jaffe, or a folder with a folder of pictures per "
+        "class; an unknown name lists the known ones "
         f"(default: the recipe's, or {dataset} if the recipe's has no such labels)",
     )
     parser.add_argument("--data", type=Path, help="its file or folder (default: in datasets/)")
@@ -82,7 +83,7 @@ def add_training_arguments(
         help="folder or tar archive of pictures that the model will be scored on: unlabelled "
         "pictures with the same names are left out",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation")
+    parser.add_argument("--seed", type=int, default=0, help="seed of weights, order, augmentation")
     parser.add_argument(
         "--output", type=Path, help="folder to write (default: runs/DATASET_NETWORK_RECIPE)"
     )

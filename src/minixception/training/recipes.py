@@ -161,7 +161,7 @@ class Recipe:
     data: str = setting("", "the data of the source, and ours where it differs")
     cost: str = setting("", "how long it takes, on which machine")
     expected: str = setting("", "what the source reports, or the result here")
-    network: str = option("mini_xception", "name of the network; a wrong one lists them all")
+    network: str = option("mini_xception", "name of the network; an unknown one lists them all")
     frozen_blocks: int | None = option(
         None, "lowest blocks of a pre-trained network that are not trained, 0 to 13"
     )
