@@ -131,6 +131,9 @@ def test_an_unknown_recipe_lists_the_known_ones() -> None:
         {"warmup": 1.0},
         {"plateau_patience": 3},  # together with the one-cycle schedule
         {"mean": (100.0,), "fit_mean": True},
+        {"image_size": 64},
+        {"classes": "happy"},
+        {"augmentation": None},
     ],
     ids=str,
 )

@@ -60,7 +60,8 @@ def train(
         analyzer = minixception.FaceAnalyzer(emotion=run.folder)
 
     The best epoch is chosen on the validation split; the test split is not looked at. The same
-    seed on the same machine gives the same history.
+    seed on the same machine gives the same history. Messages call arguments by the options of the
+    commands: `--teacher` is `teachers`, `--resume` is `resume=True`.
 
     Args:
         dataset: the name of a data set, or several as in "fer2013+jaffe"; a folder with a folder of

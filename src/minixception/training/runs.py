@@ -74,7 +74,7 @@ def refuse_run_without_state(folder: str | Path) -> None:
     if len(rows) != 1:
         raise FileNotFoundError(
             f"{folder} holds a model but no {STATE_FILE}, so that its training cannot go on. Give "
-            "another --output, with --initial-weights to begin with this model."
+            "another --output, with --initial-weights to start from this model."
         )
 
 
