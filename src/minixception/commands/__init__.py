@@ -134,7 +134,7 @@ def _run_parsed(command: str, arguments: Sequence[str], program: str, is_lost: b
     parsed.command_line = ["minixception", command, *arguments]
     parsed.parser = parser
     if is_lost and Path("-") in vars(parsed).values():
-        raise ValueError("standard output is closed: give the name of a file in place of -")
+        raise ValueError("standard output is closed: give the name of a file instead of -")
     parsed.standard_output = sys.stdout
     if os.path.expanduser("~") == "~":  # noqa: PTH111
         # Without a home folder Keras would create one named "~" in the current folder.

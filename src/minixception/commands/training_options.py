@@ -51,31 +51,19 @@ def add_training_arguments(
         "classes differ, the last layer is initialized afresh; `none` for random weights (default: "
         "the shipped model if there are few faces and the recipe is this project's, else none)",
     )
-    parser.add_argument(
-        "--teacher",
-        type=Path,
-        nargs="+",
-        default=(),
-        metavar="MODEL",
-        help="models that know the classes; their probabilities go into the targets (distillation)",
-    )
-    parser.add_argument(
-        "--unlabelled",
-        type=Path,
-        nargs="+",
-        default=(),
-        metavar="PLACE",
-        help="folders or tar archives of pictures, or folders of detection sets: their faces are "
-        "trained on too, labelled by the teachers",
-    )
-    parser.add_argument(
-        "--unlabelled-teacher",
-        type=Path,
-        nargs="+",
-        default=(),
-        metavar="MODEL",
-        help="models that label these faces instead of the teachers",
-    )
+    places = "folders or tar archives of pictures, or folders of detection sets: their faces are"
+    for name, metavar, text in (
+        (
+            "teacher",
+            "MODEL",
+            "models that know the classes; their probabilities go into the targets",
+        ),
+        ("unlabelled", "PLACE", f"{places} trained on too, labelled by the teachers"),
+        ("unlabelled-teacher", "MODEL", "models that label these faces instead of the teachers"),
+    ):
+        parser.add_argument(
+            f"--{name}", type=Path, nargs="+", default=(), metavar=metavar, help=text
+        )
     parser.add_argument(
         "--leave-out",
         type=Path,

@@ -84,7 +84,7 @@ def train(
         unlabelled: folders or archives of pictures, or folders of detection sets, whose faces
             the teachers label, see `datasets.load_unlabelled`.
         unlabelled_teachers: models that label these faces instead of `teachers`, such as one of
-            FER+, whose labels tell better what people see in photographs.
+            FER+, which is right more often on photographs.
         leave_out: folder or archive of pictures on which the model will be scored: unlabelled
             pictures with the same file names are left out.
         devices: how many accelerators share the recipe's replicas; the history is the same up to
