@@ -142,7 +142,7 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
         read, metavar = readers.get(kind, (kind, None))
         form: dict[str, Any] = {"type": read, "metavar": metavar}
         if kind is bool:
-            form = {"action": "store_true", "default": None}
+            form = {"action": argparse.BooleanOptionalAction}
         elif facts["choices"]:
             form = {"type": kind, "choices": facts["choices"]}
         first_sentence = facts["help"].split(". ")[0]
