@@ -301,7 +301,7 @@ def test_one_person_is_one_track(
     assert float(rows[-1]["time_seconds"]) == pytest.approx(last, abs=0.001)
     (line,) = [line for line in printed.out.splitlines() if line.startswith("   1 ")]
     assert "happy" in line
-    assert int(line.split(" man ")[1].rstrip(" %")) >= 90
+    assert int(line.split(" man ")[1].removesuffix(" %")) >= 90
     assert said in printed.err
     assert (str(film) in printed.err) == bool(said)
     with VideoReader(str(drawn)) as reader:

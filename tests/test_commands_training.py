@@ -11,7 +11,7 @@ import pytest
 from conftest import eagerly
 from made_up_data import fer2013_csv, write_noise
 from minixception.checkpoints.card import read_card
-from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL
+from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL
 from minixception.commands import run_command, train_gender
 from minixception.labels import EMOTIONS_FER2013
 from minixception.training.origins import choose_origin
@@ -117,21 +117,23 @@ def test_a_used_folder_needs_resume_and_the_same_settings(
 
 
 @pytest.mark.parametrize(
-    ("recipe", "asked", "faces", "origin"),
+    ("recipe", "task", "asked", "faces", "origin"),
     [
-        ("emotion", None, 192, DEFAULT_EMOTION_MODEL),
-        ("emotion", None, 2000, None),
-        ("emotion", "none", 192, None),
-        ("emotion", "a", 9000, "a"),
-        ("paper", None, 192, None),
-        ("teacher", None, 192, None),  # another network
+        ("emotion", "emotion", None, 192, DEFAULT_EMOTION_MODEL),
+        ("emotion", "glasses", None, 192, DEFAULT_EMOTION_MODEL),
+        ("gender", "gender", None, 192, DEFAULT_GENDER_MODEL),
+        ("emotion", "emotion", None, 2000, None),
+        ("emotion", "emotion", "none", 192, None),
+        ("emotion", "emotion", "a", 9000, "a"),
+        ("paper", "emotion", None, 192, None),
+        ("teacher", "emotion", None, 192, None),  # another network
     ],
 )
 def test_few_faces_begin_with_shipped_weights(
-    recipe: str, asked: str | None, faces: int, origin: str | None
+    recipe: str, task: str, asked: str | None, faces: int, origin: str | None
 ) -> None:
     given = Path(asked) if asked else None
-    chosen = choose_origin(given, RECIPES[recipe], task="emotion", faces=faces)
+    chosen = choose_origin(given, RECIPES[recipe], task=task, faces=faces)
     assert chosen == (Path(origin) if origin else None)
 
 

@@ -19,6 +19,7 @@ def test_help_imports_nothing_heavy(script: Path) -> None:
     assert done.returncode == 0
     assert done.stdout.startswith(f"usage: {script.name}")
     assert "default: None" not in done.stdout
+    assert done.stdout.count("--seed SEED ") == done.stdout.count("(default: 0)")
     imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
     assert {"argparse", "minixception.commands"} <= imported
     assert not imported & HEAVY

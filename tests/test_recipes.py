@@ -14,6 +14,7 @@ from keras import layers
 
 from minixception import models
 from minixception.commands import train_emotion, train_gender
+from minixception.commands.training_options import recipe_changes
 from minixception.datasets.registry import DATASETS
 from minixception.training.optimization import averaged_weights, compile_model, make_optimizer
 from minixception.training.recipe_book import RECIPES, get_recipe
@@ -131,6 +132,9 @@ def test_an_unknown_recipe_lists_the_known_ones() -> None:
         {"warmup": 1.0},
         {"plateau_patience": 3},  # together with the one-cycle schedule
         {"mean": (100.0,), "fit_mean": True},
+        {"image_size": 64},
+        {"classes": "happy"},
+        {"augmentation": None},
     ],
     ids=str,
 )
@@ -207,6 +211,13 @@ def test_averaged_weights_are_the_moving_average_and_leave_afterwards() -> None:
 def test_the_average_spans_at_most_a_tenth_of_a_short_run(epochs: int, momentum: float) -> None:
     recipe = replace(CONSTANT, epochs=epochs, ema_momentum=0.998)
     assert make_optimizer(recipe, steps=10).ema_momentum == pytest.approx(momentum)
+
+
+def test_an_option_can_turn_off_what_a_recipe_turns_on() -> None:
+    parser = argparse.ArgumentParser()
+    train_emotion.add_arguments(parser)
+    given = parser.parse_args(["--recipe", "patient", "--no-teach-once"])
+    assert recipe_changes(given) == {"teach_once": False}
 
 
 def test_the_limits_of_augmentation() -> None:

@@ -1,14 +1,23 @@
-"""A task beside emotion and gender: glasses, told by a model of the user's own."""
+"""A task beside emotion and gender: glasses, classified by a model of the user's own."""
 
 import csv
+import dataclasses
 import json
 import shutil
+import textwrap
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from minixception import FaceAnalyzer, draw_predictions, make_checkpoint, read_image, to_frame
+from minixception import (
+    FaceAnalyzer,
+    draw_predictions,
+    make_checkpoint,
+    read_image,
+    to_frame,
+    video,
+)
 from minixception.boxes import Box
 from minixception.checkpoints.card import read_card
 from minixception.commands import main
@@ -18,6 +27,7 @@ from minixception.inference.predictions import to_rows
 from minixception.labels import TAKEN_NAMES
 from minixception.models import build
 from minixception.video.cameras import Frame
+from minixception.video.reader import VideoReader
 from minixception.video.tracking import FaceTracker
 from minixception.video.writer import VideoWriter
 from stored_files import change_card
@@ -52,6 +62,7 @@ def test_from_analyzer_to_drawing(
     assert list(three.classifiers) == ["emotion", "gender", "glasses"]
     faces = three.analyze(portraits)
     assert {face.label("glasses") for face in faces} <= set(NAMES)
+    assert faces[0].label("age") is None
     for face, other in zip(faces, two.analyze(portraits), strict=True):
         assert tuple(face.scores["glasses"]) == NAMES
         assert {**face.scores, "glasses": None} == {**other.scores, "glasses": None}
@@ -80,7 +91,11 @@ def test_tracking_smooths_every_task(glasses: Path) -> None:
 
 
 def test_pictures_and_films(
-    options: list[str], here: Path, portraits: Path, capsys: pytest.CaptureFixture[str]
+    options: list[str],
+    glasses: Path,
+    here: Path,
+    portraits: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     tables = ["--csv", "faces.csv", "--json", "faces.json"]
     assert main(["image", str(portraits), *options, *tables]) == 0
@@ -101,6 +116,11 @@ def test_pictures_and_films(
     rows = read_table("film.csv")
     assert len(rows) == 9
     assert all(row["glasses"] in NAMES for row in rows)
+    code = textwrap.dedent(str(video.__doc__).split("\n\n")[1])  # the example of the package
+    analyzer = FaceAnalyzer(emotion=None, gender=None, glasses=glasses)
+    exec(code, {**globals(), "analyzer": analyzer, "dataclasses": dataclasses})
+    with VideoReader("copy.mp4") as copy:
+        assert len(list(copy)) == 3
 
 
 def test_what_is_no_third_task(

@@ -216,7 +216,7 @@ def test_early_stopping_ends_a_run_until_it_has_more_patience(
 
 def test_a_one_cycle_cannot_be_prolonged(finished: tuple[Path, training.History]) -> None:
     longer = replace(make_run(finished[0]), recipe=replace(EVERYTHING, epochs=6))
-    with pytest.raises(ValueError, match=r"run of 5 epochs, by which its one-cycle .* one of 6"):
+    with pytest.raises(ValueError, match=r"run of 5 epochs: its one-cycle .* one of 6"):
         train(longer, resume=True, verbose=0)
 
 

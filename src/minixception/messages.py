@@ -136,7 +136,7 @@ def is_closed(stream: TextIO | None) -> bool:
 def hush() -> Callable[[], None]:
     """Discard what compiled libraries write to standard error; return a function to undo that.
 
-    TensorFlow, CUDA, XNNPACK and LiteRT write remarks to descriptor 2, mostly before, or without,
+    TensorFlow, CUDA, XNNPACK and LiteRT write messages to descriptor 2, mostly before, or without,
     any setting that could stop them. What Python writes to `sys.stderr` is still shown, except
     TensorFlow's log below errors.
     """

@@ -126,7 +126,7 @@ def _run_parsed(command: str, arguments: Sequence[str], program: str, is_lost: b
         "-v",
         "--verbose",
         action="store_true",
-        help="also show the remarks of TensorFlow, LiteRT and CUDA",
+        help="also show the messages of TensorFlow, LiteRT and CUDA",
     )
     if any(argument == "" or re.fullmatch(r"--[\w-]+=", argument) for argument in arguments):
         parser.error("an argument is empty; is a variable of the shell not set?")
@@ -134,7 +134,7 @@ def _run_parsed(command: str, arguments: Sequence[str], program: str, is_lost: b
     parsed.command_line = ["minixception", command, *arguments]
     parsed.parser = parser
     if is_lost and Path("-") in vars(parsed).values():
-        raise ValueError("standard output is closed: give the name of a file in place of -")
+        raise ValueError("standard output is closed: give the name of a file instead of -")
     parsed.standard_output = sys.stdout
     if os.path.expanduser("~") == "~":  # noqa: PTH111
         # Without a home folder Keras would create one named "~" in the current folder.
@@ -167,6 +167,6 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescrip
     """Show defaults where there are any, and descriptions as they were written."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        if action.default in (None, False, (), []):
+        if action.default is False or action.default in (None, (), []):  # 0 == False
             return action.help
         return super()._get_help_string(action)

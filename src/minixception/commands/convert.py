@@ -34,8 +34,12 @@ CROP_MARGINS = {"emotion": 0.0, "gender": 0.3}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("file", type=Path, metavar="FILE.hdf5", help="the authors' weight file")
-    parser.add_argument("--task", choices=("emotion", "gender"), required=True)
-    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument(
+        "--task", choices=CROP_MARGINS, required=True, help="what the model classifies"
+    )
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="FOLDER", help="the checkpoint to write"
+    )
     parser.add_argument(
         "--class-names",
         nargs="+",

@@ -31,7 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", required=True, metavar="NAME_OR_FOLDER", help="shipped model or folder"
     )
     parser.add_argument(
-        "--dataset", help="name of the data set (default: the one that the model was trained on)"
+        "--dataset",
+        help="data set, several as in fer2013+jaffe, or a folder with a folder of pictures per "
+        "class (default: the one that the model was trained on)",
     )
     parser.add_argument("--data", type=Path, help="its file or folder (default: in datasets/)")
     parser.add_argument(
@@ -41,22 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="one or more splits to score on (default: the validation split)",
     )
     parser.add_argument("--output", type=Path, metavar="FILE.json", help="file to write")
-    parser.add_argument(
-        "--flip", action="store_true", help="average with the prediction on the mirror image"
-    )
-    parser.add_argument(
-        "--without-twins",
-        action="store_true",
-        help="leave out faces with a pixel-identical twin in the training split",
-    )
-    parser.add_argument(
-        "--record", action="store_true", help="also write the scores into the model's card.json"
-    )
-    parser.add_argument(
-        "--calibrate",
-        action="store_true",
-        help="first fit the model's temperature on the split, and write it into card.json",
-    )
+    for name, text in (
+        ("flip", "average with the prediction on the mirror image"),
+        ("without-twins", "leave out faces with a pixel-identical twin in the training split"),
+        ("record", "also write the scores into the model's card.json"),
+        ("calibrate", "first fit the model's temperature on the split, into card.json"),
+    ):
+        parser.add_argument(f"--{name}", action="store_true", help=text)
     parser.add_argument(
         "--engine", choices=("keras", "litert"), default="keras", help="what runs the model"
     )

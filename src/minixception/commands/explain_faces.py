@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "pictures", nargs="+", type=Path, metavar="PATH", help="picture files, folders, patterns"
     )
     parser.add_argument(
-        "--task", choices=TASKS, help="what to explain (default: the task of --model, or emotion)"
+        "--task", choices=TASKS, help="explain the default model of this task (default: emotion)"
     )
     parser.add_argument(
         "--model",

@@ -58,7 +58,10 @@ def add_detector_arguments(parser: argparse.ArgumentParser, *, film: bool = Fals
         "this factor; 1.3 as published (default: also a finer search for faces that fill it)",
     )
     parser.add_argument(
-        "--min-neighbors", type=int, help="Haar: how many overlapping hits make a face (default: 5)"
+        "--min-neighbors",
+        type=int,
+        metavar="N",
+        help="Haar: how many overlapping hits make a face (default: 5)",
     )
     parser.add_argument(
         "--min-face",

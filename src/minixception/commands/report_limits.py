@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--example", type=Path, metavar="PICTURE", help="show its largest face at each level"
     )
-    parser.add_argument("--seed", type=int, default=0, help="for noise and direction of rotation")
+    parser.add_argument("--seed", type=int, default=0, help="seed of noise and rotation")
     parser.add_argument(
         "--output", type=Path, default=Path("docs/limits.md"), metavar="PAGE.md", help="the page"
     )

@@ -30,17 +30,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="photographs with these names are not used, so that they can serve as a test",
     )
     for name, kind, text in (
-        ("epochs", int, "how often the run is validated and stored"),
+        ("epochs", int, "how often the run is validated and saved"),
         ("steps", int, "batches in an epoch"),
         ("learning-rate", float, "peak of the learning rate"),
         ("replicas", int, "copies of the network that share a step"),
     ):
         parser.add_argument(f"--{name}", type=kind, help=f"{text} (default: the recipe's)")
     parser.add_argument(
-        "--initial-weights", type=Path, metavar="FOLDER", help="start from those of this detector"
+        "--initial-weights", type=Path, metavar="FOLDER", help="detector to start from"
     )
     add_devices_argument(parser)
-    parser.add_argument("--seed", type=int, default=0, help="of weights and scenes")
+    parser.add_argument("--seed", type=int, default=0, help="seed of weights and scenes")
     parser.add_argument(
         "--output", type=Path, default=Path("runs/mini_xception_detector"), help="folder to write"
     )

@@ -4,7 +4,7 @@
     python src/train_emotion_classifier.py --recipe paper
     python src/train_emotion_classifier.py --resume runs/fer2013_mini_xception_emotion
 
-It trains on the Training rows, chooses the best epoch on PublicTest and never reads PrivateTest.
+On FER2013 it trains on Training, chooses the best epoch on PublicTest and never reads PrivateTest.
 """
 
 import argparse

@@ -3,7 +3,7 @@
     python src/train_gender_classifier.py --data datasets/utkface/crop_part1_adults.tar
     python src/train_gender_classifier.py --dataset imdb --recipe paper
 
-It trains on one part of the faces, chooses the best epoch on a second, and never reads the third.
+It trains on one split, chooses the best epoch on a second and never reads the third.
 For this task `--recipe paper` stands for `paper-gender`.
 """
 

@@ -30,7 +30,8 @@ def add_training_arguments(
     )
     parser.add_argument(
         "--dataset",
-        help="data set, or several as in fer2013+jaffe; an unknown name lists the known ones "
+        help="data set, several as in fer2013+jaffe, or a folder with a folder of pictures per "
+        "class; an unknown name lists the known ones "
         f"(default: the recipe's, or {dataset} if the recipe's has no such labels)",
     )
     parser.add_argument("--data", type=Path, help="its file or folder (default: in datasets/)")
@@ -50,31 +51,19 @@ def add_training_arguments(
         "classes differ, the last layer is initialized afresh; `none` for random weights (default: "
         "the shipped model if there are few faces and the recipe is this project's, else none)",
     )
-    parser.add_argument(
-        "--teacher",
-        type=Path,
-        nargs="+",
-        default=(),
-        metavar="MODEL",
-        help="models that know the classes; their probabilities go into the targets (distillation)",
-    )
-    parser.add_argument(
-        "--unlabelled",
-        type=Path,
-        nargs="+",
-        default=(),
-        metavar="PLACE",
-        help="folders or tar archives of pictures, or folders of detection sets: their faces are "
-        "trained on too, labelled by the teachers",
-    )
-    parser.add_argument(
-        "--unlabelled-teacher",
-        type=Path,
-        nargs="+",
-        default=(),
-        metavar="MODEL",
-        help="models that label these faces instead of the teachers",
-    )
+    places = "folders or tar archives of pictures, or folders of detection sets: their faces are"
+    for name, metavar, text in (
+        (
+            "teacher",
+            "MODEL",
+            "models that know the classes; their probabilities go into the targets",
+        ),
+        ("unlabelled", "PLACE", f"{places} trained on too, labelled by the teachers"),
+        ("unlabelled-teacher", "MODEL", "models that label these faces instead of the teachers"),
+    ):
+        parser.add_argument(
+            f"--{name}", type=Path, nargs="+", default=(), metavar=metavar, help=text
+        )
     parser.add_argument(
         "--leave-out",
         type=Path,
@@ -82,7 +71,7 @@ def add_training_arguments(
         help="folder or tar archive of pictures that the model will be scored on: unlabelled "
         "pictures with the same names are left out",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation")
+    parser.add_argument("--seed", type=int, default=0, help="seed of weights, order, augmentation")
     parser.add_argument(
         "--output", type=Path, help="folder to write (default: runs/DATASET_NETWORK_RECIPE)"
     )
@@ -153,7 +142,7 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
         read, metavar = readers.get(kind, (kind, None))
         form: dict[str, Any] = {"type": read, "metavar": metavar}
         if kind is bool:
-            form = {"action": "store_true", "default": None}
+            form = {"action": argparse.BooleanOptionalAction}
         elif facts["choices"]:
             form = {"type": kind, "choices": facts["choices"]}
         first_sentence = facts["help"].split(". ")[0]

@@ -55,27 +55,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="show on each face what supports its emotion, or its label of another task; needs "
         "Keras, which takes seconds to start, and adds about half the time of finding faces",
     )
-    parser.add_argument(
-        "--smoothing",
-        type=float,
-        default=0.3,
-        metavar="SECONDS",
-        help="time constant of the average over a face's scores; 0: no smoothing",
-    )
-    parser.add_argument(
-        "--lost-after",
-        type=float,
-        default=1.0,
-        metavar="SECONDS",
-        help="a face that returns within this time keeps its number",
-    )
-    parser.add_argument(
-        "--detect-every",
-        type=int,
-        default=4,
-        metavar="FRAMES",
-        help="search every Nth frame for faces, at least every 0.2 s; follow them in between",
-    )
+    every = "search every Nth frame for faces, at least every 0.2 s; follow them in between"
+    for name, kind, default, unit, text in (
+        ("smoothing", float, 0.3, "SECONDS", "time constant of a face's averaged scores; 0: none"),
+        ("lost-after", float, 1.0, "SECONDS", "a face back within this time keeps its number"),
+        ("detect-every", int, 4, "FRAMES", every),
+    ):
+        parser.add_argument(f"--{name}", type=kind, default=default, metavar=unit, help=text)
     add_cluster_argument(parser)
     parser.add_argument(
         "--resume", action="store_true", help="with --cluster: skip videos that have a table"

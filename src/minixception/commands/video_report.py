@@ -16,6 +16,7 @@ from minixception.commands.outputs import STANDARD_OUTPUT
 from minixception.commands.picture_report import format_cells
 from minixception.files import atomic_path
 from minixception.inference.predictions import FacePrediction, to_rows
+from minixception.labels import describe_scores
 from minixception.messages import csv_cell, unfiltered
 from minixception.video.tracking import FaceTracker
 
@@ -142,11 +143,8 @@ def format_summary(histories: dict[int, TrackHistory]) -> str:
 
 
 def _mean_label(history: TrackHistory, task: str) -> str:
-    names = history.class_names[task]
-    if not names:
-        return "-"
     means = history.scores(task).mean(axis=0)
-    return f"{names[means.argmax()]} {means.max():.0%}"
+    return describe_scores(dict(zip(history.class_names[task], means, strict=True))) or "-"
 
 
 def longest_tracks(histories: dict[int, TrackHistory], count: int) -> dict[int, TrackHistory]:

@@ -58,7 +58,7 @@ class DatasetEntry:
     validation_split: str = "validation"
     test_split: str = "test"
 
-    def may_tell(self, task: str) -> bool:
+    def may_label(self, task: str) -> bool:
         """Return whether its labels may be of a task."""
         return self.tasks is None or task in self.tasks
 
@@ -160,14 +160,14 @@ def _merged_entry(names: Sequence[str]) -> DatasetEntry:
         parts = {name: load_dataset(name, split_rule=split_rule, **form) for name in names}
         return merge_datasets(parts, **form)
 
-    told = [set(entry.tasks) for entry in entries.values() if entry.tasks is not None]
-    tasks = tuple(sorted(set.intersection(*told))) if told else None
+    labelled = [set(entry.tasks) for entry in entries.values() if entry.tasks is not None]
+    tasks = tuple(sorted(set.intersection(*labelled))) if labelled else None
     return DatasetEntry(load=load, tasks=tasks, default_paths=(), takes_form=True, takes_rule=True)
 
 
 def dataset_names(task: str) -> tuple[str, ...]:
     """Return the names of the data sets that are, or may be, labelled for a task."""
-    return tuple(name for name, entry in DATASETS.items() if entry.may_tell(task))
+    return tuple(name for name, entry in DATASETS.items() if entry.may_label(task))
 
 
 def get_entry(name: str) -> DatasetEntry:
@@ -188,7 +188,7 @@ def default_dataset(task: str, trained_on: Mapping[str, Any]) -> str:
         ValueError: the card names faces that are not in `DATASETS`.
     """
     name = _trained_dataset(trained_on)
-    if name and get_entry(name).may_tell(task):
+    if name and get_entry(name).may_label(task):
         return name
     if trained_on.get("name", AS_PUBLISHED) == AS_PUBLISHED:
         return dataset_names(task)[0]

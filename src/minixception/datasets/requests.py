@@ -28,10 +28,15 @@ def name_and_place(
                 f"`data` is for a data set by its name; {dataset.name} is loaded already."
             )
         return dataset.name, None
-    is_name = dataset is None or str(dataset) in DATASETS
-    if data is None and not is_name and Path(str(dataset)).is_dir():
-        return "folder", Path(str(dataset))
-    return default if dataset is None else str(dataset), None if data is None else Path(data)
+    name = default if dataset is None else str(dataset)
+    if set(name.split("+")) <= set(DATASETS):
+        return name, None if data is None else Path(data)
+    if data is None and Path(name).is_dir():
+        return "folder", Path(name)
+    raise ValueError(
+        f"`dataset` must be one of {', '.join(DATASETS)}, several joined by +, or a folder with a "
+        f"folder of pictures per class; `data` says where a named one is. Received: {name}"
+    )
 
 
 def name_and_place_for(
@@ -42,15 +47,11 @@ def name_and_place_for(
     If the default has no labels for the task, the first data set that has takes its place.
     """
     known = dataset_names(task)
-    if not known:
-        tasks = sorted({task for entry in DATASETS.values() for task in entry.tasks or ()})
-        raise ValueError(f"`task` must be one of {', '.join(tasks)}. Received: {task!r}")
     is_fitting = set(default.split("+")) <= set(known)
     name, place = name_and_place(dataset, data, default=default if is_fitting else known[0])
     if not isinstance(dataset, FaceDataset) and not set(name.split("+")) <= set(known):
         raise ValueError(
-            f"--dataset must be one of {', '.join(known)} to train on {task}, or some joined by +"
-            f"{'; files and folders go to --data' if Path(name).exists() else ''}. "
+            f"--dataset must be one of {', '.join(known)} to train on {task}, or some joined by +. "
             f"Received: {name}"
         )
     return name, place

@@ -295,7 +295,7 @@ def _load_classifier(model: Model, task: str, engine: str) -> FaceClassifier:
         model = FaceClassifier.load(find_model(Path(model), tasks=(task,)), engine=engine)
     if model.card.task != task:
         raise ValueError(
-            f"`{task}` must be a model of the task {task}. Received: {model.card.name}, whose "
-            f"card says {model.card.task}."
+            f"`{task}` must be a model of the task {task}. Received: {model.card.name}, a model of "
+            f"{model.card.task}: give it as {model.card.task}=, or to --classifier."
         )
     return model

@@ -32,7 +32,7 @@ class FacePrediction:
 
     def label(self, task: str) -> str | None:
         """Return the most probable class of a task, None without a model for it."""
-        return most_probable(self.scores[task])
+        return most_probable(self.scores.get(task, {}))
 
     @property
     def emotion(self) -> str | None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from minixception.bounds import most_unpacked
 from minixception.checkpoints.card import read_card
 from minixception.checkpoints.model_files import check_tensors
-from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL, find_model
+from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, DEFAULT_MODELS, find_model
 from minixception.files import file_checksum, private_copy
 from minixception.labels import canonical_name
 
@@ -55,7 +55,7 @@ def choose_origin(
     """
     if origin is not None or faces >= FEW_FACES or recipe.source != "this project":
         return None if origin == NOTHING else origin
-    name = DEFAULT_EMOTION_MODEL if task == "emotion" else DEFAULT_GENDER_MODEL
+    name = DEFAULT_MODELS.get(task, DEFAULT_EMOTION_MODEL)
     card = read_card(find_model(name))
     pixels = replace(card.preprocessor, image_size=recipe.image_size)
     if recipe.fit_mean or (recipe.network, recipe.preprocessor()) != (card.architecture, pixels):

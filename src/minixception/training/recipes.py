@@ -7,8 +7,9 @@ attributes in the docstrings are made from that.
 
 import math
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from inspect import formatannotation
 from types import NoneType
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,14 +55,21 @@ def documented(cls: type[Settings]) -> type[Settings]:
 def check_fields(settings: Any) -> None:
     """Refuse values that a field's `setting` does not allow."""
     for one in fields(settings):
-        value, facts = getattr(settings, one.name), one.metadata
+        value, facts, kind = getattr(settings, one.name), one.metadata, kind_of(one)
+        plain = get_origin(kind) or kind
+        if value is None and NoneType in get_args(one.type):
+            continue
         if facts["choices"] and value not in facts["choices"]:
             raise ValueError(
                 f"`{one.name}` must be one of {', '.join(map(str, facts['choices']))}. "
                 f"Received: {one.name}={value!r}"
             )
-        if facts["within"] and not (value is None and NoneType in get_args(one.type)):
-            _check_number(one.name, value, kind_of(one), facts["within"])
+        if facts["within"]:
+            _check_number(one.name, value, kind, facts["within"])
+        elif not isinstance(value, {float: float | int, tuple: tuple | list}.get(plain, plain)):
+            raise ValueError(
+                f"`{one.name}` must be of type {formatannotation(kind)}. Received: {value!r}"
+            )
 
 
 def _check_number(name: str, value: Any, kind: type, within: str) -> None:
@@ -77,7 +85,7 @@ def _check_number(name: str, value: Any, kind: type, within: str) -> None:
         low < value < high or (value == low and "[" in within) or (value == high and "]" in within)
     ):
         return
-    raise ValueError(f"`{name}` must be {' and '.join(words)}. Received: {value}")
+    raise ValueError(f"`{name}` must be {' and '.join(words)}. Received: {value!r}")
 
 
 @documented
@@ -161,7 +169,7 @@ class Recipe:
     data: str = setting("", "the data of the source, and ours where it differs")
     cost: str = setting("", "how long it takes, on which machine")
     expected: str = setting("", "what the source reports, or the result here")
-    network: str = option("mini_xception", "name of the network; a wrong one lists them all")
+    network: str = option("mini_xception", "name of the network; an unknown one lists them all")
     frozen_blocks: int | None = option(
         None, "lowest blocks of a pre-trained network that are not trained, 0 to 13"
     )

@@ -60,7 +60,8 @@ def train(
         analyzer = minixception.FaceAnalyzer(emotion=run.folder)
 
     The best epoch is chosen on the validation split; the test split is not looked at. The same
-    seed on the same machine gives the same history.
+    seed on the same machine gives the same history. Messages name arguments as the commands do:
+    `--teacher` is `teachers`.
 
     Args:
         dataset: the name of a data set, or several as in "fer2013+jaffe"; a folder with a folder of
@@ -82,14 +83,13 @@ def train(
         backbone_weights: file with weights of a network's pre-trained part.
         unlabelled: folders or archives of pictures, or folders of detection sets, whose faces
             the teachers label, see `datasets.load_unlabelled`.
-        unlabelled_teachers: models that label these faces instead of `teachers`, such as one of
-            FER+, whose labels tell better what people see in photographs.
+        unlabelled_teachers: models that label these faces instead of `teachers`.
         leave_out: folder or archive of pictures on which the model will be scored: unlabelled
             pictures with the same file names are left out.
         devices: how many accelerators share the recipe's replicas; the history is the same up to
             rounding.
         command: the command line, for the card.
-        verbose: 0 prints nothing, 1 shows a progress bar, 2 a line per epoch, as in Keras.
+        verbose: 0 prints nothing, 1 and "auto" show a progress bar, 2 a line per epoch.
         **changes: fields of the recipe, such as `epochs=20`, see `training.recipes.Recipe`.
 
     Returns:

@@ -3,7 +3,7 @@
 import csv
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,8 @@ class RunRecord:
     """
 
     folder: Path
-    card: Card
-    history: Mapping[str, Sequence[float]]
+    card: Card = field(repr=False)
+    history: Mapping[str, Sequence[float]] = field(repr=False)
 
     @property
     def best(self) -> int:
@@ -74,7 +74,7 @@ def refuse_run_without_state(folder: str | Path) -> None:
     if len(rows) != 1:
         raise FileNotFoundError(
             f"{folder} holds a model but no {STATE_FILE}, so that its training cannot go on. Give "
-            "another --output, with --initial-weights to begin with this model."
+            "another --output, with --initial-weights to start from this model."
         )
 
 

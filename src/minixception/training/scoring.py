@@ -87,7 +87,8 @@ def evaluate(
     Args:
         model: name of a shipped model, or a checkpoint folder.
         dataset: the name of a data set, or several as in "fer2013+jaffe"; a folder with a folder of
-            pictures per class; or a `FaceDataset`. None for the one that the model was trained on.
+            pictures per class; or a `FaceDataset`. None for the named one that the model was
+            trained on.
         split: a part of it; None for the validation split.
         data: file or folder of a named data set; None for its place in `datasets/`.
         flip: average with the prediction on the mirror image.

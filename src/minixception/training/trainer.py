@@ -172,9 +172,9 @@ def _state_to_go_on_from(run: TrainingRun, *, resume: bool) -> TrainingState | N
     epochs = state.identity["recipe"]["epochs"]
     if not is_constant and run.recipe.epochs != epochs:
         raise ValueError(
-            f"{run.folder} is a run of {epochs} epochs, by which its one-cycle schedule sets every "
-            f"learning rate, down to zero at the end: it cannot become one of {run.recipe.epochs}. "
-            f"Give another --output, with --initial-weights {run.folder} to begin with its model."
+            f"{run.folder} is a run of {epochs} epochs: its one-cycle schedule takes the learning "
+            f"rate down to zero in just that many, so it cannot become one of {run.recipe.epochs}. "
+            f"Give another --output, with --initial-weights {run.folder} to start from its model."
         )
     return state
 
