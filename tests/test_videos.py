@@ -58,6 +58,7 @@ def encode(
     shift: int = 0,
     grain: int = 0,
     sound: tuple[str, float] | None = None,
+    layout: str = "mono",
     options: dict[str, str] | None = None,
     **context: Any,
 ) -> Path:
@@ -69,7 +70,7 @@ def encode(
     quiet = {"x265-params": "log-level=none"} if codec == "libx265" else {}
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(codec, rate, options=quiet | (options or {}))
-        tone: Any = container.add_stream(sound[0], 48000, layout="mono") if sound else None
+        tone: Any = container.add_stream(sound[0], 48000, layout=layout) if sound else None
         (stream.width, stream.height), stream.pix_fmt = size, form
         for name, value in context.items():
             setattr(stream.codec_context, name, value)
@@ -454,6 +455,47 @@ def test_the_sound_is_copied(suffix: str, source: str, tmp_path: Path) -> None:
             contents = [content for content, _ in before]
             assert [content for content, _ in after] == contents[: len(after)]
         assert after[-1][1] == pytest.approx(1.5 if stop == 10 else 0.45, abs=0.1)
+
+
+def copy_with_sound(path: Path, copy: Path) -> tuple[VideoReader, VideoWriter]:
+    with (
+        VideoReader(str(path), with_sound=True) as reader,
+        VideoWriter(copy, rate=reader.rate, sound=reader.sound) as writer,
+    ):
+        for frame in reader:
+            writer.write(frame)
+    return reader, writer
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "suffix", "encoder"),
+    [
+        ("a.avi", "pcm_s16le", ".mp4", "aac"),  # which must say where the channels are
+        ("a.mkv", "flac", ".mov", "aac"),  # refuses it with the header only
+        ("a.ts", "aac", ".avi", "ac3"),
+        ("a.mkv", "eac3", ".avi", "ac3"),  # would take it, and play it at another speed
+    ],
+)
+def test_sound_that_a_format_does_not_take_is_converted(
+    name: str, codec: str, suffix: str, encoder: str, tmp_path: Path
+) -> None:
+    copy = tmp_path / f"b{suffix}"
+    path = encode(tmp_path / name, frames=10, sound=(codec, 1.5), layout="stereo")
+    _, writer = copy_with_sound(path, copy)
+    assert writer.remarks == [f"{copy}: the sound is converted from {codec} to {encoder}"]
+    assert sound_of(copy)[-1][1] == pytest.approx(1.5, abs=0.1)
+    assert read(copy)[0][0].time_seconds == pytest.approx(read(path)[0][0].time_seconds, abs=0.05)
+
+
+def test_damaged_sound_costs_nothing_else(tmp_path: Path) -> None:
+    path, copy = encode(tmp_path / "a.ts", frames=10, sound=("aac", 1.5)), tmp_path / "b.mp4"
+    with av.open(str(path)) as container:
+        places = [packet.pos for packet in container.demux(audio=0) if packet.pos]
+    header = path.read_bytes().index(b"\xff\xf1", places[1] + 40)
+    blank(path, header, header + 2)
+    copy_with_sound(path, copy)
+    assert len(read(copy)[0]) == 10
+    assert sound_of(copy)[-1][1] == pytest.approx(1.5, abs=0.1)
 
 
 def test_h264_in_mp4_with_its_index_in_front(clip: Path) -> None:
