@@ -80,9 +80,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         # MPEG-4 counts to 65535.
         self._rate = Fraction(rate).limit_denominator(max(1, min(1001, int(65535 / rate))))
         self._sound = sound or Sound()
-        # Number of a stream of sound -> its copy; and the time of the last packet of that.
-        self._copies: dict[int, Any] = {}
-        self._heard: dict[int, int] = {}
+        self._copies: dict[int, Any] = {}  # by the number of the stream of sound
         self._resamplers: dict[Any, av.AudioResampler] = {}  # by the kind of sound
         self._container: Any = None
         self._size = (0, 0)
@@ -98,7 +96,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             self._copy_sound(math.inf if self._sound.is_whole else self._last * self._tick)
             for copy in self._copies.values():
                 if copy.codec_context.is_encoder:
-                    self._mux(copy.encode(None))
+                    self._mux(copy.encode(None), ValueError)
             self._container.close()
         self._stack.close()
 
@@ -184,7 +182,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
                 self.remarks.append(
                     f"{self._path}: the sound is converted from {name} to {encoder}"
                 )
-            self._copies[source.index], self._heard[source.index] = copy, -1
+            self._copies[source.index] = copy
 
     def _takes(self, source: Any) -> bool:
         """Tell whether the format takes a sound as it is: some say so with their header only."""
@@ -206,13 +204,12 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         while packets and packets[0].dts * packets[0].time_base - origin <= until:
             packet = packets.popleft()
             dts = packet.dts - round(origin / packet.time_base)
-            if dts <= self._heard.get(packet.stream_index, math.inf):
+            if dts < 0 or packet.stream_index not in self._copies:
                 continue
-            self._heard[packet.stream_index] = dts
             copy, sounds = self._copies[packet.stream_index], []
             if not copy.codec_context.is_encoder:
                 packet.pts, packet.dts, packet.stream = dts, dts, copy
-                self._mux([packet])
+                self._mux([packet], ValueError)
                 continue
             with suppress(av.FFmpegError):  # a damaged packet is left out
                 sounds = [sound for sound in packet.decode() if sound.pts is not None]
@@ -223,13 +220,12 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
                 if kind not in self._resamplers:
                     self._resamplers[kind] = av.AudioResampler(copy.format, copy.layout, copy.rate)
                 for part in self._resamplers[kind].resample(sound):
-                    self._mux(copy.encode(part))
+                    self._mux(copy.encode(part), ValueError)
 
-    def _mux(self, packets: list[Any]) -> None:
+    def _mux(self, packets: list[Any], damage: type[Exception] = av.InvalidDataError) -> None:
+        """Write packets. FFmpeg may complain of a damaged sound at once, or with a later packet."""
         for packet in packets:
-            # Errors of the disk are others. This one may come from an earlier packet, of a damaged
-            # sound; it is left out.
-            with suppress(ValueError):
+            with suppress(damage):
                 self._container.mux(packet)
 
 
