@@ -99,6 +99,7 @@ class VideoReader(AbstractContextManager["VideoReader"]):
             self.remarks.append(f"{source}: HDR ({hdr}) is not tone-mapped; colours are pale")
         self.done, self._shown = 0, -math.inf  # the time of the last frame given
         self._end = 0.0  # of what was read, in seconds
+        # Seconds added to times before and after the last join; and when a picture should follow.
         self._shifts, self._following = (0.0, 0.0), math.nan
         self._missing: set[_Mark] = set()  # of frames that are to come, or never will
         self._reformatter = VideoReformatter()
@@ -176,10 +177,10 @@ class VideoReader(AbstractContextManager["VideoReader"]):
 
     def _join(self, packet: Any) -> None:
         """Let times go on where recordings were joined or cut, each of which begins at its own."""
-        time, most = float(packet.dts * packet.time_base), 5 * self._step
+        time, several = float(packet.dts * packet.time_base), 5 * self._step
         late = time + self._shifts[-1] - self._following
         is_picture = packet.stream == self._stream
-        if is_picture and (late < -max(0.5, most) or late > max(LONGEST_GAP, most)):
+        if is_picture and (late < -max(0.5, several) or late > max(LONGEST_GAP, several)):
             self._shifts = (self._shifts[-1], self._following - time)
         # The last sounds of a recording come after the first pictures of the next.
         shift = min(self._shifts[is_picture:], key=lambda one: abs(time + one - self._following))
@@ -187,7 +188,7 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         packet.pts, packet.dts = packet.pts + ticks, packet.dts + ticks
         if is_picture:
             self._following = time + shift + self._step
-        elif abs(time + shift - self._following) > max(LONGEST_LAG, most):
+        elif abs(time + shift - self._following) > max(LONGEST_LAG, several):
             packet.dts = None  # it is damaged, and left out
 
     def _wanted(self) -> Iterator[Any]:
