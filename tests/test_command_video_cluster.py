@@ -116,7 +116,7 @@ def test_a_folder_of_films(
     films, tables = tmp_path / "films", tmp_path / "out"
     (films / "sub").mkdir(parents=True)
     write_film(films / "a.mp4", seconds=2)
-    write_film(films / "sub" / "a.mkv", seconds=2)
+    write_film(films / "sub" / "a.ts", seconds=2)
     whole = (films / "a.mp4").read_bytes()
     (films / "bad.mp4").write_text("hello")
     (films / "empty.mov").write_bytes(whole.replace(b"stsd", b"xxxx"))
@@ -141,7 +141,7 @@ def test_a_folder_of_films(
     assert "--detect-every was 4, now 3" in capsys.readouterr().err
     assert run_video(films, *options, "--resume") == 1
     assert "continuing after 1 of 4 videos" in capsys.readouterr().out
-    assert {part.film for part in no_ray} == {str(films / "sub" / "a.mkv")}
+    assert {part.film for part in no_ray} == {str(films / "sub" / "a.ts")}
     assert (tables / "a.csv").read_text() == "old"
     assert not [path for path in tables.rglob(".*") if path.is_dir()]
 

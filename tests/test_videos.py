@@ -58,6 +58,7 @@ def encode(
     shift: int = 0,
     grain: int = 0,
     sound: tuple[str, float] | None = None,
+    layout: str = "mono",
     options: dict[str, str] | None = None,
     **context: Any,
 ) -> Path:
@@ -69,7 +70,7 @@ def encode(
     quiet = {"x265-params": "log-level=none"} if codec == "libx265" else {}
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(codec, rate, options=quiet | (options or {}))
-        tone: Any = container.add_stream(sound[0], 48000, layout="mono") if sound else None
+        tone: Any = container.add_stream(sound[0], 48000, layout=layout) if sound else None
         (stream.width, stream.height), stream.pix_fmt = size, form
         for name, value in context.items():
             setattr(stream.codec_context, name, value)
@@ -133,6 +134,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("a.mpg", "mpeg2video", "yuv420p"),
         ("a.ts", "libx264", "yuv420p"),
         ("a.h264", "libx264", "yuv420p"),
+        ("a.m1v", "mpeg1video", "yuv420p"),
         ("a.hevc", "libx265", "yuv420p"),
         ("a.wmv", "wmv2", "yuv420p"),
         ("a.flv", "flv", "yuv420p"),
@@ -150,6 +152,41 @@ def test_every_frame_of_a_healthy_film(name: str, codec: str, form: str, tmp_pat
     assert steps == pytest.approx([number / 25 for number in range(12)], abs=0.006)
     if form not in ("gray16le", "rgb8"):  # other colours
         assert all(is_scene(frame.image, frame.number) for frame in frames)
+
+
+def test_one_picture_of_a_broadcast_begins_it(tmp_path: Path) -> None:
+    (frame,), _ = read(encode(tmp_path / "a.mpg", "mpeg2video", frames=1, rate=Fraction(25)))
+    assert frame.time_seconds == 0
+
+
+LEADING = "log-level=none:keyint=12:min-keyint=12:open-gop=0:radl=2:bframes=3:scenecut=0"
+
+
+@pytest.mark.parametrize(
+    ("codec", "options", "first"),
+    [
+        ("libx265", {"x265-params": LEADING}, 10),  # two before the key frame need it alone
+        ("mpeg2video", {"bf": "2", "b_strategy": "0"}, 12),  # they need what was cut off
+    ],
+)
+@pytest.mark.parametrize("suffix", [".mkv", ".ts"])
+def test_a_film_that_was_cut_at_a_key_frame(
+    suffix: str, codec: str, options: dict[str, str], first: int, tmp_path: Path
+) -> None:
+    whole, cut = tmp_path / "a.mkv", tmp_path / f"b{suffix}"
+    encode(whole, codec, frames=24, rate=Fraction(25), gop_size=12, options=options)
+    with av.open(str(whole)) as source, av.open(str(cut), "w") as container:
+        stream = container.add_stream_from_template(source.streams.video[0])
+        found = [packet for packet in source.demux(video=0) if packet.size]
+        second = [packet.is_keyframe for packet in found].index(True, 1)
+        for packet in found[second:]:
+            packet.stream = stream
+            container.mux(packet)
+    frames, reader = read(cut)
+    assert reader.losses == []
+    assert len(frames) == 24 - first
+    assert all(is_scene(frame.image, first + frame.number) for frame in frames)
+    assert np.diff([frame.time_seconds for frame in frames]) == pytest.approx(0.04, abs=0.001)
 
 
 @pytest.mark.parametrize("rate", [0.002, 0.5, 24000 / 1001, 239.7612, 1000])
@@ -318,6 +355,12 @@ def test_odd_sizes(tmp_path: Path) -> None:
         assert np.abs(frame.image.mean((0, 1)) - (220, 30, 30)).max() < 9
 
 
+def assert_not_open(path: Path) -> None:
+    """Assert that this process has closed a file, where the system tells."""
+    for link in Path("/proc/self/fd").glob("*"):
+        assert not (link.exists() and link.samefile(path))
+
+
 def test_the_cover_of_an_album_is_no_film(clip: Path, tmp_path: Path) -> None:
     for with_film in (True, False):
         path = tmp_path / f"{with_film}.mp4"
@@ -336,6 +379,7 @@ def test_the_cover_of_an_album_is_no_film(clip: Path, tmp_path: Path) -> None:
         else:
             with pytest.raises(ValueError, match="no moving pictures"):
                 VideoReader(str(path))
+            assert_not_open(path)
 
 
 def packets(path: Path) -> list[tuple[int, int]]:
@@ -454,6 +498,71 @@ def test_the_sound_is_copied(suffix: str, source: str, tmp_path: Path) -> None:
             contents = [content for content, _ in before]
             assert [content for content, _ in after] == contents[: len(after)]
         assert after[-1][1] == pytest.approx(1.5 if stop == 10 else 0.45, abs=0.1)
+
+
+def copy_with_sound(path: Path, copy: Path) -> tuple[VideoReader, VideoWriter]:
+    with (
+        VideoReader(str(path), with_sound=True) as reader,
+        VideoWriter(copy, rate=reader.rate, sound=reader.sound) as writer,
+    ):
+        for frame in reader:
+            writer.write(frame)
+    return reader, writer
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "suffix", "encoder"),
+    [
+        ("a.avi", "pcm_s16le", ".mp4", "aac"),  # which must say where the channels are
+        ("a.mkv", "flac", ".mov", "aac"),  # refuses it with the header only
+        ("a.ts", "aac", ".avi", "ac3"),
+        ("a.mkv", "eac3", ".avi", "ac3"),  # would take it, and play it at another speed
+    ],
+)
+def test_sound_that_a_format_does_not_take_is_converted(
+    name: str, codec: str, suffix: str, encoder: str, tmp_path: Path
+) -> None:
+    copy = tmp_path / f"b{suffix}"
+    path = encode(tmp_path / name, frames=10, sound=(codec, 1.5), layout="stereo")
+    _, writer = copy_with_sound(path, copy)
+    if writer.remarks or codec != "aac":  # older versions of FFmpeg copy that
+        assert writer.remarks == [f"{copy}: the sound is converted from {codec} to {encoder}"]
+    assert sound_of(copy)[-1][1] == pytest.approx(1.5, abs=0.1)
+    assert read(copy)[0][0].time_seconds == pytest.approx(read(path)[0][0].time_seconds, abs=0.05)
+
+
+def test_damaged_sound_costs_nothing_else(tmp_path: Path) -> None:
+    path, copy = encode(tmp_path / "a.ts", frames=10, sound=("aac", 1.5)), tmp_path / "b.mp4"
+    with av.open(str(path)) as container:
+        places = [packet.pos for packet in container.demux(audio=0) if packet.pos]
+    header = path.read_bytes().index(b"\xff\xf1", places[1] + 40)
+    blank(path, header, header + 2)
+    copy_with_sound(path, copy)
+    assert len(read(copy)[0]) == 10
+    assert sound_of(copy)[-1][1] == pytest.approx(1.5, abs=0.1)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webm"])
+def test_joined_recordings_keep_their_sound(suffix: str, tmp_path: Path) -> None:
+    copy = tmp_path / f"b{suffix}"
+    parts = [
+        encode(tmp_path / f"{layout}.ts", frames=15, sound=("ac3", 1.5), layout=layout)
+        for layout in ("5.1", "stereo")
+    ]
+    (tmp_path / "a.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
+    reader, _ = copy_with_sound(tmp_path / "a.ts", copy)
+    assert reader.done >= 29
+    times = [time for _, time in sound_of(copy)]
+    assert times[-1] == pytest.approx(3.0, abs=0.1)
+    assert 0 < np.diff(times).min() <= np.diff(times).max() < 0.1
+
+
+def test_what_was_cut_out_of_a_recording_leaves_no_gap(tmp_path: Path) -> None:
+    parts = [encode(tmp_path / f"{shift}.ts", shift=shift) for shift in (0, 3000)]
+    (tmp_path / "a.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
+    frames, _ = read(tmp_path / "a.ts")
+    assert len(frames) >= 23
+    assert np.diff([frame.time_seconds for frame in frames]).max() < 0.3
 
 
 def test_h264_in_mp4_with_its_index_in_front(clip: Path) -> None:

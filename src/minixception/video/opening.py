@@ -1,5 +1,6 @@
 """Opening videos and streams, and nothing that they might name."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from minixception.files import is_special_file, require_utf8
 # among them: they open other files, by the names in them.
 FILM_FORMATS = (
     "apng,asf,avi,dv,flv,gif,gxf,h264,hevc,ivf,m4v,matroska,mjpeg,mov,mpeg,mpegts,mpegvideo,mxf,"
-    "nut,obu,ogg,rm,vc1,wtv,yuv4mpegpipe"
+    "nut,obu,ogg,rm,vc1,vvc,wtv,yuv4mpegpipe"
 )
 STREAM_FORMATS = f"{FILM_FORMATS},aac,hls,live_flv,mp3,mpjpeg,rtsp,webvtt"
 # Scheme of an address -> what FFmpeg may open for it. Never `file`.
@@ -71,12 +72,14 @@ def open_pictures(source: str) -> Any:
         OSError: if it is missing or does not open.
         ValueError: if it is no video, or may not be opened, or its frames are too large.
     """
-    container = _open(source)
     cover = av.stream.Disposition.attached_pic
-    for stream in (container.streams.best("video"), *container.streams.video):
-        if stream and stream.codec_context is not None and not stream.disposition & cover:
-            require_bounded(stream.codec_context.width, stream.codec_context.height, source)
-            return stream
+    with ExitStack() as stack:
+        container = stack.enter_context(_open(source))
+        for stream in (container.streams.best("video"), *container.streams.video):
+            if stream and stream.codec_context is not None and not stream.disposition & cover:
+                require_bounded(stream.codec_context.width, stream.codec_context.height, source)
+                stack.pop_all()
+                return stream
     raise ValueError(f"{source} has no moving pictures that can be decoded")
 
 

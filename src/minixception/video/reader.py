@@ -20,12 +20,16 @@ from minixception.video.opening import choose_decoder, open_pictures, require_bo
 from minixception.video.writer import UNKNOWN_RATE, Sound
 
 LARGEST_DAMAGE = 1000  # errors: in a damaged file, reading fails once per lost packet
+LONGEST_GAP = 10.0  # seconds in a broadcast; FFmpeg's `dts_delta_threshold` is the same
+LONGEST_LAG = 60.0  # seconds from a sound to the picture beside it
 LARGEST_HOLE = 100_000  # frames; times may be damaged too
 # These have at most a kilobyte of headers between packets; a larger gap is damage.
 DENSE = ("matroska,webm", "flv", "mxf", "nut")
 LARGEST_HEAD = 4096  # bytes
 # These decoders drop frames silently, but give one for each packet, which others need not.
 SILENT = ("hevc", "libdav1d", "av1")
+# These know which frames before the first key frame can be decoded with it.
+LEADING = ("hevc", "vvc", "mpeg1video", "mpeg2video")
 # Some recorders write 90000 for "no fixed rate".
 SLOWEST_RATE, FASTEST_RATE = 0.001, 1000.0
 INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")  # any time can be sought in these
@@ -88,11 +92,15 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         sounds = self._container.streams.audio if with_sound else ()
         # Players begin with the earliest picture or sound.
         self.sound = Sound(sounds, start if self._is_broadcast else 0.0)
+        if self._container.start_time is None:  # of a raw stream, or a single picture
+            self.sound.origin = math.inf
         self.remarks: list[str] = []
         if hdr := HDR.get(self._stream.codec_context.color_trc):
             self.remarks.append(f"{source}: HDR ({hdr}) is not tone-mapped; colours are pale")
         self.done, self._shown = 0, -math.inf  # the time of the last frame given
         self._end = 0.0  # of what was read, in seconds
+        # Seconds added to times before and after the last join; and when a picture should follow.
+        self._shifts, self._following = (0.0, 0.0), math.nan
         self._missing: set[_Mark] = set()  # of frames that are to come, or never will
         self._reformatter = VideoReformatter()
 
@@ -150,9 +158,14 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         for _ in range(LARGEST_DAMAGE if self._is_local else 1):
             with suppress(av.FFmpegError):
                 for packet in self._container.demux():
+                    if packet.dts is None and not packet.size:  # the end
+                        self.sound.is_whole = True
+                        return
                     is_torn |= (packet.pos or 0) > place + largest_gap
                     place = math.inf if packet.pos is None else packet.pos + packet.size
                     is_picture = packet.stream == self._stream
+                    if self._is_broadcast and None not in (packet.pts, packet.dts):
+                        self._join(packet)
                     if packet.dts is not None and (is_picture or packet.stream.type == "audio"):
                         end = (packet.pts or packet.dts) + (packet.duration or 0)
                         self._end = max(self._end, float(end * packet.time_base))
@@ -161,8 +174,22 @@ class VideoReader(AbstractContextManager["VideoReader"]):
                         is_torn = False
                     elif packet.dts is not None and packet.stream in self.sound.streams:
                         self.sound.packets.append(packet)
-                self.sound.is_whole = True
-                return
+
+    def _join(self, packet: Any) -> None:
+        """Let times go on where recordings were joined or cut, each of which begins at its own."""
+        time, several = float(packet.dts * packet.time_base), 5 * self._step
+        late = time + self._shifts[-1] - self._following
+        is_picture = packet.stream == self._stream
+        if is_picture and (late < -max(0.5, several) or late > max(LONGEST_GAP, several)):
+            self._shifts = (self._shifts[-1], self._following - time)
+        # The last sounds of a recording come after the first pictures of the next.
+        shift = min(self._shifts[is_picture:], key=lambda one: abs(time + one - self._following))
+        ticks = round(shift / packet.time_base)
+        packet.pts, packet.dts = packet.pts + ticks, packet.dts + ticks
+        if is_picture:
+            self._following = time + shift + self._step
+        elif abs(time + shift - self._following) > max(LONGEST_LAG, several):
+            packet.dts = None  # it is damaged, and left out
 
     def _wanted(self) -> Iterator[Any]:
         """Give the packets that do not depend on lost ones, with marks; note the others."""
@@ -171,6 +198,7 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         # that, it is in a hole that was counted, or the recording began there.
         begin, latest = math.inf, -math.inf
         counted_from = math.inf if self._is_broadcast or not self._is_local else -math.inf
+        opening = -math.inf  # the time of the first key frame
         for packet, is_torn in self._packets():
             time = _seconds(packet, max(latest + self._step, 0.0))  # a raw stream has no times
             holes = round((time - latest) / self._step) - 1 if is_torn and latest > -math.inf else 0
@@ -179,12 +207,16 @@ class VideoReader(AbstractContextManager["VideoReader"]):
                 numbers = range(1, min(holes, LARGEST_HOLE) + 1)
                 self._missing.update(_Mark(latest + self._step * number) for number in numbers)
             latest = max(latest, time)
-            begin = min(begin, time) if packet.is_keyframe else begin
+            if packet.is_keyframe:
+                begin = min(begin, time)
+                opening = begin if opening == -math.inf else opening
+            is_leading = time < begin == opening
             mark = _Mark(time, packet.is_keyframe, packet.is_corrupt and is_silent)
             is_watched = is_silent and packet.pts is not None  # by its time
-            if not packet.is_discard and (is_watched if time >= begin else time >= counted_from):
+            is_counted = is_watched if time >= begin else time >= counted_from
+            if is_counted and not is_leading and not packet.is_discard:
                 self._missing.add(mark)
-            if time >= begin:
+            if time >= begin or (is_leading and self._codec.name in LEADING):
                 packet.opaque = mark
                 yield packet
                 if packet.is_corrupt or mark.is_lost:  # the packet or its frame
@@ -218,7 +250,7 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         lost = 0
         for frame in self._decoded():
             frame.time_base = self._stream.time_base  # unset in the last ones
-            if self._container.format.name == "avi":  # which has no other times
+            if self._container.format.name in ("avi", "mpegvideo"):  # which have no other times
                 frame.pts = frame.dts
             lost = len(self._missing) if frame.opaque.is_key else lost
             before, shape = shape, (frame.width, frame.height, frame.format.name, lost)
@@ -233,12 +265,12 @@ class VideoReader(AbstractContextManager["VideoReader"]):
 
     def _frames(self) -> Iterator[Frame]:
         """Give the frames as they are to be seen; their times grow, whatever the file says."""
-        last, shift = -math.inf, -self.sound.origin
+        last = -math.inf
         for number, picture in enumerate(self._pictures()):
-            time = last + self._step if picture.time is None else picture.time + shift
-            if self._is_broadcast and time < last - max(0.5, 5 * self._step):  # joined recordings
-                shift += last + self._step - time
-                time = last + self._step
+            if number == 0:
+                self.sound.origin = min(self.sound.origin, picture.time or 0.0)
+            own = picture.time
+            time = last + self._step if own is None else own - self.sound.origin
             # A frame with a wrong time is shown for a moment and does not move the others.
             last = max(time, last + self._step / 1000, 0.0)
             yield Frame(number, last, self._pixels(picture), picture.opaque.is_key)

@@ -1,6 +1,7 @@
 """Video files, written by FFmpeg (PyAV): H.264 if it has the encoder, with the source's sound."""
 
 import errno
+import io
 import math
 from collections import deque
 from collections.abc import Iterator
@@ -25,6 +26,9 @@ UNKNOWN_RATE = 30.0  # of most cameras
 # The first of these that PyAV has is used.
 H264 = ("libx264", "libopenh264", "mpeg4")
 ENCODERS = {".webm": ("libvpx-vp9", "libvpx"), ".avi": ("mpeg4",)}
+SOUND_ENCODERS = {".webm": "libopus", ".avi": "ac3"}
+# An .avi says how long a packet lasts, which FFmpeg knows of these.
+AVI_SOUNDS = ("aac", "ac3", "adpcm_ima_wav", "adpcm_ms", "flac", "mp2", "mp3", "pcm_", "wmav")
 _QUALITY = {
     "libx264": {"preset": "superfast", "crf": "21"},
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "crf": "32", "b": "0"},
@@ -76,9 +80,8 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         # MPEG-4 counts to 65535.
         self._rate = Fraction(rate).limit_denominator(max(1, min(1001, int(65535 / rate))))
         self._sound = sound or Sound()
-        # Number of a stream of sound -> its copy; and the time of the last packet of that.
-        self._copies: dict[int, Any] = {}
-        self._heard: dict[int, int] = {}
+        self._copies: dict[int, Any] = {}  # by the number of the stream of sound
+        self._resamplers: dict[Any, av.AudioResampler] = {}  # by the kind of sound
         self._container: Any = None
         self._size = (0, 0)
         self._tick, self._last = TICK, -1
@@ -89,11 +92,11 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         if self._container is None:
             return
         with self._reporting():
-            self._container.mux(self._stream.encode(None))
+            self._mux(self._stream.encode(None))
             self._copy_sound(math.inf if self._sound.is_whole else self._last * self._tick)
             for copy in self._copies.values():
                 if copy.codec_context.is_encoder:
-                    self._container.mux(copy.encode(None))
+                    self._mux(copy.encode(None), ValueError)
             self._container.close()
         self._stack.close()
 
@@ -105,7 +108,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             video = av.VideoFrame.from_ndarray(_fitted(frame.image, self._size), format="rgb24")
             self._last = max(round(frame.time_seconds / self._tick), self._last + 1)
             video.pts, video.time_base = self._last, self._tick
-            self._container.mux(self._stream.encode(video))
+            self._mux(self._stream.encode(video))
             self._copy_sound(self._last * self._tick)
 
     @contextmanager
@@ -154,6 +157,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             time_base=self._tick,
         )
         self._add_sound()
+        self._container.start_encoding()
 
     def _choose_encoder(self) -> str:
         names = ENCODERS.get(self._suffix, H264)
@@ -170,16 +174,29 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             if source.codec_context is None:
                 self.remarks.append(f"{self._path}: a sound that FFmpeg does not know is left out")
                 continue
-            try:
+            name, encoder = source.codec_context.name, SOUND_ENCODERS.get(self._suffix, "aac")
+            if self._takes(source):
                 copy = self._container.add_stream_from_template(source)
-            except ValueError:  # the format does not take it
-                encoder = "libopus" if self._suffix == ".webm" else "aac"
+            else:
                 copy = self._container.add_stream(encoder, 48000, layout="stereo")
-                name = source.codec_context.name
                 self.remarks.append(
                     f"{self._path}: the sound is converted from {name} to {encoder}"
                 )
-            self._copies[source.index], self._heard[source.index] = copy, -1
+            self._copies[source.index] = copy
+
+    def _takes(self, source: Any) -> bool:
+        """Tell whether the format takes a sound as it is: some say so with their header only."""
+        codec = source.codec_context
+        if self._suffix == ".avi" and not codec.name.startswith(AVI_SOUNDS):
+            return False
+        if self._suffix in (".mp4", ".m4v") and codec.layout.name.endswith("channels"):
+            return False  # these must say where the channels are
+        form = self._container.format.name
+        with suppress(ValueError, av.FFmpegError), av.open(io.BytesIO(), "w", form) as trial:
+            trial.add_stream_from_template(source)
+            trial.start_encoding()
+            return True
+        return False
 
     def _copy_sound(self, until: float | Fraction) -> None:
         """Copy the sound up to the time of the last frame: a run may stop before the end."""
@@ -187,18 +204,29 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         while packets and packets[0].dts * packets[0].time_base - origin <= until:
             packet = packets.popleft()
             dts = packet.dts - round(origin / packet.time_base)
-            if dts <= self._heard.get(packet.stream_index, math.inf):
+            if dts < 0 or packet.stream_index not in self._copies:
                 continue
-            self._heard[packet.stream_index] = dts
-            copy = self._copies[packet.stream_index]
+            copy, sounds = self._copies[packet.stream_index], []
             if not copy.codec_context.is_encoder:
                 packet.pts, packet.dts, packet.stream = dts, dts, copy
-                self._container.mux(packet)
+                self._mux([packet], ValueError)
                 continue
-            with suppress(av.InvalidDataError):  # a damaged packet is left out
-                for sound in packet.decode():
-                    sound.pts -= round(origin / sound.time_base)
-                    self._container.mux(copy.encode(sound))
+            with suppress(av.FFmpegError):  # a damaged packet is left out
+                sounds = [sound for sound in packet.decode() if sound.pts is not None]
+            for sound in sounds:
+                sound.pts -= round(origin / sound.time_base)
+                # Broadcasts change from surround sound to stereo and back.
+                kind = packet.stream_index, sound.format.name, sound.layout.name, sound.sample_rate
+                if kind not in self._resamplers:
+                    self._resamplers[kind] = av.AudioResampler(copy.format, copy.layout, copy.rate)
+                for part in self._resamplers[kind].resample(sound):
+                    self._mux(copy.encode(part), ValueError)
+
+    def _mux(self, packets: list[Any], damage: type[Exception] = av.InvalidDataError) -> None:
+        """Write packets. FFmpeg may complain of a damaged sound at once, or with a later packet."""
+        for packet in packets:
+            with suppress(damage):
+                self._container.mux(packet)
 
 
 def _fitted(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
