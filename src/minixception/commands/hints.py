@@ -9,7 +9,7 @@ from minixception.files import PICTURE_SUFFIXES
 NOTHING_DECODED = "no frame of it can be decoded; it may be damaged, or its frames too large"
 FILM_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm", ".mpg", ".mpeg", ".wmv", ".3gp", ".flv"),
-    *(".ts", ".m2ts", ".mts", ".vob", ".dv", ".mxf", ".ogv"),
+    *(".ts", ".m2ts", ".mts", ".vob", ".dv", ".mxf", ".ogv", ".asf", ".m1v", ".m2v"),
 )
 
 # The command that takes such files -> their suffixes, and what any other command says of them.
