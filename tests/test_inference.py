@@ -1,5 +1,6 @@
 import io
 import json
+import weakref
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -316,6 +317,15 @@ def test_broken_pictures_among_many(
     assert (first, last) == (faces, faces)
     assert isinstance(missing, FileNotFoundError)
     assert isinstance(broken, ValueError)
+
+
+def test_an_error_among_many_keeps_no_picture(analyzer: FaceAnalyzer) -> None:
+    picture = np.zeros((8, 8, 3), np.int32)
+    kept = weakref.ref(picture)
+    (error,) = analyzer.analyze_many([picture], return_exceptions=True)
+    del picture
+    assert isinstance(error, TypeError)
+    assert kept() is None
 
 
 def test_threads_share_an_analyzer(
