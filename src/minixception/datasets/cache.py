@@ -118,8 +118,7 @@ def cached_dataset(
 def _folder_checksum(path: Path) -> str:
     """Condense the names and contents of all files below a folder."""
     return content_checksum(
-        (file.relative_to(path).as_posix(), file_checksum(file).encode())
-        for file in files_below(path)
+        (name, file_checksum(path / name).encode()) for name in files_below(path)
     )
 
 
