@@ -25,6 +25,7 @@ from minixception.checkpoints.engines import available_cores
 from minixception.commands.image import process_picture
 from minixception.images import read_image, write_image
 from minixception.inference.analyzer import PICTURES_PER_BATCH
+from minixception.inference.classifier import FACES_AT_A_TIME
 from minixception.inference.picture_files import analyze_file
 from minixception.inference.predictions import to_rows
 from minixception.inference.sources import Picture
@@ -211,6 +212,9 @@ def test_faces_of_a_data_set_are_told_in_its_class_order(
     faces = make_dataset(("man", "woman"), [0], images=image)
     assert classifier.predict_faces(faces).tolist() == [[0, 1]]
     assert classifier.predict_faces(faces, flip=True).tolist() == [[0.5, 0.5]]
+    for count in (0, FACES_AT_A_TIME + 1):
+        several = faces.select(np.zeros(count, np.int64))
+        assert classifier.predict_faces(several).tolist() == [[0, 1]] * count
 
 
 def test_a_frame_and_json_have_an_entry_per_face(
