@@ -90,9 +90,7 @@ def walk_files(
 
 
 def files_below(folder: Path) -> list[str]:
-    """Return the paths of all files inside a folder, joined by "/", sorted by their parts.
-
-    Links to folders are not followed but logged.
+    """Return the paths of all files in a folder, sorted; links to folders are only logged.
 
     Raises:
         OSError: if a folder cannot be listed.
@@ -105,8 +103,7 @@ def files_below(folder: Path) -> list[str]:
     files = list(walk_files(folder, links, fail))
     if links:
         _LOGGER.warning("Left out %d links to folders, such as %s", len(links), links[0])
-    found = sorted(file for file in files if file.is_file())
-    return [file.relative_to(folder).as_posix() for file in found]
+    return [file.relative_to(folder).as_posix() for file in sorted(files) if file.is_file()]
 
 
 def is_special_file(path: str | Path) -> bool:

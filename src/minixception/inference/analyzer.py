@@ -1,6 +1,6 @@
 """From a picture to predictions: find the faces, crop them, classify all of them in one batch."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -189,13 +189,8 @@ class FaceAnalyzer:
         Raises:
             OSError, TypeError, ValueError: as `analyze`, unless they are to be returned.
         """
-        work = partial(
-            self._analyze_batch,
-            room=Room(),
-            bgr=bgr,
-            whole_picture=whole_picture,
-            keep_errors=return_exceptions,
-        )
+        find = partial(self._find, bgr=bgr, whole_picture=whole_picture)
+        work = partial(self._analyze_batch, find, Room(), return_exceptions)
         # A file object may be closed when its turn comes, so its content is read here.
         taken = map(read_now, separate(pictures))
         batches = iter(lambda: list(islice(taken, PICTURES_PER_BATCH)), [])
@@ -225,20 +220,14 @@ class FaceAnalyzer:
         return faces
 
     def _analyze_batch(
-        self,
-        pictures: list[Picture],
-        *,
-        room: Room,
-        bgr: bool,
-        whole_picture: bool,
-        keep_errors: bool,
+        self, find: Callable[[Picture], Any], room: Room, keep_errors: bool, pictures: list[Picture]
     ) -> list[list[FacePrediction] | Exception]:
         """Return the result for each picture; all faces go through the networks at once."""
         found: list[_Faces | Exception] = []
         for picture in pictures:
             try:
                 with room.keep(picture):
-                    found.append(self._find(picture, bgr=bgr, whole_picture=whole_picture))
+                    found.append(find(picture))
             except Exception as error:  # raised or returned when its turn comes
                 found.append(_without_tracebacks(error) if keep_errors else error)
         predictions = iter(self._predict([each for each in found if isinstance(each, _Faces)]))

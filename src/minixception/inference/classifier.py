@@ -124,15 +124,9 @@ class FaceClassifier:
             )
         # Classes are matched by name: their order belongs to the checkpoint.
         columns = [index_of(name, names) for name in faces.class_names]
-        starts = range(0, len(faces) or 1, FACES_AT_A_TIME)
-        parts = (faces.images[start : start + FACES_AT_A_TIME] for start in starts)
-        probabilities = [self._predict_views(part, flip=flip) for part in parts]
-        return np.concatenate(probabilities)[:, columns]
-
-    def _predict_views(self, images: NDArray[np.uint8], *, flip: bool) -> NDArray[np.float32]:
-        inputs = self.card.preprocessor(images)
-        probabilities = self._predict(inputs)
-        if flip:
-            mirrored = np.ascontiguousarray(inputs[:, :, ::-1])
-            probabilities = np.mean([probabilities, self._predict(mirrored)], axis=0)
-        return probabilities
+        parts = []
+        for start in range(0, len(faces) or 1, FACES_AT_A_TIME):
+            inputs = self.card.preprocessor(faces.images[start : start + FACES_AT_A_TIME])
+            views = map(np.ascontiguousarray, [inputs, inputs[:, :, ::-1]][: 1 + flip])
+            parts.append(np.mean([self._predict(view) for view in views], axis=0))
+        return np.concatenate(parts)[:, columns]
