@@ -94,7 +94,7 @@ def main() -> None:
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     contestants = load_contestants(arguments.model, arguments.data)
-    held_out = read_sources(arguments.data / "detection")[1]
+    held_out = read_sources(arguments.data / "detection", held_out=True)
     photographs = load_photographs(arguments.data, every=arguments.every)
     sections = [
         compare_photographs(contestants, photographs),

@@ -1,5 +1,7 @@
 """Tables that were interrupted; what kills a whole job is in test_command_image_folders.py."""
 
+import io
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from minixception.commands.picture_tables import TableWriter, journal_of, read_j
 from minixception.files import open_grown
 from minixception.inference.picture_files import PictureResult
 from minixception.inference.predictions import FacePrediction
-from minixception.inference.tables import Table
+from minixception.inference.tables import Table, line_of
 from minixception.locks import lock_file, sole_writer
 from systems import needs_links
 
@@ -64,6 +66,16 @@ def test_a_journal_cut_anywhere_is_completed(tmp_path: Path) -> None:
         assert write_tables(tables, resume=True) == sum(end <= length for end in ends)
         assert [table.target.read_bytes() for table in tables] == expected
         assert not part.exists()
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_json_is_one_object(count: int) -> None:
+    lines = [line_of(result) for result in make_results()[:count]]
+    file = io.BytesIO()
+    Table("json", Path("faces.json"), CLASS_NAMES).write(file, lines)
+    content = {line["picture"]: line["faces"] for line in lines if line["error"] is None}
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    assert file.getvalue() == f"{text}\n".encode(errors="backslashreplace")
 
 
 def test_interrupted_while_finishing(tmp_path: Path) -> None:

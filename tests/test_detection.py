@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def sources(folder: Path) -> SceneSources:
-    return read_sources(folder)[0]
+    return read_sources(folder, held_out=False)
 
 
 def face(x: float, y: float, side: float, *, sure: bool = True) -> np.ndarray:
@@ -56,13 +56,13 @@ def test_a_label_is_the_square_of_the_cascade(sources: SceneSources) -> None:
 def test_held_out_pictures_are_no_training_pictures_and_a_person_stays_together(
     folder: Path,
 ) -> None:
-    training, held_out = read_sources(folder)
+    training, held_out = (read_sources(folder, held_out=each) for each in (False, True))
     for kind, count in (("photographs", 30), ("backgrounds", 20)):
         names = [{p.name for p in getattr(part, kind)} for part in (training, held_out)]
         assert not names[0] & names[1]
         assert len(names[0]) + len(names[1]) == count
-    left = read_sources(folder, leave_out=[p.name for p in training.photographs])
-    assert not left[0].photographs
+    everybody = [picture.name for picture in training.photographs]
+    assert not read_sources(folder, held_out=False, leave_out=everybody).photographs
     people = [f"Person_{number}_{{:04d}}.jpg" for number in range(200)]
     assert 5 < sum(is_held_out(name.format(1), 0.1) for name in people) < 40
     assert all(
@@ -86,7 +86,7 @@ def test_a_table_that_is_wrong_is_named(
     rows = [line.split(",") for line in table.read_text().splitlines()]
     table.write_text("".join(",".join(row) + "\n" for row in change(rows)))
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
-        read_sources(tmp_path)
+        read_sources(tmp_path, held_out=False)
     assert str(tmp_path) in str(caught.value)
 
 

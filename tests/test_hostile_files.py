@@ -148,7 +148,7 @@ def test_the_archive_of_a_detector_is_bounded(tmp_path: Path) -> None:
     zeros = tar(*((tarfile.TarInfo(str(number)), bytes(60 << 20)) for number in range(2)))
     (tmp_path / "photographs.tar").write_bytes(gzip.compress(zeros, 1))
     with pytest.raises(ValueError, match=r"photographs\.tar would unpack to more than 8 times"):
-        read_labelled_pictures(tmp_path, "photographs")
+        list(read_labelled_pictures(tmp_path, "photographs"))
 
 
 def test_weights_that_are_no_numbers(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 import io
 import json
+import weakref
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ from minixception.checkpoints.engines import available_cores
 from minixception.commands.image import process_picture
 from minixception.images import read_image, write_image
 from minixception.inference.analyzer import PICTURES_PER_BATCH
+from minixception.inference.classifier import FACES_AT_A_TIME
 from minixception.inference.picture_files import analyze_file
 from minixception.inference.predictions import to_rows
 from minixception.inference.sources import Picture
@@ -210,6 +212,9 @@ def test_faces_of_a_data_set_are_told_in_its_class_order(
     faces = make_dataset(("man", "woman"), [0], images=image)
     assert classifier.predict_faces(faces).tolist() == [[0, 1]]
     assert classifier.predict_faces(faces, flip=True).tolist() == [[0.5, 0.5]]
+    for count in (0, FACES_AT_A_TIME + 1):
+        several = faces.select(np.zeros(count, np.int64))
+        assert classifier.predict_faces(several).tolist() == [[0, 1]] * count
 
 
 def test_a_frame_and_json_have_an_entry_per_face(
@@ -316,6 +321,15 @@ def test_broken_pictures_among_many(
     assert (first, last) == (faces, faces)
     assert isinstance(missing, FileNotFoundError)
     assert isinstance(broken, ValueError)
+
+
+def test_an_error_among_many_keeps_no_picture(analyzer: FaceAnalyzer) -> None:
+    picture = np.zeros((8, 8, 3), np.int32)
+    kept = weakref.ref(picture)
+    (error,) = analyzer.analyze_many([picture], return_exceptions=True)
+    del picture
+    assert isinstance(error, TypeError)
+    assert kept() is None
 
 
 def test_threads_share_an_analyzer(

@@ -226,6 +226,14 @@ def test_only_who_has_the_token_is_answered(content: bytes, tmp_path: Path) -> N
             read_token(tmp_path / "token")
 
 
+def test_only_analyses_have_threads(content: bytes) -> None:
+    with client_of(token=TOKEN) as client:
+        client.headers["Authorization"] = f"Bearer {TOKEN}"
+        assert client.post(FACES, content=content, headers=JPEG).status_code == 200
+        names = [thread.name for thread in threading.enumerate()]
+        assert not any("worker" in name for name in names), names  # of AnyIO: up to forty
+
+
 def test_models_come_with_their_cards(client: TestClient) -> None:
     models = client.get("/v1/models").json()["models"]
     defaults = [each["name"] for each in models if each["default"]]

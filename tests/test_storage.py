@@ -111,8 +111,7 @@ def test_a_folder_that_cannot_be_listed_is_no_empty_one(
         (tmp_path / "set" / name).mkdir(parents=True)
         (tmp_path / "set" / name / "1.jpg").touch()
     (tmp_path / "set" / "link").symlink_to(tmp_path / "set" / "a")
-    expected = [tmp_path / "set" / name / "1.jpg" for name in ("a", "shut")]
-    assert files_below(tmp_path / "set") == expected
+    assert files_below(tmp_path / "set") == ["a/1.jpg", "shut/1.jpg"]
     assert "Left out 1 links to folders, such as" in caplog.text
     scandir = os.scandir
 

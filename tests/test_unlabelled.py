@@ -1,6 +1,7 @@
 """Faces without labels: which are taken, and that teachers alone label them."""
 
 import shutil
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,19 @@ def test_the_largest_face_of_each_photograph_is_taken(tmp_path: Path) -> None:
         load_unlabelled(album)
     with pytest.raises(FileNotFoundError, match="nothing at"):
         load_unlabelled(tmp_path / "nowhere")
+
+
+def test_a_folder_is_read_picture_by_picture(tmp_path: Path) -> None:
+    shutil.copy(IMAGES / "portraits.jpg", tmp_path)
+    for number in range(40):
+        (tmp_path / f"{number}.jpg").write_bytes(bytes(1 << 20))
+    tracemalloc.start()
+    try:
+        found = load_unlabelled(tmp_path, use_cache=False)
+        assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    finally:
+        tracemalloc.stop()
+    assert found.dropped["unreadable picture"] == 40
 
 
 def sure_teacher(asked: list[int]) -> Teacher:

@@ -89,8 +89,8 @@ def walk_files(
         yield from map(Path(place).joinpath, names)
 
 
-def files_below(folder: Path) -> list[Path]:
-    """Return all files below a folder, sorted; links to folders are not followed but logged.
+def files_below(folder: Path) -> list[str]:
+    """Return the paths of all files in a folder, sorted; links to folders are only logged.
 
     Raises:
         OSError: if a folder cannot be listed.
@@ -103,7 +103,7 @@ def files_below(folder: Path) -> list[Path]:
     files = list(walk_files(folder, links, fail))
     if links:
         _LOGGER.warning("Left out %d links to folders, such as %s", len(links), links[0])
-    return sorted(file for file in files if file.is_file())
+    return [file.relative_to(folder).as_posix() for file in sorted(files) if file.is_file()]
 
 
 def is_special_file(path: str | Path) -> bool:

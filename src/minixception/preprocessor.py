@@ -105,8 +105,12 @@ class Preprocessor:
         scale = np.float32((high - low) / 255.0)
         pixels = _match_channels(images, self.channels).astype(np.float32)
         if self.mean is not None:
-            return (pixels - np.asarray(self.mean, np.float32)) * scale
-        return pixels * scale + np.float32(low)
+            pixels -= np.asarray(self.mean, np.float32)
+            pixels *= scale
+        else:
+            pixels *= scale
+            pixels += np.float32(low)
+        return pixels
 
     def centred_on(self, images: Images) -> "Preprocessor":
         """Return a copy whose `mean` is the mean pixel of these images, the training set.

@@ -125,7 +125,7 @@ def _score_detector(
         raise ValueError(f"--{given[0].replace('_', '-')} is for classifiers: leave it out")
     if arguments.data is None:
         raise ValueError("A detector needs --data, the folder of the pictures to compose scenes of")
-    scores = evaluate_on_held_out(folder, read_sources(arguments.data)[1])
+    scores = evaluate_on_held_out(folder, read_sources(arguments.data, held_out=True))
     return {**origin, **scores.to_json()}, [format_scores(scores)]
 
 

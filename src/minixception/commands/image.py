@@ -176,6 +176,8 @@ def run_job(
     arguments: argparse.Namespace, named: Mapping[str, Path], outputs: Mapping[Path, Path | None]
 ) -> int:
     """Work through the pictures and finish the tables; return the exit code."""
+    import cv2
+
     from minixception.checkpoints.engines import available_cores
     from minixception.commands.picture_tables import TableStream, TableWriter
     from minixception.inference.picture_files import folder_states
@@ -207,7 +209,8 @@ def run_job(
 
     with StopRequest() as stop, ExitStack() as held, closing(report), closing(writer):
         if workers > 1:
-            _limit_threads(max(1, available_cores() // workers), held)
+            held.callback(cv2.setNumThreads, cv2.getNumThreads())
+            cv2.setNumThreads(max(1, available_cores() // workers))
         writer.open()
         rest = pictures[len(writer.done) :]
         with closing(in_order(work, rest, workers=workers)) as results:
@@ -222,14 +225,6 @@ def run_job(
                 target.finish()
     drawn_to = None if arguments.no_draw else arguments.output or Path.cwd()
     return report.summarize([table.target for table in files], drawn_to, stop.number)
-
-
-def _limit_threads(threads: int, held: ExitStack) -> None:
-    """Let OpenCV use so many threads per worker until the stack is left."""
-    import cv2
-
-    held.callback(cv2.setNumThreads, cv2.getNumThreads())
-    cv2.setNumThreads(threads)
 
 
 def process_picture(

@@ -68,7 +68,10 @@ def run(arguments: argparse.Namespace) -> int:
     recipe = DetectorRecipe(**{name: value for name, value in given.items() if value is not None})
     choose_devices(arguments.devices, recipe.replicas)
     names = () if arguments.leave_out is None else picture_names(arguments.leave_out)
-    training, validation = read_sources(arguments.data, leave_out=names)
+    training, validation = (
+        read_sources(arguments.data, held_out=held_out, leave_out=names)
+        for held_out in (False, True)
+    )
     print(
         f"{len(training.photographs)} photographs and {len(training.backgrounds)} backgrounds to "
         f"train on, {len(validation.photographs)} and {len(validation.backgrounds)} held out"

@@ -95,7 +95,11 @@ def cached_dataset(
     # The file is named by these, so that a newer version replaces an older one.
     stable = {"path": str(path.resolve()), "loader": loader, "options": dict(options or {})}
     digest = hashlib.sha256(json.dumps(stable, sort_keys=True).encode()).hexdigest()
-    source = _folder_checksum(path) if path.is_dir() else file_checksum(path)
+    if path.is_dir():
+        files = files_below(path)
+        source = content_checksum((name, file_checksum(path / name).encode()) for name in files)
+    else:
+        source = file_checksum(path)
     facts = {
         "fingerprint": json.dumps({**stable, "version": version, "source": source}, sort_keys=True)
     }
@@ -113,14 +117,6 @@ def cached_dataset(
     except OSError as error:
         _LOGGER.warning("The cache cannot be written: %s", error)
     return dataset
-
-
-def _folder_checksum(path: Path) -> str:
-    """Condense the names and contents of all files below a folder."""
-    return content_checksum(
-        (file.relative_to(path).as_posix(), file_checksum(file).encode())
-        for file in files_below(path)
-    )
 
 
 def _to_arrays(dataset: FaceDataset) -> Arrays:

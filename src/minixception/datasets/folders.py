@@ -86,9 +86,9 @@ def _list_pictures(path: Path, strays: list[Path], empty: list[str]) -> Iterator
     strays.extend(folder for folder in folders if splits and folder not in splits)
     for parent in splits or [path]:
         for folder in _folders_of(parent, strays) if splits else folders:
-            entries = sorted(folder.iterdir())
-            pictures = list(filter(_is_picture, entries))
-            strays.extend(entry for entry in entries if not _is_picture(entry))
+            pictures: list[Path] = []
+            for entry in sorted(folder.iterdir()):
+                (pictures if _is_picture(entry) else strays).append(entry)
             empty.extend([] if pictures else [str(folder)])
             split = SPLIT_FOLDERS[parent.name.lower()] if splits else ""
             yield from ((picture, split) for picture in pictures)
@@ -101,9 +101,10 @@ def _is_picture(entry: Path) -> bool:
 
 def _folders_of(path: Path, strays: list[Path]) -> list[Path]:
     """Return the folders in `path`, sorted; anything else and hidden folders are strays."""
-    entries = sorted(path.iterdir())
-    folders = [entry for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
-    strays.extend(entry for entry in entries if entry not in folders)
+    folders: list[Path] = []
+    for entry in sorted(path.iterdir()):
+        is_folder = entry.is_dir() and not entry.name.startswith(".")
+        (folders if is_folder else strays).append(entry)
     return folders
 
 

@@ -215,9 +215,9 @@ def named_contents(path: Path) -> Iterator[tuple[str, bytes]]:
     if not path.is_dir():
         yield from tar_contents(path)
         return
-    for file in files_below(path):
-        is_small = file.stat().st_size <= LARGEST_MEMBER
-        yield file.relative_to(path).as_posix(), file.read_bytes() if is_small else b""
+    for name in files_below(path):
+        is_small = (path / name).stat().st_size <= LARGEST_MEMBER
+        yield name, (path / name).read_bytes() if is_small else b""
 
 
 def sole_archive(path: Path) -> Path:
@@ -232,6 +232,7 @@ def sole_archive(path: Path) -> Path:
 
 def picture_names(path: Path) -> frozenset[str]:
     """Return the plain names of the files in a tar archive, or in a folder and its archives."""
-    names = frozenset(Path(name).name for name, _ in named_contents(path))
-    archives = path.rglob("*.tar") if path.is_dir() else ()
-    return names.union(*map(picture_names, archives))
+    if not path.is_dir():
+        return frozenset(Path(name).name for name, _ in tar_contents(path))
+    names = frozenset(Path(name).name for name in files_below(path))
+    return names.union(*map(picture_names, path.rglob("*.tar")))

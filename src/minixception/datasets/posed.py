@@ -77,7 +77,7 @@ def _list_pictures(
 ) -> tuple[list[ListedPicture], dict[str, list[str]]]:
     """Return the pictures of a folder or archive, sorted by path, and those left out by reason."""
     if contents is None:
-        files = [PurePosixPath(file.relative_to(path).as_posix()) for file in files_below(path)]
+        files = list(map(PurePosixPath, files_below(path)))
     else:
         files = sorted(map(PurePosixPath, contents))
     listed: dict[object, ListedPicture] = {}

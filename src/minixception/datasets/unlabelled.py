@@ -21,7 +21,7 @@ from minixception.datasets.pictures import (
 )
 from minixception.detection.columns import MIDDLE, SIDE, SURE
 from minixception.detection.labelled_pictures import read_labelled_pictures
-from minixception.files import PICTURE_SUFFIXES, content_checksum
+from minixception.files import PICTURE_SUFFIXES, content_checksum, files_below
 from minixception.images import crop
 
 _LOADER_VERSION = 1
@@ -121,14 +121,16 @@ def _read(path: Path, form: PictureForm) -> FaceDataset:
     if (path / "photographs.csv").is_file():
         faces = _labelled_faces(path, form)
     else:
-        contents = {
-            name: content
-            for name, content in named_contents(sole_archive(path))
-            if Path(name).suffix.lower() in PICTURE_SUFFIXES
-        }
+        place = sole_archive(path)
+        contents = None if place.is_dir() else dict(named_contents(place))
+        names = files_below(place) if contents is None else contents
         faces = read_listed(
             path,
-            [ListedPicture(name, 0) for name in contents],
+            [
+                ListedPicture(name, 0)
+                for name in names
+                if Path(name).suffix.lower() in PICTURE_SUFFIXES
+            ],
             form,
             class_names=_UNLABELLED,
             name=None,
@@ -138,11 +140,11 @@ def _read(path: Path, form: PictureForm) -> FaceDataset:
             contents=contents,
             summed=(),
         )
-    names = np.array([Path(name).name for name in faces.attributes["file"]])
+    plain = np.array([Path(name).name for name in faces.attributes["file"]])
     return replace(
         faces,
         checksum=content_checksum([("images", faces.images.tobytes())]),
-        attributes={**faces.attributes, "file": names},
+        attributes={**faces.attributes, "file": plain},
     )
 
 

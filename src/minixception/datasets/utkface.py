@@ -72,8 +72,12 @@ def _without_copies(dataset: FaceDataset) -> FaceDataset:
         "duplicate": int((copies[agrees] - 1).sum()),
         "contradictory gender": int(copies[~agrees].sum()),
     }
-    kept = dataset.select(np.sort(first_rows[agrees]))
-    return replace(kept, dropped={**dataset.dropped, **dropped})
+    rows = np.sort(first_rows[agrees])
+    images = dataset.images
+    for place, row in enumerate(rows):  # in place: whole frames of all faces take 2.8 GB
+        images[place] = images[row]
+    kept = replace(dataset, images=images[:, :1, :1]).select(rows)
+    return replace(kept, images=images[: len(rows)], dropped={**dataset.dropped, **dropped})
 
 
 load_utkface = PublishedSet(

@@ -3,7 +3,7 @@
 import csv
 import hashlib
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,30 +55,34 @@ HELD_OUT_BACKGROUNDS = 0.2
 
 
 def read_sources(
-    folder: str | Path, *, leave_out: Collection[str] = ()
-) -> tuple[SceneSources, SceneSources]:
-    """Read photographs and backgrounds, for training and held out; see `read_labelled_pictures`."""
-    photographs = read_labelled_pictures(folder, "photographs", leave_out=leave_out)
-    photographs = [picture for picture in photographs if len(picture.faces)]
-    backgrounds = read_labelled_pictures(folder, "backgrounds")
-    training, held_out = (
-        SceneSources(
-            [p for p in photographs if is_held_out(p.name, HELD_OUT_PHOTOGRAPHS) == is_out],
-            [p for p in backgrounds if is_held_out(p.name, HELD_OUT_BACKGROUNDS) == is_out],
-        )
-        for is_out in (False, True)
+    folder: str | Path, *, held_out: bool, leave_out: Collection[str] = ()
+) -> SceneSources:
+    """Read the photographs and backgrounds that are held out, or those to train on.
+
+    Photographs whose name is in `leave_out` are in neither part; see `read_labelled_pictures`.
+    """
+
+    def is_photograph(name: str) -> bool:
+        return name not in leave_out and is_held_out(name, HELD_OUT_PHOTOGRAPHS) == held_out
+
+    def is_background(name: str) -> bool:
+        return is_held_out(name, HELD_OUT_BACKGROUNDS) == held_out
+
+    photographs = read_labelled_pictures(folder, "photographs", takes=is_photograph)
+    return SceneSources(
+        [picture for picture in photographs if len(picture.faces)],
+        list(read_labelled_pictures(folder, "backgrounds", takes=is_background)),
     )
-    return training, held_out
 
 
 def read_labelled_pictures(
-    folder: str | Path, kind: str, *, leave_out: Collection[str] = ()
-) -> list[LabelledPicture]:
-    """Read `KIND.tar` and `KIND.csv` of a folder, in the order of the names in the archive.
+    folder: str | Path, kind: str, *, takes: Callable[[str], object] = bool
+) -> Iterator[LabelledPicture]:
+    """Yield the pictures of `KIND.tar` and `KIND.csv`, in the order of the names in the archive.
 
     A row of the table names a picture, and has one of its faces as YuNet saw it, or none. Boxes
     become the squares of the cascade. Left out are pictures with a degenerate box, and those whose
-    source (or name, without a source) is in `leave_out`. `kind` is "photographs" or "backgrounds".
+    source (or name, without a source) is not taken. `kind` is "photographs" or "backgrounds".
 
     Raises:
         FileNotFoundError: if a file is missing.
@@ -87,20 +91,18 @@ def read_labelled_pictures(
     """
     faces, sources = _read_table(Path(folder) / f"{kind}.csv")
     archive = Path(folder) / f"{kind}.tar"
-    pictures = []
     for member, content in sorted(tar_contents(archive)):
         name = Path(member).name
         if name not in faces:
             continue
         rows = faces.pop(name)
-        if sources[name] in leave_out or any(row[SIDE] < SMALLEST_LABEL for row in rows):
+        if not takes(sources[name]) or any(row[SIDE] < SMALLEST_LABEL for row in rows):
             continue
         image = to_grey(decode_image(content, f"{archive}: {member}"))[:, :, 0]
         labels = np.array(rows, np.float32).reshape(-1, FACE_COLUMNS)
-        pictures.append(LabelledPicture(sources[name], image, labels))
+        yield LabelledPicture(sources[name], image, labels)
     if faces:
         raise ValueError(f"{archive} lacks {len(faces)} pictures of its table: {min(faces)}")
-    return pictures
 
 
 def _read_table(path: Path) -> tuple[dict[str, list[list[float]]], dict[str, str]]:

@@ -1,6 +1,6 @@
 """From a picture to predictions: find the faces, crop them, classify all of them in one batch."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -183,13 +183,14 @@ class FaceAnalyzer:
                 (N, H, W, 3).
             bgr: as for `analyze`.
             whole_picture: as for `analyze`.
-            return_exceptions: yield the exception for a picture that cannot be read. Otherwise it
-                is raised, and the iteration ends.
+            return_exceptions: yield the exception for a picture that cannot be read, without its
+                traceback, which would keep pixels. Otherwise it is raised, and the iteration ends.
 
         Raises:
             OSError, TypeError, ValueError: as `analyze`, unless they are to be returned.
         """
-        work = partial(self._analyze_batch, room=Room(), bgr=bgr, whole_picture=whole_picture)
+        find = partial(self._find, bgr=bgr, whole_picture=whole_picture)
+        work = partial(self._analyze_batch, find, Room(), return_exceptions)
         # A file object may be closed when its turn comes, so its content is read here.
         taken = map(read_now, separate(pictures))
         batches = iter(lambda: list(islice(taken, PICTURES_PER_BATCH)), [])
@@ -219,16 +220,16 @@ class FaceAnalyzer:
         return faces
 
     def _analyze_batch(
-        self, pictures: list[Picture], *, room: Room, bgr: bool, whole_picture: bool
+        self, find: Callable[[Picture], Any], room: Room, keep_errors: bool, pictures: list[Picture]
     ) -> list[list[FacePrediction] | Exception]:
         """Return the result for each picture; all faces go through the networks at once."""
         found: list[_Faces | Exception] = []
         for picture in pictures:
             try:
                 with room.keep(picture):
-                    found.append(self._find(picture, bgr=bgr, whole_picture=whole_picture))
+                    found.append(find(picture))
             except Exception as error:  # raised or returned when its turn comes
-                found.append(error)
+                found.append(_without_tracebacks(error) if keep_errors else error)
         predictions = iter(self._predict([each for each in found if isinstance(each, _Faces)]))
         return [next(predictions) if isinstance(each, _Faces) else each for each in found]
 
@@ -275,6 +276,14 @@ class FaceAnalyzer:
             ]
             for faces in found
         ]
+
+
+def _without_tracebacks(error: Exception) -> Exception:
+    below: BaseException | None = error
+    while below is not None:
+        below.__traceback__ = None
+        below = below.__context__
+    return error
 
 
 @dataclass(frozen=True)

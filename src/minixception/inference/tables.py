@@ -104,9 +104,12 @@ class Table:
             frame = picture_frame(chain.from_iterable(map(self._rows, lines)), self.class_names)
             frame.to_parquet(file, engine="pyarrow", index=False)
         elif self.format == "json":
-            readable = (line for line in lines if line["error"] is None)
-            content = {line["picture"]: line["faces"] for line in readable}
-            file.write(_json_bytes(content, indent=2))
+            before = b"{"
+            for line in (line for line in lines if line["error"] is None):
+                entry = _json_bytes({line["picture"]: line["faces"]}, indent=2)
+                file.write(before + entry.removeprefix(b"{").removesuffix(b"\n}\n"))
+                before = b","
+            file.write(b"{}\n" if before == b"{" else b"\n}\n")
         else:
             file.writelines(chain([self.header], map(self.encode, lines)))
 

@@ -71,10 +71,10 @@ def build_app(settings: Settings) -> FastAPI:
     app.add_middleware(Measured, path=FACES, figures=figures)
     app.add_exception_handler(RequestValidationError, _tell_option)
     app.add_exception_handler(ClientDisconnect, _tell_nobody)
-    token = Depends(_token_check(settings.token))
-    _add_faces(app, settings, analysis, figures, token)
+    access = [] if settings.token is None else [Depends(_token_check(settings.token))]
+    _add_faces(app, settings, analysis, figures, access)
 
-    @app.get("/v1/models", dependencies=[token], responses=describe([401]), summary="Models")
+    @app.get("/v1/models", dependencies=access, responses=describe([401]), summary="Models")
     def list_models() -> Models:
         """List the models and detectors that a request may name, with their cards."""
         return Models.model_validate({"models": analysis.models()})
@@ -86,7 +86,7 @@ def build_app(settings: Settings) -> FastAPI:
 
     @app.get(
         "/metrics",
-        dependencies=[token],
+        dependencies=access,
         responses=describe([401]),
         summary="Metrics",
         response_class=PlainTextResponse,
@@ -116,7 +116,7 @@ async def _lifespan(limits: Limits, app: FastAPI) -> AsyncIterator[None]:
 
 
 def _add_faces(
-    app: FastAPI, settings: Settings, analysis: Analysis, figures: Figures, token: Any
+    app: FastAPI, settings: Settings, analysis: Analysis, figures: Figures, access: list[Any]
 ) -> None:
     limits, state, tasks = settings.limits, app.state, tuple(analysis.folders)
     chosen: Any = options_for(analysis, settings.detector)
@@ -136,7 +136,7 @@ def _add_faces(
 
     @app.post(
         FACES,
-        dependencies=[token, Depends(admit)],
+        dependencies=[*access, Depends(admit)],
         responses={
             200: {
                 "model": dict[str, list[Face]],
@@ -198,20 +198,21 @@ async def _take_turn(free: asyncio.Semaphore, request: Request) -> AsyncIterator
         turn.cancel()
 
 
-def _token_check(token: str | None) -> Any:
+def _token_check(token: str) -> Any:
     """Return a dependency that refuses requests without the token."""
     bearer = HTTPBearer(auto_error=False)
 
-    def check(given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> None:
+    # Not a plain function, for which FastAPI would start a thread per request.
+    async def check(given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> None:
         brought = b"" if given is None else given.credentials.encode()
-        if not secrets.compare_digest(brought, token.encode() if token else b""):
+        if not secrets.compare_digest(brought, token.encode()):
             raise HTTPException(
                 401,
                 "send the token of this service as Authorization: Bearer TOKEN",
                 headers={"WWW-Authenticate": "Bearer"},
             )
 
-    return check if token is not None else lambda: None
+    return check
 
 
 def _add_page(app: FastAPI, page: Path | None) -> None:
