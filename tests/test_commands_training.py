@@ -1,6 +1,5 @@
 """Training and evaluation by their commands, on a small FER2013-like file."""
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ from conftest import eagerly
 from made_up_data import fer2013_csv, write_noise
 from minixception.checkpoints.card import read_card
 from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL
-from minixception.commands import run_command, train_gender
+from minixception.commands import run_command
 from minixception.labels import EMOTIONS_FER2013
 from minixception.training.origins import choose_origin
 from minixception.training.recipe_book import RECIPES
@@ -248,7 +247,7 @@ def test_a_number_out_of_range_is_refused_without_keras(
     assert "argument --classes: names with commas" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("recipe", "channels"), [("paper-gender", 3), ("gender", 1)])
+@pytest.mark.parametrize(("recipe", "channels"), [("paper", 3), ("gender", 1)])
 def test_faces_keep_their_colours_until_these_have_been_changed(
     recipe: str, channels: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,19 +261,3 @@ def test_faces_keep_their_colours_until_these_have_been_changed(
     assert run_command("train-gender", ["--recipe", recipe]) == 1
     assert run_command("train-gender", ["--recipe", recipe, "--no-augmentation"]) == 1
     assert asked == [channels, 1]
-
-
-def test_paper_means_the_gender_recipe_when_training_on_gender(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    chosen: list[str] = []
-
-    def note_recipe(arguments: argparse.Namespace, *, task: str) -> int:
-        assert task == "gender"
-        chosen.append(arguments.recipe)
-        return 0
-
-    monkeypatch.setattr(train_gender, "run_training", note_recipe)
-    assert run_command("train-gender", ["--recipe", "paper"]) == 0
-    assert run_command("train-gender", []) == 0
-    assert chosen == ["paper-gender", "gender"]

@@ -14,7 +14,7 @@ from minixception.commands.training_options import add_training_arguments, run_t
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    add_training_arguments(parser, recipe="gender", dataset="utkface", paper="paper-gender")
+    add_training_arguments(parser, recipe="gender", dataset="utkface")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -18,15 +18,10 @@ log = logging.getLogger(__name__)
 OPTIONS = tuple(one for one in fields(Recipe) if one.metadata.get("option"))
 
 
-def add_training_arguments(
-    parser: argparse.ArgumentParser, *, recipe: str, dataset: str, paper: str = "paper"
-) -> None:
-    """Declare the options, with the task's defaults; `--recipe paper` stands for `paper`."""
+def add_training_arguments(parser: argparse.ArgumentParser, *, recipe: str, dataset: str) -> None:
+    """Declare the options, with the task's defaults."""
     parser.add_argument(
-        "--recipe",
-        default=recipe,
-        type=lambda name: paper if name == "paper" else name,
-        help="settings to start from; `list` prints all of them",
+        "--recipe", default=recipe, help="settings to start from; `list` prints all of them"
     )
     parser.add_argument(
         "--dataset",

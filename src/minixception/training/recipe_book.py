@@ -285,15 +285,19 @@ _ALL = (
 RECIPES = {recipe.name: recipe for recipe in _ALL}
 
 
-def get_recipe(name: str) -> Recipe:
-    """Look a recipe up by name.
+def get_recipe(name: str, task: str = "") -> Recipe:
+    """Look a recipe up by name; for a task, its own variant if there is one.
 
     Raises:
         ValueError: for an unknown name; the message lists the known ones.
 
     >>> get_recipe("paper").batch_size
     32
+    >>> get_recipe("paper", "gender").name
+    'paper-gender'
     """
+    if f"{name}-{task}" in RECIPES:
+        name = f"{name}-{task}"
     if name not in RECIPES:
         raise ValueError(f"`recipe` must be one of {', '.join(RECIPES)}. Received: recipe={name!r}")
     return RECIPES[name]

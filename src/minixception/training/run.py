@@ -105,7 +105,7 @@ def train(
         ModuleNotFoundError: without the packages of the extra `train`.
     """
     if not isinstance(recipe, Recipe):
-        recipe = get_recipe(recipe or (task if task in RECIPES else "emotion"))
+        recipe = get_recipe(recipe or (task if task in RECIPES else "emotion"), task)
     recipe = replace(recipe, **changes)
     if "teacher_share" in changes and not teachers:
         raise ValueError("--teacher-share is a share of --teacher: give one.")
