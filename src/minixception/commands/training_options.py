@@ -48,11 +48,7 @@ def add_training_arguments(parser: argparse.ArgumentParser, *, recipe: str, data
     )
     places = "folders or tar archives of pictures, or folders of detection sets: their faces are"
     for name, metavar, text in (
-        (
-            "teacher",
-            "MODEL",
-            "models that know the classes; their probabilities go into the targets",
-        ),
+        ("teacher", "MODEL", "models whose probabilities go into the targets (distillation)"),
         ("unlabelled", "PLACE", f"{places} trained on too, labelled by the teachers"),
         ("unlabelled-teacher", "MODEL", "models that label these faces instead of the teachers"),
     ):

@@ -66,7 +66,7 @@ def train(
     Args:
         dataset: the name of a data set, or several as in "fer2013+jaffe"; a folder with a folder of
             pictures per class; or a `FaceDataset` with splits. None for the recipe's.
-        recipe: a name or a `Recipe`; None for the one named like the task, else "emotion".
+        recipe: a `Recipe` or a name, see `get_recipe`; None for the task's, else "emotion".
         task: what the classes are about: "emotion", "gender" or a word of your own, such as
             "glasses", which `FaceAnalyzer` takes as a keyword.
         data: file or folder of a named data set; None for its place in `datasets/`.
