@@ -19,6 +19,12 @@ EMOTIONS_8 = (
 GENDERS = ("woman", "man")
 """The two classes of the IMDB and UTKFace annotations; IMDB numbers them 0 and 1 likewise."""
 
+ROLLS = tuple(str(degrees) for degrees in range(0, 360, 15))
+"""By how many degrees a face is turned in the image plane, clockwise: its roll, as 24 classes."""
+
+NO_FACE = "none"
+"""The class beside `ROLLS` of what a detector took for a face."""
+
 FERPLUS_COLUMNS = (
     *("neutral", "happiness", "surprise", "sadness", "anger"),
     *("disgust", "fear", "contempt", "unknown", "NF"),

@@ -8,6 +8,9 @@ DEFAULT_EMOTION_MODEL = "fer2013_mini_xception"
 
 DEFAULT_GENDER_MODEL = "utkface_mini_xception"
 
+ROLL_MODEL = "candidates_tiny_xception"
+"""Of the task "roll": is this a face, and by how many degrees is it turned?"""
+
 DEFAULT_MODELS = {"emotion": DEFAULT_EMOTION_MODEL, "gender": DEFAULT_GENDER_MODEL}
 
 TASKS = tuple(DEFAULT_MODELS)

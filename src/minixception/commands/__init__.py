@@ -27,6 +27,7 @@ COMMANDS = {
     "explain": ("explain_faces", "show which parts of a face support its label"),
     "train-emotion": ("train_emotion", "train an emotion classifier"),
     "train-gender": ("train_gender", "train a gender classifier"),
+    "train": ("train", "train a classifier of any other task"),
     "train-detector": ("train_detector", "train the face detector"),
     "evaluate": ("evaluate", "score a checkpoint on a split of a data set"),
     "compare": ("compare", "draw the curves of several training runs in one picture"),

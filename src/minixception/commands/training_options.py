@@ -1,4 +1,4 @@
-"""What the two training commands share: their options, and the call of `train`."""
+"""What the training commands for classifiers share: their options, and the call of `train`."""
 
 import argparse
 import logging
@@ -18,16 +18,21 @@ log = logging.getLogger(__name__)
 OPTIONS = tuple(one for one in fields(Recipe) if one.metadata.get("option"))
 
 
-def add_training_arguments(parser: argparse.ArgumentParser, *, recipe: str, dataset: str) -> None:
-    """Declare the options, with the task's defaults."""
+def add_training_arguments(
+    parser: argparse.ArgumentParser, *, recipe: str | None = None, dataset: str | None = None
+) -> None:
+    """Declare the options, with the task's defaults; None where they depend on the task."""
     parser.add_argument(
-        "--recipe", default=recipe, help="settings to start from; `list` prints all of them"
+        "--recipe",
+        default=recipe,
+        help="settings to start from; `list` prints all of them"
+        + " (default: that of the task's name, or else emotion)" * (recipe is None),
     )
+    instead = f", or {dataset} if the recipe's has no such labels" if dataset else ""
     parser.add_argument(
         "--dataset",
         help="data set, several as in fer2013+jaffe, or a folder with a folder of pictures per "
-        "class; an unknown name lists the known ones "
-        f"(default: the recipe's, or {dataset} if the recipe's has no such labels)",
+        f"class; an unknown name lists the known ones (default: the recipe's{instead})",
     )
     parser.add_argument("--data", type=Path, help="its file or folder (default: in datasets/)")
     add_recipe_options(parser)
@@ -91,12 +96,15 @@ def add_devices_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run_training(arguments: argparse.Namespace, *, task: str) -> int:
-    """Train; return the exit code."""
+def run_training(arguments: argparse.Namespace, *, task: str | None = None) -> int:
+    """Train on a task, else that of `--task`; return the exit code."""
     if arguments.recipe == "list":
         print_recipes()
         return 0
     arguments = options_of_run(arguments)
+    task = task or arguments.task
+    if not task:
+        raise ValueError("--task is missing: a word for what the classes are about")
     if arguments.output is not None:
         check_folder(arguments.output, "--output")
 

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from minixception.datasets.candidates import load_candidates
 from minixception.datasets.face_dataset import FaceDataset, split_names
 from minixception.datasets.facial_expressions import load_facial_expressions
 from minixception.datasets.fer2013 import load_fer2013
@@ -137,6 +138,7 @@ DATASETS: dict[str, DatasetEntry] = {
         partial(load_jaffe, crop_faces=True), _EMOTION, ("jaffe", "jaffedbase", "jaffe.tar")
     ),
     "kdef": _pictures(partial(load_kdef, crop_faces=True), _EMOTION, ("kdef", "kdef.tar")),
+    "candidates": DatasetEntry(load_candidates, ("roll",), ("detection",), takes_form=True),
     "folder": _pictures(_load_folder, None, ("folder",)),
     "folder_faces": _pictures(partial(_load_folder, crop_faces=True), None, ("folder",)),
 }

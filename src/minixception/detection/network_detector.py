@@ -14,6 +14,7 @@ from minixception.checkpoints.engines import BrokenModelError, LiteRTEngine
 from minixception.checkpoints.shipped import find_model
 from minixception.detection.card import TASK, check_threshold, read_detector_card
 from minixception.detection.cells import prepare_images
+from minixception.detection.checker import FaceChecker
 from minixception.detection.columns import FACE_COLUMNS, LANDMARKS, MIDDLE, SIDE
 from minixception.detection.decoding import decode_faces, keep_best
 from minixception.detection.search import SizedSearch, boxes_in_image, size_of_copy
@@ -58,6 +59,7 @@ class MiniXceptionDetector(SizedSearch):
         min_face: side of the smallest face to find, in pixels of the image; smaller ones are not
             reported. None: 2.5 % of the shorter side.
         working_size: as for `HaarDetector`.
+        checker: looks at each face once more; None leaves that out.
 
     Raises:
         FileNotFoundError: if there is no such folder, or a file is missing in it.
@@ -71,10 +73,14 @@ class MiniXceptionDetector(SizedSearch):
         score_threshold: float | None = None,
         min_face: int | None = None,
         working_size: int | None = None,
+        checker: FaceChecker | str | Path | None = None,
     ) -> None:
         super().__init__(FACE_PIXELS, min_face, working_size)
-        folder = find_model(folder, tasks=(TASK,))
+        self.folder = folder = find_model(folder, tasks=(TASK,))
         self.card = read_detector_card(folder)
+        self._checker = (
+            checker if isinstance(checker, FaceChecker | None) else FaceChecker.load(checker)
+        )
         self._least_score = self.card.score_threshold
         if score_threshold is not None:
             check_threshold(score_threshold)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from minixception.boxes import Box, CropMargin, clip, crop_box, expand
+
 
 def as_rgb(array: np.ndarray) -> np.ndarray:
     """Turn an array into the package's own form.
@@ -144,6 +146,57 @@ def crop(image: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
             f"columns. Received: box={tuple(box)}"
         )
     return image[y : y + height, x : x + width].copy()
+
+
+def cut_face(image: np.ndarray, box: Box, margin: CropMargin, *, angle: float = 0.0) -> np.ndarray:
+    """Return a copy of the part of an image that shows a face, for a network.
+
+    Args:
+        image: uint8 (height, width) or (height, width, C).
+        box: around the face; parts outside the image are left out.
+        margin: how far the crop reaches beyond the box.
+        angle: degrees by which the face is turned clockwise; it is turned back about the middle of
+            the box, and where that reaches beyond the image, the pixels of the border are repeated.
+
+    Raises:
+        ValueError: if no pixel of the box lies inside the image.
+    """
+    height, width = image.shape[:2]
+    if not angle:
+        return crop(image, crop_box(box, margin, height, width))
+    inside = clip(box, height, width)
+    middle = inside.x + inside.width / 2, inside.y + inside.height / 2
+    return crop_turned(image, expand(inside, margin), angle, middle)
+
+
+def crop_turned(
+    image: np.ndarray, box: tuple[int, int, int, int], angle: float, pivot: tuple[float, float]
+) -> np.ndarray:
+    """Return what a box shows once it is turned about a point, upright.
+
+    Args:
+        image: uint8 (height, width) or (height, width, C).
+        box: (x, y, width, height) before it is turned, in pixels. It may reach beyond the image,
+            where the pixels of the border are repeated.
+        angle: degrees by which the box is turned, clockwise.
+        pivot: x and y of the point, counted from the image's upper left corner.
+
+    Returns:
+        An array (box height, box width) or with C channels, interpolated linearly.
+    """
+    x, y, width, height = box
+    cosine, sine = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
+    linear = np.array([[cosine, -sine], [sine, cosine]])
+    # OpenCV counts from pixel middles.
+    shift = pivot + linear @ np.subtract((x + 0.5, y + 0.5), pivot) - 0.5
+    turned = cv2.warpAffine(
+        image,
+        np.column_stack([linear, shift]),
+        (width, height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return turned.reshape(height, width, *image.shape[2:])
 
 
 def rgb_to_bgr(image: np.ndarray) -> np.ndarray:
