@@ -27,6 +27,7 @@ STEPS = {
     f"{_PHOTOGRAPHS}",
     "mini_xception_wide": "train-emotion --recipe patient --network mini_xception_wide "
     f"--precision mixed_bfloat16 --teacher {RUNS}/emotion_teacher {_PHOTOGRAPHS}",
+    "roll": "train --task roll",
     "gender_teacher": "train-gender --recipe face-teacher --dataset utkface --epochs 14 "
     f"--crop-margin -0.1 {_BACKBONE}",
     "gender": f"train-gender --teacher {RUNS}/gender_teacher --teacher-share 0.9 "

@@ -22,6 +22,7 @@ from minixception import (
 )
 from minixception.boxes import Box, CropMargin
 from minixception.checkpoints.engines import available_cores
+from minixception.checkpoints.shipped import DEFAULT_DETECTOR
 from minixception.commands.image import process_picture
 from minixception.images import read_image, write_image
 from minixception.inference.analyzer import PICTURES_PER_BATCH
@@ -252,7 +253,9 @@ def test_models_and_detectors_are_taken_in_every_form(
     checkpoints: dict[str, Path], portraits: Path, faces: list[FacePrediction]
 ) -> None:
     emotion = FaceClassifier.load(checkpoints["emotion"])
-    analyzer = FaceAnalyzer(emotion=emotion, gender=str(checkpoints["gender"]), detector="haar")
+    analyzer = FaceAnalyzer(
+        emotion=emotion, gender=str(checkpoints["gender"]), detector=DEFAULT_DETECTOR
+    )
     assert_same(analyzer.analyze(portraits), faces)
     with pytest.raises(TypeError, match=r"`emotion` must be the name .*\. Received: int"):
         FaceAnalyzer(emotion=3)  # type: ignore[arg-type]

@@ -33,7 +33,7 @@ ROOMS: dict[str, set[str]] = {
     "video": {"inference"},
     "training": {"models", "checkpoints", "datasets", "inference", "drawing"},
     "detector_training": {"models", "checkpoints", "detection", "training", "drawing"},
-    "limits": {"checkpoints", "datasets", "inference", "drawing"},
+    "limits": {"checkpoints", "detection", "datasets", "inference", "drawing"},
 }
 # Networks know nothing of the package.
 ROOT_FOR_MODELS = {"messages"}

@@ -9,6 +9,7 @@ from minixception.limits.perturbations import (
     READ_NOISE,
     ROTATION,
     SIZE,
+    UPRIGHT,
     Perturbation,
     perturb,
 )
@@ -48,7 +49,7 @@ def test_the_seed_decides(perturbation: Perturbation) -> None:
     first = perturb(images, perturbation, level, seed=0)
     np.testing.assert_array_equal(perturb(images, perturbation, level, seed=0), first)
     differs = not np.array_equal(perturb(images, perturbation, level, seed=1), first)
-    assert differs == (perturbation in (DARKNESS, ROTATION))
+    assert differs == (perturbation in (DARKNESS, ROTATION, UPRIGHT))
 
 
 @pytest.mark.parametrize("perturbation", [BLUR, DARKNESS, ROTATION], ids=lambda one: one.name)

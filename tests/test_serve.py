@@ -27,7 +27,7 @@ import httpx
 from fastapi.testclient import TestClient
 
 from minixception import FaceAnalyzer
-from minixception.checkpoints.shipped import DEFAULT_MODELS, find_model
+from minixception.checkpoints.shipped import DEFAULT_DETECTOR, DEFAULT_MODELS, find_model
 from minixception.commands import run_command
 from minixception.serve.app import FACES, build_app
 from minixception.serve.settings import Limits, Settings, find_page, read_token
@@ -237,13 +237,16 @@ def test_only_analyses_have_threads(content: bytes) -> None:
 def test_models_come_with_their_cards(client: TestClient) -> None:
     models = client.get("/v1/models").json()["models"]
     defaults = [each["name"] for each in models if each["default"]]
-    assert defaults == [*DEFAULT_MODELS.values(), "haar"]
+    assert defaults == [*DEFAULT_MODELS.values(), DEFAULT_DETECTOR]
     for each in models:
         assert each["card"] is None or each["card"]["task"] == each["task"]
     folder = find_model("ferplus_mini_xception")
     with TestClient(build_app(Settings(models={"emotion": str(folder)}))) as other:
         models = other.get("/v1/models").json()["models"]
-        assert [each["name"] for each in models if each["default"]] == [folder.name, "haar"]
+        assert [each["name"] for each in models if each["default"]] == [
+            folder.name,
+            DEFAULT_DETECTOR,
+        ]
 
 
 def test_figures_count_answers_pictures_and_faces(content: bytes) -> None:
@@ -277,7 +280,7 @@ def test_the_description_is_whole_and_needs_no_other_machine(client: TestClient)
     assert set(post["responses"]) == {*("200", "401", "408", "413", "415", "422", "501", "503")}
     named = {each["name"]: each["schema"] for each in post["parameters"]}
     assert "none" in named["emotion_model"]["enum"]
-    assert named["detector"]["default"] == "haar"
+    assert named["detector"]["default"] == DEFAULT_DETECTOR
     assert post["operationId"] == "find_faces"
     page = client.get("/docs").text
     sources = [part.split('"')[0] for part in page.split('src="')[1:] + page.split('href="')[1:]]

@@ -11,6 +11,7 @@ from minixception.boxes import CropMargin
 from minixception.checkpoints.card import read_card
 from minixception.checkpoints.engines import load_engine
 from minixception.checkpoints.shipped import (
+    CLASSIFIER_TASKS,
     DEFAULT_EMOTION_MODEL,
     DEFAULT_GENDER_MODEL,
     find_model,
@@ -39,7 +40,7 @@ def accuracy(card: Any, engine: Any, faces: Any) -> float:
 
 
 def test_every_shipped_folder_is_a_whole_checkpoint() -> None:
-    folders = {task: shipped_models(task) for task in ("emotion", "gender")}
+    folders = {task: shipped_models(task) for task in CLASSIFIER_TASKS}
     if not any(folders.values()):
         pytest.skip(f"no shipped models in {trained_models_folder()}")
     for task, models in folders.items():
@@ -56,7 +57,7 @@ def test_every_shipped_folder_is_a_whole_checkpoint() -> None:
             assert engine.predict(prepared).shape == (2, len(card.class_names))
 
 
-@pytest.mark.parametrize("task", ["emotion", "gender"])
+@pytest.mark.parametrize("task", CLASSIFIER_TASKS)
 def test_card_and_page_tell_the_same_weaknesses_of_every_shipped_model(task: str) -> None:
     page = trained_models_folder() / "README.md"
     text = " ".join(page.read_text(encoding="utf-8").split()).lower()

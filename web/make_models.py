@@ -21,10 +21,16 @@ import numpy as np
 from minixception import __version__
 from minixception.checkpoints.card import CARD_FILE, LITERT_FILE, read_card
 from minixception.checkpoints.engines import LiteRTEngine
-from minixception.checkpoints.shipped import DEFAULT_MODELS, TASKS, find_model, shipped_models
+from minixception.checkpoints.shipped import (
+    DEFAULT_MODELS,
+    ROLL_MODEL,
+    TASKS,
+    find_model,
+    shipped_models,
+)
 from minixception.commands import run_command
 from minixception.commands.options import FILM_SIZES
-from minixception.detection import decoding, network_detector, search
+from minixception.detection import checker, decoding, network_detector, search
 from minixception.detection.card import TASK as DETECTOR_TASK
 from minixception.detection.cells import prepare_images
 from minixception.detection.columns import FACE_COLUMNS
@@ -44,12 +50,18 @@ def write_classifiers(folder: Path) -> dict[str, list[str]]:
     for task in TASKS:
         shipped = shipped_models(task)
         names[task] = sorted(shipped, key=lambda name, task=task: name != DEFAULT_MODELS[task])  # type: ignore[misc]
-        for name, checkpoint in shipped.items():
-            output = str(folder / f"{name}.tflite")
-            if run_command("export", [name, "--quiet", "--batch-size", "1", "--output", output]):
-                sys.exit(f"{name} cannot be exported")
-            copy_card(checkpoint, folder / f"{name}.json")
+        for checkpoint in shipped.values():
+            write_classifier(checkpoint, folder)
     return names
+
+
+def write_classifier(checkpoint: Path, folder: Path) -> None:
+    """Write the model and the card of a classifier."""
+    output = str(folder / f"{checkpoint.name}.tflite")
+    options = ["--quiet", "--batch-size", "1", "--output", output]
+    if run_command("export", [str(checkpoint), *options]):
+        sys.exit(f"{checkpoint.name} cannot be exported")
+    copy_card(checkpoint, folder / f"{checkpoint.name}.json")
 
 
 def write_detector(folder: Path) -> dict[str, Any]:
@@ -65,7 +77,7 @@ def write_detector(folder: Path) -> dict[str, Any]:
     from minixception.checkpoints.export import litert_converter, require_equal
     from minixception.detector_training.export import load_detector_model
 
-    checkpoint = find_model(network_detector.DEFAULT_DETECTOR, tasks=(DETECTOR_TASK,))
+    checkpoint = find_model(network_detector.DETECTOR_MODEL, tasks=(DETECTOR_TASK,))
     model = load_detector_model(checkpoint)
     rows = model.get_layer("predictions").input
     maps = [each._keras_history.operation.input for each in rows]
@@ -141,7 +153,16 @@ def rules() -> dict[str, Any]:
             "most_overlap": decoding.MOST_OVERLAP,
             "part_of_face": decoding.PART_OF_FACE,
             "most_candidates": decoding.MOST_CANDIDATES,
+            "score_threshold": network_detector.SCORE_THRESHOLD,
+            "same_middle": network_detector.SAME_MIDDLE,
             "film_size": FILM_SIZES["mini_xception"],
+        },
+        "checker": {
+            "name": ROLL_MODEL,
+            "least_turn": checker.LEAST_TURN,
+            "least_share": checker.LEAST_SHARE,
+            "frames": checker.FRAMES,
+            "least_share_of_frame": checker.LEAST_SHARE_OF_FRAME,
         },
         "tracking": {
             "smallest_overlap": tracking.SMALLEST_OVERLAP,
@@ -168,6 +189,7 @@ def main() -> None:
     hush()
     content = {"version": __version__, "models": write_classifiers(folder), **rules()}
     content["detector"] |= write_detector(folder)
+    write_classifier(find_model(ROLL_MODEL, tasks=(checker.TASK,)), folder)
     (folder / "rules.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 

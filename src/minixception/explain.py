@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from minixception.checkpoints.engines import require_probabilities
 from minixception.checkpoints.keras_model import load_checkpoint
+from minixception.images import crop_turned
 from minixception.labels import index_of
 from minixception.models.dissection import dissect
 from minixception.models.gradients import compiled, gradient_of
@@ -69,6 +70,20 @@ class Explanation:
     def explained(self) -> tuple[str, ...]:
         """The name of the class explained in each face."""
         return tuple(self.class_names[index] for index in self.classes)
+
+
+def turned_back(maps: NDArray[np.float32], angles: Sequence[float]) -> NDArray[np.float32]:
+    """Return maps (N, height, width) as they lie over the picture, in which the faces are turned.
+
+    `angles` are the degrees by which each face was turned back before it was explained.
+    """
+    height, width = maps.shape[1:]
+    whole, middle = (0, 0, width, height), (width / 2, height / 2)
+    turned = [
+        crop_turned(one, whole, -angle, middle) if angle else one
+        for one, angle in zip(maps, angles, strict=True)
+    ]
+    return np.array(turned, np.float32).reshape(maps.shape)
 
 
 class Explainer:

@@ -2,6 +2,7 @@
 
 import { loadAndCompile, loadLiteRt, Tensor } from "@litertjs/core";
 
+import { Checker } from "./checker.js";
 import { Classifier } from "./classifier.js";
 import { Detector } from "./detector.js";
 
@@ -22,9 +23,11 @@ export class Analyzer {
     this.models = new Map();
     this.classifiers = new Map();
     const content = fetchBytes(rules.detector.name);
-    this.detector = new Detector(detectorCard, rules.detector, content, (bytes, isFilm) => {
+    const compileFor = (bytes, isFilm) => {
       return isFilm && this.usesGraphics ? this.compileForGraphics(bytes) : compile(bytes);
-    });
+    };
+    const look = async (...what) => (await this.checker()).bestFrame(...what);
+    this.detector = new Detector(detectorCard, rules.detector, content, compileFor, look);
   }
 
   /** Return the faces {box, scores} in a picture; `names` are task -> name of the model. */
@@ -35,11 +38,13 @@ export class Analyzer {
   /** Return the faces {box, scores} in boxes of a picture. */
   async classify(picture, boxes, names) {
     const faces = [];
+    const checker = await this.checker();
     for (const box of boxes) {
       const scores = {};
+      const angle = await checker.turn(picture, box);
       for (const task of Object.keys(this.rules.models)) {
         const classifier = names[task] ? await this.classifier(names[task]) : null;
-        scores[task] = classifier ? await classifier.classify(picture, box) : {};
+        scores[task] = classifier ? await classifier.classify(picture, box, angle) : {};
       }
       faces.push({ box, scores });
     }
@@ -54,6 +59,11 @@ export class Analyzer {
       this.usesGraphics = false;
       return compile(bytes);
     }
+  }
+
+  async checker() {
+    const { checker } = this.rules;
+    return new Checker(await this.classifier(checker.name), checker);
   }
 
   async classifier(name) {

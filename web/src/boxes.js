@@ -17,13 +17,12 @@ export function clip(box, height, width) {
   return { x: left, y: top, width: right - left, height: bottom - top };
 }
 
-/** Return the part of an image to cut out around a box; `margin` is that of a card. */
-export function cropBox(box, margin, height, width) {
+/** Return a box grown by the margin of a card, not clipped. */
+export function expand(box, margin) {
   const [left, top, right, bottom] = Array.isArray(margin) ? margin : Array(4).fill(margin);
-  const inside = clip(box, height, width);
-  const [x, xEnd] = grow(inside.x, inside.width, left, right);
-  const [y, yEnd] = grow(inside.y, inside.height, top, bottom);
-  return clip({ x, y, width: xEnd - x, height: yEnd - y }, height, width);
+  const [x, xEnd] = grow(box.x, box.width, left, right);
+  const [y, yEnd] = grow(box.y, box.height, top, bottom);
+  return { x, y, width: xEnd - x, height: yEnd - y };
 }
 
 function grow(start, length, before, after) {

@@ -1,7 +1,7 @@
 // A classifier with its card: crop, prepare, probabilities by name (classifier.py, preprocessor.py).
 
-import { cropBox } from "./boxes.js";
-import { crop, resize, scaleInto, toGrey } from "./pixels.js";
+import { clip, expand } from "./boxes.js";
+import { crop, cropTurned, resize, scaleInto, toGrey } from "./pixels.js";
 
 export class Classifier {
   constructor(card, model) {
@@ -9,9 +9,9 @@ export class Classifier {
     this.model = model;
   }
 
-  /** Return class name -> probability for the face in a box of a picture. */
-  async classify(picture, box) {
-    const face = crop(picture, cropBox(box, this.card.crop_margin, picture.height, picture.width));
+  /** Return class name -> probability for the face in a box, turned by some degrees clockwise. */
+  async classify(picture, box, angle = 0) {
+    const face = cutFace(picture, box, this.card.crop_margin, angle);
     const { image_size: size, channels } = this.card.preprocessor;
     const [outputs] = await this.model.run(this.prepare(face), [1, ...size, channels]);
     const probabilities = withTemperature(outputs, this.card.temperature ?? 1);
@@ -31,6 +31,16 @@ export class Classifier {
     const shift = mean.map((value) => (value / 255) * (range[1] - range[0]) + range[0]);
     return inputs.map((value, index) => value - shift[index % channels]);
   }
+}
+
+/** Cut a face out of a picture, turned upright. */
+function cutFace(picture, box, margin, angle) {
+  const { height, width } = picture;
+  const inside = clip(box, height, width);
+  const grown = expand(inside, margin);
+  if (!angle) return crop(picture, clip(grown, height, width));
+  const middle = [inside.x + inside.width / 2, inside.y + inside.height / 2];
+  return cropTurned(picture, grown, angle, middle);
 }
 
 /** Return probabilities as if the logits behind them were divided by a temperature. */

@@ -13,14 +13,18 @@ export class Detector {
    * @param content promise of the bytes of its model file
    * @param compile a function to a model from the bytes of its file, and from whether it is for
    *   all frames of a film
+   * @param look a function to {box, share}, the frame that shows a face best and its probability,
+   *   from a picture, a box, and whether other frames are tried too
    */
-  constructor(card, rules, content, compile) {
+  constructor(card, rules, content, compile, look) {
     this.card = card;
     this.rules = rules;
     this.content = content;
     this.compile = compile;
+    this.secondLook = look;
     this.models = new Map();
-    this.leastLogit = Math.log(card.score_threshold / (1 - card.score_threshold));
+    const least = rules.score_threshold ** 2; // of a score whose mean with 1 is enough
+    this.leastLogit = Math.log(least / (1 - least));
   }
 
   /**
@@ -37,11 +41,25 @@ export class Detector {
     if (overview !== scale) {
       faces = this.keepBest([...(await this.look(grey, overview, false)), ...faces]);
     }
-    return faces
-      .map(({ x, y, side }) => boxAround(x - side / 2, y - side / 2, side))
-      .map((box) => clip(box, height, width))
-      .filter((box) => box !== null)
-      .sort(compare);
+    const found = [];
+    for (const { score, x, y, side } of faces) {
+      const square = clip(boxAround(x - side / 2, y - side / 2, side), height, width);
+      if (!square) continue;
+      const isLikely = score >= this.card.score_threshold;
+      const { box, share } = await this.secondLook(picture, square, isLikely);
+      const mean = Math.sqrt(score * share);
+      if (mean >= this.rules.score_threshold) found.push({ box, score: mean });
+    }
+    return this.bestOfEach(found).sort(compare);
+  }
+
+  /** Return the boxes without those that frame a better one: their middles are close. */
+  bestOfEach(found) {
+    const best = [];
+    for (const { box } of found.sort((a, b) => b.score - a.score)) {
+      if (!best.some((other) => framesTheSame(box, other, this.rules.same_middle))) best.push(box);
+    }
+    return best;
   }
 
   scaleFor(height, width, workingSize) {
@@ -136,6 +154,13 @@ export class Detector {
 
 function squareOf({ x, y, side }) {
   return { x: x - side / 2, y: y - side / 2, width: side, height: side };
+}
+
+function framesTheSame(box, other, share) {
+  const across = Math.abs(2 * box.x + box.width - 2 * other.x - other.width);
+  const down = Math.abs(2 * box.y + box.height - 2 * other.y - other.height);
+  const side = Math.max(box.width, box.height, other.width, other.height);
+  return Math.max(across, down) / 2 < share * side;
 }
 
 function boxAround(left, top, side) {

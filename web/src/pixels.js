@@ -30,6 +30,37 @@ export function crop(picture, box) {
   return { data: cut, width: box.width, height: box.height, channels: 3 };
 }
 
+/** Return what a box shows once it is turned about a point by some degrees, upright, as RGB. */
+export function cropTurned(picture, box, angle, [pivotX, pivotY]) {
+  const { data, width, height } = picture;
+  const [cosine, sine] = [Math.cos, Math.sin].map((of) => of((angle * Math.PI) / 180));
+  const cut = new Uint8ClampedArray(box.width * box.height * 3); // it rounds
+  let to = 0;
+  for (let row = 0; row < box.height; row += 1) {
+    for (let column = 0; column < box.width; column += 1) {
+      const across = box.x + column + 0.5 - pivotX;
+      const down = box.y + row + 0.5 - pivotY;
+      const x = neighbours(pivotX + cosine * across - sine * down - 0.5, width);
+      const y = neighbours(pivotY + sine * across + cosine * down - 0.5, height);
+      for (let channel = 0; channel < 3; channel += 1, to += 1) {
+        const mix = (line) => {
+          const at = (place) => data[(line * width + place) * RGBA + channel];
+          return at(x.first) * (1 - x.share) + at(x.next) * x.share;
+        };
+        cut[to] = mix(y.first) * (1 - y.share) + mix(y.next) * y.share;
+      }
+    }
+  }
+  return { data: cut, width: box.width, height: box.height, channels: 3 };
+}
+
+/** Return the pixels on either side of a place, at the border the last one, and the second's share. */
+function neighbours(place, length) {
+  const below = Math.floor(place);
+  const [first, next] = [below, below + 1].map((each) => Math.min(Math.max(each, 0), length - 1));
+  return { first, next, share: place - below };
+}
+
 /** Write pixels as numbers in a range into rows of `width` numbers. */
 export function scaleInto(target, width, pixels, [low, high]) {
   const scale = (high - low) / 255;

@@ -8,6 +8,9 @@ DEFAULT_EMOTION_MODEL = "fer2013_mini_xception"
 
 DEFAULT_GENDER_MODEL = "utkface_mini_xception"
 
+DEFAULT_DETECTOR = "mini_xception"
+"""Of the names in `detection.registry.DETECTORS`."""
+
 ROLL_MODEL = "candidates_tiny_xception"
 """Of the task "roll": is this a face, and by how many degrees is it turned?"""
 
@@ -15,6 +18,9 @@ DEFAULT_MODELS = {"emotion": DEFAULT_EMOTION_MODEL, "gender": DEFAULT_GENDER_MOD
 
 TASKS = tuple(DEFAULT_MODELS)
 """The tasks that have shipped models. Every table has their columns, also without a model."""
+
+CLASSIFIER_TASKS = (*TASKS, "roll")
+"""All tasks of shipped classifiers: the last one's helps to find faces, see `ROLL_MODEL`."""
 
 MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".tflite")
 
@@ -31,7 +37,7 @@ def shipped_models(task: str) -> dict[str, Path]:
     return {card.parent.name: card.parent for card in sorted(folder.glob("*/card.json"))}
 
 
-def find_model(name_or_folder: str | Path, *, tasks: tuple[str, ...] = TASKS) -> Path:
+def find_model(name_or_folder: str | Path, *, tasks: tuple[str, ...] = CLASSIFIER_TASKS) -> Path:
     """Return the checkpoint folder for a shipped model's name, or for a folder given as such.
 
     Args:

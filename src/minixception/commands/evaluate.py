@@ -57,13 +57,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Score, print, write; return the exit code."""
-    from minixception.checkpoints.shipped import TASKS, find_model
+    from minixception.checkpoints.shipped import CLASSIFIER_TASKS, find_model
     from minixception.checkpoints.versions import checkout_commit
     from minixception.detection.card import TASK as DETECTOR_TASK
     from minixception.detection.card import is_detector
     from minixception.drawing.plots import plot_confusion_matrix
 
-    folder = find_model(arguments.model, tasks=(*TASKS, DETECTOR_TASK))
+    folder = find_model(arguments.model, tasks=(*CLASSIFIER_TASKS, DETECTOR_TASK))
     pictures = _check_output(arguments, folder)
     origin = {"command": shlex.join(arguments.command_line), "commit": checkout_commit()}
     if is_detector(folder):

@@ -68,8 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Find the pictures and their faces, explain, draw, print; return the exit code."""
-    from minixception.boxes import crop_box
-    from minixception.images import crop, read_image
+    from minixception.images import cut_face, read_image
     from minixception.inference.analyzer import FaceAnalyzer
     from minixception.inference.picture_files import analyze_file
 
@@ -83,7 +82,9 @@ def run(arguments: argparse.Namespace) -> int:
     form: dict[str, Any] = {"ending": "_explained", "suffix": ".png", "spare": len("_9999")}
     outputs = paths_in_folder(found.places, target, **form)
     taken = {os.path.realpath(picture) for picture in found.places}
-    analyzer = FaceAnalyzer(emotion=None, gender=None, detector=make_detector(arguments))
+    analyzer = FaceAnalyzer(
+        emotion=None, gender=None, detector=make_detector(arguments), upright=arguments.upright
+    )
     explainer: Any = None
     failures = len(found.failures)
     with sole_writer(*filter(None, [arguments.output])):
@@ -97,8 +98,10 @@ def run(arguments: argparse.Namespace) -> int:
             if not result.faces:
                 continue
             image = read_image(picture) if image is None else image  # found in a smaller copy
-            margin, size = card.crop_margin, image.shape[:2]
-            crops = [crop(image, crop_box(face.box, margin, *size)) for face in result.faces]
+            crops = [
+                cut_face(image, face.box, card.crop_margin, angle=face.angle)
+                for face in result.faces
+            ]
             from minixception.explain import Explainer  # with Keras, once there is a face
 
             explainer = explainer or Explainer.load(folder)

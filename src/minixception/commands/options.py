@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minixception.checkpoints.shipped import DEFAULT_MODELS, TASKS
+from minixception.checkpoints.shipped import DEFAULT_DETECTOR, DEFAULT_MODELS, TASKS
 
 if TYPE_CHECKING:
     from minixception.detection.search import FaceDetector
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 # Longer side in pixels at which the frames of a film are searched, for the frame rate: a face then
 # needs 48 of 720 pixels in HD, with YuNet 24 of 360.
-FILM_SIZES = {"haar": 1280, "yunet": 640, "mini_xception": 640}
+FILM_SIZES = {"mini_xception": 640, "haar": 1280, "yunet": 640}
+
+_HAAR_OPTIONS = ("scale_factor", "min_neighbors")  # they choose the cascade
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, *, engines: bool = True) -> None:
@@ -47,8 +49,8 @@ def add_detector_arguments(parser: argparse.ArgumentParser, *, film: bool = Fals
     parser.add_argument(
         "--detector",
         choices=FILM_SIZES,
-        help="OpenCV's Haar cascade (default); YuNet, which finds more faces, is faster and "
-        "downloads its file once; or the detector trained in this project",
+        help="the network trained in this project (default); OpenCV's Haar cascade, as published; "
+        "or YuNet, whose file is downloaded once",
     )
     parser.add_argument(
         "--scale-factor",
@@ -72,6 +74,12 @@ def add_detector_arguments(parser: argparse.ArgumentParser, *, film: bool = Fals
     )
     parser.add_argument(
         "--yunet", type=Path, metavar="FILE", help="find faces with this YuNet file (.onnx)"
+    )
+    parser.add_argument(
+        "--upright",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="turn faces upright before they are classified (default)",
     )
     parser.add_argument(
         "--trust-yunet",
@@ -125,7 +133,9 @@ def load_analyzer(arguments: argparse.Namespace) -> "FaceAnalyzer":
 
     models = {**dict.fromkeys(TASKS), **chosen_models(arguments)}
     detector = make_detector(arguments)
-    return FaceAnalyzer(detector=detector, engine=arguments.engine, **models)
+    return FaceAnalyzer(
+        detector=detector, engine=arguments.engine, upright=arguments.upright, **models
+    )
 
 
 def make_detector(arguments: argparse.Namespace) -> "FaceDetector":
@@ -136,7 +146,9 @@ def make_detector(arguments: argparse.Namespace) -> "FaceDetector":
     """
     from minixception.detection.registry import load_detector
 
-    name, file = arguments.detector or "haar", arguments.yunet
+    for_haar = any(getattr(arguments, option) is not None for option in _HAAR_OPTIONS)
+    name = arguments.detector or ("haar" if for_haar else DEFAULT_DETECTOR)
+    file = arguments.yunet
     if file is not None and arguments.detector not in (None, "yunet"):
         raise ValueError(f"--yunet is for the detector yunet: leave it out, or --detector {name}")
     if arguments.trust_yunet and file is None:
@@ -147,7 +159,7 @@ def make_detector(arguments: argparse.Namespace) -> "FaceDetector":
         options |= {"model_path": file, "trust": arguments.trust_yunet}
     if arguments.searches_films:
         options["working_size"] = FILM_SIZES[name]
-    for option in ("scale_factor", "min_neighbors"):
+    for option in _HAAR_OPTIONS:
         if (value := getattr(arguments, option)) is None:
             continue
         if name != "haar":

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minixception.checkpoints.shipped import TASKS, find_model
+from minixception.checkpoints.shipped import ROLL_MODEL, TASKS, find_model
 
 if TYPE_CHECKING:
     from minixception.inference.analyzer import FaceAnalyzer
@@ -25,10 +25,11 @@ def describe_rows(arguments: argparse.Namespace, analyzer: "FaceAnalyzer") -> di
     """Return option -> its value; for a model, its name and a checksum of what is used of it."""
     from minixception.commands.options import chosen_models
     from minixception.detection.card import TASK as DETECTOR_TASK
-    from minixception.detection.network_detector import DEFAULT_DETECTOR, MiniXceptionDetector
+    from minixception.detection.checker import TASK as ROLL_TASK
+    from minixception.detection.network_detector import DETECTOR_MODEL, MiniXceptionDetector
     from minixception.files import file_checksum
 
-    named = {*(f"{task}_model" for task in TASKS), "classifier", "yunet"}
+    named = {*(f"{task}_model" for task in TASKS), "classifier", "yunet", "upright"}
     models = {f"--{task}-model": "none" for task in TASKS}
     for task, name in chosen_models(arguments).items():
         option = f"--{task}-model" if task in TASKS else f"--classifier {task}"
@@ -41,8 +42,11 @@ def describe_rows(arguments: argparse.Namespace, analyzer: "FaceAnalyzer") -> di
     }
     if arguments.yunet is not None:
         options["--yunet"] = f"{arguments.yunet.name} {file_checksum(arguments.yunet)}"
+    if analyzer.checker is not None:
+        folder = find_model(ROLL_MODEL, tasks=(ROLL_TASK,))
+        options["--upright"] = _describe_model(folder, analyzer.checker.card)
     if isinstance(analyzer.detector, MiniXceptionDetector):
-        folder = find_model(DEFAULT_DETECTOR, tasks=(DETECTOR_TASK,))
+        folder = find_model(DETECTOR_MODEL, tasks=(DETECTOR_TASK,))
         options["--detector"] = _describe_model(folder, analyzer.detector.card)
     return {**models, **options}
 

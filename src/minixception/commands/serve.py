@@ -16,6 +16,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
+from minixception.checkpoints.shipped import DEFAULT_DETECTOR
 from minixception.commands.options import FILM_SIZES, add_model_arguments, chosen_models
 from minixception.messages import require
 from minixception.serve.settings import SHORTEST_TOKEN, Limits, Settings, find_page, read_token
@@ -56,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--detector",
         choices=FILM_SIZES,
-        default="haar",
+        default=DEFAULT_DETECTOR,
         help="detector to use unless a request names another",
     )
 

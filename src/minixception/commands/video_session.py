@@ -198,8 +198,8 @@ def load_overlay(arguments: argparse.Namespace) -> Overlay | None:
     from minixception.checkpoints.card import read_card
     from minixception.checkpoints.shipped import find_model
     from minixception.drawing.explanations import draw_maps
-    from minixception.explain import Explainer
-    from minixception.images import crop
+    from minixception.explain import Explainer, turned_back
+    from minixception.images import cut_face
 
     folder = find_model(models[task], tasks=(task,))
     explainer, margin = Explainer.load(folder), read_card(folder).crop_margin
@@ -207,7 +207,12 @@ def load_overlay(arguments: argparse.Namespace) -> Overlay | None:
     def draw(image: NDArray[np.uint8], faces: Sequence[FacePrediction]) -> NDArray[np.uint8]:
         boxes = [crop_box(face.box, margin, *image.shape[:2]) for face in faces]
         labels = [str(face.label(task)) for face in faces]
-        maps = explainer.explain([crop(image, box) for box in boxes], labels).hires_cam
-        return draw_maps(image, boxes, maps)
+        angles = [face.angle for face in faces]
+        crops = [
+            cut_face(image, face.box, margin, angle=angle)
+            for face, angle in zip(faces, angles, strict=True)
+        ]
+        maps = explainer.explain(crops, labels).hires_cam
+        return draw_maps(image, boxes, turned_back(maps, angles))
 
     return draw

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minixception.boxes import Box, CropMargin, as_boxes
-from minixception.checkpoints.card import LITERT_FILE
 from minixception.datasets.cache import cached_dataset
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.pictures import PictureForm, picture_names
@@ -92,7 +91,7 @@ def load_candidates(
         "image_size": list(image_size),
         "channels": channels,
         "tests": content_checksum((name, b"") for name in sorted(tests)),
-        "detector": file_checksum(detector.folder / LITERT_FILE),
+        "detector": file_checksum(detector.file),
     }
     return cached_dataset(
         path,
@@ -182,9 +181,9 @@ def _found(
 def roll_targets(rolls: NDArray[np.float64]) -> NDArray[np.float32]:
     """Return a probability (N, 25) per class for rolls in degrees (N,), NaN where there is no face.
 
-    >>> roll_targets(np.array([0.0, 20.0, -5.0, np.nan]))[:, [0, 1, 2, 23, 24]].round(2).tolist()
-    [[1.0, 0.0, 0.0, 0.0, 0.0], [0.0, 0.67, 0.33, 0.0, 0.0], [0.67, 0.0, 0.0, 0.33, 0.0], \
-[0.0, 0.0, 0.0, 0.0, 1.0]]
+    >>> targets = roll_targets(np.array([0.0, 7.5, np.nan]))
+    >>> targets.shape, targets[:, [0, 1, 24]].tolist()
+    ((3, 25), [[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])
     """
     degrees = np.array([int(name) for name in ROLLS])
     is_none = np.isnan(rolls)

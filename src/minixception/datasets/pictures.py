@@ -71,7 +71,7 @@ def _face_cutter(detector: FaceDetector | None) -> Callable[[np.ndarray], np.nda
     """Return a function that crops a picture to its largest face, or returns None without one."""
     from minixception.detection.registry import load_detector
 
-    finder = load_detector(detector)
+    finder = load_detector(detector or "haar")
 
     def cut(image: np.ndarray) -> np.ndarray | None:
         boxes = finder.detect(image)

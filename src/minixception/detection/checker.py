@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minixception.boxes import Box
+from minixception.boxes import Box, clip
 from minixception.checkpoints.card import Card
 from minixception.checkpoints.engines import Engine, load_engine
 from minixception.checkpoints.shipped import ROLL_MODEL, find_model
@@ -21,6 +21,33 @@ from minixception.images import cut_face
 from minixception.labels import NO_FACE
 
 TASK = "roll"
+
+LEAST_TURN = 10.0
+"""Degrees. The classifiers have learned from faces that are turned by about as much."""
+
+LEAST_SHARE = 0.5
+"""Probability of a face; what has a lower one is not turned, and looked at in other frames."""
+
+FRAMES = (0.65, 0.8, 1.25)
+"""Sides of the other frames, in sides of the box."""
+
+LEAST_SHARE_OF_FRAME = 0.75
+"""Probability from which on another frame is better than the box."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the second look says of a box.
+
+    Attributes:
+        box: the frame that was looked at, inside the image.
+        share: probability of a face, 0 to 1.
+        roll: degrees by which it is turned clockwise, -180 to 180.
+    """
+
+    box: Box
+    share: float
+    roll: float
 
 
 @dataclass(frozen=True)
@@ -43,6 +70,53 @@ class FaceChecker:
         """Load a shipped model by its name, or a checkpoint folder of the task "roll"."""
         return cls(*load_engine(find_model(name_or_folder, tasks=(TASK,)), engine=engine))
 
+    def turns(self, image: NDArray[Any], boxes: Sequence[Box]) -> list[float]:
+        """Return by how many degrees to turn each face back; 0 leaves it as it is.
+
+        The arguments are those of `check`.
+        """
+        shares, rolls = self.check(image, boxes)
+        is_turned = (np.abs(rolls) >= LEAST_TURN) & (shares >= LEAST_SHARE)
+        return [float(roll) for roll in np.where(is_turned, rolls, 0.0)]
+
+    def best_frames(
+        self, image: NDArray[Any], boxes: Sequence[Box], *, likely: Sequence[bool]
+    ) -> list[Look]:
+        """Look at each box; at smaller and larger frames of it too, if it should be a face.
+
+        Args:
+            image: as for `check`.
+            boxes: likewise.
+            likely: for each box, whether other frames are tried where it is hardly a face.
+
+        Returns:
+            For each box its look, or that at another frame which surely shows a face.
+        """
+        looks = self._looks(image, boxes)
+        doubtful = [
+            index for index, look in enumerate(looks) if likely[index] and look.share < LEAST_SHARE
+        ]
+        frames = [
+            clip(_scaled(boxes[index], scale), *image.shape[:2])
+            for index in doubtful
+            for scale in FRAMES
+        ]
+        others = iter(self._looks(image, frames))
+        for index in doubtful:
+            again = [next(others) for _ in FRAMES]
+            best = max(again, key=lambda look: look.share)
+            if best.share >= LEAST_SHARE_OF_FRAME:
+                looks[index] = best
+        return looks
+
+    def _looks(self, image: NDArray[Any], boxes: Sequence[Box]) -> list[Look]:
+        if not boxes:
+            return []
+        shares, rolls = self.check(image, boxes)
+        return [
+            Look(box, float(s), float(r)) for box, s, r in zip(boxes, shares, rolls, strict=True)
+        ]
+
     def check(
         self, image: NDArray[Any], boxes: Sequence[Box]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -62,3 +136,10 @@ class FaceChecker:
         is_roll = np.isfinite(angles)
         means = probabilities[:, is_roll] @ np.exp(1j * np.deg2rad(angles[is_roll]))
         return probabilities[:, is_roll].sum(axis=1), np.rad2deg(np.angle(means))
+
+
+def _scaled(box: Box, scale: float) -> Box:
+    """Return a box of another size with the same middle."""
+    width, height = round(box.width * scale), round(box.height * scale)
+    left, top = box.x + (box.width - width) // 2, box.y + (box.height - height) // 2
+    return Box(left, top, max(width, 1), max(height, 1))

@@ -1,7 +1,7 @@
 """The face detector trained in this project, run by LiteRT."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from minixception.boxes import Box
 from minixception.checkpoints.card import LITERT_FILE
 from minixception.checkpoints.engines import BrokenModelError, LiteRTEngine
-from minixception.checkpoints.shipped import find_model
+from minixception.checkpoints.shipped import ROLL_MODEL, find_model
 from minixception.detection.card import TASK, check_threshold, read_detector_card
 from minixception.detection.cells import prepare_images
 from minixception.detection.checker import FaceChecker
@@ -20,13 +20,19 @@ from minixception.detection.decoding import decode_faces, keep_best
 from minixception.detection.search import SizedSearch, boxes_in_image, size_of_copy
 from minixception.images import as_rgb, resize_image, to_grey
 
-DEFAULT_DETECTOR = "mini_xception_detector"
+DETECTOR_MODEL = "mini_xception_detector"
 
 # Pixels of the smallest face of interest in the working copy.
 FACE_PIXELS = 24
 # The network has learned faces of up to some 300 pixels. So it looks at a picture twice, once with
 # this longer side: shrunk for large faces, or enlarged if the picture is small.
 OVERVIEW = 128
+
+# Lowest score of a face that both networks have seen: their geometric mean. Held-out photographs:
+# 98.5 % found, with a false box in a thousand.
+SCORE_THRESHOLD = 0.55
+# Boxes whose middles lie closer, in sides of the larger one, frame one face.
+SAME_MIDDLE = 0.4
 
 
 @dataclass(frozen=True)
@@ -35,15 +41,19 @@ class FoundFace:
 
     Attributes:
         box: around it, clipped to the image.
-        score: how sure the detector is, 0 to 1.
+        score: how sure the detector is, 0 to 1: the geometric mean of the network's score and of
+            the checker's probability, or the score alone without a checker.
         landmarks: x and y of right eye, left eye, nose tip, right and left corner of the mouth, as
             the person sees them, in pixels of the image. They are coarse, and follow a turned face
             only in part.
+        roll: degrees by which the face is turned clockwise in the image plane, -180 to 180; 0
+            without a checker.
     """
 
     box: Box
     score: float
     landmarks: tuple[tuple[float, float], ...]
+    roll: float = 0.0
 
 
 class MiniXceptionDetector(SizedSearch):
@@ -55,11 +65,17 @@ class MiniXceptionDetector(SizedSearch):
 
     Args:
         folder: a detector's folder, or the name of a shipped one.
-        score_threshold: lowest score of a face, 0 to 1; None for that of the card.
+        score_threshold: lowest score of a face, 0 to 1; None for `SCORE_THRESHOLD`, without a
+            checker for that of the card.
         min_face: side of the smallest face to find, in pixels of the image; smaller ones are not
             reported. None: 2.5 % of the shorter side.
         working_size: as for `HaarDetector`.
-        checker: looks at each face once more; None leaves that out.
+        checker: looks at each face once more, a loaded one, a folder or the name of a shipped
+            one; None leaves that out.
+
+    Attributes:
+        card: of the network.
+        file: with the network for LiteRT.
 
     Raises:
         FileNotFoundError: if there is no such folder, or a file is missing in it.
@@ -68,27 +84,29 @@ class MiniXceptionDetector(SizedSearch):
 
     def __init__(
         self,
-        folder: str | Path = DEFAULT_DETECTOR,
+        folder: str | Path = DETECTOR_MODEL,
         *,
         score_threshold: float | None = None,
         min_face: int | None = None,
         working_size: int | None = None,
-        checker: FaceChecker | str | Path | None = None,
+        checker: FaceChecker | str | Path | None = ROLL_MODEL,
     ) -> None:
         super().__init__(FACE_PIXELS, min_face, working_size)
-        self.folder = folder = find_model(folder, tasks=(TASK,))
+        folder = find_model(folder, tasks=(TASK,))
         self.card = read_detector_card(folder)
         self._checker = (
             checker if isinstance(checker, FaceChecker | None) else FaceChecker.load(checker)
         )
-        self._least_score = self.card.score_threshold
+        self._threshold = SCORE_THRESHOLD if self._checker else self.card.score_threshold
         if score_threshold is not None:
             check_threshold(score_threshold)
-            self._least_score = score_threshold
+            self._threshold = score_threshold
+        # A mean with a probability of 1 lets a score of its square pass.
+        self._least_score = self._threshold ** (2 if self._checker else 1)
         # An engine for each look: to change its size costs as much as to search a small picture.
-        self._file = folder / LITERT_FILE
-        self._whole = LiteRTEngine(self._file, num_classes=FACE_COLUMNS)
-        self._overview = LiteRTEngine(self._file, num_classes=FACE_COLUMNS)
+        self.file = folder / LITERT_FILE
+        self._whole = LiteRTEngine(self.file, num_classes=FACE_COLUMNS)
+        self._overview = LiteRTEngine(self.file, num_classes=FACE_COLUMNS)
 
     def detect(self, image: np.ndarray) -> list[Box]:
         """See `FaceDetector.detect`; any array that `images.as_rgb` takes will do."""
@@ -115,7 +133,20 @@ class MiniXceptionDetector(SizedSearch):
             landmarks = tuple((float(x), float(y)) for x, y in face[LANDMARKS].reshape(-1, 2))
             for box in boxes_in_image([square], (height, width), height, width):
                 found.append(FoundFace(box, float(face[0]), landmarks))
-        return sorted(found, key=lambda face: face.box)
+        return sorted(self._checked(grey, found), key=lambda face: face.box)
+
+    def _checked(self, grey: NDArray[np.uint8], faces: list[FoundFace]) -> list[FoundFace]:
+        """Return the faces of which both networks are sure, framed anew where that helps."""
+        if self._checker is None or not faces:
+            return faces
+        likely = [face.score >= self.card.score_threshold for face in faces]
+        seen = self._checker.best_frames(grey, [face.box for face in faces], likely=likely)
+        checked = [
+            replace(face, box=look.box, roll=look.roll, score=(face.score * look.share) ** 0.5)
+            for face, look in zip(faces, seen, strict=True)
+        ]
+        sure = [face for face in checked if face.score >= self._threshold]
+        return best_of_each(sure)
 
     def _look(
         self, grey: NDArray[np.uint8], scale: float, engine: LiteRTEngine
@@ -130,7 +161,7 @@ class MiniXceptionDetector(SizedSearch):
         cells = sum(copy[::step, ::step].size for step in self.card.strides)
         if outputs.shape != (cells, FACE_COLUMNS) or not np.isfinite(outputs).all():
             raise BrokenModelError(
-                f"{self._file} is damaged: it must give {FACE_COLUMNS} finite numbers for each of "
+                f"{self.file} is damaged: it must give {FACE_COLUMNS} finite numbers for each of "
                 f"{cells} cells. Received: {outputs.shape}"
             )
         faces = decode_faces(
@@ -146,6 +177,23 @@ class MiniXceptionDetector(SizedSearch):
         faces[:, MIDDLE] *= ratio
         faces[:, LANDMARKS] *= np.tile(ratio, 5)
         return faces
+
+
+def best_of_each(faces: list[FoundFace]) -> list[FoundFace]:
+    """Return the faces without those that frame a better one: their middles are close."""
+    best: list[FoundFace] = []
+    for face in sorted(faces, key=lambda face: -face.score):
+        if not any(_frames_the_same(face.box, other.box) for other in best):
+            best.append(face)
+    return best
+
+
+def _frames_the_same(box: Box, other: Box) -> bool:
+    apart = max(
+        abs(2 * box.x + box.width - 2 * other.x - other.width),
+        abs(2 * box.y + box.height - 2 * other.y - other.height),
+    )
+    return apart / 2 < SAME_MIDDLE * max(*box[2:], *other[2:])
 
 
 def boxes_of(detector: MiniXceptionDetector) -> Callable[[np.ndarray], NDArray[np.float64]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from minixception.checkpoints.shipped import DEFAULT_DETECTOR
 from minixception.detection.haar import HaarDetector
 from minixception.detection.network_detector import MiniXceptionDetector
 from minixception.detection.search import FaceDetector
@@ -18,14 +19,14 @@ DETECTORS: dict[str, type] = {
 
 
 def load_detector(detector: str | FaceDetector | None = None, **options: Any) -> FaceDetector:
-    """Return the detector of a name, "haar" for None, with these options; another one as it is.
+    """Return the detector of a name, the default for None, with these options; another as it is.
 
     Raises:
         OSError: if YuNet's file cannot be fetched.
         TypeError: if it is neither a name nor a detector.
         ValueError: for another name.
     """
-    detector = "haar" if detector is None else detector
+    detector = DEFAULT_DETECTOR if detector is None else detector
     if isinstance(detector, str) and detector in DETECTORS:
         return DETECTORS[detector](**options)
     if isinstance(detector, str):

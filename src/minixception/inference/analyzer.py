@@ -15,11 +15,13 @@ from PIL import Image
 from minixception.boxes import Box, as_boxes
 from minixception.checkpoints.engines import available_cores
 from minixception.checkpoints.shipped import (
+    DEFAULT_DETECTOR,
     DEFAULT_EMOTION_MODEL,
     DEFAULT_GENDER_MODEL,
     TASKS,
     find_model,
 )
+from minixception.detection.checker import FaceChecker
 from minixception.detection.registry import load_detector
 from minixception.detection.search import FaceDetector
 from minixception.images import picture_size
@@ -53,9 +55,13 @@ class FaceAnalyzer:
         detector: one of `detection.registry.DETECTORS`, or an object with a method `detect`, see
             `detection.search.FaceDetector`.
         engine: runs the models given by name or folder, one of `engines.ENGINES`.
+        upright: whether faces that are turned in the image plane are turned back before they are
+            classified; or the checker that says by how many degrees.
 
     Attributes:
         classifiers: task -> classifier, without the tasks that were left out.
+        detector: finds the faces.
+        checker: says by how many degrees faces are turned; None where they stay as they are.
 
     Raises:
         FileNotFoundError: for an unknown name, or a folder without a checkpoint.
@@ -73,8 +79,9 @@ class FaceAnalyzer:
         *,
         emotion: Model = DEFAULT_EMOTION_MODEL,
         gender: Model = DEFAULT_GENDER_MODEL,
-        detector: str | FaceDetector = "haar",
+        detector: str | FaceDetector = DEFAULT_DETECTOR,
         engine: str = "litert",
+        upright: bool | FaceChecker = True,
         **others: Model,
     ) -> None:
         models = {"emotion": emotion, "gender": gender, **others}
@@ -84,6 +91,10 @@ class FaceAnalyzer:
             if model is not None or task in others
         }
         self.detector = load_detector(detector)
+        self.checker: FaceChecker | None = None
+        if upright:
+            loaded = upright if isinstance(upright, FaceChecker) else None
+            self.checker = loaded or FaceChecker.load(engine=engine)
         if len(set(self.columns)) < len(self.columns):
             raise ValueError(
                 "The columns of two tasks must have different names: rename a task or a class. "
@@ -237,7 +248,7 @@ class FaceAnalyzer:
         if whole_picture:
             image = load_picture(picture, bgr=bgr)
             box = Box(0, 0, image.shape[1], image.shape[0])
-            return _Faces([box], {task: [image] for task in self.classifiers})
+            return _Faces([box], [0.0], {task: [image] for task in self.classifiers})
         reduction = self.reduction(picture)
         image = load_picture(picture, bgr=bgr, reduction=reduction)
         return self._cut_out(image, self.detector.detect(image), reduction)
@@ -259,8 +270,12 @@ class FaceAnalyzer:
         self, image: NDArray[np.uint8], boxes: Iterable[Any], reduction: int = 1
     ) -> "_Faces":
         found = as_boxes(boxes)
-        crops = {task: each.crop(image, found) for task, each in self.classifiers.items()}
-        return _Faces([Box(*(reduction * side for side in box)) for box in found], crops)
+        angles = self.checker.turns(image, found) if self.checker else [0.0] * len(found)
+        crops = {
+            task: each.crop(image, found, angles=angles) for task, each in self.classifiers.items()
+        }
+        in_picture = [Box(*(reduction * side for side in box)) for box in found]
+        return _Faces(in_picture, angles, crops)
 
     def _predict(self, found: Sequence["_Faces"]) -> list[list[FacePrediction]]:
         """Return the predictions for the faces of each picture, all of them in one batch."""
@@ -271,8 +286,8 @@ class FaceAnalyzer:
                 scores[task] = iter(classifier.name_scores(classifier.predict(crops)))
         return [
             [
-                FacePrediction(box, {task: next(each) for task, each in scores.items()})
-                for box in faces.boxes
+                FacePrediction(box, {task: next(each) for task, each in scores.items()}, angle)
+                for box, angle in zip(faces.boxes, faces.angles, strict=True)
             ]
             for faces in found
         ]
@@ -288,9 +303,10 @@ def _without_tracebacks(error: Exception) -> Exception:
 
 @dataclass(frozen=True)
 class _Faces:
-    """The faces of a picture: boxes, and crops for each task."""
+    """The faces of a picture: boxes, by how many degrees each is turned, crops for each task."""
 
     boxes: list[Box]
+    angles: list[float]
     crops: dict[str, list[NDArray[np.uint8]]]
 
 

@@ -1,6 +1,6 @@
 """A model with its card: from face crops to probabilities and features."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minixception.boxes import as_boxes, crop_box
+from minixception.boxes import as_boxes
 from minixception.checkpoints.card import Card
 from minixception.checkpoints.engines import Engine, load_engine
 from minixception.evaluation import with_temperature
-from minixception.images import crop
+from minixception.images import cut_face
 from minixception.inference.sources import Picture, load_picture, separate
 from minixception.labels import index_of
 
@@ -41,15 +41,26 @@ class FaceClassifier:
         """Load a shipped model by its name, or a checkpoint folder; see `engines.load_engine`."""
         return cls(*load_engine(name_or_folder, engine=engine))
 
-    def crop(self, image: NDArray[np.uint8], boxes: Iterable[Any]) -> list[NDArray[np.uint8]]:
+    def crop(
+        self,
+        image: NDArray[np.uint8],
+        boxes: Iterable[Any],
+        *,
+        angles: Sequence[float] | None = None,
+    ) -> list[NDArray[np.uint8]]:
         """Cut faces out of an RGB uint8 image (H, W, 3), with the margin of the card.
+
+        `angles` are the degrees by which each face is turned clockwise, and turned back; None: 0.
 
         Raises:
             ValueError: if a box is not valid, see `boxes.as_boxes`, or lies outside the image.
         """
-        height, width = image.shape[:2]
-        margin = self.card.crop_margin
-        return [crop(image, crop_box(box, margin, height, width)) for box in as_boxes(boxes)]
+        found = as_boxes(boxes)
+        turns = [0.0] * len(found) if angles is None else angles
+        return [
+            cut_face(image, box, self.card.crop_margin, angle=angle)
+            for box, angle in zip(found, turns, strict=True)
+        ]
 
     def classify(self, image: NDArray[np.uint8], boxes: Iterable[Any]) -> list[dict[str, float]]:
         """Return class name -> probability for each box; see `crop` for the arguments."""

@@ -21,10 +21,13 @@ class FacePrediction:
         box: (x, y, width, height) in pixels of the upright picture.
         scores: task -> class name -> probability, in the model's class order. The tasks of `TASKS`
             are always present, empty without a model.
+        angle: degrees by which the face was found to be turned clockwise and turned back before it
+            was classified; 0 for an upright one.
     """
 
     box: Box
     scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    angle: float = 0.0
 
     def __post_init__(self) -> None:
         """Add the missing ones of `TASKS`."""

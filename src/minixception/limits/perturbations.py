@@ -1,4 +1,4 @@
-"""Ways to make faces harder to read, as data: small, blurred, dark, turned.
+"""Ways to make faces harder to read, as data: small, blurred, dark, turned, turned back.
 
 Each changes uint8 faces (N, H, W, C) as a camera or a distance would, before a model's
 preprocessor. Level 0, for `SIZE` the width of the faces, leaves them as they are.
@@ -6,12 +6,15 @@ preprocessor. Level 0, for `SIZE` the width of the faces, leaves them as they ar
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from minixception.images import resize_image
+from minixception.boxes import Box, CropMargin
+from minixception.detection.checker import FaceChecker
+from minixception.images import cut_face, resize_image
 
 Image = NDArray[np.uint8]
 Change = Callable[[Image, float, np.random.Generator], Image]
@@ -34,6 +37,7 @@ class Perturbation:
         change: turns an image uint8 (H, W, C), with a level and a generator, into (H', W', C).
         description: how faces are changed, a sentence or two.
         is_size: levels are widths in pixels, and images change their size.
+        always: whether the first level changes faces too.
     """
 
     name: str
@@ -43,6 +47,7 @@ class Perturbation:
     change: Change
     description: str
     is_size: bool = False
+    always: bool = False
 
     def levels_for(self, width: int) -> tuple[float, ...]:
         """Return the levels for faces of a width in pixels, first the one that changes nothing.
@@ -67,7 +72,7 @@ def perturb(
         ValueError: for a negative level, or a face that would grow or vanish.
     """
     width = images.shape[2]
-    if level == perturbation.levels_for(width)[0]:
+    if level == perturbation.levels_for(width)[0] and not perturbation.always:
         return images
     if level < 0 or (perturbation.is_size and not 1 <= level <= width):
         allowed = f"a width from 1 to {width}" if perturbation.is_size else "at least 0"
@@ -113,6 +118,19 @@ def _turn(image: Image, degrees: float, generator: np.random.Generator) -> Image
         image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(turned, np.uint8).reshape(image.shape)
+
+
+def _turn_back(image: Image, degrees: float, generator: np.random.Generator) -> Image:
+    """Turn as `_turn`, and then as `FaceAnalyzer` would for the box that the face was cut from."""
+    turned = _turn(image, degrees, generator)
+    box = Box(0, 0, *turned.shape[1::-1])
+    (angle,) = _checker().turns(turned, [box])
+    return cut_face(turned, box, CropMargin(), angle=angle)
+
+
+@lru_cache(maxsize=1)
+def _checker() -> FaceChecker:
+    return FaceChecker.load()
 
 
 def _light_of_value() -> NDArray[np.float32]:
@@ -170,4 +188,15 @@ ROTATION = Perturbation(
     description="In the plane of the picture, randomly to either side, about the centre; the "
     "corners are filled by repeating the border.",
 )
-PERTURBATIONS = (SIZE, BLUR, DARKNESS, ROTATION)
+UPRIGHT = Perturbation(
+    name="upright",
+    unit="degrees of rotation before the face is turned back",
+    levels=ROTATION.levels,
+    level_name=ROTATION.level_name,
+    change=_turn_back,
+    description="Rotated as above, and then turned upright by what the roll network reads, as "
+    "`FaceAnalyzer` does with the faces of a picture. The corners that rotation has cut off are "
+    "lost here; in a picture they are not.",
+    always=True,
+)
+PERTURBATIONS = (SIZE, BLUR, DARKNESS, ROTATION, UPRIGHT)

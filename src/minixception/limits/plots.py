@@ -42,9 +42,11 @@ def plot_levels(levels: "pandas.DataFrame", path: Path) -> None:
 
     `levels` has the columns of `score_levels`.
     """
-    figure = new_figure(width=10.0, height=6.8)
-    grid = figure.subplots(2, 2, sharey=True)
-    for axes, one in zip(grid.ravel(), PERTURBATIONS, strict=True):
+    figure = new_figure(width=14.0, height=6.8)
+    grid = figure.subplots(2, -(-len(PERTURBATIONS) // 2), sharey=True)
+    for axes in grid.ravel()[len(PERTURBATIONS) :]:
+        axes.set_axis_off()
+    for axes, one in zip(grid.ravel(), PERTURBATIONS, strict=False):
         for task, colour in zip(TASKS, LINE_COLOURS, strict=False):
             rows = levels_of(levels, one.name, task)
             strength = rows.level.to_numpy(float)

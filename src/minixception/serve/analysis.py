@@ -19,10 +19,11 @@ from minixception.checkpoints.engines import BrokenModelError
 from minixception.checkpoints.shipped import TASKS, find_model, shipped_models
 from minixception.detection.card import TASK as DETECTOR_TASK
 from minixception.detection.card import read_detector_card
-from minixception.detection.network_detector import DEFAULT_DETECTOR
+from minixception.detection.checker import FaceChecker
+from minixception.detection.network_detector import DETECTOR_MODEL
 from minixception.detection.registry import DETECTORS, load_detector
 from minixception.files import is_passing
-from minixception.images import crop
+from minixception.images import cut_face
 from minixception.inference.analyzer import FaceAnalyzer
 from minixception.inference.classifier import FaceClassifier
 from minixception.inference.predictions import FacePrediction
@@ -79,7 +80,7 @@ class Analysis:
             for task, folders in self.folders.items()
             for name, folder in folders.items()
         ]
-        folder = find_model(DEFAULT_DETECTOR, tasks=(DETECTOR_TASK,))
+        folder = find_model(DETECTOR_MODEL, tasks=(DETECTOR_TASK,))
         known = {"mini_xception": read_detector_card(folder).to_json()}
         cards += [(DETECTOR_TASK, name, known.get(name)) for name in self.detectors]
         defaults = {**self.defaults, DETECTOR_TASK: self._settings.detector}
@@ -133,7 +134,8 @@ class Analysis:
                 load = partial(FaceClassifier.load, self.folders[task][name])
                 classifiers[task] = self._once(("classifier", task, name), load)
         found = self._once(("detector", detector), partial(load_detector, detector))
-        return FaceAnalyzer(detector=found, **classifiers)
+        checker = self._once(("checker",), FaceChecker.load)
+        return FaceAnalyzer(detector=found, upright=checker, **classifiers)
 
     def _explainer(self, task: str, name: str) -> Any:
         def load() -> Any:
@@ -181,11 +183,18 @@ def _add_explanations(
     explainer: Any,
 ) -> None:
     """Add an explanation to each face: the box of the crop, and a map as grey PNG."""
+    from minixception.explain import turned_back
+
     size, card = image.shape[:2], classifier.card
     boxes = [crop_box(face.box, card.crop_margin, *size) for face in faces]
     labels = [str(face.label(card.task)) for face in faces]
-    explanation = explainer.explain([crop(image, box) for box in boxes], labels)
-    for answer, box, label, one in zip(answers, boxes, labels, explanation.hires_cam, strict=True):
+    angles = [face.angle for face in faces]
+    crops = [
+        cut_face(image, face.box, card.crop_margin, angle=angle)
+        for face, angle in zip(faces, angles, strict=True)
+    ]
+    maps = turned_back(explainer.explain(crops, labels).hires_cam, angles)
+    for answer, box, label, one in zip(answers, boxes, labels, maps, strict=True):
         answer["explanation"] = {"class": label, "box": list(box), "map": _as_data_url(one)}
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from minixception.checkpoints.shipped import DEFAULT_DETECTOR
 from minixception.files import checkout_root
 
 
@@ -48,7 +49,7 @@ class Settings:
     """
 
     models: Mapping[str, str]
-    detector: str = "haar"
+    detector: str = DEFAULT_DETECTOR
     limits: Limits = field(default_factory=Limits)
     token: str | None = None
     page: Path | None = None

@@ -1,0 +1,145 @@
+"""Turned faces: their data, the network that reads their roll, and the way back upright."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from made_up_detection import write_labelled_pictures
+from minixception import FaceAnalyzer, MiniXceptionDetector, read_image
+from minixception.boxes import Box, CropMargin
+from minixception.datasets import candidates
+from minixception.datasets.candidates import face_roll, load_candidates
+from minixception.detection.checker import FaceChecker
+from minixception.images import crop_turned, cut_face
+from minixception.labels import NO_FACE, ROLLS
+
+IMAGES = Path(__file__).parents[1] / "images"
+
+
+def turned_picture(image: np.ndarray, degrees: float) -> np.ndarray:
+    """A picture turned clockwise, on a canvas that holds all of it."""
+    height, width = image.shape[:2]
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), -degrees, 1)
+    cosine, sine = np.abs(matrix[0, :2])
+    size = round(height * sine + width * cosine), round(height * cosine + width * sine)
+    matrix[:, 2] += [(size[0] - width) / 2, (size[1] - height) / 2]
+    return cv2.warpAffine(image, matrix, size)
+
+
+@pytest.fixture(scope="module")
+def checker() -> FaceChecker:
+    return FaceChecker.load()
+
+
+@pytest.fixture(scope="module")
+def portrait(portraits: Path) -> np.ndarray:
+    """The first face of the portraits with room about it."""
+    return np.ascontiguousarray(read_image(portraits)[:330, :310])
+
+
+@pytest.mark.parametrize(("degrees", "quarters"), [(90, 1), (180, 2), (-90, 3), (0, 0)])
+def test_a_quarter_turn_moves_pixels_and_changes_none(degrees: int, quarters: int) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+    whole, middle = (0, 0, 12, 12), (6.0, 6.0)
+    np.testing.assert_array_equal(
+        crop_turned(image, whole, degrees, middle), np.rot90(image, quarters)
+    )
+    np.testing.assert_array_equal(crop_turned(image[:, :, 0], whole, 0, middle), image[:, :, 0])
+
+
+def test_a_margin_turns_with_the_face() -> None:
+    upright = np.zeros((90, 90, 1), np.uint8)
+    upright[30:60, 30:60] = np.arange(60, 90)[:, None, None]  # a face whose brow is darker
+    box, margin = Box(30, 30, 30, 30), CropMargin(top=0.2, bottom=-0.4)
+    expected = cut_face(upright, box, margin)
+    lying = np.ascontiguousarray(np.rot90(upright, -1))
+    np.testing.assert_array_equal(cut_face(lying, box, margin, angle=90), expected)
+
+
+def test_a_crop_beyond_the_border_repeats_it() -> None:
+    image = np.full((20, 20, 3), 7, np.uint8)
+    crop = cut_face(image, Box(-5, -5, 20, 20), CropMargin(0.5, 0.5, 0.5, 0.5), angle=30)
+    assert crop.shape == (30, 30, 3)
+    assert (crop == 7).all()
+
+
+@pytest.mark.parametrize("degrees", [0, 25, -60, 179])
+def test_the_roll_of_landmarks(degrees: float) -> None:
+    upright = np.array([[30, 32], [50, 32], [40, 44], [32, 54], [48, 54]], np.float32)
+    turn = np.deg2rad(degrees)
+    matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    landmarks = (upright @ matrix.T).astype(np.float32).ravel()
+    assert face_roll(landmarks) == pytest.approx(degrees, abs=0.1)
+
+
+def test_candidates_are_turned_faces_and_mistakes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_labelled_pictures(tmp_path / "set")
+    scored = tmp_path / "scored"
+    scored.mkdir()
+    cv2.imwrite(str(scored / "photographs_3_0001.jpg"), np.zeros((9, 9), np.uint8))
+    monkeypatch.setattr(candidates, "SCENES", {"train": 6, "validation": 2})
+    load = {"scored": scored, "image_size": (24, 24), "use_cache": False}
+    dataset = load_candidates(tmp_path / "set", **load)  # type: ignore[arg-type]
+    assert dataset.class_names == (*ROLLS, NO_FACE)
+    assert dataset.images.shape[1:] == (24, 24, 1)
+    assert set(dataset.splits.tolist()) >= {"train", "test"}  # type: ignore[union-attr]
+    rolls = dataset.attributes["roll"]
+    is_test = dataset.splits == "test"
+    assert np.sum(is_test) == candidates.TURNS
+    assert np.isfinite(rolls[is_test]).all()
+    np.testing.assert_allclose(dataset.distributions.sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_array_equal(np.isnan(rolls), dataset.labels == len(ROLLS))
+    again = load_candidates(tmp_path / "set", **load)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(dataset.images, again.images)
+
+
+@pytest.mark.parametrize("degrees", [0, 30, -45, 90, -135, 180])
+def test_the_shipped_network_reads_the_roll(
+    checker: FaceChecker, portrait: np.ndarray, degrees: float
+) -> None:
+    picture = turned_picture(portrait, degrees)
+    height, width = picture.shape[:2]
+    offset = np.array([151 - 155, 167 - 165])  # of the face from the middle of the portrait
+    turn = np.deg2rad(degrees)
+    matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    x, y = matrix @ offset + (width / 2, height / 2)
+    shares, rolls = checker.check(picture, [Box(round(x - 60), round(y - 60), 120, 120)])
+    assert shares[0] > 0.9
+    assert abs((rolls[0] - degrees + 180) % 360 - 180) < 12
+
+
+def test_noise_is_no_face(checker: FaceChecker) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8)
+    plain = np.full((90, 90, 3), 128, np.uint8)
+    for image in (noise, plain):
+        assert checker.check(image, [Box(10, 10, 60, 60)])[0] < 0.5
+        assert checker.turns(image, [Box(10, 10, 60, 60)]) == [0.0]
+    assert checker.turns(noise, []) == []
+
+
+def test_what_only_looks_like_a_face_at_first_is_left_out() -> None:
+    """Without a second look there is a face on the astronaut's sleeve."""
+    image = read_image(IMAGES / "astronaut.jpg")
+    assert len(MiniXceptionDetector(checker=None).detect(image)) == 2
+    (face,) = MiniXceptionDetector().find(image)
+    assert abs(face.roll) < 10
+
+
+@pytest.mark.parametrize("degrees", [20, 30, -30])
+def test_a_turned_face_gets_the_label_of_the_upright_one(
+    portrait: np.ndarray, degrees: float
+) -> None:
+    analyzer = FaceAnalyzer()
+    (upright,) = analyzer.analyze(portrait)
+    (turned,) = analyzer.analyze(turned_picture(portrait, degrees))
+    assert (turned.emotion, turned.gender) == (upright.emotion, upright.gender)
+    assert upright.angle == 0
+    assert turned.angle == pytest.approx(degrees, abs=12)
+    (as_it_is,) = FaceAnalyzer(upright=False).analyze(turned_picture(portrait, degrees))
+    assert as_it_is.box == turned.box
+    assert as_it_is.angle == 0
+    assert as_it_is.emotion_scores != turned.emotion_scores
