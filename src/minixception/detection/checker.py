@@ -17,6 +17,7 @@ from minixception.boxes import Box, clip
 from minixception.checkpoints.card import Card
 from minixception.checkpoints.engines import Engine, load_engine
 from minixception.checkpoints.shipped import ROLL_MODEL, find_model
+from minixception.evaluation import with_temperature
 from minixception.images import cut_face
 from minixception.labels import NO_FACE
 
@@ -130,7 +131,8 @@ class FaceChecker:
             float64 (N,) from 0 to 1; and float64 (N,), degrees clockwise from -180 to 180.
         """
         crops = [cut_face(image, box, self.card.crop_margin) for box in boxes]
-        probabilities = self.engine.predict(self.card.preprocessor(crops)).astype(np.float64)
+        predicted = self.engine.predict(self.card.preprocessor(crops))
+        probabilities = with_temperature(predicted, self.card.temperature).astype(np.float64)
         names = self.card.class_names
         angles = np.array([float("nan") if name == NO_FACE else float(name) for name in names])
         is_roll = np.isfinite(angles)
