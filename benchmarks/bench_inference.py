@@ -29,7 +29,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from minixception.boxes import Box
 from minixception.checkpoints.card import Card, read_card
 from minixception.checkpoints.engines import Engine, LiteRTEngine, available_cores, load_engine
-from minixception.detection.haar import HaarDetector
 from minixception.drawing.faces import draw_predictions
 from minixception.files import atomic_path
 from minixception.images import read_image, resize_image
@@ -247,9 +246,7 @@ def timed_analyzer(emotion: Path, gender: Path) -> tuple[FaceAnalyzer, Stopwatch
     for task, folder in (("emotion", emotion), ("gender", gender)):
         card, engine = load_engine(folder)
         classifiers[task] = FaceClassifier(card, TimedEngine(engine, stopwatch))
-    analyzer = FaceAnalyzer(
-        emotion=classifiers["emotion"], gender=classifiers["gender"], detector=HaarDetector()
-    )
+    analyzer = FaceAnalyzer(emotion=classifiers["emotion"], gender=classifiers["gender"])
     return analyzer, stopwatch
 
 
