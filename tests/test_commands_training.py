@@ -83,6 +83,31 @@ def test_a_killed_run_gives_what_an_uninterrupted_one_gives(
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.usefixtures("short_training")
+def test_a_third_task_is_trained_by_a_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for split, count in (("train", 6), ("validation", 2), ("test", 2)):
+        for number in range(count):
+            for name in ("glasses", "bare"):
+                write_noise(tmp_path / "data" / split / name / f"{number}.png", number)
+    folder = tmp_path / "glasses"
+    options = ["--dataset", str(tmp_path / "data"), "--network", "tiny_xception"]
+    options += ["--image-size", "24", "--epochs", "1", "--replicas", "1", "--output", str(folder)]
+    assert run_command("train", options) == 1
+    assert "--task is missing" in capsys.readouterr().err
+    assert run_command("train", ["--task", "glasses", *options]) == 0
+    card = read_card(folder)
+    assert (card.task, card.class_names, card.recipe["name"]) == (
+        "glasses",
+        ("bare", "glasses"),
+        "emotion",
+    )
+    assert run_command("train", ["--resume", str(folder)]) == 0
+    assert run_command("train-emotion", ["--resume", str(folder)]) == 1
+    assert "is a run of train: minixception train --resume" in capsys.readouterr().err
+
+
 def test_a_trained_folder_is_complete(csv_file: Path, trained: Path) -> None:
     names = {path.name for path in trained.iterdir()}
     expected = {"model.keras", "model.tflite", "card.json", "history.csv", "curves.png"}

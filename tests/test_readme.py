@@ -53,6 +53,7 @@ NOT_RUN = {
 PLACEHOLDERS = {
     "compare RUN RUN": "compare runs/emotion runs/gender",
     "train-emotion --dataset folder --data MY_FACES": "train-emotion --help",
+    "train --task glasses --dataset folder --data MY_FACES": "train --help",
     "video": "video --help",  # it would open a camera
     "serve": "serve --help",  # it would open a port
     "image archive/ --cluster local --parquet faces": "image --help",  # it would start Ray

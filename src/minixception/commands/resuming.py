@@ -40,6 +40,7 @@ def options_of_run(arguments: argparse.Namespace) -> argparse.Namespace:
 
 def _laid_over_the_run(arguments: argparse.Namespace) -> argparse.Namespace:
     from minixception.checkpoints.card import STATE_FILE
+    from minixception.datasets.registry import DATASETS
     from minixception.training.origins import NOTHING
     from minixception.training.state import read_state
 
@@ -58,6 +59,8 @@ def _laid_over_the_run(arguments: argparse.Namespace) -> argparse.Namespace:
     begun = parse(command[2:])
     for name in filter(state.start.get, _INPUTS):
         setattr(begun, name, _as_paths(state.start[name]))
+    if begun.dataset and not set(begun.dataset.split("+")) <= set(DATASETS):
+        begun.dataset = "folder"  # it was given as a path, which is `data` now
     # The run has its own weights by now; the initial ones are only compared.
     origin = state.identity.get("initial weights", "None")
     begun.initial_weights = NOTHING if origin == "None" else Path(origin)

@@ -14,7 +14,7 @@ from minixception.checkpoints.engines import BrokenModelError, LiteRTEngine
 from minixception.checkpoints.shipped import ROLL_MODEL, find_model
 from minixception.detection.card import TASK, check_threshold, read_detector_card
 from minixception.detection.cells import prepare_images
-from minixception.detection.checker import FaceChecker
+from minixception.detection.checker import FRAMES, FaceChecker
 from minixception.detection.columns import FACE_COLUMNS, LANDMARKS, MIDDLE, SIDE
 from minixception.detection.decoding import decode_faces, keep_best
 from minixception.detection.search import SizedSearch, boxes_in_image, size_of_copy
@@ -139,7 +139,10 @@ class MiniXceptionDetector(SizedSearch):
         """Return the faces of which both networks are sure, framed anew where that helps."""
         if self._checker is None or not faces:
             return faces
-        likely = [face.score >= self.card.score_threshold for face in faces]
+        least = (self._min_face or 0) / min(FRAMES)
+        likely = [
+            face.score >= self.card.score_threshold and face.box.width >= least for face in faces
+        ]
         seen = self._checker.best_frames(grey, [face.box for face in faces], likely=likely)
         checked = [
             replace(face, box=look.box, roll=look.roll, score=(face.score * look.share) ** 0.5)
