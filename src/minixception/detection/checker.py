@@ -7,6 +7,7 @@ also corrects the first is from MTCNN (Zhang et al. 2016, arXiv 1604.02878).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from minixception.checkpoints.engines import Engine, load_engine
 from minixception.checkpoints.shipped import ROLL_MODEL, find_model
 from minixception.evaluation import with_temperature
 from minixception.images import cut_face
-from minixception.labels import NO_FACE
+from minixception.labels import NO_FACE, ROLLS
 
 TASK = "roll"
 
@@ -65,12 +66,25 @@ class FaceChecker:
     card: Card
     engine: Engine
 
+    def __post_init__(self) -> None:
+        """Refuse models that do not tell rolls."""
+        if {*self.card.class_names} != {*ROLLS, NO_FACE}:
+            raise ValueError(
+                f"A checker must be a model with the classes {', '.join(ROLLS)} and {NO_FACE}. "
+                f"Received: {self.card.name}, with {', '.join(self.card.class_names)}"
+            )
+
     @classmethod
     def load(
-        cls, name_or_folder: str | Path = ROLL_MODEL, *, engine: str = "litert"
+        cls, name_or_folder: str | PathLike[str] = ROLL_MODEL, *, engine: str = "litert"
     ) -> "FaceChecker":
-        """Load a shipped model by its name, or a checkpoint folder of the task "roll"."""
-        return cls(*load_engine(find_model(name_or_folder, tasks=(TASK,)), engine=engine))
+        """Load a shipped model by its name, or a checkpoint folder of the task "roll".
+
+        Raises:
+            FileNotFoundError: for an unknown name, or a folder without a checkpoint.
+            ValueError: for a damaged checkpoint, or one with other classes.
+        """
+        return cls(*load_engine(find_model(Path(name_or_folder), tasks=(TASK,)), engine=engine))
 
     def turns(self, image: NDArray[Any], boxes: Sequence[Box]) -> list[float]:
         """Return by how many degrees to turn each face back; 0 leaves it as it is.
@@ -135,10 +149,9 @@ class FaceChecker:
         predicted = self.engine.predict(self.card.preprocessor(crops))
         probabilities = with_temperature(predicted, self.card.temperature).astype(np.float64)
         names = self.card.class_names
-        angles = np.array([float("nan") if name == NO_FACE else float(name) for name in names])
-        is_roll = np.isfinite(angles)
-        means = probabilities[:, is_roll] @ np.exp(1j * np.deg2rad(angles[is_roll]))
-        return probabilities[:, is_roll].sum(axis=1), np.rad2deg(np.angle(means))
+        of_rolls = probabilities[:, [names.index(name) for name in ROLLS]]
+        means = of_rolls @ np.exp(1j * np.deg2rad(np.array(ROLLS, float)))
+        return of_rolls.sum(axis=1), np.rad2deg(np.angle(means))
 
 
 def _scaled(box: Box, scale: float) -> Box:
