@@ -9,6 +9,7 @@ import pytest
 from made_up_detection import write_labelled_pictures
 from minixception import FaceAnalyzer, MiniXceptionDetector, read_image
 from minixception.boxes import Box, CropMargin
+from minixception.checkpoints.engines import LiteRTEngine
 from minixception.checkpoints.shipped import find_model
 from minixception.datasets import candidates
 from minixception.datasets.candidates import face_roll, load_candidates
@@ -106,6 +107,13 @@ def test_only_models_of_rolls_are_checkers() -> None:
         FaceAnalyzer(upright=folder)
     with pytest.raises(FileNotFoundError, match="nowhere is neither"):
         MiniXceptionDetector(checker="nowhere")
+
+
+def test_turning_needs_no_keras_model() -> None:
+    """An installed package has none of this network."""
+    analyzer = FaceAnalyzer(emotion=None, gender=None, engine="keras")
+    assert analyzer.checker is not None
+    assert isinstance(analyzer.checker.engine, LiteRTEngine)
 
 
 @pytest.mark.parametrize("degrees", [0, 25, -60, 179])

@@ -23,10 +23,8 @@ _WITHOUT_EFFECT = {
 
 def describe_rows(arguments: argparse.Namespace, analyzer: "FaceAnalyzer") -> dict[str, str]:
     """Return option -> its value; for a model, its name and a checksum of what is used of it."""
-    from minixception.checkpoints.card import read_card
     from minixception.commands.options import chosen_models
     from minixception.detection.card import TASK as DETECTOR_TASK
-    from minixception.detection.checker import TASK as ROLL_TASK
     from minixception.detection.network_detector import DETECTOR_MODEL, MiniXceptionDetector
     from minixception.files import file_checksum
 
@@ -43,14 +41,21 @@ def describe_rows(arguments: argparse.Namespace, analyzer: "FaceAnalyzer") -> di
     }
     if arguments.yunet is not None:
         options["--yunet"] = f"{arguments.yunet.name} {file_checksum(arguments.yunet)}"
-    folder = find_model(ROLL_MODEL, tasks=(ROLL_TASK,))
-    checker = _describe_model(folder, read_card(folder))
     if analyzer.checker is not None:
-        options["--upright"] = checker
+        options["--upright"] = _describe_checker()
     if isinstance(analyzer.detector, MiniXceptionDetector):
         folder = find_model(DETECTOR_MODEL, tasks=(DETECTOR_TASK,))
-        options["--detector"] = f"{_describe_model(folder, analyzer.detector.card)}, {checker}"
+        detector = _describe_model(folder, analyzer.detector.card)
+        options["--detector"] = f"{detector}, {_describe_checker()}"
     return {**models, **options}
+
+
+def _describe_checker() -> str:
+    from minixception.checkpoints.card import read_card
+    from minixception.detection.checker import TASK
+
+    folder = find_model(ROLL_MODEL, tasks=(TASK,))
+    return _describe_model(folder, read_card(folder))
 
 
 def _describe_model(folder: Path, card: Any) -> str:

@@ -25,8 +25,8 @@ from minixception.labels import NO_FACE, ROLLS
 TASK = "roll"
 
 LEAST_TURN = 15.0
-"""Degrees. The classifiers have learned from faces turned by 12. At 10, a fourth of the photographs
-would be turned, and lose more by it than they gain."""
+"""Degrees. The classifiers were trained on faces turned by up to 12. From 10 on, a fourth of the
+photographs would be turned, and lose more than they gain."""
 
 LEAST_SHARE = 0.5
 """Probability of a face; what has a lower one is not turned, and looked at in other frames."""
@@ -75,16 +75,14 @@ class FaceChecker:
             )
 
     @classmethod
-    def load(
-        cls, name_or_folder: str | PathLike[str] = ROLL_MODEL, *, engine: str = "litert"
-    ) -> "FaceChecker":
-        """Load a shipped model by its name, or a checkpoint folder of the task "roll".
+    def load(cls, name_or_folder: str | PathLike[str] = ROLL_MODEL) -> "FaceChecker":
+        """Load a shipped model by its name, or a checkpoint folder of the task "roll", for LiteRT.
 
         Raises:
             FileNotFoundError: for an unknown name, or a folder without a checkpoint.
             ValueError: for a damaged checkpoint, or one with other classes.
         """
-        return cls(*load_engine(find_model(Path(name_or_folder), tasks=(TASK,)), engine=engine))
+        return cls(*load_engine(find_model(Path(name_or_folder), tasks=(TASK,))))
 
     def turns(self, image: NDArray[Any], boxes: Sequence[Box]) -> list[float]:
         """Return by how many degrees to turn each face back; 0 leaves it as it is.
@@ -98,15 +96,15 @@ class FaceChecker:
     def best_frames(
         self, image: NDArray[Any], boxes: Sequence[Box], *, likely: Sequence[bool]
     ) -> list[Look]:
-        """Look at each box; at smaller and larger frames of it too, if it should be a face.
+        """Look at each box, and if a likely face is doubtful, at smaller and larger frames of it.
 
         Args:
             image: as for `check`.
             boxes: likewise.
-            likely: for each box, whether other frames are tried where it is hardly a face.
+            likely: for each box, whether other frames are tried where it hardly shows a face.
 
         Returns:
-            For each box its look, or that at another frame which surely shows a face.
+            For each box its look, or that at another frame if this surely shows a face.
         """
         looks = self._looks(image, boxes)
         doubtful = [

@@ -55,7 +55,8 @@ class FaceAnalyzer:
             the task on the model's card.
         detector: one of `detection.registry.DETECTORS`, or an object with a method `detect`, see
             `detection.search.FaceDetector`.
-        engine: runs the models given by name or folder, one of `engines.ENGINES`.
+        engine: runs the classifiers given by name or folder, one of `engines.ENGINES`. Faces are
+            found and turned by LiteRT.
         upright: whether faces that are turned in the image plane are turned back before they are
             classified; or what says by how many degrees: a checker, a folder or the name of a
             shipped one.
@@ -98,7 +99,7 @@ class FaceAnalyzer:
             self.checker = upright
         elif upright:
             name = ROLL_MODEL if isinstance(upright, bool) else upright
-            self.checker = FaceChecker.load(name, engine=engine)
+            self.checker = FaceChecker.load(name)
         if len(set(self.columns)) < len(self.columns):
             raise ValueError(
                 "The columns of two tasks must have different names: rename a task or a class. "
