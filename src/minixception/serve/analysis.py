@@ -180,7 +180,7 @@ def _add_explanations(
     classifier: FaceClassifier,
     explainer: Any,
 ) -> None:
-    """Add an explanation to each face: the box of the crop, and a map as grey PNG."""
+    """Add an explanation to each face: a part of the picture, and a map of it as grey PNG."""
     card = classifier.card
     boxes, angles = [face.box for face in faces], [face.angle for face in faces]
     labels = [str(face.label(card.task)) for face in faces]
