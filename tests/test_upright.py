@@ -9,10 +9,12 @@ import pytest
 from made_up_detection import write_labelled_pictures
 from minixception import FaceAnalyzer, MiniXceptionDetector, read_image
 from minixception.boxes import Box, CropMargin
+from minixception.checkpoints.engines import LiteRTEngine
+from minixception.checkpoints.shipped import find_model
 from minixception.datasets import candidates
 from minixception.datasets.candidates import face_roll, load_candidates
 from minixception.detection.checker import FaceChecker
-from minixception.images import crop_turned, cut_face
+from minixception.images import crop, crop_turned, cut_face, map_in_place, resize_image
 from minixception.labels import NO_FACE, ROLLS
 
 IMAGES = Path(__file__).parents[1] / "images"
@@ -63,6 +65,55 @@ def test_a_crop_beyond_the_border_repeats_it() -> None:
     crop = cut_face(image, Box(-5, -5, 20, 20), CropMargin(0.5, 0.5, 0.5, 0.5), angle=30)
     assert crop.shape == (30, 30, 3)
     assert (crop == 7).all()
+
+
+def test_the_sides_of_a_box_around_a_lying_face_change_places() -> None:
+    generator = np.random.default_rng(0)
+    upright = generator.integers(0, 256, (80, 80, 3), dtype=np.uint8)
+    expected = cut_face(upright, Box(20, 10, 30, 50), CropMargin(top=0.1))
+    lying = np.ascontiguousarray(np.rot90(upright, -1))
+    np.testing.assert_array_equal(
+        cut_face(lying, Box(20, 20, 50, 30), CropMargin(top=0.1), angle=90), expected
+    )
+
+
+def test_a_face_is_turned_in_a_picture_longer_than_opencv_takes() -> None:
+    part = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
+    picture = np.zeros((60, 40_000, 3), np.uint8)
+    picture[:, -90:] = part
+    expected = cut_face(part, Box(40, 10, 40, 40), CropMargin(), angle=30)
+    far = cut_face(picture, Box(39_950, 10, 40, 40), CropMargin(), angle=30)
+    np.testing.assert_allclose(far.astype(int), expected, atol=1)
+
+
+@pytest.mark.parametrize("box", [Box(50, 60, 80, 80), Box(-20, 90, 90, 70)])
+@pytest.mark.parametrize("angle", [45, -30, 100, 0])
+def test_a_map_lies_over_what_it_explains(box: Box, angle: float) -> None:
+    """A crop taken for its own map gives the picture back."""
+    down, across = np.mgrid[:200, :180]
+    picture = (60 + 0.4 * across + 0.6 * down).astype(np.uint8)
+    margin = CropMargin(top=0.3, bottom=-0.2)
+    one = cut_face(picture, box, margin, angle=angle).astype(np.float32)
+    part, placed = map_in_place(one, box, margin, picture.shape, angle=angle)
+    truth = resize_image(crop(picture, part).astype(np.float32), one.shape)
+    covered = placed > 50  # the crop does not reach all corners; there it is 0
+    assert covered.mean() > 0.4
+    assert np.percentile(np.abs(placed - truth)[covered], 90) < 4
+
+
+def test_only_models_of_rolls_are_checkers() -> None:
+    folder = find_model("fer2013_mini_xception")
+    with pytest.raises(ValueError, match="Received: fer2013_mini_xception, with angry"):
+        FaceAnalyzer(upright=folder)
+    with pytest.raises(FileNotFoundError, match="nowhere is neither"):
+        MiniXceptionDetector(checker="nowhere")
+
+
+def test_turning_needs_no_keras_model() -> None:
+    """An installed package has none of this network."""
+    analyzer = FaceAnalyzer(emotion=None, gender=None, engine="keras")
+    assert analyzer.checker is not None
+    assert isinstance(analyzer.checker.engine, LiteRTEngine)
 
 
 @pytest.mark.parametrize("degrees", [0, 25, -60, 179])

@@ -26,9 +26,10 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from minixception.boxes import Box, CropMargin
 from minixception.checkpoints.engines import require_probabilities
 from minixception.checkpoints.keras_model import load_checkpoint
-from minixception.images import crop_turned
+from minixception.images import cut_face, map_in_place
 from minixception.labels import index_of
 from minixception.models.dissection import dissect
 from minixception.models.gradients import compiled, gradient_of
@@ -70,20 +71,6 @@ class Explanation:
     def explained(self) -> tuple[str, ...]:
         """The name of the class explained in each face."""
         return tuple(self.class_names[index] for index in self.classes)
-
-
-def turned_back(maps: NDArray[np.float32], angles: Sequence[float]) -> NDArray[np.float32]:
-    """Return maps (N, height, width) as they lie over the picture, in which the faces are turned.
-
-    `angles` are the degrees by which each face was turned back before it was explained.
-    """
-    height, width = maps.shape[1:]
-    whole, middle = (0, 0, width, height), (width / 2, height / 2)
-    turned = [
-        crop_turned(one, whole, -angle, middle) if angle else one
-        for one, angle in zip(maps, angles, strict=True)
-    ]
-    return np.array(turned, np.float32).reshape(maps.shape)
 
 
 class Explainer:
@@ -173,6 +160,38 @@ class Explainer:
         is_plain = np.ptp(inputs, axis=(1, 2)).max(axis=-1, initial=0) == 0
         maps = [_relative_to_peak(np.where(is_plain[:, None, None], 0, each)) for each in parts[2:]]
         return Explanation(names, parts[0], parts[1], *maps)
+
+    def map_in_image(
+        self,
+        image: NDArray[np.uint8],
+        boxes: Sequence[Box],
+        class_names: Sequence[str],
+        *,
+        margin: CropMargin,
+        angles: Sequence[float],
+    ) -> tuple[list[Box], NDArray[np.float32]]:
+        """Explain faces in an image, and return where in it their HiResCAM maps lie.
+
+        Args:
+            image: RGB uint8 (H, W, 3).
+            boxes: around the faces.
+            class_names: the class to explain in each face.
+            margin: of the model's card.
+            angles: degrees by which each face is turned clockwise.
+
+        Returns:
+            The parts of the image, and a map (N, height, width) over each, turned as the face is.
+        """
+        size = image.shape[:2]
+        frames = list(zip(boxes, angles, strict=True))
+        crops = [cut_face(image, box, margin, angle=angle) for box, angle in frames]
+        maps = self.explain(crops, class_names).hires_cam
+        placed = [
+            map_in_place(one, box, margin, size, angle=angle)
+            for one, (box, angle) in zip(maps, frames, strict=True)
+        ]
+        parts = [part for part, _ in placed]
+        return parts, np.array([one for _, one in placed], np.float32).reshape(maps.shape)
 
     def _wanted(self, class_name: str | Sequence[str] | None, count: int) -> NDArray[np.int32]:
         """Return the class to explain in each face, `PREDICTED` where that is left open."""

@@ -37,10 +37,16 @@ export class Classifier {
 function cutFace(picture, box, margin, angle) {
   const { height, width } = picture;
   const inside = clip(box, height, width);
-  const grown = expand(inside, margin);
-  if (!angle) return crop(picture, clip(grown, height, width));
+  if (!angle) return crop(picture, clip(expand(inside, margin), height, width));
   const middle = [inside.x + inside.width / 2, inside.y + inside.height / 2];
-  return cropTurned(picture, grown, angle, middle);
+  const isLying = Math.abs(angle) > 45 && Math.abs(angle) < 135;
+  return cropTurned(picture, expand(isLying ? lying(inside) : inside, margin), angle, middle);
+}
+
+/** Return a box whose width and height have changed places about its middle. */
+function lying({ x, y, width, height }) {
+  const across = Math.floor((width - height) / 2);
+  return { x: x + across, y: y - across, width: height, height: width };
 }
 
 /** Return probabilities as if the logits behind them were divided by a temperature. */

@@ -26,7 +26,7 @@ MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".tflite")
 
 
 def trained_models_folder() -> Path:
-    """Return the folder of shipped models, `emotion_models/` and `gender_models/` inside it."""
+    """Return the folder of shipped models, with a folder per task such as `emotion_models/`."""
     installed = _PACKAGE / "trained_models"
     return installed if installed.is_dir() else _CHECKOUT / "trained_models"
 

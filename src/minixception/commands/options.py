@@ -49,7 +49,7 @@ def add_detector_arguments(parser: argparse.ArgumentParser, *, film: bool = Fals
     parser.add_argument(
         "--detector",
         choices=FILM_SIZES,
-        help="the network trained in this project (default); OpenCV's Haar cascade, as published; "
+        help="the network trained in this project (default); OpenCV's Haar cascade; "
         "or YuNet, whose file is downloaded once",
     )
     parser.add_argument(

@@ -25,11 +25,10 @@ def describe_rows(arguments: argparse.Namespace, analyzer: "FaceAnalyzer") -> di
     """Return option -> its value; for a model, its name and a checksum of what is used of it."""
     from minixception.commands.options import chosen_models
     from minixception.detection.card import TASK as DETECTOR_TASK
-    from minixception.detection.checker import TASK as ROLL_TASK
     from minixception.detection.network_detector import DETECTOR_MODEL, MiniXceptionDetector
     from minixception.files import file_checksum
 
-    named = {*(f"{task}_model" for task in TASKS), "classifier", "yunet", "upright"}
+    named = {*(f"{task}_model" for task in TASKS), "classifier", "yunet"}
     models = {f"--{task}-model": "none" for task in TASKS}
     for task, name in chosen_models(arguments).items():
         option = f"--{task}-model" if task in TASKS else f"--classifier {task}"
@@ -43,12 +42,20 @@ def describe_rows(arguments: argparse.Namespace, analyzer: "FaceAnalyzer") -> di
     if arguments.yunet is not None:
         options["--yunet"] = f"{arguments.yunet.name} {file_checksum(arguments.yunet)}"
     if analyzer.checker is not None:
-        folder = find_model(ROLL_MODEL, tasks=(ROLL_TASK,))
-        options["--upright"] = _describe_model(folder, analyzer.checker.card)
+        options["--upright"] = _describe_checker()
     if isinstance(analyzer.detector, MiniXceptionDetector):
         folder = find_model(DETECTOR_MODEL, tasks=(DETECTOR_TASK,))
-        options["--detector"] = _describe_model(folder, analyzer.detector.card)
+        detector = _describe_model(folder, analyzer.detector.card)
+        options["--detector"] = f"{detector}, {_describe_checker()}"
     return {**models, **options}
+
+
+def _describe_checker() -> str:
+    from minixception.checkpoints.card import read_card
+    from minixception.detection.checker import TASK
+
+    folder = find_model(ROLL_MODEL, tasks=(TASK,))
+    return _describe_model(folder, read_card(folder))
 
 
 def _describe_model(folder: Path, card: Any) -> str:

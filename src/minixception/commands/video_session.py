@@ -194,25 +194,18 @@ def load_overlay(arguments: argparse.Namespace) -> Overlay | None:
             f"--explain {task} needs a model of that task. Received: models of "
             f"{', '.join(models) or 'none'}"
         )
-    from minixception.boxes import crop_box
     from minixception.checkpoints.card import read_card
     from minixception.checkpoints.shipped import find_model
     from minixception.drawing.explanations import draw_maps
-    from minixception.explain import Explainer, turned_back
-    from minixception.images import cut_face
+    from minixception.explain import Explainer
 
     folder = find_model(models[task], tasks=(task,))
     explainer, margin = Explainer.load(folder), read_card(folder).crop_margin
 
     def draw(image: NDArray[np.uint8], faces: Sequence[FacePrediction]) -> NDArray[np.uint8]:
-        boxes = [crop_box(face.box, margin, *image.shape[:2]) for face in faces]
+        boxes, angles = [face.box for face in faces], [face.angle for face in faces]
         labels = [str(face.label(task)) for face in faces]
-        angles = [face.angle for face in faces]
-        crops = [
-            cut_face(image, face.box, margin, angle=angle)
-            for face, angle in zip(faces, angles, strict=True)
-        ]
-        maps = explainer.explain(crops, labels).hires_cam
-        return draw_maps(image, boxes, turned_back(maps, angles))
+        parts, maps = explainer.map_in_image(image, boxes, labels, margin=margin, angles=angles)
+        return draw_maps(image, parts, maps)
 
     return draw

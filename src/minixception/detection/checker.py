@@ -7,6 +7,7 @@ also corrects the first is from MTCNN (Zhang et al. 2016, arXiv 1604.02878).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,13 @@ from minixception.checkpoints.engines import Engine, load_engine
 from minixception.checkpoints.shipped import ROLL_MODEL, find_model
 from minixception.evaluation import with_temperature
 from minixception.images import cut_face
-from minixception.labels import NO_FACE
+from minixception.labels import NO_FACE, ROLLS
 
 TASK = "roll"
 
 LEAST_TURN = 15.0
-"""Degrees. The classifiers have learned from faces turned by 12. At 10, a fourth of the photographs
-would be turned, and lose more by it than they gain."""
+"""Degrees. The classifiers were trained on faces turned by up to 12. From 10 on, a fourth of the
+photographs would be turned, and lose more than they gain."""
 
 LEAST_SHARE = 0.5
 """Probability of a face; what has a lower one is not turned, and looked at in other frames."""
@@ -65,12 +66,23 @@ class FaceChecker:
     card: Card
     engine: Engine
 
+    def __post_init__(self) -> None:
+        """Refuse models that do not tell rolls."""
+        if {*self.card.class_names} != {*ROLLS, NO_FACE}:
+            raise ValueError(
+                f"A checker must be a model with the classes {', '.join(ROLLS)} and {NO_FACE}. "
+                f"Received: {self.card.name}, with {', '.join(self.card.class_names)}"
+            )
+
     @classmethod
-    def load(
-        cls, name_or_folder: str | Path = ROLL_MODEL, *, engine: str = "litert"
-    ) -> "FaceChecker":
-        """Load a shipped model by its name, or a checkpoint folder of the task "roll"."""
-        return cls(*load_engine(find_model(name_or_folder, tasks=(TASK,)), engine=engine))
+    def load(cls, name_or_folder: str | PathLike[str] = ROLL_MODEL) -> "FaceChecker":
+        """Load a shipped model by its name, or a checkpoint folder of the task "roll", for LiteRT.
+
+        Raises:
+            FileNotFoundError: for an unknown name, or a folder without a checkpoint.
+            ValueError: for a damaged checkpoint, or one with other classes.
+        """
+        return cls(*load_engine(find_model(Path(name_or_folder), tasks=(TASK,))))
 
     def turns(self, image: NDArray[Any], boxes: Sequence[Box]) -> list[float]:
         """Return by how many degrees to turn each face back; 0 leaves it as it is.
@@ -84,15 +96,15 @@ class FaceChecker:
     def best_frames(
         self, image: NDArray[Any], boxes: Sequence[Box], *, likely: Sequence[bool]
     ) -> list[Look]:
-        """Look at each box; at smaller and larger frames of it too, if it should be a face.
+        """Look at each box, and if a likely face is doubtful, at smaller and larger frames of it.
 
         Args:
             image: as for `check`.
             boxes: likewise.
-            likely: for each box, whether other frames are tried where it is hardly a face.
+            likely: for each box, whether other frames are tried where it hardly shows a face.
 
         Returns:
-            For each box its look, or that at another frame which surely shows a face.
+            For each box its look, or that at another frame if this surely shows a face.
         """
         looks = self._looks(image, boxes)
         doubtful = [
@@ -135,10 +147,9 @@ class FaceChecker:
         predicted = self.engine.predict(self.card.preprocessor(crops))
         probabilities = with_temperature(predicted, self.card.temperature).astype(np.float64)
         names = self.card.class_names
-        angles = np.array([float("nan") if name == NO_FACE else float(name) for name in names])
-        is_roll = np.isfinite(angles)
-        means = probabilities[:, is_roll] @ np.exp(1j * np.deg2rad(angles[is_roll]))
-        return probabilities[:, is_roll].sum(axis=1), np.rad2deg(np.angle(means))
+        of_rolls = probabilities[:, [names.index(name) for name in ROLLS]]
+        means = of_rolls @ np.exp(1j * np.deg2rad(np.array(ROLLS, float)))
+        return of_rolls.sum(axis=1), np.rad2deg(np.angle(means))
 
 
 def _scaled(box: Box, scale: float) -> Box:

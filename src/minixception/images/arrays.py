@@ -157,6 +157,7 @@ def cut_face(image: np.ndarray, box: Box, margin: CropMargin, *, angle: float = 
         margin: how far the crop reaches beyond the box.
         angle: degrees by which the face is turned clockwise; it is turned back about the middle of
             the box, and where that reaches beyond the image, the pixels of the border are repeated.
+            Width and height of a box around a lying face change places.
 
     Raises:
         ValueError: if no pixel of the box lies inside the image.
@@ -164,9 +165,47 @@ def cut_face(image: np.ndarray, box: Box, margin: CropMargin, *, angle: float = 
     height, width = image.shape[:2]
     if not angle:
         return crop(image, crop_box(box, margin, height, width))
-    inside = clip(box, height, width)
-    middle = inside.x + inside.width / 2, inside.y + inside.height / 2
-    return crop_turned(image, expand(inside, margin), angle, middle)
+    frame, middle = _upright_frame(clip(box, height, width), margin, angle)
+    return crop_turned(image, frame, angle, middle)
+
+
+def map_in_place(
+    one: np.ndarray, box: Box, margin: CropMargin, size: tuple[int, int], *, angle: float = 0.0
+) -> tuple[Box, np.ndarray]:
+    """Turn a map of what `cut_face` cut out back, as the face is turned in the image.
+
+    Args:
+        one: float32 (H, W), any size.
+        box: as for `cut_face`.
+        margin: likewise.
+        size: height and width of the image.
+        angle: as for `cut_face`.
+
+    Returns:
+        The part of the image that holds what was cut out, and a map (H, W) of it, with 0 in the
+        corners that `cut_face` did not reach.
+    """
+    if not angle:
+        return crop_box(box, margin, *size), one
+    frame, pivot = _upright_frame(clip(box, *size), margin, angle)
+    shown = clip(_turned_bounds(frame, angle, pivot), *size)
+    large = np.pad(resize_image(one, (frame.height, frame.width)), 1)  # beyond it, 0 is repeated
+    left, top = frame.x - 1, frame.y - 1
+    place = shown.x - left, shown.y - top, shown.width, shown.height
+    turned = crop_turned(large, place, -angle, (pivot[0] - left, pivot[1] - top))
+    return shown, resize_image(turned, one.shape[:2])
+
+
+def _upright_frame(
+    inside: Box, margin: CropMargin, angle: float
+) -> tuple[Box, tuple[float, float]]:
+    """Return what to cut out once a face is upright, and the point that it is turned about."""
+    x, y, width, height = inside
+    middle = x + width / 2, y + height / 2
+    if 45 < abs(angle) < 135:
+        across = (width - height) // 2
+        inside = Box(x + across, y - across, height, width)
+    return expand(inside, margin), middle
 
 
 def crop_turned(
@@ -185,18 +224,38 @@ def crop_turned(
         An array (box height, box width) or with C channels, interpolated linearly.
     """
     x, y, width, height = box
-    cosine, sine = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
-    linear = np.array([[cosine, -sine], [sine, cosine]])
+    linear = _turn(angle)
     # OpenCV counts from pixel middles.
     shift = pivot + linear @ np.subtract((x + 0.5, y + 0.5), pivot) - 0.5
+    # It takes no image with a side from 32,767 pixels on, so it gets the part that is needed.
+    needed = _turned_bounds(box, angle, pivot)
+    left = min(max(needed.x - 1, 0), image.shape[1] - 1)
+    top = min(max(needed.y - 1, 0), image.shape[0] - 1)
+    right, bottom = needed.x + needed.width + 1, needed.y + needed.height + 1
     turned = cv2.warpAffine(
-        image,
-        np.column_stack([linear, shift]),
+        image[top : max(bottom, 1), left : max(right, 1)],
+        np.column_stack([linear, shift - (left, top)]),
         (width, height),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
     return turned.reshape(height, width, *image.shape[2:])
+
+
+def _turned_bounds(box: tuple[int, int, int, int], angle: float, pivot: tuple[float, float]) -> Box:
+    """Return the smallest box that holds another one turned about a point."""
+    x, y, width, height = box
+    corners = np.array([(x, y), (x + width, y), (x, y + height), (x + width, y + height)])
+    places = pivot + (corners - pivot) @ _turn(angle).T
+    left, top = np.floor(places.min(axis=0)).astype(int).tolist()
+    right, bottom = np.ceil(places.max(axis=0)).astype(int).tolist()
+    return Box(left, top, right - left, bottom - top)
+
+
+def _turn(angle: float) -> np.ndarray:
+    """Return the matrix (2, 2) that turns x and y clockwise by degrees."""
+    cosine, sine = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
+    return np.array([[cosine, -sine], [sine, cosine]])
 
 
 def rgb_to_bgr(image: np.ndarray) -> np.ndarray:

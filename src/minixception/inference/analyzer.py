@@ -18,6 +18,7 @@ from minixception.checkpoints.shipped import (
     DEFAULT_DETECTOR,
     DEFAULT_EMOTION_MODEL,
     DEFAULT_GENDER_MODEL,
+    ROLL_MODEL,
     TASKS,
     find_model,
 )
@@ -54,9 +55,11 @@ class FaceAnalyzer:
             the task on the model's card.
         detector: one of `detection.registry.DETECTORS`, or an object with a method `detect`, see
             `detection.search.FaceDetector`.
-        engine: runs the models given by name or folder, one of `engines.ENGINES`.
+        engine: runs the classifiers given by name or folder, one of `engines.ENGINES`. Faces are
+            found and turned by LiteRT.
         upright: whether faces that are turned in the image plane are turned back before they are
-            classified; or the checker that says by how many degrees.
+            classified; or what says by how many degrees: a checker, a folder or the name of a
+            shipped one.
 
     Attributes:
         classifiers: task -> classifier, without the tasks that were left out.
@@ -81,7 +84,7 @@ class FaceAnalyzer:
         gender: Model = DEFAULT_GENDER_MODEL,
         detector: str | FaceDetector = DEFAULT_DETECTOR,
         engine: str = "litert",
-        upright: bool | FaceChecker = True,
+        upright: bool | FaceChecker | str | PathLike[str] = True,
         **others: Model,
     ) -> None:
         models = {"emotion": emotion, "gender": gender, **others}
@@ -92,9 +95,11 @@ class FaceAnalyzer:
         }
         self.detector = load_detector(detector)
         self.checker: FaceChecker | None = None
-        if upright:
-            loaded = upright if isinstance(upright, FaceChecker) else None
-            self.checker = loaded or FaceChecker.load(engine=engine)
+        if isinstance(upright, FaceChecker):
+            self.checker = upright
+        elif upright:
+            name = ROLL_MODEL if isinstance(upright, bool) else upright
+            self.checker = FaceChecker.load(name)
         if len(set(self.columns)) < len(self.columns):
             raise ValueError(
                 "The columns of two tasks must have different names: rename a task or a class. "
@@ -142,8 +147,8 @@ class FaceAnalyzer:
                 respected), a Pillow picture, or an array: RGB, RGBA or grey, uint8, uint16 or
                 float in [0, 1].
             bgr: whether arrays are BGR, as OpenCV returns them.
-            whole_picture: whether the picture is already cropped to a face. Then it is not
-                searched, and there is one prediction.
+            whole_picture: whether the picture is already cropped to a face. Then it is neither
+                searched nor turned, and there is one prediction.
 
         Raises:
             OSError, TypeError, ValueError: if the picture cannot be read; see

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from starlette.exceptions import HTTPException
 
-from minixception.boxes import crop_box
 from minixception.checkpoints.card import read_card
 from minixception.checkpoints.engines import BrokenModelError
 from minixception.checkpoints.shipped import TASKS, find_model, shipped_models
@@ -23,7 +22,6 @@ from minixception.detection.checker import FaceChecker
 from minixception.detection.network_detector import DETECTOR_MODEL
 from minixception.detection.registry import DETECTORS, load_detector
 from minixception.files import is_passing
-from minixception.images import cut_face
 from minixception.inference.analyzer import FaceAnalyzer
 from minixception.inference.classifier import FaceClassifier
 from minixception.inference.predictions import FacePrediction
@@ -182,20 +180,15 @@ def _add_explanations(
     classifier: FaceClassifier,
     explainer: Any,
 ) -> None:
-    """Add an explanation to each face: the box of the crop, and a map as grey PNG."""
-    from minixception.explain import turned_back
-
-    size, card = image.shape[:2], classifier.card
-    boxes = [crop_box(face.box, card.crop_margin, *size) for face in faces]
+    """Add an explanation to each face: a part of the picture, and a map of it as grey PNG."""
+    card = classifier.card
+    boxes, angles = [face.box for face in faces], [face.angle for face in faces]
     labels = [str(face.label(card.task)) for face in faces]
-    angles = [face.angle for face in faces]
-    crops = [
-        cut_face(image, face.box, card.crop_margin, angle=angle)
-        for face, angle in zip(faces, angles, strict=True)
-    ]
-    maps = turned_back(explainer.explain(crops, labels).hires_cam, angles)
-    for answer, box, label, one in zip(answers, boxes, labels, maps, strict=True):
-        answer["explanation"] = {"class": label, "box": list(box), "map": _as_data_url(one)}
+    parts, maps = explainer.map_in_image(
+        image, boxes, labels, margin=card.crop_margin, angles=angles
+    )
+    for answer, part, label, one in zip(answers, parts, labels, maps, strict=True):
+        answer["explanation"] = {"class": label, "box": list(part), "map": _as_data_url(one)}
 
 
 def _as_data_url(values: NDArray[np.float32]) -> str:

@@ -42,7 +42,7 @@ class Explanation(BaseModel):
     model_config = ConfigDict(populate_by_name=True)
 
     class_name: str = Field(alias="class", description="the label that is explained")
-    box: tuple[int, int, int, int] = Field(description="of the crop that the map covers")
+    box: tuple[int, int, int, int] = Field(description="of the picture's part that the map covers")
     map: str = Field(description="data URL of a grey PNG; bright areas support the label")
 
 
