@@ -105,6 +105,16 @@ def test_faces_of_a_group_are_found(haar: HaarDetector, name: str, side: int) ->
     assert seen(found) >= max(0.95 * len(expected), seen(published))
 
 
+def test_the_network_enlarges_small_pictures() -> None:
+    """At its own size the picture shows the network faces of some two cells each."""
+    picture, expected = group_picture("grace_hopper.jpg", 20, 240, 320)
+    found = MiniXceptionDetector().detect(picture)
+    assert len(found) == len(expected)
+    for face in expected:
+        assert max(intersection_over_union(box, face) for box in found) > 0.4
+    assert MiniXceptionDetector(working_size=320).detect(picture) == []
+
+
 def test_min_face_leaves_out_smaller_ones_and_finds_tinier(three_faces: np.ndarray) -> None:
     picture, expected = group_picture("grace_hopper.jpg", 42, 1200, 1600)
     assert len(HaarDetector(min_face=30).detect(picture)) >= len(expected)

@@ -36,10 +36,11 @@ export class Detector {
     const grey = toGrey(picture);
     const { height, width } = grey;
     const overview = this.rules.overview / Math.max(height, width);
-    const scale = this.scaleFor(height, width, workingSize);
-    let faces = await this.look(grey, scale, workingSize !== null);
+    let faces = await this.look(grey, overview, false);
+    const most = this.mostEnlarged(height, width, faces);
+    const scale = this.scaleFor(height, width, workingSize, most);
     if (overview !== scale) {
-      faces = this.keepBest([...(await this.look(grey, overview, false)), ...faces]);
+      faces = this.keepBest([...faces, ...(await this.look(grey, scale, workingSize !== null))]);
     }
     const found = [];
     for (const { score, x, y, side } of faces) {
@@ -62,10 +63,18 @@ export class Detector {
     return best;
   }
 
-  scaleFor(height, width, workingSize) {
+  /** Return how much a picture may be enlarged in which the overview shows these faces. */
+  mostEnlarged(height, width, seen) {
+    const { portrait, small_picture: pixels, most_enlarged: most } = this.rules;
+    const close = portrait * Math.min(height, width);
+    if (seen.some(({ score, side }) => score >= this.card.score_threshold && side >= close)) return 1;
+    return Math.min(Math.max(Math.sqrt(pixels / (height * width)), 1), most);
+  }
+
+  scaleFor(height, width, workingSize, most) {
     const { face_pixels: pixels, smallest_face: smallest } = this.rules;
-    if (workingSize !== null) return Math.min(workingSize / Math.max(height, width), 1);
-    return Math.min(pixels / (smallest * Math.min(height, width)), 1);
+    if (workingSize !== null) return Math.min(workingSize / Math.max(height, width), most);
+    return Math.min(pixels / (smallest * Math.min(height, width)), most);
   }
 
   async look(grey, scale, isFilm) {

@@ -1,5 +1,6 @@
 """The face detector trained in this project, run by LiteRT."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from minixception.checkpoints.shipped import ROLL_MODEL, find_model
 from minixception.detection.card import TASK, check_threshold, read_detector_card
 from minixception.detection.cells import prepare_images
 from minixception.detection.checker import FRAMES, FaceChecker
-from minixception.detection.columns import FACE_COLUMNS, LANDMARKS, MIDDLE, SIDE
+from minixception.detection.columns import FACE_COLUMNS, LANDMARKS, MIDDLE, SIDE, SURE
 from minixception.detection.decoding import decode_faces, keep_best
 from minixception.detection.search import SizedSearch, boxes_in_image, size_of_copy
 from minixception.images import as_rgb, resize_image, to_grey
@@ -28,9 +29,16 @@ FACE_PIXELS = 24
 # this longer side: shrunk for large faces, or enlarged if the picture is small.
 OVERVIEW = 128
 
+# Smaller pictures are enlarged, at most twice, up to so many pixels: of faces of 16 pixels in
+# mosaics of held-out photographs it finds 68 % as they are, and 89 % at twice the size. Portraits,
+# which a face fills to this share of the shorter side, gain nothing.
+SMALL_PICTURE = 640 * 480
+MOST_ENLARGED = 2.0
+PORTRAIT = 0.4
+
 # Lowest score of a face that both networks have seen: their geometric mean. Held-out photographs:
-# 98.2 % found, with a false box in a thousand.
-SCORE_THRESHOLD = 0.6
+# 98.4 % found, with a false box in a thousand.
+SCORE_THRESHOLD = 0.62
 # Boxes whose middles lie closer, in sides of the larger one, frame one face.
 SAME_MIDDLE = 0.4
 
@@ -61,7 +69,7 @@ class MiniXceptionDetector(SizedSearch):
 
     Its boxes are squares like those that the classifiers were trained on, each with five landmarks.
     Pictures with a shorter side above 960 pixels are shrunk to it, which leaves 24 pixels for the
-    smallest face. Threads may share a detector.
+    smallest face; small ones without a close face are enlarged. Threads may share a detector.
 
     Args:
         folder: a detector's folder, or the name of a shipped one.
@@ -120,11 +128,11 @@ class MiniXceptionDetector(SizedSearch):
         """
         grey = to_grey(as_rgb(image))
         height, width = grey.shape[:2]
-        scale = self._scale(height, width)
         overview = OVERVIEW / max(height, width)
-        faces = self._look(grey, scale, self._whole)
+        faces = self._look(grey, overview, self._overview)
+        scale = self._scale(height, width, most=self._most_enlarged(height, width, faces))
         if overview != scale:
-            faces = np.concatenate([self._look(grey, overview, self._overview), faces])
+            faces = np.concatenate([faces, self._look(grey, scale, self._whole)])
             faces = faces[keep_best(faces)]
         faces = faces[faces[:, SIDE] >= (self._min_face or 0)]
         found = []
@@ -134,6 +142,14 @@ class MiniXceptionDetector(SizedSearch):
             for box in boxes_in_image([square], (height, width), height, width):
                 found.append(FoundFace(box, float(face[0]), landmarks))
         return sorted(self._checked(grey, found), key=lambda face: face.box)
+
+    def _most_enlarged(self, height: int, width: int, seen: NDArray[np.float32]) -> float:
+        """Return how much a picture may be enlarged in which the overview shows these faces."""
+        sides = seen[seen[:, SURE] >= self.card.score_threshold, SIDE]
+        if self._min_face is None and (sides >= PORTRAIT * min(height, width)).any():
+            return 1.0
+        pixels = SMALL_PICTURE * (1 if self._min_face is None else MOST_ENLARGED**2)
+        return min(max(math.sqrt(pixels / (height * width)), 1.0), MOST_ENLARGED)
 
     def _checked(self, grey: NDArray[np.uint8], faces: list[FoundFace]) -> list[FoundFace]:
         """Return the faces of which both networks are sure, framed anew where that helps."""

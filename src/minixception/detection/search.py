@@ -95,13 +95,13 @@ class SizedSearch:
             return 1
         return max(step for step in (1, 2, 4, 8) if step == 1 or smallest >= step * face_pixels)
 
-    def _scale(self, height: int, width: int) -> float:
-        """Return how much the picture is shrunk, at most 1."""
+    def _scale(self, height: int, width: int, *, most: float = 1.0) -> float:
+        """Return the size of the copy as a share of the picture's, at most `most`."""
         pixels, min_face = self._face_pixels, self._min_face
         if self._working_size is None:
-            return min(pixels / (min_face or SMALLEST_FACE * min(height, width)), 1.0)
+            return min(pixels / (min_face or SMALLEST_FACE * min(height, width)), most)
         needed = pixels / min_face if min_face is not None else 0.0
-        return min(max(self._working_size / max(height, width), needed), 1.0)
+        return min(max(self._working_size / max(height, width), needed), most)
 
 
 def size_of_copy(height: int, width: int, scale: float) -> tuple[int, int]:
