@@ -21,12 +21,20 @@ _BACKBONE = "--backbone-weights datasets/models/vggface2_mobilenet.weights.h5"
 # Photographs whose emotions nobody has labelled, but for those that models are scored on.
 _PHOTOGRAPHS = "--unlabelled datasets/detection --leave-out datasets/facial_expressions"
 
+_PATIENT = (
+    f"train-emotion --recipe patient --teacher {RUNS}/emotion_teacher {RUNS}/emotion_teacher_1 "
+    f"{_PHOTOGRAPHS} --unlabelled-teacher {RUNS}/ferplus_teacher"
+)
+
 STEPS = {
     "emotion_teacher": f"train-emotion --recipe face-teacher --epochs 10 {_BACKBONE}",
-    "mini_xception": f"train-emotion --recipe patient --teacher {RUNS}/emotion_teacher "
-    f"{_PHOTOGRAPHS}",
-    "mini_xception_wide": "train-emotion --recipe patient --network mini_xception_wide "
-    f"--precision mixed_bfloat16 --teacher {RUNS}/emotion_teacher {_PHOTOGRAPHS}",
+    "emotion_teacher_1": f"train-emotion --recipe face-teacher --epochs 13 --seed 1 {_BACKBONE}",
+    "ferplus_teacher": "train-emotion --recipe face-teacher --dataset ferplus --label-smoothing 0 "
+    f"--epochs 12 {_BACKBONE}",
+    "mini_xception": _PATIENT,
+    "mini_xception_wide": f"{_PATIENT} --network mini_xception_wide --precision mixed_bfloat16",
+    "ferplus": f"train-emotion --recipe patient --dataset ferplus --teacher {RUNS}/ferplus_teacher "
+    f"{_PHOTOGRAPHS} --initial-weights {RUNS}/mini_xception --epochs 30 --learning-rate 3e-3",
     "roll": "train --task roll",
     "gender_teacher": "train-gender --recipe face-teacher --dataset utkface --epochs 14 "
     f"--crop-margin -0.1 {_BACKBONE}",

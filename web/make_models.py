@@ -157,6 +157,8 @@ def rules() -> dict[str, Any]:
             "part_of_face": decoding.PART_OF_FACE,
             "most_candidates": decoding.MOST_CANDIDATES,
             "score_threshold": network_detector.SCORE_THRESHOLD,
+            "turned_side": network_detector.TURNED_SIDE,
+            "lying_threshold": network_detector.LYING_THRESHOLD,
             "same_middle": network_detector.SAME_MIDDLE,
             "film_size": FILM_SIZES["mini_xception"],
         },

@@ -4,7 +4,7 @@ import { clip, compare, intersectionOverUnion, round } from "./boxes.js";
 import { resize, scaleInto, toGrey } from "./pixels.js";
 
 const COLUMNS = 14; // of a cell: a score logit, middle x and y, logarithm of the side, landmarks
-const MOST_MODELS = 4; // of different sizes in memory; a film takes two
+const MOST_MODELS = 5; // of different sizes in memory; a film takes three
 
 export class Detector {
   /**
@@ -34,14 +34,41 @@ export class Detector {
    */
   async find(picture, workingSize = null) {
     const grey = toGrey(picture);
+    let found = await this.checked(picture, await this.seen(grey, workingSize));
+    if (found.length === 0) {
+      const lying = await this.checked(picture, await this.seenLying(grey));
+      found = lying.filter(({ score }) => score >= this.rules.lying_threshold);
+    }
+    return found.map(({ box }) => box).sort(compare);
+  }
+
+  /** Return what the network takes for faces. */
+  async seen(grey, workingSize) {
     const { height, width } = grey;
-    const overview = this.rules.overview / Math.max(height, width);
-    let faces = await this.look(grey, overview, false);
+    const faces = await this.lookOver(grey, this.rules.overview);
     const most = this.mostEnlarged(height, width, faces);
     const scale = this.scaleFor(height, width, workingSize, most);
-    if (overview !== scale) {
-      faces = this.keepBest([...faces, ...(await this.look(grey, scale, workingSize !== null))]);
+    if (scale === this.rules.overview / Math.max(height, width)) return faces;
+    return this.keepBest([...faces, ...(await this.look(grey, scale, workingSize !== null))]);
+  }
+
+  /** Return what the network takes for faces with the picture turned to either side. */
+  async seenLying(grey) {
+    const { height, width } = grey;
+    const { turned_side: side } = this.rules;
+    const faces = [];
+    for (const face of await this.lookOver(turnLeft(grey), side)) {
+      faces.push({ ...face, x: width - face.y, y: face.x });
     }
+    for (const face of await this.lookOver(turnLeft(turnLeft(turnLeft(grey))), side)) {
+      faces.push({ ...face, x: face.y, y: height - face.x });
+    }
+    return this.keepBest(faces);
+  }
+
+  /** Return the faces of which both networks are sure: {box, score}. */
+  async checked(picture, faces) {
+    const { height, width } = picture;
     const found = [];
     for (const { score, x, y, side } of faces) {
       const square = clip(boxAround(x - side / 2, y - side / 2, side), height, width);
@@ -51,14 +78,15 @@ export class Detector {
       const mean = Math.sqrt(score * share);
       if (mean >= this.rules.score_threshold) found.push({ box, score: mean });
     }
-    return this.bestOfEach(found).sort(compare);
+    return this.bestOfEach(found);
   }
 
-  /** Return the boxes without those that frame a better one: their middles are close. */
+  /** Return the faces without those that frame a better one: their middles are close. */
   bestOfEach(found) {
     const best = [];
-    for (const { box } of found.sort((a, b) => b.score - a.score)) {
-      if (!best.some((other) => framesTheSame(box, other, this.rules.same_middle))) best.push(box);
+    const same = this.rules.same_middle;
+    for (const face of found.sort((a, b) => b.score - a.score)) {
+      if (!best.some(({ box }) => framesTheSame(face.box, box, same))) best.push(face);
     }
     return best;
   }
@@ -68,7 +96,8 @@ export class Detector {
     const { portrait, small_picture: pixels, most_enlarged: most } = this.rules;
     const close = portrait * Math.min(height, width);
     if (seen.some(({ score, side }) => score >= this.card.score_threshold && side >= close)) return 1;
-    return Math.min(Math.max(Math.sqrt(pixels / (height * width)), 1), most);
+    const halves = Math.floor(2 * Math.sqrt(pixels / (height * width)));
+    return Math.min(Math.max(halves / 2, 1), most);
   }
 
   scaleFor(height, width, workingSize, most) {
@@ -77,12 +106,17 @@ export class Detector {
     return Math.min(pixels / (smallest * Math.min(height, width)), most);
   }
 
-  async look(grey, scale, isFilm) {
+  /** Return the faces in a copy that fits a square: pictures of all forms have one size. */
+  lookOver(grey, side) {
+    return this.look(grey, side / Math.max(grey.height, grey.width), false, side);
+  }
+
+  async look(grey, scale, isFilm, least = 0) {
     const height = Math.max(round(grey.height * scale), 1);
     const width = Math.max(round(grey.width * scale), 1);
     const copy = resize(grey, height, width);
     const last = this.card.strides.at(-1);
-    const size = [height, width].map((side) => side + modulo(-side, last));
+    const size = [height, width].map((side) => Math.max(Math.ceil(side / last) * last, least));
     const model = await this.modelFor(size, isFilm);
     const maps = await model.run(this.prepare(copy, size), [1, ...size, 1]);
     maps.sort((a, b) => b.length - a.length); // finest first
@@ -178,6 +212,13 @@ function boxAround(left, top, side) {
   return { x, y, width: round(left + side) - x, height: round(top + side) - y };
 }
 
-function modulo(number, divisor) {
-  return ((number % divisor) + divisor) % divisor;
+/** Return a grey picture turned by a quarter, counterclockwise. */
+function turnLeft({ data, height, width }) {
+  const turned = new Uint8ClampedArray(data.length);
+  for (let row = 0; row < height; row += 1) {
+    for (let column = 0; column < width; column += 1) {
+      turned[(width - 1 - column) * height + row] = data[row * width + column];
+    }
+  }
+  return { data: turned, height: width, width: height, channels: 1 };
 }
