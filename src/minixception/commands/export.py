@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "devices that require it (default: any number)",
     )
     parser.add_argument(
-        "--dataset", help="litert-int8: name of the data set (default: the one it was trained on)"
+        "--dataset", help="litert-int8: as for evaluate (default: the set it was trained on)"
     )
     parser.add_argument(
         "--data", type=Path, help="litert-int8: its file or folder (default: in datasets/)"
@@ -134,15 +134,24 @@ def _export_int8(folder: Path, card: "Card", arguments: argparse.Namespace) -> N
     from minixception.checkpoints.engines import Engine, KerasEngine, LiteRTEngine
     from minixception.checkpoints.export import quantized
     from minixception.datasets import select_classes
-    from minixception.datasets.registry import default_dataset, get_entry, load_dataset
+    from minixception.datasets.registry import default_dataset, split_rule_for
+    from minixception.datasets.requests import load_requested, name_and_place
     from minixception.files import atomic_path
     from minixception.inference.classifier import FaceClassifier
 
-    name = arguments.dataset or default_dataset(card.task, card.data)
+    default = default_dataset(card.task, card.data)
+    name, place = name_and_place(arguments.dataset, arguments.data, default=default)
     form = card.preprocessor
-    dataset = load_dataset(name, arguments.data, image_size=form.image_size, channels=form.channels)
+    entry, dataset = load_requested(
+        arguments.dataset,
+        name,
+        place,
+        task=card.task,
+        image_size=form.image_size,
+        channels=form.channels,
+        split_rule=split_rule_for(name, card.data),
+    )
     dataset = select_classes(dataset, card.class_names)
-    entry = get_entry(name)
     training, validation = map(dataset.split, (entry.training_split, entry.validation_split))
 
     def accuracy(engine: Engine) -> float:
