@@ -54,16 +54,9 @@ export class Detector {
 
   /** Return what the network takes for faces with the picture turned to either side. */
   async seenLying(grey) {
-    const { height, width } = grey;
     const { turned_side: side } = this.rules;
-    const faces = [];
-    for (const face of await this.lookOver(turnLeft(grey), side)) {
-      faces.push({ ...face, x: width - face.y, y: face.x });
-    }
-    for (const face of await this.lookOver(turnLeft(turnLeft(turnLeft(grey))), side)) {
-      faces.push({ ...face, x: face.y, y: height - face.x });
-    }
-    return this.keepBest(faces);
+    const left = await this.lookOver(grey, side, 1);
+    return this.keepBest([...left, ...(await this.lookOver(grey, side, -1))]);
   }
 
   /** Return the faces of which both networks are sure: {box, score}. */
@@ -107,23 +100,32 @@ export class Detector {
   }
 
   /** Return the faces in a copy that fits a square: pictures of all forms have one size. */
-  lookOver(grey, side) {
-    return this.look(grey, side / Math.max(grey.height, grey.width), false, side);
+  lookOver(grey, side, quarter = 0) {
+    return this.look(grey, side / Math.max(grey.height, grey.width), false, side, quarter);
   }
 
-  async look(grey, scale, isFilm, least = 0) {
+  /**
+   * Return the faces in a copy of a picture, in pixels of the picture.
+   *
+   * @param quarter the copy is turned to the left (1) or right (-1)
+   */
+  async look(grey, scale, isFilm, least = 0, quarter = 0) {
     const height = Math.max(round(grey.height * scale), 1);
     const width = Math.max(round(grey.width * scale), 1);
-    const copy = resize(grey, height, width);
+    const copy = turned(resize(grey, height, width), quarter);
     const last = this.card.strides.at(-1);
-    const size = [height, width].map((side) => Math.max(Math.ceil(side / last) * last, least));
+    const size = [copy.height, copy.width].map((side) => {
+      return Math.max(Math.ceil(side / last) * last, least);
+    });
     const model = await this.modelFor(size, isFilm);
     const maps = await model.run(this.prepare(copy, size), [1, ...size, 1]);
     maps.sort((a, b) => b.length - a.length); // finest first
     const across = grey.width / width;
     const down = grey.height / height;
-    return this.decode(maps, size).map(({ score, x, y, side }) => {
-      return { score, x: x * across, y: y * down, side: side * Math.sqrt(across * down) };
+    return this.decode(maps, size).map((face) => {
+      const [x, y] = turnedBack(face, height, width, quarter);
+      const side = face.side * Math.sqrt(across * down);
+      return { score: face.score, x: x * across, y: y * down, side };
     });
   }
 
@@ -212,13 +214,23 @@ function boxAround(left, top, side) {
   return { x, y, width: round(left + side) - x, height: round(top + side) - y };
 }
 
-/** Return a grey picture turned by a quarter, counterclockwise. */
-function turnLeft({ data, height, width }) {
-  const turned = new Uint8ClampedArray(data.length);
+/** Return a grey picture turned by a quarter, to the left (1) or right (-1), or not (0). */
+function turned(picture, quarter) {
+  if (quarter === 0) return picture;
+  const { data, height, width } = picture;
+  const result = new Uint8Array(data.length);
   for (let row = 0; row < height; row += 1) {
     for (let column = 0; column < width; column += 1) {
-      turned[(width - 1 - column) * height + row] = data[row * width + column];
+      const [down, across] =
+        quarter === 1 ? [width - 1 - column, row] : [column, height - 1 - row];
+      result[down * height + across] = data[row * width + column];
     }
   }
-  return { data: turned, height: width, width: height, channels: 1 };
+  return { data: result, height: width, width: height, channels: 1 };
+}
+
+/** Return where a point of a turned picture lies in that of this height and width. */
+function turnedBack({ x, y }, height, width, quarter) {
+  if (quarter === 0) return [x, y];
+  return quarter === 1 ? [width - y, x] : [y, height - x];
 }

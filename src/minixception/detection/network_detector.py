@@ -149,17 +149,10 @@ class MiniXceptionDetector(SizedSearch):
 
     def _seen_lying(self, grey: NDArray[np.uint8]) -> list[FoundFace]:
         """Return what the network takes for faces with the picture turned to either side."""
-        height, width = grey.shape[:2]
-        faces = np.zeros((0, FACE_COLUMNS), np.float32)
-        for quarter in (1, -1):
-            turned = np.ascontiguousarray(np.rot90(grey, quarter))
-            seen = self._look_over(turned, TURNED_SIDE, self._turned)
-            for place in (MIDDLE, LANDMARKS):
-                x, y = seen[:, place][:, ::2], seen[:, place][:, 1::2]
-                back = [width - y, x] if quarter == 1 else [y, height - x]
-                seen[:, place] = np.stack(back, axis=2).reshape(seen[:, place].shape)
-            faces = np.concatenate([faces, seen])
-        return self._in_image(faces[keep_best(faces)], height, width)
+        faces = np.concatenate(
+            [self._look_over(grey, TURNED_SIDE, self._turned, quarter=one) for one in (1, -1)]
+        )
+        return self._in_image(faces[keep_best(faces)], *grey.shape[:2])
 
     def _in_image(self, faces: NDArray[np.float32], height: int, width: int) -> list[FoundFace]:
         """Return the faces that are large enough, with boxes clipped to the image."""
@@ -197,23 +190,30 @@ class MiniXceptionDetector(SizedSearch):
         return best_of_each(sure)
 
     def _look_over(
-        self, grey: NDArray[np.uint8], side: int, engine: LiteRTEngine
+        self, grey: NDArray[np.uint8], side: int, engine: LiteRTEngine, *, quarter: int = 0
     ) -> NDArray[np.float32]:
         """Return the faces in a copy that fits a square: pictures of all forms have one size."""
-        return self._look(grey, side / max(grey.shape[:2]), engine, least=side)
+        return self._look(grey, side / max(grey.shape[:2]), engine, least=side, quarter=quarter)
 
     def _look(
-        self, grey: NDArray[np.uint8], scale: float, engine: LiteRTEngine, *, least: int = 0
+        self,
+        grey: NDArray[np.uint8],
+        scale: float,
+        engine: LiteRTEngine,
+        *,
+        least: int = 0,
+        quarter: int = 0,
     ) -> NDArray[np.float32]:
         """Return the faces in a copy of an image, in pixels of the image; see `decode_faces`.
 
-        The copy is filled up to multiples of the stride, and to sides of at least `least`.
+        The copy is turned by a `quarter`, 1 to the left or -1 to the right, and filled up to
+        multiples of the stride and to sides of at least `least`.
         """
         size = size_of_copy(grey.shape[0], grey.shape[1], scale)
-        copy = resize_image(grey, size)[:, :, 0]
+        copy = np.ascontiguousarray(np.rot90(resize_image(grey, size)[:, :, 0], quarter))
         stride = self.card.strides[-1]
-        missing = [max(-(-side // stride) * stride, least) - side for side in size]
-        copy = cv2.copyMakeBorder(copy, 0, missing[0], 0, missing[1], cv2.BORDER_CONSTANT)
+        down, right = (max(-(-side // stride) * stride, least) - side for side in copy.shape)
+        copy = cv2.copyMakeBorder(copy, 0, down, 0, right, cv2.BORDER_CONSTANT)
         outputs = engine.run(prepare_images(np.asarray(copy, np.uint8)[None]))[0]
         cells = sum(copy[::step, ::step].size for step in self.card.strides)
         if outputs.shape != (cells, FACE_COLUMNS) or not np.isfinite(outputs).all():
@@ -228,12 +228,23 @@ class MiniXceptionDetector(SizedSearch):
             least_score=self._least_score,
             offsets=self.card.score_offsets,
         )
+        if quarter:
+            _turn_back(faces, size, quarter)
         # Height and width are rounded separately.
         ratio = np.array([grey.shape[1] / size[1], grey.shape[0] / size[0]], np.float32)
         faces[:, SIDE] *= np.sqrt(ratio.prod())
         faces[:, MIDDLE] *= ratio
         faces[:, LANDMARKS] *= np.tile(ratio, 5)
         return faces
+
+
+def _turn_back(faces: NDArray[np.float32], size: tuple[int, int], quarter: int) -> None:
+    """Bring faces, in place, from a turned picture back to that of `size`; see `numpy.rot90`."""
+    height, width = size
+    for place in (MIDDLE, LANDMARKS):
+        x, y = faces[:, place][:, ::2], faces[:, place][:, 1::2]
+        back = [width - y, x] if quarter == 1 else [y, height - x]
+        faces[:, place] = np.stack(back, axis=2).reshape(faces[:, place].shape)
 
 
 def best_of_each(faces: list[FoundFace]) -> list[FoundFace]:
