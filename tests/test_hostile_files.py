@@ -161,8 +161,8 @@ def test_weights_that_are_no_numbers(tmp_path: Path) -> None:
 
 def test_a_detector_that_gives_no_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     detector = MiniXceptionDetector()
-    monkeypatch.setattr(detector._whole, "run", lambda images: np.full((1, 84, 14), np.nan))
-    with pytest.raises(ValueError, match="it must give 14 finite numbers for each of 84 cells"):
+    monkeypatch.setattr(detector._overview, "run", lambda images: np.full((1, 336, 14), np.nan))
+    with pytest.raises(ValueError, match="it must give 14 finite numbers for each of 336 cells"):
         detector.detect(np.zeros((64, 64, 3), np.uint8))
 
 
