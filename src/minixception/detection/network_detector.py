@@ -16,7 +16,7 @@ from minixception.checkpoints.shipped import ROLL_MODEL, find_model
 from minixception.detection.card import TASK, check_threshold, read_detector_card
 from minixception.detection.cells import prepare_images
 from minixception.detection.checker import FRAMES, FaceChecker
-from minixception.detection.columns import FACE_COLUMNS, LANDMARKS, MIDDLE, SIDE, SURE
+from minixception.detection.columns import FACE_COLUMNS, LANDMARKS, MIDDLE, SCORE, SIDE
 from minixception.detection.decoding import decode_faces, keep_best
 from minixception.detection.search import SizedSearch, boxes_in_image, size_of_copy
 from minixception.images import as_rgb, resize_image, to_grey
@@ -72,7 +72,8 @@ class MiniXceptionDetector(SizedSearch):
 
     Its boxes are squares like those that the classifiers were trained on, each with five landmarks.
     Pictures with a shorter side above 960 pixels are shrunk to it, which leaves 24 pixels for the
-    smallest face; small ones without a close face are enlarged. Threads may share a detector.
+    smallest face; small ones without a close face are enlarged. Where none is found, pictures are
+    searched once more, turned to either side. Threads may share a detector.
 
     Args:
         folder: a detector's folder, or the name of a shipped one.
@@ -161,12 +162,12 @@ class MiniXceptionDetector(SizedSearch):
             square = [*(face[MIDDLE] - face[SIDE] / 2), face[SIDE], face[SIDE]]
             landmarks = tuple((float(x), float(y)) for x, y in face[LANDMARKS].reshape(-1, 2))
             for box in boxes_in_image([square], (height, width), height, width):
-                found.append(FoundFace(box, float(face[0]), landmarks))
+                found.append(FoundFace(box, float(face[SCORE]), landmarks))
         return found
 
     def _most_enlarged(self, height: int, width: int, seen: NDArray[np.float32]) -> float:
         """Return how much a picture may be enlarged in which the overview shows these faces."""
-        sides = seen[seen[:, SURE] >= self.card.score_threshold, SIDE]
+        sides = seen[seen[:, SCORE] >= self.card.score_threshold, SIDE]
         if self._min_face is None and (sides >= PORTRAIT * min(height, width)).any():
             return 1.0
         pixels = SMALL_PICTURE * (1 if self._min_face is None else MOST_ENLARGED**2)
