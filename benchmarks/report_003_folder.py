@@ -20,6 +20,7 @@ from minixception.datasets import FaceDataset, load_facial_expressions
 from minixception.datasets.folders import load_class_folders
 from minixception.datasets.pictures import named_contents
 from minixception.datasets.split_index import split_per_class, write_split_index
+from minixception.detection.haar import HaarDetector
 from minixception.files import atomic_path
 
 PICTURES = 675
@@ -53,7 +54,7 @@ def main() -> None:
     if arguments.folder.exists():
         parser.error(f"{arguments.folder} is there already.")
 
-    faces = load_facial_expressions(arguments.source)
+    faces = load_facial_expressions(arguments.source, detector=HaarDetector())
     faces = faces.select(faces.labels != faces.class_names.index("contempt"))
     chosen = draw_evenly(faces, PICTURES)
     class_of_file = {

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from made_up_data import BrightFinder, pack, write_picture
+from minixception.checkpoints.shipped import DEFAULT_DETECTOR
 from minixception.datasets import (
     EMOTIONS_CK_PLUS,
     EMOTIONS_JAFFE,
@@ -19,8 +20,7 @@ from minixception.datasets import (
     load_kdef,
 )
 from minixception.datasets.registry import load_dataset
-from minixception.detection.haar import HaarDetector
-from minixception.detection.registry import DETECTORS
+from minixception.detection.registry import DETECTORS, load_detector
 from minixception.images import crop, read_image, resize_image, write_image
 from minixception.labels import canonical_name
 
@@ -191,9 +191,9 @@ def test_faces_are_cut_out_and_pictures_without_one_counted(
     assert dataset.images[0, 5, 5, 0] == 200
     assert dataset.images[0, 0, 0, 0] == 60
     assert dataset.dropped["no face"] == 1
-    # The cascade finds a face that fills its picture.
+    # A face that fills its picture is found.
     image = read_image(portraits)
-    face = crop(image, HaarDetector().detect(image)[0])
+    face = crop(image, load_detector().detect(image)[0])
     write_image(tmp_path / "cut" / "KA.HA1.29.png", resize_image(face, (60, 60)))
     assert len(load_jaffe(tmp_path / "cut", crop_faces=True)) == 1
 
@@ -202,7 +202,7 @@ def test_faces_are_cut_out_and_pictures_without_one_counted(
 def test_an_archive_alone_in_its_folder_is_read_as_it_would_be_unpacked(
     name: str, here: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(DETECTORS, "haar", BrightFinder)
+    monkeypatch.setitem(DETECTORS, DEFAULT_DETECTOR, BrightFinder)
     folder: Path = request.getfixturevalue(name)
     write_picture(folder / "__MACOSX" / f"._{next(folder.rglob('*.*')).name}")
     expected = load_dataset(name, folder.parent)

@@ -14,6 +14,7 @@ from PIL import Image
 
 from made_up_data import write_noise
 from minixception.boxes import Box
+from minixception.checkpoints.shipped import DEFAULT_DETECTOR
 from minixception.commands import run_command
 from minixception.datasets import (
     FaceDataset,
@@ -45,7 +46,7 @@ class Finder:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two classes of pictures, no two of them alike, a quarter without a face."""
-    monkeypatch.setitem(DETECTORS, "haar", Finder)
+    monkeypatch.setitem(DETECTORS, DEFAULT_DETECTOR, Finder)
     for number in range(PICTURES):
         path = tmp_path / "faces" / ("woman", "man")[number % 2] / f"{number:03}.png"
         write_noise(path, 800 + number, size=(10, 8))

@@ -132,11 +132,10 @@ load_facial_expressions = PublishedSet(
     missing="There is nothing at {}. Get facial_expressions from "
     "https://github.com/muxspace/facial_expressions and put it into datasets/facial_expressions/.",
     form=PictureForm(crop_faces=True),
-    version=3,
+    version=4,
 ).load
 """Load the photographs named in `legend.csv`, each reduced to its largest face.
 
 Legend and pictures may be anywhere in the folder or archive. Classes are `EMOTIONS_8`, rows in the
 order of the legend; `attributes` hold "contributor" and "subject", the file name without its
-number, by which the set is divided. `dropped` counts rows by reason. The Haar cascade needs two
-minutes for 1,856 rows on two cores."""
+number, by which the set is divided. `dropped` counts rows by reason."""

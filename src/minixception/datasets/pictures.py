@@ -39,7 +39,8 @@ class PictureForm:
         image_size: (height, width) of the result.
         channels: 1 for grey, 3 for RGB.
         crop_faces: Cut out the largest face; else the whole picture is resized.
-        detector: Finds the faces; None takes `HaarDetector()`.
+        detector: Finds the faces; None takes the default, so that a model learns the frames that it
+            is shown later.
 
     Raises:
         ValueError: `image_size` is not two numbers of at least 1, or `channels` is not 1 or 3.
@@ -71,7 +72,7 @@ def _face_cutter(detector: FaceDetector | None) -> Callable[[np.ndarray], np.nda
     """Return a function that crops a picture to its largest face, or returns None without one."""
     from minixception.detection.registry import load_detector
 
-    finder = load_detector(detector or "haar")
+    finder = load_detector(detector)
 
     def cut(image: np.ndarray) -> np.ndarray | None:
         boxes = finder.detect(image)

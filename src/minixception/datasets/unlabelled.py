@@ -24,7 +24,7 @@ from minixception.detection.labelled_pictures import read_labelled_pictures
 from minixception.files import PICTURE_SUFFIXES, content_checksum, files_below
 from minixception.images import crop
 
-_LOADER_VERSION = 1
+_LOADER_VERSION = 2
 _UNLABELLED = ("unlabelled",)
 _LICENCE = "not known"
 
