@@ -1,4 +1,5 @@
 import csv
+import io
 import json
 import re
 import shutil
@@ -17,6 +18,7 @@ from minixception.commands import main
 from minixception.commands.picture_paths import find_pictures, output_paths
 from minixception.commands.picture_report import FEW_PICTURES
 from minixception.files import atomic_path
+from minixception.inference.tables import Table
 from own_process import SOURCE
 from systems import needs_kill
 
@@ -223,6 +225,28 @@ def test_parquet(image: Command, album: Path) -> None:
     assert str(frame["gender_man"].dtype) == "float64"
     assert frame["error"].count() == 2
     assert not list(Path().glob(".*.part"))
+
+
+def test_parquet_in_groups_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    pandas = pytest.importorskip("pandas")
+    names = {"emotion": ("angry", "happy"), "gender": ()}
+    scores = {"emotion_scores": {"angry": 0.25, "happy": 0.75}, "gender_scores": {}}
+    lines = [
+        {"picture": f"{n}.jpg", "error": None, "faces": [{"box": (1, 2, n, 4), **scores}] * (n % 3)}
+        for n in range(7)
+    ]
+    table = Table("parquet", Path("faces.parquet"), names)
+    frames, groups = [], []
+    for rows in (100, 3):
+        monkeypatch.setattr("minixception.inference.tables._ROWS_OF_A_GROUP", rows)
+        file = io.BytesIO()
+        table.write(file, lines)
+        file.seek(0)
+        groups.append(parquet.ParquetFile(file).num_row_groups)
+        frames.append(pandas.read_parquet(file))
+    assert groups == [1, 3]
+    pandas.testing.assert_frame_equal(*frames)
 
 
 @pytest.fixture

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 Line = Mapping[str, Any]
 """The result for a picture: `picture`, `error`, and `faces` as from `FacePrediction.to_json`."""
 
+_ROWS_OF_A_GROUP = 10_000
+"""In a Parquet file: some 10 MB in memory."""
+
 Outcome = tuple[int, str | None]
 """Number of faces, and error, of a picture."""
 
@@ -101,8 +104,7 @@ class Table:
     def write(self, file: IO[bytes], lines: Iterable[Line]) -> None:
         """Write the content of the file."""
         if self.format == "parquet":
-            frame = picture_frame(chain.from_iterable(map(self._rows, lines)), self.class_names)
-            frame.to_parquet(file, engine="pyarrow", index=False)
+            self._write_parquet(file, chain.from_iterable(map(self._rows, lines)))
         elif self.format == "json":
             before = b"{"
             for line in (line for line in lines if line["error"] is None):
@@ -112,6 +114,19 @@ class Table:
             file.write(b"{}\n" if before == b"{" else b"\n}\n")
         else:
             file.writelines(chain([self.header], map(self.encode, lines)))
+
+    def _write_parquet(self, file: IO[bytes], rows: Iterator[dict[str, Any]]) -> None:
+        """Write a row group at a time, so that memory does not grow with the table."""
+        import pyarrow
+        from pyarrow.parquet import ParquetWriter
+
+        schema = pyarrow.Schema.from_pandas(
+            picture_frame((), self.class_names), preserve_index=False
+        )
+        with ParquetWriter(file, schema) as writer:
+            while group := list(islice(rows, _ROWS_OF_A_GROUP)):
+                frame = picture_frame(group, self.class_names)
+                writer.write_table(pyarrow.Table.from_pandas(frame, schema, preserve_index=False))
 
     def read(self, file: IO[bytes]) -> list[tuple[str, Outcome]]:
         """Return name and outcome of each picture in such a file (not JSON), [] for other files."""
