@@ -97,7 +97,7 @@ def test_grey_and_palette_and_one_bit_pictures(tmp_path: Path) -> None:
     assert read_image(tmp_path / "cmyk.tif")[0, 0].tolist() == list(RED)
 
 
-@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".pgm"])
 def test_sixteen_bit_pictures_are_scaled(
     tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -112,6 +112,14 @@ def test_sixteen_bit_pictures_are_scaled(
         assert read_image(path)[0, :, 0].tolist() == [0, 16]
     assert len(caplog.records) == 1
     assert "shift its values up" in caplog.text
+
+
+def test_sixteen_bits_in_the_other_byte_order(tmp_path: Path) -> None:
+    deep = np.array([[0, 128, 129, 32896, 65535]], ">u2")
+    Image.fromarray(deep).save(tmp_path / "deep.tif")
+    with Image.open(tmp_path / "deep.tif") as opened:
+        assert opened.mode == "I;16B"
+    assert read_image(tmp_path / "deep.tif")[0, :, 0].tolist() == [0, 0, 1, 128, 255]
 
 
 def test_transparent_parts_become_white(tmp_path: Path) -> None:

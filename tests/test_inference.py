@@ -142,6 +142,20 @@ def test_faces_of_a_large_jpeg_are_found_in_a_smaller_copy(
     assert read_image(drawn).shape == image.shape
 
 
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".webp", ".bmp"])
+def test_only_a_large_jpeg_is_searched_in_a_smaller_copy(
+    portraits: Path, tmp_path: Path, suffix: str
+) -> None:
+    found = [Box(90, 108, 120, 120)]
+    analyzer = FaceAnalyzer(emotion=None, gender=None, detector=LargeFaces(found))
+    path = tmp_path / f"large{suffix}"
+    write_image(path, read_image(portraits))
+    assert [face.box for face in analyzer.analyze(path)] == found
+    result, image = analyze_file(analyzer, path)
+    assert [face.box for face in result.faces] == found
+    assert image is not None
+
+
 def test_all_faces_go_through_in_one_batch(
     analyzer: FaceAnalyzer,
     faces: list[FacePrediction],
@@ -320,10 +334,14 @@ def test_broken_pictures_among_many(
     assert_same(next(results), faces)
     with pytest.raises(FileNotFoundError, match=r"missing\.jpg"):
         next(results)
-    first, missing, broken, last = analyzer.analyze_many(pictures, return_exceptions=True)
+    with portraits.open("rb") as closed:
+        pass
+    results = analyzer.analyze_many([*pictures, closed], return_exceptions=True)
+    first, missing, broken, last, unreadable = results
     assert (first, last) == (faces, faces)
     assert isinstance(missing, FileNotFoundError)
     assert isinstance(broken, ValueError)
+    assert "closed file" in str(unreadable)
 
 
 def test_an_error_among_many_keeps_no_picture(analyzer: FaceAnalyzer) -> None:

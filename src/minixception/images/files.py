@@ -30,6 +30,8 @@ from minixception.images.arrays import as_rgb
 READABLE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
 """What every Pillow reads; AVIF needs version 11.3, and HEIC the extra `heif`."""
 
+_JPEG = ("JPEG", "MPO")
+
 WRITABLE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 # AVIF and HEIC begin with a box `ftyp` that lists brands.
@@ -96,24 +98,28 @@ def decode_image(content: bytes, name: str, *, reduction: int = 1) -> np.ndarray
     return _decode(io.BytesIO(content), name, len(content), reduction)
 
 
-def picture_size(picture: str | os.PathLike[str] | bytes | BinaryIO) -> tuple[int, int]:
+def picture_size(
+    picture: str | os.PathLike[str] | bytes | BinaryIO, *, reducible: bool = False
+) -> tuple[int, int]:
     """Return (height, width) from the head of a picture file, a stream or the content.
 
-    It is the size of the pixels as stored, upright or not; (0, 0) if the head cannot be read.
+    It is the size of the pixels as stored, upright or not; (0, 0) if the head cannot be read, or
+    with `reducible` if the format is not one that `read_image` can decode to a smaller size.
     """
     try:
         if isinstance(picture, str | os.PathLike):
             if not Path(picture).is_file():  # a pipe would wait for a writer
                 return 0, 0
             with Path(picture).open("rb") as file:
-                return picture_size(file)
+                return picture_size(file, reducible=reducible)
         stream = io.BytesIO(picture) if isinstance(picture, bytes) else picture
         place = stream.tell()
         try:
             formats = _formats_of(stream.read(_HEAD_BYTES), "")
             stream.seek(place)
             with Image.open(stream, formats=formats) as opened:
-                return opened.height, opened.width
+                is_wanted = opened.format in _JPEG or not reducible
+                return (opened.height, opened.width) if is_wanted else (0, 0)
         finally:
             stream.seek(place)
     except Exception:  # the reader will say what is wrong
@@ -153,13 +159,15 @@ def _decode_as(
     file.seek(0)
     with _clear_errors(name, size), Image.open(file, formats=formats) as opened:
         picture: Image.Image = opened
-        if opened.format in ("JPEG", "MPO"):
+        if opened.format in _JPEG:
             check_scans(file, opened.width * opened.height)
             if reduction > 1:
                 width, height = opened.width // reduction, opened.height // reduction
                 opened.draft(None, (width, height))
                 picture = opened.crop((0, 0, width, height))
         picture.load()
+        if opened.format == "PPM" and picture.mode == "I":  # 16 bits, white is 65535
+            picture = Image.fromarray(np.asarray(picture).astype(np.uint16))
         ImageOps.exif_transpose(picture, in_place=True)
         return _picture_to_rgb(picture)
 
@@ -241,8 +249,11 @@ def _picture_to_rgb(picture: Image.Image) -> np.ndarray:
     """Convert some rows at a time: the largest picture takes 1.3 GB so, and 2.7 GB at once."""
     if picture.mode == "I":
         raise ValueError("32-bit whole numbers as pixels")
-    is_deep = picture.mode == "F" or picture.mode.startswith("I;16")
-    highest = float(picture.getextrema()[1]) if is_deep else 1.0  # type: ignore[arg-type]
+    highest = 1.0
+    if picture.mode in ("F", "I;16"):
+        highest = float(picture.getextrema()[1])  # type: ignore[arg-type]
+    elif picture.mode.startswith("I;16"):  # another byte order, of which Pillow gives no extrema
+        highest = float(np.asarray(picture).max())
     white = np.float32(255 if 1 < highest <= 255 else 1)
     if picture.mode != "F" and 1 < highest < _HIGHEST_OF_12_BITS + 1:
         _tell_of_dark_values()

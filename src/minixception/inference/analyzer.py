@@ -208,7 +208,7 @@ class FaceAnalyzer:
         find = partial(self._find, bgr=bgr, whole_picture=whole_picture)
         work = partial(self._analyze_batch, find, Room(), return_exceptions)
         # A file object may be closed when its turn comes, so its content is read here.
-        taken = map(read_now, separate(pictures))
+        taken = map(_read_or_fail, separate(pictures))
         batches = iter(lambda: list(islice(taken, PICTURES_PER_BATCH)), [])
         ahead = LOOK_AHEAD // PICTURES_PER_BATCH
         for results in in_order(work, batches, workers=available_cores(), look_ahead=ahead):
@@ -236,12 +236,18 @@ class FaceAnalyzer:
         return faces
 
     def _analyze_batch(
-        self, find: Callable[[Picture], Any], room: Room, keep_errors: bool, pictures: list[Picture]
+        self,
+        find: Callable[[Picture], Any],
+        room: Room,
+        keep_errors: bool,
+        pictures: list[Picture | Exception],
     ) -> list[list[FacePrediction] | Exception]:
         """Return the result for each picture; all faces go through the networks at once."""
         found: list[_Faces | Exception] = []
         for picture in pictures:
             try:
+                if isinstance(picture, Exception):
+                    raise picture
                 with room.keep(picture):
                     found.append(find(picture))
             except Exception as error:  # raised or returned when its turn comes
@@ -262,12 +268,13 @@ class FaceAnalyzer:
         """Return how many times smaller than stored a JPEG is read along each side: 1, 2, 4 or 8.
 
         The smallest face that the detector searches for keeps as many pixels as the networks take.
-        It is 1 below some 27 megapixels, for arrays, and for detectors without a method for it.
+        It is 1 below some 27 megapixels, for all but JPEG files, and for detectors without a method
+        for it.
         """
         rule = getattr(self.detector, "reduction", None)
         if rule is None or isinstance(picture, np.ndarray | Image.Image):
             return 1
-        height, width = picture_size(picture)  # the reader reports what cannot be read
+        height, width = picture_size(picture, reducible=True)
         takes = [max(each.card.preprocessor.image_size) for each in self.classifiers.values()]
         return rule(height, width, max(takes, default=_PIXELS_OF_A_FACE)) if height else 1
 
@@ -296,6 +303,14 @@ class FaceAnalyzer:
             ]
             for faces in found
         ]
+
+
+def _read_or_fail(picture: Picture) -> Picture | Exception:
+    """Return the content of a file object, or why it cannot be read, to be told in its turn."""
+    try:
+        return read_now(picture)
+    except Exception as error:
+        return error
 
 
 def _without_tracebacks(error: Exception) -> Exception:
