@@ -127,7 +127,10 @@ def _read_table(path: Path) -> tuple[dict[str, list[list[float]]], dict[str, str
 
 
 def _face(row: Mapping[str, str]) -> list[float]:
-    x, y, width, height, score, *landmarks = (float(row[column]) for column in _COLUMNS[1:])
+    x, y, width, height, score, *landmarks = (
+        float(row[column] or "")  # None where a row is cut off
+        for column in _COLUMNS[1:]
+    )
     side = HAAR_SIDE_PER_YUNET_ROOT_AREA * max(width * height, 0.0) ** 0.5
     middle_y = y + (0.5 - HAAR_RISE_PER_YUNET_HEIGHT) * height
     return [float(score >= SURE_SCORE), x + width / 2, middle_y, side, *landmarks]
