@@ -28,7 +28,7 @@ from PIL import Image
 from minixception import Box, FaceAnalyzer, FacePrediction, MiniXceptionDetector
 from minixception.boxes import intersection_over_union
 from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, shipped_models
-from minixception.images import decode_image, read_image, rgb_to_bgr, write_image
+from minixception.images import decode_image, read_image, resize_image, rgb_to_bgr, write_image
 from minixception.messages import csv_cell
 from minixception.video.tracking import FaceTracker
 
@@ -272,11 +272,16 @@ def test_every_shipped_emotion_model_can_be_chosen(page: Any, portraits: Path) -
     page.select_option("#emotion-model", DEFAULT_EMOTION_MODEL)
 
 
-def test_no_face_and_no_picture_are_told(page: Any, portraits: Path, tmp_path: Path) -> None:
+def test_no_face_and_no_picture_are_told(
+    page: Any, analyzer: FaceAnalyzer, portraits: Path, tmp_path: Path
+) -> None:
     write_image(tmp_path / "grey.png", np.full((300, 400, 3), 128, np.uint8))
     open_picture(page, tmp_path / "grey.png", "No face found")
     assert page.locator("#results article").count() == 0
     assert json.loads(saved(page, "json")) == {"grey.png": []}
+    header, nobody = csv.reader(io.StringIO(saved(page, "csv")))
+    assert header == ["picture", "faces", "error", *analyzer.columns]
+    assert nobody == ["grey.png", "0", *[""] * (len(header) - 2)]
     (tmp_path / "text.jpg").write_text("no picture")
     open_picture(page, tmp_path / "text.jpg", "Ready")
     playwright.expect(page.locator("#problem")).to_contain_text("text.jpg is not a picture")
@@ -358,6 +363,40 @@ def in_node(code: str) -> Any:
     command = ["node", "--input-type=module", "--eval", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("size", [(24, 32), (16, 22), (12, 64), (15, 25), (65, 75)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pixels_are_resized_as_python_resizes_them(size: tuple[int, int], channels: int) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (48, 64, channels), np.uint8)
+    picture = {"data": image.ravel().tolist(), "width": 64, "height": 48, "channels": channels}
+    answer = in_node(f"""
+        import {{ resize }} from {json.dumps((ROOT / "web/src/pixels.js").as_uri())};
+        const {{ data }} = resize({json.dumps(picture)}, ...{json.dumps(size)});
+        console.log(JSON.stringify([...data]));
+    """)
+    difference = np.abs(resize_image(image, size).ravel().astype(int) - answer)
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 0.01
+
+
+def test_a_size_is_compiled_once_and_the_least_used_one_is_given_back() -> None:
+    answer = in_node(f"""
+        import {{ Detector }} from {json.dumps((ROOT / "web/src/detector.js").as_uri())};
+        let [made, deleted] = [0, 0];
+        const compile = async () => {{
+            made += 1;
+            return {{ delete: () => {{ deleted += 1; }} }};
+        }};
+        const rules = {{ score_threshold: 0.6, places_of_sizes: [] }};
+        const detector = new Detector({{}}, rules, Promise.resolve(new Uint8Array(8)), compile);
+        await Promise.all([1, 1, 2, 2].map((side) => detector.modelFor([side, side], false)));
+        const before = [made, deleted];
+        for (const side of [3, 1, 4, 5, 6]) await detector.modelFor([side, side], false);
+        await detector.modelFor([1, 1], false);
+        console.log(JSON.stringify([...before, made, deleted]));
+    """)
+    assert answer == [2, 0, 6, 1]
 
 
 def test_a_timeline_goes_on_when_a_model_with_other_classes_is_chosen() -> None:

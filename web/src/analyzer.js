@@ -20,7 +20,6 @@ export class Analyzer {
   constructor(rules, detectorCard, usesGraphics) {
     this.rules = rules;
     this.usesGraphics = usesGraphics;
-    this.models = new Map();
     this.classifiers = new Map();
     const content = fetchBytes(rules.detector.name);
     const compileFor = (bytes, isFilm) => {
@@ -68,13 +67,18 @@ export class Analyzer {
 
   async classifier(name) {
     return remember(this.classifiers, name, async () => {
-      const [card, model] = await Promise.all([fetchJson(name), this.model(name)]);
-      return new Classifier(card, model);
+      const [card, content] = await Promise.all([fetchJson(name), fetchBytes(name)]);
+      return new Classifier(card, await compile(content));
     });
   }
 
-  model(name) {
-    return remember(this.models, name, async () => compile(await fetchBytes(name)));
+  /** Return task -> classes, none for a task without a model. */
+  async classNames(names) {
+    const classes = {};
+    for (const task of Object.keys(this.rules.models)) {
+      classes[task] = names[task] ? (await this.classifier(names[task])).card.class_names : [];
+    }
+    return classes;
   }
 }
 

@@ -11,6 +11,8 @@ import { Tracker } from "./tracker.js";
 const MOST_ROWS = 100_000; // of the table of a camera: an hour of one face
 const LEAST_RATE = 15; // frames a second, below which faces are looked for in every second frame
 const PANELS_EVERY = 0.25; // seconds: who reads, or hears, numbers cannot follow every frame
+const PICTURE_COLUMNS = ["picture", "faces", "error"];
+const CAMERA_COLUMNS = ["frame", "time_seconds", "track"];
 const CAMERA_PROBLEMS = {
   NotFoundError: "noCamera",
   OverconstrainedError: "noCamera",
@@ -24,6 +26,7 @@ class Page {
     this.shown = null; // {name, canvas, faces}: the picture at hand
     this.camera = null;
     this.rows = []; // {head, face} of the table
+    this.columns = PICTURE_COLUMNS; // of the heads
     this.opening = null; // the file that was given last
     this.turn = null; // of the analysis that counts, none while the camera runs
     this.status = ["loading"];
@@ -71,7 +74,7 @@ class Page {
     });
     on("gender", "change", () => this.again());
     on("save-json", "click", () => this.saveJson());
-    on("save-csv", "click", () => save(`${this.name()}.csv`, toCsv(this.rows), "text/csv"));
+    on("save-csv", "click", () => this.saveCsv());
     addEventListener("paste", (event) => this.open([...event.clipboardData.files]));
     for (const event of ["dragover", "dragleave", "drop"]) {
       addEventListener(event, (drag) => {
@@ -153,18 +156,20 @@ class Page {
     this.tell("working");
     part("save-json").disabled = part("save-csv").disabled = true;
     await new Promise((resolve) => setTimeout(resolve)); // the browser may show the text first
+    let faces;
     try {
-      const faces = await this.analyzer.analyze(pixelsOf(shown.canvas), this.names());
+      faces = await this.analyzer.analyze(pixelsOf(shown.canvas), this.names());
       if (turn !== this.turn) return false;
-      shown.faces = faces;
     } catch (error) {
       if (turn === this.turn) this.fail(error);
       return false;
     }
-    const head = { picture: shown.name, faces: shown.faces.length, error: "" };
-    this.rows = shown.faces.map((face) => ({ head, face }));
+    shown.faces = faces;
+    const head = { picture: shown.name, faces: faces.length, error: "" };
+    this.columns = PICTURE_COLUMNS;
+    this.rows = (faces.length ? faces : [null]).map((face) => ({ head, face }));
     this.show(shown);
-    this.tell(...(shown.faces.length ? ["found", shown.faces.length] : ["none"]));
+    this.tell(...(faces.length ? ["found", faces.length] : ["none"]));
     return true;
   }
 
@@ -206,6 +211,7 @@ class Page {
     let spent = 0; // milliseconds for a frame in which faces are looked for
     let every = 1; // of so many frames one; in between boxes move on, as with --detect-every
     this.rows = [];
+    this.columns = CAMERA_COLUMNS;
     this.timelines.clear();
     for (let frame = await camera.next(), number = 0; frame; frame = await camera.next(), number += 1) {
       const { canvas, seconds } = frame;
@@ -264,10 +270,14 @@ class Page {
     return (this.shown?.name ?? "faces").replace(/\.[^.]*$/, "");
   }
 
+  async saveCsv() {
+    const classes = await this.analyzer.classNames(this.names());
+    save(`${this.name()}.csv`, toCsv(this.rows, this.columns, classes), "text/csv");
+  }
+
   /** A picture as `minixception image --json` writes it; of a film a row for each face. */
   saveJson() {
-    const isFilm = this.rows.length > 0 && "track" in this.rows[0].head;
-    const content = isFilm
+    const content = this.columns === CAMERA_COLUMNS
       ? this.rows.map(({ head, face }) => ({ ...head, ...toJson(face) }))
       : { [this.shown.name]: this.shown.faces.map(toJson) };
     save(`${this.name()}.json`, `${JSON.stringify(content, null, 2)}\n`, "application/json");

@@ -14,7 +14,7 @@ export class Detector {
    * @param compile a function to a model from the bytes of its file, and from whether it is for
    *   all frames of a film
    * @param look a function to {box, share}, the frame that shows a face best and its probability,
-   *   from a picture, a box, and whether other frames are tried too
+   *   from a grey picture, a box, and whether other frames are tried too
    */
   constructor(card, rules, content, compile, look) {
     this.card = card;
@@ -34,9 +34,9 @@ export class Detector {
    */
   async find(picture, workingSize = null) {
     const grey = toGrey(picture);
-    let found = await this.checked(picture, await this.seen(grey, workingSize));
+    let found = await this.checked(grey, await this.seen(grey, workingSize));
     if (found.length === 0) {
-      const lying = await this.checked(picture, await this.seenLying(grey));
+      const lying = await this.checked(grey, await this.seenLying(grey));
       found = lying.filter(({ score }) => score >= this.rules.lying_threshold);
     }
     return found.map(({ box }) => box).sort(compare);
@@ -60,14 +60,14 @@ export class Detector {
   }
 
   /** Return the faces of which both networks are sure: {box, score}. */
-  async checked(picture, faces) {
-    const { height, width } = picture;
+  async checked(grey, faces) {
+    const { height, width } = grey;
     const found = [];
     for (const { score, x, y, side } of faces) {
       const square = clip(boxAround(x - side / 2, y - side / 2, side), height, width);
       if (!square) continue;
       const isLikely = score >= this.card.score_threshold;
-      const { box, share } = await this.secondLook(picture, square, isLikely);
+      const { box, share } = await this.secondLook(grey, square, isLikely);
       const mean = Math.sqrt(score * share);
       if (mean >= this.rules.score_threshold) found.push({ box, score: mean });
     }
@@ -129,27 +129,30 @@ export class Detector {
     });
   }
 
-  /** Return the model for a size, with the size written into its file. */
-  async modelFor([height, width], isFilm) {
-    const key = `${height}x${width} ${isFilm}`;
-    const known = this.models.get(key);
+  /** Return a promise of the model for a size. */
+  modelFor(size, isFilm) {
+    const key = `${size} ${isFilm}`;
+    const model = this.models.get(key) ?? this.makeModel(size, isFilm);
     this.models.delete(key); // and put at the end: the first is what was not used for longest
-    if (known) this.models.set(key, known);
-    if (known) return known;
+    this.models.set(key, model);
+    model.catch(() => this.models.delete(key));
+    if (this.models.size > MOST_MODELS) {
+      const [[oldest, unused]] = this.models;
+      this.models.delete(oldest);
+      unused.then((each) => each.delete(), () => null);
+    }
+    return model;
+  }
+
+  /** Return the model for a size, with the size written into its file. */
+  async makeModel([height, width], isFilm) {
     const content = (await this.content).slice();
     const numbers = new DataView(content.buffer);
     for (const [place, stride] of this.rules.places_of_sizes) {
       numbers.setInt32(place, height / stride, true);
       numbers.setInt32(place + 4, width / stride, true);
     }
-    const model = await this.compile(content, isFilm);
-    this.models.set(key, model);
-    if (this.models.size > MOST_MODELS) {
-      const [oldest] = this.models.keys();
-      this.models.get(oldest).delete();
-      this.models.delete(oldest);
-    }
-    return model;
+    return this.compile(content, isFilm);
   }
 
   prepare(copy, [height, width]) {

@@ -48,6 +48,7 @@ export class Camera {
     this.element = element;
     this.canvas = document.createElement("canvas");
     this.start = performance.now();
+    this.seconds = 0;
   }
 
   /** Return the next frame as {canvas, seconds}; null once the camera is closed or gone. */
@@ -58,8 +59,9 @@ export class Camera {
     });
     if (!this.stream.active) return null;
     const { videoWidth: width, videoHeight: height } = this.element;
-    const seconds = (performance.now() - this.start) / 1000;
-    return { canvas: canvasOf(this.element, width, height, this.canvas), seconds };
+    // A browser that hides exact times may give two frames the same one.
+    this.seconds = Math.max((performance.now() - this.start) / 1000, this.seconds + 0.001);
+    return { canvas: canvasOf(this.element, width, height, this.canvas), seconds: this.seconds };
   }
 
   close() {

@@ -7,6 +7,7 @@ const [RED, GREEN, BLUE, HALF] = [9798, 19235, 3735, 1 << 14];
 
 /** Return a picture, or what was cut out of one, as grey. */
 export function toGrey({ data, width, height, channels = RGBA }) {
+  if (channels === 1) return { data, width, height, channels };
   const grey = new Uint8Array(width * height);
   for (let from = 0, to = 0; to < grey.length; from += channels, to += 1) {
     grey[to] = (data[from] * RED + data[from + 1] * GREEN + data[from + 2] * BLUE + HALF) >> 15;
@@ -14,20 +15,20 @@ export function toGrey({ data, width, height, channels = RGBA }) {
   return { data: grey, width, height, channels: 1 };
 }
 
-/** Cut a box that lies inside a picture out of it, as RGB. */
-export function crop(picture, box) {
-  const { data, width } = picture;
-  const cut = new Uint8Array(box.width * box.height * 3);
+/** Cut a box that lies inside a picture out of it, as RGB, or grey as the picture is. */
+export function crop({ data, width, channels: stored = RGBA }, box) {
+  const channels = Math.min(stored, 3);
+  const cut = new Uint8Array(box.width * box.height * channels);
   let to = 0;
   for (let row = box.y; row < box.y + box.height; row += 1) {
-    let from = (row * width + box.x) * RGBA;
-    for (let column = 0; column < box.width; column += 1, from += RGBA, to += 3) {
-      cut[to] = data[from];
-      cut[to + 1] = data[from + 1];
-      cut[to + 2] = data[from + 2];
+    let from = (row * width + box.x) * stored;
+    for (let column = 0; column < box.width; column += 1, from += stored) {
+      for (let channel = 0; channel < channels; channel += 1, to += 1) {
+        cut[to] = data[from + channel];
+      }
     }
   }
-  return { data: cut, width: box.width, height: box.height, channels: 3 };
+  return { data: cut, width: box.width, height: box.height, channels };
 }
 
 /** Return what a box shows once it is turned about a point by some degrees, upright, as RGB. */
@@ -84,7 +85,8 @@ export function resize(image, height, width) {
 function average(image, height, width) {
   const { data, channels } = image;
   const across = areaWeights(image.width, width);
-  const result = new Uint8ClampedArray(width * height * channels); // it rounds
+  const result = new Uint8ClampedArray(width * height * channels); // it rounds, a half to even
+  const isHalved = image.width === 2 * width && image.height === 2 * height; // OpenCV: a half up
   const mixed = new Float32Array(image.width * channels);
   areaWeights(image.height, height).forEach(({ first, weights }, row) => {
     mixed.fill(0);
@@ -101,7 +103,7 @@ function average(image, height, width) {
         for (let offset = 0; offset < shares.length; offset += 1) {
           sum += shares[offset] * mixed[(column + offset) * channels + channel];
         }
-        result[target] = sum;
+        result[target] = isHalved ? Math.floor(sum + 0.5) : sum;
         target += 1;
       }
     }

@@ -14,17 +14,26 @@ export function toJson({ box, scores }) {
   return content;
 }
 
-/** Return a table with a row for each face; `rows` are {head, face}, a head is name -> value. */
-export function toCsv(rows) {
+/**
+ * Return a table with a row for each face, and for a picture without one.
+ *
+ * @param rows {head, face}: name -> value, and a face or null
+ * @param names of the columns of a head
+ * @param classes task -> class names, so that a table without a face has all columns
+ */
+export function toCsv(rows, names, classes) {
   const table = rows.map(({ head, face }) => {
-    const row = { ...head, ...face.box };
-    for (const [task, scores] of Object.entries(face.scores)) row[task] = mostProbable(scores) ?? "";
-    for (const [task, scores] of Object.entries(face.scores)) {
+    const row = { ...head, ...face?.box };
+    for (const [task, scores] of Object.entries(face?.scores ?? {})) {
+      row[task] = mostProbable(scores) ?? "";
       for (const [name, score] of Object.entries(scores)) row[`${task}_${name}`] = score;
     }
     return row;
   });
-  const columns = [...new Set(table.flatMap(Object.keys))];
+  const scores = Object.entries(classes).flatMap(([task, each]) => each.map((name) => `${task}_${name}`));
+  const expected = [...names, "x", "y", "width", "height", ...Object.keys(classes), ...scores];
+  // A camera's rows may be of several models.
+  const columns = [...new Set([...expected, ...table.flatMap(Object.keys)])];
   const lines = table.map((row) => columns.map((column) => quote(row[column] ?? "")).join(","));
   return [columns.join(","), ...lines, ""].join("\r\n");
 }
