@@ -146,9 +146,10 @@ def test_whole_pictures_are_faces(demo: Demo, tmp_path: Path) -> None:
     boxes = [face["box"] for faces in found.values() for face in faces]
     assert boxes == [[0, 0, 48, 48], [0, 0, 48, 48], [0, 0, 48, 90]]
     assert len(list(tmp_path.glob("*_faces.png"))) == 3
-    refused = demo(*command, "--min-face", "20")
-    assert refused.returncode == 1
-    assert "--whole-picture looks for no faces" in refused.stderr
+    for option in (("--min-face", "20"), ("--detector", "haar")):
+        refused = demo(*command, *option)
+        assert refused.returncode == 1
+        assert f"--whole-picture looks for no faces: leave it out, or {option[0]}" in refused.stderr
 
 
 def test_a_picture_without_a_command(portraits: Path, capsys: pytest.CaptureFixture[str]) -> None:

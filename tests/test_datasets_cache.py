@@ -28,7 +28,10 @@ def is_cached(source: Path, *, version: int = 1, side: int = 9) -> bool:
     """Load a data set that comes back as it was, and tell whether it came from the cache."""
     attributes = {"age": np.arange(20), "file": np.array(list("abcdefghijklmnopqrst"))}
     dropped = {"no face": 3}
-    made = make_dataset("ab", [0, 1] * 10, attributes=attributes, dropped=dropped, **ARRAYS)
+    votes = np.tile(np.array([[0.9, 0.1], [0.2, 0.8]], np.float32), (10, 1))
+    made = make_dataset(
+        "ab", [0, 1] * 10, attributes=attributes, dropped=dropped, targets=votes, **ARRAYS
+    )
     calls = []
 
     def make() -> FaceDataset:
@@ -39,7 +42,7 @@ def is_cached(source: Path, *, version: int = 1, side: int = 9) -> bool:
     found = cached_dataset(source, make, loader="made_up", version=version, options=options)
     assert repr(found) == repr(made)
     assert (found.licence, found.checksum, found.dropped) == (made.licence, made.checksum, dropped)
-    for name, values in {"labels": made.labels, **ARRAYS}.items():
+    for name, values in {"labels": made.labels, "targets": made.targets, **ARRAYS}.items():
         assert np.array_equal(getattr(found, name), values)
     assert found.attributes.keys() == attributes.keys()
     assert all(np.array_equal(found.attributes[name], attributes[name]) for name in attributes)

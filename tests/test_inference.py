@@ -336,8 +336,9 @@ def test_broken_pictures_among_many(
         next(results)
     with portraits.open("rb") as closed:
         pass
-    results = analyzer.analyze_many([*pictures, closed], return_exceptions=True)
-    first, missing, broken, last, unreadable = results
+    first, missing, broken, last, unreadable = analyzer.analyze_many(
+        [*pictures, closed], return_exceptions=True
+    )
     assert (first, last) == (faces, faces)
     assert isinstance(missing, FileNotFoundError)
     assert isinstance(broken, ValueError)

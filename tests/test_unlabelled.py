@@ -15,6 +15,7 @@ from made_up_detection import write_labelled_pictures
 from minixception import models
 from minixception.checkpoints.keras_model import save_checkpoint
 from minixception.datasets import load_unlabelled
+from minixception.datasets.pictures import picture_names
 from minixception.training.teaching import Teacher, taught, taught_once
 from pattern_runs import SMALL, divided_faces, faces
 
@@ -29,8 +30,19 @@ def test_the_faces_of_a_detection_set_are_framed_by_its_table(tmp_path: Path) ->
     assert "photographs_3_0001.jpg" not in found.attributes["file"]
     # Eyes and mouth are inside the square, the ground of the picture is beside the face.
     assert all(np.ptp(image) > 100 for image in found.images)
-    again = load_unlabelled(tmp_path)
-    assert len(again) == 5
+    again = load_unlabelled(tmp_path, channels=3)
+    assert again.images.shape == (5, 48, 48, 3)
+
+
+def test_names_are_left_out_whatever_the_archive_is_called(tmp_path: Path) -> None:
+    album = tmp_path / "album"
+    album.mkdir()
+    shutil.copy(IMAGES / "portraits.jpg", album)
+    for name in ("a.tar", "a.tar.gz", "a.tgz"):
+        place = tmp_path / name.replace(".", "_")
+        (place / "below").mkdir(parents=True)
+        pack(album, place / "below" / name)
+        assert picture_names(place) == {name, "portraits.jpg"}
 
 
 def test_the_largest_face_of_each_photograph_is_taken(tmp_path: Path) -> None:

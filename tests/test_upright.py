@@ -133,7 +133,7 @@ def test_candidates_are_turned_faces_and_mistakes(
     scored.mkdir()
     cv2.imwrite(str(scored / "photographs_3_0001.jpg"), np.zeros((9, 9), np.uint8))
     monkeypatch.setattr(candidates, "SCENES", {"train": 6, "validation": 2})
-    load = {"scored": scored, "image_size": (24, 24), "use_cache": False}
+    load = {"scored": scored, "image_size": (24, 24)}
     dataset = load_candidates(tmp_path / "set", **load)  # type: ignore[arg-type]
     assert dataset.class_names == (*ROLLS, NO_FACE)
     assert dataset.images.shape[1:] == (24, 24, 1)
@@ -146,6 +146,10 @@ def test_candidates_are_turned_faces_and_mistakes(
     np.testing.assert_array_equal(np.isnan(rolls), dataset.labels == len(ROLLS))
     again = load_candidates(tmp_path / "set", **load)  # type: ignore[arg-type]
     np.testing.assert_array_equal(dataset.images, again.images)
+    np.testing.assert_array_equal(dataset.distributions, again.distributions)
+    monkeypatch.setattr(candidates, "SCENES", {"train": 1, "validation": 1})
+    coloured = load_candidates(tmp_path / "set", channels=3, **load)  # type: ignore[arg-type]
+    assert coloured.images.shape[1:] == (24, 24, 3)
 
 
 @pytest.mark.parametrize("degrees", [0, 30, -45, 90, -135, 180])

@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ):
         parser.add_argument(f"--{name}", action="store_true", help=text)
     parser.add_argument(
-        "--engine", choices=("keras", "litert"), default="keras", help="what runs the model"
+        "--engine", choices=("keras", "litert"), help="what runs the model (default: keras)"
     )
 
 
@@ -97,7 +97,7 @@ def _score_classifier(
         data=arguments.data,
         flip=arguments.flip,
         without_twins=arguments.without_twins,
-        engine=arguments.engine,
+        engine=arguments.engine or "keras",
         calibrated=arguments.calibrate,
     )
     lines = []
@@ -120,7 +120,7 @@ def _score_detector(
     from minixception.detection.labelled_pictures import read_sources
     from minixception.detector_training.export import evaluate_on_held_out
 
-    names = ("dataset", "split", "flip", "without_twins", "record", "calibrate")
+    names = ("dataset", "split", "flip", "without_twins", "record", "calibrate", "engine")
     if given := [name for name in names if getattr(arguments, name)]:
         raise ValueError(f"--{given[0].replace('_', '-')} is for classifiers: leave it out")
     if arguments.data is None:
@@ -144,7 +144,7 @@ def _check_output(arguments: argparse.Namespace, folder: Path) -> list[Path]:
     output = arguments.output
     if output is None:
         return []
-    splits = arguments.split or [""]
+    splits = list(dict.fromkeys(arguments.split or [""]))
     endings = [f"_{split}" if len(splits) > 1 else "" for split in splits]
     pictures = [output.with_name(f"{output.stem}{end}.png") for end in endings]
     inputs = {"--data": arguments.data}

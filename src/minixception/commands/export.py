@@ -133,7 +133,7 @@ def _export_int8(folder: Path, card: "Card", arguments: argparse.Namespace) -> N
     """Write an 8-bit `.tflite` file; print the accuracies of both on the validation split."""
     from minixception.checkpoints.engines import Engine, KerasEngine, LiteRTEngine
     from minixception.checkpoints.export import quantized
-    from minixception.datasets import select_classes
+    from minixception.datasets import with_classes
     from minixception.datasets.registry import default_dataset, split_rule_for
     from minixception.datasets.requests import load_requested, name_and_place
     from minixception.files import atomic_path
@@ -151,7 +151,7 @@ def _export_int8(folder: Path, card: "Card", arguments: argparse.Namespace) -> N
         channels=form.channels,
         split_rule=split_rule_for(name, card.data),
     )
-    dataset = select_classes(dataset, card.class_names)
+    dataset = with_classes(dataset, card.class_names)
     training, validation = map(dataset.split, (entry.training_split, entry.validation_split))
 
     def accuracy(engine: Engine) -> float:

@@ -26,9 +26,12 @@ _KINDS = {
     ),
     "evaluate": (
         (".csv", ".mat"),
-        "a table: minixception evaluate --data {} scores a model on a data set",
+        "a table: minixception evaluate --model NAME --data {} scores a model on it",
     ),
-    "": ((".zip", ".tar", ".tgz", ".7z", ".rar"), "an archive: unpack it and name the folder"),
+    "unpack": (
+        (".zip", ".tar", ".tgz", ".7z", ".rar"),
+        "an archive: unpack it and name the folder",
+    ),
 }
 _PICTURE_COMMANDS = ("image", "explain")
 

@@ -134,7 +134,7 @@ def _check_options(arguments: argparse.Namespace, tables: Mapping[str, Path | st
     if arguments.no_draw and (arguments.output is not None or arguments.bars):
         other = "--bars" if arguments.output is None else "--output"
         raise ValueError(f"--no-draw and {other} contradict each other: leave one out")
-    detector_options = ("scale_factor", "min_neighbors", "min_face", "yunet")
+    detector_options = ("detector", "scale_factor", "min_neighbors", "min_face", "yunet")
     given = [name for name in detector_options if getattr(arguments, name) is not None]
     if arguments.whole_picture and given:
         option = given[0].replace("_", "-")

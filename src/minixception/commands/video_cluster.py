@@ -41,7 +41,7 @@ def run_on_cluster(arguments: argparse.Namespace) -> int:
     with own_folder(arguments.csv), StopRequest() as stop:
         remove_leftovers(*{table.parent for table in tables.values()})
         analyzer = load_analyzer(arguments)
-        _keep_options(arguments, analyzer)
+        _keep_options(arguments, analyzer, tables)
         job = _Job(arguments, analyzer, tables)
         job.run(stop)
         return job.summarize(stop.number, unlisted=len(unlisted))
@@ -51,7 +51,7 @@ def _check_options(arguments: argparse.Namespace) -> None:
     """Refuse options that a cluster has no use for, and what could not be written to."""
     require("ray", "pyarrow", what="--cluster")
     make_tracker(arguments)  # refuses impossible times
-    refused = [name for name in ("output", "plot", "explain") if getattr(arguments, name)]
+    refused = [name for name in ("output", "plot", "explain", "bars") if getattr(arguments, name)]
     if refused:
         raise ValueError(f"--cluster writes tables: leave out --{refused[0]}")
     if "://" in arguments.input or is_camera(arguments.input):
@@ -61,14 +61,24 @@ def _check_options(arguments: argparse.Namespace) -> None:
     check_folder(arguments.csv, "--csv")
 
 
-def _keep_options(arguments: argparse.Namespace, analyzer: FaceAnalyzer) -> None:
+def _keep_options(
+    arguments: argparse.Namespace, analyzer: FaceAnalyzer, tables: Mapping[Path, Path]
+) -> None:
     """Write down what the rows depend on, and refuse to mix those of two jobs.
+
+    A table is known by the name of its video: so these must come from one folder, and those that
+    share a name must stay the same.
 
     Raises:
         FileExistsError: if the folder holds a job that is not to be resumed.
         ValueError: if that was begun with other options.
     """
-    options = describe_rows(arguments, analyzer)
+    numbered = [film for film, table in tables.items() if table.stem != film.stem]
+    options = {
+        **describe_rows(arguments, analyzer),
+        "FILE": str(Path(arguments.input).resolve()),
+        "the videos with a number": ", ".join(map(str, numbered)),
+    }
     path = arguments.csv / OPTIONS_FILE
     if not path.is_file():
         with atomic_path(path) as temporary:

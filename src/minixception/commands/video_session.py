@@ -103,11 +103,11 @@ class Session:
     def begin(self, reader: "VideoReader | Camera", frame: Frame, stack: ExitStack) -> None:
         """Open what the options ask for, at the first frame; the stack finishes it in any case."""
         arguments, table = self._arguments, None
-        if arguments.plot is not None:
-            stack.callback(self._write_plot)
         if arguments.csv is not None:
             table = open_table(arguments.csv, arguments.standard_output, stack)
         self.tracks = Tracks(self._tracker, table, self._analyzer.columns)
+        if arguments.plot is not None:
+            stack.callback(self._write_plot)
         if arguments.output is not None:
             from minixception.video.writer import VideoWriter
 

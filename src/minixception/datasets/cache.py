@@ -123,6 +123,7 @@ def _to_arrays(dataset: FaceDataset) -> Arrays:
     description = {name: getattr(dataset, name) for name in _DESCRIPTION}
     arrays = {"images": dataset.images, "labels": dataset.labels}
     arrays |= {} if dataset.splits is None else {"splits": dataset.splits}
+    arrays |= {} if dataset.targets is None else {"targets": dataset.targets}
     attributes = {_ATTRIBUTE + name: values for name, values in dataset.attributes.items()}
     return {"description": np.array(json.dumps(description)), **arrays, **attributes}
 

@@ -132,7 +132,7 @@ load_facial_expressions = PublishedSet(
     missing="There is nothing at {}. Get facial_expressions from "
     "https://github.com/muxspace/facial_expressions and put it into datasets/facial_expressions/.",
     form=PictureForm(crop_faces=True),
-    version=4,
+    version=3,
 ).load
 """Load the photographs named in `legend.csv`, each reduced to its largest face.
 

@@ -20,7 +20,7 @@ from minixception.files import (
     is_passing,
     read_patiently,
 )
-from minixception.images import crop, decode_image, read_image, resize_image, to_grey
+from minixception.images import as_rgb, crop, decode_image, read_image, resize_image, to_grey
 from minixception.messages import with_reports
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class PictureForm:
     def resize(self, image: np.ndarray) -> np.ndarray:
         """Return an image uint8 (H, W, 1 or 3) as (height, width, channels), without a crop."""
         resized = resize_image(image, self.image_size)
-        return to_grey(resized) if self.channels == 1 else resized
+        return to_grey(resized) if self.channels == 1 else as_rgb(resized)
 
 
 def _face_cutter(detector: FaceDetector | None) -> Callable[[np.ndarray], np.ndarray | None]:
@@ -79,6 +79,17 @@ def _face_cutter(detector: FaceDetector | None) -> Callable[[np.ndarray], np.nda
         return crop(image, max(boxes, key=lambda box: box.area)) if boxes else None
 
     return cut
+
+
+def cutting_models() -> str:
+    """Return a checksum of what finds faces by default, for the cache: other models cut others."""
+    from minixception.checkpoints.card import LITERT_FILE
+    from minixception.checkpoints.shipped import ROLL_MODEL, find_model
+    from minixception.detection.card import TASK
+    from minixception.detection.network_detector import DETECTOR_MODEL
+
+    folders = find_model(DETECTOR_MODEL, tasks=(TASK,)), find_model(ROLL_MODEL)
+    return content_checksum((each.name, (each / LITERT_FILE).read_bytes()) for each in folders)
 
 
 def count_dropped(left_out: Mapping[str, Sequence[str]], what: str = "pictures") -> dict[str, int]:
@@ -224,7 +235,7 @@ def named_contents(path: Path) -> Iterator[tuple[str, bytes]]:
 def sole_archive(path: Path) -> Path:
     """Return the tar archive in a folder that has one and no picture or folder; else the path."""
     entries = list(path.glob("[!.]*")) if path.is_dir() else []
-    archives = [entry for entry in entries if ".tar" in entry.suffixes or entry.suffix == ".tgz"]
+    archives = [entry for entry in entries if _is_archive(entry)]
     is_unpacked = any(
         entry.is_dir() or entry.suffix.lower() in PICTURE_SUFFIXES for entry in entries
     )
@@ -236,4 +247,8 @@ def picture_names(path: Path) -> frozenset[str]:
     if not path.is_dir():
         return frozenset(Path(name).name for name, _ in tar_contents(path))
     names = frozenset(Path(name).name for name in files_below(path))
-    return names.union(*map(picture_names, path.rglob("*.tar")))
+    return names.union(*map(picture_names, filter(_is_archive, path.rglob("*"))))
+
+
+def _is_archive(path: Path) -> bool:
+    return (".tar" in path.suffixes or path.suffix == ".tgz") and path.is_file()

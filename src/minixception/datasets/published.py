@@ -7,7 +7,7 @@ from typing import Any
 
 from minixception.datasets.cache import cached_dataset
 from minixception.datasets.face_dataset import FaceDataset
-from minixception.datasets.pictures import PictureForm, sole_archive
+from minixception.datasets.pictures import PictureForm, cutting_models, sole_archive
 from minixception.datasets.splits import CONTENT_RULE, draw_splits
 
 
@@ -78,6 +78,8 @@ class PublishedSet:
         }
         if wanted.crop_faces != self.form.crop_faces:
             options["crop_faces"] = wanted.crop_faces
+        if wanted.crop_faces:
+            options["detector"] = cutting_models()
         dataset = cached_dataset(
             path,
             lambda: self.read(path, wanted),

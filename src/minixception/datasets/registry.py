@@ -93,7 +93,8 @@ def _load_folder(path: Path, *, split_rule: str = CONTENT_RULE, **form: Any) -> 
     dataset = load(path, **form)
     if dataset.splits is None:
         return draw_splits(dataset, split_rule=split_rule)
-    if "validation" in split_names(dataset):
+    names = split_names(dataset)
+    if "validation" in names or "train" not in names:
         return dataset
     return draw_validation(dataset, split_rule=split_rule)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from minixception.datasets.face_dataset import FaceDataset, split_names, stratified_split
 from minixception.datasets.pictures import ListedPicture, PictureForm, count_dropped, read_listed
+from minixception.datasets.splits import DRAWN_RULE
 from minixception.files import atomic_path
 from minixception.labels import check_class_names, index_of
 
@@ -30,7 +31,7 @@ def split_per_class(
 ) -> FaceDataset:
     """Return the data set with new splits, each with its share of every class."""
     splits = stratified_split(dataset.labels, fractions=fractions, seed=seed)
-    return replace(dataset, splits=splits, drawn_splits=tuple(fractions))
+    return replace(dataset, splits=splits, drawn_splits=tuple(fractions), split_rule=DRAWN_RULE)
 
 
 def write_split_index(folder: str | Path, dataset: FaceDataset) -> list[Path]:
@@ -188,7 +189,7 @@ def _parse_line(where: str, text: str, class_count: int, split: str) -> ListedPi
             f"{where}: a path inside the root, one blank and a label from 0 to {class_count - 1} "
             f"expected. Received: {text[:120]!r}"
         )
-    return ListedPicture(file, int(label), split)
+    return ListedPicture(path.as_posix(), int(label), split)
 
 
 def _text_lines(file: Path) -> list[str]:

@@ -14,6 +14,7 @@ from minixception.datasets.merging import merge_datasets
 from minixception.datasets.pictures import (
     ListedPicture,
     PictureForm,
+    cutting_models,
     named_contents,
     picture_names,
     read_listed,
@@ -67,7 +68,11 @@ def load_unlabelled(
         lambda: _read(path, form),
         loader="unlabelled",
         version=_LOADER_VERSION,
-        options={"image_size": list(image_size), "channels": channels},
+        options={
+            "image_size": list(image_size),
+            "channels": channels,
+            "detector": cutting_models(),
+        },
         use_cache=use_cache,
     )
     is_scored = np.isin(faces.attributes["file"], sorted(leave_out))

@@ -23,7 +23,7 @@ from minixception.limits.measurements import (
     levels_of,
     recall_table,
 )
-from minixception.limits.perturbations import PERTURBATIONS, Perturbation
+from minixception.limits.perturbations import PERTURBATIONS, ROTATION, Perturbation
 from minixception.limits.plots import plot_example, plot_groups, plot_levels
 from minixception.messages import csv_cell
 
@@ -154,15 +154,15 @@ def _taken_for(subject: Subject, name: str) -> list[str]:
 
 
 def _surest_error(levels: "pandas.DataFrame", task: str) -> str:
-    """Say where a model is more certain than right by the most."""
-    rows = levels[levels.task == task]
+    """Say where a model is more certain than right by the most; faces are turned upright."""
+    rows = levels[(levels.task == task) & (levels.perturbation != ROTATION.name)]
     row = rows.loc[(rows.mean_probability - rows.accuracy).idxmax()]
     if row.mean_probability <= row.accuracy:
         return f"The {task} model is never more certain than it should be."
     name = next(one for one in PERTURBATIONS if one.name == row.perturbation).level_name(row.level)
     return (
-        f"The {task} model does not notice when it can no longer read a face: at "
-        f"{row.perturbation} {name} the mean probability of its answers is "
+        f"The {task} model is most overconfident at {row.perturbation} {name}: the mean "
+        "probability of its answers is "
         f"{_percent(row.mean_probability)}, but only {_percent(row.accuracy)} are right."
     )
 
@@ -185,10 +185,11 @@ def _hurts_table(levels: "pandas.DataFrame") -> str:
 
     def cell(one: Perturbation, task: str) -> str:
         rows = levels_of(levels, one.name, task)
-        found = first_noticeable(list(rows.accuracy))
+        unchanged = levels_of(levels, PERTURBATIONS[0].name, task).accuracy.iloc[0]
+        found = first_noticeable([unchanged, *rows.accuracy.iloc[1:]])
         if found is None:
             return f"not up to {one.level_name(rows.level.iloc[-1])}"
-        before, after = _percent(rows.accuracy.iloc[0]), _percent(rows.accuracy.iloc[found])
+        before, after = _percent(unchanged), _percent(rows.accuracy.iloc[found])
         return f"{one.level_name(rows.level.iloc[found])}: {before} → {after}"
 
     rows = [(one.name, *(cell(one, task) for task in TASKS)) for one in PERTURBATIONS]
