@@ -120,8 +120,8 @@ def main() -> None:
         "# Detectors\n\n"
         f"Made by `{command}` at commit {checkout_commit()}. Each table comes from one run, in "
         "which the detectors take turns. `mini_xception_detector` was trained in this project; "
-        "`Haar 1.3` is the published call `detectMultiScale(grey, 1.3, 5)`; `Haar` is the default "
-        "search with the same cascade.\n"
+        "`Haar 1.3` is the published call `detectMultiScale(grey, 1.3, 5)`; `Haar` is the search "
+        "of this project with the same cascade (`--detector haar`).\n"
     )
     arguments.output.write_text("\n".join([head, *sections]), encoding="utf-8")
     print(f"written to {arguments.output}")

@@ -1,4 +1,4 @@
-"""Train the chain of models from the data alone: teachers that know faces, then their students.
+"""Train the classifiers: teachers that know faces, then their students.
 
     make models
     python benchmarks/train_models.py --list

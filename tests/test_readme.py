@@ -46,6 +46,7 @@ NOT_RUN = {
     'pip install ".[video]"': "make test",
     'pip install ".[serve]"': "make test",
     'pip install ".[cluster]"': "make test-cluster",
+    'pip install ".[onnx,parquet,heif]"': "make test, but for HEIC",
     "python -m venv .venv": "make",
     "python -m minixception": "test_command_image.py",
 }

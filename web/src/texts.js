@@ -47,7 +47,7 @@ const ENGLISH = {
   limitTexts: [
     "A label says which emotion a face seems to show, as judged by the people who labelled the training pictures. It does not say what somebody feels.",
     "Many faces get a different label from the one that people gave them; “About this model” says how many. Fear, sadness and anger are confused most often.",
-    "Small, blurred, dark or turned faces are often missed or labelled wrongly. Nothing has been measured for covered faces and profiles.",
+    "Small, blurred or dark faces are often missed or labelled wrongly. Nothing has been measured for covered faces and profiles.",
     "“Gender” is how annotators saw a face, in two classes, not a person's gender. For people who fit neither class, both answers are wrong.",
     "Do not use this page to judge, select or monitor people. In the European Union, inferring emotions at work and in education is prohibited (Regulation (EU) 2024/1689, article 5).",
   ],
@@ -101,7 +101,7 @@ const GERMAN = {
   limitTexts: [
     "Das Ergebnis sagt, welche Emotion ein Gesicht zu zeigen scheint. Maßstab ist das Urteil der Menschen, die die Trainingsbilder eingeordnet haben. Was jemand fühlt, sagt es nicht.",
     "Bei vielen Gesichtern weicht das Ergebnis vom Urteil dieser Menschen ab; wie oft, steht unter „Über dieses Modell“. Angst, Trauer und Wut werden am häufigsten verwechselt.",
-    "Kleine, unscharfe, dunkle oder abgewandte Gesichter werden oft übersehen oder falsch eingeordnet. Für verdeckte Gesichter und Profilansichten liegen keine Messungen vor.",
+    "Kleine, unscharfe oder dunkle Gesichter werden oft übersehen oder falsch eingeordnet. Für verdeckte Gesichter und Profilansichten liegen keine Messungen vor.",
     "„Geschlecht“ meint, welcher von zwei Klassen Betrachter ein Gesicht zuordnen würden, nicht das Geschlecht eines Menschen. Für Menschen, die in keine der beiden Klassen passen, ist jede Antwort falsch.",
     "Verwenden Sie diese Seite nicht, um Menschen zu beurteilen, auszuwählen oder zu überwachen. In der Europäischen Union ist es verboten, am Arbeitsplatz und in Bildungseinrichtungen auf Emotionen zu schließen (Verordnung (EU) 2024/1689, Artikel 5).",
   ],

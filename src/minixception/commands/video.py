@@ -13,8 +13,8 @@ they were before. Until then they are in hidden folders beside them.
 
 With --cluster, FILE may be a folder of videos; --csv then names a folder for a table of each.
 
-Finding faces takes nearly all the time. --min-face 48 makes it three times as fast where faces are
-at least that large. Between searches, faces are followed; --detect-every 1 searches every frame.
+Finding faces takes nearly all the time. Between searches, faces are followed; --detect-every 1
+searches every frame.
 """
 
 import argparse

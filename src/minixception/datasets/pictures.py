@@ -81,17 +81,6 @@ def _face_cutter(detector: FaceDetector | None) -> Callable[[np.ndarray], np.nda
     return cut
 
 
-def cutting_models() -> str:
-    """Return a checksum of what finds faces by default, for the cache: other models cut others."""
-    from minixception.checkpoints.card import LITERT_FILE
-    from minixception.checkpoints.shipped import ROLL_MODEL, find_model
-    from minixception.detection.card import TASK
-    from minixception.detection.network_detector import DETECTOR_MODEL
-
-    folders = find_model(DETECTOR_MODEL, tasks=(TASK,)), find_model(ROLL_MODEL)
-    return content_checksum((each.name, (each / LITERT_FILE).read_bytes()) for each in folders)
-
-
 def count_dropped(left_out: Mapping[str, Sequence[str]], what: str = "pictures") -> dict[str, int]:
     """Count what is left out by reason, and log a warning per reason with the first names."""
     for reason, names in left_out.items():

@@ -7,8 +7,9 @@ from typing import Any
 
 from minixception.datasets.cache import cached_dataset
 from minixception.datasets.face_dataset import FaceDataset
-from minixception.datasets.pictures import PictureForm, cutting_models, sole_archive
+from minixception.datasets.pictures import PictureForm, sole_archive
 from minixception.datasets.splits import CONTENT_RULE, draw_splits
+from minixception.detection.registry import default_checksum
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class PublishedSet:
         if wanted.crop_faces != self.form.crop_faces:
             options["crop_faces"] = wanted.crop_faces
         if wanted.crop_faces:
-            options["detector"] = cutting_models()
+            options["detector"] = default_checksum()
         dataset = cached_dataset(
             path,
             lambda: self.read(path, wanted),

@@ -14,7 +14,6 @@ from minixception.datasets.merging import merge_datasets
 from minixception.datasets.pictures import (
     ListedPicture,
     PictureForm,
-    cutting_models,
     named_contents,
     picture_names,
     read_listed,
@@ -22,6 +21,7 @@ from minixception.datasets.pictures import (
 )
 from minixception.detection.columns import MIDDLE, SIDE, SURE
 from minixception.detection.labelled_pictures import read_labelled_pictures
+from minixception.detection.registry import default_checksum
 from minixception.files import PICTURE_SUFFIXES, content_checksum, files_below
 from minixception.images import crop
 
@@ -71,7 +71,7 @@ def load_unlabelled(
         options={
             "image_size": list(image_size),
             "channels": channels,
-            "detector": cutting_models(),
+            "detector": default_checksum(),
         },
         use_cache=use_cache,
     )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from minixception.checkpoints.shipped import DEFAULT_DETECTOR
+from minixception.checkpoints.card import LITERT_FILE
+from minixception.checkpoints.shipped import DEFAULT_DETECTOR, ROLL_MODEL, find_model
+from minixception.detection.card import TASK
 from minixception.detection.haar import HaarDetector
-from minixception.detection.network_detector import MiniXceptionDetector
+from minixception.detection.network_detector import DETECTOR_MODEL, MiniXceptionDetector
 from minixception.detection.search import FaceDetector
 from minixception.detection.yunet import YuNetDetector
+from minixception.files import content_checksum
 
 DETECTORS: dict[str, type] = {
     "haar": HaarDetector,
@@ -16,6 +19,12 @@ DETECTORS: dict[str, type] = {
     "mini_xception": MiniXceptionDetector,
 }
 """The detectors that `load_detector` knows by name."""
+
+
+def default_checksum() -> str:
+    """Return a checksum of the networks of the default detector: others find other faces."""
+    folders = find_model(DETECTOR_MODEL, tasks=(TASK,)), find_model(ROLL_MODEL)
+    return content_checksum((each.name, (each / LITERT_FILE).read_bytes()) for each in folders)
 
 
 def load_detector(detector: str | FaceDetector | None = None, **options: Any) -> FaceDetector:

@@ -268,7 +268,7 @@ class FaceAnalyzer:
         """Return how many times smaller than stored a JPEG is read along each side: 1, 2, 4 or 8.
 
         The smallest face that the detector searches for keeps as many pixels as the networks take.
-        It is 1 below some 27 megapixels, for all but JPEG files, and for detectors without a method
+        It is 1 below some 26 megapixels, for all but JPEG files, and for detectors without a method
         for it.
         """
         rule = getattr(self.detector, "reduction", None)
