@@ -107,6 +107,8 @@ def test_a_model_is_calibrated_on_its_validation_faces(
         found = expected_calibration_error(faces.labels, classifier.predict_faces(faces))
         assert card.metrics["validation"]["calibration_error"] == pytest.approx(found, abs=1e-4)
     assert card.temperature > 1
+    scored = card.with_metrics("validation", {"accuracy": 0.5, "calibration_error": 0.1}).metrics
+    assert {"accuracy", "calibration_error_without_temperature"} <= scored["validation"].keys()
 
 
 def test_only_validation_faces_calibrate(

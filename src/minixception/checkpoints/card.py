@@ -107,8 +107,10 @@ class Card:
             )
 
     def with_metrics(self, split: str, scores: Mapping[str, Any]) -> "Card":
-        """Return a copy that records the scores of one split."""
-        return replace(self, metrics={**self.metrics, split: dict(scores)})
+        """Return a copy that also has these scores of one split."""
+        return replace(
+            self, metrics={**self.metrics, split: {**self.metrics.get(split, {}), **scores}}
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data, the content of `card.json`."""

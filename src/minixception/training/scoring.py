@@ -170,12 +170,11 @@ def calibrate(folder: Path, faces: FaceDataset, *, split: str, engine: str = "ke
     plain = replace(plain, card=replace(plain.card, temperature=1.0))
     probabilities = plain.predict_faces(faces)
     temperature = fit_temperature(faces.distributions, probabilities)
-    scores = dict(plain.card.metrics.get(split, {}))
-    for name, each in (
-        ("calibration_error", with_temperature(probabilities, temperature)),
-        ("calibration_error_without_temperature", probabilities),
-    ):
-        scores[name] = expected_calibration_error(faces.labels, each)
+    both = {
+        "calibration_error": with_temperature(probabilities, temperature),
+        "calibration_error_without_temperature": probabilities,
+    }
+    scores = {name: expected_calibration_error(faces.labels, each) for name, each in both.items()}
     card = plain.card.with_metrics(split, scores)
     write_card(folder, replace(card, temperature=temperature))
 
