@@ -134,6 +134,7 @@ def test_an_unknown_recipe_lists_the_known_ones() -> None:
         {"mean": (100.0,), "fit_mean": True},
         {"image_size": 64},
         {"classes": "happy"},
+        {"class_weights": (1.0, 0.0)},
         {"augmentation": None},
     ],
     ids=str,

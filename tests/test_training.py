@@ -88,6 +88,26 @@ def test_the_best_epoch_is_kept_with_its_averaged_weights(
 
 
 @pytest.mark.usefixtures("eager")
+def test_a_class_is_answered_as_often_as_its_weight_says(tmp_path: Path) -> None:
+    """On faces that are all alike, with each class equally often."""
+    alike = replace(faces(12, seed=1), images=np.full((12, 8, 8, 1), 90, np.uint8))
+    recipe = replace(
+        STANDSTILL,
+        optimizer="adam",
+        learning_rate=0.01,
+        batch_size=12,
+        class_weights=(1.0, 3.0, 1.0),
+    )
+    recipe = replace(recipe, schedule="one-cycle", epochs=60, monitor="val_accuracy")
+    run = make_run(tmp_path / "run", recipe, training=alike, validation=alike)
+    train(run, verbose=0)
+    (shares,) = run.model.predict(PREPROCESSOR(alike.images[:1]), verbose=0)
+    assert shares == pytest.approx([0.2, 0.6, 0.2], abs=0.03)
+    with pytest.raises(ValueError, match="a number for each of dark, light, striped"):
+        replace(run, recipe=replace(recipe, class_weights=(1.0, 3.0)))
+
+
+@pytest.mark.usefixtures("eager")
 def test_a_recipe_can_leave_the_penalties_out(tmp_path: Path) -> None:
     """On a set smaller than the batch, and with no file per improvement."""
     few = replace(STANDSTILL, batch_size=32, epochs=1, keep_improvements=False)

@@ -134,7 +134,11 @@ def run_training(arguments: argparse.Namespace, *, task: str | None = None) -> i
 
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:
     """Declare an option for each field of a recipe that has one."""
-    readers = {tuple[str, ...]: (_names, "NAME,NAME,..."), tuple[int, int]: (_square, "SIDE")}
+    readers = {
+        tuple[str, ...]: (_names, "NAME,NAME,..."),
+        tuple[float, ...]: (_numbers, "NUMBER,NUMBER,..."),
+        tuple[int, int]: (_square, "SIDE"),
+    }
     for one in OPTIONS:
         flag = f"--{one.name.replace('_', '-')}"
         kind, facts = kind_of(one), one.metadata
@@ -167,6 +171,15 @@ def _names(text: str) -> tuple[str, ...]:
     if "" in names:
         raise argparse.ArgumentTypeError(f"names with commas between them. Received: {text!r}")
     return names
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(map(float, text.split(",")))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"numbers with commas between them. Received: {text!r}"
+        ) from None
 
 
 def _square(text: str) -> tuple[int, int]:

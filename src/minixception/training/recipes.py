@@ -253,6 +253,12 @@ class Recipe:
         "(Zhang et al. 2018, arXiv 1710.09412)",
         "[0, inf)",
     )
+    class_weights: tuple[float, ...] = option(
+        (),
+        "weight of each class in the loss, in the order of the outputs. A class of weight 3 is "
+        "answered as if it were three times as frequent (Elkan 2001, The foundations of "
+        "cost-sensitive learning)",
+    )
     outliers: float = option(
         0.0,
         "share of the images that are made unrecognizable, with all classes equally likely as "
@@ -279,6 +285,10 @@ class Recipe:
             raise ValueError(
                 "A one-cycle schedule sets every learning rate, so `plateau_patience` must be "
                 f"None with it. Received: plateau_patience={self.plateau_patience}"
+            )
+        if not all(math.isfinite(weight) and weight > 0 for weight in self.class_weights):
+            raise ValueError(
+                f"`class_weights` must be above 0 and finite. Received: {self.class_weights}"
             )
         if self.fit_mean and self.mean is not None:
             raise ValueError(f"`mean` must be None where it is fitted. Received: {self.mean}")

@@ -7,7 +7,7 @@ run resumes from there, and gives the same history as one that was not killed.
 
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +27,7 @@ from minixception.files import content_checksum
 from minixception.locks import own_folder
 from minixception.messages import unfiltered
 from minixception.training.acceleration import accelerated
-from minixception.training.batches import steps_per_epoch, training_batches
+from minixception.training.batches import Batch, steps_per_epoch, training_batches
 from minixception.training.learned_faces import numbers_of, write_learned
 from minixception.training.optimization import (
     averaged_weights,
@@ -95,6 +95,15 @@ class TrainingRun:
     start: Mapping[str, Any] = field(default_factory=dict)
     earlier: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
     devices: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse weights for other classes than there are."""
+        weights, names = self.recipe.class_weights, self.training.class_names
+        if weights and len(weights) != len(names):
+            raise ValueError(
+                f"`class_weights` must be a number for each of {', '.join(names)}. "
+                f"Received: {weights}"
+            )
 
     @property
     def steps(self) -> int:
@@ -226,9 +235,13 @@ def _fit(run: TrainingRun, state: TrainingState | None, verbose: int | str) -> H
         share=recipe.teacher_share,
         unlabelled_teachers=run.unlabelled_teachers,
     )
+    if recipe.class_weights:
+        weights = np.asarray(recipe.class_weights, np.float32)
+        batches = ((inputs, shares * weights) for inputs, shares in batches)
     batches = with_outliers(
         batches, recipe.outliers, seed=run.seed, first_step=first_epoch * run.steps
     )
+    weighted = _with_sample_weights(batches) if recipe.class_weights else batches
     model = accelerated(
         run.model, precision=recipe.precision, replicas=recipe.replicas, devices=run.devices
     )
@@ -237,7 +250,7 @@ def _fit(run: TrainingRun, state: TrainingState | None, verbose: int | str) -> H
     compile_model(model, recipe, steps=run.steps)
     with redirect_stdout(unfiltered(sys.stdout)):  # where Keras draws a bar
         model.fit(
-            batches,
+            weighted,
             steps_per_epoch=run.steps,
             epochs=recipe.epochs,
             initial_epoch=first_epoch,
@@ -246,6 +259,13 @@ def _fit(run: TrainingRun, state: TrainingState | None, verbose: int | str) -> H
             verbose=verbose,
         )
     return epochs.history
+
+
+def _with_sample_weights(batches: Iterable[Batch]) -> Iterator[tuple[Any, ...]]:
+    """Make targets that sum to one of weighted ones; their sums weigh the images."""
+    for images, targets in batches:
+        sums = targets.sum(axis=1, keepdims=True)
+        yield images, targets / sums, sums[:, 0]
 
 
 class _Epochs(keras.callbacks.Callback):
