@@ -21,6 +21,10 @@ _BACKBONE = "--backbone-weights datasets/models/vggface2_mobilenet.weights.h5"
 # Photographs whose emotions nobody has labelled, but for those that models are scored on.
 _PHOTOGRAPHS = "--unlabelled datasets/detection --leave-out datasets/facial_expressions"
 
+_FERPLUS = (
+    f"train-emotion --recipe patient --dataset ferplus --teacher {RUNS}/ferplus_teacher "
+    f"{_PHOTOGRAPHS}"
+)
 _PATIENT = (
     f"train-emotion --recipe patient --teacher {RUNS}/emotion_teacher {RUNS}/emotion_teacher_1 "
     f"{_PHOTOGRAPHS} --unlabelled-teacher {RUNS}/ferplus_teacher"
@@ -33,13 +37,16 @@ STEPS = {
     f"--epochs 12 {_BACKBONE}",
     "mini_xception": _PATIENT,
     "mini_xception_wide": f"{_PATIENT} --network mini_xception_wide --precision mixed_bfloat16",
-    "ferplus": f"train-emotion --recipe patient --dataset ferplus --teacher {RUNS}/ferplus_teacher "
-    f"{_PHOTOGRAPHS} --initial-weights {RUNS}/mini_xception --epochs 30 --learning-rate 3e-3",
+    "ferplus": f"{_FERPLUS} --initial-weights {RUNS}/mini_xception --epochs 30 "
+    "--learning-rate 3e-3",
+    "ferplus_contempt": f"{_FERPLUS} --initial-weights {RUNS}/ferplus "
+    "--class-weights 1,3,1,1,1,1,1,1 --epochs 5 --learning-rate 5e-4",
     "roll": "train --task roll",
     "gender_teacher": "train-gender --recipe face-teacher --dataset utkface --epochs 14 "
-    f"--crop-margin -0.1 {_BACKBONE}",
-    "gender": f"train-gender --teacher {RUNS}/gender_teacher --teacher-share 0.9 "
-    f"--label-smoothing 0 --outliers 0.1 --initial-weights {RUNS}/mini_xception --epochs 30",
+    f"--crop-margin -0.2 {_BACKBONE}",
+    "gender": f"train-gender --teacher {RUNS}/gender_teacher --teacher-share 0.9 --teach-once "
+    f"--label-smoothing 0 --outliers 0.1 {_PHOTOGRAPHS} --initial-weights {RUNS}/mini_xception "
+    "--epochs 30 --crop-margin -0.2",
 }
 """Name of the folder -> the command that trains it; a later step may read an earlier one's."""
 
