@@ -135,6 +135,7 @@ def test_an_unknown_recipe_lists_the_known_ones() -> None:
         {"image_size": 64},
         {"classes": "happy"},
         {"class_weights": (1.0, 0.0)},
+        {"class_weights": ("3",)},
         {"augmentation": None},
     ],
     ids=str,

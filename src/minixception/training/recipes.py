@@ -286,10 +286,8 @@ class Recipe:
                 "A one-cycle schedule sets every learning rate, so `plateau_patience` must be "
                 f"None with it. Received: plateau_patience={self.plateau_patience}"
             )
-        if not all(math.isfinite(weight) and weight > 0 for weight in self.class_weights):
-            raise ValueError(
-                f"`class_weights` must be above 0 and finite. Received: {self.class_weights}"
-            )
+        for weight in self.class_weights:
+            _check_number("class_weights", weight, float, "(0, inf)")
         if self.fit_mean and self.mean is not None:
             raise ValueError(f"`mean` must be None where it is fitted. Received: {self.mean}")
 
