@@ -459,7 +459,8 @@ class Loop:
         keys = jax.random.split(jax.random.fold_in(key, step), 6)
         images = arrays["images"][rows].astype(jnp.float32)
         images = change_light(keys[0], images, settings)
-        spoilt = jax.random.choice(keys[1], arrays["spoilt"], (self.outliers,)).astype(jnp.float32)
+        drawn = jax.random.randint(keys[1], (self.outliers,), 0, len(arrays["spoilt"]))
+        spoilt = arrays["spoilt"][drawn].astype(jnp.float32)
         matrices = draw_matrices(keys[2], settings.batch_size, settings)
         # Each face stays the greater part of itself.
         other = jax.random.permutation(keys[3], len(rows))
@@ -588,7 +589,7 @@ class Scorer:
 
         if id(network) not in self.functions:
 
-            @jax.jit
+            @partial(jax.jit, compiler_options={"xla_gpu_enable_triton_gemm": False})
             def answer(weights: Any, others: Any, images: Any) -> Any:
                 def one(images: Any) -> Any:
                     straight = jnp.tile(jnp.eye(2, 3), (len(images), 1, 1))
