@@ -58,7 +58,7 @@ docs: $(VENV)/.installed-docs  ## build the API reference into build/api; a warn
 notebooks: $(VENV)/.installed-dev  ## run the notebooks, store them with their outputs
 	$(BIN)/python notebooks/run_notebooks.py
 
-models: $(VENV)/.installed  ## train the models from the data, continuing where it stopped
+models: $(VENV)/.installed-dev  ## train the models from the data, continuing where it stopped
 	$(BIN)/python benchmarks/train_models.py
 
 clean:  ## remove the environment and what was built
@@ -95,7 +95,7 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 
 # The models of the page, and the rules that it shares with these modules.
 web/dist/models/rules.json: web/make_models.py $(shell find trained_models -name model.keras -o -name card.json) \
-		$(shell find src/minixception/detection src/minixception/video src/minixception/drawing -name '*.py') \
+		$(shell find src/minixception -name '*.py') \
 		| $(VENV)/.installed-dev
 	$(BIN)/python web/make_models.py web/dist/models
 

@@ -65,6 +65,20 @@ def test_stray_and_unreadable_files_are_counted_and_logged(
     assert "Left out 1 class folders (without a picture)" in caplog.text
 
 
+def test_a_picture_that_may_not_be_read_is_left_out(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def open_others(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.name == "secret.png":
+            raise PermissionError(13, "Permission denied", str(path))
+        return really_open(path, *arguments, **options)
+
+    write_picture(folder / "sad" / "secret.png", 11)
+    really_open = Path.open
+    monkeypatch.setattr(Path, "open", open_others)
+    assert load_class_folders(folder).dropped["unreadable picture"] == 1
+
+
 def test_the_checksum_follows_names_and_content(folder: Path) -> None:
     first = load_class_folders(folder).checksum
     assert load_class_folders(folder).checksum == first

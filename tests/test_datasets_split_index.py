@@ -44,6 +44,12 @@ def test_another_program_reads_the_index(root: Path, divided: FaceDataset) -> No
             assert path.split("/")[0] == classes[int(label)]
 
 
+def test_an_index_leaves_nothing_of_an_earlier_one(root: Path, divided: FaceDataset) -> None:
+    (root / "validation.txt").write_text("of other splits")
+    write_split_index(root, divided)
+    assert not (root / "validation.txt").exists()
+
+
 def test_what_is_written_is_read(root: Path, divided: FaceDataset, tmp_path: Path) -> None:
     write_split_index(tmp_path / "index", divided)
     dataset = read_split_index(tmp_path / "index", root=root, image_size=(8, 8))

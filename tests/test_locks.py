@@ -116,3 +116,19 @@ def test_folder_jobs_and_films_are_refused_while_another_run_writes_there(
         assert f"{target} is being written by another run" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [drawn]
     assert list(drawn.iterdir()) == []
+
+
+def test_a_new_folder_is_locked_from_the_start(
+    portraits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look(*_: object) -> int:
+        with pytest.raises(BlockingIOError), sole_writer(tmp_path / "new"):
+            pass
+        looked.append(1)
+        return 0
+
+    looked: list[int] = []
+    monkeypatch.setattr("minixception.commands.image.run_job", look)
+    run_command("image", [str(portraits), "--output", str(tmp_path / "new")])
+    assert looked
+    assert list(tmp_path.iterdir()) == []

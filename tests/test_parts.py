@@ -51,6 +51,17 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
     return Folder(f"{request.getfixturevalue('memory')}/out")
 
 
+@needs_arrow
+def test_a_name_with_a_bracket_is_a_name_first(tmp_path: Path) -> None:
+    (tmp_path / "photos [2020]").mkdir()
+    (tmp_path / "photos [2020]" / "a.jpg").write_bytes(b"")
+    (tmp_path / "photos 2").mkdir()
+    (tmp_path / "photos 2" / "b.jpg").write_bytes(b"")
+    base = tmp_path.as_uri()
+    assert list_files(f"{base}/photos [2020]") == (f"{base}/photos [2020]", ["a.jpg"])
+    assert list_files(f"{base}/photos [2-3]/*") == (base, ["photos 2/b.jpg"])
+
+
 def test_a_folder_holds_what_is_written_whole(folder: Folder) -> None:
     assert folder.names() == []
     folder.make()

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +26,7 @@ from PIL import Image
 pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
 import httpx
 from fastapi.testclient import TestClient
+from starlette.requests import ClientDisconnect
 
 from minixception import FaceAnalyzer
 from minixception.checkpoints.shipped import DEFAULT_DETECTOR, DEFAULT_MODELS, find_model
@@ -115,8 +117,12 @@ def test_an_explanation_is_a_map_of_each_face(client: TestClient, content: bytes
             assert drawn.getextrema() == (0, 255)
 
 
+# What reads it is an extra.
+HEIC = (422, "complete picture") if find_spec("pillow_heif") else (415, "is a HEIC picture")
+
 REFUSALS: dict[str, tuple[dict[str, Any], int, str]] = {
     "no picture": ({"content": b"text"}, 415, "that is none of them"),
+    "HEIC": ({"content": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"}, *HEIC),
     "empty": ({"content": b""}, 422, "picture is empty"),
     "another kind of body": ({"json": {"a": 1}}, 415, "Received: application/json"),
     "cut off": ({"content": png(300, 300)[:-40]}, 422, "must be a complete picture"),
@@ -134,6 +140,15 @@ REFUSALS: dict[str, tuple[dict[str, Any], int, str]] = {
         {"content": b"x", "headers": {"Content-Type": "multipart/form-data"}},
         422,
         "Missing boundary",
+    ),
+    "a name in no known letters": (
+        {
+            "content": b'--x\r\nContent-Disposition: form-data; name="p"; filename="\xff-x"\r\n\r\n'
+            b"x\r\n--x--\r\n",
+            "headers": {"Content-Type": "multipart/form-data; boundary=x; charset=punycode"},
+        },
+        422,
+        "use UTF-8",
     ),
     "an unknown model": (
         {"content": b"", "params": {"emotion_model": "../../etc"}},
@@ -257,6 +272,42 @@ def test_figures_count_answers_pictures_and_faces(content: bytes) -> None:
     assert 'minixception_answers_total{status="200"} 1.0' in lines
     assert 'minixception_answers_total{status="415"} 1.0' in lines
     assert "minixception_faces_total 3.0" in lines
+
+
+def test_figures_tell_a_crash_from_a_client_that_hangs_up(
+    content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError
+
+    def hang_up(*_: Any, **__: Any) -> None:
+        raise ClientDisconnect
+
+    with client_of() as client:
+        for failure in (crash, hang_up):
+            monkeypatch.setattr("minixception.serve.app.read_pictures", failure)
+            client.post(FACES, content=content, headers=JPEG)
+        lines = client.get("/metrics").text.splitlines()
+    assert 'minixception_answers_total{status="500"} 1.0' in lines
+    assert 'minixception_answers_total{status="499"} 1.0' in lines
+
+
+def test_a_client_is_not_told_where_files_are(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(folder: Path) -> None:
+        raise FileNotFoundError(f"{folder}/model.keras does not exist")
+
+    def fill_memory(folder: Path) -> None:
+        raise MemoryError
+
+    with client_of() as client:
+        for failure, status in ((load, 501), (fill_memory, 503)):
+            monkeypatch.setattr("minixception.explain.Explainer.load", failure)
+            answer = client.post(FACES, content=content, headers=JPEG, params={"explain": "gender"})
+            assert answer.status_code == status
+            assert "model" in answer.json()["detail"]
+            assert "/" not in answer.json()["detail"]
 
 
 def test_the_page_is_served_where_it_is_built(tmp_path: Path) -> None:

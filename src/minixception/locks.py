@@ -47,7 +47,7 @@ def own_folder(folder: str | Path) -> Iterator[None]:
         BlockingIOError: if another run has it.
         OSError: if it cannot be made or written to.
     """
-    with _made(Path(folder)), sole_writer(folder):
+    with made(Path(folder)), sole_writer(folder):
         yield
 
 
@@ -61,7 +61,7 @@ def lock_file(path: str | Path) -> Path:
 
 
 @contextmanager
-def _made(folder: Path) -> Iterator[None]:
+def made(folder: Path) -> Iterator[None]:
     """Make a folder with its parents; at the end, remove those of them that are empty."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ def _held(lock: Path, path: Path) -> Iterator[None]:
 
     refuse_link(lock)
     file_lock = FileLock(lock, blocking=False)
-    with _made(lock.parent):
+    with made(lock.parent):
         try:
             file_lock.acquire()
         except Timeout as error:

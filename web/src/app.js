@@ -93,7 +93,7 @@ class Page {
     if (this.problem) this.complain(...this.problem);
     if (this.camera) part("camera").textContent = say("cameraStop");
     if (this.analyzer) this.showModel();
-    if (this.shown) this.show(this.shown);
+    if (this.shown?.faces) this.show(this.shown);
   }
 
   tell(key, ...values) {
@@ -154,6 +154,7 @@ class Page {
     const turn = (this.turn = {}); // another picture or model may be chosen meanwhile
     this.quiet();
     this.tell("working");
+    shown.faces = null; // those of before are of another model
     part("save-json").disabled = part("save-csv").disabled = true;
     await new Promise((resolve) => setTimeout(resolve)); // the browser may show the text first
     let faces;

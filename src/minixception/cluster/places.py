@@ -5,6 +5,7 @@ and percent signs.
 """
 
 import errno
+import math
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,6 +79,8 @@ def list_files(url: str) -> tuple[str, list[str]] | None:
 
     parts = url.split("/")
     plain = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts))
+    if plain < len(parts) and _exists(url):
+        plain = len(parts)  # a name with a bracket
     start = "/".join(parts[:plain]).rstrip("/")
     system, path = locate(start)
     with _plain_errors(url):
@@ -95,19 +98,28 @@ def list_files(url: str) -> tuple[str, list[str]] | None:
     return start, [file[len(path) :].lstrip("/") for file in files]
 
 
-def read_bytes(url: str) -> bytes:
-    """Return the content of a file.
+def _exists(url: str) -> bool:
+    from pyarrow.fs import FileType
+
+    system, path = locate(url)
+    with _plain_errors(url):
+        return bool(system.get_file_info(path).type != FileType.NotFound)
+
+
+def read_bytes(url: str, *, most: float | None = None) -> bytes:
+    """Return the content of a file of at most so many bytes, by default those of a picture.
 
     Raises:
         FileNotFoundError, IsADirectoryError, PermissionError: if there is no file to read.
         ValueError: if it is too large for a picture.
         OSError: if it cannot be read now; see `files.is_passing`.
     """
+    most = _MOST_BYTES if most is None else most
     system, path = locate(url)
     try:
         with system.open_input_file(path) as file:
             size = file.size()
-            content = file.read() if size <= _MOST_BYTES else b""
+            content = file.read() if size <= most else b""
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{url}: No such file or directory") from error
     except PermissionError as error:
@@ -116,8 +128,8 @@ def read_bytes(url: str) -> bytes:
         raise IsADirectoryError(f"{url}: Is a directory") from error
     except Exception as error:  # whatever a library raises when a connection fails
         raise OSError(errno.EIO, explain(error), url) from error
-    if size > _MOST_BYTES:
-        raise ValueError(f"{url} must be a file of at most {_MOST_BYTES} bytes. Received: {size}")
+    if size > most:
+        raise ValueError(f"{url} must be a file of at most {most} bytes. Received: {size}")
     return content
 
 
@@ -162,7 +174,7 @@ class Folder:
     def read(self, name: str) -> bytes:
         """Return the content of a file in it."""
         if is_url(self.name):
-            return read_bytes(f"{self.name.rstrip('/')}/{name}")
+            return read_bytes(f"{self.name.rstrip('/')}/{name}", most=math.inf)
         return Path(self.name, name).read_bytes()
 
     def write(self, name: str, content: bytes) -> None:

@@ -45,7 +45,8 @@ def work_through(
         OSError: with the message of a worker's OSError or MemoryError: the item cannot be done
             now. Finished items are not affected.
         ConnectionError: if the head of the cluster is lost.
-        RuntimeError: if a worker dies at an item `MOST_ATTEMPTS` times, or cannot be started.
+        RuntimeError: if a worker dies at an item `MOST_ATTEMPTS` times in each of two rounds that
+            finish no other, or cannot be started.
     """
     results: queue.SimpleQueue[Any] = queue.SimpleQueue()
     ended = threading.Event()

@@ -15,7 +15,7 @@ import numpy as np
 
 from minixception.commands.outputs import check_folder
 from minixception.labels import EMOTIONS_FER2013, GENDERS, check_class_names
-from minixception.locks import sole_writer
+from minixception.locks import own_folder
 
 if TYPE_CHECKING:
     import keras
@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     difference = largest_difference(published.predict_on_batch, model, images)
     what = f"{file}: the rebuilt {model.name}"
     require_equal(difference, what=what, output=output, tolerance=TOLERANCE)
-    with sole_writer(output):
+    with own_folder(output):
         card = make_checkpoint(
             output,
             model,

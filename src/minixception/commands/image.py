@@ -46,7 +46,7 @@ from minixception.commands.picture_paths import find_pictures, output_paths
 from minixception.commands.picture_report import FEW_PICTURES, Report, tell_of_search
 from minixception.commands.row_options import describe_rows
 from minixception.commands.run_control import StopRequest
-from minixception.locks import sole_writer
+from minixception.locks import made, sole_writer
 from minixception.messages import require
 
 if TYPE_CHECKING:
@@ -124,7 +124,11 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.no_draw:
         outputs.update(output_paths(found.places, arguments.output))
     _check_outputs(tables, outputs)
-    with sole_writer(*({arguments.output, *tables.values()} - {None, STANDARD_OUTPUT})):
+    written = {arguments.output, *tables.values()} - {None, STANDARD_OUTPUT}
+    with ExitStack() as held:
+        for path in [*filter(None, outputs.values()), *tables.values()]:
+            held.enter_context(made(path.parent))  # that of - is the current one
+        held.enter_context(sole_writer(*written))
         code = run_job(arguments, tables, outputs)
     return 1 if code == 0 and found.failures else code
 
@@ -158,7 +162,7 @@ def _check_options(arguments: argparse.Namespace, tables: Mapping[str, Path | st
 
 
 def _check_outputs(tables: Mapping[str, Path], outputs: Mapping[Path, Path | None]) -> None:
-    """Make the folders, and find out before the work what could not be written after it."""
+    """Find out before the work what could not be written after it."""
     taken = {os.path.realpath(picture): "a picture to read" for picture in outputs}
     drawn = [("output", path) for path in outputs.values() if path is not None]
     for name, path in [*drawn, *tables.items()]:
@@ -169,7 +173,6 @@ def _check_outputs(tables: Mapping[str, Path], outputs: Mapping[Path, Path | Non
         use = taken.setdefault(os.path.realpath(path), f"written by --{name}")
         if use != f"written by --{name}":
             raise ValueError(f"--{name} must be another file. Received: {path}, {use}")
-        path.parent.mkdir(parents=True, exist_ok=True)  # that of - is the current one
 
 
 def run_job(

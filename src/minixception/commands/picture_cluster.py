@@ -115,7 +115,7 @@ def _job_to_go_on_with(folder: Folder, options: Mapping[str, str], *, resume: bo
             "or name another folder"
         )
     if job is not None:
-        check_row_options(Path(folder.name), job.options, options)
+        check_row_options(folder.name, job.options, options)
     return job
 
 

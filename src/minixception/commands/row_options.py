@@ -69,7 +69,7 @@ def _describe_model(folder: Path, card: Any) -> str:
     return f"{card.name} {content_checksum(contents)}"
 
 
-def check_row_options(part: Path, then: Mapping[str, str], now: Mapping[str, str]) -> None:
+def check_row_options(part: Path | str, then: Mapping[str, str], now: Mapping[str, str]) -> None:
     """Refuse to continue a part whose rows were made with other options.
 
     Raises:

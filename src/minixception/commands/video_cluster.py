@@ -38,7 +38,8 @@ def run_on_cluster(arguments: argparse.Namespace) -> int:
     for folder in unlisted:
         print(f"not done: {folder}", file=sys.stderr)
     tables = paths_in_folder(films, arguments.csv, ending="", suffix=".csv")
-    with own_folder(arguments.csv), StopRequest() as stop:
+    stop = StopRequest()
+    with own_folder(arguments.csv):
         remove_leftovers(*{table.parent for table in tables.values()})
         analyzer = load_analyzer(arguments)
         _keep_options(arguments, analyzer, tables)
@@ -139,7 +140,8 @@ class _Job:
         )
         progress = Progress(len(parts), stopwatch, shown=not arguments.quiet, item="part")
         cluster = connected(arguments.cluster, verbose=arguments.verbose)
-        with closing(progress), closing(self), cluster:
+        # Signals after Ray, which has a handler of its own.
+        with closing(progress), closing(self), cluster, stop:
             results = work_through(make_worker, parts, stop=lambda: stop.number)
             for number, part in enumerate(stopwatch.each("parts", results)):
                 self._take(part)

@@ -1,6 +1,6 @@
 """A folder of class folders, such as `train/happy/0001.png`, as a data set."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +74,19 @@ def load_class_folders(
         licence=licence,
         dropped=dropped,
         wanted=f"class folders with pictures ({', '.join(PICTURE_SUFFIXES)})",
-        summed=((file.relative_to(path).as_posix(), file.read_bytes()) for file, _ in pictures),
+        summed=_contents(path, [file for file, _ in pictures]),
     )
     return dataset if split is None else dataset.split(split)
+
+
+def _contents(path: Path, files: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of the files that can be read."""
+    for file in files:
+        try:
+            content = file.read_bytes()
+        except PermissionError:  # left out when pictures were read
+            continue
+        yield file.relative_to(path).as_posix(), content
 
 
 def _list_pictures(path: Path, strays: list[Path], empty: list[str]) -> Iterator[tuple[Path, str]]:

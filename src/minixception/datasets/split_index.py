@@ -44,7 +44,8 @@ def write_split_index(folder: str | Path, dataset: FaceDataset) -> list[Path]:
             `split_per_class`.
 
     Returns:
-        The files: `classes.txt`, and `SPLIT.txt` for each split.
+        The files: `classes.txt`, and `SPLIT.txt` for each split. That of a split which the data set
+        lacks is removed.
 
     Raises:
         ValueError: There are no splits or others than `INDEX_SPLITS`, no files, or a name with a
@@ -75,6 +76,8 @@ def write_split_index(folder: str | Path, dataset: FaceDataset) -> list[Path]:
     for name, lines in texts.items():
         with atomic_path(Path(folder) / name) as temporary:
             temporary.write_text("".join(f"{line}\n" for line in lines), newline="\n", **_ENCODING)
+    for split in set(INDEX_SPLITS) - set(split_names(dataset)):
+        Path(folder, f"{split}.txt").unlink(missing_ok=True)  # of an earlier index
     return [Path(folder) / name for name in texts]
 
 

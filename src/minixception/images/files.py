@@ -180,14 +180,16 @@ def _formats_of(head: bytes, name: str) -> tuple[str, ...]:
     Image.init()
     if brands & _AVIF_BRANDS:
         if "AVIF" not in Image.OPEN:
-            raise ValueError(f"{name} is an AVIF picture, which takes Pillow 11.3 or newer")
+            raise ValueError(
+                f"{name} is an AVIF picture, which takes Pillow 11.3 or newer"
+            ) from ImportError("no AVIF")
         return ("AVIF",)
     try:
         from pillow_heif import register_heif_opener
     except ImportError:
         raise ValueError(
             f"{name} is a HEIC picture, which takes an extra: pip install 'minixception[heif]'"
-        ) from None
+        ) from ImportError("no HEIC")
     register_heif_opener()
     return ("HEIF",)
 

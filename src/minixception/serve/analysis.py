@@ -2,6 +2,7 @@
 
 import base64
 import io
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -30,6 +31,8 @@ from minixception.messages import explain, require
 from minixception.serve.settings import Settings
 
 NO_MODEL = "none"
+
+_LOGGER = logging.getLogger(__name__)
 
 Loaded = TypeVar("Loaded")
 
@@ -119,8 +122,11 @@ class Analysis:
                 task = classifier.card.task
                 explainer = _loaded(lambda: self._explainer(task, models[task]))
                 _add_explanations(answers, image, faces, classifier, explainer)
+        except BrokenModelError as error:
+            _LOGGER.error("%s", explain(error))
+            raise RefusedError(503, f"{name}: a model of this service fails; try later") from error
         except (ValueError, OSError, MemoryError, cv2.error) as error:
-            if is_passing(error) or isinstance(error, BrokenModelError):
+            if is_passing(error):
                 raise RefusedError(503, f"{name}: {explain(error)}; try again later") from error
             raise RefusedError(422, f"{name}: {explain(error)}") from error
         return answers
@@ -154,13 +160,20 @@ class Analysis:
 
 
 def _loaded(load: Callable[[], Loaded]) -> Loaded:
-    """Load something; a failure is the fault of the service, not of the picture."""
+    """Load something; a failure is the fault of the service, not of the picture.
+
+    Which file it is goes to the log, not to the client.
+    """
     try:
         return load()
-    except (ImportError, FileNotFoundError) as error:
+    except ImportError as error:
         raise RefusedError(501, f"this service cannot do that: {explain(error)}") from error
-    except (OSError, ValueError) as error:  # a model is damaged, or its file cannot be read
-        raise RefusedError(503, f"this service cannot do that now: {explain(error)}") from error
+    except FileNotFoundError as error:
+        _LOGGER.error("%s", explain(error))
+        raise RefusedError(501, "this service lacks the file of a model for that") from error
+    except (OSError, ValueError, MemoryError) as error:  # damaged, or it cannot be read now
+        _LOGGER.error("%s", explain(error))
+        raise RefusedError(503, "this service cannot load a model for that now") from error
 
 
 def _read(content: bytes, name: str) -> NDArray[np.uint8]:
@@ -169,7 +182,11 @@ def _read(content: bytes, name: str) -> NDArray[np.uint8]:
     try:
         return load_picture(file)
     except ValueError as error:
-        statuses: dict[Any, int] = {UnidentifiedImageError: 415, Image.DecompressionBombError: 413}
+        statuses: dict[Any, int] = {
+            UnidentifiedImageError: 415,
+            ImportError: 415,  # of what reads this format
+            Image.DecompressionBombError: 413,
+        }
         raise RefusedError(statuses.get(type(error.__cause__), 422), explain(error)) from error
 
 

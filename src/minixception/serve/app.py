@@ -28,7 +28,7 @@ from minixception.checkpoints.engines import available_cores
 from minixception.messages import plain_json
 from minixception.serve.analysis import Analysis, RefusedError
 from minixception.serve.bodies import read_pictures
-from minixception.serve.figures import Figures, Measured
+from minixception.serve.figures import HUNG_UP, Figures, Measured
 from minixception.serve.schemas import (
     EXAMPLE_FACE,
     REQUEST_BODY,
@@ -244,4 +244,4 @@ async def _tell_option(_: Request, error: Exception) -> Response:
 
 
 async def _tell_nobody(_: Request, __: Exception) -> Response:
-    return _problem(400, "the client closed the connection")
+    return _problem(HUNG_UP, "the client closed the connection")

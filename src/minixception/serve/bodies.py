@@ -71,6 +71,8 @@ async def _parse(
     parser = _ParserInMemory(request.headers, body, max_files=most, max_fields=most)
     try:
         form = await parser.parse()
+    except UnicodeError as error:
+        raise RefusedError(422, "the multipart body cannot be read: use UTF-8") from error
     except MultiPartException as error:
         if "Too many files" in error.message:
             raise RefusedError(413, f"a request must have at most {most} pictures") from error
@@ -82,7 +84,8 @@ async def _parse(
                 raise RefusedError(
                     422, f"`{field[:100]}` must be a file; options are query parameters"
                 )
-            given = part.filename or field or ONE_PICTURE
+            # Some charsets decode to what UTF-8 cannot hold.
+            given = (part.filename or field or ONE_PICTURE).encode("utf-8", "replace").decode()
             names = chain([given], (f"{given} ({number})" for number in count(2)))
             pictures[next(name for name in names if name not in pictures)] = await part.read()
     finally:

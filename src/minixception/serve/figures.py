@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Where the processes of a service share their metrics: prometheus_client reads it at import.
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-HUNG_UP = "499"  # nginx's status for a client that did not wait
+HUNG_UP = 499  # nginx's status for a client that did not wait
 
 
 class Figures:
@@ -47,7 +47,7 @@ class Measured:
         if scope["type"] != "http" or scope["path"] != self._path:
             await self._app(scope, receive, send)
             return
-        start, status = time.perf_counter(), HUNG_UP
+        start, status = time.perf_counter(), str(HUNG_UP)
 
         async def observe(message: Message) -> None:
             nonlocal status
@@ -57,6 +57,9 @@ class Measured:
 
         try:
             await self._app(scope, receive, observe)
+        except Exception:
+            status = "500"  # sent further out
+            raise
         finally:
             self._figures.answers.labels(status).inc()
             self._figures.seconds.observe(time.perf_counter() - start)

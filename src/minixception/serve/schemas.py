@@ -95,7 +95,7 @@ REASONS = {
     413: "too many bytes, pixels or pictures",
     415: "no picture, or one of an unknown format",
     422: "a damaged picture, or an option that does not exist",
-    501: "explanations take an extra that this service was installed without",
+    501: "explanations take an extra, or the file of a model, that this service lacks",
     503: "too many requests are in progress, the machine or a model fails, or the service is "
     "shutting down: try again later",
 }
