@@ -119,3 +119,15 @@ def test_only_validation_faces_calibrate(
     options = ["--model", str(folder), "--dataset", "fer2013", "--data", "a.csv"]
     assert run_command("evaluate", [*options, "--split", "PrivateTest", "--calibrate"]) == 1
     assert "fitted on the validation split, PublicTest" in capsys.readouterr().err
+    assert run_command("evaluate", [*options, "--calibrate"]) == 1
+    assert "at least 200 faces. Received: PublicTest with 1" in capsys.readouterr().err
+
+
+def test_a_calibration_on_other_faces_bears_their_name(
+    checkpoints: dict[str, Path], here: Path
+) -> None:
+    folder = shutil.copytree(checkpoints["emotion"], here / "model")
+    Path("a.csv").write_text(fer2013_csv({"Training": 1, "PublicTest": 200}))
+    options = ["--model", str(folder), "--dataset", "fer2013", "--data", "a.csv"]
+    assert run_command("evaluate", [*options, "--calibrate"]) == 0
+    assert "fer2013 PublicTest" in read_card(folder).metrics

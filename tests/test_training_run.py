@@ -1,5 +1,6 @@
 """`train` and `evaluate` on a set that is loaded already; other tests have the other ways."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 import minixception
-from minixception.training.learned_faces import numbers_of, read_learned
+from minixception.training.learned_faces import numbers_of, read_learned, write_learned
 from minixception.training.runs import RunRecord
 from pattern_runs import SMALL, divided_faces, faces
 
@@ -32,6 +33,30 @@ def test_a_loaded_set_is_trained_on_and_scored(
     assert minixception.evaluate("run", patterns, split="test").n == 6
     assert train(epochs=2, resume=True).history == run.history
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.usefixtures("short_training")
+def test_a_model_for_litert_goes_with_the_weights_that_it_was_made_of(here: Path) -> None:
+    options = {"output": "run", "schedule": "constant", "verbose": 0, **SMALL}
+    minixception.train(divided_faces(), epochs=1, **options)
+    Path("run/model.tflite").write_bytes(b"of the first epoch")
+    run = minixception.train(divided_faces(), epochs=20, resume=True, **options)
+    assert Path("run/model.tflite").exists() == (run.best == 0)
+
+
+@pytest.mark.usefixtures("short_training")
+def test_weights_that_know_the_validation_faces_are_not_begun_with(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patterns = replace(divided_faces(), drawn_splits=("validation", "test"))
+    small = {"epochs": 1, "verbose": 2, **SMALL}
+    known = minixception.train(patterns, output="known", **small).folder
+    chosen = "minixception.training.run.choose_origin"
+    monkeypatch.setattr(chosen, lambda origin, *_, **__: origin or known)
+    assert minixception.train(patterns, output="a", **small).card.data["initial_weights"]
+    write_learned(known, numbers_of(patterns))
+    assert "initial_weights" not in minixception.train(patterns, output="b", **small).card.data
+    assert "from random weights after all" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Train the face detector.
 
-    python src/train_face_detector.py --data datasets/detection --leave-out facial_expressions.tar
+    python src/train_face_detector.py --data datasets/detection
     python src/train_face_detector.py --data datasets/detection --resume
 
 It composes scenes from close-up photographs, a tenth of which is held out to choose the best epoch.

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from minixception.checkpoints.card import HISTORY_FILE, KERAS_FILE, write_card
+from minixception.checkpoints.card import HISTORY_FILE, KERAS_FILE, LITERT_FILE, write_card
 from minixception.checkpoints.keras_model import save_keras_file, write_history
 from minixception.detection.card import DetectorCard
 from minixception.detection.cells import prepare_images
@@ -215,6 +215,7 @@ def _validate(run: DetectorRun, scenes: Scenes) -> dict[str, float]:
 def _keep(run: DetectorRun, history: History) -> None:
     """Store the model with its card and history in one step."""
     scores = {name: value for name, value in history[-1].items() if name.startswith("val_")}
+    (run.folder / LITERT_FILE).unlink(missing_ok=True)  # of weights that were better once
     with atomic_folder(run.folder) as temporary:
         save_keras_file(run.model, temporary / KERAS_FILE)
         write_history(temporary / HISTORY_FILE, history)

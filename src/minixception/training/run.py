@@ -241,6 +241,8 @@ class _Request:
         origin = choose_origin(
             self.initial_weights, recipe, task=self.task, faces=len(training), say=self.say
         )
+        if origin is not None and self.initial_weights is None:
+            origin = self._unless_seen(origin, dataset, unseen, entry.training_split)
         backbone = {}
         if self.backbone_weights or not origin:
             every = max(1, len(training) // STATISTICS_FACES)
@@ -302,15 +304,27 @@ class _Request:
     ) -> None:
         """Refuse models that learned from faces which the new one is to be scored on."""
         for folder in map(find_model, self.origins):
-            card = read_card(folder)
-            require_same_files(
-                self.recipe.dataset,
-                dataset,
-                splits=unseen,
-                model=card.name,
-                trained_on=card.data,
-            )
-            refuse_learned(folder, dataset, splits=unseen, training_split=training_split)
+            self._refuse_seen(folder, dataset, unseen, training_split)
+
+    def _refuse_seen(
+        self, folder: Path, dataset: FaceDataset, unseen: Sequence[str], training_split: str
+    ) -> None:
+        card = read_card(folder)
+        require_same_files(
+            self.recipe.dataset, dataset, splits=unseen, model=card.name, trained_on=card.data
+        )
+        refuse_learned(folder, dataset, splits=unseen, training_split=training_split)
+
+    def _unless_seen(
+        self, origin: Path, dataset: FaceDataset, unseen: Sequence[str], training_split: str
+    ) -> Path | None:
+        """Return a model that was not asked for, or None if it has learned from the unseen."""
+        try:
+            self._refuse_seen(find_model(origin), dataset, unseen, training_split)
+        except ValueError as error:
+            self.say(f"Training starts from random weights after all: {error}")
+            return None
+        return origin
 
     def _start(self, entry: DatasetEntry) -> Mapping[str, Any]:
         """Return what a later resume needs: the command, and where its inputs are."""

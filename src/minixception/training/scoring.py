@@ -150,11 +150,18 @@ def score_splits(
     else:
         refuse_learned(folder, faces, splits=splits, training_split=training_split)
     parts = {split: _faces_to_score(faces, split, card, learned) for split in splits}
+    is_own = is_trained_on(name, faces, card.data)
     if calibrated:
-        calibrate(folder, parts[splits[0]], split=splits[0], engine=engine)
+        (split,) = splits
+        if len(parts[split]) < LEAST_TO_CALIBRATE:
+            raise ValueError(
+                f"A temperature takes at least {LEAST_TO_CALIBRATE} faces. Received: {split} with "
+                f"{len(parts[split])}"
+            )
+        recorded = split if is_own else f"{faces.name} {split}"
+        calibrate(folder, parts[split], split=recorded, engine=engine)
     classifier = FaceClassifier.load(folder, engine=engine)
     how = {"flip": flip, "without_twins": without_twins, "engine": engine}
-    is_own = is_trained_on(name, faces, card.data)
     return {split: _score(classifier, parts[split], split, how, is_own) for split in parts}
 
 
