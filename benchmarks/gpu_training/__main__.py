@@ -27,28 +27,35 @@ from benchmarks.gpu_training.settings import STUDENTS, TEACHERS
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def main() -> int:
-    """Run one of the parts."""
+def main() -> int | str:
+    """Run one of the parts; return an exit code, or what is wrong."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("part", choices=("pack", "teachers", "students", "finish"))
     parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "gpu")
-    parser.add_argument("--data", type=Path, default=ROOT / "datasets", help="of the data sets")
     parser.add_argument("--teachers", type=int, default=TEACHERS, help="number of teachers")
     parser.add_argument("--students", nargs="+", default=STUDENTS, help="NETWORK:SIZE:DATASET")
     parser.add_argument("--epochs", type=int, default=0, help="other than in the settings")
     parser.add_argument("--seconds", type=float, default=1e6, help="train fewer epochs to keep it")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    if options.part == "pack":
-        from benchmarks.gpu_training.packing import pack
+    try:
+        if options.part == "pack":
+            from benchmarks.gpu_training.packing import pack
 
-        pack(options.data, options.folder)
-        return 0
-    if options.part == "finish":
-        from benchmarks.gpu_training.finishing import finish
+            pack(options.folder)
+        elif options.part == "finish":
+            from benchmarks.gpu_training.finishing import finish
 
-        finish(options.folder, options.data, options.students)
-        return 0
+            finish(options.folder)
+        else:
+            train(options)
+    except (FileNotFoundError, FileExistsError) as error:
+        return str(error)
+    return 0
+
+
+def train(options: argparse.Namespace) -> None:
+    """Run a part that trains."""
     os.environ["KERAS_BACKEND"] = "jax"
     import keras
     from benchmarks.gpu_training.kernels import use_plain_kernels
@@ -56,14 +63,12 @@ def main() -> int:
 
     use_plain_kernels()
     keras.config.set_dtype_policy("mixed_bfloat16")
-    command = ["KERAS_BACKEND=jax python -m benchmarks.gpu_training", shlex.join(sys.argv[1:])]
-    (options.folder / f"{options.part}.txt").write_text(" ".join(command))
-    limits = {"epochs": options.epochs, "seconds": options.seconds}
+    command = "KERAS_BACKEND=jax python -m benchmarks.gpu_training " + shlex.join(sys.argv[1:])
+    common = {"epochs": options.epochs, "seconds": options.seconds, "command": command}
     if options.part == "teachers":
-        train_teachers(options.folder, count=options.teachers, **limits)
+        train_teachers(options.folder, count=options.teachers, **common)
     else:
-        train_students(options.folder, students=options.students, **limits)
-    return 0
+        train_students(options.folder, students=options.students, **common)
 
 
 if __name__ == "__main__":

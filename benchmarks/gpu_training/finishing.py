@@ -1,22 +1,13 @@
-"""Checkpoint folders, as the training commands write them, from the weights of a GPU."""
+"""Checkpoint folders, as the training commands write them, from what a GPU has trained."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from benchmarks.gpu_training.packing import unlabelled_faces
-from benchmarks.gpu_training.settings import (
-    HEADS,
-    STUDENT,
-    TEACHER,
-    TEACHER_NETWORK,
-    TEACHER_SIZE,
-    Settings,
-    stem,
-)
-from benchmarks.gpu_training.weights import read_weights
+from benchmarks.gpu_training.settings import FACES_FILE, HEADS
+from benchmarks.gpu_training.trained import read_facts, read_weights
 
 from minixception.checkpoints.card import Card
 from minixception.checkpoints.engines import run_keras
@@ -33,61 +24,64 @@ from minixception.training.learned_faces import numbers_of, write_learned
 from minixception.training.scoring import calibrate
 
 
-def finish(folder: Path, data: Path, students: Sequence[str]) -> None:
-    """Make a checkpoint folder of each student, and of each head of each teacher."""
-    for student in students:
-        network, size, head = student.split(":")
-        weights = read_weights(folder / f"{stem(student)}.npz")
-        command = (folder / "students.txt").read_text()
-        made = _Made(folder / stem(student), network, int(size), head, STUDENT, command)
-        made.write(weights, unlabelled=data)
-    for path in sorted(folder.glob("teacher_*.npz")):
+def finish(folder: Path) -> None:
+    """Make a checkpoint folder of each student, and of each head of each teacher.
+
+    Raises:
+        FileNotFoundError: there are none.
+    """
+    files = sorted(path for path in folder.glob("*.npz") if path.name != FACES_FILE)
+    if not files:
+        raise FileNotFoundError(f"{folder} holds no trained model: run the parts before this one")
+    for path in files:
+        known = read_facts(path)
         *body, kernel, bias = read_weights(path)
-        command = (folder / "teachers.txt").read_text()
-        for head, columns in HEADS.items():
-            place = path.with_name(f"{path.stem}_{head}")
-            made = _Made(place, TEACHER_NETWORK, TEACHER_SIZE, head, TEACHER, command)
-            made.write([*body, kernel[:, columns], bias[columns]])
+        if len(known["heads"]) == 1:
+            _write(path.with_suffix(""), [*body, kernel, bias], known, known["heads"][0])
+            continue
+        for head in known["heads"]:
+            columns = HEADS[head]
+            weights = [*body, kernel[:, columns], bias[columns]]
+            _write(path.with_name(f"{path.stem}_{head}"), weights, known, head)
 
 
-@dataclass(frozen=True)
-class _Made:
-    """A model that was trained."""
+def _write(folder: Path, weights: Sequence[Any], known: dict[str, Any], head: str) -> None:
+    """Write the folder of a model, with scores and temperature on PublicTest."""
+    faces = load_dataset(head)
+    validation = faces.split("PublicTest")
+    data = {"dataset": head, **describe_data(faces, "Training", "PublicTest")}
+    # Both heads, and all students, learn from all faces of Training.
+    learned = [load_dataset("fer2013").split("Training")]
+    if "teachers" in known:
+        learned.append(unlabelled_faces(faces))
+        data["unlabelled"] = describe_unlabelled(learned[-1])
+        data["teachers"] = [{"name": name} for name in known["teachers"]]
+    size = (known["size"], known["size"])
+    model = build(known["network"], (*size, 1), len(faces.class_names))
+    model.set_weights(weights)
+    card = Card(
+        name=folder.name,
+        task="emotion",
+        architecture=known["network"],
+        parameters=model.count_params(),
+        class_names=faces.class_names,
+        preprocessor=Preprocessor(size),
+        data=data,
+        recipe={**known["settings"], "precision": "mixed_bfloat16"},
+        seed=known["seed"],
+        command=known["command"],
+        versions=recorded_versions(),
+    )
+    inputs = card.preprocessor(validation.images)
+    scores = score(validation.labels, run_keras(model, inputs, 256), validation.class_names)
+    card = card.with_metrics("PublicTest", scores.to_json())
+    save_checkpoint(folder, model, card, [_row(each, head) for each in known["history"]])
+    write_learned(folder, np.concatenate([numbers_of(part) for part in learned]))
+    export_litert(folder, images=inputs[:64])
+    calibrate(folder, validation, split="PublicTest", engine="litert")
+    print(f"{folder}: PublicTest {scores.accuracy:.2%}", flush=True)
 
-    folder: Path
-    network: str
-    size: int
-    head: str
-    settings: Settings
-    command: str
 
-    def write(self, weights: Sequence[Any], *, unlabelled: Path | None = None) -> None:
-        """Write the folder, with scores and temperature on PublicTest."""
-        faces = load_dataset(self.head)
-        validation, learned = faces.split("PublicTest"), [faces.split("Training")]
-        facts = describe_data(faces, "Training", "PublicTest")
-        if unlabelled is not None:
-            learned.append(unlabelled_faces(unlabelled, faces))
-            facts["unlabelled"] = describe_unlabelled(learned[-1])
-        model = build(self.network, (self.size, self.size, 1), len(faces.class_names))
-        model.set_weights(weights)
-        card = Card(
-            name=self.folder.name,
-            task="emotion",
-            architecture=self.network,
-            parameters=model.count_params(),
-            class_names=faces.class_names,
-            preprocessor=Preprocessor((self.size, self.size)),
-            data={"dataset": self.head, **facts},
-            recipe={**asdict(self.settings), "precision": "mixed_bfloat16"},
-            seed=0,
-            command=self.command,
-            versions=recorded_versions(),
-        )
-        inputs = card.preprocessor(validation.images)
-        scores = score(validation.labels, run_keras(model, inputs, 256), validation.class_names)
-        save_checkpoint(self.folder, model, card.with_metrics("PublicTest", scores.to_json()))
-        write_learned(self.folder, np.concatenate([numbers_of(part) for part in learned]))
-        export_litert(self.folder, images=inputs[:64])
-        calibrate(self.folder, validation, split="PublicTest", engine="litert")
-        print(f"{self.folder}: PublicTest {scores.accuracy:.2%}", flush=True)
+def _row(row: dict[str, float], head: str) -> dict[str, float]:
+    """Return a row of `history.csv`."""
+    return {"epoch": row["epoch"], "loss": row["loss"], "val_accuracy": row[head]}

@@ -109,14 +109,14 @@ class Loop:
         seen = view(self.teacher.size)[0] if self.teacher else None
         labels, votes = mix(arrays["labels"][rows]), mix(arrays["votes"][rows])
         targets = self._targets(seen, labels, votes, step, arrays["teachers"])
+        if self.teacher:
+            targets["ferplus"] *= jnp.array(FERPLUS_WEIGHTS)
         if self.outliers:
             targets = {
                 head: jnp.concatenate([t, jnp.full((self.outliers, t.shape[1]), 1 / t.shape[1])])
                 for head, t in targets.items()
             }
         views = {size: jnp.concatenate(parts) for size, parts in views.items()}
-        if self.teacher:
-            targets["ferplus"] *= jnp.array(FERPLUS_WEIGHTS)
 
         rate = one_cycle(step, total, settings)
         after, losses = [], []
@@ -142,8 +142,9 @@ class Loop:
     def run(
         self, starts: Sequence[Any], key: Any, report: Callable[..., None], *, seconds: float
     ) -> Any:
-        """Train; after each epoch `report(epoch, losses, [(averaged weights, others), ...])`.
+        """Train, and return the states of the networks.
 
+        After each epoch comes `report(epoch, epochs, losses, [(averaged weights, others), ...])`.
         Epochs become fewer where `seconds` do not suffice.
         """
         state = [_with_optimizer(weights, others) for weights, others in starts]
@@ -154,7 +155,8 @@ class Loop:
             start = time.monotonic()
             state, losses = self.epoch(state, jnp.int32(number), total, key, self.arrays)
             losses = np.asarray(losses).mean(axis=0)
-            report(number, losses, [(average, others) for _, others, _, average in state])
+            averages = [(average, others) for _, others, _, average in state]
+            report(number, epochs, losses, averages)
             if number == 1:  # the first compiles as well
                 pace = time.monotonic() - start
                 left = seconds - (time.monotonic() - began)

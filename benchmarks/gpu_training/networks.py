@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
-from benchmarks.gpu_training.settings import HEADS, VALIDATION
+from benchmarks.gpu_training.settings import HEADS
 from benchmarks.gpu_training.views import sample
 
 from minixception.models import build
@@ -61,36 +61,32 @@ class Network:
 
 
 class Scorer:
-    """Probabilities of networks on the validation faces, PublicTest."""
+    """Scores networks on the validation faces of each head, PublicTest."""
 
     BATCH = 400
 
     def __init__(self, faces: dict[str, Any]) -> None:
-        validation = faces["splits"] == VALIDATION
-        self.images = faces["images"][validation]
-        self.labels = {"fer2013": faces["labels"][validation].astype(int)}
-        votes = faces["votes"][validation]
-        # More than half of the votes: the rule of FER+'s authors, without their outliers.
-        self.labels["ferplus"] = np.where(votes.max(1) > 0.5, votes.argmax(1), -1)
+        self.faces = {head: (faces[f"{head}_images"], faces[f"{head}_labels"]) for head in HEADS}
         self.functions: dict[Network, Any] = {}
 
-    def __call__(self, network: Network, weights: Any, others: Any) -> dict[str, np.ndarray]:
+    def probabilities(self, network: Network, weights: Any, others: Any) -> dict[str, Any]:
         """Return head -> probabilities (N, K)."""
         answer = self.functions.setdefault(network, _answering(network))
-        count = -(-len(self.images) // self.BATCH)
-        batches = np.resize(self.images, (count, self.BATCH, *self.images.shape[1:]))
-        return {
-            head: np.concatenate(value)[: len(self.images)]
-            for head, value in answer(weights, others, batches).items()
-        }
+        found = {}
+        for head in network.heads:
+            images, _ = self.faces[head]
+            count = -(-len(images) // self.BATCH)
+            batches = np.resize(images, (count, self.BATCH, *images.shape[1:]))
+            answers = answer(weights, others, batches)[head]
+            found[head] = np.concatenate(answers)[: len(images)]
+        return found
 
-    def accuracy(self, probabilities: dict[str, np.ndarray]) -> dict[str, float]:
+    def accuracies(self, probabilities: dict[str, Any]) -> dict[str, float]:
         """Return head -> accuracy."""
-        scores = {}
-        for head, values in probabilities.items():
-            known = self.labels[head] >= 0
-            scores[head] = float((values.argmax(1) == self.labels[head])[known].mean())
-        return scores
+        return {
+            head: float((values.argmax(axis=1) == self.faces[head][1]).mean())
+            for head, values in probabilities.items()
+        }
 
 
 def _answering(network: Network) -> Any:

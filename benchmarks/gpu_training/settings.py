@@ -43,8 +43,6 @@ STUDENT = Settings(
     mixup=0.4, light=0.2, blur=0.02, outliers=0.05, teacher_share=0.8,
 )  # fmt: skip
 FACES_FILE = "faces.npz"
-# The splits there.
-TRAINING, VALIDATION, UNLABELLED = range(3)
 
 TEACHERS = 4
 TEACHER_NETWORK = "facenet_mobilenet"

@@ -1,9 +1,8 @@
 """The two parts that run on the GPU: teachers, then students."""
 
-import csv
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +19,107 @@ from benchmarks.gpu_training.settings import (
     TEACHER,
     TEACHER_NETWORK,
     TEACHER_SIZE,
-    TRAINING,
-    UNLABELLED,
     stem,
 )
-from benchmarks.gpu_training.weights import read_weights, write_weights
+from benchmarks.gpu_training.trained import read_weights, write_model
 
 
-def prepared(faces: dict[str, Any], *, unlabelled: bool) -> dict[str, Any]:
+def train_teachers(folder: Path, *, count: int, epochs: int, seconds: float, command: str) -> None:
+    """Train teachers one after the other, each with a seed of its own; those there are stay."""
+    faces = dict(np.load(folder / FACES_FILE))
+    scorer, arrays = Scorer(faces), _arrays(faces, unlabelled=False)
+    *body, top, bias = [faces[f"backbone_{k}"] for k in range(sum("backbone" in k for k in faces))]
+    settings = replace(TEACHER, epochs=epochs or TEACHER.epochs)
+    network = Network(TEACHER_NETWORK, TEACHER_SIZE, tuple(HEADS), seed=0)
+    loop = Loop([network], settings, arrays)
+    began, opinions = time.monotonic(), []
+    for seed in range(count):
+        file = folder / f"teacher_{seed}.npz"
+        if file.exists():
+            network.model.set_weights(read_weights(file))
+        else:
+            drawn = np.random.default_rng(seed).normal(0, 0.01, top.shape).astype(np.float32)
+            network.model.set_weights([*body, drawn, np.zeros_like(bias)])
+            facts = _facts(network, seed=seed, command=command)
+
+            def report(
+                epoch: int, epochs: int, losses: Any, averages: Any, facts: dict[str, Any] = facts
+            ) -> None:
+                row = scorer.accuracies(scorer.probabilities(network, *averages[0]))
+                facts["settings"] = asdict(replace(settings, epochs=epochs))
+                facts["history"].append({"epoch": epoch, "loss": float(losses[0]), **row})
+                _tell(facts["history"][-1])
+
+            share = (seconds - (time.monotonic() - began)) / (count - seed)
+            state = loop.run([network.start()], jax.random.key(seed), report, seconds=share)
+            _, others, _, average = state[0]
+            write_model(file, network.assigned(average, others), facts, np.float16)
+        opinions.append(scorer.probabilities(network, *network.start()))
+        together = {head: np.mean([each[head] for each in opinions], axis=0) for head in HEADS}
+        print(f"{seed + 1} teachers together:", end=" ")
+        _tell(scorer.accuracies(together))
+
+
+def train_students(
+    folder: Path, *, students: Sequence[str], epochs: int, seconds: float, command: str
+) -> None:
+    """Train all students at once; the best epoch of each, on PublicTest, is kept.
+
+    Raises:
+        FileNotFoundError: there are no teachers yet.
+        FileExistsError: there are students already.
+    """
+    places = sorted(folder.glob("teacher_*.npz"))
+    if not places:
+        raise FileNotFoundError(f"{folder} holds no teachers: run the part `teachers` first")
+    files = {student: folder / f"{stem(student)}.npz" for student in students}
+    if used := [str(file) for file in files.values() if file.exists()]:
+        raise FileExistsError(f"{', '.join(used)} would be overwritten: move it away")
+    faces = dict(np.load(folder / FACES_FILE))
+    scorer, arrays = Scorer(faces), _arrays(faces, unlabelled=True)
+    teacher = Network(TEACHER_NETWORK, TEACHER_SIZE, tuple(HEADS), seed=0)
+    weights = []
+    for place in places:
+        teacher.model.set_weights(read_weights(place))
+        weights.append(teacher.start())
+    parts = [student.split(":") for student in students]
+    networks = [Network(name, int(size), (head,), seed=0) for name, size, head in parts]
+    settings = replace(STUDENT, epochs=epochs or STUDENT.epochs)
+    known = {
+        student: {
+            **_facts(network, seed=0, command=command),
+            "teachers": [place.stem for place in places],
+        }
+        for student, network in zip(students, networks, strict=True)
+    }
+    best = dict.fromkeys(students, 0.0)
+
+    def report(epoch: int, epochs: int, losses: Any, averages: Any) -> None:
+        for name, network, loss, average in zip(students, networks, losses, averages, strict=True):
+            facts = known[name]
+            row = scorer.accuracies(scorer.probabilities(network, *average))
+            facts["settings"] = asdict(replace(settings, epochs=epochs))
+            facts["history"].append({"epoch": epoch, "loss": float(loss), **row})
+            (accuracy,) = row.values()
+            if accuracy > best[name]:
+                best[name] = accuracy
+                write_model(files[name], network.assigned(*average), facts)
+        _tell({name: facts["history"][-1] for name, facts in known.items()})
+
+    loop = Loop(
+        networks,
+        settings,
+        arrays,
+        teacher=teacher,
+        taught_by=jax.tree.map(lambda *parts: jnp.stack(parts), *weights),
+    )
+    starts = [network.start() for network in networks]
+    loop.run(starts, jax.random.key(0), report, seconds=seconds)
+
+
+def _arrays(faces: dict[str, Any], *, unlabelled: bool) -> dict[str, Any]:
     """Return the arrays that a loop trains on."""
-    chosen = (faces["splits"] == TRAINING) | (unlabelled & (faces["splits"] == UNLABELLED))
+    chosen = (faces["labels"] >= 0) | unlabelled
     labels = faces["labels"][chosen]
     return {
         "images": faces["images"][chosen],
@@ -39,80 +129,22 @@ def prepared(faces: dict[str, Any], *, unlabelled: bool) -> dict[str, Any]:
     }
 
 
-def train_teachers(folder: Path, *, count: int, epochs: int, seconds: float) -> None:
-    """Train teachers one after the other, each with a seed of its own; those there are stay."""
-    faces = dict(np.load(folder / FACES_FILE))
-    scorer, arrays = Scorer(faces), prepared(faces, unlabelled=False)
-    *body, top, bias = [faces[f"backbone_{k}"] for k in range(sum("backbone" in k for k in faces))]
-    network = Network(TEACHER_NETWORK, TEACHER_SIZE, tuple(HEADS), seed=0)
-    loop = Loop([network], replace(TEACHER, epochs=epochs or TEACHER.epochs), arrays)
-    began, opinions = time.monotonic(), []
-    for seed in range(count):
-        file = folder / f"teacher_{seed}.npz"
-        if file.exists():
-            network.model.set_weights(read_weights(file))
-        else:
-            drawn = np.random.default_rng(seed).normal(0, 0.01, top.shape).astype(np.float32)
-            network.model.set_weights([*body, drawn, np.zeros_like(bias)])
-            rows: list[dict[str, Any]] = []
-
-            def report(
-                epoch: int, losses: Any, averages: Any, rows: list[dict[str, Any]] = rows
-            ) -> None:
-                scores = scorer.accuracy(scorer(network, *averages[0]))
-                rows.append({"epoch": epoch, "loss": float(losses[0]), **scores})
-                print({name: round(value, 4) for name, value in rows[-1].items()}, flush=True)
-
-            share = (seconds - (time.monotonic() - began)) / (count - seed)
-            state = loop.run([network.start()], jax.random.key(seed), report, seconds=share)
-            _, others, _, average = state[0]
-            write_history(file.with_suffix(".csv"), rows)
-            write_weights(file, network.assigned(average, others), np.float16)
-        opinions.append(scorer(network, *network.start()))
-        together = {head: np.mean([each[head] for each in opinions], axis=0) for head in HEADS}
-        print(f"{seed + 1} teachers together: {scorer.accuracy(together)}", flush=True)
+def _facts(network: Network, *, seed: int, command: str) -> dict[str, Any]:
+    """Return what a card needs to know of a model, its history still empty."""
+    return {
+        "network": network.model.name,
+        "size": network.size,
+        "heads": list(network.heads),
+        "seed": seed,
+        "command": command,
+        "history": [],
+    }
 
 
-def train_students(folder: Path, *, students: Sequence[str], epochs: int, seconds: float) -> None:
-    """Train all students at once; the best epoch of each, on PublicTest, is kept."""
-    faces = dict(np.load(folder / FACES_FILE))
-    scorer, arrays = Scorer(faces), prepared(faces, unlabelled=True)
-    teacher = Network(TEACHER_NETWORK, TEACHER_SIZE, tuple(HEADS), seed=0)
-    weights = []
-    for path in sorted(folder.glob("teacher_*.npz")):
-        teacher.model.set_weights(read_weights(path))
-        weights.append(teacher.start())
-    parts = [student.split(":") for student in students]
-    networks = [Network(name, int(size), (head,), seed=0) for name, size, head in parts]
-    best = dict.fromkeys(students, 0.0)
-    rows: list[dict[str, Any]] = []
-
-    def report(epoch: int, losses: Any, averages: Any) -> None:
-        row: dict[str, Any] = {"epoch": epoch}
-        for name, network, loss, average in zip(students, networks, losses, averages, strict=True):
-            accuracy = scorer.accuracy(scorer(network, *average))[network.heads[0]]
-            row |= {f"{name} loss": float(loss), f"{name} accuracy": accuracy}
-            if accuracy > best[name]:
-                best[name] = accuracy
-                write_weights(folder / f"{stem(name)}.npz", network.assigned(*average))
-        rows.append(row)
-        write_history(folder / "students.csv", rows)
-        print([round(value, 4) for value in row.values()], flush=True)
-
-    loop = Loop(
-        networks,
-        replace(STUDENT, epochs=epochs or STUDENT.epochs),
-        arrays,
-        teacher=teacher,
-        taught_by=jax.tree.map(lambda *parts: jnp.stack(parts), *weights),
-    )
-    starts = [network.start() for network in networks]
-    loop.run(starts, jax.random.key(0), report, seconds=seconds)
-
-
-def write_history(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write a row for each epoch."""
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+def _tell(facts: dict[str, Any]) -> None:
+    """Print numbers, rounded."""
+    values = {
+        name: {n: round(v, 4) for n, v in value.items()} if isinstance(value, dict) else value
+        for name, value in facts.items()
+    }
+    print({n: round(v, 4) if isinstance(v, float) else v for n, v in values.items()}, flush=True)

@@ -94,5 +94,5 @@ def _draw_texture(image: Image, generator: np.random.Generator) -> Image:
     noise = generator.random((coarse, coarse, channels), dtype=np.float32)
     middle = generator.random() * (1 - (contrast := generator.random()))
     low, high = image.min(), image.max()
-    noise = low + (high - low) * (middle + contrast * noise).astype(image.dtype)
+    noise = (low + (high - low) * (middle + contrast * noise)).astype(image.dtype)
     return cv2.resize(noise, (width, height), interpolation=cv2.INTER_LINEAR)
