@@ -103,6 +103,15 @@ def test_what_an_earlier_run_has_drawn_is_left_out(here: Path) -> None:
     assert list(find_pictures([Path("a_faces.jpg")]).places) == [Path("a_faces.jpg")]
 
 
+def test_what_was_drawn_into_a_folder_of_the_searched_one_is_left_out(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch("a.jpg", "s/c.jpg", "b/own_faces.png", "b/a_faces.jpg", "b/s/c_faces.jpg")
+    monkeypatch.chdir(here / "b")
+    found = find_pictures([Path("..")])
+    assert sorted(map(str, found.left_out)) == ["../b/a_faces.jpg", "../b/s/c_faces.jpg"]
+
+
 def test_no_drawn_picture_takes_the_place_of_another_or_of_one_to_read(here: Path) -> None:
     touch("a/face.jpg", "b/face.jpg", "out/face_faces.jpg")
     pictures = list(map(Path, ("a/face.jpg", "b/face.jpg", "out/face_faces.jpg")))

@@ -145,15 +145,22 @@ def _start_of(pattern: Path) -> Path:
 def _results_among(pictures: list[Path], start: Path, output: Path | None) -> set[Path]:
     """Return the pictures that an earlier run has drawn."""
     originals = {(picture.parent, picture.stem) for picture in pictures}
-    names = ((picture, _DRAWN_NAME.fullmatch(picture.name)) for picture in pictures)
-    results = {
-        picture for picture, name in names if name and (picture.parent, name[1]) in originals
-    }
-    folder = Path(os.path.realpath(output or start))
-    if Path(os.path.realpath(start)) in folder.parents:
-        places = {place for place, _ in originals}
-        drawn = {each for each in places if Path(os.path.realpath(each)).is_relative_to(folder)}
-        results.update(picture for picture in pictures if picture.parent in drawn)
+    places = {place: Path(os.path.realpath(place)) for place, _ in originals}
+    root, folder = (Path(os.path.realpath(path)) for path in (start, output or Path()))
+    if output is not None and root in folder.parents:
+        drawn = {place for place, real in places.items() if real.is_relative_to(folder)}
+    else:
+        drawn = set()
+    really = {(places[place], stem) for place, stem in originals}
+    results = set()
+    for picture in pictures:
+        place, name = places[picture.parent], _DRAWN_NAME.fullmatch(picture.name)
+        beside = name and (picture.parent, name[1]) in originals
+        # Pictures below `start` are drawn to the same place below `folder`.
+        below = name and place.is_relative_to(folder)
+        below = below and (root / place.relative_to(folder), name[1]) in really
+        if beside or below or picture.parent in drawn:
+            results.add(picture)
     return results
 
 
