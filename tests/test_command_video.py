@@ -1,6 +1,11 @@
 import csv
+import errno
+import io
 import itertools
+import math
+import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +18,7 @@ from minixception.checkpoints.card import Card
 from minixception.commands import run_command
 from minixception.commands import video_session as command
 from minixception.commands.options import load_analyzer, make_detector
+from minixception.commands.run_control import Progress, Stopwatch
 from minixception.drawing.plots import plot_timeline
 from minixception.images import read_image
 from minixception.inference.analyzer import FaceAnalyzer, FaceClassifier
@@ -202,24 +208,108 @@ def test_a_video_without_faces(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "no face found" in capsys.readouterr().out
 
 
+def open_window(
+    monkeypatch: pytest.MonkeyPatch, wait: Callable[[int], int]
+) -> list[tuple[float, np.ndarray]]:
+    """Pretend that there is a window; return what is shown in it, and when."""
+    shown: list[tuple[float, np.ndarray]] = []
+    monkeypatch.setattr(command, "display_problem", lambda: None)
+    for name in ("namedWindow", "resizeWindow", "destroyAllWindows"):
+        monkeypatch.setattr(cv2, name, lambda *_: None)
+    monkeypatch.setattr(cv2, "imshow", lambda _, image: shown.append((time.perf_counter(), image)))
+    monkeypatch.setattr(cv2, "getWindowProperty", lambda *_: 1.0)
+    monkeypatch.setattr(cv2, "waitKey", wait)
+    return shown
+
+
 def test_window(
     clip: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    shown: list[np.ndarray] = []
-    monkeypatch.setattr(command, "display_problem", lambda: None)
-    for name in ("namedWindow", "resizeWindow", "destroyAllWindows"):
-        monkeypatch.setattr(cv2, name, lambda *_: None)
-    monkeypatch.setattr(cv2, "imshow", lambda _, image: shown.append(image))
-    monkeypatch.setattr(cv2, "waitKey", lambda _: ord("q") if len(shown) == 7 else -1)
-    monkeypatch.setattr(cv2, "getWindowProperty", lambda *_: 1.0)
+    shown = open_window(monkeypatch, lambda _: ord("q") if len(shown) == 7 else -1)
     assert run_video("--input", clip, "--output", tmp_path / "o.avi") == 0
     assert len(shown) == count_frames(tmp_path / "o.avi") == 7
-    assert (shown[6][12:20, 20:80] < 60).any()  # the plate of the frame rate
+    assert (shown[6][1][12:20, 20:80] < 60).any()  # the plate of the frame rate
     assert run_video("--input", clip, "--no-window") == 0
     assert len(shown) == 7
+
+
+def wait_without_keys(milliseconds: int) -> int:
+    time.sleep(milliseconds / 1000)
+    return -1
+
+
+def test_the_window_plays_no_faster_after_models_were_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load_slowly(arguments: Any) -> FaceAnalyzer:
+        time.sleep(0.5)
+        return make_analyzer(arguments)
+
+    monkeypatch.setattr(command, "load_analyzer", load_slowly)
+    shown = open_window(monkeypatch, wait_without_keys)
+    assert run_video(write_clip(tmp_path / "a.mp4", 5, face=False)) == 0
+    assert len(shown) == 5
+    assert shown[-1][0] - shown[0][0] >= 0.38
+
+
+@pytest.mark.parametrize("how", ["q", "SIGINT"])
+def test_a_long_wait_for_the_next_frame_can_be_ended(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[int] = []
+
+    def wait(milliseconds: int) -> int:
+        waits.append(milliseconds)
+        if len(waits) == 4 and how == "SIGINT":
+            signal.raise_signal(signal.SIGINT)
+        return ord("q") if len(waits) == 4 and how == "q" else -1
+
+    path, image = tmp_path / "a.mkv", np.full((160, 320, 3), 200, np.uint8)
+    with VideoWriter(path, rate=10) as writer:
+        for number in range(2):
+            writer.write(Frame(number, 60.0 * number, image))
+    open_window(monkeypatch, wait)
+    original = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert run_video(path) == (130 if how == "SIGINT" else 0)
+    finally:
+        signal.signal(signal.SIGINT, original)
+    assert 4 <= len(waits) <= 5
+    assert max(waits) == 100
+
+
+class GoneTerminal(io.StringIO):
+    """What stderr is after its terminal has been closed."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, _: str) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def test_a_terminal_that_has_gone_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr", GoneTerminal())
+    progress = Progress(1000, Stopwatch(), shown=True)
+    progress._told_at = -math.inf
+    progress.update(100)
+    progress.close()
+
+
+@pytest.mark.parametrize("number", [errno.EPIPE, errno.EIO])  # of a terminal, of the film
+def test_the_table_outlives_errors_of_others(
+    number: int, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(command, "load_analyzer", lambda a: make_analyzer(a, interrupt=fail, at=5))
+    assert run_video(clip, "--csv", tmp_path / "o.csv") == 1
+    assert 4 <= len(read_rows(tmp_path / "o.csv")) < 20
+    assert no_leftovers(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "an error"])

@@ -6,7 +6,8 @@ import http.server
 import os
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from minixception.video.cameras import Camera, Frame, is_camera
 from minixception.video.reader import VideoReader
 from minixception.video.writer import WRITABLE_SUFFIXES, VideoWriter
 from stored_files import file_size_limit
+
+IS_OLD = av.library_versions["libavformat"][0] < 62  # FFmpeg before 8
 
 
 def scene(number: int, height: int = 160, width: int = 320) -> np.ndarray:
@@ -90,6 +93,14 @@ def encode(
             container.mux(tone.encode(audio) + tone.encode(None))
         container.mux(_shifted(stream.encode(None), shift))
     return path
+
+
+def mux(container: Any, packets: Iterable[Any], stream: Any) -> None:
+    """Copy packets, all of one stream, into another one."""
+    for packet in packets:
+        if packet.size:
+            packet.stream = stream
+            container.mux(packet)
 
 
 def _shifted(packets: list[Any], shift: int) -> list[Any]:
@@ -212,6 +223,50 @@ def test_a_variable_rate_is_kept(suffix: str, tmp_path: Path) -> None:
     assert all(is_scene(frame.image, frame.number) for frame in frames)
 
 
+def test_an_avi_leaves_out_what_is_faster_than_its_rate(tmp_path: Path) -> None:
+    times = [*np.arange(20) / 20, *1 + np.arange(60) / 60]
+    images = [Frame(number, time, scene(number // 3)) for number, time in enumerate(times)]
+    path = tmp_path / "a.avi"
+    with VideoWriter(path, rate=20) as writer:
+        for image in images:
+            writer.write(image)
+    remark = "frames beyond 20 per second are left out; to keep them, use .mp4 or .mkv"
+    assert writer.remarks == [f"{path}: {remark}"]
+    frames, _ = read(path)
+    assert len(frames) in (40, 41)
+    assert frames[-1].time_seconds == pytest.approx(times[-1], abs=0.05)
+
+
+@pytest.mark.parametrize("offset", [0.02, 0.0199, 0.0201])
+def test_an_avi_keeps_frames_half_way_between_its_own(offset: float, tmp_path: Path) -> None:
+    images = [Frame(number, number / 25 + offset, scene(number)) for number in range(12)]
+    assert len(read(write_frames(tmp_path / "a.avi", images, rate=25))[0]) == 12
+
+
+def test_a_gap_that_no_avi_holds(tmp_path: Path) -> None:
+    images = [Frame(0, 0.0, scene(0)), Frame(1, 3000.0, scene(1))]
+    with pytest.raises(OSError, match=r"gap this long: use \.mp4 or \.mkv"):
+        write_frames(tmp_path / "a.avi", images, rate=25)
+    assert list(tmp_path.iterdir()) == []
+    assert len(read(write_frames(tmp_path / "a.mp4", images, rate=25))[0]) == 2
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm"])
+def test_the_last_frame_is_shown_as_long_as_in_the_source(suffix: str, tmp_path: Path) -> None:
+    if IS_OLD and suffix in (".mp4", ".mov"):
+        pytest.skip("this FFmpeg does not read how long their frames are shown")
+    images = [Frame(number, number / 10, scene(number)) for number in range(19)]
+    images.append(Frame(19, 1.9, scene(19), duration_seconds=8.0))
+    path = write_frames(tmp_path / "a.mkv", images, rate=10)
+    for _ in range(2):
+        frames, reader = read(path)
+        assert frames[-1].duration_seconds == pytest.approx(8.0)
+        assert (len(frames), reader.losses) == (20, [])
+        with av.open(str(path)) as container:
+            assert (container.duration or 0) / av.time_base == pytest.approx(9.9, abs=0.01)
+        path = write_frames(tmp_path / f"b{suffix}", frames, rate=10)
+
+
 def test_an_edit_list_takes_frames_away_or_lets_them_wait(tmp_path: Path) -> None:
     frames, reader = read(encode(tmp_path / "a.mp4", shift=-4, frames=16))
     assert [frame.time_seconds for frame in frames] == pytest.approx(np.arange(12) / 10)
@@ -235,6 +290,22 @@ def test_one_wrong_time_moves_no_other(tmp_path: Path) -> None:
     times = [frame.time_seconds for frame in frames]
     assert times[:4] + times[8:] == pytest.approx([0, 0.1, 0.2, 0.3, 0.8, 0.9, 1.0, 1.1])
     assert np.diff(times).min() > 0
+
+
+def test_a_flipped_bit_in_a_time_moves_no_other_frame(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.flv", "flv", rate=Fraction(25), frames=12)
+    content, place = bytearray(path.read_bytes()), 13
+    tags = []
+    while place < len(content):
+        tags += [place] * (content[place] == 9)  # a tag of pictures
+        place += 15 + int.from_bytes(content[place + 1 : place + 4], "big")
+    content[tags[4] + 4] ^= 0x40
+    path.write_bytes(content)
+    frames, reader = read(path)
+    times = [frame.time_seconds for frame in frames]
+    assert times == pytest.approx([number / 25 for number in range(12)], abs=0.002)
+    message = "the times of some frames are wrong; those beside them are used"
+    assert (reader.remarks, reader.losses) == ([f"{path}: {message}"], [])
 
 
 MATRICES: dict[str, tuple[tuple[int, ...], Callable[[np.ndarray], np.ndarray]]] = {
@@ -270,6 +341,17 @@ def test_a_film_from_a_phone_comes_upright(mark: str, clip: Path, tmp_path: Path
     assert (len(frames), reader.losses) == (20, [])
 
 
+@pytest.mark.parametrize("mark", ["as it is", "90", "mirrored"])
+def test_vp9_comes_upright(mark: str, tmp_path: Path) -> None:
+    matrix, turned = MATRICES[mark]
+    path = encode(tmp_path / "a.mp4", "libvpx-vp9")
+    expected = turned(read(path)[0][0].image)
+    turn(path, matrix)
+    frames, reader = read(path)
+    np.testing.assert_array_equal(frames[0].image, expected)
+    assert (len(frames), reader.losses) == (12, [])
+
+
 def test_frames_are_freed_at_once(clip: Path, tmp_path: Path) -> None:
     """Python looks for circles so seldom that 100 frames of 4K would wait for it."""
     gc.collect()
@@ -291,6 +373,15 @@ def test_pixels_become_square(ratio: float, shape: tuple[int, int], tmp_path: Pa
     frames, _ = read(path)
     assert {frame.image.shape[:2] for frame in frames} == {shape}
     assert all(is_scene(frame.image, frame.number) for frame in frames)
+
+
+def test_pixels_that_change_their_shape(tmp_path: Path) -> None:
+    for name, ratio in (("a.ts", 1), ("b.ts", 2)):
+        encode(tmp_path / name, sample_aspect_ratio=Fraction(ratio))
+    content = [(tmp_path / name).read_bytes() for name in ("a.ts", "b.ts")]
+    (tmp_path / "c.ts").write_bytes(b"".join(content))
+    frames, _ = read(tmp_path / "c.ts")
+    assert [frame.image.shape[1] for frame in frames] == [320] * 11 + [640] * 12
 
 
 @pytest.mark.parametrize(
@@ -461,6 +552,32 @@ def test_a_film_that_begins_late_lacks_nothing(name: str, tmp_path: Path) -> Non
     assert reader.losses == []
 
 
+@pytest.mark.parametrize("begin", [0, 5])
+def test_a_film_that_begins_late_and_was_cut_off(begin: int, tmp_path: Path) -> None:
+    images = [Frame(number, begin + number / 10, scene(number)) for number in range(60)]
+    path = write_frames(tmp_path / "a.mp4", images, rate=10)
+    assert read(path)[1].losses == []
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 2 // 3])
+    assert f"its header promises {begin + 6}.0 s" in read(path)[1].losses[-1]
+
+
+def test_subtitles_may_outlast_the_pictures(clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.srt").write_text("1\n00:00:01,000 --> 00:00:09,000\nhello\n\n")
+    path = tmp_path / "a.mkv"
+    with (
+        av.open(str(clip)) as film,
+        av.open(str(tmp_path / "a.srt")) as words,
+        av.open(str(path), "w") as container,
+    ):
+        sources = (film, words)
+        streams = [container.add_stream_from_template(one.streams[0]) for one in sources]
+        for source, stream in zip(sources, streams, strict=True):
+            mux(container, source.demux(), stream)
+    frames, reader = read(path)
+    assert (len(frames), reader.losses) == (20, [])
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
 def test_a_film_that_was_cut_off(suffix: str, tmp_path: Path) -> None:
     path = write_clip(tmp_path / f"a{suffix}", 60)
@@ -529,6 +646,49 @@ def test_sound_that_a_format_does_not_take_is_converted(
         assert writer.remarks == [f"{copy}: the sound is converted from {codec} to {encoder}"]
     assert sound_of(copy)[-1][1] == pytest.approx(1.5, abs=0.1)
     assert read(copy)[0][0].time_seconds == pytest.approx(read(path)[0][0].time_seconds, abs=0.05)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm"])
+def test_sounds_keep_their_language_and_title(suffix: str, tmp_path: Path) -> None:
+    path, copy = tmp_path / "a.mkv", tmp_path / f"b{suffix}"
+    source = encode(tmp_path / "c.mkv", sound=("aac", 1.5))
+    default = av.stream.Disposition.default.value
+    with ExitStack() as stack:
+        films: list[Any] = [
+            stack.enter_context(av.open(str(source))).streams[one] for one in (0, 1, 1)
+        ]
+        target: Any = stack.enter_context(av.open(str(path), "w"))
+        streams = [target.add_stream_from_template(film) for film in films]
+        for language, stream in zip(("eng", "deu"), streams[1:], strict=True):
+            stream.metadata.update(language=language, title=f"in {language}")
+            stream.disposition = default * (language == "deu")
+        for film, stream in zip(films, streams, strict=True):
+            mux(target, film.container.demux(film), stream)
+    copy_with_sound(path, copy)
+    copy_with_sound(copy, tmp_path / "d.mkv")
+    with av.open(str(tmp_path / "d.mkv")) as container:
+        found = [(one.language, one.disposition.value) for one in container.streams.audio]
+        titles = [one.metadata.get("title") for one in container.streams.audio]
+    assert found == [("eng", 0), ("deu", default)]
+    assert titles == ["in eng", "in deu"] or (IS_OLD and suffix == ".mp4")
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".avi"])
+@pytest.mark.parametrize("first", [0, 30])  # of the packets of sound that come later
+def test_an_avi_plays_sound_after_a_gap_too_early(suffix: str, first: int, tmp_path: Path) -> None:
+    path, copy = tmp_path / "a.mkv", tmp_path / f"b{suffix}"
+    source = encode(tmp_path / "c.mkv", frames=40, sound=("mp2", 1.5))
+    with av.open(str(source)) as film, av.open(str(path), "w") as container:
+        pictures, sounds = (container.add_stream_from_template(one) for one in film.streams)
+        found: list[Any] = [*film.demux()]
+        mux(container, [one for one in found if one.stream.type == "video"], pictures)
+        late = [one for one in found if one.stream.type == "audio"]
+        for packet in late[first:-1]:  # the last one is the end
+            packet.pts, packet.dts = packet.pts + 1000, packet.dts + 1000
+        mux(container, late, sounds)
+    _, writer = copy_with_sound(path, copy)
+    gap = "the sound starts late or has a gap, and is too early from then on: use .mp4 or .mkv"
+    assert writer.remarks == ([f"{copy}: {gap}"] if suffix == ".avi" else [])
 
 
 def test_damaged_sound_costs_nothing_else(tmp_path: Path) -> None:

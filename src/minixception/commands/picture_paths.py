@@ -155,11 +155,13 @@ def _results_among(pictures: list[Path], start: Path, output: Path | None) -> se
     results = set()
     for picture in pictures:
         place, name = places[picture.parent], _DRAWN_NAME.fullmatch(picture.name)
-        beside = name and (picture.parent, name[1]) in originals
-        # Pictures below `start` are drawn to the same place below `folder`.
-        below = name and place.is_relative_to(folder)
-        below = below and (root / place.relative_to(folder), name[1]) in really
-        if beside or below or picture.parent in drawn:
+        is_result = picture.parent in drawn
+        if name is not None:
+            is_result |= (picture.parent, name[1]) in originals
+            # Pictures below `start` are drawn to the same place below `folder`.
+            if place.is_relative_to(folder):
+                is_result |= (root / place.relative_to(folder), name[1]) in really
+        if is_result:
             results.add(picture)
     return results
 

@@ -6,7 +6,7 @@ import sys
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -103,6 +103,8 @@ class Stopwatch:
 class Progress:
     """Shows progress on stderr: one changing line on a terminal, else a line every ten seconds.
 
+    A stderr that has gone away, as a terminal does, ends no run.
+
     `total` is the number of items, 0 if unknown, and `item` their name.
     """
 
@@ -128,15 +130,18 @@ class Progress:
         text = f"{self._item} {done}{total}, {rate:.1f} {self._item}s per second"
         if rate and done < self._total:
             text += f", {format_duration((self._total - done) / rate)} left"
-        if self._on_terminal:
-            print(f"\r{text:<75}", end="", file=self._terminal, flush=True)
-        else:
-            print(text, file=sys.stderr, flush=True)
+        self._print(f"\r{text:<75}" if self._on_terminal else f"{text}\n")
 
     def close(self) -> None:
         """Clear the line on a terminal."""
         if self._shown and self._on_terminal:
-            print(f"\r{'':<75}\r", end="", file=self._terminal, flush=True)
+            self._print(f"\r{'':<75}\r")
+
+    def _print(self, text: str) -> None:
+        with suppress(OSError):
+            print(
+                text, end="", file=self._terminal if self._on_terminal else sys.stderr, flush=True
+            )
 
 
 def format_duration(seconds: float) -> str:

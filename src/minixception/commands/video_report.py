@@ -78,6 +78,7 @@ class Tracks:
         self.histories: dict[int, TrackHistory] = {}
         self._tracker = tracker
         self._table: csv.DictWriter[str] | None = None
+        self._file = file
         if file is not None:
             self._table = csv.DictWriter(file, ["frame", "time_seconds", "track", *columns])
             self._table.writeheader()
@@ -91,9 +92,13 @@ class Tracks:
             self.histories.setdefault(track, TrackHistory(face)).add(face, time_seconds)
         if self._table is not None:
             place = {"frame": number, "time_seconds": round(time_seconds, 6)}
-            for track, row in zip(tracked, to_rows(tracked.values()), strict=True):
-                row |= {**place, "track": track}
-                self._table.writerow({name: csv_cell(value) for name, value in row.items()})
+            try:
+                for track, row in zip(tracked, to_rows(tracked.values()), strict=True):
+                    row |= {**place, "track": track}
+                    self._table.writerow({name: csv_cell(value) for name, value in row.items()})
+            except OSError as error:  # of writing to an open file, which does not name it
+                error.filename = getattr(self._file, "name", None)
+                raise
         return tracked
 
 
@@ -118,8 +123,8 @@ def open_table(path: Path, standard_output: TextIO, stack: ExitStack) -> IO[str]
     temporary = files.enter_context(atomic_path(path))
 
     def finish(kind: Any, error: Any, trace: Any) -> None:
-        # Errors of writing to an open file have no name; those of the drawn video do.
-        is_unwritten = isinstance(error, OSError) and error.filename is None
+        # Other errors, as of the drawn video or of a terminal that has gone, leave the rows whole.
+        is_unwritten = isinstance(error, OSError) and error.filename == str(temporary)
         files.__exit__(*((kind, error, trace) if is_unwritten else (None, None, None)))
 
     stack.push(finish)

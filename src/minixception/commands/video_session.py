@@ -47,8 +47,9 @@ def follow(arguments: argparse.Namespace) -> int:
     files = [path for path in outputs if path not in (None, STANDARD_OUTPUT)]
     with _open(arguments) as reader, sole_writer(*files):
         remove_leftovers(*(path.parent for path in files))
-        session = Session(arguments)
-        with StopRequest() as stop, ExitStack() as stack:
+        stop = StopRequest()
+        session = Session(arguments, stop)
+        with stop, ExitStack() as stack:
             for frame in session.stopwatch.each("decode", reader):
                 if frame.number == 0:
                     session.begin(reader, frame, stack)
@@ -85,15 +86,17 @@ class Session:
         stopwatch: time by part of the work.
     """
 
-    def __init__(self, arguments: argparse.Namespace) -> None:
+    def __init__(self, arguments: argparse.Namespace, stop: StopRequest) -> None:
         self.stopwatch = Stopwatch()
         self._arguments = arguments
+        self._stop = stop
         self._analyzer = load_analyzer(arguments)
         self._overlay = load_overlay(arguments)
         self._finder = FaceFinder(self._analyzer.detector, every=arguments.detect_every)
         self._tracker = make_tracker(arguments)
         self._writer: VideoWriter | None = None
         self._window: Window | None = None
+        self._start: float | None = None  # on the stopwatch, of the video in the window
 
     @property
     def remarks(self) -> list[str]:
@@ -147,13 +150,22 @@ class Session:
         return self._window is None or self._show(drawn, self._window)
 
     def _show(self, frame: Frame, window: Window) -> bool:
-        """Show a frame, at the earliest when its time has come."""
+        """Show a frame, at the earliest when its time has come.
+
+        Returns:
+            False once the window has been closed.
+        """
         rate = self.stopwatch.rate()
         captions = [(4, 4, f"{rate:.0f} frames per second")] if rate else []
         image = draw_captions(frame.image, captions)
         with self.stopwatch.part("show"):
-            early = frame.time_seconds - self.stopwatch.elapsed()
-            return window.show(image, wait_seconds=early)
+            if self._start is None:  # models have been loaded until now
+                self._start = self.stopwatch.elapsed() - frame.time_seconds
+            due = self._start + frame.time_seconds
+            while not self._stop.number and (early := due - self.stopwatch.elapsed()) > 0:
+                if not window.wait(early):
+                    return False
+            return window.show(image)
 
     def _write_plot(self) -> None:
         from minixception.drawing.plots import plot_timeline

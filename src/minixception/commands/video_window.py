@@ -24,13 +24,17 @@ class Window:
         """Close the window."""
         cv2.destroyAllWindows()
 
-    def show(self, image: NDArray[np.uint8], *, wait_seconds: float = 0.0) -> bool:
-        """Show a frame for some time; return False once the user has closed the window.
+    def show(self, image: NDArray[np.uint8]) -> bool:
+        """Show a frame; return False once the user has closed the window."""
+        cv2.imshow(self._title, rgb_to_bgr(image))
+        return self.wait(0.0)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait, 0.1 seconds at most; return False once the user has closed the window.
 
         The keys q and Escape close it too.
         """
-        cv2.imshow(self._title, rgb_to_bgr(image))
-        key = cv2.waitKey(max(1, round(1000 * wait_seconds))) & 0xFF
+        key = cv2.waitKey(max(1, min(round(1000 * seconds), 100))) & 0xFF
         is_closed = cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1
         return not is_closed and key not in (ord("q"), 27)
 

@@ -20,13 +20,15 @@ FAILURES = 10
 class Frame:
     """One picture of a video: its number from 0, its time, and RGB uint8 (height, width, 3).
 
-    A key frame can be decoded without those before it.
+    A key frame can be decoded without those before it. The last frame of a film says how long it
+    is shown; each other one is shown until the next.
     """
 
     number: int
     time_seconds: float
     image: NDArray[np.uint8]
     is_key: bool = False
+    duration_seconds: float = 0.0
 
 
 def is_camera(source: str) -> bool:

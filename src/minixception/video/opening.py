@@ -86,6 +86,7 @@ def open_pictures(source: str) -> Any:
 def choose_decoder(stream: Any) -> Any:
     """Return the decoder that hides the least damage."""
     codec = stream.codec_context
+    codec.options = _BOUND  # `VideoReader` may ask it too
     # FFmpeg's own shows whatever comes; this one takes 8 bits only.
     if (codec.name, codec.pix_fmt) == ("vp9", "yuv420p") and "libvpx-vp9" in av.codecs_available:
         codec = av.CodecContext.create("libvpx-vp9", "r")

@@ -5,18 +5,18 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 
 import av
 import numpy as np
 from av.filter import Graph
-from av.sidedata.sidedata import SideDataContainer
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from minixception.video.cameras import Frame
 from minixception.video.opening import choose_decoder, open_pictures, require_bounded
+from minixception.video.turning import display_matrix, turn_upright
 from minixception.video.writer import UNKNOWN_RATE, Sound
 
 LARGEST_DAMAGE = 1000  # errors: in a damaged file, reading fails once per lost packet
@@ -45,6 +45,7 @@ class _Mark:
     time: float
     is_key: bool = False
     is_lost: bool = False
+    ratio: Any = None  # width of a pixel by its height
 
 
 class VideoReader(AbstractContextManager["VideoReader"]):
@@ -77,6 +78,8 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         self._container = self._stream.container
         self._codec = choose_decoder(self._stream)
         self._first_ratio = self._codec.sample_aspect_ratio
+        # Only the stream's own decoder knows how the film is turned; None until it was asked.
+        self._matrix: list[int] | None = [] if self._codec is self._stream.codec_context else None
         rate = float(self._stream.guessed_rate or self._stream.average_rate or 0)
         self.rate = rate if SLOWEST_RATE <= rate <= FASTEST_RATE else None
         self._step = 1 / (self.rate or UNKNOWN_RATE)
@@ -86,9 +89,11 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         if form.name == "avi":  # FFmpeg gives what is left of a truncated one
             seconds = float(self._stream.frames / (self._stream.average_rate or UNKNOWN_RATE))
         self._is_broadcast = bool(form.flags & _BROADCAST)
-        self._promised_end = seconds if self._is_local and not form.flags & _UNMEASURED else 0.0
         self.promised = self._stream.frames or round(seconds * (self.rate or 0))
-        self.length = start + seconds if form.name in INDEXED else 0.0
+        if form.name == INDEXED[0]:  # the others count from 0
+            seconds += start
+        self._promised_end = seconds if self._is_local and not form.flags & _UNMEASURED else 0.0
+        self.length = seconds if form.name in INDEXED else 0.0
         sounds = self._container.streams.audio if with_sound else ()
         # Players begin with the earliest picture or sound.
         self.sound = Sound(sounds, start if self._is_broadcast else 0.0)
@@ -166,9 +171,11 @@ class VideoReader(AbstractContextManager["VideoReader"]):
                     is_picture = packet.stream == self._stream
                     if self._is_broadcast and None not in (packet.pts, packet.dts):
                         self._join(packet)
-                    if packet.dts is not None and (is_picture or packet.stream.type == "audio"):
-                        end = (packet.pts or packet.dts) + (packet.duration or 0)
-                        self._end = max(self._end, float(end * packet.time_base))
+                    duration = float((packet.duration or 0) * packet.time_base)
+                    # A track of time codes is one packet, as long as the film.
+                    if packet.dts is not None and (is_picture or duration < LONGEST_LAG):
+                        time = float((packet.pts or packet.dts) * packet.time_base)
+                        self._end = max(self._end, time + duration)
                     if is_picture and packet.size:
                         yield packet, is_torn
                         is_torn = False
@@ -226,6 +233,10 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         """Give the frames, except those that would show something made up."""
         is_spoilt = False
         for packet in chain(self._wanted(), [None]):
+            if self._matrix is None and packet is not None:
+                with suppress(av.FFmpegError):
+                    for frame in self._stream.codec_context.decode(packet):
+                        self._matrix = display_matrix(frame)
             try:
                 frames = self._codec.decode(packet)
             except av.FFmpegError:
@@ -233,6 +244,8 @@ class VideoReader(AbstractContextManager["VideoReader"]):
                 if packet is not None:
                     packet.opaque.is_lost = True
                     self._missing.add(packet.opaque)
+            if packet is not None:  # frames come later where their order changes
+                packet.opaque.ratio = self._codec.sample_aspect_ratio
             for frame in frames:
                 mark = frame.opaque or _Mark(math.inf, is_lost=True)  # made up, without a packet
                 is_spoilt = (is_spoilt and not mark.is_key) or frame.is_corrupt or mark.is_lost
@@ -265,34 +278,36 @@ class VideoReader(AbstractContextManager["VideoReader"]):
 
     def _frames(self) -> Iterator[Frame]:
         """Give the frames as they are to be seen; their times grow, whatever the file says."""
+        wrong = f"{self.source}: the times of some frames are wrong; those beside them are used"
         last = -math.inf
-        for number, picture in enumerate(self._pictures()):
+        for number, (picture, after) in enumerate(pairwise(chain(self._pictures(), [None]))):
             if number == 0:
                 self.sound.origin = min(self.sound.origin, picture.time or 0.0)
-            own = picture.time
-            time = last + self._step if own is None else own - self.sound.origin
+            own, following = self._time(picture), self._time(after)
             # A frame with a wrong time is shown for a moment and does not move the others.
+            if (is_late := last < following < own) or own < last - self._step:
+                self.remarks += [wrong] * (wrong not in self.remarks)
+            if is_late:
+                own = min(last + self._step, (last + following) / 2)
+            time = last + self._step if math.isnan(own) else own
             last = max(time, last + self._step / 1000, 0.0)
-            yield Frame(number, last, self._pixels(picture), picture.opaque.is_key)
+            duration = 0.0 if after else float((picture.duration or 0) * picture.time_base)
+            yield Frame(number, last, self._pixels(picture), picture.opaque.is_key, duration)
+
+    def _time(self, picture: Any) -> float:
+        """Return when a picture is shown, in seconds; NaN if there is none, or it has no time."""
+        time = None if picture is None else picture.time
+        return math.nan if time is None else time - self.sound.origin
 
     def _pixels(self, picture: Any) -> NDArray[np.uint8]:
         """Return a frame in RGB with square pixels, turned by its display matrix."""
-        own = self._codec.sample_aspect_ratio
+        own = picture.opaque.ratio
         ratio = (self._stream.sample_aspect_ratio if own == self._first_ratio else own) or 1
         # Enlarging one side loses nothing; shrinking the other would.
         width, height = round(picture.width * max(ratio, 1)), round(picture.height / min(ratio, 1))
         require_bounded(width, height, self.source)
         rgb = self._reformatter.reformat(picture, width, height, "rgb24", interpolation="BICUBIC")
-        image = rgb.to_ndarray()
-        # `picture.side_data` would be in a circle with the frame, and keep it in memory.
-        for mark in SideDataContainer(picture):  # type: ignore[call-arg]
-            if mark.type.name == "DISPLAYMATRIX":
-                # x' = a x + c y and y' = b x + d y, in 1/65536.
-                a, b, _, c, d = np.frombuffer(bytes(mark)[:20], np.int32).tolist()
-                if abs(b) > abs(a):
-                    image, a, d = image.swapaxes(0, 1), c, b
-                image = image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
-        return np.ascontiguousarray(image)
+        return turn_upright(rgb.to_ndarray(), display_matrix(picture) or self._matrix or [])
 
 
 def _seconds(packet: Any, otherwise: float) -> float:

@@ -13,6 +13,8 @@ from typing import Any
 
 import av
 import numpy as np
+from av.codec.context import Flags
+from av.video.frame import PictureType
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
@@ -34,6 +36,8 @@ _QUALITY = {
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "crf": "32", "b": "0"},
     "mpeg4": {"flags": "+qscale", "global_quality": "472"},  # 4, in units of 118
 }
+LONGEST_GAP = 0.1  # seconds without sound, in an .avi, that are not worth a remark
+KEEPERS = "use .mp4 or .mkv"
 # All usual rates have whole ticks: 23.976 per second 5005, 29.97 4004.
 TICK, MPEG4_TICK = Fraction(1, 120_000), Fraction(1, 60_000)
 
@@ -82,8 +86,9 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         self._sound = sound or Sound()
         self._copies: dict[int, Any] = {}  # by the number of the stream of sound
         self._resamplers: dict[Any, av.AudioResampler] = {}  # by the kind of sound
+        self._ends: dict[int, float] = {}  # of each sound, in seconds
         self._container: Any = None
-        self._size = (0, 0)
+        self._size, self._is_open = (0, 0), False
         self._tick, self._last = TICK, -1
         self._stack = ExitStack()
         self.remarks: list[str] = []
@@ -105,9 +110,18 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         with self._reporting():
             if self._container is None:
                 self._open(*frame.image.shape[:2])
+            place = frame.time_seconds / self._tick
+            if self._suffix == ".avi" and place <= self._last:
+                rate = f"{float(self._rate):g} per second"
+                self._remark(f"frames beyond {rate} are left out; to keep them, {KEEPERS}")
+                return
             video = av.VideoFrame.from_ndarray(_fitted(frame.image, self._size), format="rgb24")
-            self._last = max(round(frame.time_seconds / self._tick), self._last + 1)
+            self._last = max(round(place), self._last + 1)
             video.pts, video.time_base = self._last, self._tick
+            if self._suffix != ".avi" and frame.duration_seconds * self._rate > 1.5:
+                video.duration = round(frame.duration_seconds / self._tick)
+                # A key frame comes last in the file too, which tells how long that one is shown.
+                video.pict_type = PictureType.I
             self._mux(self._stream.encode(video))
             self._copy_sound(self._last * self._tick)
 
@@ -121,10 +135,14 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             with suppress(av.FFmpegError):
                 container.close()
             height, width = self._size
-            cause = f"are frames of {width}x{height} pixels too large for it?"
+            cause = ""
             if isinstance(error, OSError):  # of the system
-                cause = "is the disk full?"
-            problem = f"the video cannot be written ({error.strerror}); {cause}"
+                cause = "; is the disk full?"
+            elif not self._is_open:
+                cause = f"; are frames of {width}x{height} pixels too large for it?"
+            elif self._suffix == ".avi":
+                cause = f"; an .avi cannot hold a gap this long: {KEEPERS}"
+            problem = f"the video cannot be written ({error.strerror}){cause}"
             with self._stack:
                 raise OSError(error.errno or errno.EIO, problem, str(self._path)) from error
 
@@ -156,8 +174,10 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             gop_size=max(1, min(round(2 * self._rate), 600)),
             time_base=self._tick,
         )
+        self._stream.codec_context.flags |= Flags.frame_duration.value
         self._add_sound()
         self._container.start_encoding()
+        self._is_open = True
 
     def _choose_encoder(self) -> str:
         names = ENCODERS.get(self._suffix, H264)
@@ -166,23 +186,32 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             problem = f"PyAV has no encoder for it: {' or '.join(names)}"
             raise OSError(errno.ENOSYS, problem, str(self._path))
         if encoder != names[0]:
-            self.remarks.append(f"{self._path}: written by {encoder}, as PyAV has no {names[0]}")
+            self._remark(f"written by {encoder}, as PyAV has no {names[0]}")
         return encoder
 
     def _add_sound(self) -> None:
         for source in self._sound.streams:
             if source.codec_context is None:
-                self.remarks.append(f"{self._path}: a sound that FFmpeg does not know is left out")
+                self._remark("a sound that FFmpeg does not know is left out")
                 continue
             name, encoder = source.codec_context.name, SOUND_ENCODERS.get(self._suffix, "aac")
             if self._takes(source):
                 copy = self._container.add_stream_from_template(source)
             else:
                 copy = self._container.add_stream(encoder, 48000, layout="stereo")
-                self.remarks.append(
-                    f"{self._path}: the sound is converted from {name} to {encoder}"
-                )
+                self._remark(f"the sound is converted from {name} to {encoder}")
+            copy.disposition = source.disposition.value
+            told = source.metadata  # in an .mp4 titles are names
+            kept = {
+                "language": told.get("language"),
+                "title": told.get("title") or told.get("name"),
+            }
+            copy.metadata.update({name: text for name, text in kept.items() if text})
             self._copies[source.index] = copy
+
+    def _remark(self, text: str) -> None:
+        if (line := f"{self._path}: {text}") not in self.remarks:
+            self.remarks.append(line)
 
     def _takes(self, source: Any) -> bool:
         """Tell whether the format takes a sound as it is: some say so with their header only."""
@@ -207,6 +236,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             if dts < 0 or packet.stream_index not in self._copies:
                 continue
             copy, sounds = self._copies[packet.stream_index], []
+            self._note_gap(packet, float(dts * packet.time_base))
             if not copy.codec_context.is_encoder:
                 packet.pts, packet.dts, packet.stream = dts, dts, copy
                 self._mux([packet], ValueError)
@@ -221,6 +251,13 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
                     self._resamplers[kind] = av.AudioResampler(copy.format, copy.layout, copy.rate)
                 for part in self._resamplers[kind].resample(sound):
                     self._mux(copy.encode(part), ValueError)
+
+    def _note_gap(self, packet: Any, start: float) -> None:
+        """Remark on a gap before a packet, or at the beginning: sound in an .avi has no times."""
+        if self._suffix == ".avi" and start - self._ends.get(packet.stream_index, 0) > LONGEST_GAP:
+            problem = "starts late or has a gap, and is too early from then on"
+            self._remark(f"the sound {problem}: {KEEPERS}")
+        self._ends[packet.stream_index] = start + float((packet.duration or 0) * packet.time_base)
 
     def _mux(self, packets: list[Any], damage: type[Exception] = av.InvalidDataError) -> None:
         """Write packets. FFmpeg may complain of a damaged sound at once, or with a later packet."""
