@@ -3,8 +3,10 @@
     make models
     python benchmarks/train_models.py --list
 
+The wide emotion model comes from a GPU, see `benchmarks/gpu_training`.
+
 Each step goes on where it was cut, and one that is complete is passed over, so the same command is
-typed again until it has nothing to do. All steps take some twenty hours of two cores. What they
+typed again until it has nothing to do. All steps take some twelve hours of two cores. What they
 read lies in `datasets/` (datasets/README.md); what they write, in `runs/models/`.
 """
 
@@ -36,7 +38,6 @@ STEPS = {
     "ferplus_teacher": "train-emotion --recipe face-teacher --dataset ferplus --label-smoothing 0 "
     f"--epochs 12 {_BACKBONE}",
     "mini_xception": _PATIENT,
-    "mini_xception_wide": f"{_PATIENT} --network mini_xception_wide --precision mixed_bfloat16",
     "ferplus": f"{_FERPLUS} --initial-weights {RUNS}/mini_xception --epochs 30 "
     "--learning-rate 3e-3",
     "ferplus_contempt": f"{_FERPLUS} --initial-weights {RUNS}/ferplus "
