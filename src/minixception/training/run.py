@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minixception.boxes import CropMargin
-from minixception.checkpoints.card import STATE_FILE, Card, read_card
+from minixception.checkpoints.card import STATE_FILE, Card
 from minixception.checkpoints.shipped import find_model
 from minixception.checkpoints.versions import recorded_versions
 from minixception.datasets.classes import select_classes
 from minixception.datasets.face_dataset import FaceDataset
-from minixception.datasets.registry import DatasetEntry, require_same_files
+from minixception.datasets.registry import DatasetEntry
 from minixception.datasets.requests import describe_data, load_requested, name_and_place_for
 from minixception.datasets.unlabelled import describe_unlabelled, gather_unlabelled
 from minixception.files import find_data
-from minixception.training.learned_faces import read_learned, refuse_learned
+from minixception.training.learned_faces import read_learned
 from minixception.training.origins import (
     NOTHING,
     STATISTICS_FACES,
@@ -24,6 +24,7 @@ from minixception.training.origins import (
     check_backbone,
     choose_origin,
     load_backbone,
+    refuse_seen,
 )
 from minixception.training.recipe_book import RECIPES, get_recipe
 from minixception.training.recipes import Recipe
@@ -230,7 +231,9 @@ class _Request:
 
         recipe = self.recipe
         unseen = entry.validation_split, entry.test_split
-        self._refuse_seen_faces(dataset, unseen, entry.training_split)
+        scored: dict[str, Any] = {"splits": unseen, "training_split": entry.training_split}
+        for model in self.origins:
+            refuse_seen(model, recipe.dataset, dataset, **scored)
         divide_cores(recipe.replicas)
         training, validation = map(dataset.split, (entry.training_split, entry.validation_split))
         sizes = f"{len(training)} faces to train on, {len(validation)} to validate on"
@@ -242,7 +245,11 @@ class _Request:
             self.initial_weights, recipe, task=self.task, faces=len(training), say=self.say
         )
         if origin is not None and self.initial_weights is None:
-            origin = self._unless_seen(origin, dataset, unseen, entry.training_split)
+            try:
+                refuse_seen(origin, recipe.dataset, dataset, **scored)
+            except ValueError as error:
+                self.say(f"Training starts from random weights after all: {error}")
+                origin = None
         backbone = {}
         if self.backbone_weights or not origin:
             every = max(1, len(training) // STATISTICS_FACES)
@@ -298,33 +305,6 @@ class _Request:
             earlier=read_learned([folder] if self.goes_on else map(find_model, before)),
             devices=self.devices,
         )
-
-    def _refuse_seen_faces(
-        self, dataset: FaceDataset, unseen: Sequence[str], training_split: str
-    ) -> None:
-        """Refuse models that learned from faces which the new one is to be scored on."""
-        for folder in map(find_model, self.origins):
-            self._refuse_seen(folder, dataset, unseen, training_split)
-
-    def _refuse_seen(
-        self, folder: Path, dataset: FaceDataset, unseen: Sequence[str], training_split: str
-    ) -> None:
-        card = read_card(folder)
-        require_same_files(
-            self.recipe.dataset, dataset, splits=unseen, model=card.name, trained_on=card.data
-        )
-        refuse_learned(folder, dataset, splits=unseen, training_split=training_split)
-
-    def _unless_seen(
-        self, origin: Path, dataset: FaceDataset, unseen: Sequence[str], training_split: str
-    ) -> Path | None:
-        """Return a model that was not asked for, or None if it has learned from the unseen."""
-        try:
-            self._refuse_seen(find_model(origin), dataset, unseen, training_split)
-        except ValueError as error:
-            self.say(f"Training starts from random weights after all: {error}")
-            return None
-        return origin
 
     def _start(self, entry: DatasetEntry) -> Mapping[str, Any]:
         """Return what a later resume needs: the command, and where its inputs are."""
