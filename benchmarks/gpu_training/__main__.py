@@ -58,6 +58,7 @@ def train(options: argparse.Namespace) -> None:
     """Run a part that trains."""
     os.environ["KERAS_BACKEND"] = "jax"
     import keras
+
     from benchmarks.gpu_training.kernels import use_plain_kernels
     from benchmarks.gpu_training.stages import train_students, train_teachers
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from benchmarks.gpu_training.packing import unlabelled_faces
 from benchmarks.gpu_training.settings import FACES_FILE, HEADS
 from benchmarks.gpu_training.trained import read_facts, read_weights
-
 from minixception.checkpoints.card import Card
 from minixception.checkpoints.engines import run_keras
 from minixception.checkpoints.export import export_litert
@@ -41,7 +41,7 @@ def finish(folder: Path) -> None:
             continue
         for head in known["heads"]:
             columns = HEADS[head]
-            weights = [*body, kernel[:, columns], bias[columns]]
+            weights = [*body, kernel[..., columns], bias[columns]]
             _write(path.with_name(f"{path.stem}_{head}"), weights, known, head)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+
 from benchmarks.gpu_training.networks import Network
 from benchmarks.gpu_training.settings import FERPLUS_WEIGHTS, SAME, TEACHERS_A_STEP, Settings
 from benchmarks.gpu_training.views import change_light, draw_matrices, sample

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
+
 from benchmarks.gpu_training.settings import HEADS
 from benchmarks.gpu_training.views import sample
-
 from minixception.models import build
 
 

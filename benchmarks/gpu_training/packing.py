@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from benchmarks.gpu_training.settings import (
     FACES_FILE,
     FER2013,
@@ -12,8 +14,6 @@ from benchmarks.gpu_training.settings import (
     TEACHER_NETWORK,
     TEACHER_SIZE,
 )
-from numpy.typing import NDArray
-
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.ferplus import read_ferplus_votes, votes_as_targets
 from minixception.datasets.registry import load_dataset

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+
 from benchmarks.gpu_training.loop import Loop
 from benchmarks.gpu_training.networks import Network, Scorer
 from benchmarks.gpu_training.settings import (

@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+
 from benchmarks.gpu_training.settings import Settings
 
 

@@ -1,0 +1,73 @@
+"""What a GPU has trained becomes checkpoint folders. (The training itself takes JAX.)"""
+
+import runpy
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from made_up_data import fer2013_csv
+from minixception import models
+from minixception.checkpoints.keras_model import load_checkpoint
+from minixception.inference.classifier import FaceClassifier
+from minixception.labels import FERPLUS_COLUMNS
+
+ROOT = Path(__file__).parents[1]
+SIZES = {"Training": 28, "PublicTest": 14, "PrivateTest": 7}
+
+
+@pytest.fixture
+def part(here: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a function that runs a part in the folder `gpu`, and returns what it exits with."""
+    monkeypatch.syspath_prepend(ROOT)
+
+    def run(*arguments: str) -> Any:
+        monkeypatch.setattr(
+            sys, "argv", ["gpu_training", *arguments, "--folder", str(here / "gpu")]
+        )
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_module("benchmarks.gpu_training", run_name="__main__")
+        return ended.value.code
+
+    return run
+
+
+def test_nothing_trained_is_said(part: Any) -> None:
+    assert "holds no trained model" in part("finish")
+
+
+def test_each_head_of_a_teacher_becomes_a_model(part: Any, here: Path) -> None:
+    from benchmarks.gpu_training.settings import FERPLUS, TEACHER
+    from benchmarks.gpu_training.trained import write_model
+
+    folder = here / "datasets" / "fer2013"
+    folder.mkdir(parents=True)
+    (folder / "fer2013.csv").write_text(fer2013_csv(SIZES))
+    votes = [f"Usage,Image name,{','.join(FERPLUS_COLUMNS)}"]
+    for usage, size in SIZES.items():
+        for row in range(size):
+            counts = [10 * (column == row % 7) for column in range(len(FERPLUS_COLUMNS))]
+            votes.append(f"{usage},,{','.join(map(str, counts))}")
+    (folder / "fer2013new.csv").write_text("\n".join(votes) + "\n")
+    (here / "gpu").mkdir()
+    whole = models.build("mini_xception", (48, 48, 1), 15)
+    facts = {"network": "mini_xception", "size": 48, "heads": ["fer2013", "ferplus"], "seed": 3}
+    facts |= {"command": "typed", "settings": asdict(TEACHER)}
+    facts |= {"history": [{"epoch": 0, "loss": 1.5, "fer2013": 0.25, "ferplus": 0.5}]}
+    write_model(here / "gpu" / "teacher_3.npz", whole.get_weights(), facts)
+    assert part("finish") == 0
+    faces = np.random.default_rng(0).integers(0, 256, (5, 48, 48, 1), dtype=np.uint8)
+    logits = np.log(whole.predict(faces / 127.5 - 1, verbose=0))
+    for head, columns in (("fer2013", slice(0, 7)), ("ferplus", slice(7, 15))):
+        place = here / "gpu" / f"teacher_3_{head}"
+        card = load_checkpoint(place).card
+        assert (card.seed, card.command, card.recipe["epochs"]) == (3, "typed", TEACHER.epochs)
+        expected = np.exp(logits[:, columns])
+        expected /= expected.sum(axis=1, keepdims=True)
+        found = FaceClassifier.load(place).predict(faces)
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert card.class_names == FERPLUS
+    assert "0,1.5,0.5" in (place / "history.csv").read_text()
