@@ -21,11 +21,10 @@ OPENCV = (
     "opencv-contrib-python-headless",
 )
 
-# 20 MB where the other models have 3 together: these stay in the checkout.
+# LiteRT, which runs the models by default, does not need these: they stay in the checkout.
 LEFT_OUT = (
     "detector_models/*/model.keras",
     "roll_models/*/model.keras",
-    "emotion_models/fer2013_easynet/*",
     "emotion_models/fer2013_mini_xception_wide/model.keras",
 )
 

@@ -15,7 +15,7 @@ from minixception.messages import EXTRAS
 
 ROOT = Path(__file__).parents[1]
 
-LARGE = r"easynet|_wide/model\.keras|(detector|roll)_models/.*/model\.keras"  # in the checkout only
+LARGE = r"_wide/model\.keras|(detector|roll)_models/.*/model\.keras"  # in the checkout only
 
 
 @pytest.fixture(scope="module")

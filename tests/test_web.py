@@ -326,11 +326,11 @@ def test_a_model_that_cannot_be_loaded_can_be_left(
 ) -> None:
     with browser.new_context(locale="en-GB", service_workers="block") as context:
         page = context.new_page()
-        page.route("**/fer2013_easynet.tflite", lambda route: route.abort())
+        page.route("**/fer2013_mini_xception_wide.tflite", lambda route: route.abort())
         page.goto(address)
         until(page, "document.getElementById('status').textContent === 'Ready.'")
         open_picture(page, portraits)
-        page.select_option("#emotion-model", "fer2013_easynet")
+        page.select_option("#emotion-model", "fer2013_mini_xception_wide")
         playwright.expect(page.locator("#problem")).to_contain_text("could not be loaded")
         assert page.locator("#status").inner_text() == "Ready."
         page.select_option("#emotion-model", DEFAULT_EMOTION_MODEL)

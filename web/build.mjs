@@ -12,7 +12,7 @@ const RUNTIME = "node_modules/@litertjs/core";
 // that not every host sends.
 const WASM = ["litert_wasm_internal", "litert_wasm_compat_internal"];
 // Large files that few need are kept when they have been used.
-const LATER = ["easynet.tflite", ".wasm", "_internal.js"];
+const LATER = [".wasm", "_internal.js"];
 
 await rm(join(DIST, "wasm"), { recursive: true, force: true });
 await mkdir(join(DIST, "wasm"), { recursive: true });

@@ -57,7 +57,7 @@ def find_model(name_or_folder: str | Path, *, tasks: tuple[str, ...] = CLASSIFIE
         raise NotADirectoryError(_what_to_do_with_model_file(Path(name_or_folder)))
     raise FileNotFoundError(
         f"{name_or_folder} is neither a checkpoint folder nor a shipped {' or '.join(tasks)} model "
-        f"({', '.join(shipped) or 'there are none'}).{note_on_large_files()}"
+        f"({', '.join(shipped) or 'there are none'})."
     )
 
 
