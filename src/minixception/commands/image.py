@@ -126,8 +126,9 @@ def run(arguments: argparse.Namespace) -> int:
     _check_outputs(tables, outputs)
     written = {arguments.output, *tables.values()} - {None, STANDARD_OUTPUT}
     with ExitStack() as held:
-        for path in [*filter(None, outputs.values()), *tables.values()]:
-            held.enter_context(made(path.parent))  # that of - is the current one
+        places = {path.parent for path in (*outputs.values(), *tables.values()) if path is not None}
+        for place in places:  # that of - is the current one
+            held.enter_context(made(place))
         held.enter_context(sole_writer(*written))
         code = run_job(arguments, tables, outputs)
     return 1 if code == 0 and found.failures else code
