@@ -92,7 +92,7 @@ def test_112_pixels_are_padded_alike_on_all_sides() -> None:
 def test_small_faces_are_enlarged_inside() -> None:
     model = models.build("facenet_mobilenet", (48, 48, 1), 7)
     assert model.input_shape == (None, 48, 48, 1)
-    assert model.get_layer("conv1").input.shape == (None, 112, 112, 3)
+    assert model.get_layer("conv1").input.shape == (None, 128, 128, 3)
 
 
 @pytest.mark.parametrize(("count", "first"), [(0, "conv1"), (4, "conv_dw_5"), (13, "dense")])
