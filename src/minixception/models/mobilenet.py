@@ -30,8 +30,8 @@ FROZEN_BLOCKS = 4
 
 # Faces smaller than SMALLEST are enlarged to ENLARGED inside the network: at 96 pixels a third of
 # what a backbone of 224 pixels knows is lost, and below that the last blocks see nearly nothing.
-# A teacher that learned at 128 pixels has 72.9 % of PublicTest (six emotions) when faces of 64 pixels
-# are enlarged to 128, and 71.2 % when they are enlarged to 112.
+# A teacher that learned at 128 pixels has 72.9 % of PublicTest (six emotions) when faces of 64
+# pixels are enlarged to 128, and 71.2 % when they are enlarged to 112.
 SMALLEST = 96
 ENLARGED = 128
 
