@@ -19,23 +19,26 @@ from typing import TYPE_CHECKING, Any
 from minixception.messages import explained
 
 if TYPE_CHECKING:
-    from minixception.boxes import Box
-    from minixception.checkpoints.keras_model import load_checkpoint, save_checkpoint
-    from minixception.checkpoints.own_models import make_checkpoint
-    from minixception.detection.haar import HaarDetector
-    from minixception.detection.network_detector import MiniXceptionDetector
-    from minixception.detection.yunet import YuNetDetector
-    from minixception.drawing.faces import draw_predictions
-    from minixception.explain import Explainer
-    from minixception.images import read_image, write_image
-    from minixception.inference.analyzer import FaceAnalyzer
-    from minixception.inference.classifier import FaceClassifier
-    from minixception.inference.predictions import FacePrediction, to_frame
-    from minixception.messages import hush
-    from minixception.models import build
-    from minixception.preprocessor import Preprocessor
-    from minixception.training.run import train
-    from minixception.training.scoring import evaluate
+    from minixception.boxes import Box as Box
+    from minixception.checkpoints.keras_model import load_checkpoint as load_checkpoint
+    from minixception.checkpoints.keras_model import save_checkpoint as save_checkpoint
+    from minixception.checkpoints.own_models import make_checkpoint as make_checkpoint
+    from minixception.detection.haar import HaarDetector as HaarDetector
+    from minixception.detection.network_detector import MiniXceptionDetector as MiniXceptionDetector
+    from minixception.detection.yunet import YuNetDetector as YuNetDetector
+    from minixception.drawing.faces import draw_predictions as draw_predictions
+    from minixception.explain import Explainer as Explainer
+    from minixception.images import read_image as read_image
+    from minixception.images import write_image as write_image
+    from minixception.inference import FaceAnalyzer as FaceAnalyzer
+    from minixception.inference import FaceClassifier as FaceClassifier
+    from minixception.inference import FacePrediction as FacePrediction
+    from minixception.inference import to_frame as to_frame
+    from minixception.messages import hush as hush
+    from minixception.models import build as build
+    from minixception.preprocessor import Preprocessor as Preprocessor
+    from minixception.training.run import train as train
+    from minixception.training.scoring import evaluate as evaluate
 
 __version__ = "0.2.0"
 
@@ -62,28 +65,8 @@ _HOMES = {
     "write_image": "images",
 }
 
-__all__ = [
-    "Box",
-    "Explainer",
-    "FaceAnalyzer",
-    "FaceClassifier",
-    "FacePrediction",
-    "HaarDetector",
-    "MiniXceptionDetector",
-    "Preprocessor",
-    "YuNetDetector",
-    "build",
-    "draw_predictions",
-    "evaluate",
-    "hush",
-    "load_checkpoint",
-    "make_checkpoint",
-    "read_image",
-    "save_checkpoint",
-    "to_frame",
-    "train",
-    "write_image",
-]
+if not TYPE_CHECKING:  # checkers take the imports above for it
+    __all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
@@ -97,4 +80,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_HOMES})

@@ -15,7 +15,7 @@ import keras
 from keras import layers
 
 from minixception.models.building import normalized, normalized_convolution
-from minixception.models.xception import ResidualModule, residual_module
+from minixception.models.xception import residual_module
 
 DETECTOR_NAME = "mini_xception_detector"
 
@@ -61,7 +61,7 @@ def build_detector(plan: DetectorPlan = MINI_XCEPTION_DETECTOR) -> keras.Model:
     found = []
     for level in plan.levels:
         for index, filters in enumerate(level):
-            x = residual_module(x, ResidualModule(filters, strides=1 if index else 2))
+            x = residual_module(x, filters, strides=1 if index else 2)
         found.append(_head(x, plan))
     outputs = layers.Concatenate(axis=1, dtype="float32", name="predictions")(found)
     return keras.Model(inputs, outputs, name=DETECTOR_NAME)

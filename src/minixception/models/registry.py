@@ -42,29 +42,20 @@ class Network:
     freeze_blocks: Callable[[keras.Model, int], None] | None = None
 
 
-def _xception(plan: xception.XceptionPlan, input_shape: tuple[int, int, int]) -> Network:
+def _xception(plan: xception.XceptionPlan) -> Network:
+    smallest = 1
+    for _, strides in reversed(plan.stem):  # back from one position
+        smallest = (smallest - 1) * strides + 3
     return Network(
         builder=partial(xception.build_xception, plan=plan),
-        input_shape=input_shape,
-        smallest=_least_size(plan),
+        input_shape=plan.input_shape,
+        smallest=smallest,
         size_reason="the stem's unpadded 3x3 convolutions must leave at least one position",
     )
 
 
-def _least_size(plan: xception.XceptionPlan) -> int:
-    """Work back from one position through the unpadded 3x3 convolutions of the stem."""
-    size = 1
-    for convolution in reversed(plan.stem):
-        size = (size - 1) * convolution.strides + 3
-    return size
-
-
 NETWORKS: dict[str, Network] = {
-    "mini_xception": _xception(xception.MINI_XCEPTION, (64, 64, 1)),
-    "mini_xception_wide": _xception(xception.MINI_XCEPTION_WIDE, (48, 48, 1)),
-    "tiny_xception": _xception(xception.TINY_XCEPTION, (64, 64, 1)),
-    "big_xception": _xception(xception.BIG_XCEPTION, (64, 64, 1)),
-    "mini_xception_48": _xception(xception.MINI_XCEPTION_48, (48, 48, 1)),
+    **{name: _xception(plan) for name, plan in xception.PLANS.items()},
     "narrow_vgg": Network(baselines.build_narrow_vgg, (48, 48, 1)),
     "simple_cnn": Network(baselines.build_simple_cnn, (48, 48, 1)),
     "simpler_cnn": Network(
