@@ -22,7 +22,7 @@ from minixception.inference.picture_files import (
     failure_of,
     folder_states,
 )
-from minixception.inference.tables import picture_frame, picture_rows
+from minixception.inference.tables import line_of, picture_frame, picture_rows
 from minixception.inference.workers import Room, in_order
 from minixception.messages import require
 
@@ -187,9 +187,7 @@ class _DatasetWorker:
         contents = batch.column("bytes").to_pylist() if has_contents else None
         results = self._worker(names, contents)
         class_names = self._worker.analyzer.class_names
-        rows = [
-            picture_rows(str(one.picture), one.faces, one.error, class_names) for one in results
-        ]
+        rows = [picture_rows(line_of(one), class_names) for one in results]
         origins = [number for number, each in enumerate(rows) for _ in each]
         frame = picture_frame(chain.from_iterable(rows), class_names)
         table = pyarrow.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()

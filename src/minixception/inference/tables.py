@@ -8,7 +8,7 @@ import csv
 import io
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -38,15 +38,14 @@ def line_of(result: PictureResult) -> Line:
     return {"picture": str(result.picture), "error": result.error, "faces": faces}
 
 
-def picture_rows(
-    picture: str,
-    faces: Sequence[FacePrediction],
-    error: str | None,
-    class_names: Mapping[str, Iterable[str]],
-) -> list[dict[str, Any]]:
+def picture_rows(line: Line, class_names: Mapping[str, Iterable[str]]) -> list[dict[str, Any]]:
     """Return a row per face of a picture, or one with None in its other cells if there is none."""
+    faces = [
+        FacePrediction(Box(*face["box"]), {task: face[f"{task}_scores"] for task in class_names})
+        for face in line["faces"]
+    ]
     empty = dict.fromkeys(picture_columns(class_names))
-    head = {"picture": picture, "faces": len(faces), "error": error}
+    head = {"picture": line["picture"], "faces": len(faces), "error": line["error"]}
     return [{**empty, **head, **row} for row in to_rows(faces) or [{}]]
 
 
@@ -97,14 +96,16 @@ class Table:
 
     def encode(self, line: Line) -> bytes:
         """Return the rows of a picture as in a CSV or JSONL file."""
+        rows = picture_rows(line, self.class_names)
         if self.format == "csv":
-            return b"".join(_csv_line(row.values()) for row in self._rows(line))
-        return b"".join(map(_json_bytes, self._rows(line)))
+            return b"".join(_csv_line(row.values()) for row in rows)
+        return b"".join(map(_json_bytes, rows))
 
     def write(self, file: IO[bytes], lines: Iterable[Line]) -> None:
         """Write the content of the file."""
         if self.format == "parquet":
-            self._write_parquet(file, chain.from_iterable(map(self._rows, lines)))
+            rows = (row for line in lines for row in picture_rows(line, self.class_names))
+            self._write_parquet(file, rows)
         elif self.format == "json":
             before = b"{"
             for line in (line for line in lines if line["error"] is None):
@@ -151,16 +152,6 @@ class Table:
             faces = int(row["faces"])
             yield as_text(row["picture"]), (faces, row["error"] or None)
             deque(islice(rows, max(0, faces - 1)), maxlen=0)  # a row per face
-
-    def _rows(self, line: Line) -> list[dict[str, Any]]:
-        """Return a row per face of a picture, or one for a picture without."""
-        faces = [
-            FacePrediction(
-                Box(*face["box"]), {task: face[f"{task}_scores"] for task in self.class_names}
-            )
-            for face in line["faces"]
-        ]
-        return picture_rows(line["picture"], faces, line["error"], self.class_names)
 
 
 def _json_bytes(content: Any, indent: int | None = None) -> bytes:
