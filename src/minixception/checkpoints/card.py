@@ -161,12 +161,7 @@ def _class_names(value: Any) -> tuple[str, ...]:
 
 
 def read_card(folder: str | Path) -> Card:
-    """Read the card of a checkpoint folder.
-
-    Raises:
-        FileNotFoundError: if the folder or its card is missing.
-        ValueError: if the card is not valid JSON, or an entry is missing or impossible.
-    """
+    """Read the card of a checkpoint folder; errors are those of `read_json_card`."""
     return read_json_card(
         folder,
         Card.from_json,
@@ -180,11 +175,8 @@ def read_json_card(
 ) -> AnyCard:
     """Read the card of a folder, be it of a classifier or a detector.
 
-    Args:
-        folder: of the model.
-        read: makes a card of plain data; KeyError, TypeError, ValueError or OverflowError where it
-            cannot.
-        missing: what to say of a folder without a card.
+    `read` makes a card of plain data, or raises KeyError, TypeError, ValueError or OverflowError;
+    `missing` is said of a folder without a card.
 
     Raises:
         FileNotFoundError: if the folder or its card is missing.

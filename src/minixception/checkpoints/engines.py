@@ -101,12 +101,8 @@ class LiteRTEngine:
         self.input_shape = tuple(map(int, given["shape_signature"][1:]))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        rebuild = partial(
-            type(self),
-            num_classes=self._num_classes,
-            num_workers=self._num_workers,
-            content=self.content,
-        )
+        options: dict[str, Any] = {"num_workers": self._num_workers, "content": self.content}
+        rebuild = partial(type(self), num_classes=self._num_classes, **options)
         return rebuild, (self._path.absolute(),)
 
     def _start_workers(self) -> None:
@@ -120,7 +116,9 @@ class LiteRTEngine:
             ValueError: if `images` are not float32 of the size that the model takes; or if the
                 file is damaged, so that it cannot be run or gives no probabilities.
         """
-        if images.dtype != np.float32 or not self.takes(images.shape):
+        sizes = zip(self.input_shape, images.shape[1:], strict=False)
+        fits = images.ndim == 1 + len(self.input_shape) and all(a in (-1, b) for a, b in sizes)
+        if images.dtype != np.float32 or not fits:
             raise ValueError(
                 f"`images` must be float32 (B, {', '.join(map(str, self.input_shape))}). "
                 f"Received: {images.dtype} {images.shape}"
@@ -143,12 +141,6 @@ class LiteRTEngine:
         size = min(FACES_PER_RUN, -(-len(images) // self._num_workers))
         runs = [images[start : start + size] for start in range(0, len(images), size)]
         return np.concatenate(list(self._workers.map(self.run, runs)))
-
-    def takes(self, shape: tuple[int, ...]) -> bool:
-        """Return whether the model takes images of the shape (B, height, width, channels)."""
-        return len(shape) == 1 + len(self.input_shape) and all(
-            size in (-1, found) for size, found in zip(self.input_shape, shape[1:], strict=True)
-        )
 
     def run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the outputs for images (B, height, width, channels), unchecked, in this thread."""
@@ -294,12 +286,7 @@ def require_probabilities(
 
 
 def load_engine(model: str | Path, *, engine: str = "litert") -> tuple[Card, Engine]:
-    """Load the card and the model of a checkpoint for inference.
-
-    Args:
-        model: the name of a shipped model, or a folder with `card.json` and the engine's model
-            file.
-        engine: one of `ENGINES`.
+    """Load the card and the model of a shipped name or a checkpoint folder, by one of `ENGINES`.
 
     Raises:
         FileNotFoundError: if the model, its card or its model file is missing.

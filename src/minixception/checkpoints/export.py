@@ -29,21 +29,17 @@ def export_litert(
     output: Path | None = None,
     batch_size: int | None = None,
 ) -> float:
-    """Write a `.tflite` file and compare it with the `model.keras` that it comes from.
+    """Write a `.tflite` file; return how far its probabilities are from those of `model.keras`.
 
     Args:
         folder: a checkpoint folder.
-        images: float32 (N, height, width, channels), prepared faces to compare on; see
-            `largest_difference`.
+        images: float32 (N, height, width, channels), prepared faces to compare on.
         output: the file to write; `model.tflite` in the folder where it is None.
         batch_size: the only number of faces that the file takes at once; any where it is None.
 
-    Returns:
-        The largest difference of a probability.
-
     Raises:
-        FileNotFoundError, ValueError: as in `load_checkpoint`.
-        ValueError: if the difference exceeds `EXPORT_TOLERANCE`; then no file is written.
+        FileNotFoundError, ValueError: as in `load_checkpoint` and `require_equal`; then no file is
+            written.
     """
     from minixception.checkpoints.engines import LiteRTEngine
 
@@ -127,25 +123,15 @@ def largest_difference(
     channels) to (B, K); `batches` are numbers of images to run at once, each cut to what there are.
     NaN comes where one of the models gives NaN.
     """
-    return float(
-        np.max(
-            [
-                np.abs(predict(images[:count]) - model.predict_on_batch(images[:count])).max()
-                for count in batches
-            ]
-        )
-    )
+    parts = [images[:count] for count in batches]
+    differences = [np.abs(predict(part) - model.predict_on_batch(part)).max() for part in parts]
+    return float(np.max(differences))
 
 
 def require_equal(
-    difference: float, *, what: str, output: str | Path, tolerance: float | None = None
+    difference: float, *, what: str, output: str | Path, tolerance: float = EXPORT_TOLERANCE
 ) -> None:
-    """Refuse a model that gives other probabilities than the Keras model that it comes from.
-
-    Raises:
-        ValueError: if the difference exceeds the tolerance, or `EXPORT_TOLERANCE`, or is NaN.
-    """
-    tolerance = EXPORT_TOLERANCE if tolerance is None else tolerance
+    """Raise ValueError for a difference from a Keras model above the tolerance, or of NaN."""
     if not difference <= tolerance:
         raise ValueError(
             f"{what} differs from the Keras model by {difference:.2e}, more than {tolerance:.0e}; "

@@ -99,7 +99,7 @@ def save_keras_file(model: keras.Model, path: str | Path) -> None:
         model.save(temporary, include_optimizer=False)
         with zipfile.ZipFile(temporary) as archive:
             members = {name: archive.read(name) for name in archive.namelist()}
-        config = _without_new_options(json.loads(members[CONFIG_MEMBER]))
+        config = json.loads(members[CONFIG_MEMBER], object_hook=_without_new_options)
         try:
             check_config(config)
         except ValueError as error:
@@ -110,17 +110,13 @@ def save_keras_file(model: keras.Model, path: str | Path) -> None:
                 archive.writestr(name, content)
 
 
-def _without_new_options(config: Any) -> Any:
-    """Return a configuration without those new options that are left at their defaults."""
-    if isinstance(config, dict):
-        return {
-            key: _without_new_options(value)
-            for key, value in config.items()
-            if key not in _NEW_OPTIONS or value != _NEW_OPTIONS[key]
-        }
-    if isinstance(config, list):
-        return [_without_new_options(value) for value in config]
-    return config
+def _without_new_options(entries: dict[str, Any]) -> dict[str, Any]:
+    """Return the entries without those new options that are left at their defaults."""
+    return {
+        key: value
+        for key, value in entries.items()
+        if key not in _NEW_OPTIONS or value != _NEW_OPTIONS[key]
+    }
 
 
 def load_keras_file(path: str | Path) -> keras.Model:
@@ -208,11 +204,7 @@ def _require_bounded(layer: keras.Layer, tensors: Any) -> None:
 
 
 def check_agreement(model: keras.Model, card: Card, *, where: str) -> None:
-    """Compare what the card says with what the model is.
-
-    Raises:
-        ValueError: naming both sides of the first difference found.
-    """
+    """Raise ValueError if card and model disagree, naming both sides of the first difference."""
     classes = model.output_shape[-1]
     if classes != len(card.class_names):
         raise ValueError(

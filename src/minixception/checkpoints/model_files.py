@@ -46,21 +46,17 @@ _MODULES: dict[str, frozenset[str] | None] = {
     "keras.src.models.functional": frozenset({"Functional"}),
     "keras.src.models.sequential": frozenset({"Sequential"}),
 }
-# What h5py raises on damaged bytes.
+# What h5py raises on damaged bytes; RuntimeErrors are also texts that are nested too deeply.
 _DAMAGE = (OSError, LookupError, RuntimeError, TypeError, OverflowError)
 _DATA = frozenset({"__keras_tensor__", "__tuple__"})
 _MODELS = frozenset({"Model", "Functional", "Sequential", "DTypePolicy"})
 
 
 def check_model_file(content: bytes) -> tuple[str, int]:
-    """Refuse a `.keras` or `.hdf5` file that holds more than layers and weights.
+    """Refuse the content of a `.keras` or `.hdf5` file with more than layers and weights.
 
-    Args:
-        content: the file. These very bytes are to be loaded: it may be another one by then.
-
-    Returns:
-        The suffix by which Keras knows its format, ".keras" or ".hdf5"; and how many numbers the
-        weights in it are, for `keras_model.at_most`.
+    These very bytes are to be loaded: the file may be another one by then. Returned are the suffix
+    by which Keras knows its format, and how many numbers its weights are.
 
     Raises:
         ValueError: if it holds another layer than Keras' own, code, a member that does not belong
@@ -75,11 +71,7 @@ def check_model_file(content: bytes) -> tuple[str, int]:
 
 
 def require_kind(content: bytes, *kinds: str) -> str:
-    """Return which of the kinds a model file is.
-
-    Args:
-        content: the file.
-        kinds: suffixes among ".keras", ".hdf5" and ".tflite".
+    """Return which of the kinds, among ".keras", ".hdf5" and ".tflite", a model file is.
 
     Raises:
         ValueError: if it is none, or begins or ends as something else. A ZIP is found from its end
@@ -128,7 +120,7 @@ def _check_archive(content: bytes) -> int:
                     f"{member.filename} in it would unpack to {member.file_size} bytes, more than "
                     f"{most}"
                 )
-        check_config(_parsed(archive.read(CONFIG_MEMBER)))
+        check_config(json.loads(archive.read(CONFIG_MEMBER)))
         return check_tensors(archive.read(WEIGHTS_MEMBER), limit)
 
 
@@ -140,22 +132,12 @@ def _check_hdf5(content: bytes) -> int:
         if "model_config" not in file.attrs:
             raise ValueError("it has weights but no network (`model_config`)")
         text = file.attrs["model_config"]
-    check_config(_parsed(text if isinstance(text, bytes) else str(text).encode()))
+    check_config(json.loads(text))
     return count
-
-
-def _parsed(text: bytes) -> Any:
-    try:
-        return json.loads(text)
-    except RecursionError:
-        raise ValueError("its configuration is nested too deeply") from None
 
 
 def check_config(config: Any) -> None:
     """Refuse the configuration of a model that names anything but plain parts of Keras.
-
-    Args:
-        config: what `keras.Model.get_config` or `to_json` gave, as plain data.
 
     Raises:
         ValueError: naming the first part that is refused, or because there are too many.
@@ -220,14 +202,9 @@ def _is_public(part: str, name: str) -> bool:
 
 
 def check_tensors(content: bytes, limit: int) -> int:
-    """Refuse links and data outside an HDF5 file, and more numbers than such a file holds.
+    """Refuse links and data outside an HDF5 file, and tensors of more than `limit` bytes in all.
 
-    Args:
-        content: the file.
-        limit: bytes that all tensors together may take.
-
-    Returns:
-        How many numbers the tensors hold.
+    Returned is how many numbers they hold.
 
     Raises:
         ValueError: naming what is refused, or because the file is damaged.
