@@ -27,7 +27,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from minixception.boxes import Box, CropMargin
-from minixception.checkpoints.engines import require_probabilities
+from minixception.checkpoints.engines import LARGEST_BATCH, require_probabilities
 from minixception.checkpoints.keras_model import load_checkpoint
 from minixception.images import cut_face, map_in_place
 from minixception.labels import index_of
@@ -35,8 +35,6 @@ from minixception.models.dissection import dissect
 from minixception.models.gradients import compiled, gradient_of
 from minixception.preprocessor import Images, Preprocessor
 
-# More faces go through in several runs, so that memory does not grow with their number.
-LARGEST_BATCH = 64
 PREDICTED = -1
 
 
@@ -148,9 +146,8 @@ class Explainer:
         names = self.class_names
         inputs = self.preprocessor(faces)
         wanted = self._wanted(class_name, len(inputs))
-        slices = [
-            slice(start, start + LARGEST_BATCH) for start in range(0, len(inputs), LARGEST_BATCH)
-        ]
+        starts = range(0, len(inputs), LARGEST_BATCH)
+        slices = [slice(start, start + LARGEST_BATCH) for start in starts]
         batches = [self._run(inputs[part], wanted[part]) for part in slices]
         size = self.preprocessor.image_size
         empty = [np.zeros((0, len(names)), np.float32), np.zeros(0, np.int64)]
@@ -170,17 +167,11 @@ class Explainer:
         margin: CropMargin,
         angles: Sequence[float],
     ) -> tuple[list[Box], NDArray[np.float32]]:
-        """Explain faces in an image, and return where in it their HiResCAM maps lie.
+        """Explain a class in each face of an image, RGB uint8 (H, W, 3), by HiResCAM.
 
-        Args:
-            image: RGB uint8 (H, W, 3).
-            boxes: around the faces.
-            class_names: the class to explain in each face.
-            margin: of the model's card.
-            angles: degrees by which each face is turned clockwise.
-
-        Returns:
-            The parts of the image, and a map (N, height, width) over each, turned as the face is.
+        `margin` is that of the model's card, `angles` are the degrees by which faces are turned
+        clockwise. Returned are the parts of the image that the faces were cut from, and a map over
+        each, float32 (N, height, width), turned as the face is.
         """
         size = image.shape[:2]
         frames = list(zip(boxes, angles, strict=True))

@@ -71,17 +71,13 @@ def feature_extractor(model: keras.Model, input_shape: tuple[int, int, int]) -> 
     `dissect`.
     """
     inputs = keras.Input(input_shape, name="image")
-    calls = _copied_calls(model, inputs)
-    last = next((call for call in reversed(calls) if _has_kernel(call.layer)), None)
-    if last is None:
-        raise ValueError(f"`model` must have a convolution or dense layer. Received: {model.name}")
-    features = last.inputs[0]
-    positions = tuple(range(1, len(features.shape) - 1))
-    return keras.Model(inputs, keras.ops.mean(features, positions) if positions else features)
-
-
-def _has_kernel(layer: layers.Layer) -> bool:
-    return any(len(weight.shape) > 1 for weight in layer.weights)
+    for call in reversed(_copied_calls(model, inputs)):
+        if any(len(weight.shape) > 1 for weight in call.layer.weights):
+            features = call.inputs[0]
+            positions = tuple(range(1, len(features.shape) - 1))
+            pooled = keras.ops.mean(features, positions) if positions else features
+            return keras.Model(inputs, pooled)
+    raise ValueError(f"`model` must have a convolution or dense layer. Received: {model.name}")
 
 
 @dataclass(frozen=True)

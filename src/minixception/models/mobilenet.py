@@ -84,10 +84,7 @@ def _build(x: keras.KerasTensor, num_classes: int) -> keras.KerasTensor:
 def freeze_blocks(model: keras.Model, count: int) -> None:
     """Let training leave the first convolution and the first `count` blocks as they are.
 
-    0 freezes nothing, not even the convolution; 13 all but the top.
-
-    Raises:
-        ValueError: `count` is below 0 or above 13.
+    0 freezes nothing, not even the convolution; 13 all but the top; others are a ValueError.
     """
     if not 0 <= count <= len(BLOCKS):
         raise ValueError(
@@ -101,7 +98,7 @@ def freeze_blocks(model: keras.Model, count: int) -> None:
 
 
 def load_mobilenet_weights(model: keras.Model, path: str | Path, faces: NDArray[np.float32]) -> str:
-    """Put the weights of a file into the backbone; the top stays as it is.
+    """Put the weights of a file into the backbone, and return whose names its layers have.
 
     Files come with batch normalization folded into other weights, or with statistics of other
     pictures: trained on as they are, its output would jump at the first step. So its mean and
@@ -112,9 +109,6 @@ def load_mobilenet_weights(model: keras.Model, path: str | Path, faces: NDArray[
         path: weights of `keras.applications.MobileNet(include_top=False)`, for BGR pictures, as
             Keras 3 (`.weights.h5`) or Keras 2 (`.h5`) saves them.
         faces: float32 (N, height, width, channels), some hundred inputs of the model.
-
-    Returns:
-        "keras.applications", whose layers the file follows.
 
     Raises:
         ValueError: the file does not fit, or holds a value that is not finite. Then the model is
@@ -167,14 +161,10 @@ def _moments(
     sums = []
     for start in range(0, len(faces), STATISTICS_BATCH):
         outputs = model(faces[start : start + STATISTICS_BATCH], training=False)
-        moments = [ops.moments(ops.cast(x, "float32"), axes=(0, 1, 2)) for x in outputs]
         share = min(STATISTICS_BATCH, len(faces) - start) / len(faces)
-        sums.append(
-            [
-                (share * np.float64(mean), share * (np.float64(variance) + np.float64(mean) ** 2))
-                for mean, variance in moments
-            ]
-        )
+        moments = (ops.moments(ops.cast(x, "float32"), axes=(0, 1, 2)) for x in outputs)
+        pairs = ((np.float64(mean), np.float64(variance)) for mean, variance in moments)
+        sums.append([(share * mean, share * (variance + mean**2)) for mean, variance in pairs])
     for parts in zip(*sums, strict=True):
         mean, square = np.sum(parts, axis=0)
         yield mean, np.maximum(square - mean**2, 0)

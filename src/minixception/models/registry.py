@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minixception.models import baselines, facenet, mobilenet, xception
-from minixception.models.facenet import load_backbone_weights
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ NETWORKS: dict[str, Network] = {
         smallest=32,
         size_reason="its five strides of 2 must leave at least one position",
         channels=(3,),
-        load_backbone=lambda model, path, _: load_backbone_weights(model, path),
+        load_backbone=lambda model, path, _: facenet.load_backbone_weights(model, path),
     ),
     "facenet_mobilenet": Network(
         mobilenet.build_facenet_mobilenet,
@@ -153,11 +152,7 @@ def _check_built(model: keras.Model, name: str, num_classes: int) -> None:
 
 
 def check_input(name: str, input_shape: tuple[int | None, int | None, int]) -> None:
-    """Refuse an unknown network, or an input that it cannot take, without building it.
-
-    Raises:
-        ValueError: for an unknown name or an impossible input shape, as in `build`.
-    """
+    """Raise the errors of `build` for a name and an input shape, without building a network."""
     if name not in NETWORKS:
         raise ValueError(
             f"`name` must be one of {', '.join(network_names())}. Received: name={name!r}"
@@ -174,9 +169,8 @@ def check_input(name: str, input_shape: tuple[int | None, int | None, int]) -> N
         if size is None and network.any_size:
             continue
         if size is None or size < network.smallest or size > (network.largest or size):
-            limits = f"at least {network.smallest}"
-            if network.largest is not None:
-                limits = f"{network.smallest} to {network.largest}"
+            least, most = network.smallest, network.largest
+            limits = f"{least} to {most}" if most is not None else f"at least {least}"
             raise ValueError(
                 f"`{name}` takes a height and a width of {limits} pixels: "
                 f"{network.size_reason}. {received}"
