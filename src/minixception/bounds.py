@@ -130,12 +130,7 @@ def tar_contents(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def check_mat_size(path: Path) -> None:
-    """Refuse a MATLAB file of version 5 whose packed variables are out of proportion to it.
-
-    Raises:
-        ValueError: if they would unpack to more than `most_unpacked`.
-        OSError: if it cannot be read.
-    """
+    """Raise ValueError for a MATLAB 5 file that would unpack to more than `most_unpacked`."""
     left = most_unpacked(path.stat().st_size)
     with path.open("rb") as file:
         order = ">" if file.read(128)[126:] == b"MI" else "<"
@@ -156,12 +151,9 @@ def check_mat_size(path: Path) -> None:
 
 
 def check_scans(file: IO[bytes], pixels: int) -> None:
-    """Refuse a JPEG with a thousand scans; a usual one has 1 to 14.
+    """Raise ValueError for a JPEG with a thousand scans; a usual one has 1 to 14.
 
     Each scan takes the time of a picture. Pillow has no bound; libtiff's is 100.
-
-    Raises:
-        ValueError: if there are too many.
     """
     place = file.tell()
     file.seek(0)

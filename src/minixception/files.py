@@ -56,11 +56,7 @@ def is_passing(error: BaseException) -> bool:
 
 
 def read_patiently(read: Callable[[], _Result]) -> _Result:
-    """Return what `read` returns; after a passing error try again, up to three times.
-
-    Raises:
-        Exception: whatever `read` raises; a passing error at the last attempt only.
-    """
+    """Return what `read` returns, or raise what it raises; passing errors only the fourth time."""
     for pause in PAUSES:
         try:
             return read()
@@ -92,8 +88,7 @@ def walk_files(
 def files_below(folder: Path) -> list[str]:
     """Return the paths of all files in a folder, sorted; links to folders are only logged.
 
-    Raises:
-        OSError: if a folder cannot be listed.
+    OSError is raised if a folder cannot be listed.
     """
 
     def fail(error: OSError) -> None:
@@ -117,11 +112,7 @@ def is_special_file(path: str | Path) -> bool:
 
 
 def refuse_special_file(path: str | Path) -> None:
-    """Refuse a path that is no file to write: a new file would take the place of a device.
-
-    Raises:
-        ValueError: if `path` is a pipe or a device, such as /dev/null or /dev/stdout.
-    """
+    """Raise ValueError for a pipe or device, such as /dev/null: a new file would take its place."""
     if is_special_file(path):
         raise ValueError(
             f"What is written must be a file; give the name of one. Received: {path}, a pipe or "
@@ -130,10 +121,9 @@ def refuse_special_file(path: str | Path) -> None:
 
 
 def refuse_link(path: str | Path) -> None:
-    """Refuse a hidden file that somebody may have linked to another one, to overwrite that.
+    """Raise ValueError for a symbolic or hard link, by which another file would be overwritten.
 
-    Raises:
-        ValueError: if `path` is a symbolic or hard link, or see `refuse_special_file`.
+    Somebody may have put it in place of a hidden file. Pipes and devices are refused too.
     """
     path = Path(path)
     refuse_special_file(path)
@@ -144,10 +134,9 @@ def refuse_link(path: str | Path) -> None:
 
 
 def open_grown(path: Path) -> IO[bytes]:
-    """Open a hidden file to read and append to, made if need be; a link is not followed.
+    """Open a hidden file to read and append to, made if need be.
 
-    Raises:
-        OSError: if it cannot be opened, or has become a link since `refuse_link`.
+    OSError is raised if it cannot be opened, or has become a link since `refuse_link`.
     """
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     return os.fdopen(os.open(path, flags, 0o666), "r+b", buffering=0)
@@ -258,10 +247,8 @@ def private_copy(content: bytes, name: str) -> Iterator[Path]:
 def cache_folder() -> Path:
     """Return the cache folder, which need not exist.
 
-    It is $MINIXCEPTION_CACHE, else $XDG_CACHE_HOME/minixception, else ~/.cache/minixception.
-
-    Raises:
-        FileNotFoundError: if neither variable is set and the user has no home.
+    It is $MINIXCEPTION_CACHE, else $XDG_CACHE_HOME/minixception, else ~/.cache/minixception;
+    FileNotFoundError is raised if neither variable is set and the user has no home.
     """
     if chosen := os.environ.get("MINIXCEPTION_CACHE"):
         return Path(chosen)
@@ -331,11 +318,7 @@ def checkout_root() -> Path | None:
 
 
 def require_utf8(path: str | Path) -> None:
-    """Refuse a path that is not UTF-8, which OpenCV and LiteRT cannot open, or crash on.
-
-    Raises:
-        ValueError: if the name of the file, or of a folder above, is not UTF-8.
-    """
+    """Raise ValueError for a path that is not UTF-8: OpenCV and LiteRT cannot open it, or crash."""
     try:
         str(Path(path).absolute()).encode()
     except UnicodeEncodeError as error:

@@ -74,10 +74,9 @@ def index_of(name: str, class_names: Sequence[str]) -> int:
     Raises:
         ValueError: No class of `class_names` means the same as `name`.
     """
-    wanted = canonical_name(name)
-    for index, class_name in enumerate(class_names):
-        if canonical_name(class_name) == wanted:
-            return index
+    meanings = list(map(canonical_name, class_names))
+    if canonical_name(name) in meanings:
+        return meanings.index(canonical_name(name))
     raise ValueError(
         f"`name` must mean the same as one of {', '.join(class_names)}. Received: name={name!r}"
     )
@@ -90,12 +89,7 @@ def lacking(names: Sequence[str], others: Sequence[str]) -> list[str]:
 
 
 def check_class_names(names: Sequence[str]) -> None:
-    """Refuse class names that cannot be told apart, or not be shown in a line.
-
-    Raises:
-        ValueError: A name is empty, longer than `LONGEST_CLASS_NAME` or not printable, or two
-            mean the same.
-    """
+    """Raise ValueError for class names that mean the same, or cannot be shown in a line."""
     meanings: dict[str, str] = {}
     for name in names:
         if not 0 < len(name) <= LONGEST_CLASS_NAME or not name.isprintable():
@@ -112,11 +106,7 @@ def check_class_names(names: Sequence[str]) -> None:
 
 
 def check_task(name: str) -> None:
-    """Refuse the name of a task that could be no keyword, or no column of its own.
-
-    Raises:
-        ValueError: It is no identifier, one of `TAKEN_NAMES`, ends in "_scores" or is too long.
-    """
+    """Raise ValueError for the name of a task that could be no keyword, or no column of its own."""
     is_free = name not in TAKEN_NAMES and not name.endswith("_scores")
     if not (name.isidentifier() and is_free and len(name) <= LONGEST_CLASS_NAME):
         raise ValueError(

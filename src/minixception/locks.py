@@ -39,14 +39,7 @@ def sole_writer(*paths: str | Path) -> Iterator[None]:
 
 @contextmanager
 def own_folder(folder: str | Path) -> Iterator[None]:
-    """Make a folder and keep every other run away from it inside the block.
-
-    At the end, new folders that are empty are removed.
-
-    Raises:
-        BlockingIOError: if another run has it.
-        OSError: if it cannot be made or written to.
-    """
+    """Make a folder and be its `sole_writer`; at the end, new folders that are empty go."""
     with made(Path(folder)), sole_writer(folder):
         yield
 

@@ -198,10 +198,9 @@ EXTRAS = {
 
 
 def require(*packages: str, what: str = "this") -> None:
-    """Check before a job that its packages, keys of `EXTRAS` in one extra, are installed.
+    """Raise ModuleNotFoundError before a job that lacks packages, keys of `EXTRAS` in one extra.
 
-    Raises:
-        ModuleNotFoundError: naming those missing, their extra, and `what` option or job needs them.
+    It names those missing, their extra, and `what` option or job needs them.
     """
     missing = [package for package in packages if importlib.util.find_spec(package) is None]
     if missing:

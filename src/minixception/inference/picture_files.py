@@ -99,8 +99,7 @@ def analyze_file(
 def folder_states(pictures: Iterable[Path]) -> dict[Path, tuple[int, int]]:
     """Return the folders of the pictures with device and number, to know them again."""
     folders = {picture.parent for picture in pictures}
-    states = ((folder, _state(folder)) for folder in folders)
-    return {folder: state for folder, state in states if state is not None}
+    return {folder: state for folder in folders if (state := _state(folder)) is not None}
 
 
 def _state(folder: Path) -> tuple[int, int] | None:
