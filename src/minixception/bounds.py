@@ -4,11 +4,12 @@ import bz2
 import gzip
 import io
 import lzma
+import math
 import re
 import struct
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -41,6 +42,15 @@ def most_unpacked(size: int) -> int:
     zeros, so 64 MB are allowed in any case.
     """
     return ALLOWED_ANYWAY + 8 * size
+
+
+def check_shape(what: str, shape: Iterable[int | None]) -> None:
+    """Raise ValueError for a tensor of more than `LARGEST_LAYER` numbers; None is any size."""
+    sizes = [int(size or 1) for size in shape]
+    if math.prod(sizes) > LARGEST_LAYER:
+        raise ValueError(
+            f"{what} has the shape {sizes}, more than {LARGEST_LAYER} numbers for a face"
+        )
 
 
 def too_much(name: str) -> ValueError:

@@ -4,7 +4,6 @@ Only the engine that is asked for imports its framework. Engines can be pickled:
 model, so that another machine can use it; Keras's as the path of its folder.
 """
 
-import math
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from minixception.bounds import LARGEST_LAYER
+from minixception.bounds import check_shape
 from minixception.checkpoints.card import KERAS_FILE, LITERT_FILE, Card, read_card
 from minixception.checkpoints.model_files import require_kind
 from minixception.checkpoints.shipped import find_model
@@ -191,11 +190,7 @@ class LiteRTEngine:
 def _require_bounded(interpreter: Any) -> None:
     """Refuse a model whose tensors for one face would fill the memory."""
     for tensor in interpreter.get_tensor_details():
-        if math.prod(map(int, tensor["shape"])) > LARGEST_LAYER:
-            raise ValueError(
-                f"its tensor {tensor['name'][:40]} has the shape {tensor['shape'].tolist()}, more "
-                f"than {LARGEST_LAYER} numbers"
-            )
+        check_shape(f"its tensor {tensor['name'][:40]}", tensor["shape"])
 
 
 class KerasEngine:

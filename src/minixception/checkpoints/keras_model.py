@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from minixception.bounds import LARGEST_LAYER
+from minixception.bounds import check_shape
 from minixception.checkpoints.card import HISTORY_FILE, KERAS_FILE, Card, read_card, write_card
 from minixception.checkpoints.model_files import (
     CONFIG_MEMBER,
@@ -195,12 +195,9 @@ def at_most(parameters: int) -> Iterator[None]:
 
 
 def _require_bounded(layer: keras.Layer, tensors: Any) -> None:
-    for shape in (tuple(getattr(each, "shape", ())) for each in keras.tree.flatten(tensors)):
-        if math.prod(size or 1 for size in shape) > LARGEST_LAYER:
-            raise ValueError(
-                f"its layer {layer.name[:40]} takes or returns {shape}, more than {LARGEST_LAYER} "
-                "numbers for a face"
-            )
+    for tensor in keras.tree.flatten(tensors):
+        what = f"what its layer {layer.name[:40]} takes or returns"
+        check_shape(what, getattr(tensor, "shape", ()))
 
 
 def check_agreement(model: keras.Model, card: Card, *, where: str) -> None:

@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from minixception.bounds import LARGEST_LAYER, most_unpacked
+from minixception.bounds import check_shape, most_unpacked
 
 if TYPE_CHECKING:
     import h5py
@@ -177,9 +177,8 @@ def _parts(config: Any) -> Iterator[dict[str, Any]]:
 
 def _check_shape(entry: Any) -> None:
     """Refuse the shape of a tensor that no memory holds: a layer may be built by it alone."""
-    is_shape = isinstance(entry, list) and all(isinstance(size, int | None) for size in entry)
-    if is_shape and math.prod(size or 1 for size in entry) > LARGEST_LAYER:
-        raise ValueError(f"it has the shape {entry}, more than {LARGEST_LAYER} numbers for a face")
+    if isinstance(entry, list) and all(isinstance(size, int | None) for size in entry):
+        check_shape("a layer of it", entry)
 
 
 def _is_plain(part: dict[str, Any]) -> bool:

@@ -97,14 +97,14 @@ _NAMINGS: dict[str, tuple[Callable[[str], str], float]] = {
 def _tensors(file: h5py.File) -> dict[str, h5py.Dataset]:
     """Return "LAYER/VARIABLE" -> dataset.
 
-    Files repeat the name of the layer, which may itself have slashes: every end of a path counts.
+    Files repeat the name of the layer, which may itself have two slashes: the ends of a path count.
     """
     tensors: dict[str, h5py.Dataset] = {}
 
     def add(path: str, item: h5py.Group | h5py.Dataset) -> None:
         parts = path.split(":")[0].split("/")
         if isinstance(item, h5py.Dataset) and parts[0] != "optimizer_weights":
-            tensors.update({"/".join(parts[start:]): item for start in range(len(parts))})
+            tensors.update({"/".join(parts[start:]): item for start in (-4, -3, -2)})
 
     file.visititems(add)
     return tensors
