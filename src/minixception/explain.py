@@ -116,11 +116,7 @@ class Explainer:
 
     @classmethod
     def load(cls, name_or_folder: str | Path) -> "Explainer":
-        """Load a shipped model by its name, or a checkpoint folder.
-
-        Raises:
-            FileNotFoundError, ValueError: as in `load_checkpoint`.
-        """
+        """Load a shipped model by its name, or a checkpoint folder; see `load_checkpoint`."""
         checkpoint = load_checkpoint(name_or_folder)
         card = checkpoint.card
         return cls(
