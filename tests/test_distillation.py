@@ -146,7 +146,7 @@ def test_a_filter_that_has_vanished_begins_anew_with_its_normalization(
 
 
 def test_fine_tuning_of_another_network_is_refused(network: keras.Model, origin: Path) -> None:
-    with pytest.raises(ValueError, match=r"must be a mini_xception\. Received: .*tiny_xception"):
+    with pytest.raises(ValueError, match=r"must be a mini_xception .*Received: .*tiny_xception"):
         begin_with(models.build("mini_xception", (48, 48, 1), 3), origin, CLASSES, PIXELS)
     brighter = Preprocessor((48, 48), value_range=(0.0, 1.0))
     with pytest.raises(ValueError, match=r"pixel range of the recipe.*\(0.0, 1.0\).*\(-1.0, 1.0\)"):

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from minixception.messages import require
 
+_BINS = 15  # of probabilities, to see how well they are calibrated
+
 
 @dataclass(frozen=True)
 class ClassScores:
@@ -107,25 +109,21 @@ def cross_entropy(targets: NDArray[np.float32], probabilities: NDArray[np.float3
 
 
 def expected_calibration_error(
-    labels: NDArray[np.int64], probabilities: NDArray[np.float32], *, bins: int = 15
+    labels: NDArray[np.int64], probabilities: NDArray[np.float32]
 ) -> float:
     """Return how far the probability of the answers is from their accuracy, on average.
 
-    Answers are put into bins of equal width by their probability; the differences are weighted by
-    the faces in a bin (Guo et al. 2017, arXiv 1706.04599, equation 3).
-
-    Args:
-        labels: int64 (N,), the true classes.
-        probabilities: (N, K), the model's output.
-        bins: their number.
+    Answers are put into 15 bins of equal width by their probability; the differences are weighted
+    by the faces in a bin (Guo et al. 2017, arXiv 1706.04599, equation 3). `labels` are the true
+    classes, int64 (N,), `probabilities` (N, K) the model's output.
 
     >>> expected_calibration_error(np.array([0, 1]), np.array([[0.75, 0.25], [0.75, 0.25]]))
     0.25
     """
     highest = probabilities.max(axis=1).astype(np.float64)
     difference = highest - (probabilities.argmax(axis=1) == labels)
-    place = np.minimum((highest * bins).astype(int), bins - 1)
-    return float(np.abs(np.bincount(place, difference, bins)).sum() / len(labels))
+    place = np.minimum((highest * _BINS).astype(int), _BINS - 1)
+    return float(np.abs(np.bincount(place, difference, _BINS)).sum() / len(labels))
 
 
 def with_temperature(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
@@ -145,9 +143,8 @@ def with_temperature(probabilities: NDArray[np.float32], temperature: float) -> 
 def fit_temperature(targets: NDArray[np.float32], probabilities: NDArray[np.float32]) -> float:
     """Return the temperature, from 0.2 to 5, that gives the least cross-entropy.
 
-    Args:
-        targets: (N, K), a distribution over the classes per face.
-        probabilities: (N, K), what a model says of faces that it was not trained on.
+    `targets` (N, K) are distributions over the classes, `probabilities` (N, K) what a model says of
+    faces that it was not trained on.
     """
     tried = np.round(np.geomspace(0.2, 5.0, 200), 2)
     losses = [cross_entropy(targets, with_temperature(probabilities, each)) for each in tried]

@@ -105,10 +105,10 @@ def finish_detector(folder: str | Path, held_out: SceneSources, *, scenes: int =
             false = _false_scores(copy, composed)
             threshold = false[int(FALSE_PER_SCENE * scenes / len(card.strides))]
             offsets.append(round(math.log(1 / threshold - 1), 2))
-    write_card(folder, replace(card, score_offsets=tuple(offsets)))
-    scores = evaluate_on_held_out(folder, held_out, scenes=scenes)
-    card = read_detector_card(folder).with_metrics({"held-out scenes": scores.to_json()})
+    card = replace(card, score_offsets=tuple(offsets))
     write_card(folder, card)
+    scores = evaluate_on_held_out(folder, held_out, scenes=scenes)
+    write_card(folder, card.with_metrics({"held-out scenes": scores.to_json()}))
     return difference
 
 

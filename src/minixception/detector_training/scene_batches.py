@@ -26,18 +26,11 @@ def scene_batches(
     seed: int,
     first_step: int = 0,
 ) -> Iterator[Batch]:
-    """Yield batches forever, step after step.
+    """Yield batches forever, from `first_step` on: scenes in [-1, 1], and targets for the cells.
 
-    Args:
-        sources: what scenes are made from.
-        sizes: of scenes in pixels, multiples of the last stride; each step draws one.
-        pixels: of a batch, about: smaller scenes come in larger batches.
-        strides: of the network's maps.
-        seed: non-negative.
-        first_step: counted from 0.
-
-    Yields:
-        Scenes float32 (B, size, size, 1) in [-1, 1], and targets float32 (B, cells, 14).
+    Scenes are float32 (B, size, size, 1), targets float32 (B, cells, 14). Each step draws one of
+    the sizes, in pixels, multiples of the last of the network's strides. A batch has about as many
+    `pixels`, so smaller scenes come in larger batches.
     """
 
     def compose(step: int) -> Batch:

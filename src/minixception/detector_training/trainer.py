@@ -76,32 +76,18 @@ class DetectorRecipe:
         check_fields(self)
 
     def optimizer(self) -> keras.optimizers.Optimizer:
-        """Build the optimizer with its schedule."""
-        recipe = Recipe(
-            name="detector",
-            summary="",
-            epochs=self.epochs,
-            learning_rate=self.learning_rate,
-            warmup=self.warmup,
-            weight_decay=self.weight_decay,
-            ema_momentum=self.ema_momentum,
-        )
-        return make_optimizer(recipe, steps=self.steps)
+        """Build AdamW with its schedule, as for a classifier with these settings."""
+        shared = ("epochs", "learning_rate", "warmup", "weight_decay", "ema_momentum")
+        settings = {name: getattr(self, name) for name in shared}
+        return make_optimizer(Recipe(name="detector", summary="", **settings), steps=self.steps)
 
 
 @dataclass(frozen=True)
 class DetectorRun:
     """What is trained, on what, how, and where to.
 
-    Attributes:
-        model: freshly built.
-        training: what scenes are composed of.
-        validation: of what those scenes are composed that choose the best epoch.
-        recipe: the settings.
-        seed: of the scenes.
-        folder: for model, card, history, curves and state.
-        card: to store with the model; the validation scores are added.
-        devices: number of those that share the replicas, see `acceleration.choose_devices`.
+    Scenes are composed of `training`, and those that choose the best epoch of `validation`; `seed`
+    is theirs. The scores are added to `card`. For `devices` see `acceleration.choose_devices`.
     """
 
     model: keras.Model

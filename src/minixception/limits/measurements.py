@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     import pandas
 
 TASKS = ("emotion", "gender")
-EMOTION_SPLITS = ("PublicTest", "PrivateTest")
 # The size of UTKFace's stored frames, from which faces are made smaller.
 FRAME = (200, 200)
 # First ages of the bands: the youngest adults of UTKFace, then decades.
@@ -58,14 +57,9 @@ class Subject:
 class Limits:
     """What the page, its tables and its pictures are made of.
 
-    Attributes:
-        emotion: the emotion model and its faces.
-        gender: the gender model and its faces.
-        twins: faces of `emotion` with a pixel-identical twin among the training faces.
-        groups: a row per kind of group ("age", "ethnicity code"), group and split, see
-            `score_groups`.
-        levels: a row per perturbation, level and task, see `score_levels`.
-        seed: of noise and of the direction of turns.
+    `twins` counts the faces of `emotion` with a pixel-identical twin among the training faces.
+    `groups` has a row per kind of group ("age", "ethnicity code"), group and split, see
+    `score_groups`; `levels` one per perturbation, level and task, see `score_levels`.
     """
 
     emotion: Subject
@@ -80,22 +74,18 @@ def measure_limits(
     emotion: FaceClassifier,
     gender: FaceClassifier,
     *,
-    emotion_data: Path | None = None,
-    gender_data: Path | None = None,
-    split: str = EMOTION_SPLITS[0],
-    seed: int = 0,
-    report: Callable[[str], None] = print,
+    emotion_data: Path | None,
+    gender_data: Path | None,
+    split: str,
+    seed: int,
+    report: Callable[[str], None],
 ) -> Limits:
     """Score two models on held-out faces: by group, by class, and made harder to read.
 
-    Args:
-        emotion: a model of the seven emotions of FER2013.
-        gender: a model trained on UTKFace.
-        emotion_data: the FER2013 file; None looks in `datasets/`.
-        gender_data: UTKFace, the folder or archive that the model was trained on; None likewise.
-        split: one of `EMOTION_SPLITS`.
-        seed: of noise and of the direction of turns.
-        report: called with a line after each level of a perturbation.
+    `emotion` knows the seven emotions of FER2013, and is scored on a split of it, "PublicTest" or
+    "PrivateTest"; `gender` was trained on UTKFace. The data are where these are, None for
+    `datasets/`. `seed` decides noise and the direction of turns; `report` is called with a line
+    after each level of a perturbation.
 
     Raises:
         FileNotFoundError: a data set is missing.
@@ -201,13 +191,8 @@ def score_groups(
         (`low`, `high`), `accuracy`.
 
     Raises:
-        ValueError: if there are no faces, or the shapes do not fit together.
+        ValueError: if there are no faces.
     """
-    if groups.shape != labels.shape:
-        raise ValueError(
-            f"`groups` must have an entry per label. Received: {len(labels)} labels, "
-            f"shape={groups.shape}"
-        )
 
     def scored(name: str, rows: NDArray[np.bool_]) -> dict[str, Any]:
         scores = score(labels[rows], probabilities[rows], class_names)

@@ -1,7 +1,8 @@
 """Ways to make faces harder to read, as data: small, blurred, dark, turned, turned back.
 
 Each changes uint8 faces (N, H, W, C) as a camera or a distance would, before a model's
-preprocessor. Level 0, for `SIZE` the width of the faces, leaves them as they are.
+preprocessor. Level 0, for `SIZE` the width of the faces, leaves them as they are; `UPRIGHT` turns
+them even so, by what the roll network reads.
 """
 
 from collections.abc import Callable
@@ -37,7 +38,6 @@ class Perturbation:
         change: turns an image uint8 (H, W, C), with a level and a generator, into (H', W', C).
         description: how faces are changed, a sentence or two.
         is_size: levels are widths in pixels, and images change their size.
-        always: whether the first level changes faces too.
     """
 
     name: str
@@ -47,10 +47,9 @@ class Perturbation:
     change: Change
     description: str
     is_size: bool = False
-    always: bool = False
 
     def levels_for(self, width: int) -> tuple[float, ...]:
-        """Return the levels for faces of a width in pixels, first the one that changes nothing.
+        """Return the levels for faces of a width in pixels, first the one of faces as they are.
 
         >>> SIZE.levels_for(48)
         (48, 40, 32, 24, 20, 16)
@@ -65,21 +64,9 @@ def perturb(
 ) -> NDArray[np.uint8]:
     """Return changed copies of faces uint8 (N, H, W, C), N at least 1, as uint8 (N, H', W', C).
 
-    At the level that changes nothing they are the faces themselves. The seed decides noise and
-    directions of rotation, the same for every level.
-
-    Raises:
-        ValueError: for a negative level, or a face that would grow or vanish.
+    `level` is one of `levels_for` their width. The seed decides noise and directions of rotation,
+    the same for every level.
     """
-    width = images.shape[2]
-    if level == perturbation.levels_for(width)[0] and not perturbation.always:
-        return images
-    if level < 0 or (perturbation.is_size and not 1 <= level <= width):
-        allowed = f"a width from 1 to {width}" if perturbation.is_size else "at least 0"
-        raise ValueError(
-            f"`level` of {perturbation.name} must be {allowed} ({perturbation.unit}). "
-            f"Received: level={level}"
-        )
     generator = np.random.default_rng(seed)
     return np.stack([perturbation.change(image, level, generator) for image in images])
 
@@ -90,6 +77,8 @@ def _shrink(image: Image, width: float, _: np.random.Generator) -> Image:
 
 
 def _blur(image: Image, share: float, _: np.random.Generator) -> Image:
+    if not share:
+        return image
     sigma = share * image.shape[1]
     blurred = cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(blurred, np.uint8).reshape(image.shape)
@@ -197,6 +186,5 @@ UPRIGHT = Perturbation(
     description="Rotated as above, and then turned upright by what the roll network reads, as "
     "`FaceAnalyzer` does with the faces of a picture. The corners that rotation has cut off are "
     "lost here; in a picture they are not.",
-    always=True,
 )
 PERTURBATIONS = (SIZE, BLUR, DARKNESS, ROTATION, UPRIGHT)

@@ -26,11 +26,7 @@ from keras import layers, ops
 
 
 def accelerated(
-    model: keras.Model,
-    *,
-    precision: str = "float32",
-    replicas: int = 1,
-    devices: int = 1,
+    model: keras.Model, *, precision: str = "float32", replicas: int = 1, devices: int = 1
 ) -> keras.Model:
     """Return a fast copy of `model` for training: the same layers and weights, a faster step.
 
@@ -38,19 +34,18 @@ def accelerated(
     what it has learned back. On other backends than TensorFlow the layers stay as they are, and
     with "float32" they are those of the model itself.
 
-    Args:
-        model: a functional model whose softmax layer is named `predictions`.
-        precision: the Keras dtype policy of the copy, "float32" or "mixed_bfloat16"; the softmax
-            is computed in float32 with either.
-        replicas: how many share a batch, see `DataParallel`.
-        devices: how many share the replicas, see `choose_devices`.
+    `precision` is the Keras dtype policy of the copy, "float32" or "mixed_bfloat16"; the softmax
+    layer, `predictions`, is computed in float32 with either. So many `replicas` share a batch, see
+    `DataParallel`, and so many `devices` the replicas, see `choose_devices`.
     """
     on_tensorflow = keras.backend.backend() == "tensorflow"
 
     def rewrite(layer: layers.Layer) -> layers.Layer:
         config = layer.get_config()
+        # A strided depthwise gradient takes TensorFlow 25 times as long in bfloat16 on a CPU.
+        is_slow = type(layer) is layers.DepthwiseConv2D and max(layer.strides) > 1
         if layer.name != "predictions" and not isinstance(layer, layers.InputLayer):
-            config["dtype"] = "float32" if _is_strided_depthwise(layer) else precision
+            config["dtype"] = "float32" if is_slow else precision
         return (_faster_class(layer) if on_tensorflow else type(layer)).from_config(config)
 
     copy = model
@@ -79,10 +74,8 @@ def divide_cores(replicas: int) -> None:
 def choose_devices(count: int, replicas: int) -> tuple[str, ...]:
     """Return the names of so many accelerators, such as "gpu:0"; none for 1, where Keras chooses.
 
-    Args:
-        count: of devices; without an accelerator those are counted that TensorFlow sees in the
-            processor, which is one unless a program divides it.
-        replicas: that are to be spread over them.
+    Without an accelerator those devices count that TensorFlow sees in the processor, which is one
+    unless a program divides it.
 
     Raises:
         ValueError: if there are not as many devices or replicas, or Keras runs on another backend
@@ -182,11 +175,6 @@ def _faster_class(layer: layers.Layer) -> type[layers.Layer]:
 def is_strided_pointwise(layer: layers.Layer) -> bool:
     """Return whether a layer is a 1x1 convolution that skips pixels."""
     return type(layer) is layers.Conv2D and layer.kernel_size == (1, 1) and max(layer.strides) > 1
-
-
-def _is_strided_depthwise(layer: layers.Layer) -> bool:
-    """Return whether a layer's gradient in TensorFlow is 25 times slower in bfloat16 on a CPU."""
-    return type(layer) is layers.DepthwiseConv2D and max(layer.strides) > 1
 
 
 class SubsampledConv2D(layers.Conv2D):

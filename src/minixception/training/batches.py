@@ -31,16 +31,10 @@ def training_batches(
 ) -> Iterator[Batch]:
     """Yield batches forever, epoch after epoch, `steps_per_epoch` batches each.
 
-    Args:
-        images: uint8 (N, H, W, C), any size: they are resized once, before augmentation, unless
-            it asks for faces `from_stored_size`.
-        targets: float32 (N, K), a distribution over the classes per image.
-        preprocessor: the one that goes into the checkpoint.
-        augmentation: the random changes.
-        batch_size: images per batch; the last batch of an epoch has what is left.
-        seed: non-negative seed of order and augmentation.
-        mixup: see `mix_images`; 0 for none.
-        first_epoch: epoch to begin with, counted from 0.
+    Images are uint8 (N, H, W, C) of any size: they are resized once, before augmentation, unless it
+    asks for faces `from_stored_size`. Targets are float32 (N, K), a distribution over the classes
+    per image. The last batch of an epoch has what is left. The seed, not negative, is that of order
+    and augmentation; `mixup` is 0 for none, see `mix_images`; epochs are counted from 0.
 
     Yields:
         (float32 (B, height, width, channels), float32 (B, K)).
@@ -126,10 +120,7 @@ def augment(
 
 
 def _affine_matrices(
-    count: int,
-    size: tuple[int, int],
-    augmentation: Augmentation,
-    generator: np.random.Generator,
+    count: int, size: tuple[int, int], augmentation: Augmentation, generator: np.random.Generator
 ) -> NDArray[np.float64]:
     """Draw (count, 2, 3) matrices from output to input pixels (x, y), about the image's centre."""
     height, width = size

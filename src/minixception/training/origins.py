@@ -84,12 +84,9 @@ def refuse_seen(
 
 
 def begin_with(
-    model: "keras.Model",
-    origin: Path | None,
-    class_names: tuple[str, ...],
-    preprocessor: "Preprocessor",
+    model: "keras.Model", origin: Path, class_names: tuple[str, ...], preprocessor: "Preprocessor"
 ) -> None:
-    """Copy the weights of another model of the same network, if there is one, into a fresh one.
+    """Copy the weights of another model of the same network into a fresh one.
 
     If the classes differ in number, meaning or order, tensors with one entry per class keep their
     fresh values; so do convolution filters that have vanished. Image size and mean may differ.
@@ -100,39 +97,31 @@ def begin_with(
     """
     from minixception.checkpoints.keras_model import load_checkpoint
 
-    if origin is None:
-        return
     checkpoint = load_checkpoint(find_model(origin))
-    theirs, ours = checkpoint.model.get_weights(), model.get_weights()
-    if checkpoint.card.architecture != model.name or len(theirs) != len(ours):
-        raise ValueError(
-            f"--initial-weights must be a {model.name}. "
-            f"Received: {origin}, a {checkpoint.card.architecture}"
-        )
-    _check_pixels(checkpoint.card.preprocessor, preprocessor, origin)
-    theirs_in_order = map(canonical_name, checkpoint.card.class_names)
+    card, theirs, ours = checkpoint.card, checkpoint.model.get_weights(), model.get_weights()
+    theirs_in_order = map(canonical_name, card.class_names)
     same_classes = list(theirs_in_order) == list(map(canonical_name, class_names))
     # If the classes differ, the tensors at the end with an entry per class are not copied.
     fresh = itertools.takewhile(lambda tensor: tensor.shape[-1] == len(class_names), ours[::-1])
     count = len(ours) if same_classes else len(ours) - len(list(fresh))
-    different = [index for index in range(count) if theirs[index].shape != ours[index].shape]
-    if different:
+    copied, replaced = ([tensor.shape for tensor in each[:count]] for each in (theirs, ours))
+    if card.architecture != model.name or copied != replaced:
         raise ValueError(
-            f"--initial-weights must fit a {model.name} of the input chosen here. Received: "
-            f"{origin}, whose tensor {different[0]} is {theirs[different[0]].shape}, here "
-            f"{ours[different[0]].shape}"
+            f"--initial-weights must be a {model.name} for inputs {preprocessor.input_shape}. "
+            f"Received: {origin}, a {card.architecture} for {card.preprocessor.input_shape}"
+        )
+    taken, wanted = map(_pixels, (card.preprocessor, preprocessor))
+    if taken != wanted:
+        raise ValueError(
+            "--initial-weights must have been trained on the pixel range of the recipe, "
+            f"{wanted[0]}, {wanted[1]}. Received: {origin}, which takes {taken[0]}, {taken[1]}"
         )
     model.set_weights(renew_vanished_filters([*theirs[:count], *ours[count:]], ours))
 
 
-def _check_pixels(theirs: "Preprocessor", ours: "Preprocessor", origin: Path) -> None:
-    if theirs.value_range != ours.value_range or (theirs.mean is None) != (ours.mean is None):
-        raise ValueError(
-            "--initial-weights must have been trained on the pixel range of the recipe, "
-            f"{ours.value_range}, {'as they are' if ours.mean is None else 'minus their mean'}. "
-            f"Received: {origin}, which takes {theirs.value_range}, "
-            f"{'as they are' if theirs.mean is None else 'minus their mean'}"
-        )
+def _pixels(taken_by: "Preprocessor") -> tuple[tuple[float, float], str]:
+    how = "as they are" if taken_by.mean is None else "minus their mean"
+    return taken_by.value_range, how
 
 
 def renew_vanished_filters(weights: list[Any], fresh: list[Any]) -> list[Any]:

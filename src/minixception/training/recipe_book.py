@@ -301,7 +301,6 @@ _ALL = (
         frozen_blocks=4,
         dataset="fer2013+ck_plus+jaffe",
         epochs=20,
-        learning_rate=0.02,
         ema_momentum=0.998,
         precision="mixed_bfloat16",
     ),

@@ -258,7 +258,7 @@ class _Request:
         freeze_blocks = models.NETWORKS[recipe.network].freeze_blocks
         if freeze_blocks is not None and recipe.frozen_blocks is not None:
             freeze_blocks(model, recipe.frozen_blocks)
-        if not self.goes_on:
+        if origin is not None and not self.goes_on:
             begin_with(model, origin, dataset.class_names, preprocessor)
         folder = self.output or Path("runs", f"{dataset.name}_{model.name}_{recipe.name}")
         description = describe_data(dataset, entry.training_split, entry.validation_split)

@@ -187,10 +187,7 @@ def calibrate(folder: Path, faces: FaceDataset, *, split: str, engine: str = "ke
 
 
 def _faces_to_score(
-    dataset: FaceDataset,
-    split: str,
-    card: Card,
-    learned: NDArray[np.uint64],
+    dataset: FaceDataset, split: str, card: Card, learned: NDArray[np.uint64]
 ) -> FaceDataset:
     """Return the faces of a split in the model's classes, without those that are `learned`."""
     faces = _in_known_classes(dataset.split(split), card.class_names)
@@ -223,11 +220,7 @@ def _in_known_classes(faces: FaceDataset, known: tuple[str, ...]) -> FaceDataset
 
 
 def _score(
-    classifier: FaceClassifier,
-    faces: FaceDataset,
-    split: str,
-    how: Mapping[str, Any],
-    is_own: bool,
+    classifier: FaceClassifier, faces: FaceDataset, split: str, how: Mapping[str, Any], is_own: bool
 ) -> SplitScores:
     probabilities = classifier.predict_faces(faces, flip=how["flip"])
     origin = faces.attributes.get("source", np.zeros(0, str))

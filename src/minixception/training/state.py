@@ -22,14 +22,11 @@ History = list[dict[str, float]]
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Everything that the next epoch depends on, and the history up to here.
+    """Everything that the next epoch depends on, and the history up to here, a row per epoch.
 
-    Attributes:
-        identity: plain data that must be the same in all parts of a run.
-        history: a row per epoch.
-        model: values of the model's variables, its seed generators among them.
-        optimizer: values of the optimizer's variables, its step and averages among them.
-        start: plain data: how the run was started; it is kept and not compared.
+    The plain data of `identity` must be the same in all parts of a run; those of `start`, how it
+    was started, are kept and not compared. The values of the model's variables have its seed
+    generators among them, those of the optimizer's its step and averages.
     """
 
     identity: dict[str, Any]

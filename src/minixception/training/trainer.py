@@ -64,14 +64,10 @@ class TrainingRun:
         model: freshly built, not compiled.
         training: faces to learn from.
         validation: faces that choose the best epoch.
-        card: to store with the model, without its scores.
-        validation_split: what these are called in the card.
-        recipe: the settings.
+        card: to store with the model; the scores are added, under the name `validation_split`.
         seed: of order and augmentation.
-        folder: for checkpoint, history, curves and state.
-        teachers: networks whose opinion goes into the targets.
-        unlabelled: further faces, of the form of `training`, that teachers alone label.
-        unlabelled_teachers: the models that label these instead of `teachers`, if any.
+        unlabelled: further faces, of the form of `training`, that `unlabelled_teachers` alone
+            label, or else `teachers`.
         origin: plain data: what the weights began with, and what else the card says that a recipe
             does not.
         start: plain data that the state keeps for a later resume: how the run was started.
@@ -132,16 +128,17 @@ class TrainingRun:
             "targets": None
             if targets is None
             else content_checksum([("targets", targets.tobytes())]),
-            "teachers": [teacher.description["weights"] for teacher in self.teachers] or None,
+            "teachers": _weights_of(self.teachers),
             "unlabelled": self.unlabelled and [self.unlabelled.checksum, len(self.unlabelled)],
-            "teachers of the unlabelled": [
-                teacher.description["weights"] for teacher in self.unlabelled_teachers
-            ]
-            or None,
+            "teachers of the unlabelled": _weights_of(self.unlabelled_teachers),
             "validation": [self.validation.checksum, len(self.validation)],
             "preprocessor": self.card.preprocessor.to_json(),
             **self.origin,
         }
+
+
+def _weights_of(teachers: Sequence[Teacher]) -> list[str] | None:
+    return [teacher.description["weights"] for teacher in teachers] or None
 
 
 def train(run: TrainingRun, *, resume: bool = False, verbose: int | str = "auto") -> History:
@@ -230,10 +227,7 @@ def _fit(run: TrainingRun, state: TrainingState | None, verbose: int | str) -> H
         first_epoch=first_epoch,
     )
     batches = taught(
-        batches,
-        teachers,
-        share=recipe.teacher_share,
-        unlabelled_teachers=run.unlabelled_teachers,
+        batches, teachers, share=recipe.teacher_share, unlabelled_teachers=run.unlabelled_teachers
     )
     if recipe.class_weights:
         weights = np.asarray(recipe.class_weights, np.float32)
