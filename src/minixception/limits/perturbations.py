@@ -25,19 +25,19 @@ Change = Callable[[Image, float, np.random.Generator], Image]
 FULL_WELL = 6000.0
 READ_NOISE = 3.0
 
+# The light, 0 to 1, behind each of the 256 pixel values (sRGB, IEC 61966).
+_VALUES = np.arange(256) / 255
+_CURVE = ((_VALUES + 0.055) / 1.055) ** 2.4
+_LIGHT_OF_VALUE = np.where(_VALUES <= 0.04045, _VALUES / 12.92, _CURVE).astype(np.float32)
+
 
 @dataclass(frozen=True)
 class Perturbation:
     """One way to make faces harder to read.
 
-    Attributes:
-        name: one word.
-        unit: of a level.
-        levels: from the mildest to the hardest.
-        level_name: turns a level into a short text.
-        change: turns an image uint8 (H, W, C), with a level and a generator, into (H', W', C).
-        description: how faces are changed, a sentence or two.
-        is_size: levels are widths in pixels, and images change their size.
+    Levels, in the given unit, go from the mildest to the hardest; `level_name` turns one into a
+    short text. `change` turns an image uint8 (H, W, C), with a level and a generator, into
+    (H', W', C). Where `is_size` levels are widths in pixels, and images change their size.
     """
 
     name: str
@@ -122,13 +122,6 @@ def _checker() -> FaceChecker:
     return FaceChecker.load()
 
 
-def _light_of_value() -> NDArray[np.float32]:
-    """Return the light, 0 to 1, behind each of the 256 pixel values (sRGB, IEC 61966)."""
-    values = np.arange(256) / 255
-    curve = ((values + 0.055) / 1.055) ** 2.4
-    return np.where(values <= 0.04045, values / 12.92, curve).astype(np.float32)
-
-
 def _value_of_light(light: NDArray[np.float32]) -> Image:
     """Return the pixel values nearest to an amount of light, clipped to 0 (black) and 1 (white)."""
     light = np.clip(light, 0.0, 1.0)
@@ -136,8 +129,6 @@ def _value_of_light(light: NDArray[np.float32]) -> Image:
     values = np.where(light <= 0.0031308, light * np.float32(12.92), curve)
     return np.rint(values * 255).astype(np.uint8)
 
-
-_LIGHT_OF_VALUE = _light_of_value()
 
 SIZE = Perturbation(
     name="size",

@@ -112,11 +112,9 @@ class DataParallel(keras.Model):
     nothing but the weights, so that each keeps a core busy. Batch normalization takes its
     statistics over the part of one replica ("ghost batches", Hoffer et al. 2017, arXiv 1705.08741).
 
-    Args:
-        network: whose layers and weights all replicas use.
-        replicas: number of parts, at least 1.
-        devices: names of those that compute the replicas in training, in turn; none where all stay
-            on one. Variables stay on the first, so that state and results are the same.
+    All replicas, at least 1, use the layers and weights of `network`. In training the `devices` of
+    these names compute them in turn; without any, all stay on one. Variables stay on the first, so
+    that state and results are the same.
     """
 
     def __init__(self, network: keras.Model, replicas: int, devices: Sequence[str] = ()) -> None:

@@ -64,16 +64,14 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
             variable.assign(value)
 
 
-def plateau_callbacks(recipe: Recipe) -> list[keras.callbacks.Callback]:
+def plateau_callback(recipe: Recipe) -> keras.callbacks.Callback:
     """Return what lowers the rate after epochs without improvement, if the recipe asks for it."""
     if recipe.plateau_patience is None:
-        return []
-    return [
-        keras.callbacks.ReduceLROnPlateau(
-            recipe.monitor,
-            factor=recipe.plateau_factor,
-            patience=recipe.plateau_patience,
-            # Keras cannot guess it before the first step, when a resumed run replays its history.
-            mode="min" if recipe.monitor.endswith("loss") else "max",
-        )
-    ]
+        return keras.callbacks.Callback()
+    return keras.callbacks.ReduceLROnPlateau(
+        recipe.monitor,
+        factor=recipe.plateau_factor,
+        patience=recipe.plateau_patience,
+        # Keras cannot guess it before the first step, when a resumed run replays its history.
+        mode="min" if recipe.monitor.endswith("loss") else "max",
+    )

@@ -295,15 +295,8 @@ class Recipe:
         """Return the way from faces to the network's input; a mean may be fitted on the images."""
         from minixception.preprocessor import Preprocessor
 
-        preprocessor = Preprocessor(
-            image_size=self.image_size,
-            channels=self.channels,
-            value_range=self.value_range,
-            mean=self.mean,
-        )
-        if images is None or not self.fit_mean:
-            return preprocessor
-        return preprocessor.centred_on(images)
+        plain = Preprocessor(self.image_size, self.channels, self.value_range, self.mean)
+        return plain if images is None or not self.fit_mean else plain.centred_on(images)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for `card.json`."""

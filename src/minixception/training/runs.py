@@ -132,9 +132,7 @@ def describe_differences(runs: Sequence[RunRecord]) -> list[str]:
         for one in settings
     ]
     return [
-        text
-        if text and texts.count(text) == 1
-        else ", ".join(filter(None, [text, str(run.folder)]))
+        text if text and texts.count(text) == 1 else f"{text}, {run.folder}".removeprefix(", ")
         for text, run in zip(texts, runs, strict=True)
     ]
 

@@ -32,7 +32,7 @@ from minixception.training.learned_faces import numbers_of, write_learned
 from minixception.training.optimization import (
     averaged_weights,
     compile_model,
-    plateau_callbacks,
+    plateau_callback,
     remove_regularizers,
 )
 from minixception.training.outliers import with_outliers
@@ -273,18 +273,17 @@ class _Epochs(keras.callbacks.Callback):
         self.run = run
         self.state = state
         self.history: History = list(state.history) if state else []
-        self.plateau = plateau_callbacks(run.recipe)
+        self.plateau = plateau_callback(run.recipe)
         self.images = run.card.preprocessor(run.validation.images)
         self.targets = run.validation.distributions
         parts = [run.training, *([run.unlabelled] if run.unlabelled else [])]
         self.learned = np.concatenate([*map(numbers_of, parts), run.earlier])
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        for callback in self.plateau:
-            callback.set_model(self.model)
-            callback.on_train_begin()
-            for row in self.history:
-                callback.on_epoch_end(int(row["epoch"]), dict(row))
+        self.plateau.set_model(self.model)
+        self.plateau.on_train_begin()
+        for row in self.history:
+            self.plateau.on_epoch_end(int(row["epoch"]), dict(row))
         if self.state is not None:
             restore(self.model, self.state)
 
@@ -303,8 +302,7 @@ class _Epochs(keras.callbacks.Callback):
                 self._keep(row, scores)
         logs.update(row)
         del logs["epoch"]
-        for callback in self.plateau:
-            callback.on_epoch_end(epoch, logs)
+        self.plateau.on_epoch_end(epoch, logs)
         self.model.stop_training = bool(_end_of(self.history, self.run.recipe))
         facts = {"identity": self.run.identity(), "start": dict(self.run.start)}
         record_epoch(self.run.folder, self.model, self.history, **facts)
