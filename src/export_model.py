@@ -1,11 +1,6 @@
-"""Write a checkpoint as LiteRT, 8-bit LiteRT or ONNX; see `--help`.
-
-Also `minixception export`.
-"""
-
-import sys
+"""Write a checkpoint for another runtime; see `--help`. Also `minixception export`."""
 
 from minixception.commands import run_command
 
 if __name__ == "__main__":
-    sys.exit(run_command("export", sys.argv[1:], program="export_model.py"))
+    raise SystemExit(run_command("export", program="export_model.py"))

@@ -1,11 +1,6 @@
-"""Measure where the models fail, and write a page about it; see `--help`.
-
-Also `minixception report-limits`.
-"""
-
-import sys
+"""Measure where the models fail; see `--help`. Also `minixception report-limits`."""
 
 from minixception.commands import run_command
 
 if __name__ == "__main__":
-    sys.exit(run_command("report-limits", sys.argv[1:], program="report_limits.py"))
+    raise SystemExit(run_command("report-limits", program="report_limits.py"))

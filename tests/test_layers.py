@@ -168,4 +168,4 @@ def test_every_script_only_calls_its_command() -> None:
     scripts = sorted(PACKAGE.parent.glob("*.py"))
     assert scripts
     for script in scripts:
-        assert imported_names(script) == {"sys", "minixception.commands.run_command"}
+        assert imported_names(script) == {"minixception.commands.run_command"}

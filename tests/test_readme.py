@@ -93,8 +93,8 @@ def command_of(line: str) -> tuple[str, ...]:
 
     recorded: list[str] = []
 
-    def record(command: str, arguments: list[str], *, program: str) -> int:
-        recorded.extend([command, *arguments])
+    def record(command: str, *, program: str) -> int:
+        recorded.extend([command, *sys.argv[1:]])
         return 0
 
     with pytest.MonkeyPatch.context() as patch:

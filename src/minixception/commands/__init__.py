@@ -66,14 +66,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 2
 
 
-def run_command(command: str, arguments: Sequence[str], *, program: str | None = None) -> int:
+def run_command(
+    command: str, arguments: Sequence[str] | None = None, *, program: str | None = None
+) -> int:
     """Run one command and return its exit code.
 
     What went wrong with the input comes out as one line, `PROGRAM: error: ...`.
 
     Args:
         command: a key of `COMMANDS`.
-        arguments: what follows the command.
+        arguments: what follows the command; those of the process if left out.
         program: the name shown in help and messages.
 
     Returns:
@@ -83,6 +85,7 @@ def run_command(command: str, arguments: Sequence[str], *, program: str | None =
     Raises:
         SystemExit: from argparse: 0 after --help, 2 for options that it cannot read.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
     is_lost = is_closed(sys.stdout)
     with plain_streams():
         return _run_plainly(command, arguments, program or f"minixception {command}", is_lost)
@@ -123,12 +126,8 @@ def _run_parsed(command: str, arguments: Sequence[str], program: str, is_lost: b
     )
     module.add_arguments(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
-    parser.add_argument(
-        "-v",
-        "--verbose",
-        action="store_true",
-        help="also show the messages of TensorFlow, LiteRT and CUDA",
-    )
+    all_messages = "also show the messages of TensorFlow, LiteRT and CUDA"
+    parser.add_argument("-v", "--verbose", action="store_true", help=all_messages)
     if any(argument == "" or re.fullmatch(r"--[\w-]+=", argument) for argument in arguments):
         parser.error("an argument is empty; is a variable of the shell not set?")
     parsed = parser.parse_args(arguments)

@@ -33,20 +33,17 @@ CROP_MARGINS = {"emotion": 0.0, "gender": 0.3}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("file", type=Path, metavar="FILE.hdf5", help="the authors' weight file")
-    parser.add_argument(
-        "--task", choices=CROP_MARGINS, required=True, help="what the model classifies"
-    )
-    parser.add_argument(
-        "--output", type=Path, required=True, metavar="FOLDER", help="the checkpoint to write"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("file", type=Path, metavar="FILE.hdf5", help="the authors' weight file")
+    add("--task", choices=CROP_MARGINS, required=True, help="what the model classifies")
+    add("--output", type=Path, required=True, metavar="FOLDER", help="the checkpoint to write")
+    add(
         "--class-names",
         nargs="+",
         metavar="NAME",
         help="in the order of the outputs (default: FER2013's seven emotions; woman, man)",
     )
-    parser.add_argument(
+    add(
         "--crop-margin",
         type=float,
         metavar="FRACTION",

@@ -27,32 +27,29 @@ from minixception.files import atomic_path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
-        "--model", required=True, metavar="NAME_OR_FOLDER", help="shipped model or folder"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("--model", required=True, metavar="NAME_OR_FOLDER", help="shipped model or folder")
+    add(
         "--dataset",
         help="data set, several as in fer2013+jaffe, or a folder with a folder of pictures per "
         "class (default: the one that the model was trained on)",
     )
-    parser.add_argument("--data", type=Path, help="its file or folder (default: in datasets/)")
-    parser.add_argument(
+    add("--data", type=Path, help="its file or folder (default: in datasets/)")
+    add(
         "--split",
         nargs="+",
         metavar="SPLIT",
         help="one or more splits to score on (default: the validation split)",
     )
-    parser.add_argument("--output", type=Path, metavar="FILE.json", help="file to write")
+    add("--output", type=Path, metavar="FILE.json", help="file to write")
     for name, text in (
         ("flip", "average with the prediction on the mirror image"),
         ("without-twins", "leave out faces with a pixel-identical twin in the training split"),
         ("record", "also write the scores into the model's card.json"),
         ("calibrate", "first fit the model's temperature on the split, into card.json"),
     ):
-        parser.add_argument(f"--{name}", action="store_true", help=text)
-    parser.add_argument(
-        "--engine", choices=("keras", "litert"), help="what runs the model (default: keras)"
-    )
+        add(f"--{name}", action="store_true", help=text)
+    add("--engine", choices=("keras", "litert"), help="what runs the model (default: keras)")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -40,24 +40,21 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
-        "pictures", nargs="+", type=Path, metavar="PATH", help="picture files, folders, patterns"
-    )
-    parser.add_argument(
-        "--task", choices=TASKS, help="explain the default model of this task (default: emotion)"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("pictures", nargs="+", type=Path, metavar="PATH", help="picture files, folders, patterns")
+    add("--task", choices=TASKS, help="explain the default model of this task (default: emotion)")
+    add(
         "--model",
         metavar="NAME_OR_FOLDER",
         help="shipped model or checkpoint folder (default: the image demo's model of the task)",
     )
-    parser.add_argument(
+    add(
         "--class",
         dest="class_name",
         metavar="NAME",
         help="the class to explain (default: the most probable one of each face)",
     )
-    parser.add_argument(
+    add(
         "--output",
         type=Path,
         metavar="FOLDER",

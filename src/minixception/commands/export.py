@@ -38,26 +38,23 @@ LARGEST_BATCH = 64  # that is compared with the Keras model
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("model", metavar="NAME_OR_FOLDER", help="shipped model or folder")
-    parser.add_argument(
+    add = parser.add_argument
+    add("model", metavar="NAME_OR_FOLDER", help="shipped model or folder")
+    add(
         "--format",
         choices=SUFFIXES,
         help="what to write (default: litert for a file ending in .tflite, onnx for .onnx)",
     )
-    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="file to write")
-    parser.add_argument(
+    add("--output", type=Path, required=True, metavar="FILE", help="file to write")
+    add(
         "--batch-size",
         type=int,
         metavar="FACES",
         help="litert, onnx: fix the number of faces in a batch, for runtimes in browsers and "
         "devices that require it (default: any number)",
     )
-    parser.add_argument(
-        "--dataset", help="litert-int8: as for evaluate (default: the set it was trained on)"
-    )
-    parser.add_argument(
-        "--data", type=Path, help="litert-int8: its file or folder (default: in datasets/)"
-    )
+    add("--dataset", help="litert-int8: as for evaluate (default: the set it was trained on)")
+    add("--data", type=Path, help="litert-int8: its file or folder (default: in datasets/)")
 
 
 def run(arguments: argparse.Namespace) -> int:

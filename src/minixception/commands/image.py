@@ -56,30 +56,31 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "pictures",
         nargs="+",
         type=path_or_url,
         metavar="PATH",
         help="picture files, folders, patterns; with --cluster also URLs",
     )
-    parser.add_argument(
+    add(
         "--output",
         type=Path,
         metavar="FILE_OR_FOLDER",
         help="the drawn picture, or a folder for NAME_faces.jpg (default: the current folder)",
     )
-    parser.add_argument("--no-draw", action="store_true", help="draw nothing")
-    parser.add_argument("--bars", action="store_true", help="draw a bar per emotion")
+    add("--no-draw", action="store_true", help="draw nothing")
+    add("--bars", action="store_true", help="draw a bar per emotion")
     add_table_arguments(parser)
-    parser.add_argument(
+    add(
         "--workers",
         type=int,
         metavar="N",
         help="pictures analyzed at a time (default: the number of cores; 1 for up to "
         f"{FEW_PICTURES} pictures, and with --engine keras)",
     )
-    parser.add_argument(
+    add(
         "--whole-picture",
         action="store_true",
         help="the pictures are already cropped to a face: do not search them",
@@ -91,19 +92,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_table_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare which tables are written."""
-    parser.add_argument("--json", type=Path, metavar="FILE", help="picture -> list of faces")
+    add = parser.add_argument
+    add("--json", type=Path, metavar="FILE", help="picture -> list of faces")
     kinds = {"csv": "a row", "jsonl": "a JSON object", "parquet": "a row"}
     for name, kind in kinds.items():
         needs = "; needs pyarrow" if name == "parquet" else ""
-        parser.add_argument(
+        add(
             f"--{name}",
             type=path_or_url,
             metavar="FILE",
             help=f"{kind} per face{needs}; with --cluster a folder or URL for many such files",
         )
-    parser.add_argument(
-        "--resume", action="store_true", help="continue the tables of an interrupted job"
-    )
+    add("--resume", action="store_true", help="continue the tables of an interrupted job")
 
 
 def run(arguments: argparse.Namespace) -> int:

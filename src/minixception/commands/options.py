@@ -20,14 +20,15 @@ _HAAR_OPTIONS = ("scale_factor", "min_neighbors")  # they choose the cascade
 
 def add_model_arguments(parser: argparse.ArgumentParser, *, engines: bool = True) -> None:
     """Declare which models run and, where there is a choice of engines, how."""
+    add = parser.add_argument
     for task, model in DEFAULT_MODELS.items():
-        parser.add_argument(
+        add(
             f"--{task}-model",
             default=model,
             metavar="NAME_OR_FOLDER",
             help=f"shipped model or checkpoint folder; `none` leaves {task} out",
         )
-    parser.add_argument(
+    add(
         "--classifier",
         action="append",
         default=[],
@@ -35,53 +36,50 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, engines: bool = True
         help="another model, for the task that its card names; may be given several times",
     )
     if engines:
-        parser.add_argument(
-            "--engine", choices=("litert", "keras"), default="litert", help="what runs the models"
-        )
+        add("--engine", choices=("litert", "keras"), default="litert", help="what runs the models")
 
 
 def add_detector_arguments(parser: argparse.ArgumentParser, *, film: bool = False) -> None:
     """Declare how faces are found, in pictures or in the frames of a film."""
+    add = parser.add_argument
     parser.set_defaults(searches_films=film)
     share = "2.5 %% of the shorter side"
     if film:
         share += ", 7 %% in HD"  # see `FILM_SIZES`
-    parser.add_argument(
+    add(
         "--detector",
         choices=FILM_SIZES,
         help="the network trained in this project (default); OpenCV's Haar cascade; "
         "or YuNet, whose file is downloaded once",
     )
-    parser.add_argument(
+    add(
         "--scale-factor",
         type=float,
         metavar="RATIO",
         help="Haar: one plain search of the whole picture, each window larger than the last by "
         "this factor; 1.3 as published (default: also a finer search for faces that fill it)",
     )
-    parser.add_argument(
+    add(
         "--min-neighbors",
         type=int,
         metavar="N",
         help="Haar: how many overlapping hits make a face (default: 5)",
     )
-    parser.add_argument(
+    add(
         "--min-face",
         type=int,
         metavar="PIXELS",
         help=f"side of the smallest face to find (default: {share}; the Haar cascade misses some "
         "below 36)",
     )
-    parser.add_argument(
-        "--yunet", type=Path, metavar="FILE", help="find faces with this YuNet file (.onnx)"
-    )
-    parser.add_argument(
+    add("--yunet", type=Path, metavar="FILE", help="find faces with this YuNet file (.onnx)")
+    add(
         "--upright",
         action=argparse.BooleanOptionalAction,
         default=True,
         help="turn faces upright before they are classified (default)",
     )
-    parser.add_argument(
+    add(
         "--trust-yunet",
         action="store_true",
         help="load the --yunet FILE even if it is not OpenCV Zoo's; a damaged one crashes OpenCV",

@@ -29,34 +29,29 @@ EMOTION_SPLITS = ("PublicTest", "PrivateTest")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    add = parser.add_argument
     for task, default in DEFAULT_MODELS.items():
-        parser.add_argument(
+        add(
             f"--{task}-model",
             default=default,
             metavar="NAME_OR_FOLDER",
             help="shipped model or folder",
         )
-    parser.add_argument(
-        "--emotion-data", type=Path, help="the FER2013 file (default: in datasets/)"
-    )
-    parser.add_argument(
+    add("--emotion-data", type=Path, help="the FER2013 file (default: in datasets/)")
+    add(
         "--gender-data",
         type=Path,
         help="UTKFace, the folder or archive that the model was trained on (default: in datasets/)",
     )
-    parser.add_argument(
+    add(
         "--split",
         choices=EMOTION_SPLITS,
         default=EMOTION_SPLITS[0],
         help="part of FER2013; PrivateTest is looked at once, with a finished model",
     )
-    parser.add_argument(
-        "--example", type=Path, metavar="PICTURE", help="show its largest face at each level"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="seed of noise and rotation")
-    parser.add_argument(
-        "--output", type=Path, default=Path("docs/limits.md"), metavar="PAGE.md", help="the page"
-    )
+    add("--example", type=Path, metavar="PICTURE", help="show its largest face at each level")
+    add("--seed", type=int, default=0, help="seed of noise and rotation")
+    add("--output", type=Path, default=Path("docs/limits.md"), metavar="PAGE.md", help="the page")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -24,29 +24,30 @@ from minixception.serve.settings import SHORTEST_TOKEN, Limits, Settings, find_p
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--host", default="127.0.0.1", help="host name or address to listen on")
-    parser.add_argument("--port", type=int, default=8000, help="0 takes any free port")
-    parser.add_argument(
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="host name or address to listen on")
+    add("--port", type=int, default=8000, help="0 takes any free port")
+    add(
         "--workers",
         type=int,
         default=1,
         metavar="N",
         help="number of processes; a single one already uses all cores",
     )
-    parser.add_argument(
+    add(
         "--token-file",
         type=Path,
         metavar="FILE",
         help=f"require the token in this file, of {SHORTEST_TOKEN} characters or more",
     )
-    parser.add_argument(
+    add(
         "--page",
         type=Path,
         metavar="FOLDER",
         help="the built page (default: web/dist of the checkout)",
     )
     for each in fields(Limits):
-        parser.add_argument(
+        add(
             f"--most-{each.name}",
             type=int,
             default=each.default,
@@ -54,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help=each.metadata["help"],
         )
     add_model_arguments(parser, engines=False)
-    parser.add_argument(
+    add(
         "--detector",
         choices=FILM_SIZES,
         default=DEFAULT_DETECTOR,

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--data", type=Path, required=True, help="folder of the labelled pictures")
-    parser.add_argument(
+    add = parser.add_argument
+    add("--data", type=Path, required=True, help="folder of the labelled pictures")
+    add(
         "--leave-out",
         type=Path,
         metavar="ARCHIVE_OR_FOLDER",
@@ -35,16 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("learning-rate", float, "peak of the learning rate"),
         ("replicas", int, "copies of the network that share a step"),
     ):
-        parser.add_argument(f"--{name}", type=kind, help=f"{text} (default: the recipe's)")
-    parser.add_argument(
-        "--initial-weights", type=Path, metavar="FOLDER", help="detector to start from"
-    )
+        add(f"--{name}", type=kind, help=f"{text} (default: the recipe's)")
+    add("--initial-weights", type=Path, metavar="FOLDER", help="detector to start from")
     add_devices_argument(parser)
-    parser.add_argument("--seed", type=int, default=0, help="seed of weights and scenes")
-    parser.add_argument(
-        "--output", type=Path, default=Path("runs/mini_xception_detector"), help="folder to write"
-    )
-    parser.add_argument("--resume", action="store_true", help="continue the run in the folder")
+    add("--seed", type=int, default=0, help="seed of weights and scenes")
+    add("--output", type=Path, default=Path("runs/mini_xception_detector"), help="folder to write")
+    add("--resume", action="store_true", help="continue the run in the folder")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -7,16 +7,9 @@
 On FER2013 it trains on Training, chooses the best epoch on PublicTest and never reads PrivateTest.
 """
 
-import argparse
+from functools import partial
 
-from minixception.commands.training_options import add_training_arguments, run_training
+from minixception.commands import training_options
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
-    add_training_arguments(parser, recipe="emotion", dataset="fer2013")
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Train and return the exit code."""
-    return run_training(arguments, task="emotion")
+add_arguments = partial(training_options.add_arguments, task="emotion", dataset="fer2013")
+run = training_options.run

@@ -7,16 +7,9 @@ It trains on one split, chooses the best epoch on a second and never reads the t
 For this task `--recipe paper` stands for `paper-gender`.
 """
 
-import argparse
+from functools import partial
 
-from minixception.commands.training_options import add_training_arguments, run_training
+from minixception.commands import training_options
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
-    add_training_arguments(parser, recipe="gender", dataset="utkface")
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Train and return the exit code."""
-    return run_training(arguments, task="gender")
+add_arguments = partial(training_options.add_arguments, task="gender", dataset="utkface")
+run = training_options.run

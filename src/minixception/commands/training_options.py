@@ -18,32 +18,36 @@ log = logging.getLogger(__name__)
 OPTIONS = tuple(one for one in fields(Recipe) if one.metadata.get("option"))
 
 
-def add_training_arguments(
-    parser: argparse.ArgumentParser, *, recipe: str | None = None, dataset: str | None = None
+def add_arguments(
+    parser: argparse.ArgumentParser, *, task: str | None = None, dataset: str | None = None
 ) -> None:
-    """Declare the options, with the task's defaults; None where they depend on the task."""
-    parser.add_argument(
+    """Declare the options: those of any task, or of this one with its recipe and data set."""
+    add = parser.add_argument
+    if task is None:
+        add("--task", help="a word for what the classes are about")
+    parser.set_defaults(task=task)
+    add(
         "--recipe",
-        default=recipe,
+        default=task,
         help="settings to start from; `list` prints all of them"
-        + " (default: that of the task's name, or else emotion)" * (recipe is None),
+        + " (default: that of the task's name, or else emotion)" * (task is None),
     )
     instead = f", or {dataset} if the recipe's has no such labels" if dataset else ""
-    parser.add_argument(
+    add(
         "--dataset",
         help="data set, several as in fer2013+jaffe, or a folder with a folder of pictures per "
         f"class; an unknown name lists the known ones (default: the recipe's{instead})",
     )
-    parser.add_argument("--data", type=Path, help="its file or folder (default: in datasets/)")
+    add("--data", type=Path, help="its file or folder (default: in datasets/)")
     add_recipe_options(parser)
-    parser.add_argument(
+    add(
         "--backbone-weights",
         type=Path,
         metavar="FILE.h5",
         help="weights trained on VGGFace2: of a ResNet-50 for facenet, of a MobileNet for "
         "facenet_mobilenet; nothing is downloaded",
     )
-    parser.add_argument(
+    add(
         "--initial-weights",
         type=Path,
         metavar="MODEL",
@@ -57,22 +61,18 @@ def add_training_arguments(
         ("unlabelled", "PLACE", f"{places} trained on too, labelled by the teachers"),
         ("unlabelled-teacher", "MODEL", "models that label these faces instead of the teachers"),
     ):
-        parser.add_argument(
-            f"--{name}", type=Path, nargs="+", default=(), metavar=metavar, help=text
-        )
-    parser.add_argument(
+        add(f"--{name}", type=Path, nargs="+", default=(), metavar=metavar, help=text)
+    add(
         "--leave-out",
         type=Path,
         metavar="PLACE",
         help="folder or tar archive of pictures that the model will be scored on: unlabelled "
         "pictures with the same names are left out",
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of weights, order, augmentation")
-    parser.add_argument(
-        "--output", type=Path, help="folder to write (default: runs/DATASET_NETWORK_RECIPE)"
-    )
+    add("--seed", type=int, default=0, help="seed of weights, order, augmentation")
+    add("--output", type=Path, help="folder to write (default: runs/DATASET_NETWORK_RECIPE)")
     add_devices_argument(parser)
-    parser.add_argument(
+    add(
         "--resume",
         nargs="?",
         const=True,
@@ -96,14 +96,13 @@ def add_devices_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run_training(arguments: argparse.Namespace, *, task: str | None = None) -> int:
-    """Train on a task, else that of `--task`; return the exit code."""
+def run(arguments: argparse.Namespace) -> int:
+    """Train and return the exit code."""
     if arguments.recipe == "list":
         print_recipes()
         return 0
     arguments = options_of_run(arguments)
-    task = task or arguments.task
-    if not task:
+    if not arguments.task:
         raise ValueError("--task is missing: a word for what the classes are about")
     if arguments.output is not None:
         check_folder(arguments.output, "--output")
@@ -113,7 +112,7 @@ def run_training(arguments: argparse.Namespace, *, task: str | None = None) -> i
     train(
         arguments.dataset,
         arguments.recipe,
-        task=task,
+        task=arguments.task,
         data=arguments.data,
         output=arguments.output,
         seed=arguments.seed,
@@ -134,26 +133,23 @@ def run_training(arguments: argparse.Namespace, *, task: str | None = None) -> i
 
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:
     """Declare an option for each field of a recipe that has one."""
+    add = parser.add_argument
     readers = {
-        tuple[str, ...]: (_names, "NAME,NAME,..."),
-        tuple[float, ...]: (_numbers, "NUMBER,NUMBER,..."),
-        tuple[int, int]: (_square, "SIDE"),
+        tuple[str, ...]: (names, "NAME,NAME,..."),
+        tuple[float, ...]: (numbers, "NUMBER,NUMBER,..."),
+        tuple[int, int]: (side, "SIDE"),
     }
     for one in OPTIONS:
         flag = f"--{one.name.replace('_', '-')}"
         kind, facts = kind_of(one), one.metadata
         read, metavar = readers.get(kind, (kind, None))
-        form: dict[str, Any] = {"type": read, "metavar": metavar}
-        if kind is bool:
-            form = {"action": argparse.BooleanOptionalAction}
-        elif facts["choices"]:
-            form = {"type": kind, "choices": facts["choices"]}
+        form: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
+        if kind is not bool:
+            form = {"type": read, "metavar": metavar, "choices": facts["choices"] or None}
         first_sentence = facts["help"].split(". ")[0]
-        parser.add_argument(flag, **form, help=f"{first_sentence} (default: the recipe's)")
-    parser.add_argument("--model", dest="former_network", help=argparse.SUPPRESS)
-    parser.add_argument(
-        "--no-augmentation", action="store_true", help="train on the images as they are"
-    )
+        add(flag, **form, help=f"{first_sentence} (default: the recipe's)")
+    add("--model", dest="former_network", help=argparse.SUPPRESS)
+    add("--no-augmentation", action="store_true", help="train on the images as they are")
 
 
 def recipe_changes(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -166,27 +162,22 @@ def recipe_changes(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _names(text: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(","))
-    if "" in names:
+def names(text: str) -> tuple[str, ...]:
+    """Read names with commas between them."""
+    found = tuple(name.strip() for name in text.split(","))
+    if "" in found:
         raise argparse.ArgumentTypeError(f"names with commas between them. Received: {text!r}")
-    return names
+    return found
 
 
-def _numbers(text: str) -> tuple[float, ...]:
-    try:
-        return tuple(map(float, text.split(",")))
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"numbers with commas between them. Received: {text!r}"
-        ) from None
+def numbers(text: str) -> tuple[float, ...]:
+    """Read numbers with commas between them."""
+    return tuple(map(float, text.split(",")))
 
 
-def _square(text: str) -> tuple[int, int]:
-    try:
-        return int(text), int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"invalid int value: {text!r}") from None
+def side(text: str) -> tuple[int, int]:
+    """Read height and width of a square image."""
+    return int(text), int(text)
 
 
 def print_recipes() -> None:

@@ -33,21 +33,20 @@ from minixception.messages import require
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "film",
         nargs="?",
         metavar="FILE|CAMERA|URL",
         help="video file, camera number or stream (default: camera 0)",
     )
-    parser.add_argument("--input", metavar="FILE|CAMERA|URL", help="the same, as an option")
-    parser.add_argument(
-        "--output", type=Path, metavar="FILE", help="the drawn video: .mp4, .mkv, .webm, ..."
-    )
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="a row per face and frame")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="plot of emotions over time")
-    parser.add_argument("--no-window", action="store_true", help="open no window")
-    parser.add_argument("--bars", action="store_true", help="draw a bar per emotion")
-    parser.add_argument(
+    add("--input", metavar="FILE|CAMERA|URL", help="the same, as an option")
+    add("--output", type=Path, metavar="FILE", help="the drawn video: .mp4, .mkv, .webm, ...")
+    add("--csv", type=Path, metavar="FILE", help="a row per face and frame")
+    add("--plot", type=Path, metavar="FILE", help="plot of emotions over time")
+    add("--no-window", action="store_true", help="open no window")
+    add("--bars", action="store_true", help="draw a bar per emotion")
+    add(
         "--explain",
         nargs="?",
         const="emotion",
@@ -61,11 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("lost-after", float, 1.0, "SECONDS", "a face back within this time keeps its number"),
         ("detect-every", int, 4, "FRAMES", every),
     ):
-        parser.add_argument(f"--{name}", type=kind, default=default, metavar=unit, help=text)
+        add(f"--{name}", type=kind, default=default, metavar=unit, help=text)
     add_cluster_argument(parser)
-    parser.add_argument(
-        "--resume", action="store_true", help="with --cluster: skip videos that have a table"
-    )
+    add("--resume", action="store_true", help="with --cluster: skip videos that have a table")
     add_model_arguments(parser)
     add_detector_arguments(parser, film=True)
 
