@@ -7,7 +7,7 @@ import pytest
 
 from minixception.commands import run_command
 from minixception.commands.outputs import check_file, check_folder
-from minixception.commands.run_control import Progress, Stopwatch
+from minixception.commands.run_control import Progress
 from systems import needs_links
 
 
@@ -20,11 +20,11 @@ def test_what_can_be_written_is_not_made(tmp_path: Path) -> None:
 
 
 def test_progress_tells_the_time_that_is_left(capsys: pytest.CaptureFixture[str]) -> None:
-    class Clock(Stopwatch):
+    class SteadyProgress(Progress):
         def rate(self) -> float:
             return 2.0
 
-    progress = Progress(1000, Clock(), shown=True, item="picture")
+    progress = SteadyProgress(1000, shown=True, item="picture")
     progress._told_at = -math.inf
     progress.update(100)
     assert "picture 100 of 1000, 2.0 pictures per second, 8 min left" in capsys.readouterr().err

@@ -18,7 +18,7 @@ from minixception.checkpoints.card import Card
 from minixception.commands import run_command
 from minixception.commands import video_session as command
 from minixception.commands.options import load_analyzer, make_detector
-from minixception.commands.run_control import Progress, Stopwatch
+from minixception.commands.run_control import Progress
 from minixception.drawing.plots import plot_timeline
 from minixception.images import read_image
 from minixception.inference.analyzer import FaceAnalyzer, FaceClassifier
@@ -293,7 +293,7 @@ class GoneTerminal(io.StringIO):
 
 def test_a_terminal_that_has_gone_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", GoneTerminal())
-    progress = Progress(1000, Stopwatch(), shown=True)
+    progress = Progress(1000, shown=True)
     progress._told_at = -math.inf
     progress.update(100)
     progress.close()

@@ -131,11 +131,7 @@ def _title(facts: Mapping[str, Any]) -> str:
 
 
 def _check_output(arguments: argparse.Namespace, folder: Path) -> list[Path]:
-    """Find out before the work what could not be written after it.
-
-    Returns:
-        The picture of each split's confusion matrix; none where nothing is to be written.
-    """
+    """Refuse what could not be written; return the picture of each split's confusion matrix."""
     from minixception.checkpoints.card import CHECKPOINT_FILES
 
     output = arguments.output

@@ -76,8 +76,9 @@ def run(arguments: argparse.Namespace) -> int:
     tell_of_search(found)
     if not found.places:
         return 1
-    form: dict[str, Any] = {"ending": "_explained", "suffix": ".png", "spare": len("_9999")}
-    outputs = paths_in_folder(found.places, target, **form)
+    outputs = paths_in_folder(
+        found.places, target, ending="_explained", suffix=".png", spare=len("_9999")
+    )
     taken = {os.path.realpath(picture) for picture in found.places}
     analyzer = FaceAnalyzer(
         emotion=None, gender=None, detector=make_detector(arguments), upright=arguments.upright

@@ -38,13 +38,13 @@ from minixception.commands.options import (
     add_cluster_argument,
     add_detector_arguments,
     add_model_arguments,
+    describe_rows,
     load_analyzer,
     path_or_url,
 )
 from minixception.commands.outputs import STANDARD_OUTPUT, TABLE_FORMATS, check_file, check_table
 from minixception.commands.picture_paths import find_pictures, output_paths
 from minixception.commands.picture_report import FEW_PICTURES, Report, tell_of_search
-from minixception.commands.row_options import describe_rows
 from minixception.commands.run_control import StopRequest
 from minixception.locks import made, sole_writer
 from minixception.messages import require
@@ -72,7 +72,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--no-draw", action="store_true", help="draw nothing")
     add("--bars", action="store_true", help="draw a bar per emotion")
-    add_table_arguments(parser)
+    add("--json", type=Path, metavar="FILE", help="picture -> list of faces")
+    for name, kind in {"csv": "a row", "jsonl": "a JSON object", "parquet": "a row"}.items():
+        needs = "; needs pyarrow" if name == "parquet" else ""
+        add(
+            f"--{name}",
+            type=path_or_url,
+            metavar="FILE",
+            help=f"{kind} per face{needs}; with --cluster a folder or URL for many such files",
+        )
+    add("--resume", action="store_true", help="continue the tables of an interrupted job")
     add(
         "--workers",
         type=int,
@@ -88,22 +97,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_cluster_argument(parser)
     add_model_arguments(parser)
     add_detector_arguments(parser)
-
-
-def add_table_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare which tables are written."""
-    add = parser.add_argument
-    add("--json", type=Path, metavar="FILE", help="picture -> list of faces")
-    kinds = {"csv": "a row", "jsonl": "a JSON object", "parquet": "a row"}
-    for name, kind in kinds.items():
-        needs = "; needs pyarrow" if name == "parquet" else ""
-        add(
-            f"--{name}",
-            type=path_or_url,
-            metavar="FILE",
-            help=f"{kind} per face{needs}; with --cluster a folder or URL for many such files",
-        )
-    add("--resume", action="store_true", help="continue the tables of an interrupted job")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -202,9 +195,11 @@ def run_job(
         files = []
     if writer.done:
         print(f"continuing after {len(writer.done)} of {len(pictures)} pictures")
-    report = Report(len(pictures), done=writer.done, shows_progress=not arguments.quiet)
-    is_small = len(pictures) <= FEW_PICTURES or arguments.engine == "keras"
-    workers = arguments.workers or (1 if is_small else available_cores())
+    are_few = len(pictures) <= FEW_PICTURES
+    is_shown = not (are_few or arguments.quiet)
+    report = Report(len(pictures), done=writer.done, shows_progress=is_shown, one_by_one=are_few)
+    is_alone = are_few or arguments.engine == "keras"
+    workers = arguments.workers or (1 if is_alone else available_cores())
     folders, room = folder_states(pictures), Room()
 
     def work(picture: Path) -> "PictureResult":
@@ -228,7 +223,7 @@ def run_job(
             for target in targets:
                 target.finish()
     drawn_to = None if arguments.no_draw else arguments.output or Path.cwd()
-    return report.summarize([table.target for table in files], drawn_to, stop.number)
+    return report.summarize([table.target for table in files], drawn_to, stop)
 
 
 def process_picture(

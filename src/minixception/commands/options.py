@@ -1,10 +1,18 @@
-"""Options that several commands have: models, engine, detector."""
+"""Options that several commands have: models, engine, detector; and what depends on them."""
 
 import argparse
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minixception.checkpoints.shipped import DEFAULT_DETECTOR, DEFAULT_MODELS, TASKS
+from minixception.checkpoints.shipped import (
+    DEFAULT_DETECTOR,
+    DEFAULT_MODELS,
+    ROLL_MODEL,
+    TASKS,
+    find_model,
+)
 
 if TYPE_CHECKING:
     from minixception.detection.search import FaceDetector
@@ -16,6 +24,15 @@ if TYPE_CHECKING:
 FILM_SIZES = {"mini_xception": 640, "haar": 1280, "yunet": 640}
 
 _HAAR_OPTIONS = ("scale_factor", "min_neighbors")  # they choose the cascade
+
+# Entries of a card that no row depends on.
+_REMARKS = ("data", "recipe", "seed", "command", "versions", "metrics", "known_weaknesses")
+# Options about where results go and how fast; all others may change rows.
+_WITHOUT_EFFECT = {
+    *("pictures", "output", "no_draw", "bars", "json", "csv", "jsonl", "parquet", "resume"),
+    *("film", "input", "plot", "no_window", "workers", "quiet", "verbose", "trust_yunet"),
+    *("searches_films", "command_line", "parser", "standard_output", "cluster"),
+}
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, *, engines: bool = True) -> None:
@@ -43,35 +60,24 @@ def add_detector_arguments(parser: argparse.ArgumentParser, *, film: bool = Fals
     """Declare how faces are found, in pictures or in the frames of a film."""
     add = parser.add_argument
     parser.set_defaults(searches_films=film)
-    share = "2.5 %% of the shorter side"
-    if film:
-        share += ", 7 %% in HD"  # see `FILM_SIZES`
     add(
         "--detector",
         choices=FILM_SIZES,
         help="the network trained in this project (default); OpenCV's Haar cascade; "
         "or YuNet, whose file is downloaded once",
     )
-    add(
-        "--scale-factor",
-        type=float,
-        metavar="RATIO",
-        help="Haar: one plain search of the whole picture, each window larger than the last by "
-        "this factor; 1.3 as published (default: also a finer search for faces that fill it)",
+    scale = (
+        "Haar: one plain search of the whole picture, each window larger than the last by this "
+        "factor; 1.3 as published (default: also a finer search for faces that fill it)"
     )
-    add(
-        "--min-neighbors",
-        type=int,
-        metavar="N",
-        help="Haar: how many overlapping hits make a face (default: 5)",
-    )
-    add(
-        "--min-face",
-        type=int,
-        metavar="PIXELS",
-        help=f"side of the smallest face to find (default: {share}; the Haar cascade misses some "
-        "below 36)",
-    )
+    share = "2.5 %% of the shorter side" + ", 7 %% in HD" * film  # see `FILM_SIZES`
+    smallest = f"default: {share}; the Haar cascade misses some below 36"
+    for name, kind, unit, text in (
+        ("scale-factor", float, "RATIO", scale),
+        ("min-neighbors", int, "N", "Haar: how many overlapping hits make a face (default: 5)"),
+        ("min-face", int, "PIXELS", f"side of the smallest face to find ({smallest})"),
+    ):
+        add(f"--{name}", type=kind, metavar=unit, help=text)
     add("--yunet", type=Path, metavar="FILE", help="find faces with this YuNet file (.onnx)")
     add(
         "--upright",
@@ -108,7 +114,6 @@ def chosen_models(arguments: argparse.Namespace) -> dict[str, str]:
         FileNotFoundError, ValueError: if a `--classifier` is none, or of a task that has a model.
     """
     from minixception.checkpoints.card import read_card
-    from minixception.checkpoints.shipped import find_model
 
     named = {task: getattr(arguments, f"{task}_model") for task in TASKS}
     models = {task: model for task, model in named.items() if model != "none"}
@@ -137,31 +142,98 @@ def load_analyzer(arguments: argparse.Namespace) -> "FaceAnalyzer":
 
 
 def make_detector(arguments: argparse.Namespace) -> "FaceDetector":
-    """Build the detector that the options ask for.
-
-    Raises:
-        ValueError: if an option is out of its range, or given for another detector.
-    """
+    """Build the detector that the options ask for; refuse options for another one."""
     from minixception.detection.registry import load_detector
 
-    for_haar = any(getattr(arguments, option) is not None for option in _HAAR_OPTIONS)
-    name = arguments.detector or ("haar" if for_haar else DEFAULT_DETECTOR)
     file = arguments.yunet
-    if file is not None and arguments.detector not in (None, "yunet"):
+    given = {option: getattr(arguments, option) for option in _HAAR_OPTIONS}
+    for_haar = {option: value for option, value in given.items() if value is not None}
+    name = arguments.detector or ("yunet" if file else "haar" if for_haar else DEFAULT_DETECTOR)
+    if file is not None and name != "yunet":
         raise ValueError(f"--yunet is for the detector yunet: leave it out, or --detector {name}")
     if arguments.trust_yunet and file is None:
         raise ValueError("--trust-yunet is for a file of your own: it needs --yunet FILE")
-    options: dict[str, Any] = {"min_face": arguments.min_face}
+    if for_haar and name != "haar":
+        flag = next(iter(for_haar)).replace("_", "-")
+        raise ValueError(f"--{flag} is for the Haar cascade: leave it out, or --detector haar")
+    options: dict[str, Any] = {"min_face": arguments.min_face, **for_haar}
     if file is not None:
-        name = "yunet"
         options |= {"model_path": file, "trust": arguments.trust_yunet}
     if arguments.searches_films:
         options["working_size"] = FILM_SIZES[name]
-    for option in _HAAR_OPTIONS:
-        if (value := getattr(arguments, option)) is None:
-            continue
-        if name != "haar":
-            flag = option.replace("_", "-")
-            raise ValueError(f"--{flag} is for the Haar cascade: leave it out, or --detector haar")
-        options[option] = value
     return load_detector(name, **options)
+
+
+def describe_rows(arguments: argparse.Namespace, analyzer: "FaceAnalyzer") -> dict[str, str]:
+    """Return option -> its value; for a model, its name and a checksum of what is used of it."""
+    from minixception.detection.card import TASK as DETECTOR_TASK
+    from minixception.detection.network_detector import DETECTOR_MODEL, MiniXceptionDetector
+    from minixception.files import file_checksum
+
+    named = {*(f"{task}_model" for task in TASKS), "classifier", "yunet"}
+    models = {f"--{task}-model": "none" for task in TASKS}
+    for task, name in chosen_models(arguments).items():
+        option = f"--{task}-model" if task in TASKS else f"--classifier {task}"
+        card = analyzer.classifiers[task].card
+        models[option] = _describe_model(find_model(name, tasks=(task,)), card)
+    options = {
+        f"--{name.replace('_', '-')}": str(value)
+        for name, value in vars(arguments).items()
+        if name not in _WITHOUT_EFFECT | named
+    }
+    if arguments.yunet is not None:
+        options["--yunet"] = f"{arguments.yunet.name} {file_checksum(arguments.yunet)}"
+    if analyzer.checker is not None:
+        options["--upright"] = _describe_checker()
+    if isinstance(analyzer.detector, MiniXceptionDetector):
+        folder = find_model(DETECTOR_MODEL, tasks=(DETECTOR_TASK,))
+        detector = _describe_model(folder, analyzer.detector.card)
+        options["--detector"] = f"{detector}, {_describe_checker()}"
+    return {**models, **options}
+
+
+def _describe_checker() -> str:
+    from minixception.checkpoints.card import read_card
+    from minixception.detection.checker import TASK
+
+    folder = find_model(ROLL_MODEL, tasks=(TASK,))
+    return _describe_model(folder, read_card(folder))
+
+
+def _describe_model(folder: Path, card: Any) -> str:
+    from minixception.checkpoints.card import KERAS_FILE, LITERT_FILE
+    from minixception.files import content_checksum
+
+    used = {key: value for key, value in card.to_json().items() if key not in _REMARKS}
+    files = [folder / file for file in (LITERT_FILE, KERAS_FILE) if (folder / file).is_file()]
+    contents = [(file.name, file.read_bytes()) for file in files]
+    contents.append(("card", json.dumps(used, sort_keys=True).encode()))
+    return f"{card.name} {content_checksum(contents)}"
+
+
+def check_row_options(part: Path | str, then: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Refuse to continue a part whose rows were made with other options, and name these."""
+    # An option left at its default reads None, as does one that was not recorded then.
+    changed = [name for name in {**then, **now} if str(then.get(name)) != str(now.get(name))]
+    if changed:
+        raise ValueError(
+            f"{part} was started with other options: "
+            + "; ".join(f"{name} was {then.get(name)}, now {now.get(name)}" for name in changed)
+            + f". Give the same options to continue it, or delete {part} to start again."
+        )
+
+
+def check_job(
+    folder: Path | str,
+    holds: str,
+    then: Mapping[str, str],
+    now: Mapping[str, str],
+    *,
+    resume: bool,
+) -> None:
+    """Refuse to continue the job that a folder holds without --resume, or with other options."""
+    if not resume:
+        raise FileExistsError(
+            f"{folder} holds {holds}: add --resume to continue it, or name another folder"
+        )
+    check_row_options(folder, then, now)

@@ -22,12 +22,11 @@ from minixception.cluster.places import Folder
 from minixception.cluster.sessions import connected
 from minixception.cluster.work import core_count, work_through
 from minixception.commands.hints import failure_of
-from minixception.commands.options import load_analyzer
+from minixception.commands.options import check_job, describe_rows, load_analyzer
 from minixception.commands.outputs import STANDARD_OUTPUT, check_folder
 from minixception.commands.picture_paths import FoundPictures, find_pictures
 from minixception.commands.picture_report import Report, tell_of_search
-from minixception.commands.row_options import check_row_options, describe_rows
-from minixception.commands.run_control import Progress, StopRequest, Stopwatch
+from minixception.commands.run_control import Progress, StopRequest
 from minixception.files import remove_leftovers
 from minixception.inference.analyzer import FaceAnalyzer
 from minixception.inference.tables import Outcome, Table
@@ -49,7 +48,9 @@ def run_on_cluster(arguments: argparse.Namespace, tables: Mapping[str, Path | st
         if isinstance(target, Path):
             held.enter_context(own_folder(target))
             held.callback(remove_leftovers, target)  # of workers that were killed
-        job = _job_to_go_on_with(folder, options, resume=arguments.resume)
+        if job := read_job(folder):
+            holds = f"a job of {len(job.items)} pictures"
+            check_job(folder.name, holds, job.options, options, resume=arguments.resume)
         found = FoundPictures() if job else find_pictures(arguments.pictures)
         tell_of_search(found)
         named = dict.fromkeys([*map(str, found.places), *found.urls])
@@ -61,19 +62,12 @@ def run_on_cluster(arguments: argparse.Namespace, tables: Mapping[str, Path | st
             held.enter_context(connected(arguments.cluster, verbose=arguments.verbose))
             held.enter_context(stop)  # after Ray, which has a handler of its own
             job = job or begin_job(folder, options, pictures, workers=core_count())
-            make_worker = partial(
-                _make_worker,
-                table,
-                folder,
-                analyzer,
-                whole_picture=arguments.whole_picture,
-                describe=failure_of,
-                folder=str(Path.cwd()),
-            )
+            settings = {"whole_picture": arguments.whole_picture, "folder": str(Path.cwd())}
+            make_worker = partial(_make_worker, table, folder, analyzer, **settings)
             _do_rest(job, make_worker, done, stop, shows_progress=not arguments.quiet)
     outcomes = [outcome for number in sorted(done) for outcome in done[number]]
-    report = Report(len(pictures), done=outcomes, tells_each=False)
-    return report.summarize([folder.name], None, stop.number) or int(bool(found.failures))
+    report = Report(len(pictures), done=outcomes)
+    return report.summarize([folder.name], None, stop) or int(bool(found.failures))
 
 
 def _check_options(
@@ -89,9 +83,8 @@ def _check_options(
     refused = [name for name in others if getattr(arguments, name)]
     refused += ["engine"] if arguments.engine != "litert" else []
     if refused:
-        raise ValueError(
-            f"--cluster writes tables, by LiteRT, on all cores: leave out --{refused[0]}"
-        )
+        instead = "writes tables, by LiteRT, on all cores"
+        raise ValueError(f"--cluster {instead}: leave out --{refused[0]}")
     (form,) = given
     target = tables[form]
     if target == STANDARD_OUTPUT:
@@ -101,30 +94,8 @@ def _check_options(
     return form, target
 
 
-def _job_to_go_on_with(folder: Folder, options: Mapping[str, str], *, resume: bool) -> Job | None:
-    """Return the job that the folder holds, None if it holds none.
-
-    Raises:
-        FileExistsError: if it holds one, and that is not to be resumed.
-        ValueError: if that is another job.
-    """
-    job = read_job(folder)
-    if job is not None and not resume:
-        raise FileExistsError(
-            f"{folder.name} holds a job of {len(job.items)} pictures: add --resume to continue it, "
-            "or name another folder"
-        )
-    if job is not None:
-        check_row_options(folder.name, job.options, options)
-    return job
-
-
 def _read_done(job: Job, folder: Folder, table: Table) -> dict[int, list[Outcome]]:
-    """Return the results of the pictures of each finished part.
-
-    Raises:
-        ValueError: if a part is damaged.
-    """
+    """Return the results of the pictures of each finished part; refuse a damaged one."""
     done = {}
     for number in part_numbers(folder, table.suffix) & set(job.parts):
         name = part_name(number, table.suffix)
@@ -136,7 +107,7 @@ def _read_done(job: Job, folder: Folder, table: Table) -> dict[int, list[Outcome
 
 def _make_worker(table: Table, parts: Folder, analyzer: FaceAnalyzer, **options: Any) -> PartWorker:
     """Return what does parts in a process of the cluster; the options are of `PictureWorker`."""
-    return PartWorker(PictureWorker(analyzer, **options), table, parts)
+    return PartWorker(PictureWorker(analyzer, describe=failure_of, **options), table, parts)
 
 
 def _do_rest(
@@ -147,23 +118,17 @@ def _do_rest(
     *,
     shows_progress: bool,
 ) -> None:
-    """Have the parts done that are missing from `done`, and add their results to it.
-
-    Raises:
-        OSError: with what to do, if the job cannot go on.
-    """
+    """Have the parts done that are missing from `done`; add their results, or say what to do."""
     rest = [part for part in job.parts.items() if part[0] not in done]
     count = sum(map(len, done.values()))
     if done:
         print(f"continuing after {count} of {len(job.items)} pictures")
-    stopwatch = Stopwatch()
-    progress = Progress(len(job.items), stopwatch, shown=shows_progress, item="picture")
+    progress = Progress(len(job.items), shown=shows_progress, item="picture")
     try:
         with closing(progress):
             for number, outcomes in work_through(make_worker, rest, stop=lambda: stop.number):
                 done[number] = outcomes
                 count += len(outcomes)
-                stopwatch.count(len(outcomes))
                 progress.update(count)
     except (OSError, RuntimeError) as error:
         message = explain(error)

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 
 from minixception.commands.hints import FILM_SUFFIXES, hint_for
@@ -64,7 +65,9 @@ def find_pictures(paths: Iterable[Path | str], *, output: Path | None = None) ->
         if path.is_dir():
             start, files = path, list(files_below(path, found))
         elif glob.has_magic(str(path)) and not os.path.lexists(path):
-            start, files = _start_of(path), _files_matching(path)
+            # Unlike `Path.glob` this leaves out hidden folders.
+            matches = map(Path, glob.glob(str(path), recursive=True))  # noqa: PTH207
+            start, files = _start_of(path), [match for match in matches if not match.is_dir()]
         else:
             found.places.setdefault(path, Path())
             continue
@@ -129,41 +132,30 @@ def files_below(folder: Path, found: FoundPictures) -> Iterator[Path]:
     return walk_files(folder, found.links, tell, skips=lambda name: name.startswith("."))
 
 
-def _files_matching(pattern: Path) -> list[Path]:
-    # Unlike `Path.glob` this leaves out hidden folders.
-    matches = map(Path, glob.glob(str(pattern), recursive=True))  # noqa: PTH207
-    return [path for path in matches if not path.is_dir()]
-
-
 def _start_of(pattern: Path) -> Path:
     """Return the folder of a pattern: its parts before the first with a wildcard."""
-    parts = pattern.parts[:-1]
-    plain = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts))
-    return Path(*parts[:plain])
+    return Path(*takewhile(lambda part: not glob.has_magic(part), pattern.parts[:-1]))
 
 
 def _results_among(pictures: list[Path], start: Path, output: Path | None) -> set[Path]:
     """Return the pictures that an earlier run has drawn."""
-    originals = {(picture.parent, picture.stem) for picture in pictures}
-    places = {place: Path(os.path.realpath(place)) for place, _ in originals}
     root, folder = (Path(os.path.realpath(path)) for path in (start, output or Path()))
-    if output is not None and root in folder.parents:
-        drawn = {place for place, real in places.items() if real.is_relative_to(folder)}
-    else:
-        drawn = set()
-    really = {(places[place], stem) for place, stem in originals}
-    results = set()
-    for picture in pictures:
+    places = {place: Path(os.path.realpath(place)) for place in {one.parent for one in pictures}}
+    originals = {(places[picture.parent], picture.stem) for picture in pictures}
+    # Pictures below `start` are drawn to the same place below `folder`.
+    drawn = {place for place, real in places.items() if real.is_relative_to(folder)}
+    holds_drawn_only = output is not None and root in folder.parents
+
+    def is_result(picture: Path) -> bool:
         place, name = places[picture.parent], _DRAWN_NAME.fullmatch(picture.name)
-        is_result = picture.parent in drawn
-        if name is not None:
-            is_result |= (picture.parent, name[1]) in originals
-            # Pictures below `start` are drawn to the same place below `folder`.
-            if place.is_relative_to(folder):
-                is_result |= (root / place.relative_to(folder), name[1]) in really
-        if is_result:
-            results.add(picture)
-    return results
+        sources = {place}
+        if picture.parent in drawn:
+            if holds_drawn_only:
+                return True
+            sources.add(root / place.relative_to(folder))
+        return name is not None and any((source, name[1]) in originals for source in sources)
+
+    return set(filter(is_result, pictures))
 
 
 def output_paths(places: dict[Path, Path], output: Path | None) -> dict[Path, Path]:

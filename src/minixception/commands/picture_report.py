@@ -1,13 +1,12 @@
 """What the terminal shows while pictures are being done."""
 
-import signal
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minixception.commands.picture_paths import FoundPictures
-from minixception.commands.run_control import Progress, Stopwatch
+from minixception.commands.run_control import Progress, StopRequest
 from minixception.files import count_suffixes
 from minixception.labels import describe_scores
 from minixception.messages import one_line
@@ -21,8 +20,8 @@ FEW_PICTURES = 20
 LISTED_FAILURES = 20
 
 
-def tell_of_search(found: FoundPictures) -> None:
-    """Print which paths have no pictures, and what was left out."""
+def tell_of_search(found: FoundPictures, kind: str = "pictures") -> None:
+    """Print which paths have no pictures, or videos, and what was left out."""
     for message in (*found.empty, *(f"not done: {text}" for text in found.failures)):
         print(message, file=sys.stderr)
     if found.left_out:
@@ -31,24 +30,18 @@ def tell_of_search(found: FoundPictures) -> None:
             f"{one_line(found.left_out[0])}; to include them, name them one by one",
             file=sys.stderr,
         )
-    report_links(found)
-    if found.others:
-        print(f"left out, not pictures: {count_suffixes(found.others)}", file=sys.stderr)
-
-
-def report_links(found: FoundPictures) -> None:
-    """Say how many links to folders were not followed."""
     if found.links:
         count, first = len(found.links), one_line(found.links[0])
         print(f"left out as links to folders: {count}, such as {first}", file=sys.stderr)
+    if found.others:
+        print(f"left out, not {kind}: {count_suffixes(found.others)}", file=sys.stderr)
 
 
 class Report:
     """Reports few pictures one by one; of many, the progress and a summary.
 
     The argument `done` has number of faces and error of those that an interrupted job finished; the
-    attribute is the number of pictures done so far. Without `tells_each`, few pictures are reported
-    like many.
+    attribute is the number of pictures done so far.
     """
 
     def __init__(
@@ -56,17 +49,15 @@ class Report:
         total: int,
         *,
         done: Iterable[tuple[int, str | None]],
-        shows_progress: bool = True,
-        tells_each: bool = True,
+        shows_progress: bool = False,
+        one_by_one: bool = False,
     ) -> None:
         self.done = 0
         self._total = total
         self._faces = 0
         self._failures: list[str] = []
-        self._one_by_one = tells_each and total <= FEW_PICTURES
-        self._stopwatch = Stopwatch()
-        shown = shows_progress and not self._one_by_one
-        self._progress = Progress(total, self._stopwatch, shown=shown, item="picture")
+        self._one_by_one = one_by_one
+        self._progress = Progress(total, shown=shows_progress, item="picture")
         for faces, error in done:
             self.count(faces, error)
 
@@ -80,7 +71,6 @@ class Report:
     def tell(self, result: "PictureResult") -> None:
         """Count a picture, and print its faces or the progress."""
         self.count(len(result.faces), result.error)
-        self._stopwatch.count()
         if not self._one_by_one:
             self._progress.update(self.done)
         elif result.error is not None:
@@ -96,11 +86,12 @@ class Report:
         """Clear the progress line."""
         self._progress.close()
 
-    def summarize(self, tables: Sequence[Path | str], drawn_to: Path | None, stop: int) -> int:
+    def summarize(
+        self, tables: Sequence[Path | str], drawn_to: Path | None, stop: StopRequest
+    ) -> int:
         """Print how the job ended and where tables and pictures are; return the exit code.
 
-        `drawn_to` is the folder of the drawn pictures, None if there are none; `stop` the number of
-        the signal that ended the job, 0 if none.
+        `drawn_to` is the folder of the drawn pictures, None if there are none.
         """
         if not self._one_by_one:
             print(f"{self._faces} faces in {self.done} pictures")
@@ -111,14 +102,10 @@ class Report:
             if drawn_to is not None:
                 print(f"drawn pictures: {self.done - len(self._failures)} in {drawn_to}")
         if self._failures and self._total > 1:
-            count = f"{len(self._failures)} of {self.done}"
-            print(f"{count} pictures failed.", file=sys.stderr)
+            print(f"{len(self._failures)} of {self.done} pictures failed.", file=sys.stderr)
         if self.done < self._total:
-            name = signal.Signals(stop).name
             advice = "; add --resume to continue" if tables else ""
-            count = f"{self.done} of {self._total}"
-            print(f"stopped by {name} after {count} pictures{advice}", file=sys.stderr)
-            return 128 + stop
+            return stop.tell(f"{self.done} of {self._total} pictures{advice}")
         for table in tables:
             print(f"written to {table}")
         return 1 if self._failures else 0

@@ -13,8 +13,8 @@ from itertools import islice, zip_longest
 from pathlib import Path
 from typing import IO
 
+from minixception.commands.options import check_row_options
 from minixception.commands.picture_paths import short_name
-from minixception.commands.row_options import check_row_options
 from minixception.files import atomic_path, open_grown, refuse_link
 from minixception.inference.picture_files import PictureResult
 from minixception.inference.tables import Line, Outcome, Table, line_of

@@ -38,6 +38,11 @@ class StopRequest:
     def __exit__(self, *_: object) -> None:
         self._restore()
 
+    def tell(self, after: str) -> int:
+        """Print which signal ended the run, and after what; return the exit code."""
+        print(f"stopped by {signal.Signals(self.number).name} after {after}", file=sys.stderr)
+        return 128 + self.number
+
     def _remember(self, number: int, _: FrameType | None) -> None:
         self.number = number
         self._restore()
@@ -48,12 +53,10 @@ class StopRequest:
 
 
 class Stopwatch:
-    """Measures how long each part of the work takes, and the current frame rate."""
+    """Measures how long each part of the work takes."""
 
     def __init__(self) -> None:
-        self._start = time.perf_counter()
         self._seconds: dict[str, float] = defaultdict(float)
-        self._recent: deque[tuple[float, int]] = deque(maxlen=30)
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
@@ -73,22 +76,6 @@ class Stopwatch:
             if item is None:
                 return
             yield item
-            self.count()
-
-    def count(self, items: int = 1) -> None:
-        """Count more finished items, for the rate."""
-        self._recent.append((time.perf_counter(), items))
-
-    def rate(self) -> float | None:
-        """Return the items per second of the last 30 counts, None before the second."""
-        if len(self._recent) < 2:
-            return None
-        (start, before), (end, _) = self._recent[0], self._recent[-1]
-        return (sum(items for _, items in self._recent) - before) / (end - start)
-
-    def elapsed(self) -> float:
-        """Return the seconds since the start."""
-        return time.perf_counter() - self._start
 
     def summary(self, frames: int) -> str:
         """Return one line: frames, time, rate, and milliseconds per frame of each part."""
@@ -108,24 +95,30 @@ class Progress:
     `total` is the number of items, 0 if unknown, and `item` their name.
     """
 
-    def __init__(
-        self, total: int, stopwatch: Stopwatch, *, shown: bool, item: str = "frame"
-    ) -> None:
+    def __init__(self, total: int, *, shown: bool, item: str = "frame") -> None:
         self._total = total
-        self._stopwatch = stopwatch
         self._shown = shown
         self._item = item
         self._on_terminal = sys.stderr.isatty()
-        self._terminal = unfiltered(sys.stderr)
+        self._file = unfiltered(sys.stderr)
         self._told_at = time.perf_counter()
+        self._recent: deque[tuple[float, int]] = deque(maxlen=30)
+
+    def rate(self) -> float:
+        """Return the items per second of the last 30 updates, 0 before the second."""
+        if len(self._recent) < 2:
+            return 0.0
+        (start, before), (end, done) = self._recent[0], self._recent[-1]
+        return (done - before) / (end - start)
 
     def update(self, done: int) -> None:
-        """Show the progress, if it is time to."""
+        """Take the number of items done so far, and show it if it is time to."""
         now = time.perf_counter()
+        self._recent.append((now, done))
         if not self._shown or now - self._told_at < (0.2 if self._on_terminal else 10.0):
             return
         self._told_at = now
-        rate = self._stopwatch.rate() or 0.0
+        rate = self.rate()
         total = f" of {self._total}" if self._total else ""
         text = f"{self._item} {done}{total}, {rate:.1f} {self._item}s per second"
         if rate and done < self._total:
@@ -139,9 +132,7 @@ class Progress:
 
     def _print(self, text: str) -> None:
         with suppress(OSError):
-            print(
-                text, end="", file=self._terminal if self._on_terminal else sys.stderr, flush=True
-            )
+            print(text, end="", file=self._file, flush=True)
 
 
 def format_duration(seconds: float) -> str:

@@ -85,12 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
-    """Return the settings that the options ask for.
-
-    Raises:
-        OSError: if the token or the page is not where it should be.
-        ValueError: if a number is out of its range, or there is no token in the file.
-    """
+    """Return the settings that the options ask for."""
     if arguments.workers < 1:
         raise ValueError(f"--workers must be 1 or more. Received: {arguments.workers}")
     if not 0 <= arguments.port < 65536:

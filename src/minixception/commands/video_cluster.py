@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import signal
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import closing
@@ -13,14 +12,13 @@ from minixception.cluster.films import FilmPart, cut_film, make_part_worker
 from minixception.cluster.sessions import connected
 from minixception.cluster.work import work_through
 from minixception.commands.hints import FILM_SUFFIXES, NOTHING_DECODED
-from minixception.commands.options import load_analyzer
+from minixception.commands.options import check_job, describe_rows, load_analyzer
 from minixception.commands.outputs import STANDARD_OUTPUT, check_folder
 from minixception.commands.picture_paths import FoundPictures, files_below, paths_in_folder
-from minixception.commands.picture_report import report_links
-from minixception.commands.row_options import check_row_options, describe_rows
-from minixception.commands.run_control import Progress, StopRequest, Stopwatch
+from minixception.commands.picture_report import tell_of_search
+from minixception.commands.run_control import Progress, StopRequest
 from minixception.commands.video_report import TABLE_FORM, Tracks, make_tracker
-from minixception.files import atomic_path, count_suffixes, remove_leftovers
+from minixception.files import atomic_path, remove_leftovers
 from minixception.inference.analyzer import FaceAnalyzer
 from minixception.inference.picture_files import failure_of
 from minixception.locks import own_folder
@@ -35,8 +33,6 @@ def run_on_cluster(arguments: argparse.Namespace) -> int:
     """Have the videos done that have no table yet; return the exit code."""
     _check_options(arguments)
     films, unlisted = find_films(Path(arguments.input))
-    for folder in unlisted:
-        print(f"not done: {folder}", file=sys.stderr)
     tables = paths_in_folder(films, arguments.csv, ending="", suffix=".csv")
     stop = StopRequest()
     with own_folder(arguments.csv):
@@ -45,7 +41,7 @@ def run_on_cluster(arguments: argparse.Namespace) -> int:
         _keep_options(arguments, analyzer, tables)
         job = _Job(arguments, analyzer, tables)
         job.run(stop)
-        return job.summarize(stop.number, unlisted=len(unlisted))
+        return job.summarize(stop, unlisted=unlisted)
 
 
 def _check_options(arguments: argparse.Namespace) -> None:
@@ -69,10 +65,6 @@ def _keep_options(
 
     A table is known by the name of its video: so these must come from one folder, and those that
     share a name must stay the same.
-
-    Raises:
-        FileExistsError: if the folder holds a job that is not to be resumed.
-        ValueError: if that was begun with other options.
     """
     numbered = [film for film, table in tables.items() if table.stem != film.stem]
     options = {
@@ -81,37 +73,29 @@ def _keep_options(
         "the videos with a number": ", ".join(map(str, numbered)),
     }
     path = arguments.csv / OPTIONS_FILE
-    if not path.is_file():
-        with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(options), encoding="utf-8")
-    elif arguments.resume:
-        check_row_options(path.parent, json.loads(path.read_text(encoding="utf-8")), options)
-    else:
-        raise FileExistsError(
-            f"{path.parent} holds tables of videos: add --resume to do the rest, or name another "
-            "folder"
-        )
+    if path.is_file():
+        then = json.loads(path.read_text(encoding="utf-8"))
+        check_job(path.parent, "tables of videos", then, options, resume=arguments.resume)
+        return
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(options), encoding="utf-8")
 
 
-def find_films(path: Path) -> tuple[dict[Path, Path], list[str]]:
+def find_films(path: Path) -> tuple[dict[Path, Path], int]:
     """Return the videos of a folder, or the one that is named, with their folders below it.
 
-    Also return a message for each folder that cannot be listed.
-
-    Raises:
-        ValueError: if there is no video.
+    Also return how many folders cannot be listed. A folder without a video is refused.
     """
     if not path.is_dir():
-        return {path: Path()}, []
+        return {path: Path()}, 0
     found = FoundPictures()
     files = [file for file in files_below(path, found) if not file.name.startswith(".")]
     films = sorted(file for file in files if file.suffix.lower() in FILM_SUFFIXES)
-    report_links(found)
-    if others := sorted(set(files) - set(films)):
-        print(f"left out, not videos: {count_suffixes(others)}", file=sys.stderr)
+    found.others.extend(sorted(set(files) - set(films)))
+    tell_of_search(found, "videos")
     if not films and not found.failures:
         raise ValueError(f"{path}: no video found; videos end in {', '.join(FILM_SUFFIXES)}")
-    return {film: film.parent.relative_to(path) for film in films}, found.failures
+    return {film: film.parent.relative_to(path) for film in films}, len(found.failures)
 
 
 class _Job:
@@ -129,7 +113,7 @@ class _Job:
 
     def run(self, stop: StopRequest) -> None:
         """Cut the videos, have their parts done, and write their tables."""
-        arguments, stopwatch = self._arguments, Stopwatch()
+        arguments = self._arguments
         if not (parts := self._cut()):
             return
         make_worker = partial(
@@ -138,14 +122,14 @@ class _Job:
             detect_every=arguments.detect_every,
             folder=str(Path.cwd()),
         )
-        progress = Progress(len(parts), stopwatch, shown=not arguments.quiet, item="part")
+        progress = Progress(len(parts), shown=not arguments.quiet, item="part")
         cluster = connected(arguments.cluster, verbose=arguments.verbose)
         # Signals after Ray, which has a handler of its own.
         with closing(progress), closing(self), cluster, stop:
             results = work_through(make_worker, parts, stop=lambda: stop.number)
-            for number, part in enumerate(stopwatch.each("parts", results)):
+            for number, part in enumerate(results, start=1):
                 self._take(part)
-                progress.update(number + 1)
+                progress.update(number)
 
     def close(self) -> None:
         """Leave no table of the videos that are not done."""
@@ -181,11 +165,7 @@ class _Job:
             self._fail(part.film, str(error))
 
     def _write(self, name: str, count: int) -> Generator[None, FilmPart, None]:
-        """Write the table of a video, given its parts as they come; closed early, leave none.
-
-        Raises:
-            ValueError: if the video cannot be read, or has no frames.
-        """
+        """Write the table of a video, given its parts as they come; closed early, leave none."""
         waiting: dict[int, FilmPart] = {}
         frames, lost, latest = 0, 0, -1.0
         remarks: dict[str, None] = {}  # in order, each once
@@ -219,14 +199,11 @@ class _Job:
         self._failed.add(name)
         print(f"not done: {reason}", file=sys.stderr)
 
-    def summarize(self, stop: int, *, unlisted: int) -> int:
+    def summarize(self, stop: StopRequest, *, unlisted: int) -> int:
         """Say how the job ended, besides folders that cannot be listed; return the exit code."""
         total, failures = len(self._tables), unlisted + len(self._failed)
         if failures:
             print(f"{failures} of {total} videos could not be done.", file=sys.stderr)
-        if stop and self._done + len(self._failed) < total:
-            name, count = signal.Signals(stop).name, f"{self._done} of {total}"
-            advice = "add --resume to continue"
-            print(f"stopped by {name} after {count} videos; {advice}", file=sys.stderr)
-            return 128 + stop
+        if stop.number and self._done + len(self._failed) < total:
+            return stop.tell(f"{self._done} of {total} videos; add --resume to continue")
         return 1 if failures else 0

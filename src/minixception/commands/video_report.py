@@ -4,8 +4,8 @@ import argparse
 import csv
 import io
 from array import array
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TextIO
 
@@ -109,26 +109,28 @@ def make_tracker(arguments: argparse.Namespace) -> FaceTracker:
     )
 
 
-def open_table(path: Path, standard_output: TextIO, stack: ExitStack) -> IO[str]:
-    """Open the file of a table, or standard output where that is its path.
+@contextmanager
+def open_table(path: Path, standard_output: TextIO) -> Iterator[IO[str]]:
+    """Give the file of a table to write to, or standard output where that is its path.
 
-    The file gets its name when the stack is left, after errors too, except when it could not be
-    written.
+    After an error the file gets its name too, except when it could not be written.
     """
     if path == STANDARD_OUTPUT:
         output: io.TextIOWrapper = unfiltered(standard_output)
         output.reconfigure(line_buffering=True, **TABLE_FORM)
-        return output
-    files = ExitStack()
-    temporary = files.enter_context(atomic_path(path))
-
-    def finish(kind: Any, error: Any, trace: Any) -> None:
-        # Other errors, as of the drawn video or of a terminal that has gone, leave the rows whole.
-        is_unwritten = isinstance(error, OSError) and error.filename == str(temporary)
-        files.__exit__(*((kind, error, trace) if is_unwritten else (None, None, None)))
-
-    stack.push(finish)
-    return files.enter_context(temporary.open("w", **TABLE_FORM))
+        yield output
+        return
+    failure: BaseException | None = None
+    with atomic_path(path) as temporary, temporary.open("w", **TABLE_FORM) as file:
+        try:
+            yield file
+        except BaseException as error:
+            if isinstance(error, OSError) and error.filename == str(temporary):
+                raise
+            # Others, as of the drawn video or of a terminal that has gone, leave the rows whole.
+            failure = error
+    if failure is not None:
+        raise failure
 
 
 def format_summary(histories: dict[int, TrackHistory]) -> str:

@@ -1,8 +1,8 @@
 """A video being followed: its frames go through all stages, and the results where they belong."""
 
 import argparse
-import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -57,9 +57,7 @@ def follow(arguments: argparse.Namespace) -> int:
                     break
         if not reader.done:
             raise ValueError(f"{arguments.input}: {NOTHING_DECODED}")
-        if stop.number:
-            name = signal.Signals(stop.number).name
-            print(f"stopped by {name} after {reader.done} frames; they are kept", file=sys.stderr)
+        code = stop.tell(f"{reader.done} frames; they are kept") if stop.number else 0
         remarks = () if arguments.quiet else (*reader.remarks, *session.remarks)
         for remark in (*remarks, *reader.losses):
             print(remark, file=sys.stderr)
@@ -67,7 +65,7 @@ def follow(arguments: argparse.Namespace) -> int:
             print(f"written to {path}")
         print(format_summary(session.tracks.histories))
         print(session.stopwatch.summary(reader.done))
-    return 128 + stop.number if stop.number else 0
+    return code
 
 
 def _open(arguments: argparse.Namespace) -> "VideoReader | Camera":
@@ -84,10 +82,12 @@ class Session:
     Attributes:
         tracks: the faces followed so far, once there is a frame.
         stopwatch: time by part of the work.
+        remarks: what users should know of the drawn video.
     """
 
     def __init__(self, arguments: argparse.Namespace, stop: StopRequest) -> None:
         self.stopwatch = Stopwatch()
+        self.remarks: list[str] = []
         self._arguments = arguments
         self._stop = stop
         self._analyzer = load_analyzer(arguments)
@@ -96,33 +96,27 @@ class Session:
         self._tracker = make_tracker(arguments)
         self._writer: VideoWriter | None = None
         self._window: Window | None = None
-        self._start: float | None = None  # on the stopwatch, of the video in the window
-
-    @property
-    def remarks(self) -> list[str]:
-        """What users should know of the drawn video."""
-        return self._writer.remarks if self._writer is not None else []
+        self._start: float | None = None  # by the clock, of the video in the window
 
     def begin(self, reader: "VideoReader | Camera", frame: Frame, stack: ExitStack) -> None:
         """Open what the options ask for, at the first frame; the stack finishes it in any case."""
         arguments, table = self._arguments, None
         if arguments.csv is not None:
-            table = open_table(arguments.csv, arguments.standard_output, stack)
+            table = stack.enter_context(open_table(arguments.csv, arguments.standard_output))
         self.tracks = Tracks(self._tracker, table, self._analyzer.columns)
         if arguments.plot is not None:
             stack.callback(self._write_plot)
         if arguments.output is not None:
             from minixception.video.writer import VideoWriter
 
-            self._writer = stack.enter_context(
-                VideoWriter(arguments.output, rate=reader.rate, sound=reader.sound)
-            )
+            writer = VideoWriter(arguments.output, rate=reader.rate, sound=reader.sound)
+            self._writer, self.remarks = stack.enter_context(writer), writer.remarks
         if _wants_window(arguments):
             height, width = frame.image.shape[:2]
             window = Window("minixception", height=height, width=width)
             self._window = stack.enter_context(closing(window))
         is_shown = self._window is None and not arguments.quiet
-        self._progress = Progress(reader.promised, self.stopwatch, shown=is_shown)
+        self._progress = Progress(reader.promised, shown=is_shown)
         stack.callback(self._progress.close)
 
     def process(self, frame: Frame) -> bool:
@@ -150,19 +144,15 @@ class Session:
         return self._window is None or self._show(drawn, self._window)
 
     def _show(self, frame: Frame, window: Window) -> bool:
-        """Show a frame, at the earliest when its time has come.
-
-        Returns:
-            False once the window has been closed.
-        """
-        rate = self.stopwatch.rate()
+        """Show a frame when its time has come; return False once the window has been closed."""
+        rate = self._progress.rate()
         captions = [(4, 4, f"{rate:.0f} frames per second")] if rate else []
         image = draw_captions(frame.image, captions)
         with self.stopwatch.part("show"):
             if self._start is None:  # models have been loaded until now
-                self._start = self.stopwatch.elapsed() - frame.time_seconds
+                self._start = time.perf_counter() - frame.time_seconds
             due = self._start + frame.time_seconds
-            while not self._stop.number and (early := due - self.stopwatch.elapsed()) > 0:
+            while not self._stop.number and (early := due - time.perf_counter()) > 0:
                 if not window.wait(early):
                     return False
             return window.show(image)
