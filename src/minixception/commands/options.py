@@ -224,12 +224,7 @@ def check_row_options(part: Path | str, then: Mapping[str, str], now: Mapping[st
 
 
 def check_job(
-    folder: Path | str,
-    holds: str,
-    then: Mapping[str, str],
-    now: Mapping[str, str],
-    *,
-    resume: bool,
+    folder: Path | str, holds: str, then: Mapping[str, str], now: Mapping[str, str], *, resume: bool
 ) -> None:
     """Refuse to continue the job that a folder holds without --resume, or with other options."""
     if not resume:

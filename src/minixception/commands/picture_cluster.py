@@ -9,14 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from minixception.cluster.parts import (
-    Job,
-    PartWorker,
-    begin_job,
-    part_name,
-    part_numbers,
-    read_job,
-)
+from minixception.cluster.parts import Job, PartWorker, begin_job, part_name, part_numbers, read_job
 from minixception.cluster.pictures import PictureWorker
 from minixception.cluster.places import Folder
 from minixception.cluster.sessions import connected

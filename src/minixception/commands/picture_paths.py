@@ -3,9 +3,10 @@
 import glob
 import os
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import takewhile
+from itertools import count, takewhile
 from pathlib import Path
 
 from minixception.commands.hints import FILM_SUFFIXES, hint_for
@@ -201,16 +202,15 @@ def paths_in_folder(
         return os.path.realpath(path).casefold()
 
     taken = {identity(picture) for picture in places}
-    numbers: dict[str, int] = {}  # the last number of each name
+    numbers: dict[str, Iterator[int]] = defaultdict(lambda: count(2))  # left for each name
     paths = {}
     for picture, place in places.items():
         form = suffix or (".jpg" if picture.suffix.lower() in JPEG_SUFFIXES else ".png")
         path = folder / place / short_name(picture.stem, ending + form, spare=spare)
         first = identity(path)
         while identity(path) in taken:
-            number = numbers[first] = numbers.get(first, 1) + 1
-            name = short_name(picture.stem, f"{ending}_{number}{form}", spare=spare)
-            path = folder / place / name
+            numbered = f"{ending}_{next(numbers[first])}{form}"
+            path = path.with_name(short_name(picture.stem, numbered, spare=spare))
         taken.add(identity(path))
         paths[picture] = path
     return paths

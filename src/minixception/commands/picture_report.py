@@ -22,19 +22,18 @@ LISTED_FAILURES = 20
 
 def tell_of_search(found: FoundPictures, kind: str = "pictures") -> None:
     """Print which paths have no pictures, or videos, and what was left out."""
-    for message in (*found.empty, *(f"not done: {text}" for text in found.failures)):
-        print(message, file=sys.stderr)
+    messages = [*found.empty, *(f"not done: {text}" for text in found.failures)]
     if found.left_out:
-        print(
-            f"left out as results of an earlier run: {len(found.left_out)} pictures, such as "
-            f"{one_line(found.left_out[0])}; to include them, name them one by one",
-            file=sys.stderr,
-        )
+        pictures = f"{len(found.left_out)} pictures, such as {one_line(found.left_out[0])}"
+        advice = "to include them, name them one by one"
+        messages.append(f"left out as results of an earlier run: {pictures}; {advice}")
     if found.links:
-        count, first = len(found.links), one_line(found.links[0])
-        print(f"left out as links to folders: {count}, such as {first}", file=sys.stderr)
+        folders = f"{len(found.links)}, such as {one_line(found.links[0])}"
+        messages.append(f"left out as links to folders: {folders}")
     if found.others:
-        print(f"left out, not {kind}: {count_suffixes(found.others)}", file=sys.stderr)
+        messages.append(f"left out, not {kind}: {count_suffixes(found.others)}")
+    for message in messages:
+        print(message, file=sys.stderr)
 
 
 class Report:

@@ -61,7 +61,11 @@ def run(arguments: argparse.Namespace) -> int:
     from minixception.limits.measurements import measure_limits
     from minixception.limits.page import write_page
 
-    _check_arguments(arguments)
+    # Find out before the work what could not be done after it.
+    check_file(arguments.output, "--output", suffixes=(".md",))
+    check_folder(arguments.output.with_suffix(""), "--output without .md")
+    if arguments.seed < 0:
+        raise ValueError(f"--seed must not be negative. Received: {arguments.seed}")
     commit = checkout_commit()  # of the code that runs, whatever is changed meanwhile
     analyzer = FaceAnalyzer(emotion=arguments.emotion_model, gender=arguments.gender_model)
     example = None
@@ -81,14 +85,6 @@ def run(arguments: argparse.Namespace) -> int:
         write_page(limits, arguments.output, command=command, commit=commit, example=example)
     print(f"written to {arguments.output} and {arguments.output.with_suffix('')}")
     return 0
-
-
-def _check_arguments(arguments: argparse.Namespace) -> None:
-    """Find out before the work what could not be done after it."""
-    check_file(arguments.output, "--output", suffixes=(".md",))
-    check_folder(arguments.output.with_suffix(""), "--output without .md")
-    if arguments.seed < 0:
-        raise ValueError(f"--seed must not be negative. Received: {arguments.seed}")
 
 
 def _largest_face(path: Path, detector: "FaceDetector") -> "NDArray[np.uint8]":

@@ -66,21 +66,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Serve until a signal comes; return the exit code."""
     require("fastapi", "fastapi_offline", "prometheus_client", "uvicorn", what="serve")
-    settings = _settings(arguments)
-    if settings.token is None and not _is_loopback(arguments.host):
-        print(
-            f"anybody who can reach {arguments.host} can use this service; use --token-file, or "
-            "a proxy with a password",
-            file=sys.stderr,
-        )
-    if settings.token is not None and os.name != "nt" and arguments.token_file.stat().st_mode & 4:
-        print(
-            f"every user of this machine can read {arguments.token_file}; chmod o-r prevents that",
-            file=sys.stderr,
-        )
+    settings, host, file = _settings(arguments), arguments.host, arguments.token_file
+    if file is None and not _is_loopback(host):
+        advice = "use --token-file, or a proxy with a password"
+        print(f"anybody who can reach {host} can use this service; {advice}", file=sys.stderr)
+    if file is not None and os.name != "nt" and file.stat().st_mode & 4:
+        advice = "chmod o-r prevents that"
+        print(f"every user of this machine can read {file}; {advice}", file=sys.stderr)
     from minixception.serve.server import run_service
 
-    run_service(settings, arguments.host, arguments.port)
+    run_service(settings, host, arguments.port)
     return 0
 
 
