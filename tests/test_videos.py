@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,12 @@ def write_frames(path: Path, frames: list[Frame], *, rate: float = 30) -> Path:
     return path
 
 
+def scenes(count: int, *, rate: float = 10, begin: float = 0) -> list[Frame]:
+    return [Frame(number, begin + number / rate, scene(number)) for number in range(count)]
+
+
 def write_clip(path: Path, frames: int = 20, *, rate: float = 10) -> Path:
-    images = [Frame(number, number / rate, scene(number)) for number in range(frames)]
-    return write_frames(path, images, rate=rate)
+    return write_frames(path, scenes(frames, rate=rate), rate=rate)
 
 
 def encode(
@@ -103,6 +107,32 @@ def mux(container: Any, packets: Iterable[Any], stream: Any) -> None:
             container.mux(packet)
 
 
+def copy_packets(path: Path, copy: Path, change: Callable[[list[Any]], list[Any]]) -> Path:
+    """Copy the pictures of a film without decoding them, after a change of their packets."""
+    with av.open(str(path)) as film, av.open(str(copy), "w") as container:
+        stream = container.add_stream_from_template(film.streams.video[0])
+        mux(container, change([*film.demux(video=0)]), stream)
+    return copy
+
+
+def copy_film(
+    path: Path, copy: Path, *, stop: int | None = None
+) -> tuple[VideoReader, VideoWriter]:
+    """Read a film with its sound and write it again, or its first frames."""
+    with (
+        VideoReader(str(path), with_sound=True) as reader,
+        VideoWriter(copy, rate=reader.rate, sound=reader.sound) as writer,
+    ):
+        for frame in islice(reader, stop):
+            writer.write(frame)
+    return reader, writer
+
+
+def join(path: Path, *parts: Path) -> Path:
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return path
+
+
 def _shifted(packets: list[Any], shift: int) -> list[Any]:
     for packet in packets:
         packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
@@ -112,6 +142,13 @@ def _shifted(packets: list[Any], shift: int) -> list[Any]:
 def read(path: Path | str) -> tuple[list[Frame], VideoReader]:
     with VideoReader(str(path)) as reader:
         return list(reader), reader
+
+
+def read_whole(path: Path | str, count: int) -> list[Frame]:
+    """Return the frames of a film, which are so many, and of which none is missed."""
+    frames, reader = read(path)
+    assert (len(frames), reader.losses) == (count, [])
+    return frames
 
 
 def is_scene(image: np.ndarray, number: int) -> bool:
@@ -184,18 +221,12 @@ LEADING = "log-level=none:keyint=12:min-keyint=12:open-gop=0:radl=2:bframes=3:sc
 def test_a_film_that_was_cut_at_a_key_frame(
     suffix: str, codec: str, options: dict[str, str], first: int, tmp_path: Path
 ) -> None:
-    whole, cut = tmp_path / "a.mkv", tmp_path / f"b{suffix}"
+    def cut(packets: list[Any]) -> list[Any]:
+        return packets[[packet.is_keyframe for packet in packets].index(True, 1) :]
+
+    whole = tmp_path / "a.mkv"
     encode(whole, codec, frames=24, rate=Fraction(25), gop_size=12, options=options)
-    with av.open(str(whole)) as source, av.open(str(cut), "w") as container:
-        stream = container.add_stream_from_template(source.streams.video[0])
-        found = [packet for packet in source.demux(video=0) if packet.size]
-        second = [packet.is_keyframe for packet in found].index(True, 1)
-        for packet in found[second:]:
-            packet.stream = stream
-            container.mux(packet)
-    frames, reader = read(cut)
-    assert reader.losses == []
-    assert len(frames) == 24 - first
+    frames = read_whole(copy_packets(whole, tmp_path / f"b{suffix}", cut), 24 - first)
     assert all(is_scene(frame.image, first + frame.number) for frame in frames)
     assert np.diff([frame.time_seconds for frame in frames]) == pytest.approx(0.04, abs=0.001)
 
@@ -213,11 +244,8 @@ def test_odd_rates(rate: float, suffix: str, tmp_path: Path) -> None:
 def test_a_variable_rate_is_kept(suffix: str, tmp_path: Path) -> None:
     times = [0.0, 0.1, 0.2, 1.0, 1.1, 3.0, 3.3]
     path = encode(tmp_path / "a.mp4", frames=7, times=times)
-    with VideoReader(str(path)) as reader:
-        with VideoWriter(tmp_path / f"b{suffix}", rate=reader.rate) as writer:
-            for frame in reader:
-                writer.write(frame)
-        assert writer.remarks == []
+    _, writer = copy_film(path, tmp_path / f"b{suffix}")
+    assert writer.remarks == []
     frames, _ = read(tmp_path / f"b{suffix}")
     assert [frame.time_seconds for frame in frames] == pytest.approx(times, abs=6e-4)
     assert all(is_scene(frame.image, frame.number) for frame in frames)
@@ -239,7 +267,7 @@ def test_an_avi_leaves_out_what_is_faster_than_its_rate(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("offset", [0.02, 0.0199, 0.0201])
 def test_an_avi_keeps_frames_half_way_between_its_own(offset: float, tmp_path: Path) -> None:
-    images = [Frame(number, number / 25 + offset, scene(number)) for number in range(12)]
+    images = scenes(12, rate=25, begin=offset)
     assert len(read(write_frames(tmp_path / "a.avi", images, rate=25))[0]) == 12
 
 
@@ -255,38 +283,31 @@ def test_a_gap_that_no_avi_holds(tmp_path: Path) -> None:
 def test_the_last_frame_is_shown_as_long_as_in_the_source(suffix: str, tmp_path: Path) -> None:
     if IS_OLD and suffix in (".mp4", ".mov"):
         pytest.skip("this FFmpeg does not read how long their frames are shown")
-    images = [Frame(number, number / 10, scene(number)) for number in range(19)]
-    images.append(Frame(19, 1.9, scene(19), duration_seconds=8.0))
+    images = [*scenes(19), Frame(19, 1.9, scene(19), duration_seconds=8.0)]
     path = write_frames(tmp_path / "a.mkv", images, rate=10)
     for _ in range(2):
-        frames, reader = read(path)
+        frames = read_whole(path, 20)
         assert frames[-1].duration_seconds == pytest.approx(8.0)
-        assert (len(frames), reader.losses) == (20, [])
         with av.open(str(path)) as container:
             assert (container.duration or 0) / av.time_base == pytest.approx(9.9, abs=0.01)
         path = write_frames(tmp_path / f"b{suffix}", frames, rate=10)
 
 
 def test_an_edit_list_takes_frames_away_or_lets_them_wait(tmp_path: Path) -> None:
-    frames, reader = read(encode(tmp_path / "a.mp4", shift=-4, frames=16))
+    frames = read_whole(encode(tmp_path / "a.mp4", shift=-4, frames=16), 12)
     assert [frame.time_seconds for frame in frames] == pytest.approx(np.arange(12) / 10)
     assert is_scene(frames[0].image, 4)
-    assert reader.losses == []
-    frames, reader = read(encode(tmp_path / "b.mp4", shift=5))
+    frames = read_whole(encode(tmp_path / "b.mp4", shift=5), 12)
     assert [frame.time_seconds for frame in frames] == pytest.approx(0.5 + np.arange(12) / 10)
-    assert reader.losses == []
 
 
 def test_one_wrong_time_moves_no_other(tmp_path: Path) -> None:
+    def misplace(packets: list[Any]) -> list[Any]:
+        packets[4].pts += 300
+        return packets
+
     path = encode(tmp_path / "a.mkv", max_b_frames=0, frames=12)
-    with av.open(str(path)) as source, av.open(str(tmp_path / "b.mkv"), "w") as container:
-        stream = container.add_stream_from_template(source.streams.video[0])
-        for number, packet in enumerate(source.demux(video=0)):
-            if packet.dts is not None and packet.pts is not None:
-                packet.pts += 300 * (number == 4)
-                packet.stream = stream
-                container.mux(packet)
-    frames, _ = read(tmp_path / "b.mkv")
+    frames, _ = read(copy_packets(path, tmp_path / "b.mkv", misplace))
     times = [frame.time_seconds for frame in frames]
     assert times[:4] + times[8:] == pytest.approx([0, 0.1, 0.2, 0.3, 0.8, 0.9, 1.0, 1.1])
     assert np.diff(times).min() > 0
@@ -329,27 +350,19 @@ def turn(path: Path, matrix: tuple[int, ...]) -> None:
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("mark", MATRICES)
-def test_a_film_from_a_phone_comes_upright(mark: str, clip: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("codec", "mark"),
+    [
+        *(("libx264", mark) for mark in MATRICES),
+        *(("libvpx-vp9", mark) for mark in ("as it is", "90", "mirrored")),
+    ],
+)
+def test_a_film_from_a_phone_comes_upright(codec: str, mark: str, tmp_path: Path) -> None:
     matrix, turned = MATRICES[mark]
-    path = tmp_path / "turned.mp4"
-    path.write_bytes(clip.read_bytes())
-    turn(path, matrix)
-    frames, reader = read(path)
-    expected = turned(read(clip)[0][0].image)
-    np.testing.assert_array_equal(frames[0].image, expected)
-    assert (len(frames), reader.losses) == (20, [])
-
-
-@pytest.mark.parametrize("mark", ["as it is", "90", "mirrored"])
-def test_vp9_comes_upright(mark: str, tmp_path: Path) -> None:
-    matrix, turned = MATRICES[mark]
-    path = encode(tmp_path / "a.mp4", "libvpx-vp9")
+    path = encode(tmp_path / "a.mp4", codec)
     expected = turned(read(path)[0][0].image)
     turn(path, matrix)
-    frames, reader = read(path)
-    np.testing.assert_array_equal(frames[0].image, expected)
-    assert (len(frames), reader.losses) == (12, [])
+    np.testing.assert_array_equal(read_whole(path, 12)[0].image, expected)
 
 
 def test_frames_are_freed_at_once(clip: Path, tmp_path: Path) -> None:
@@ -357,10 +370,7 @@ def test_frames_are_freed_at_once(clip: Path, tmp_path: Path) -> None:
     gc.collect()
     gc.disable()
     try:
-        with VideoReader(str(clip)) as reader, VideoWriter(tmp_path / "b.mp4") as writer:
-            for frame in reader:
-                writer.write(frame)
-        del frame
+        _open = copy_film(clip, tmp_path / "b.mp4")
         held = sum(isinstance(one, av.VideoFrame) for one in gc.get_objects())
     finally:
         gc.enable()
@@ -376,11 +386,10 @@ def test_pixels_become_square(ratio: float, shape: tuple[int, int], tmp_path: Pa
 
 
 def test_pixels_that_change_their_shape(tmp_path: Path) -> None:
-    for name, ratio in (("a.ts", 1), ("b.ts", 2)):
-        encode(tmp_path / name, sample_aspect_ratio=Fraction(ratio))
-    content = [(tmp_path / name).read_bytes() for name in ("a.ts", "b.ts")]
-    (tmp_path / "c.ts").write_bytes(b"".join(content))
-    frames, _ = read(tmp_path / "c.ts")
+    parts = [
+        encode(tmp_path / f"{ratio}.ts", sample_aspect_ratio=Fraction(ratio)) for ratio in (1, 2)
+    ]
+    frames, _ = read(join(tmp_path / "a.ts", *parts))
     assert [frame.image.shape[1] for frame in frames] == [320] * 11 + [640] * 12
 
 
@@ -398,10 +407,9 @@ def test_fields_are_put_together(
     size = (720, 576)
     path = encode(tmp_path / name, codec, size=size, rate=Fraction(25), options=options)
     frames, reader = read(path)
-    assert len(frames) == 12
+    assert (len(frames), reader.losses) == (12, [])
     assert all(is_scene(frame.image, frame.number) for frame in frames)
     assert reader.remarks == [f"{path}: its frames are interlaced; deinterlaced (bwdif)"]
-    assert reader.losses == []
 
 
 def test_turned_fields_of_oblong_pixels(tmp_path: Path) -> None:
@@ -423,9 +431,8 @@ def test_hdr_is_said_to_be_left_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_size_that_changes_is_fitted_into_the_first(tmp_path: Path) -> None:
-    first, second = encode(tmp_path / "a.ts"), encode(tmp_path / "b.ts", size=(160, 160))
-    (tmp_path / "c.ts").write_bytes(first.read_bytes() + second.read_bytes())
-    frames, reader = read(tmp_path / "c.ts")
+    parts = encode(tmp_path / "a.ts"), encode(tmp_path / "b.ts", size=(160, 160))
+    frames, reader = read(join(tmp_path / "c.ts", *parts))
     # Where they are joined, the stream says that a frame may be broken.
     assert [frame.image.shape[1] for frame in frames] == [320] * 11 + [160] * 12
     assert "1 of 24 frames" in reader.losses[0]
@@ -461,10 +468,7 @@ def test_the_cover_of_an_album_is_no_film(clip: Path, tmp_path: Path) -> None:
             stream: Any = with_film and container.add_stream_from_template(film.streams[0])
             picture = av.VideoFrame.from_ndarray(scene(0, 64, 64), format="rgb24")
             container.mux(cover.encode(picture) + cover.encode(None))
-            for packet in film.demux(video=0):
-                if stream and packet.size:
-                    packet.stream = stream
-                    container.mux(packet)
+            mux(container, film.demux(video=0) if with_film else [], stream)
         if with_film:
             assert {frame.image.shape for frame in read(path)[0]} == {(160, 320, 3)}
         else:
@@ -547,19 +551,7 @@ def assert_as_before(frames: list[Frame], whole: dict[float, np.ndarray]) -> Non
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.flv", "a.ts"])
 def test_a_film_that_begins_late_lacks_nothing(name: str, tmp_path: Path) -> None:
-    frames, reader = read(encode(tmp_path / name, shift=50, max_b_frames=2))
-    assert len(frames) == 12
-    assert reader.losses == []
-
-
-@pytest.mark.parametrize("begin", [0, 5])
-def test_a_film_that_begins_late_and_was_cut_off(begin: int, tmp_path: Path) -> None:
-    images = [Frame(number, begin + number / 10, scene(number)) for number in range(60)]
-    path = write_frames(tmp_path / "a.mp4", images, rate=10)
-    assert read(path)[1].losses == []
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) * 2 // 3])
-    assert f"its header promises {begin + 6}.0 s" in read(path)[1].losses[-1]
+    read_whole(encode(tmp_path / name, shift=50, max_b_frames=2), 12)
 
 
 def test_subtitles_may_outlast_the_pictures(clip: Path, tmp_path: Path) -> None:
@@ -574,18 +566,18 @@ def test_subtitles_may_outlast_the_pictures(clip: Path, tmp_path: Path) -> None:
         streams = [container.add_stream_from_template(one.streams[0]) for one in sources]
         for source, stream in zip(sources, streams, strict=True):
             mux(container, source.demux(), stream)
-    frames, reader = read(path)
-    assert (len(frames), reader.losses) == (20, [])
+    read_whole(path, 20)
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
-def test_a_film_that_was_cut_off(suffix: str, tmp_path: Path) -> None:
-    path = write_clip(tmp_path / f"a{suffix}", 60)
+@pytest.mark.parametrize(("suffix", "begin"), [(".mp4", 0), (".mp4", 5), (".mkv", 0), (".avi", 0)])
+def test_a_film_that_was_cut_off(suffix: str, begin: int, tmp_path: Path) -> None:
+    path = write_frames(tmp_path / f"a{suffix}", scenes(60, begin=begin), rate=10)
+    read_whole(path, 60)
     content = path.read_bytes()
     path.write_bytes(content[: len(content) * 2 // 3])
     frames, reader = read(path)
     assert 20 < len(frames) < 60
-    assert "its header promises 6.0 s" in reader.losses[-1]
+    assert f"its header promises {begin + 6}.0 s" in reader.losses[-1]
 
 
 def sound_of(path: Path) -> list[tuple[bytes, float]]:
@@ -599,32 +591,15 @@ def sound_of(path: Path) -> list[tuple[bytes, float]]:
 @pytest.mark.parametrize("source", [".mp4", ".ts"])
 def test_the_sound_is_copied(suffix: str, source: str, tmp_path: Path) -> None:
     path = encode(tmp_path / f"a{source}", frames=10, sound=("mp2", 1.5))
-    for stop in (10, 5):  # to the end, and a run that is stopped
-        with (
-            VideoReader(str(path), with_sound=True) as reader,
-            VideoWriter(tmp_path / f"b{suffix}", rate=reader.rate, sound=reader.sound) as writer,
-        ):
-            for frame in reader:
-                writer.write(frame)
-                if frame.number == stop - 1 and stop < 10:
-                    break
+    for stop in (None, 5):  # to the end, and a run that is stopped
+        _, writer = copy_film(path, tmp_path / f"b{suffix}", stop=stop)
         before, after = sound_of(path), sound_of(tmp_path / f"b{suffix}")
         if suffix == ".webm":  # which takes none but Opus and Vorbis
             assert writer.remarks[0].endswith(" to libopus")
         else:
             contents = [content for content, _ in before]
             assert [content for content, _ in after] == contents[: len(after)]
-        assert after[-1][1] == pytest.approx(1.5 if stop == 10 else 0.45, abs=0.1)
-
-
-def copy_with_sound(path: Path, copy: Path) -> tuple[VideoReader, VideoWriter]:
-    with (
-        VideoReader(str(path), with_sound=True) as reader,
-        VideoWriter(copy, rate=reader.rate, sound=reader.sound) as writer,
-    ):
-        for frame in reader:
-            writer.write(frame)
-    return reader, writer
+        assert after[-1][1] == pytest.approx(0.45 if stop else 1.5, abs=0.1)
 
 
 @pytest.mark.parametrize(
@@ -641,7 +616,7 @@ def test_sound_that_a_format_does_not_take_is_converted(
 ) -> None:
     copy = tmp_path / f"b{suffix}"
     path = encode(tmp_path / name, frames=10, sound=(codec, 1.5), layout="stereo")
-    _, writer = copy_with_sound(path, copy)
+    _, writer = copy_film(path, copy)
     if writer.remarks or codec != "aac":  # older versions of FFmpeg copy that
         assert writer.remarks == [f"{copy}: the sound is converted from {codec} to {encoder}"]
     assert sound_of(copy)[-1][1] == pytest.approx(1.5, abs=0.1)
@@ -664,8 +639,8 @@ def test_sounds_keep_their_language_and_title(suffix: str, tmp_path: Path) -> No
             stream.disposition = default * (language == "deu")
         for film, stream in zip(films, streams, strict=True):
             mux(target, film.container.demux(film), stream)
-    copy_with_sound(path, copy)
-    copy_with_sound(copy, tmp_path / "d.mkv")
+    copy_film(path, copy)
+    copy_film(copy, tmp_path / "d.mkv")
     with av.open(str(tmp_path / "d.mkv")) as container:
         found = [(one.language, one.disposition.value) for one in container.streams.audio]
         titles = [one.metadata.get("title") for one in container.streams.audio]
@@ -686,7 +661,7 @@ def test_an_avi_plays_sound_after_a_gap_too_early(suffix: str, first: int, tmp_p
         for packet in late[first:-1]:  # the last one is the end
             packet.pts, packet.dts = packet.pts + 1000, packet.dts + 1000
         mux(container, late, sounds)
-    _, writer = copy_with_sound(path, copy)
+    _, writer = copy_film(path, copy)
     gap = "the sound starts late or has a gap, and is too early from then on: use .mp4 or .mkv"
     assert writer.remarks == ([f"{copy}: {gap}"] if suffix == ".avi" else [])
 
@@ -697,7 +672,7 @@ def test_damaged_sound_costs_nothing_else(tmp_path: Path) -> None:
         places = [packet.pos for packet in container.demux(audio=0) if packet.pos]
     header = path.read_bytes().index(b"\xff\xf1", places[1] + 40)
     blank(path, header, header + 2)
-    copy_with_sound(path, copy)
+    copy_film(path, copy)
     assert len(read(copy)[0]) == 10
     assert sound_of(copy)[-1][1] == pytest.approx(1.5, abs=0.1)
 
@@ -709,8 +684,7 @@ def test_joined_recordings_keep_their_sound(suffix: str, tmp_path: Path) -> None
         encode(tmp_path / f"{layout}.ts", frames=15, sound=("ac3", 1.5), layout=layout)
         for layout in ("5.1", "stereo")
     ]
-    (tmp_path / "a.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
-    reader, _ = copy_with_sound(tmp_path / "a.ts", copy)
+    reader, _ = copy_film(join(tmp_path / "a.ts", *parts), copy)
     assert reader.done >= 29
     times = [time for _, time in sound_of(copy)]
     assert times[-1] == pytest.approx(3.0, abs=0.1)
@@ -719,8 +693,7 @@ def test_joined_recordings_keep_their_sound(suffix: str, tmp_path: Path) -> None
 
 def test_what_was_cut_out_of_a_recording_leaves_no_gap(tmp_path: Path) -> None:
     parts = [encode(tmp_path / f"{shift}.ts", shift=shift) for shift in (0, 3000)]
-    (tmp_path / "a.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
-    frames, _ = read(tmp_path / "a.ts")
+    frames, _ = read(join(tmp_path / "a.ts", *parts))
     assert len(frames) >= 23
     assert np.diff([frame.time_seconds for frame in frames]).max() < 0.3
 
@@ -824,9 +797,8 @@ def test_films_and_streams_behind_an_address(served: tuple[Path, str]) -> None:
     encode(folder / "a.ts", frames=12)
     (folder / "live.m3u8").write_text(playlist("a.ts"))
     for name in ("a.mkv", "a.ts", "live.m3u8"):
-        frames, reader = read(f"{address}{name}")
-        assert [frame.time_seconds for frame in frames] == pytest.approx(np.arange(12) / 10)
-        assert reader.losses == []
+        times = [frame.time_seconds for frame in read_whole(f"{address}{name}", 12)]
+        assert times == pytest.approx(np.arange(12) / 10)
 
 
 @pytest.mark.parametrize("scheme", ["file", "concat", "lavfi", "data", "subfile"])
