@@ -9,8 +9,6 @@ import pytest
 from minixception import models
 from minixception.models.mobilenet import MEANS, load_mobilenet_weights
 from minixception.training.acceleration import accelerated
-from minixception.training.optimization import compile_model
-from minixception.training.recipe_book import get_recipe
 
 GREY = (96, 96, 1)
 
@@ -69,8 +67,7 @@ def test_it_computes_what_keras_applications_does_and_keeps_to_it(
     pictures = faces(shape)
     top = model.layers[-2].get_weights()
     assert load_mobilenet_weights(model, file, pictures) == "keras.applications"
-    for before, after in zip(top, model.layers[-2].get_weights(), strict=True):
-        assert np.array_equal(before, after)
+    np.testing.assert_equal(model.layers[-2].get_weights(), top)
     rgb = np.repeat(pictures, 3 // shape[2], axis=3)
     bgr = (rgb[..., ::-1] + 1) * 127.5 - np.array(MEANS, np.float32)
     expected = np.asarray(backbone(bgr))
@@ -106,23 +103,6 @@ def test_the_lower_blocks_are_frozen(network: keras.Model, count: int, first: st
     assert trained[0].startswith(first)
     names = [layer.name for layer in network.layers if layer.weights]
     assert names[names.index(trained[0]) :] == trained
-
-
-@pytest.mark.usefixtures("eager")
-def test_a_step_moves_what_is_not_frozen_and_nothing_else(network: keras.Model) -> None:
-    model = accelerated(network)
-    compile_model(model, get_recipe("face-teacher"), steps=4)
-    before = {variable.path: np.asarray(variable) for variable in model.variables}
-    for _ in range(2):  # the first rate is 0
-        assert np.isfinite(model.train_on_batch(faces(GREY), np.eye(7)[:6])).all()
-    moved = {
-        layer.name
-        for layer in model.layers
-        for variable in layer.weights
-        if not np.array_equal(before[variable.path], np.asarray(variable))
-    }
-    names = [layer.name for layer in model.layers if layer.weights]
-    assert moved == set(names[names.index("conv_dw_5") :])
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("mixed_bfloat16", 0.02)])
@@ -161,5 +141,4 @@ def test_a_file_that_does_not_fit_changes_nothing(
         with pytest.raises(ValueError, match=message) as caught:
             load_mobilenet_weights(network, path, faces(GREY))
         assert str(path) in str(caught.value)
-    for was, now in zip(before, network.get_weights(), strict=True):
-        assert np.array_equal(was, now)
+    np.testing.assert_equal(network.get_weights(), before)
