@@ -48,19 +48,17 @@ def test_a_table_on_a_full_disk_is_gone_on_with(
 def test_a_picture_on_a_full_disk(
     portraits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (tmp_path / "a.png").write_bytes(b"old")
     options = [str(portraits), f"--output={tmp_path / 'a.png'}", *NO_MODELS]
     with file_size_limit(6000):
         assert run_command("image", options) == 1
     (message,) = capsys.readouterr().err.strip().splitlines()
     assert message.endswith("File too large")
-    assert list(tmp_path.iterdir()) == []
+    assert contents(tmp_path) == {"a.png": b"old"}
 
 
 def test_an_output_folder_that_is_removed_meanwhile(
-    album: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The drawn pictures that follow appear in a new folder; the table is elsewhere, and whole."""
     original, calls = image.process_picture, []
@@ -147,16 +145,15 @@ def test_a_closed_stream_costs_nothing(
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 def test_a_full_standard_output_loses_no_result(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     # What is left in its buffer cannot be written when it is closed either.
     with suppress(OSError), Path("/dev/full").open("w", buffering=1) as full:
         monkeypatch.setattr("sys.stdout", full)
         options = [str(find_model("fer2013_mini_xception")), "--output", "curves.png"]
         assert run_command("compare", options) == 1
     assert "No space left" in capsys.readouterr().err
-    assert Path("curves.png").stat().st_size > 0
+    assert (here / "curves.png").stat().st_size > 0
 
 
 def test_without_a_home_nothing_is_cached(

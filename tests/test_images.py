@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, features
+from PIL.PngImagePlugin import PngInfo
 
 from minixception import images
 from minixception.images import (
@@ -32,22 +33,21 @@ def picture() -> np.ndarray:
     return np.stack([columns * 8, rows * 12, np.full_like(rows, 60)], axis=2).astype(np.uint8)
 
 
-@pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.tif", "a.tiff", "a.PNG", "été 驚き.png"])
-def test_lossless_formats_return_what_was_written(
-    tmp_path: Path, picture: np.ndarray, name: str
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        *((name, 0) for name in ("a.png", "a.bmp", "a.tif", "a.tiff", "a.PNG", "été 驚き.png")),
+        *((name, 4) for name in ("a.jpg", "a.JPEG", "a.webp")),
+    ],
+)
+def test_what_is_written_is_read(
+    tmp_path: Path, picture: np.ndarray, name: str, most: float
 ) -> None:
     path = tmp_path / "Bilder für später" / name
-    write_image(path, picture)
-    np.testing.assert_array_equal(read_image(path), picture)
-    assert list(path.parent.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".webp"])
-def test_lossy_formats_keep_the_colours(tmp_path: Path, picture: np.ndarray, suffix: str) -> None:
-    path = tmp_path / f"picture{suffix}"
     write_image(str(path), picture)
     difference = np.abs(read_image(path).astype(int) - picture)
-    assert difference.mean() < 4
+    assert difference.mean() <= most
+    assert list(path.parent.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -97,14 +97,19 @@ def test_grey_and_palette_and_one_bit_pictures(tmp_path: Path) -> None:
     assert read_image(tmp_path / "cmyk.tif")[0, 0].tolist() == list(RED)
 
 
-@pytest.mark.parametrize("suffix", [".png", ".tif", ".pgm"])
+@pytest.mark.parametrize(
+    ("suffix", "order", "mode"),
+    [(".png", "<", "I;16"), (".tif", "<", "I;16"), (".tif", ">", "I;16B"), (".pgm", "<", "I")],
+)
 def test_sixteen_bit_pictures_are_scaled(
-    tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, suffix: str, order: str, mode: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     images.files._tell_of_dark_values.cache_clear()
     path = tmp_path / f"deep{suffix}"
-    deep = np.array([[0, 128, 129, 32896, 65535]], np.uint16)
+    deep = np.array([[0, 128, 129, 32896, 65535]], f"{order}u2")
     Image.fromarray(deep).save(path)
+    with Image.open(path) as opened:
+        assert opened.mode == mode
     assert read_image(path)[0, :, 0].tolist() == [0, 0, 1, 128, 255]
     assert not caplog.records
     Image.fromarray(np.array([[0, 4095]], np.uint16)).save(path)  # of a camera with 12 bits
@@ -112,14 +117,6 @@ def test_sixteen_bit_pictures_are_scaled(
         assert read_image(path)[0, :, 0].tolist() == [0, 16]
     assert len(caplog.records) == 1
     assert "shift its values up" in caplog.text
-
-
-def test_sixteen_bits_in_the_other_byte_order(tmp_path: Path) -> None:
-    deep = np.array([[0, 128, 129, 32896, 65535]], ">u2")
-    Image.fromarray(deep).save(tmp_path / "deep.tif")
-    with Image.open(tmp_path / "deep.tif") as opened:
-        assert opened.mode == "I;16B"
-    assert read_image(tmp_path / "deep.tif")[0, :, 0].tolist() == [0, 0, 1, 128, 255]
 
 
 def test_transparent_parts_become_white(tmp_path: Path) -> None:
@@ -214,15 +211,6 @@ def test_a_jpeg_is_decoded_to_a_fraction_of_its_sides(tmp_path: Path, reduction:
     np.testing.assert_array_equal(read_image(tmp_path / "whole.png", reduction=2), whole)
 
 
-def test_huge_picture_is_refused_before_decoding(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, picture: np.ndarray
-) -> None:
-    write_image(tmp_path / "bomb.png", picture)
-    monkeypatch.setattr(images.files.Image, "MAX_IMAGE_PIXELS", picture.shape[0] * 10)
-    with pytest.raises(ValueError, match="at most 400 pixels"):
-        read_image(tmp_path / "bomb.png")
-
-
 @pytest.mark.parametrize("shape", [(5, 7), (5, 7, 1), (5, 7, 3), (5, 7, 4), (1, 1)])
 @pytest.mark.parametrize(
     "white", [np.uint8(255), np.uint16(65535), np.bool_(True), np.float32(1), np.float64(1)]
@@ -268,22 +256,6 @@ def test_what_cannot_be_written(tmp_path: Path, name: str, message: str) -> None
         write_image(tmp_path / name, np.zeros((20000, 1), np.uint8))
     assert list(tmp_path.iterdir()) == [pipe]
     assert pipe.is_fifo()
-
-
-def test_failed_write_keeps_the_old_file(
-    tmp_path: Path, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fill_the_disk(self: Image.Image, path: Path, **_: object) -> None:
-        path.write_bytes(b"half a pic")
-        raise OSError("No space left on device")
-
-    path = tmp_path / "picture.png"
-    write_image(path, picture)
-    monkeypatch.setattr(Image.Image, "save", fill_the_disk)
-    with pytest.raises(OSError, match="No space left"):
-        write_image(path, picture * 0)
-    np.testing.assert_array_equal(read_image(path), picture)
-    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("shape", [(20, 30), (20, 30, 1), (20, 30, 3)])
@@ -350,8 +322,6 @@ def test_float_tiffs_reach_up_to_1_or_to_255(tmp_path: Path) -> None:
 
 
 def test_a_png_with_a_damaged_comment_is_read(tmp_path: Path) -> None:
-    from PIL.PngImagePlugin import PngInfo
-
     comment = PngInfo()
     comment.add_text("Comment", "taken on a walk")
     Image.new("L", (5, 4), 90).save(tmp_path / "a.png", pnginfo=comment)
