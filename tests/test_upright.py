@@ -51,15 +51,6 @@ def test_a_quarter_turn_moves_pixels_and_changes_none(degrees: int, quarters: in
     np.testing.assert_array_equal(crop_turned(image[:, :, 0], whole, 0, middle), image[:, :, 0])
 
 
-def test_a_margin_turns_with_the_face() -> None:
-    upright = np.zeros((90, 90, 1), np.uint8)
-    upright[30:60, 30:60] = np.arange(60, 90)[:, None, None]  # a face whose brow is darker
-    box, margin = Box(30, 30, 30, 30), CropMargin(top=0.2, bottom=-0.4)
-    expected = cut_face(upright, box, margin)
-    lying = np.ascontiguousarray(np.rot90(upright, -1))
-    np.testing.assert_array_equal(cut_face(lying, box, margin, angle=90), expected)
-
-
 def test_a_crop_beyond_the_border_repeats_it() -> None:
     image = np.full((20, 20, 3), 7, np.uint8)
     crop = cut_face(image, Box(-5, -5, 20, 20), CropMargin(0.5, 0.5, 0.5, 0.5), angle=30)
@@ -67,14 +58,14 @@ def test_a_crop_beyond_the_border_repeats_it() -> None:
     assert (crop == 7).all()
 
 
-def test_the_sides_of_a_box_around_a_lying_face_change_places() -> None:
+def test_box_and_margin_turn_with_a_lying_face() -> None:
     generator = np.random.default_rng(0)
     upright = generator.integers(0, 256, (80, 80, 3), dtype=np.uint8)
-    expected = cut_face(upright, Box(20, 10, 30, 50), CropMargin(top=0.1))
+    margin = CropMargin(top=0.1, bottom=-0.4)
+    expected = cut_face(upright, Box(20, 10, 30, 50), margin)
     lying = np.ascontiguousarray(np.rot90(upright, -1))
-    np.testing.assert_array_equal(
-        cut_face(lying, Box(20, 20, 50, 30), CropMargin(top=0.1), angle=90), expected
-    )
+    found = cut_face(lying, Box(20, 20, 50, 30), margin, angle=90)
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_a_face_is_turned_in_a_picture_longer_than_opencv_takes() -> None:
@@ -152,21 +143,6 @@ def test_candidates_are_turned_faces_and_mistakes(
     assert coloured.images.shape[1:] == (24, 24, 3)
 
 
-@pytest.mark.parametrize("degrees", [0, 30, -45, 90, -135, 180])
-def test_the_shipped_network_reads_the_roll(
-    checker: FaceChecker, portrait: np.ndarray, degrees: float
-) -> None:
-    picture = turned_picture(portrait, degrees)
-    height, width = picture.shape[:2]
-    offset = np.array([151 - 155, 167 - 165])  # of the face from the middle of the portrait
-    turn = np.deg2rad(degrees)
-    matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    x, y = matrix @ offset + (width / 2, height / 2)
-    shares, rolls = checker.check(picture, [Box(round(x - 60), round(y - 60), 120, 120)])
-    assert shares[0] > 0.9
-    assert abs((rolls[0] - degrees + 180) % 360 - 180) < 12
-
-
 def test_noise_is_no_face(checker: FaceChecker) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8)
     plain = np.full((90, 90, 3), 128, np.uint8)
@@ -185,7 +161,7 @@ def test_what_only_looks_like_a_face_at_first_is_left_out() -> None:
     assert abs(face.roll) < 10
 
 
-@pytest.mark.parametrize("degrees", [20, 30, -30, 90, -90, 180])
+@pytest.mark.parametrize("degrees", [20, 30, -30, -45, 90, -90, -150, 180])
 def test_a_turned_face_gets_the_label_of_the_upright_one(
     portrait: np.ndarray, degrees: float
 ) -> None:
