@@ -1,11 +1,8 @@
 """Films of many kinds, written here, and what they look like when they are read and written."""
 
-import functools
 import gc
-import http.server
 import os
 import struct
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from fractions import Fraction
@@ -25,6 +22,7 @@ from minixception.video import writer as writing
 from minixception.video.cameras import Camera, Frame, is_camera
 from minixception.video.reader import VideoReader
 from minixception.video.writer import WRITABLE_SUFFIXES, VideoWriter
+from static_host import static_host
 from stored_files import file_size_limit
 
 IS_OLD = av.library_versions["libavformat"][0] < 62  # FFmpeg before 8
@@ -108,10 +106,11 @@ def mux(container: Any, packets: Iterable[Any], stream: Any) -> None:
 
 
 def copy_packets(path: Path, copy: Path, change: Callable[[list[Any]], list[Any]]) -> Path:
-    """Copy the pictures of a film without decoding them, after a change of their packets."""
+    """Copy a film without decoding it, after a change of its packets."""
     with av.open(str(path)) as film, av.open(str(copy), "w") as container:
-        stream = container.add_stream_from_template(film.streams.video[0])
-        mux(container, change([*film.demux(video=0)]), stream)
+        streams = [container.add_stream_from_template(one) for one in film.streams]
+        for packet in change([*film.demux()]):
+            mux(container, [packet], streams[packet.stream.index])
     return copy
 
 
@@ -651,17 +650,14 @@ def test_sounds_keep_their_language_and_title(suffix: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("suffix", [".mkv", ".avi"])
 @pytest.mark.parametrize("first", [0, 30])  # of the packets of sound that come later
 def test_an_avi_plays_sound_after_a_gap_too_early(suffix: str, first: int, tmp_path: Path) -> None:
-    path, copy = tmp_path / "a.mkv", tmp_path / f"b{suffix}"
+    def delay(packets: list[Any]) -> list[Any]:
+        late = [one for one in packets if one.stream.type == "audio" and one.size][first:]
+        _shifted(late, 1000)
+        return packets
+
+    copy = tmp_path / f"b{suffix}"
     source = encode(tmp_path / "c.mkv", frames=40, sound=("mp2", 1.5))
-    with av.open(str(source)) as film, av.open(str(path), "w") as container:
-        pictures, sounds = (container.add_stream_from_template(one) for one in film.streams)
-        found: list[Any] = [*film.demux()]
-        mux(container, [one for one in found if one.stream.type == "video"], pictures)
-        late = [one for one in found if one.stream.type == "audio"]
-        for packet in late[first:-1]:  # the last one is the end
-            packet.pts, packet.dts = packet.pts + 1000, packet.dts + 1000
-        mux(container, late, sounds)
-    _, writer = copy_film(path, copy)
+    _, writer = copy_film(copy_packets(source, tmp_path / "a.mkv", delay), copy)
     gap = "the sound starts late or has a gap, and is too early from then on: use .mp4 or .mkv"
     assert writer.remarks == ([f"{copy}: {gap}"] if suffix == ".avi" else [])
 
@@ -752,16 +748,8 @@ def test_names_that_are_not_utf8_are_refused(clip: Path, tmp_path: Path) -> None
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
     """Give a folder and its address on this machine."""
     folder = tmp_path_factory.mktemp("served")
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    handler = functools.partial(Handler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield folder, f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
+    with static_host(folder) as (address, _):
+        yield folder, address
 
 
 def playlist(*names: object) -> str:

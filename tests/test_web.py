@@ -11,12 +11,9 @@ import random
 import re
 import shutil
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +28,7 @@ from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, shipped_mode
 from minixception.images import decode_image, read_image, resize_image, rgb_to_bgr, write_image
 from minixception.messages import csv_cell
 from minixception.video.tracking import FaceTracker
+from static_host import static_host
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
@@ -49,26 +47,9 @@ pytestmark = [
 ]
 
 
-class QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        """Write nothing to the terminal."""
-
-
-@contextmanager
-def host() -> Iterator[tuple[str, ThreadingHTTPServer]]:
-    """A static host, as anybody might use; it knows nothing of the page."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(BUILT)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/", server
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    with host() as (address, _):
+    with static_host(BUILT) as (address, _):
         yield address
 
 
@@ -521,7 +502,7 @@ def test_without_a_camera_or_permission_the_page_says_so(driver: Any, address: s
 def test_it_asks_for_nothing_but_its_own_files_and_keeps_nothing(
     browser: Any, portraits: Path
 ) -> None:
-    with host() as (address, server), browser.new_context(locale="en-GB") as context:
+    with static_host(BUILT) as (address, server), browser.new_context(locale="en-GB") as context:
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
         asked: list[str] = []
