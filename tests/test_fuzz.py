@@ -9,8 +9,10 @@ import io
 import json
 import os
 import random
+import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,14 +66,7 @@ def insert_word(content: bytearray, dice: random.Random) -> None:
     content[start:start] = dice.choice(words)
 
 
-CHANGES: tuple[Change, ...] = (
-    flip_bytes,
-    change_head,
-    cut_off,
-    cut_out,
-    repeat_part,
-    insert_word,
-)
+CHANGES: tuple[Change, ...] = (flip_bytes, change_head, cut_off, cut_out, repeat_part, insert_word)
 
 
 def broken(whole: bytes, dice: random.Random) -> bytes:
@@ -142,10 +137,7 @@ def test_fer2013_rows(tmp_path: Path) -> None:
     several = fer2013_csv({"Training": 2, "PublicTest": 2}).encode()
     one = fer2013_csv({"Training": 1}).encode()
     wholes = [several, one, gzip.compress(several, mtime=0)]
-
-    def read(path: Path) -> Any:
-        return load_fer2013(path, use_cache=False)
-
+    read = partial(load_fer2013, use_cache=False)
     for dataset in fuzz(tmp_path / "faces.csv", wholes, read, "fer2013"):
         assert dataset.images.shape == (len(dataset), 48, 48, 1)
         assert set(dataset.splits) <= {"Training", "PublicTest", "PrivateTest"}
@@ -155,10 +147,7 @@ def test_votes(tmp_path: Path) -> None:
     header = ",".join(["Usage", "Image name", *FERPLUS_COLUMNS])
     rows = [f"Training,fer{row}.png,4,0,0,1,3,2,0,0,0,0" for row in range(5)]
     whole = ("\n".join([header, *rows]) + "\n").encode()
-
-    def read(path: Path) -> Any:
-        return read_ferplus_votes(path, splits=None)
-
+    read = partial(read_ferplus_votes, splits=None)
     for votes in fuzz(tmp_path / "votes.csv", [whole], read, "votes"):
         assert votes.shape[1] == 10
         assert votes.min(initial=0) >= 0
@@ -231,18 +220,13 @@ def test_mat_files(tmp_path: Path, portraits: Path) -> None:
 
 
 def test_archives_of_faces(tmp_path: Path) -> None:
-    import tarfile
-
     stream, (face, *_) = io.BytesIO(), pictures("JPEG")
     with tarfile.open(fileobj=stream, mode="w") as archive:
         for number in range(3):
             member = tarfile.TarInfo(f"faces/2{number}_1_0_2017.jpg.chip.jpg")
             member.size = len(face)
             archive.addfile(member, io.BytesIO(face + bytes(number)))
-
-    def read(path: Path) -> Any:
-        return load_utkface(path, use_cache=False)
-
+    read = partial(load_utkface, use_cache=False)
     for dataset in fuzz(tmp_path / "faces.tar", [stream.getvalue()], read, "tar"):
         assert dataset.images.shape[1:] == (100, 100, 3)
 

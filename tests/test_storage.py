@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from minixception.files import (
@@ -14,15 +13,14 @@ from minixception.files import (
     refuse_special_file,
     remove_leftovers,
 )
-from minixception.images import write_image
 from stored_files import contents
 from systems import needs_links, needs_pipes
 
 
 @pytest.mark.parametrize("name", ["/dev/null", "/dev/stdout", "/proc/self/fd/1", "pipe"])
 @needs_pipes
-def test_a_device_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.usefixtures("here")
+def test_a_device_is_refused(name: str) -> None:
     os.mkfifo("pipe")
     with pytest.raises(ValueError, match=f"the name of one. Received: {name}"):
         refuse_special_file(name)
@@ -44,15 +42,10 @@ def test_atomic_path_replaces_at_the_end_only(tmp_path: Path) -> None:
     assert contents(path.parent) == {"file.txt": b"first"}
 
 
-def test_atomic_folder_may_be_the_current_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    inside = tmp_path / "run"
-    inside.mkdir()
-    monkeypatch.chdir(inside)
+def test_atomic_folder_may_be_the_current_one(here: Path) -> None:
     with atomic_folder(".") as temporary:
         (temporary / "file.txt").write_text("first")
-    assert contents(inside) == {"file.txt": b"first"}
+    assert contents(here) == {"file.txt": b"first"}
 
 
 def test_a_folder_appears_whole_and_keeps_its_other_files(tmp_path: Path) -> None:
@@ -75,19 +68,12 @@ def test_leftovers_of_a_killed_writer_are_removed(tmp_path: Path) -> None:
     strangers = [folder / "history.csv", folder / ".writing-like-me", tmp_path / ".run.settings"]
     for place in strangers:
         place.mkdir()
-    with atomic_path(folder / "a.csv") as at_work:
+    with atomic_path(folder / "a.csv") as at_work:  # who writes to a folder clears it
+        assert {*folder.iterdir()} == {*strangers[:2], at_work.parent}
         at_work.touch()
         remove_leftovers(folder, tmp_path)
         assert at_work.exists()
     assert {*folder.iterdir(), *tmp_path.iterdir()} == {*strangers, folder, folder / "a.csv"}
-
-
-def test_who_writes_to_a_folder_clears_it(tmp_path: Path) -> None:
-    (tmp_path / ".writing-ab12cd34").mkdir()
-    (tmp_path / ".writing-ab12cd34" / ".lock").touch()
-    for _ in range(2):
-        write_image(tmp_path / "a.png", np.zeros((4, 4, 3), np.uint8))
-    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
 @needs_links
