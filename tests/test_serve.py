@@ -33,8 +33,9 @@ from minixception.checkpoints.shipped import DEFAULT_DETECTOR, DEFAULT_MODELS, f
 from minixception.commands import run_command
 from minixception.serve.app import FACES, build_app
 from minixception.serve.settings import Limits, Settings, find_page, read_token
+from own_process import SOURCE
+from systems import needs_kill
 
-SOURCE = Path(__file__).parents[1] / "src"
 JPEG = {"Content-Type": "image/jpeg"}
 TOKEN = "a-token-of-many-characters"
 
@@ -167,18 +168,40 @@ def test_what_cannot_be_answered_gets_a_reason(client: TestClient, case: str) ->
     assert reason in answer.json()["detail"]
 
 
-def test_a_failure_of_opencv_or_of_the_memory_is_no_fault_of_the_service(
-    client: TestClient, content: bytes, monkeypatch: pytest.MonkeyPatch
+EXPLAINER = "minixception.explain.Explainer.load"
+
+# What fails, how -> the status of the answer, and what it says.
+FAILURES: list[tuple[str, Exception, int, str]] = [
+    ("minixception.FaceAnalyzer.analyze", cv2.error("broken"), 422, '"picture: '),
+    ("minixception.FaceAnalyzer.analyze", MemoryError(), 503, '"picture: '),
+    (EXPLAINER, FileNotFoundError("/a/model.keras does not exist"), 501, "model"),
+    (EXPLAINER, MemoryError(), 503, "model"),
+    ("minixception.serve.app.read_pictures", ZeroDivisionError(), 500, ""),
+    ("minixception.serve.app.read_pictures", ClientDisconnect(), 499, ""),
+]
+
+
+def test_a_failure_has_its_status_and_figure_and_tells_no_place_of_files(
+    content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for error, status in ((cv2.error("broken"), 422), (MemoryError(), 503)):
+    with client_of() as client:
+        for place, error, status, said in FAILURES:
 
-        def fail(*_: Any, error: Exception = error, **__: Any) -> None:
-            raise error
+            def fail(*_: Any, error: Exception = error, **__: Any) -> None:
+                raise error
 
-        monkeypatch.setattr(FaceAnalyzer, "analyze", fail)
-        answer = client.post(FACES, content=content, headers=JPEG)
-        assert answer.status_code == status
-        assert answer.json()["detail"].startswith("picture: ")
+            with monkeypatch.context() as patch:
+                patch.setattr(place, fail)
+                params = {"explain": "gender"} if place == EXPLAINER else {}
+                answer = client.post(FACES, content=content, headers=JPEG, params=params)
+            assert answer.status_code == status
+            assert said in answer.text
+            assert "/" not in answer.text
+        figures = client.get("/metrics").text
+    statuses = [status for _, _, status, _ in FAILURES]
+    for status in statuses:
+        counted = f'minixception_answers_total{{status="{status}"}} {statuses.count(status)}.0'
+        assert counted in figures
 
 
 def test_requests_above_the_bound_are_told_to_come_again(
@@ -272,42 +295,6 @@ def test_figures_count_answers_pictures_and_faces(content: bytes) -> None:
     assert 'minixception_answers_total{status="200"} 1.0' in lines
     assert 'minixception_answers_total{status="415"} 1.0' in lines
     assert "minixception_faces_total 3.0" in lines
-
-
-def test_figures_tell_a_crash_from_a_client_that_hangs_up(
-    content: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def crash(*_: Any, **__: Any) -> None:
-        raise ZeroDivisionError
-
-    def hang_up(*_: Any, **__: Any) -> None:
-        raise ClientDisconnect
-
-    with client_of() as client:
-        for failure in (crash, hang_up):
-            monkeypatch.setattr("minixception.serve.app.read_pictures", failure)
-            client.post(FACES, content=content, headers=JPEG)
-        lines = client.get("/metrics").text.splitlines()
-    assert 'minixception_answers_total{status="500"} 1.0' in lines
-    assert 'minixception_answers_total{status="499"} 1.0' in lines
-
-
-def test_a_client_is_not_told_where_files_are(
-    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def load(folder: Path) -> None:
-        raise FileNotFoundError(f"{folder}/model.keras does not exist")
-
-    def fill_memory(folder: Path) -> None:
-        raise MemoryError
-
-    with client_of() as client:
-        for failure, status in ((load, 501), (fill_memory, 503)):
-            monkeypatch.setattr("minixception.explain.Explainer.load", failure)
-            answer = client.post(FACES, content=content, headers=JPEG, params={"explain": "gender"})
-            assert answer.status_code == status
-            assert "model" in answer.json()["detail"]
-            assert "/" not in answer.json()["detail"]
 
 
 def test_the_page_is_served_where_it_is_built(tmp_path: Path) -> None:
@@ -436,7 +423,7 @@ def test_who_hangs_up_makes_room_for_others(address: str, content: bytes) -> Non
     assert int(analyzed) < 100
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
+@needs_kill
 def test_a_killed_worker_is_replaced_and_figures_are_of_all(
     content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
