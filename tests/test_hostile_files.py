@@ -46,20 +46,24 @@ from minixception.inference.workers import Room
 from minixception.messages import csv_cell, printable
 from minixception.training.state import TrainingState, read_state, write_state
 
-HUGE = 10**9
-# What a line of the configuration asks for -> a network, and the entry to make huge.
-BOMBS: dict[str, tuple[list[layers.Layer], tuple[int, ...], str]] = {
-    "units": ([layers.Flatten(), layers.Dense(77)], (8, 8, 1), "units"),
-    "filters": ([layers.Conv2D(77, 3)], (8, 8, 1), "filters"),
-    "multiplier": ([layers.DepthwiseConv2D(3, depth_multiplier=77)], (8, 8, 1), "depth_multiplier"),
-    "words": ([layers.Embedding(77, 4)], (5,), "input_dim"),
-    "cells": ([layers.Bidirectional(layers.LSTM(77))], (5, 4), "units"),
-    "cells of a cell": ([layers.RNN([layers.GRUCell(77)])], (5, 4), "units"),
-    "nested": (
-        [keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(77, 1)])],
-        (8, 8, 1),
-        "filters",
-    ),
+# Networks (layers, shape of an image) in whose configurations 77 becomes a huge number.
+Networks = dict[str, tuple[list[layers.Layer], tuple[int, ...]]]
+BOMBS: Networks = {
+    "units": ([layers.Flatten(), layers.Dense(77)], (8, 8, 1)),
+    "filters": ([layers.Conv2D(77, 3)], (8, 8, 1)),
+    "multiplier": ([layers.DepthwiseConv2D(3, depth_multiplier=77)], (8, 8, 1)),
+    "words": ([layers.Embedding(77, 4)], (5,)),
+    "cells": ([layers.Bidirectional(layers.LSTM(77))], (5, 4)),
+    "cells of a cell": ([layers.RNN([layers.GRUCell(77)])], (5, 4)),
+    "nested": ([keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(77, 1)])], (8, 8, 1)),
+}
+# Of layers without parameters, whose output or shape alone fills the memory.
+WIDE: Networks = {
+    "repeated": ([layers.RepeatVector(77)], (4,)),
+    "grown": ([layers.UpSampling2D(77)], (8, 8, 1)),
+    "encoded": ([layers.CategoryEncoding(num_tokens=77, output_mode="one_hot")], (1,)),
+    "broadcast when it is built": ([layers.Normalization(mean=0.5, variance=1.0)], (77,)),
+    "flat": ([layers.Flatten()], (77, 77, 1)),
 }
 
 
@@ -79,38 +83,16 @@ def keras_archive(config: str, weights: bytes) -> bytes:
     return stream.getvalue()
 
 
-@pytest.mark.parametrize("suffix", [".keras", ".hdf5"])
-@pytest.mark.parametrize("name", BOMBS)
-def test_a_network_is_bounded_before_it_is_built(name: str, suffix: str, tmp_path: Path) -> None:
-    parts, shape, entry = BOMBS[name]
+@pytest.mark.parametrize("name", [*BOMBS, *WIDE])
+def test_a_network_is_bounded_before_it_is_built(name: str, tmp_path: Path) -> None:
+    parts, shape = (BOMBS | WIDE)[name]
+    bound = "268435456 numbers for a face" if name in WIDE else "the 5000 that the file holds"
     config = keras.Sequential([keras.Input(shape), *parts]).to_json()
-    config = config.replace(f'"{entry}": 77', f'"{entry}": {HUGE}')
-    path = tmp_path / f"model{suffix}"
-    is_archive = suffix == ".keras"
-    path.write_bytes(keras_archive(config, hdf5()) if is_archive else hdf5(model_config=config))
-    with pytest.raises(ValueError, match="more parameters than the 5000 that the file holds"):
-        load_keras_file(path)
-
-
-# Layers without parameters, whose output or shape alone fills the memory.
-WIDE: dict[str, tuple[layers.Layer, tuple[int, ...]]] = {
-    "repeated": (layers.RepeatVector(77), (4,)),
-    "grown": (layers.UpSampling2D(77), (8, 8, 1)),
-    "encoded": (layers.CategoryEncoding(num_tokens=77, output_mode="one_hot"), (1,)),
-    "broadcast when it is built": (layers.Normalization(mean=0.5, variance=1.0), (77,)),
-    "flat": (layers.Flatten(), (77, 77, 1)),
-}
-
-
-@pytest.mark.parametrize("name", WIDE)
-def test_what_a_layer_gives_is_bounded(name: str, tmp_path: Path) -> None:
-    layer, shape = WIDE[name]
-    config = keras.Sequential([keras.Input(shape), layer]).to_json()
-    huge = re.sub(r"\b77\b", str(HUGE), config)
+    huge = re.sub(r"\b77\b", "1000000000", config)
     assert huge != config
     for content in (keras_archive(huge, hdf5()), hdf5(model_config=huge)):
         (tmp_path / "model.keras").write_bytes(content)
-        with pytest.raises(ValueError, match="more than 268435456 numbers for a face"):
+        with pytest.raises(ValueError, match=f"more .*than {bound}"):
             load_keras_file(tmp_path / "model.keras")
 
 
@@ -232,10 +214,7 @@ def test_what_a_packed_file_holds_is_bounded(
         path.write_bytes(pack(content))
         with pytest.raises(ValueError, match="would unpack to more than 8 times its size"):
             list(tar_contents(path))
-        with (
-            pytest.raises(ValueError, match="would unpack"),
-            open_unpacked(path) as stream,
-        ):
+        with pytest.raises(ValueError, match="would unpack"), open_unpacked(path) as stream:
             stream.read()
     path.write_bytes(pack(tar((tarfile.TarInfo("a/b.jpg"), b"face"))))
     assert list(tar_contents(path)) == [("a/b.jpg", b"face")]
@@ -317,15 +296,12 @@ def test_no_text_commands_a_terminal_or_is_a_formula() -> None:
     assert csv_cell(-1) == -1
 
 
-def test_names_of_pictures_on_their_way_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_names_of_pictures_on_their_way_out(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     strange = ["\x1b[31mred.png", "\x9b2J\u202e.png", "a\nb.png: 5 faces.png"]
     for name in ("=1+1.png", "@a.png", "-b.png", *strange):
         Image.new("RGB", (60, 60)).save(name)
     Path("\x1b[2Jbroken.png").touch()
-    Path("li\nnk").symlink_to(tmp_path, target_is_directory=True)
+    Path("li\nnk").symlink_to(here, target_is_directory=True)
     options = ["image", ".", "--no-draw", "--csv", "t.csv", "--jsonl", "t.jsonl"]
     assert main(options) == 1
     printed = capsys.readouterr()
@@ -347,6 +323,10 @@ def test_every_changed_byte_of_a_state_is_told(tmp_path: Path) -> None:
     state = TrainingState({"a": 1}, [{"loss": 0.5}], [np.arange(9.0)], [np.ones((2, 2))])
     write_state(path, state)
     whole = path.read_bytes()
+    for length in (0, len(whole) // 2):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=r"is damaged.*another --output"):
+            read_state(path)
     for place in range(len(whole)):
         changed = bytearray(whole)
         changed[place] ^= (0xFF, 1, 8)[place % 3]

@@ -2,7 +2,6 @@
 
 import csv
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -135,7 +134,7 @@ def test_each_improvement_has_a_file_named_by_epoch_and_accuracy(
     ]
     kept = load_keras_file(files[-1]).get_weights()
     best = load_checkpoint(folder).model.get_weights()
-    assert all(np.array_equal(a, b) for a, b in zip(kept, best, strict=True))
+    np.testing.assert_equal(kept, best)
 
 
 def test_of_equal_epochs_the_first_is_the_best() -> None:
@@ -175,8 +174,7 @@ def test_an_interrupted_run_goes_on_exactly(
     assert (other / HISTORY_FILE).read_text() == (folder / HISTORY_FILE).read_text()
     assert (other / "card.json").read_text() == (folder / "card.json").read_text()
     expected, found = load_checkpoint(folder).model, load_checkpoint(other).model
-    for left, right in zip(expected.get_weights(), found.get_weights(), strict=True):
-        assert np.array_equal(left, right)
+    np.testing.assert_equal(found.get_weights(), expected.get_weights())
     improvements = [
         sorted(path.name for path in (each / IMPROVEMENTS_FOLDER).iterdir())
         for each in (folder, other)
@@ -196,8 +194,7 @@ def test_a_taught_run_on_mixed_images_goes_on_exactly(
     interrupt(monkeypatch, "write_state", call=2, run=cut, resume=False)
     cut = make_run(cut.folder, recipe, teachers=[teacher])
     assert train(cut, resume=True, verbose=0) == history
-    pairs = zip(whole.model.get_weights(), cut.model.get_weights(), strict=True)
-    assert all(np.array_equal(left, right) for left, right in pairs)
+    np.testing.assert_equal(cut.model.get_weights(), whole.model.get_weights())
     assert train(make_run(tmp_path / "untaught", recipe), verbose=0)[0] != history[0]
     with pytest.raises(ValueError, match=r"other settings.*teachers was \['x'\], now None"):
         train(replace(whole, teachers=()), resume=True, verbose=0)
@@ -276,15 +273,6 @@ def test_a_run_with_other_settings_is_not_resumed(
 ) -> None:
     with pytest.raises(ValueError, match=f"other settings.*{message}"):
         train(replace(make_run(finished[0]), **changes), resume=True, verbose=0)
-
-
-@pytest.mark.parametrize("damage", [lambda _: b"", lambda state: state[: len(state) // 2]])
-def test_a_damaged_state_is_refused(
-    tmp_path: Path, finished: tuple[Path, training.History], damage: Callable[[bytes], bytes]
-) -> None:
-    (tmp_path / STATE_FILE).write_bytes(damage((finished[0] / STATE_FILE).read_bytes()))
-    with pytest.raises(ValueError, match=r"is damaged.*another --output"):
-        train(make_run(tmp_path), resume=True, verbose=0)
 
 
 @pytest.mark.usefixtures("eager")
