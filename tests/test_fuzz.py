@@ -103,21 +103,18 @@ def fuzz(
 
 def pictures(form: str) -> list[bytes]:
     noise = np.random.default_rng(0).integers(0, 256, (24, 17, 3)).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    options = {"exif": exif} if form in ("JPEG", "PNG", "WEBP", "TIFF") else {}
     modes = {"PPM": ("RGB", "L", "1"), "JPEG": ("RGB", "L", "CMYK"), "WEBP": ("RGB", "RGBA")}
     found = []
     for mode in modes.get(form, ("RGB", "L", "P", "1", "RGBA")):
         if form in ("GIF", "BMP") and mode == "RGBA":
             continue
         stream = io.BytesIO()
-        Image.fromarray(noise).convert(mode).save(stream, form, **_options(form))
+        Image.fromarray(noise).convert(mode).save(stream, form, **options)
         found.append(stream.getvalue())
     return found
-
-
-def _options(form: str) -> dict[str, Any]:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    return {"exif": exif} if form in ("JPEG", "PNG", "WEBP", "TIFF") else {}
 
 
 # Pillow warns of what it passes over: metadata of TIFF, EXIF and PNG.

@@ -20,6 +20,7 @@ from minixception.training.batches import (
 from minixception.training.recipe_book import RECIPES
 from minixception.training.recipes import Augmentation
 
+SHIFTS = ("width_shift", "height_shift", "zoom")
 ALL_CHANGES = Augmentation(15, 0.1, 0.2, 0.1, True, 0.4, 0.4, 0.5, 0.3, 0.2)
 
 
@@ -56,9 +57,7 @@ def test_another_seed_gives_other_batches() -> None:
 
 
 @given(
-    first_epoch=st.integers(0, 4),
-    batch_size=st.integers(1, 12),
-    mixup=st.sampled_from([0.0, 0.4]),
+    first_epoch=st.integers(0, 4), batch_size=st.integers(1, 12), mixup=st.sampled_from([0.0, 0.4])
 )
 @settings(max_examples=40, deadline=None)
 def test_a_resumed_stream_is_the_tail_of_the_whole_one(
@@ -134,7 +133,7 @@ def test_one_interpolation_is_sharper_than_two_and_a_cubic_one_sharper_still() -
 def test_pixels_shifted_in_repeat_the_border(value: int, seed: int) -> None:
     """A plain image stays plain, whatever the geometry."""
     images = np.full((3, 16, 16, 1), value, np.uint8)
-    geometry: dict[str, Any] = dict.fromkeys(("width_shift", "height_shift", "zoom"), 0.3)
+    geometry: dict[str, Any] = dict.fromkeys(SHIFTS, 0.3)
     moved = changed(images, seed=seed, rotation=30, horizontal_flip=True, **geometry)
     assert np.array_equal(moved, images)
 
@@ -243,21 +242,19 @@ def test_mixup_mixes_images_and_targets_by_the_same_shares() -> None:
     assert 0.1 < (shares.max(axis=1) < 0.9).mean() < 0.9
 
 
+SHARE = st.floats(0, 0.9)
+
+
 @settings(max_examples=60)
 @given(
     st.builds(
         Augmentation,
         rotation=st.floats(0, 360),
-        width_shift=st.floats(0, 0.9),
-        height_shift=st.floats(0, 0.9),
-        zoom=st.floats(0, 0.9),
         horizontal_flip=st.booleans(),
-        brightness=st.floats(0, 0.9),
-        contrast=st.floats(0, 0.9),
-        saturation=st.floats(0, 0.9),
         lighting=st.floats(0, 2),
-        blur=st.floats(0, 0.9),
-        erasing=st.floats(0, 0.9),
+        **dict.fromkeys(
+            (*SHIFTS, "brightness", "contrast", "saturation", "blur", "erasing"), SHARE
+        ),
     ),
     st.sampled_from([(1, 1, 1), (5, 9, 1), (16, 16, 3), (2, 7, 3)]),
     st.integers(0, 5),

@@ -52,9 +52,7 @@ def faces_csv(path: Path) -> Path:
     return path
 
 
-def test_a_killed_evaluation_leaves_nothing_or_the_whole(
-    tmp_path: Path,
-) -> None:
+def test_a_killed_evaluation_leaves_nothing_or_the_whole(tmp_path: Path) -> None:
     data, folder = faces_csv(tmp_path / "faces.csv"), tmp_path / "scores"
     options = [
         *["--model", DEFAULT_EMOTION_MODEL, "--engine", "litert", "--data", str(data)],

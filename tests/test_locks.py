@@ -99,9 +99,7 @@ def test_a_folder_that_is_removed_meanwhile(tmp_path: Path) -> None:
 
 
 def test_folder_jobs_and_films_are_refused_while_another_run_writes_there(
-    portraits: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    portraits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     models = ["--emotion-model=none", "--gender-model=none"]
     drawn, table = tmp_path / "drawn", tmp_path / "faces.csv"

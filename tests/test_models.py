@@ -219,9 +219,7 @@ def test_a_step_moves_what_is_not_frozen_and_nothing_else(name: str, size: int, 
 
 
 @pytest.mark.parametrize("input_shape", [(5, 5, 1), (5, 9, 3), (31, 47, 1), (None, None, 1)])
-def test_any_size_that_the_plan_allows(
-    input_shape: tuple[int | None, int | None, int],
-) -> None:
+def test_any_size_that_the_plan_allows(input_shape: tuple[int | None, int | None, int]) -> None:
     model = models.build("tiny_xception", input_shape, 3)
     height, width, channels = (size or 33 for size in input_shape)
     outputs = keras.ops.convert_to_numpy(model(np.zeros((2, height, width, channels), np.float32)))
@@ -232,12 +230,10 @@ def test_any_size_that_the_plan_allows(
 @pytest.mark.parametrize(
     ("name", "input_shape", "reason"),
     [
-        ("mini_xception", (4, 64, 1), "at least 5 pixels.*unpadded"),
         ("big_xception", (64, 6, 1), "at least 7 pixels.*unpadded"),
         ("simpler_cnn", (65, 64, 1), "1 to 64 pixels.*six strides"),
         ("simpler_cnn", (None, None, 1), "1 to 64 pixels.*six strides"),
         ("mini_xception", (64, 64, 2), "1 or 3 channels"),
-        ("lenet5_rgb", (48, 48, 1), "`lenet5_rgb` takes 3 channels"),
         ("lenet5_rgb", (15, 48, 3), "at least 16 pixels.*fully connected"),
         ("easynet", (64, 30, 1), "at least 31 pixels.*fully connected"),
         ("easynet", (None, 64, 1), "at least 31 pixels.*one size"),
@@ -255,9 +251,7 @@ def test_an_impossible_size_is_refused_with_its_reason(
     assert f"Received: input_shape={input_shape}" in str(caught.value)
 
 
-def test_a_builder_must_end_in_a_softmax_named_predictions(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_builder_must_end_in_a_softmax_named_predictions(monkeypatch: pytest.MonkeyPatch) -> None:
     def build_logits(*, input_shape: tuple[int, int, int], num_classes: int, name: str) -> object:
         inputs = keras.Input(input_shape)
         pooled = keras.layers.GlobalAveragePooling2D()(inputs)
@@ -268,8 +262,3 @@ def test_a_builder_must_end_in_a_softmax_named_predictions(
     monkeypatch.setitem(models.NETWORKS, "logits", network)
     with pytest.raises(ValueError, match=r"`logits` must return .* the activation softmax"):
         models.build("logits", (32, 32, 1), 2)
-
-
-def test_one_class_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"at least 2\. Received: num_classes=1"):
-        models.build("mini_xception", (64, 64, 1), 1)

@@ -13,13 +13,7 @@ import pytest
 from minixception import files as storage
 from minixception import images
 from minixception.cluster import places
-from minixception.cluster.parts import (
-    JOB_FILE,
-    PartWorker,
-    begin_job,
-    part_numbers,
-    read_job,
-)
+from minixception.cluster.parts import JOB_FILE, PartWorker, begin_job, part_numbers, read_job
 from minixception.cluster.pictures import PictureWorker
 from minixception.cluster.places import Folder, list_files, read_bytes
 from minixception.commands import main

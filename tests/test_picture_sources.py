@@ -67,10 +67,7 @@ def test_a_pillow_picture_stays_as_it_is(turned: Path) -> None:
 
 @pytest.mark.parametrize(
     ("picture", "message"),
-    [
-        (b"", "a file of 0 bytes"),
-        (b"no picture", "Received: path='bytes', a file of 10 bytes"),
-    ],
+    [(b"", "a file of 0 bytes"), (b"no picture", "Received: path='bytes', a file of 10 bytes")],
 )
 def test_what_is_no_picture_is_refused(picture: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):

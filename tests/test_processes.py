@@ -47,9 +47,7 @@ def in_forked_child(work: Callable[[], bool]) -> bool:
 
 @pytest.fixture(scope="module", params=["haar", "yunet"])
 def analyzer(
-    checkpoints: dict[str, Path],
-    real_data: Callable[[str], Path],
-    request: pytest.FixtureRequest,
+    checkpoints: dict[str, Path], real_data: Callable[[str], Path], request: pytest.FixtureRequest
 ) -> FaceAnalyzer:
     detector: FaceDetector = HaarDetector()
     if request.param == "yunet":

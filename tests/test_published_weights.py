@@ -102,10 +102,7 @@ def test_converter_writes_an_equal_checkpoint(
     assert "mini_xception with 58,423 parameters" in capsys.readouterr().out
 
     checkpoint = load_checkpoint(folder)
-    for found, weight in zip(
-        checkpoint.model.get_weights(), authors_model.get_weights(), strict=True
-    ):
-        np.testing.assert_array_equal(found, weight)
+    np.testing.assert_equal(checkpoint.model.get_weights(), authors_model.get_weights())
     expected = authors_model.predict_on_batch(images)
     assert np.ptp(expected, axis=0).max() > 0.01  # the images are told apart
     np.testing.assert_allclose(checkpoint.model.predict_on_batch(images), expected, atol=1e-5)
@@ -124,7 +121,6 @@ def test_converter_writes_an_equal_checkpoint(
     for options, message in {
         ("--class-names", "woman", "man"): "has 7 outputs: give --class-names with 7 names",
         ("--class-names", "happy", "Happiness"): "mean different things",
-        ("--crop-margin", "-1"): "`margin` must have fractions greater than -0.5",
     }.items():
         assert convert(file, other, *options) == 1
         assert message in capsys.readouterr().err

@@ -101,7 +101,7 @@ def test_the_recipes_of_the_poster() -> None:
     assert "76.5 %" in facenet.expected
     small = get_recipe("poster-mobilenet")
     assert set(differences(small, easynet)) == {
-        *("network", "frozen_blocks", "dataset", "epochs", "ema_momentum", "precision"),
+        *("network", "frozen_blocks", "dataset", "epochs", "ema_momentum", "precision")
     }
     assert (small.network, small.frozen_blocks) == ("facenet_mobilenet", 4)
     assert small.dataset == "fer2013+ck_plus+jaffe"
@@ -113,11 +113,6 @@ def test_the_teacher_that_knows_faces_takes_what_its_students_take() -> None:
     same = ("dataset", "classes", "channels", "value_range", "mean", "fit_mean")
     assert [getattr(teacher, name) for name in same] == [getattr(student, name) for name in same]
     assert teacher.image_size == models.NETWORKS[teacher.network].input_shape[:2]
-
-
-def test_an_unknown_recipe_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=f"{', '.join(RECIPES)}.*Received: recipe='fast'"):
-        get_recipe("fast")
 
 
 @pytest.mark.parametrize(
@@ -205,8 +200,7 @@ def test_averaged_weights_are_the_moving_average_and_leave_afterwards() -> None:
     for expected, found in zip(average, inside, strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-6)
     assert not np.allclose(inside[0], weights[0])
-    for expected, found in zip(weights, model.get_weights(), strict=True):
-        assert np.array_equal(found, expected)
+    np.testing.assert_equal(model.get_weights(), weights)
 
 
 @pytest.mark.parametrize(("epochs", "momentum"), [(1, 0.0), (10, 0.9), (100, 0.99), (1000, 0.998)])

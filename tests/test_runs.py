@@ -110,16 +110,11 @@ def test_the_command_draws_and_prints(tmp_path: Path, capsys: pytest.CaptureFixt
         ("history.csv", f"{HEADER}\n0,1,nan,3,4,5,6", "finite"),
         ("history.csv", f"{HEADER}\n0,1,1e308,3,4,5,6", "finite"),
         ("history.csv", "epoch,loss\n0,1", "column accuracy"),
-        ("card.json", None, "no card.json"),
         ("card.json", "{", "card.json cannot be used"),
     ],
 )
 def test_a_folder_that_is_no_run_is_refused(
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    name: str,
-    content: str | None,
-    message: str,
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: str | None, message: str
 ) -> None:
     folder, picture = write_run(tmp_path / "run"), tmp_path / "runs.png"
     if content is None:

@@ -64,9 +64,6 @@ def test_weights_that_know_the_validation_faces_are_not_begun_with(
     [
         ({"dataset": faces(6, seed=1)}, "patterns has no splits"),
         ({"epochs": 2.5}, "`epochs` must be a whole number"),
-        ({"dataset": "nowhere"}, "must be one of fer2013"),
-        ({"teacher_share": 0.5}, "give one"),
-        ({"devices": 0}, "--devices must be 1 or more"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

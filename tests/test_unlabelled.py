@@ -86,24 +86,19 @@ def sure_teacher(asked: list[int]) -> Teacher:
     return Teacher(predict, (8, 8), (0, 1, 2), flip=False, description={"weights": "none"})
 
 
-def test_a_face_without_a_label_is_the_teachers_alone() -> None:
+def test_a_face_without_a_label_is_the_teachers_alone_or_that_of_others() -> None:
     images = np.zeros((3, 8, 8, 1), np.float32)
     # The last is mixed with such a face.
     targets = np.array([[1, 0, 0], [0, 0, 0], [0.5, 0, 0]], np.float32)
-    (batch,) = taught([(images, targets)], [sure_teacher([])], share=0.6)
-    expected = np.array([[0.4, 0.6, 0], [0, 1, 0], [0.2, 0.8, 0]])
-    np.testing.assert_allclose(batch[1], expected, atol=1e-6)
-
-
-def test_other_teachers_may_label_the_faces_without_labels() -> None:
-    images = np.zeros((3, 8, 8, 1), np.float32)
-    targets = np.array([[1, 0, 0], [0, 0, 0], [0.5, 0, 0]], np.float32)
     third = replace(sure_teacher([]), columns=(0, 2, 1))
-    (batch,) = taught(
-        [(images, targets)], [sure_teacher([])], share=0.6, unlabelled_teachers=[third]
-    )
-    expected = np.array([[0.4, 0.6, 0], [0, 0, 1], [0.2, 0.3, 0.5]])
-    np.testing.assert_allclose(batch[1], expected, atol=1e-6)
+    cases: list[tuple[list[Teacher], Any]] = [
+        ([], [[0.4, 0.6, 0], [0, 1, 0], [0.2, 0.8, 0]]),
+        ([third], [[0.4, 0.6, 0], [0, 0, 1], [0.2, 0.3, 0.5]]),
+    ]
+    for others, expected in cases:
+        given = [(images, targets)]
+        (batch,) = taught(given, [sure_teacher([])], share=0.6, unlabelled_teachers=others)
+        np.testing.assert_allclose(batch[1], expected, atol=1e-6)
 
 
 def test_teachers_are_asked_once_and_again_about_other_faces(tmp_path: Path) -> None:
