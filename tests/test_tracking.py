@@ -9,7 +9,7 @@ from minixception.commands.video_report import Tracks
 from minixception.images import resize_image
 from minixception.inference.predictions import FacePrediction
 from minixception.video.finding import follow_boxes
-from minixception.video.tracking import FaceTracker, match_boxes, mix_scores
+from minixception.video.tracking import FaceTracker, match_boxes
 
 NAMES = ("angry", "happy", "neutral")
 RATE = 25.0
@@ -117,6 +117,7 @@ def test_scores_are_of_their_face_alone() -> None:
     assert given.to_json() == before
     bare = [[FacePrediction(Box(5, 5, 40, 40))]] * 3
     assert follow(FaceTracker(), bare)[-1] == {1: bare[0][0]}
+    assert follow(FaceTracker(), [[FacePrediction(given.box)], [given]])[-1] == {1: given}
 
 
 def test_time_must_grow() -> None:
@@ -150,11 +151,6 @@ def test_match_boxes_prefers_the_largest_overlap() -> None:
     assert match_boxes({0: here, 1: near}, {7: near, 8: here}) == {0: 8, 1: 7}
     assert match_boxes({0: here}, {7: far}) == {}
     assert match_boxes({}, {7: here}) == match_boxes({0: here}, {}) == {}
-
-
-def test_mix_scores() -> None:
-    assert mix_scores({"a": 1.0, "b": 0.0}, {"b": 1.0, "a": 0.0}, 0.25) == {"a": 0.75, "b": 0.25}
-    assert mix_scores({}, {"a": 1.0}, 0.25) == {"a": 1.0}
 
 
 def test_histories_hold_times_and_scores() -> None:
