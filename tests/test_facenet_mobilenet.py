@@ -1,6 +1,7 @@
 """The MobileNet that knows faces: its plan, what is frozen, weights from a file."""
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ from minixception.models.mobilenet import MEANS, load_mobilenet_weights
 from minixception.training.acceleration import accelerated
 
 GREY = (96, 96, 1)
+FREEZE: Any = models.NETWORKS["facenet_mobilenet"].freeze_blocks
 
 
 def faces(shape: tuple[int, int, int], count: int = 6) -> np.ndarray:
@@ -94,12 +96,10 @@ def test_small_faces_are_enlarged_inside() -> None:
 
 @pytest.mark.parametrize(("count", "first"), [(0, "conv1"), (4, "conv_dw_5"), (13, "dense")])
 def test_the_lower_blocks_are_frozen(network: keras.Model, count: int, first: str) -> None:
-    freeze = models.NETWORKS["facenet_mobilenet"].freeze_blocks
-    assert freeze is not None
     if count != 4:  # the default
-        freeze(network, count)
+        FREEZE(network, count)
     trained = [layer.name for layer in network.layers if layer.trainable_weights]
-    freeze(network, 4)
+    FREEZE(network, 4)
     assert trained[0].startswith(first)
     names = [layer.name for layer in network.layers if layer.weights]
     assert names[names.index(trained[0]) :] == trained
@@ -115,11 +115,9 @@ def test_its_twin_says_the_same(network: keras.Model, precision: str, tolerance:
 
 
 def test_a_number_of_blocks_that_there_is_not(network: keras.Model) -> None:
-    freeze = models.NETWORKS["facenet_mobilenet"].freeze_blocks
-    assert freeze is not None
     for count in (-1, 14):
         with pytest.raises(ValueError, match=rf"13 blocks to freeze\. Received: {count} blocks"):
-            freeze(network, count)
+            FREEZE(network, count)
 
 
 def test_a_file_that_does_not_fit_changes_nothing(

@@ -160,10 +160,7 @@ def test_all_faces_go_through_in_one_batch(
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 20000), (20000, 1, 3), (300, 300, 3)])
 def test_no_face_gives_an_empty_list(analyzer: FaceAnalyzer, shape: tuple[int, ...]) -> None:
-    image = np.full(shape, 128, np.uint8)
-    assert analyzer.analyze(image) == []
-    drawn = draw_predictions(image, [], bars=True)
-    assert drawn.shape == (*shape[:2], 3)
+    assert analyzer.analyze(np.full(shape, 128, np.uint8)) == []
 
 
 @pytest.mark.parametrize(
