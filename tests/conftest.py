@@ -4,14 +4,17 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 from filelock import FileLock
 
 from made_up_data import make_card
+from minixception.commands import run_command
 from minixception.labels import EMOTIONS_FER2013, GENDERS
 
 PICTURES = Path(__file__).parents[1] / "images"
+Run = Callable[..., CompletedProcess[str]]
 
 
 @contextmanager
@@ -104,6 +107,23 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the test's own folder, which is the current one."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Return a function that runs a command in this process; it must end with `code`."""
+
+    def run_here(command: str, *arguments: object, code: int = 0) -> CompletedProcess[str]:
+        capsys.readouterr()  # what was printed before
+        try:
+            found = run_command(command, [*map(str, arguments)])
+        except SystemExit as end:  # argparse
+            found = int(end.code or 0)
+        printed = capsys.readouterr()
+        assert found == code, printed
+        return CompletedProcess([command], code, *printed)
+
+    return run_here
 
 
 @contextmanager

@@ -20,8 +20,8 @@ from bad_input.models import CHECKPOINTS, KERAS_FILES
 from bad_input.names import NAMES
 from bad_input.options import FORBIDDEN, OPTIONS
 from bad_input.place import Case, Place
+from conftest import Run
 from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL, find_model
-from minixception.commands import run_command
 from systems import needs_pipes
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "robustness.md"
@@ -76,19 +76,13 @@ def place(monkeypatch: pytest.MonkeyPatch, portraits: Path) -> Iterator[Place]:
         yield Place(Path(name), emotion, gender, portraits.read_bytes())
 
 
-State = dict[str, tuple[int, int] | None]
-
-
-def state_of(folder: Path) -> State:
+def state_of(folder: Path) -> dict[Path, tuple[int, int] | None]:
     """Return what lies in a folder: path -> size and time of the last change, None for a folder."""
-    state: State = {}
-    for path in folder.rglob("*"):
-        facts = path.lstat()
-        is_folder = stat.S_ISDIR(facts.st_mode)
-        state[str(path.relative_to(folder))] = (
-            None if is_folder else (facts.st_size, facts.st_mtime_ns)
-        )
-    return state
+    facts = {path: path.lstat() for path in folder.rglob("*")}
+    return {
+        path: None if stat.S_ISDIR(found.st_mode) else (found.st_size, found.st_mtime_ns)
+        for path, found in facts.items()
+    }
 
 
 @pytest.fixture(autouse=True)
@@ -99,38 +93,24 @@ def plain_warnings(recwarn: pytest.WarningsRecorder) -> Iterator[None]:
 
 @needs_pipes  # and other things of POSIX, as the words of its messages
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind}: {case.given}"[:80])
-def test_one_message_and_nothing_half_written(
-    case: Case, place: Place, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_one_message_and_nothing_half_written(case: Case, place: Place, run: Run) -> None:
     arguments = case.arguments(place)
     before = state_of(place.folder)
     with without_permission(case.forbidden, place.folder):
-        try:
-            code = run_command(case.command, arguments)
-        except SystemExit as end:  # argparse
-            code = int(end.code or 0)
-    printed = capsys.readouterr().err
-    message = printed.strip().splitlines()[-1]
-    assert code == case.code, printed
+        printed = run(case.command, *arguments, code=case.code).stderr
+    *others, message = printed.strip().splitlines()
     assert case.said in message
     assert "error: unexpected" not in message
-    assert len(printed.strip().splitlines()) == 1 or code == 2, printed  # argparse shows the usage
+    assert not others or case.code == 2, printed  # argparse shows the usage
     assert state_of(place.folder) == before
 
 
-def table_rows() -> list[str]:
-    """The table of the document, a row per case."""
-    return [
-        f"| {case.kind} | {_as_code(case.given)} | ... {case.said} ... | {case.code} |"
-        for case in CASES
-    ]
-
-
-def _as_code(text: str) -> str:
-    return f"`{text}`" if text.startswith("--") else text
+def table_row(case: Case) -> str:
+    given = f"`{case.given}`" if case.given.startswith("--") else case.given
+    return f"| {case.kind} | {given} | ... {case.said} ... | {case.code} |"
 
 
 def test_the_document_has_this_table() -> None:
     lines = DOCUMENT.read_text(encoding="utf-8").splitlines()
     start = lines.index("| kind | given | what is said | exit code |") + 2
-    assert lines[start:] == table_rows()
+    assert lines[start:] == list(map(table_row, CASES))

@@ -110,14 +110,13 @@ TABLES = [
 ]
 
 
-def votes(change: Callable[[str], bytes]) -> Arguments:
+def votes(change: Callable[[str], str | bytes]) -> Arguments:
     header = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,"
 
     def make(place: Place) -> str:
         usages = ["Training"] * 7 + ["PublicTest"] * 7 + ["PrivateTest"]
         rows = [f"{usage},a.png,9,1,0,0,0,0,0,0,0,0" for usage in usages]
-        text = "\n".join([f"{header}unknown,NF", *rows]) + "\n"
-        place.write("fer2013new.csv", change(text))
+        place.write("fer2013new.csv", change("\n".join([f"{header}unknown,NF", *rows]) + "\n"))
         return table(place)
 
     return scored("ferplus", make)
@@ -128,23 +127,19 @@ VOTES = [
     for given, change, said in (
         ("empty", lambda _: b"", "must have the columns"),
         ("binary", lambda _: bytes(range(256)), "is not a CSV text file"),
-        ("truncated", lambda text: text.encode()[:-30], "row 15 (line 16)"),
+        ("truncated", lambda text: text[:-30], "row 15 (line 16)"),
         (
             "a field of 200,000 characters",
-            lambda text: (text + "x" * 200000).encode(),
+            lambda text: text + "x" * 200000,
             "is not a CSV text file",
         ),
         (
             "a vote of thirty digits",
-            lambda text: text.replace(",9", "," + "9" * 30).encode(),
+            lambda text: text.replace(",9", "," + "9" * 30),
             "row 1 (line 2): 10 votes, whole numbers of at least 0",
         ),
-        ("no vote at all", lambda t: t.replace(",9,1", ",0,0").encode(), "no row with a majority"),
-        (
-            "a vote of -1",
-            lambda text: text.replace(",9", ",-1", 1).encode(),
-            "row 1 (line 2): 10 votes",
-        ),
+        ("no vote at all", lambda text: text.replace(",9,1", ",0,0"), "no row with a majority"),
+        ("a vote of -1", lambda text: text.replace(",9", ",-1", 1), "row 1 (line 2): 10 votes"),
     )
 ]
 

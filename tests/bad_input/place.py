@@ -25,10 +25,10 @@ class Place:
     gender: Path
     picture: bytes
 
-    def write(self, name: str, content: bytes) -> str:
+    def write(self, name: str, content: str | bytes) -> str:
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
         return name
 
     def checkpoint(self, name: str = "model", **contents: bytes | None) -> str:
@@ -100,17 +100,15 @@ def image_options(*options: str) -> Arguments:
 
 
 def model(make: Callable[[Place], str]) -> Arguments:
-    def arguments(place: Place) -> list[str]:
-        picture_file = place.write("a.jpg", place.picture)
-        return [picture_file, "--no-draw", *models(place, emotion=make(place))]
-
-    return arguments
+    return lambda place: [
+        *[place.write("a.jpg", place.picture), "--no-draw"],
+        *models(place, emotion=make(place)),
+    ]
 
 
 def film(make: Callable[[Place], str], *options: str) -> Arguments:
     return lambda place: [
-        *["--input", make(place), "--no-window", "--csv", "out.csv", *models(place)],
-        *options,
+        *["--input", make(place), "--no-window", "--csv", "out.csv", *models(place), *options],
     ]
 
 
@@ -142,8 +140,7 @@ def table(place: Place, change: Callable[[str], str | bytes] = lambda text: text
     pixels = " ".join(["7"] * 2304)
     usages = ["Training"] * 7 + ["PublicTest"] * 7 + ["PrivateTest"]
     rows = [f"{number % 7},{pixels},{usage}" for number, usage in enumerate(usages)]
-    content = change("\n".join(["emotion,pixels,Usage", *rows]) + "\n")
-    return place.write("faces.csv", content.encode() if isinstance(content, str) else content)
+    return place.write("faces.csv", change("\n".join(["emotion,pixels,Usage", *rows]) + "\n"))
 
 
 def training(*options: str) -> Arguments:
@@ -158,10 +155,7 @@ def converted(make: Callable[[Place], str]) -> Arguments:
 
 
 def explained(*options: str) -> Arguments:
-    return lambda place: [
-        *[place.write("a.jpg", place.picture), "--model", str(place.emotion)],
-        *options,
-    ]
+    return lambda p: [p.write("a.jpg", p.picture), "--model", str(p.emotion), *options]
 
 
 def reported(*options: str) -> Arguments:
