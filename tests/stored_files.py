@@ -1,5 +1,6 @@
-"""What lies in folders, a card that says something else, and a disk that is full."""
+"""What lies in folders and tables, a card that says something else, and a disk that is full."""
 
+import csv
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,12 @@ import pytest
 def contents(folder: Path) -> dict[str, bytes]:
     """Return name -> content for the files of a folder."""
     return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def read_rows(table: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV file, each as column -> field."""
+    with table.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def change_card(folder: Path, **entries: Any) -> None:

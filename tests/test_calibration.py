@@ -7,34 +7,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
+from conftest import Run
 from made_up_data import fer2013_csv, make_dataset
 from minixception.checkpoints.card import read_card
-from minixception.commands import run_command
-from minixception.evaluation import (
-    expected_calibration_error,
-    fit_temperature,
-    with_temperature,
-)
+from minixception.evaluation import expected_calibration_error, fit_temperature, with_temperature
 from minixception.inference.classifier import FaceClassifier
 from minixception.training.outliers import spoil, with_outliers
 from minixception.training.scoring import calibrate
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
-
-
 def test_the_temperature_of_known_logits() -> None:
     generator = np.random.default_rng(0)
-    logits = generator.normal(0, 2, (20_000, 4))
-    labels = (softmax(logits).cumsum(axis=1) > generator.random((len(logits), 1))).argmax(axis=1)
-    too_sure = softmax(2.5 * logits)
+    logits = generator.normal(0, 2, (20_000, 4)).astype(np.float32)
+    right, too_sure = (softmax(scale * logits, axis=1) for scale in (1, 2.5))
+    labels = (right.cumsum(axis=1) > generator.random((len(logits), 1))).argmax(axis=1)
     assert fit_temperature(np.eye(4, dtype=np.float32)[labels], too_sure) == pytest.approx(2.5, 0.1)
-    np.testing.assert_allclose(with_temperature(too_sure, 2.5), softmax(logits), atol=1e-5)
+    np.testing.assert_allclose(with_temperature(too_sure, 2.5), right, atol=1e-5)
     assert expected_calibration_error(labels, too_sure) > 0.1
-    assert expected_calibration_error(labels, softmax(logits)) < 0.02
+    assert expected_calibration_error(labels, right) < 0.02
 
 
 def test_calibration_error_by_hand() -> None:
@@ -53,18 +45,18 @@ def test_certain_answers_stay_finite() -> None:
 def test_the_card_s_temperature_is_applied(checkpoints: dict[str, Path]) -> None:
     classifier = FaceClassifier.load(checkpoints["emotion"])
     faces = np.random.default_rng(0).integers(0, 256, (5, 48, 48), dtype=np.uint8)
-    cool = replace(classifier, card=replace(classifier.card, temperature=3.0))
-    plain = replace(classifier, card=replace(classifier.card, temperature=1.0))
-    expected = with_temperature(plain.predict(faces), 3.0)
-    np.testing.assert_allclose(cool.predict(faces), expected, atol=1e-6)
+    plain, cool = (
+        replace(classifier, card=replace(classifier.card, temperature=value)).predict(faces)
+        for value in (1.0, 3.0)
+    )
+    np.testing.assert_allclose(cool, with_temperature(plain, 3.0), atol=1e-6)
 
 
-@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])
-def test_impossible_temperatures_are_refused(
-    checkpoints: dict[str, Path], temperature: float
-) -> None:
-    with pytest.raises(ValueError, match="`temperature` must be above 0"):
-        replace(read_card(checkpoints["emotion"]), temperature=temperature)
+def test_impossible_temperatures_are_refused(checkpoints: dict[str, Path]) -> None:
+    card = read_card(checkpoints["emotion"])
+    for temperature in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="`temperature` must be above 0"):
+            replace(card, temperature=temperature)
 
 
 def test_spoilt_images_have_uniform_targets_and_others_stay() -> None:
@@ -111,23 +103,17 @@ def test_a_model_is_calibrated_on_its_validation_faces(
     assert {"accuracy", "calibration_error_without_temperature"} <= scored["validation"].keys()
 
 
-def test_only_validation_faces_calibrate(
-    checkpoints: dict[str, Path], here: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    Path("a.csv").write_text(fer2013_csv({"Training": 1, "PublicTest": 1, "PrivateTest": 1}))
-    folder = shutil.copytree(checkpoints["emotion"], here / "model")
-    options = ["--model", str(folder), "--dataset", "fer2013", "--data", "a.csv"]
-    assert run_command("evaluate", [*options, "--split", "PrivateTest", "--calibrate"]) == 1
-    assert "fitted on the validation split, PublicTest" in capsys.readouterr().err
-    assert run_command("evaluate", [*options, "--calibrate"]) == 1
-    assert "at least 200 faces. Received: PublicTest with 1" in capsys.readouterr().err
-
-
-def test_a_calibration_on_other_faces_bears_their_name(
-    checkpoints: dict[str, Path], here: Path
+def test_the_command_calibrates_on_validation_faces_only_and_names_them(
+    checkpoints: dict[str, Path], run: Run, here: Path
 ) -> None:
     folder = shutil.copytree(checkpoints["emotion"], here / "model")
-    Path("a.csv").write_text(fer2013_csv({"Training": 1, "PublicTest": 200}))
-    options = ["--model", str(folder), "--dataset", "fer2013", "--data", "a.csv"]
-    assert run_command("evaluate", [*options, "--calibrate"]) == 0
+    for count, data in ((1, "one.csv"), (200, "many.csv")):
+        counts = {"Training": 1, "PublicTest": count, "PrivateTest": 1}
+        Path(data).write_text(fer2013_csv(counts))
+    options = ["--model", folder, "--dataset", "fer2013", "--calibrate", "--data"]
+    refused = run("evaluate", *options, "one.csv", "--split", "PrivateTest", code=1)
+    assert "fitted on the validation split, PublicTest" in refused.stderr
+    refused = run("evaluate", *options, "one.csv", code=1)
+    assert "at least 200 faces. Received: PublicTest with 1" in refused.stderr
+    run("evaluate", *options, "many.csv")
     assert "fer2013 PublicTest" in read_card(folder).metrics

@@ -6,17 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from conftest import Run
 from minixception.boxes import Box
-from minixception.commands import main
 from minixception.commands.video_session import load_overlay
 from minixception.drawing.explanations import colours_of, draw_explanation, draw_maps
 from minixception.explain import Explainer
 from minixception.images import read_image, write_image
 from minixception.inference.predictions import FacePrediction
-
-
-def explain(checkpoint: Path, *arguments: str | Path) -> int:
-    return main(["explain", "--model", str(checkpoint), *map(str, arguments)])
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -28,20 +24,17 @@ def explainers_are_loaded_once() -> Iterator[None]:
 
 
 def test_a_picture_per_face(
-    checkpoints: dict[str, Path],
-    here: Path,
-    portraits: Path,
-    capsys: pytest.CaptureFixture[str],
+    checkpoints: dict[str, Path], run: Run, here: Path, portraits: Path
 ) -> None:
     write_image("holidays/wall.png", np.full((80, 100, 3), 200, np.uint8))
     write_image("holidays/beach/three.png", read_image(portraits))
     Path("holidays/broken.jpg").write_text("no picture")
-    assert explain(checkpoints["emotion"], "holidays", "--output", "out") == 1
-    printed = capsys.readouterr()
-    assert "holidays/wall.png: no face found" in printed.out
-    assert "holidays/beach/three.png: 3 faces" in printed.out
-    assert "not done:" in printed.err
-    assert "holidays/broken.jpg" in printed.err
+    model = checkpoints["emotion"]
+    done = run("explain", "--model", model, "holidays", "--output", "out", code=1)
+    assert "holidays/wall.png: no face found" in done.stdout
+    assert "holidays/beach/three.png: 3 faces" in done.stdout
+    assert "not done:" in done.stderr
+    assert "holidays/broken.jpg" in done.stderr
     written = sorted(path.relative_to("out").as_posix() for path in Path("out").rglob("*.*"))
     assert written == [f"beach/three_explained_{number}.png" for number in (1, 2, 3)]
     cards = [read_image(Path("out", name)) for name in written]
@@ -50,30 +43,25 @@ def test_a_picture_per_face(
 
 
 def test_the_class_asked_for_and_a_second_run(
-    checkpoints: dict[str, Path],
-    here: Path,
-    portraits: Path,
-    capsys: pytest.CaptureFixture[str],
+    checkpoints: dict[str, Path], run: Run, here: Path, portraits: Path
 ) -> None:
     write_image("a/three.png", read_image(portraits))
+    model = ("--model", checkpoints["gender"])
     for _ in range(2):  # the second leaves out what the first has drawn
         options = ("--task", "gender", "--class", "female", "--output", "a")
-        assert explain(checkpoints["gender"], "a", *options) == 0
-        assert capsys.readouterr().out.count("  woman ") == 3
+        assert run("explain", *model, "a", *options).stdout.count("  woman ") == 3
     assert len(list(Path("a").iterdir())) == 4
-    assert explain(checkpoints["gender"], "a/three.png", "a/three_explained_1.png") == 0
+    run("explain", *model, "a/three.png", "a/three_explained_1.png")
 
 
 def test_no_picture_to_read_is_overwritten(
-    checkpoints: dict[str, Path],
-    here: Path,
-    portraits: Path,
-    capsys: pytest.CaptureFixture[str],
+    checkpoints: dict[str, Path], run: Run, here: Path, portraits: Path
 ) -> None:
-    for name in ("one.png", "one_explained_1.png"):
+    pictures = ("one.png", "one_explained_1.png")
+    for name in pictures:
         write_image(name, read_image(portraits))
-    assert explain(checkpoints["emotion"], "one.png", "one_explained_1.png") == 1
-    assert "one_explained_1.png is a picture to read" in capsys.readouterr().err
+    refused = run("explain", "--model", checkpoints["emotion"], *pictures, code=1)
+    assert "one_explained_1.png is a picture to read" in refused.stderr
     assert read_image("one_explained_1.png").shape == read_image(portraits).shape
 
 
@@ -91,13 +79,8 @@ def test_maps_lie_over_faces_and_nowhere_else() -> None:
 
 
 def test_overlay_explains_the_label_of_each_face(checkpoints: dict[str, Path]) -> None:
-    arguments = argparse.Namespace(
-        explain="emotion",
-        emotion_model=checkpoints["emotion"],
-        gender_model="none",
-        classifier=[],
-    )
-    overlay = load_overlay(arguments)
+    models = {"emotion_model": checkpoints["emotion"], "gender_model": "none", "classifier": []}
+    overlay = load_overlay(argparse.Namespace(explain="emotion", **models))
     assert overlay is not None
     image = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
     box = Box(-10, 20, 60, 60)  # a tracked face may leave the frame

@@ -12,25 +12,16 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from keras import layers
 
+from conftest import Run
 from made_up_data import fer2013_csv
 from minixception import Preprocessor, make_checkpoint
 from minixception.checkpoints.card import read_card
 from minixception.checkpoints.engines import LiteRTEngine, load_engine
-from minixception.commands import run_command
 from minixception.datasets import load_fer2013
 from minixception.labels import EMOTIONS_FER2013
 from stored_files import contents
 
-COUNTS = {"Training": 35, "PublicTest": 28, "PrivateTest": 7}
-
 pytestmark = pytest.mark.usefixtures("eager")
-
-
-@pytest.fixture(scope="module")
-def csv_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("data") / "fer2013.csv"
-    path.write_text(fer2013_csv(COUNTS))
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -62,44 +53,33 @@ def faces(number: int) -> np.ndarray:
     return np.random.default_rng(1).uniform(-1, 1, (number, 48, 48, 1)).astype(np.float32)
 
 
-def export(model: Path, form: str | None, output: Path, *options: object) -> int:
-    named = [] if form is None else ["--format", form]
-    arguments = [model, *named, "--output", output, *options]
-    return run_command("export", list(map(str, arguments)))
-
-
 def load_onnx(path: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
-def test_litert_gives_what_keras_gives(
-    emotion: Path, output: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    before = contents(emotion)
-    assert export(emotion, "litert", output / "emotion.tflite") == 0
-    said = capsys.readouterr().out
+def test_litert_gives_what_keras_gives(run: Run, emotion: Path, output: Path) -> None:
+    before, path = contents(emotion), output / "emotion.tflite"
+    said = run("export", emotion, "--format", "litert", "--output", path).stdout
     assert float(re.search(r"from the Keras model: (\S+)", said).group(1)) <= 1e-4  # type: ignore[union-attr]
-    assert f"written to {output / 'emotion.tflite'}" in said
+    assert f"written to {path}" in said
     assert "float32 (B, 48, 48, 1), pixels scaled to [-1, 1]" in said
     assert ", ".join(EMOTIONS_FER2013) in said
     expected = load_engine(emotion, engine="keras")[1].predict(faces(9))
-    found = LiteRTEngine(output / "emotion.tflite", num_classes=7).predict(faces(9))
+    found = LiteRTEngine(path, num_classes=7).predict(faces(9))
     np.testing.assert_allclose(found, expected, atol=1e-4)
     assert contents(emotion) == before
     assert list(contents(output)) == ["emotion.tflite"]
 
 
 def test_int8_runs_in_the_engine_and_tells_its_accuracy(
-    emotion: Path, output: Path, csv_file: Path, capsys: pytest.CaptureFixture[str]
+    run: Run, emotion: Path, output: Path, tmp_path: Path
 ) -> None:
-    path = output / "small.tflite"
-    assert export(emotion, "litert-int8", path, "--data", csv_file) == 0
-    said = capsys.readouterr().out
-    line = re.search(
-        r"accuracy on fer2013 PublicTest, 28 faces: float32 (\d\.\d+), int8 (\d\.\d+), "
-        r"loss (-?\d+\.\d+) points",
-        said,
-    )
+    path, csv_file = output / "small.tflite", tmp_path / "fer2013.csv"
+    csv_file.write_text(fer2013_csv({"Training": 35, "PublicTest": 28, "PrivateTest": 7}))
+    options = ("--format", "litert-int8", "--output", path, "--data", csv_file)
+    said = run("export", emotion, *options).stdout
+    start = "accuracy on fer2013 PublicTest, 28 faces: "
+    line = re.search(rf"{start}float32 ([\d.]+), int8 ([\d.]+), loss (-?[\d.]+) points", said)
     assert line is not None, said
     before, after, loss = map(float, line.groups())
     assert loss == pytest.approx(100 * (before - after), abs=0.02)
@@ -118,12 +98,13 @@ def test_int8_runs_in_the_engine_and_tells_its_accuracy(
 
 
 def test_onnx_gives_what_the_others_give_and_tells_how_to_use_it(
-    emotion: Path, output: Path, capsys: pytest.CaptureFixture[str]
+    run: Run, emotion: Path, output: Path
 ) -> None:
-    assert export(emotion, "onnx", output / "emotion.onnx") == 0
-    assert "largest difference" in capsys.readouterr().out
+    path = output / "emotion.onnx"
+    said = run("export", emotion, "--format", "onnx", "--output", path).stdout
+    assert "largest difference" in said
     assert list(contents(output)) == ["emotion.onnx"]
-    session = load_onnx(output / "emotion.onnx")
+    session = load_onnx(path)
     engines = [load_engine(emotion, engine=name)[1] for name in ("litert", "keras")]
     for number in (1, 9, 70):
         found = session.run(["probabilities"], {"faces": faces(number)})[0]
@@ -142,18 +123,17 @@ def test_onnx_gives_what_the_others_give_and_tells_how_to_use_it(
     assert entries["task"] == "emotion"
 
 
-def test_a_fixed_number_of_faces(emotion: Path, output: Path) -> None:
+def test_a_fixed_number_of_faces(run: Run, emotion: Path, output: Path) -> None:
     size = 6
     expected = load_engine(emotion)[1].predict(faces(13))
     litert, onnx = output / "fixed.tflite", output / "fixed.ONNX"
-    assert export(emotion, None, litert, "--batch-size", size) == 0
+    for path in (litert, onnx):  # whose names tell the format
+        run("export", emotion, "--output", path, "--batch-size", size)
     given = Interpreter(str(litert)).get_input_details()[0]
     assert given["shape_signature"].tolist() == [size, 48, 48, 1]
     for number in (1, size, 13):  # the engine runs as many batches as it takes
         found = LiteRTEngine(litert, num_classes=7).predict(faces(number))
         np.testing.assert_allclose(found, expected[:number], atol=1e-5)
-
-    assert export(emotion, None, onnx, "--batch-size", size) == 0
     session = load_onnx(onnx)
     assert session.get_inputs()[0].shape == [size, 48, 48, 1]
     assert session.get_outputs()[0].shape == [size, 7]
@@ -162,28 +142,22 @@ def test_a_fixed_number_of_faces(emotion: Path, output: Path) -> None:
 
 
 def test_missing_packages_are_named(
-    emotion: Path,
-    output: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    run: Run, emotion: Path, output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for missing in (["tf2onnx"], ["onnxruntime"], ["tf2onnx", "onnxruntime"]):
         monkeypatch.setattr(
             importlib.util, "find_spec", lambda name, gone=missing: None if name in gone else name
         )
-        assert export(emotion, "onnx", output / "emotion.onnx") == 1
-        said = capsys.readouterr().err
-        assert f'needs {" and ".join(missing)}. Run: pip install "minixception[onnx]"' in said
+        refused = run("export", emotion, "--output", output / "emotion.onnx", code=1)
+        said = f'needs {" and ".join(missing)}. Run: pip install "minixception[onnx]"'
+        assert said in refused.stderr
     assert not output.exists()
 
 
 def test_a_model_that_differs_is_not_written(
-    emotion: Path,
-    output: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    run: Run, emotion: Path, output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("minixception.checkpoints.export.largest_difference", lambda *_: 1.0)
-    assert export(emotion, "litert", output / "emotion.tflite") == 1
-    assert "differs from the Keras model by" in capsys.readouterr().err
+    refused = run("export", emotion, "--output", output / "emotion.tflite", code=1)
+    assert "differs from the Keras model by" in refused.stderr
     assert not output.exists() or not contents(output)

@@ -1,35 +1,30 @@
-import csv
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from conftest import Run
 from made_up_data import write_noise
 from minixception.boxes import Box
 from minixception.commands import main
 from minixception.images import read_image, write_image
 from minixception.labels import EMOTIONS_FER2013, GENDERS
 from own_process import SOURCE, run_python
+from stored_files import read_rows
 
 SCRIPT = SOURCE / "image_emotion_gender_demo.py"
 
-Demo = Callable[..., subprocess.CompletedProcess[str]]
-
 
 @pytest.fixture
-def demo(model_options: list[str], here: Path, capsys: pytest.CaptureFixture[str]) -> Demo:
+def image(model_options: list[str], here: Path, run: Run) -> Run:
     """Return a function that runs the command in the test's own folder."""
-
-    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        code = main(["image", *model_options, *map(str, arguments)])
-        return subprocess.CompletedProcess([], code, *capsys.readouterr())
-
-    return run
+    return partial(run, "image", *model_options)
 
 
 def messages(done: subprocess.CompletedProcess[str]) -> list[str]:
@@ -37,13 +32,13 @@ def messages(done: subprocess.CompletedProcess[str]) -> list[str]:
     return [line for line in done.stderr.splitlines() if not line.startswith("INFO: Created")]
 
 
-def read_faces(path: Path) -> dict[str, list[dict[str, object]]]:
+def read_faces(path: Path) -> dict[str, list[dict[str, Any]]]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def test_one_picture_into_a_file(demo: Demo, portraits: Path, tmp_path: Path) -> None:
-    done = demo(portraits, "--output", "new/drawn.JPG", "--bars")
-    assert (done.returncode, messages(done)) == (0, [])
+def test_one_picture_into_a_file(image: Run, portraits: Path, tmp_path: Path) -> None:
+    done = image(portraits, "--output", "new/drawn.JPG", "--bars")
+    assert messages(done) == []
     assert f"{portraits}: 3 faces" in done.stdout
     assert "written to new/drawn.JPG" in done.stdout
     drawn = read_image(tmp_path / "new" / "drawn.JPG")
@@ -51,44 +46,37 @@ def test_one_picture_into_a_file(demo: Demo, portraits: Path, tmp_path: Path) ->
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["drawn.JPG", "new"]
 
 
-def test_pictures_without_and_with_faces(demo: Demo, portraits: Path, tmp_path: Path) -> None:
+def test_pictures_without_and_with_faces(image: Run, portraits: Path, tmp_path: Path) -> None:
     write_image(tmp_path / "wall.png", np.full((80, 100, 3), 200, np.uint8))
-    done = demo("wall.png", portraits, "--output", "out", "--json", "a/f.json", "--csv", "f.csv")
-    assert (done.returncode, messages(done)) == (0, [])
+    done = image("wall.png", portraits, "--output", "out", "--json", "a/f.json", "--csv", "f.csv")
+    assert messages(done) == []
     assert "wall.png: no face found" in done.stdout
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "wall_faces.png",
-        "portraits_faces.jpg",
-    }
+    drawn = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert drawn == ["portraits_faces.jpg", "wall_faces.png"]
     content = read_faces(tmp_path / "a" / "f.json")
     assert list(content) == ["wall.png", str(portraits)]
     assert content["wall.png"] == []
-    assert [list(face) for face in content[str(portraits)]] == [
-        ["box", "emotion", "emotion_scores", "gender", "gender_scores"]
-    ] * 3
+    keys = ["box", "emotion", "emotion_scores", "gender", "gender_scores"]
+    assert [list(face) for face in content[str(portraits)]] == [keys] * 3
     face = content[str(portraits)][0]
-    assert list(face["emotion_scores"]) == list(EMOTIONS_FER2013)  # type: ignore[call-overload]
-    assert list(face["gender_scores"]) == list(GENDERS)  # type: ignore[call-overload]
-    with (tmp_path / "f.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert list(rows[0].values())[:4] == ["wall.png", "0", "", ""]
-    del rows[0]
-    assert [row["picture"] for row in rows] == [str(portraits)] * 3
-    assert [(row["faces"], row["error"]) for row in rows] == [("3", "")] * 3
+    assert list(face["emotion_scores"]) == list(EMOTIONS_FER2013)
+    assert list(face["gender_scores"]) == list(GENDERS)
+    wall, *rows = read_rows(tmp_path / "f.csv")
+    assert list(wall.values())[:4] == ["wall.png", "0", "", ""]
+    told = [(row["picture"], row["faces"], row["error"]) for row in rows]
+    assert told == [(str(portraits), "3", "")] * 3
     assert [int(rows[0][name]) for name in Box._fields] == face["box"]
     assert rows[0]["emotion"] == face["emotion"]
-    assert float(rows[0]["gender_man"]) == face["gender_scores"]["man"]  # type: ignore[index]
+    assert float(rows[0]["gender_man"]) == face["gender_scores"]["man"]
 
 
 @pytest.mark.parametrize("form", ["csv", "json", "jsonl"])
-def test_a_table_to_standard_output(form: str, demo: Demo, portraits: Path, tmp_path: Path) -> None:
+def test_a_table_to_standard_output(form: str, image: Run, portraits: Path, tmp_path: Path) -> None:
     write_image("wall.png", np.full((80, 100, 3), 200, np.uint8))
     pictures = ["wall.png", portraits, "--no-draw"]
-    done = demo(*pictures, f"--{form}", f"faces.{form}", "--quiet")
-    assert (done.returncode, done.stdout) == (0, "")
+    assert image(*pictures, f"--{form}", f"faces.{form}", "--quiet").stdout == ""
     for options in ([], ["--quiet"]):
-        done = demo(*pictures, f"--{form}", "-", *options)
-        assert done.returncode == 0
+        done = image(*pictures, f"--{form}", "-", *options)
         assert done.stdout.encode() == (tmp_path / f"faces.{form}").read_bytes()
         assert ("portraits.jpg: 3 faces" in done.stderr) == (not options)
 
@@ -137,19 +125,18 @@ def test_interrupted_while_it_starts(
     assert capsys.readouterr().err == "minixception image: interrupted\n"
 
 
-def test_whole_pictures_are_faces(demo: Demo, tmp_path: Path) -> None:
+def test_whole_pictures_are_faces(image: Run, tmp_path: Path) -> None:
     for number, side in enumerate((48, 48, 90)):
         write_noise(tmp_path / "faces" / f"{number}.png", seed=number, size=(side, 48))
     command = ["faces", "--whole-picture", "--json", "faces.json"]
-    assert demo(*command).returncode == 0
+    image(*command)
     found = read_faces(tmp_path / "faces.json")
     boxes = [face["box"] for faces in found.values() for face in faces]
     assert boxes == [[0, 0, 48, 48], [0, 0, 48, 48], [0, 0, 48, 90]]
     assert len(list(tmp_path.glob("*_faces.png"))) == 3
     for option in (("--min-face", "20"), ("--detector", "haar")):
-        refused = demo(*command, *option)
-        assert refused.returncode == 1
-        assert f"--whole-picture looks for no faces: leave it out, or {option[0]}" in refused.stderr
+        said = image(*command, *option, code=1).stderr
+        assert f"--whole-picture looks for no faces: leave it out, or {option[0]}" in said
 
 
 def test_a_picture_without_a_command(portraits: Path, capsys: pytest.CaptureFixture[str]) -> None:

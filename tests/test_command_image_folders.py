@@ -1,4 +1,3 @@
-import csv
 import io
 import json
 import re
@@ -8,11 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from conftest import Run
 from made_up_data import STRANGE, write_album
 from minixception.commands import main
 from minixception.commands.picture_paths import find_pictures, output_paths
@@ -20,21 +21,16 @@ from minixception.commands.picture_report import FEW_PICTURES
 from minixception.files import atomic_path
 from minixception.inference.tables import Table
 from own_process import SOURCE
+from stored_files import read_rows
 from systems import needs_kill
 
 SCRIPT = SOURCE / "image_emotion_gender_demo.py"
 
-Command = Callable[..., int]
-
 
 @pytest.fixture
-def image(model_options: list[str], here: Path) -> Command:
-    """Return a function that runs the command in the test's own folder."""
-
-    def run(*arguments: str) -> int:
-        return main(["image", *model_options, *arguments])
-
-    return run
+def image(model_options: list[str], here: Path, run: Run) -> Run:
+    """Return a function that runs the command, which must end with code 1 if no other is given."""
+    return partial(run, "image", *model_options, code=1)
 
 
 @pytest.fixture(scope="module")
@@ -132,10 +128,9 @@ def test_drawn_pictures_keep_their_folder(here: Path) -> None:
     }
 
 
-def test_nothing_to_do(image: Command, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_to_do(image: Run, here: Path) -> None:
     touch("p/notes.txt")
-    assert image("p", "*.gif", "--csv", "f.csv") == 1
-    messages = capsys.readouterr().err.splitlines()
+    messages = image("p", "*.gif", "--csv", "f.csv").stderr.splitlines()
     assert messages[0].startswith("p: no picture found; pictures end in .jpg, .jpeg")
     assert messages[1].startswith("*.gif: no picture found")
     assert names_in(here) == ["p/notes.txt"]
@@ -144,19 +139,15 @@ def test_nothing_to_do(image: Command, here: Path, capsys: pytest.CaptureFixture
 # The whole command
 
 
-def test_number_of_workers_changes_nothing(
-    image: Command, album: Path, here: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_number_of_workers_changes_nothing(image: Run, album: Path, here: Path) -> None:
     tables = ("--csv", "f.csv", "--jsonl", "f.jsonl", "--json", "f.json")
     shutil.copytree(album, here / "album")
     written, printed = [], []
     for workers in ("1", "4"):
-        code = image("album", *tables, "--output", f"out{workers}", "--workers", workers)
-        assert code == 1  # three are unreadable
-        output = capsys.readouterr()
-        assert f"drawn pictures: 21 in out{workers}\n" in output.out
-        messages = re.sub(r"picture \d.*\n", "", output.err)  # progress, on a slow machine
-        printed.append((output.out.replace(f"out{workers}", "out"), messages))
+        done = image("album", *tables, "--output", f"out{workers}", "--workers", workers)
+        assert f"drawn pictures: 21 in out{workers}\n" in done.stdout
+        messages = re.sub(r"picture \d.*\n", "", done.stderr)  # progress, on a slow machine
+        printed.append((done.stdout.replace(f"out{workers}", "out"), messages))
         names = ("f.csv", "f.jsonl", "f.json")
         written.append([(here / name).read_bytes() for name in names])
     assert written[0] == written[1]
@@ -171,8 +162,7 @@ def test_number_of_workers_changes_nothing(
 
 
 def check_tables(here: Path, printed: tuple[str, str]) -> None:
-    with (here / "f.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_rows(here / "f.csv")
     pictures = list(dict.fromkeys(row["picture"] for row in rows))
     assert pictures == sorted(pictures)
     assert len(pictures) == 24
@@ -193,39 +183,32 @@ def check_tables(here: Path, printed: tuple[str, str]) -> None:
         assert " ".join(row["error"].split()) in " ".join(printed[1].split())
 
 
-def test_few_pictures_are_told_of_in_order(
-    image: Command, album: Path, here: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert image(str(album / "a"), "--no-draw", "--workers", "3") == 1
-    output = capsys.readouterr()
-    told = [line.split(": ")[0] for line in output.out.splitlines() if line.startswith("/")]
+def test_few_pictures_are_told_of_in_order(image: Run, album: Path, here: Path) -> None:
+    done = image(album / "a", "--no-draw", "--workers", "3")
+    told = [line.split(": ")[0] for line in done.stdout.splitlines() if line.startswith("/")]
     assert told == [str(album / "a" / f"{number:02}.png") for number in range(0, 21, 2)]
     assert len(told) < FEW_PICTURES
-    assert output.err.startswith("not done: `path` must be a picture in one of the formats")
-    assert "broken.jpg" in output.err
-    assert output.err.endswith("1 of 12 pictures failed.\n")
+    assert done.stderr.startswith("not done: `path` must be a picture in one of the formats")
+    assert "broken.jpg" in done.stderr
+    assert done.stderr.endswith("1 of 12 pictures failed.\n")
     assert names_in(here) == []
 
 
-def test_the_current_folder_can_be_done_again(
-    image: Command, album: Path, here: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_current_folder_can_be_done_again(image: Run, album: Path, here: Path) -> None:
     shutil.copytree(album / "a", here / "a")
-    assert image(".", "--csv", "f.csv") == 1
-    assert capsys.readouterr().err.startswith("not done: ")
+    assert image(".", "--csv", "f.csv").stderr.startswith("not done: ")
     before, names = (here / "f.csv").read_bytes(), names_in(here)
     assert "a/02_faces.png" in names
-    assert image(".", "--csv", "f.csv") == 1
-    assert "left out as results of an earlier run: 11 pictures" in capsys.readouterr().err
+    said = image(".", "--csv", "f.csv").stderr
+    assert "left out as results of an earlier run: 11 pictures" in said
     assert (here / "f.csv").read_bytes() == before
     assert names_in(here) == names
 
 
-def test_parquet(image: Command, album: Path) -> None:
+def test_parquet(image: Run, album: Path) -> None:
     pytest.importorskip("pyarrow")
     pandas = pytest.importorskip("pandas")
-    tables = ("--parquet", "f.parquet", "--csv", "f.csv")
-    assert image(str(album / "b"), "--no-draw", *tables) == 1
+    image(album / "b", "--no-draw", "--parquet", "f.parquet", "--csv", "f.csv")
     frame = pandas.read_parquet("f.parquet")
     expected = pandas.read_csv("f.csv", keep_default_na=False)
     assert list(frame.columns) == list(expected.columns)
@@ -299,11 +282,7 @@ def whole(
 
 @needs_kill
 def test_killed_jobs_go_on(
-    job: Callable[..., subprocess.Popen[str]],
-    image: Command,
-    whole: dict[str, Path],
-    here: Path,
-    capsys: pytest.CaptureFixture[str],
+    job: Callable[..., subprocess.Popen[str]], image: Run, whole: dict[str, Path], here: Path
 ) -> None:
     options = (str(whole["album"]), "--no-draw", "--jsonl", "f.jsonl", "--csv", "f.csv")
     part, resume = here / ".f.csv.part", ("--workers", "2", "--resume")
@@ -311,9 +290,7 @@ def test_killed_jobs_go_on(
     wait_for_rows(process, part, 12)
     process.kill()
     assert process.wait(60) == -signal.SIGKILL
-    capsys.readouterr()
-    assert image(*options) == 1
-    assert "is left of an interrupted job that had done" in capsys.readouterr().err
+    assert "is left of an interrupted job that had done" in image(*options).stderr
     begun = part.read_bytes()
     for other in (
         ["--min-face", "80"],
@@ -322,26 +299,25 @@ def test_killed_jobs_go_on(
         ["--no-upright"],
         ["--whole-picture"],
     ):
-        assert image(*options, "--resume", *other) == 1
         option = other[0].replace("no-", "")
-        assert f"started with other options: {option} was" in capsys.readouterr().err
+        said = image(*options, "--resume", *other).stderr
+        assert f"started with other options: {option} was" in said
     assert part.read_bytes() == begun
     process = job(*options, *resume)
     wait_for_rows(process, part, begun.count(b"\n") + 12)
     process.terminate()
     assert "add --resume to continue" in process.communicate(timeout=60)[1]
     assert process.returncode == 128 + signal.SIGTERM
-    assert image(*options, *resume) == 1
-    output = capsys.readouterr()
-    assert output.out.startswith("continuing after ")
-    assert "12 of 96 pictures failed." in output.err
+    done = image(*options, *resume)
+    assert done.stdout.startswith("continuing after ")
+    assert "12 of 96 pictures failed." in done.stderr
     for option, table in (("--csv", "f.csv"), ("--jsonl", "f.jsonl")):
         assert (here / table).read_bytes() == whole[option].read_bytes()
     assert {path.name for path in here.iterdir()} == {"f.csv", "f.jsonl"}
 
 
 def test_what_a_killed_job_left_goes_away_and_what_lives_stays(
-    image: Command, portraits: Path, here: Path
+    image: Run, portraits: Path, here: Path
 ) -> None:
     """Two jobs may draw into one folder, the one by --output and the other by default."""
     killed = here / ".writing-ab12cd34"
@@ -349,5 +325,5 @@ def test_what_a_killed_job_left_goes_away_and_what_lives_stays(
     (killed / ".lock").touch()
     with atomic_path(here / "other.png") as at_work:
         at_work.touch()
-        assert image(str(portraits), "--output", ".") == 0
+        image(portraits, "--output", ".", code=0)
     assert {path.name for path in here.iterdir()} == {"other.png", "portraits_faces.jpg"}

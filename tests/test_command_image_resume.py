@@ -52,15 +52,21 @@ def write_tables(tables: list[Table], *, resume: bool = False, finish: bool = Tr
     return len(writer.done)
 
 
+def interrupt_and_finish(tables: list[Table]) -> tuple[bytes, list[bytes]]:
+    """Return the journal of all results, and the tables that are made of it."""
+    write_tables(tables, finish=False)
+    journal = journal_of(tables[0].target).read_bytes()
+    write_tables(tables, resume=True)
+    return journal, [table.target.read_bytes() for table in tables]
+
+
 def test_a_journal_cut_anywhere_is_completed(tmp_path: Path) -> None:
     tables = [Table(form, tmp_path / form, CLASS_NAMES) for form in ("json", "csv", "jsonl")]
-    write_tables(tables, finish=False)
+    whole, expected = interrupt_and_finish(tables)
     part = journal_of(tables[0].target)
-    whole = part.read_bytes()
+    part.write_bytes(whole)
     ends = [end for _, end in read_journal(part)][1:]
     assert ends[-1] == len(whole)
-    write_tables(tables, resume=True)
-    expected = [table.target.read_bytes() for table in tables]
     for length in sorted({*range(0, len(whole), 29), *ends, *(end - 1 for end in ends)}):
         part.write_bytes(whole[:length])
         assert write_tables(tables, resume=True) == sum(end <= length for end in ends)
@@ -80,10 +86,7 @@ def test_json_is_one_object(count: int) -> None:
 
 def test_interrupted_while_finishing(tmp_path: Path) -> None:
     tables = [Table(form, tmp_path / form, CLASS_NAMES) for form in ("json", "csv", "jsonl")]
-    write_tables(tables, finish=False)
-    journal = journal_of(tables[0].target).read_bytes()
-    write_tables(tables, resume=True)
-    expected = [table.target.read_bytes() for table in tables]
+    journal, expected = interrupt_and_finish(tables)
     assert write_tables(tables, resume=True) == 5
     for left in range(3):  # tables that are not yet there
         journal_of(tables[0].target).write_bytes(journal)
@@ -99,14 +102,16 @@ def test_a_part_of_another_job_is_refused(tmp_path: Path) -> None:
     write_tables([table], finish=False)
     before = journal_of(table.target).read_bytes()
     pictures = [one.picture for one in make_results()]
-    for resume, others, class_names, message in (
-        (False, pictures, CLASS_NAMES, "add --resume to continue it, or delete the file"),
-        (True, pictures[:3], CLASS_NAMES, r"number 4 was .*, now it is missing\)"),
-        (True, pictures[::-1], CLASS_NAMES, r"other pictures \(number 1 was a.jpg, now it is e\)"),
+    other = {**OPTIONS, "--emotion-model": "a md5:2", "--min-face": "80"}
+    options_named = r"--emotion-model was a md5:1, now a md5:2; --min-face was None, now 80"
+    for resume, others, options, message in (
+        (False, pictures, OPTIONS, "add --resume to continue it, or delete the file"),
+        (True, pictures[:3], OPTIONS, r"number 4 was .*, now it is missing\)"),
+        (True, pictures[::-1], OPTIONS, r"other pictures \(number 1 was a.jpg, now it is e\)"),
+        (True, pictures, other, options_named),
     ):
-        tables = [Table("csv", table.target, class_names)]
         with pytest.raises((FileExistsError, ValueError), match=message):
-            TableWriter(tables, others, resume=resume, options=OPTIONS)
+            TableWriter([table], others, resume=resume, options=options)
     more = [Table("jsonl", tmp_path / "faces.jsonl", CLASS_NAMES), table]
     with pytest.raises(FileExistsError, match="had done 5 pictures"):
         TableWriter(more, pictures, resume=False, options=OPTIONS)
@@ -128,24 +133,11 @@ def test_a_table_more_is_made_of_what_was_done(tmp_path: Path) -> None:
 
 def test_a_damaged_end_is_done_again(tmp_path: Path) -> None:
     table = Table("jsonl", tmp_path / "faces.jsonl", CLASS_NAMES)
-    write_tables([table], finish=False)
-    whole = journal_of(table.target).read_bytes()
-    write_tables([table], resume=True)
-    expected = table.target.read_bytes()
+    whole, (expected,) = interrupt_and_finish([table])
     for tail in (b"\0" * 50, b"\0" * 50 + b"\n", b"{}\n", b'"', b"5\n[]\n"):
         journal_of(table.target).write_bytes(whole[: len(whole) // 2] + tail)
         write_tables([table], resume=True)
         assert table.target.read_bytes() == expected
-
-
-def test_rows_of_other_options_are_refused(tmp_path: Path) -> None:
-    tables = [Table(form, tmp_path / f"faces.{form}", CLASS_NAMES) for form in ("csv", "json")]
-    write_tables(tables, finish=False)
-    other = {**OPTIONS, "--emotion-model": "a md5:2", "--min-face": "80"}
-    named = r"--emotion-model was a md5:1, now a md5:2; --min-face was None, now 80"
-    with pytest.raises(ValueError, match=named):
-        TableWriter(tables, [one.picture for one in make_results()], resume=True, options=other)
-    assert write_tables(tables, resume=True) == 5
 
 
 @needs_links

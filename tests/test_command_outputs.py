@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from minixception.commands import run_command
+from conftest import Run
 from minixception.commands.outputs import check_file, check_folder
 from minixception.commands.run_control import Progress
 from systems import needs_links
@@ -45,31 +45,16 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
             check(tmp_path / "file" / "below", "--output")
 
 
-@pytest.mark.parametrize("name", ["card.json", "curves.json"])
-def test_scores_do_not_take_the_place_of_the_model(
-    checkpoints: dict[str, Path], capsys: pytest.CaptureFixture[str], name: str
-) -> None:
-    folder = checkpoints["emotion"]
-    output = str(folder / name)
-    assert run_command("evaluate", ["--model", str(folder), "--output", output]) == 1
-    assert "must be another file than the model's" in capsys.readouterr().err
-
-
-def test_a_picture_of_any_split_that_is_in_the_way_is_noticed(
-    tmp_path: Path, checkpoints: dict[str, Path], capsys: pytest.CaptureFixture[str]
+def test_what_is_in_the_way_of_scores_or_an_8_bit_model_is_noticed(
+    run: Run, tmp_path: Path, checkpoints: dict[str, Path]
 ) -> None:
     (tmp_path / "s_PublicTest.png").mkdir()
-    arguments = ["--model", str(checkpoints["emotion"]), "--split", "Training", "PublicTest"]
-    assert run_command("evaluate", [*arguments, "--output", str(tmp_path / "s.json")]) == 1
-    assert "s_PublicTest.png" in capsys.readouterr().err
+    folder, splits = checkpoints["emotion"], ("--split", "Training", "PublicTest")
+    for command, output, said in (
+        (("evaluate", "--model", folder), folder / "card.json", "another file than the model's"),
+        (("evaluate", "--model", folder), folder / "curves.json", "another file than the model's"),
+        (("evaluate", "--model", folder, *splits), tmp_path / "s.json", "s_PublicTest.png"),
+        (("export", folder, "--format", "litert-int8"), folder / "model.tflite", "the float32"),
+    ):
+        assert said in run(*command, "--output", output, code=1).stderr
     assert not (tmp_path / "s.json").exists()
-
-
-def test_an_8_bit_model_does_not_replace_that_of_the_checkpoint(
-    checkpoints: dict[str, Path], capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = checkpoints["emotion"]
-    output = str(folder / "model.tflite")
-    arguments = [str(folder), "--format", "litert-int8", "--output", output]
-    assert run_command("export", arguments) == 1
-    assert "another file than the float32 model" in capsys.readouterr().err

@@ -1,4 +1,3 @@
-import csv
 import errno
 import io
 import itertools
@@ -6,7 +5,9 @@ import math
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
+from conftest import Run
 from minixception.checkpoints.card import Card
 from minixception.commands import run_command
 from minixception.commands import video_session as command
@@ -26,7 +28,7 @@ from minixception.preprocessor import Preprocessor
 from minixception.video.cameras import Frame
 from minixception.video.reader import VideoReader
 from minixception.video.writer import VideoWriter
-from stored_files import file_size_limit
+from stored_files import file_size_limit, read_rows
 
 EMOTIONS = ("angry", "happy", "neutral")
 ASTRONAUT = Path(__file__).parents[1] / "images" / "astronaut.jpg"
@@ -82,13 +84,9 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_clip(tmp_path_factory.mktemp("clips") / "walk.mp4")
 
 
-def run_video(*arguments: object) -> int:
-    return run_command("video", [*map(str, arguments)])
-
-
-def read_rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+@pytest.fixture
+def video(run: Run) -> Run:
+    return partial(run, "video")
 
 
 def count_frames(path: Path) -> int:
@@ -100,14 +98,10 @@ def no_leftovers(folder: Path) -> bool:
     return not list(folder.glob(".*"))
 
 
-def test_all_outputs(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    video, table, plot = (
-        tmp_path / "a" / "o.mp4",
-        tmp_path / "b" / "o.csv",
-        tmp_path / "c" / "o.png",
-    )
-    options = ("--output", video, "--csv", table, "--plot", plot, "--bars")
-    assert run_video("--input", clip, *options) == 0
+def test_all_outputs(video: Run, clip: Path, tmp_path: Path) -> None:
+    film, table, plot = (tmp_path / name for name in ("a/o.mp4", "b/o.csv", "c/o.png"))
+    options = ("--output", film, "--csv", table, "--plot", plot, "--bars")
+    said = video("--input", clip, *options).stdout
     rows = read_rows(table)
     assert list(rows[0]) == (
         ["frame", "time_seconds", "track", "x", "y", "width", "height", "emotion", "gender"]
@@ -120,23 +114,20 @@ def test_all_outputs(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
         assert float(row["time_seconds"]) == pytest.approx(int(row["frame"]) / 10)
         assert sum(float(row[f"emotion_{name}"]) for name in EMOTIONS) == pytest.approx(1, abs=1e-5)
     assert abs(int(rows[-1]["x"]) - int(rows[0]["x"]) - 4 * (len(rows) - 1)) < 20
-    assert count_frames(video) == 20
+    assert count_frames(film) == 20
     assert read_image(plot).shape[1] > 1000
     assert all(no_leftovers(tmp_path / folder) for folder in "abc")
-    printed = capsys.readouterr()
-    assert "20 frames in" in printed.out
-    assert "   1     0.0 s" in printed.out
-    assert f"written to {video}" in printed.out
-    assert run_video(clip, "--csv", "-", "--no-window") == 0
-    printed = capsys.readouterr()
-    assert printed.out.encode() == table.read_bytes()
-    assert "20 frames in" in printed.err
-    assert run_video(clip, "--quiet") == 0
-    assert "".join(capsys.readouterr()) == ""
+    for part in ("20 frames in", "   1     0.0 s", f"written to {film}"):
+        assert part in said
+    done = video(clip, "--csv", "-", "--no-window")
+    assert done.stdout.encode() == table.read_bytes()
+    assert "20 frames in" in done.stderr
+    done = video(clip, "--quiet")
+    assert done.stdout + done.stderr == ""
 
 
-def test_the_drawn_video_shows_the_face(clip: Path, tmp_path: Path) -> None:
-    assert run_video("--input", clip, "--output", tmp_path / "o.mkv") == 0
+def test_the_drawn_video_shows_the_face(video: Run, clip: Path, tmp_path: Path) -> None:
+    video("--input", clip, "--output", tmp_path / "o.mkv")
     with VideoReader(str(clip)) as before, VideoReader(str(tmp_path / "o.mkv")) as after:
         changes = [
             np.abs(a.image - b.image.astype(int)) for a, b in zip(before, after, strict=True)
@@ -145,27 +136,21 @@ def test_the_drawn_video_shows_the_face(clip: Path, tmp_path: Path) -> None:
     assert np.mean([np.median(change) for change in changes]) < 6  # the rest is as it was
 
 
-def test_smoothing_zero_gives_the_scores_of_each_frame(clip: Path, tmp_path: Path) -> None:
+def test_smoothing_zero_gives_the_scores_of_each_frame(
+    video: Run, clip: Path, tmp_path: Path
+) -> None:
     jumps = []
     for smoothing in ("0", "2"):
         table = tmp_path / f"{smoothing}.csv"
-        assert run_video("--input", clip, "--csv", table, "--smoothing", smoothing) == 0
-        jumps.append(np.abs(np.diff([float(row["emotion_happy"]) for row in read_rows(table)])))
+        video("--input", clip, "--csv", table, "--smoothing", smoothing, "--detect-every", 30)
+        rows = read_rows(table)
+        assert [row["track"] for row in rows] == ["1"] * 20  # it is followed between detections
+        jumps.append(np.abs(np.diff([float(row["emotion_happy"]) for row in rows])))
     assert jumps[0].mean() > 5 * jumps[1].mean()
 
 
-def test_detect_every_keeps_following(clip: Path, tmp_path: Path) -> None:
-    assert run_video("--input", clip, "--csv", tmp_path / "o.csv", "--detect-every", 30) == 0
-    rows = read_rows(tmp_path / "o.csv")
-    assert {row["track"] for row in rows} == {"1"}
-    assert len(rows) == 20
-
-
 def test_explanations_lie_under_box_and_label(
-    clip: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    video: Run, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def draw_green(image: np.ndarray, faces: list[Any]) -> np.ndarray:
         drawn = image.copy()
@@ -175,37 +160,37 @@ def test_explanations_lie_under_box_and_label(
         return drawn
 
     monkeypatch.setattr(command, "load_overlay", lambda arguments: draw_green)
-    assert run_video("--input", clip, "--output", tmp_path / "o.avi", "--explain", "gender") == 0
-    assert "explain" in capsys.readouterr().out
+    done = video("--input", clip, "--output", tmp_path / "o.avi", "--explain", "gender")
+    assert "explain" in done.stdout
     with VideoReader(str(tmp_path / "o.avi")) as reader:
         greens = [(frame.image[..., 1] > frame.image[..., 0] + 100.0).sum() for frame in reader]
     assert np.median(greens) > 2000  # the face is some 65 pixels wide
 
 
-def test_no_display_and_no_output(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_video("--input", clip) == 0
-    printed = capsys.readouterr()
-    assert "no window: there is no display" in printed.err
-    assert "nothing is written" in printed.err
-    assert "frames per second" in printed.out
+def test_no_display_and_no_output(video: Run, clip: Path) -> None:
+    done = video("--input", clip)
+    assert "no window: there is no display" in done.stderr
+    assert "nothing is written" in done.stderr
+    assert "frames per second" in done.stdout
 
 
-def test_a_video_without_frames_leaves_the_old_table(clip: Path, tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("old")
-    film = tmp_path / "a.mov"
+def test_a_video_without_frames_leaves_the_old_table(
+    video: Run, clip: Path, tmp_path: Path
+) -> None:
+    film, table = tmp_path / "a.mov", tmp_path / "a.csv"
+    table.write_text("old")
     film.write_bytes(clip.read_bytes().replace(b"stsd", b"xxxx"))
-    assert run_video("--input", film, "--csv", tmp_path / "a.csv") == 1
-    assert (tmp_path / "a.csv").read_text() == "old"
+    video("--input", film, "--csv", table, code=1)
+    assert table.read_text() == "old"
 
 
-def test_a_video_without_faces(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_video_without_faces(video: Run, tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "empty.mp4", 5, face=False)
     table, plot = tmp_path / "o.csv", tmp_path / "o.png"
-    assert run_video("--input", clip, "--csv", table, "--plot", plot) == 0
+    assert "no face found" in video("--input", clip, "--csv", table, "--plot", plot).stdout
     assert table.read_text(encoding="utf-8").startswith("frame,time_seconds,track,x,")
     assert read_rows(table) == []
     assert plot.is_file()
-    assert "no face found" in capsys.readouterr().out
 
 
 def open_window(
@@ -222,42 +207,47 @@ def open_window(
     return shown
 
 
-def test_window(
-    clip: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_window(video: Run, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = open_window(monkeypatch, lambda _: ord("q") if len(shown) == 7 else -1)
-    assert run_video("--input", clip, "--output", tmp_path / "o.avi") == 0
+    video("--input", clip, "--output", tmp_path / "o.avi")
     assert len(shown) == count_frames(tmp_path / "o.avi") == 7
     assert (shown[6][1][12:20, 20:80] < 60).any()  # the plate of the frame rate
-    assert run_video("--input", clip, "--no-window") == 0
+    video("--input", clip, "--no-window")
     assert len(shown) == 7
 
 
-def wait_without_keys(milliseconds: int) -> int:
-    time.sleep(milliseconds / 1000)
-    return -1
-
-
 def test_the_window_plays_no_faster_after_models_were_loaded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    video: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def load_slowly(arguments: Any) -> FaceAnalyzer:
         time.sleep(0.5)
         return make_analyzer(arguments)
 
+    def wait_without_keys(milliseconds: int) -> int:
+        time.sleep(milliseconds / 1000)
+        return -1
+
     monkeypatch.setattr(command, "load_analyzer", load_slowly)
     shown = open_window(monkeypatch, wait_without_keys)
-    assert run_video(write_clip(tmp_path / "a.mp4", 5, face=False)) == 0
+    video(write_clip(tmp_path / "a.mp4", 5, face=False))
     assert len(shown) == 5
     assert shown[-1][0] - shown[0][0] >= 0.38
 
 
+@contextmanager
+def default_handler(number: int) -> Iterator[None]:
+    """Let a signal interrupt, which a worker of the tests or a background job may ignore."""
+    original = signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+        assert signal.getsignal(number) is signal.default_int_handler
+    finally:
+        signal.signal(number, original)
+
+
 @pytest.mark.parametrize("how", ["q", "SIGINT"])
 def test_a_long_wait_for_the_next_frame_can_be_ended(
-    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    how: str, video: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[int] = []
 
@@ -272,11 +262,8 @@ def test_a_long_wait_for_the_next_frame_can_be_ended(
         for number in range(2):
             writer.write(Frame(number, 60.0 * number, image))
     open_window(monkeypatch, wait)
-    original = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        assert run_video(path) == (130 if how == "SIGINT" else 0)
-    finally:
-        signal.signal(signal.SIGINT, original)
+    with default_handler(signal.SIGINT):
+        video(path, code=130 if how == "SIGINT" else 0)
     assert 4 <= len(waits) <= 5
     assert max(waits) == 100
 
@@ -307,18 +294,15 @@ def test_the_table_outlives_errors_of_others(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(command, "load_analyzer", lambda a: make_analyzer(a, interrupt=fail, at=5))
-    assert run_video(clip, "--csv", tmp_path / "o.csv") == 1
+    # Not by `run`: for EPIPE the command needs a standard output with a descriptor.
+    assert run_command("video", [str(clip), "--csv", str(tmp_path / "o.csv")]) == 1
     assert 4 <= len(read_rows(tmp_path / "o.csv")) < 20
     assert no_leftovers(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "an error"])
 def test_what_was_done_before_a_stop_or_an_error_is_kept(
-    name: str,
-    clip: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    name: str, video: Run, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     number = getattr(signal, name, None)
 
@@ -331,30 +315,23 @@ def test_what_was_done_before_a_stop_or_an_error_is_kept(
     monkeypatch.setattr(command, "load_analyzer", lambda a: make_analyzer(a, **fault))
     output, table, plot = tmp_path / "o.mp4", tmp_path / "o.csv", tmp_path / "o.png"
     options = ("--output", output, "--csv", table, "--plot", plot)
-    # In a worker process of the tests, or in the background, the signal may be ignored.
-    original = signal.signal(number or signal.SIGINT, signal.default_int_handler)
-    try:
-        assert run_video("--input", clip, *options) == (128 + number if number else 1)
-        assert signal.getsignal(number or signal.SIGINT) is signal.default_int_handler
-    finally:
-        signal.signal(number or signal.SIGINT, original)
+    with default_handler(number or signal.SIGINT):
+        done = video("--input", clip, *options, code=128 + number if number else 1)
     frames = 1 + int(read_rows(table)[-1]["frame"])
     assert count_frames(output) == frames < 20
     assert plot.is_file()
     assert no_leftovers(tmp_path)
     said = f"stopped by {name} after {frames} frames" if number else "the network has gone"
-    assert said in capsys.readouterr().err
+    assert said in done.stderr
 
 
-@pytest.mark.parametrize("option", ["--output", "--csv"])
-def test_full_disk(
-    option: str, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / ("o.mkv" if option == "--output" else "o.csv")
+@pytest.mark.parametrize(("option", "name"), [("--output", "o.mkv"), ("--csv", "o.csv")])
+def test_full_disk(option: str, name: str, video: Run, clip: Path, tmp_path: Path) -> None:
+    path = tmp_path / name
     path.write_text("old")
     with file_size_limit(1000):
-        assert run_video("--input", clip, option, path, "--quiet") == 1
-    (message,) = capsys.readouterr().err.splitlines()
+        done = video("--input", clip, option, path, "--quiet", code=1)
+    (message,) = done.stderr.splitlines()
     assert message.startswith(f"minixception video: error: {path}: ")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
@@ -374,26 +351,24 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_one_person_is_one_track(
     name: str,
+    video: Run,
     real_data: Callable[[str], Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(command, "load_analyzer", load_analyzer)
     film, table, drawn = real_data(name), tmp_path / "o.csv", tmp_path / "o.mp4"
     rows_expected, last, said = CASES[name]
-    options = ("--csv", table, "--output", drawn, "--no-window", "--min-face", 80)
-    assert run_video(film, *options) == 0
-    printed = capsys.readouterr()
+    done = video(film, "--csv", table, "--output", drawn, "--no-window", "--min-face", 80)
     rows = read_rows(table)
     assert [row["frame"] for row in rows] == [str(number) for number in range(rows_expected)]
     assert {row["track"] for row in rows} == {"1"}
     assert float(rows[-1]["time_seconds"]) == pytest.approx(last, abs=0.001)
-    (line,) = [line for line in printed.out.splitlines() if line.startswith("   1 ")]
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("   1 ")]
     assert "happy" in line
     assert int(line.split(" man ")[1].removesuffix(" %")) >= 90
-    assert said in printed.err
-    assert (str(film) in printed.err) == bool(said)
+    assert said in done.stderr
+    assert (str(film) in done.stderr) == bool(said)
     with VideoReader(str(drawn)) as reader:
         times = [frame.time_seconds for frame in reader]
     expected = [float(row["time_seconds"]) for row in rows]

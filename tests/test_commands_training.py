@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import eagerly
+from conftest import Run, eagerly
 from made_up_data import fer2013_csv, write_noise
 from minixception.checkpoints.card import read_card
 from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL
@@ -42,11 +42,9 @@ def csv_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def training_options(csv_file: Path, folder: Path) -> list[str]:
-    numbers = {"--image-size": 16, "--epochs": EPOCHS, "--batch-size": 18, "--seed": 3}
     return [
-        *["--data", str(csv_file), "--output", str(folder), "--network", "lenet5_rgb"],
-        *["--channels", "3", "--recipe", "paper"],
-        *[str(part) for option in numbers.items() for part in option],
+        *[f"--data={csv_file}", f"--output={folder}", "--network=lenet5_rgb", "--channels=3"],
+        *["--recipe=paper", "--image-size=16", f"--epochs={EPOCHS}", "--batch-size=18", "--seed=3"],
     ]
 
 
@@ -70,42 +68,34 @@ def trained(csv_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.usefixtures("short_training")
 def test_a_killed_run_gives_what_an_uninterrupted_one_gives(
-    csv_file: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    csv_file: Path, trained: Path, run: Run, tmp_path: Path
 ) -> None:
     folder = tmp_path / "example"
-    assert run_command("train-emotion", training_options(csv_file, folder)) == 0
+    run("train-emotion", *training_options(csv_file, folder))
     assert (folder / "history.csv").read_text() == (trained / "history.csv").read_text()
     assert read_card(folder).metrics == read_card(trained).metrics
-    capsys.readouterr()
-    options = ["--resume", "--output", str(folder), "--quiet", "--epochs", str(EPOCHS + 1)]
-    assert run_command("train-emotion", options) == 0
+    options = ["--resume", "--output", folder, "--quiet", "--epochs", EPOCHS + 1]
+    assert run("train-emotion", *options).stdout == ""
     assert finished_epochs(folder) == EPOCHS + 1
-    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.usefixtures("short_training")
-def test_a_third_task_is_trained_by_a_command(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_third_task_is_trained_by_a_command(run: Run, tmp_path: Path) -> None:
     for split, count in (("train", 6), ("validation", 2), ("test", 2)):
         for number in range(count):
             for name in ("glasses", "bare"):
                 write_noise(tmp_path / "data" / split / name / f"{number}.png", number)
     folder = tmp_path / "glasses"
-    options = ["--dataset", str(tmp_path / "data"), "--network", "tiny_xception"]
-    options += ["--image-size", "24", "--epochs", "1", "--replicas", "1", "--output", str(folder)]
-    assert run_command("train", options) == 1
-    assert "--task is missing" in capsys.readouterr().err
-    assert run_command("train", ["--task", "glasses", *options]) == 0
+    options = ["--dataset", tmp_path / "data", "--network", "tiny_xception", "--image-size", 24]
+    options += ["--epochs", 1, "--replicas", 1, "--output", folder]
+    assert "--task is missing" in run("train", *options, code=1).stderr
+    run("train", "--task", "glasses", *options)
     card = read_card(folder)
-    assert (card.task, card.class_names, card.recipe["name"]) == (
-        "glasses",
-        ("bare", "glasses"),
-        "emotion",
-    )
-    assert run_command("train", ["--resume", str(folder)]) == 0
-    assert run_command("train-emotion", ["--resume", str(folder)]) == 1
-    assert "is a run of train: minixception train --resume" in capsys.readouterr().err
+    assert (card.task, card.class_names) == ("glasses", ("bare", "glasses"))
+    assert card.recipe["name"] == "emotion"
+    run("train", "--resume", folder)
+    refused = run("train-emotion", "--resume", folder, code=1)
+    assert "is a run of train: minixception train --resume" in refused.stderr
 
 
 def test_a_trained_folder_is_complete(csv_file: Path, trained: Path) -> None:
@@ -120,54 +110,50 @@ def test_a_trained_folder_is_complete(csv_file: Path, trained: Path) -> None:
     assert card.data["class_counts"] == dict.fromkeys(EMOTIONS_FER2013, 5)
     assert card.data["checksum"].startswith("md5:")
     assert (card.seed, card.recipe["epochs"], card.recipe["name"]) == (3, EPOCHS, "paper")
-    assert card.command.startswith("minixception train-emotion --data")
+    assert card.command.startswith("minixception train-emotion --data=")
     assert {"python", "keras", "numpy"} <= set(card.versions)
     assert set(card.metrics) == {"PublicTest"}
 
 
 def test_a_used_folder_needs_resume_and_the_same_settings(
-    csv_file: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+    csv_file: Path, trained: Path, run: Run
 ) -> None:
-    options = training_options(csv_file, trained)
-    assert run_command("train-emotion", options) == 1
-    assert "already holds a training run" in capsys.readouterr().err
-    resume = ["--resume", str(trained)]
-    assert run_command("train-emotion", [*resume, "--label-smoothing", "0.3"]) == 1
-    assert "recipe.label_smoothing was 0.0, now 0.3" in capsys.readouterr().err
-    assert run_command("train-gender", resume) == 1
-    assert "a run of train-emotion: minixception train-emotion" in capsys.readouterr().err
-    assert run_command("train-emotion", ["--resume", str(csv_file.parent)]) == 1
-    assert "holds no training run to continue" in capsys.readouterr().err
+    resume, smoothing = ("--resume", trained), ("--label-smoothing", 0.3)
+    for command, options, said in (
+        ("train-emotion", training_options(csv_file, trained), "already holds a training run"),
+        ("train-emotion", (*resume, *smoothing), "recipe.label_smoothing was 0.0, now 0.3"),
+        ("train-gender", resume, "a run of train-emotion: minixception train-emotion"),
+        ("train-emotion", ("--resume", csv_file.parent), "holds no training run to continue"),
+    ):
+        assert said in run(command, *options, code=1).stderr
 
 
 @pytest.mark.parametrize(
     ("recipe", "task", "asked", "faces", "origin"),
     [
-        ("emotion", "emotion", None, 192, DEFAULT_EMOTION_MODEL),
-        ("emotion", "glasses", None, 192, DEFAULT_EMOTION_MODEL),
-        ("gender", "gender", None, 192, DEFAULT_GENDER_MODEL),
+        ("emotion", "emotion", None, 192, Path(DEFAULT_EMOTION_MODEL)),
+        ("emotion", "glasses", None, 192, Path(DEFAULT_EMOTION_MODEL)),
+        ("gender", "gender", None, 192, Path(DEFAULT_GENDER_MODEL)),
         ("emotion", "emotion", None, 2000, None),
-        ("emotion", "emotion", "none", 192, None),
-        ("emotion", "emotion", "a", 9000, "a"),
+        ("emotion", "emotion", Path("none"), 192, None),
+        ("emotion", "emotion", Path("a"), 9000, Path("a")),
         ("paper", "emotion", None, 192, None),
         ("teacher", "emotion", None, 192, None),  # another network
     ],
 )
 def test_few_faces_begin_with_shipped_weights(
-    recipe: str, task: str, asked: str | None, faces: int, origin: str | None
+    recipe: str, task: str, asked: Path | None, faces: int, origin: Path | None
 ) -> None:
-    given = Path(asked) if asked else None
-    chosen = choose_origin(given, RECIPES[recipe], task=task, faces=faces)
-    assert chosen == (Path(origin) if origin else None)
+    assert choose_origin(asked, RECIPES[recipe], task=task, faces=faces) == origin
 
 
 @pytest.mark.usefixtures("short_training")
 def test_the_card_says_who_taught_and_where_the_weights_began(
-    csv_file: Path, trained: Path, tmp_path: Path
+    csv_file: Path, trained: Path, run: Run, tmp_path: Path
 ) -> None:
     folder, origin = tmp_path / "student", read_card(trained)
-    options = ["--epochs", "1", "--teacher", str(trained), "--initial-weights", str(trained)]
-    assert run_command("train-emotion", [*training_options(csv_file, folder), *options]) == 0
+    options = ["--epochs", 1, "--teacher", trained, "--initial-weights", trained]
+    run("train-emotion", *training_options(csv_file, folder), *options)
     card = read_card(folder)
     assert card.data["initial_weights"] == str(trained)
     (teacher,) = card.data["teachers"]
@@ -183,20 +169,17 @@ def test_the_card_says_who_taught_and_where_the_weights_began(
 
 
 def test_evaluate_matches_a_data_set_with_other_classes(
-    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: Path, run: Run, tmp_path: Path
 ) -> None:
     for subject in range(10):
         for sequence, emotion in enumerate(("anger", "contempt", "happy")):
             name = f"{emotion}/S{subject:03d}_{sequence:03d}_00000012.png"
             write_noise(tmp_path / "CK+48" / name, seed=10 * sequence + subject)
     output = tmp_path / "scores.json"
-    options = ["--dataset", "ck_plus", "--data", str(tmp_path), "--split", "train"]
-    options += ["--model", str(trained), "--output", str(output)]
-    assert run_command("evaluate", options) == 0
-    told = capsys.readouterr().out
-    totals = {
-        name: row["total"] for name, row in json.loads(output.read_text())["per_class"].items()
-    }
+    options = ["--dataset", "ck_plus", "--data", tmp_path, "--split", "train"]
+    told = run("evaluate", *options, "--model", trained, "--output", output).stdout
+    rows = json.loads(output.read_text())["per_class"].items()
+    totals = {name: row["total"] for name, row in rows}
     count = totals["angry"]
     assert totals == {**dict.fromkeys(EMOTIONS_FER2013, 0), "angry": count, "happy": count}
     assert count > 0
@@ -205,13 +188,12 @@ def test_evaluate_matches_a_data_set_with_other_classes(
 
 
 def test_evaluate_writes_scores_and_picture(
-    csv_file: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    csv_file: Path, trained: Path, run: Run, tmp_path: Path
 ) -> None:
     output = tmp_path / "new" / "scores.json"
-    options = ["--model", str(trained), "--data", str(csv_file), "--split", "PrivateTest"]
-    options += ["--engine", "litert", "--flip", "--without-twins", "--output", str(output)]
-    assert run_command("evaluate", options) == 0
-    assert "left out: 1 faces" in capsys.readouterr().out
+    options = ["--model", trained, "--data", csv_file, "--split", "PrivateTest"]
+    options += ["--engine", "litert", "--flip", "--without-twins", "--output", output]
+    assert "left out: 1 faces" in run("evaluate", *options).stdout
     data = json.loads(output.read_text())
     assert {"accuracy", "macro_f1", "per_class", "confusion_matrix", "n"} <= set(data)
     assert (data["n"], data["split"]) == (6, "PrivateTest")
@@ -223,30 +205,27 @@ def test_evaluate_writes_scores_and_picture(
 
 
 def test_evaluate_gives_what_training_measured_and_records(
-    csv_file: Path, trained: Path, tmp_path: Path
+    csv_file: Path, trained: Path, run: Run, tmp_path: Path
 ) -> None:
-    before = read_card(trained)
+    before, options = read_card(trained), ["--model", trained, "--data", csv_file]
     for engine in ("keras", "litert"):
         output = tmp_path / f"{engine}.json"
-        options = ["--model", str(trained), "--data", str(csv_file), "--engine", engine]
-        assert run_command("evaluate", [*options, "--output", str(output)]) == 0
+        run("evaluate", *options, "--engine", engine, "--output", output)
         scores = json.loads(output.read_text())
         measured = before.metrics["PublicTest"]
         error = pytest.approx(measured["calibration_error"], abs=1e-6)
         assert {name: scores[name] for name in measured} == {**measured, "calibration_error": error}
     assert read_card(trained) == before
-
-    options = ["--model", str(trained), "--data", str(csv_file), "--engine", "litert"]
-    assert run_command("evaluate", [*options, "--split", "PrivateTest", "--record"]) == 0
-    assert run_command("evaluate", [*options, "--flip", "--without-twins", "--record"]) == 0
+    options += ["--engine", "litert", "--record"]
+    run("evaluate", *options, "--split", "PrivateTest")
+    run("evaluate", *options, "--flip", "--without-twins")
     recorded = read_card(trained)
     assert set(recorded.metrics) == {"PublicTest", "PrivateTest", "PublicTest flip without twins"}
     assert recorded.with_metrics("PublicTest", before.metrics["PublicTest"]).data == before.data
 
 
-def test_recipe_list_prints_every_recipe(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command("train-emotion", ["--recipe", "list"]) == 0
-    printed = capsys.readouterr().out
+def test_recipe_list_prints_every_recipe(run: Run) -> None:
+    printed = run("train-emotion", "--recipe", "list").stdout
     for recipe in RECIPES.values():
         assert f"{recipe.name}: {recipe.summary}" in printed
         for words in (recipe.source, recipe.data, recipe.cost, recipe.expected):
@@ -262,19 +241,17 @@ def test_a_script_says_in_one_line_what_is_wrong(capsys: pytest.CaptureFixture[s
 
 
 def test_a_number_out_of_range_is_refused_without_keras(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "minixception.models", None)  # importing it fails
-    assert run_command("train-emotion", ["--seed", "-1"]) == 1
-    assert "--seed must be from 0" in capsys.readouterr().err
-    with pytest.raises(SystemExit, match="2"):
-        run_command("train-emotion", ["--classes", "angry,,sad"])
-    assert "argument --classes: names with commas" in capsys.readouterr().err
+    assert "--seed must be from 0" in run("train-emotion", "--seed", -1, code=1).stderr
+    refused = run("train-emotion", "--classes", "angry,,sad", code=2)
+    assert "argument --classes: names with commas" in refused.stderr
 
 
 @pytest.mark.parametrize(("recipe", "channels"), [("paper", 3), ("gender", 1)])
 def test_faces_keep_their_colours_until_these_have_been_changed(
-    recipe: str, channels: int, monkeypatch: pytest.MonkeyPatch
+    recipe: str, channels: int, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
 
@@ -283,6 +260,6 @@ def test_faces_keep_their_colours_until_these_have_been_changed(
         raise ValueError("far enough")
 
     monkeypatch.setattr("minixception.datasets.requests.load_dataset", note_channels)
-    assert run_command("train-gender", ["--recipe", recipe]) == 1
-    assert run_command("train-gender", ["--recipe", recipe, "--no-augmentation"]) == 1
+    run("train-gender", "--recipe", recipe, code=1)
+    run("train-gender", "--recipe", recipe, "--no-augmentation", code=1)
     assert asked == [channels, 1]

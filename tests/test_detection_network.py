@@ -8,11 +8,10 @@ import keras
 import numpy as np
 import pytest
 
-from conftest import eagerly
+from conftest import Run, eagerly
 from made_up_detection import write_labelled_pictures
 from minixception.boxes import clip
 from minixception.checkpoints.engines import LiteRTEngine
-from minixception.commands import main
 from minixception.detection.card import DetectorCard, read_detector_card
 from minixception.detection.cells import assign_faces, cell_places, prepare_images
 from minixception.detection.columns import FACE_COLUMNS
@@ -207,26 +206,23 @@ def test_what_is_no_detector_is_refused(
 
 
 def test_a_detector_is_evaluated_by_the_command(
-    trained: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: Path, pictures: Path, run: Run, tmp_path: Path
 ) -> None:
     output = tmp_path / "scores.json"
-    arguments = ["evaluate", "--model", str(trained), "--data", str(pictures)]
-    assert main([*arguments, "--output", str(output)]) == 0
-    assert "recall by side in pixels" in capsys.readouterr().out
+    arguments = ["evaluate", "--model", trained, "--data", pictures]
+    assert "recall by side in pixels" in run(*arguments, "--output", output).stdout
     assert '"average_precision"' in output.read_text()
-    assert main([*arguments, "--flip"]) == 1
-    assert "--flip is for classifiers" in capsys.readouterr().err
+    assert "--flip is for classifiers" in run(*arguments, "--flip", code=1).stderr
 
 
 def test_the_command_refuses_before_it_works(
-    tmp_path: Path, pictures: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, pictures: Path, trained: Path, run: Run
 ) -> None:
-    output, table = str(tmp_path / "run"), str(pictures / "photographs.csv")
+    output, table = tmp_path / "run", pictures / "photographs.csv"
     for options, message in (
-        (["--output", str(trained)], "--resume"),
+        (["--output", trained], "--resume"),
         (["--output", output, "--leave-out", table], "folder or a whole tar archive"),
         (["--output", output, "--epochs", "0"], "epochs"),
     ):
-        assert main(["train-detector", "--data", str(pictures), *options]) == 1
-        assert message in capsys.readouterr().err
-    assert not (tmp_path / "run").exists()
+        assert message in run("train-detector", "--data", pictures, *options, code=1).stderr
+    assert not output.exists()
