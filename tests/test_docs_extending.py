@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from conftest import Run
+from made_up_data import write_noise
 from minixception import models
 from minixception.checkpoints.card import read_card
 from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL
-from minixception.commands import run_command
 from minixception.datasets.registry import DATASETS
-from minixception.images import write_image
 from minixception.training.recipe_book import RECIPES
 
 PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
@@ -28,25 +28,27 @@ def blocks(section: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
 
 
+def follow(*code: str, **names: Any) -> dict[str, Any]:
+    """Run blocks one after the other; return what they have made."""
+    for block in code:
+        exec(compile(block, str(PAGE), "exec"), names)
+    return names
+
+
 @pytest.fixture
 def pictures(here: Path) -> Path:
-    """Class folders of dark and light pictures."""
-    generator = np.random.default_rng(0)
-    for name, low in (("dark", 0), ("light", 120)):
-        for number in range(20):
-            image = generator.integers(low, low + 120, (48, 48, 3), dtype=np.uint8)
+    """Class folders of noise, which is lighter in one of them."""
+    for number in range(20):
+        for name, seed, least in (("dark", number, 0), ("light", 100 + number, 120)):
             path = here / "pictures" / name / f"{number}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_image(path, image)
+            write_noise(path, seed, size=(48, 48), least=least)
     return here / "pictures"
 
 
 @pytest.mark.usefixtures("eager")
 def test_a_folder_is_trained_on_scored_and_used(pictures: Path, portraits: Path) -> None:
     shutil.copy(portraits, "photo.jpg")
-    code = blocks("A data set")[0].replace("epochs=12", "epochs=1")
-    names: dict[str, Any] = {}
-    exec(compile(code, str(PAGE), "exec"), names)
+    names = follow(blocks("A data set")[0].replace("epochs=12", "epochs=1"))
     run = names["run"]
     assert run.folder == Path("runs/pictures")
     assert run.card.class_names == ("dark", "light")
@@ -61,43 +63,38 @@ def test_a_folder_is_trained_on_scored_and_used(pictures: Path, portraits: Path)
 def test_a_network_of_one_s_own() -> None:
     code = blocks("A network")
     assert sum(len(block.splitlines()) for block in code) < LONGEST
-    scope: dict[str, Any] = {}
     try:
-        for block in code:
-            exec(compile(block, str(PAGE), "exec"), scope)
+        names = follow(*code)
     finally:
         models.NETWORKS.pop("three_blocks", None)  # other tests count the networks
     card = read_card("runs/three_blocks")
     assert (card.architecture, card.class_names) == ("three_blocks", ("dark", "light"))
-    assert scope["scores"].n > 0
+    assert names["scores"].n > 0
 
 
 @pytest.mark.usefixtures("eager")
 def test_a_model_of_one_s_own(here: Path, portraits: Path) -> None:
-    scope: dict[str, Any] = {"model": models.build("tiny_xception", (32, 32, 3), 2)}
     (code,) = blocks("A model from your own `fit`")
-    exec(compile(code, str(PAGE), "exec"), scope)
-    assert {face.emotion for face in scope["analyzer"].analyze(portraits)} <= {"happy", "sad"}
-    assert scope["classifier"].features(portraits).shape == (1, 64)
+    names = follow(code, model=models.build("tiny_xception", (32, 32, 3), 2))
+    assert {face.emotion for face in names["analyzer"].analyze(portraits)} <= {"happy", "sad"}
+    assert names["classifier"].features(portraits).shape == (1, 64)
 
 
 @pytest.mark.usefixtures("eager")
-def test_a_third_task(pictures: Path, portraits: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_third_task(pictures: Path, portraits: Path, run: Run) -> None:
     shutil.copy(portraits, "photo.jpg")
     for old, new in (("dark", "glasses"), ("light", "none")):
         (pictures / old).rename(pictures / new)
-    scope: dict[str, Any] = {}
     (code,) = blocks("A third task")
-    code = code.replace("epochs=12", 'epochs=1, network="simple_cnn", image_size=(16, 16)')
-    exec(compile(code, str(PAGE), "exec"), scope)
-    card = scope["run"].card
+    small = 'epochs=1, network="simple_cnn", image_size=(16, 16)'
+    names = follow(code.replace("epochs=12", small))
+    card = names["run"].card
     assert (card.task, card.recipe["name"]) == ("glasses", "emotion")
-    assert {"glasses", "glasses_glasses", "glasses_none"} <= set(scope["table"])
-    assert {label for *_, label in scope["labels"]} <= {"glasses", "none"}
+    assert {"glasses", "glasses_glasses", "glasses_none"} <= set(names["table"])
+    assert {label for *_, label in names["labels"]} <= {"glasses", "none"}
     assert Path("drawn.jpg").is_file()
-    command = ["evaluate", "--model", "runs/glasses", "--dataset", "folder", "--data", "pictures"]
-    assert run_command(command[0], command[1:]) == 0
-    assert "glasses on pictures validation" in capsys.readouterr().out
+    options = ["--model", "runs/glasses", "--dataset", "folder", "--data", "pictures"]
+    assert "glasses on pictures validation" in run("evaluate", *options).stdout
 
 
 @pytest.fixture
@@ -125,9 +122,7 @@ def test_a_data_set_of_one_s_own(
     monkeypatch.setitem(DATASETS, "my_faces", DATASETS["folder"])  # removed after the test
     _, loader, *rest = blocks("A data set")
     assert sum(map(bool, loader.splitlines()[11:])) < LONGEST
-    names: dict[str, Any] = {}
-    for block in (loader, *rest):
-        exec(compile(block, str(PAGE), "exec"), names)
+    names = follow(loader, *rest)
     printed = capsys.readouterr().out
     assert "12 faces to train on, 6 to validate on" in printed
     assert "2 faces" in printed
