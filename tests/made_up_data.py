@@ -3,6 +3,7 @@
 import os
 import tarfile
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def make_dataset(
     *,
     name: str = "made_up",
     shape: tuple[int, int, int] = (6, 4, 1),
-    **fields: Any,
+    **changes: Any,
 ) -> FaceDataset:
     """Return a data set in which each image is filled with its row number."""
     numbers = np.array(labels, np.int64)
@@ -103,7 +104,13 @@ def make_dataset(
         "licence": f"terms of {name}",
         "checksum": f"md5:{name}",
     }
-    return FaceDataset(**{**given, **fields})
+    return FaceDataset(**{**given, **changes})
+
+
+def require_same(found: FaceDataset, expected: FaceDataset) -> None:
+    """Compare two data sets in all their fields."""
+    for field in fields(FaceDataset):
+        np.testing.assert_equal(getattr(found, field.name), getattr(expected, field.name))
 
 
 def pack(folder: Path, path: Path) -> Path:

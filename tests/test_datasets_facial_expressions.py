@@ -2,10 +2,9 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from made_up_data import BrightFinder, pack, write_picture
+from made_up_data import BrightFinder, pack, require_same, write_picture
 from minixception.datasets import load_facial_expressions
 from minixception.labels import EMOTIONS_8
 
@@ -64,10 +63,7 @@ def test_archive_and_folder_give_the_same(folder: Path, tmp_path: Path) -> None:
     expected = load_facial_expressions(folder, detector=BrightFinder())
     for name in ("faces.tar", "faces.tar.gz"):
         dataset = load_facial_expressions(pack(folder, tmp_path / name), detector=BrightFinder())
-        assert np.array_equal(dataset.images, expected.images)
-        assert np.array_equal(dataset.labels, expected.labels)
-        assert dataset.dropped == expected.dropped  # the link in the archive leads nowhere
-        assert dataset.checksum == expected.checksum
+        require_same(dataset, expected)  # the link in the archive leads nowhere
 
 
 def test_a_wrong_place(folder: Path, tmp_path: Path) -> None:
@@ -75,9 +71,6 @@ def test_a_wrong_place(folder: Path, tmp_path: Path) -> None:
         load_facial_expressions(tmp_path / "none")
     with pytest.raises(ValueError, match=r"legend\.csv.*Missing: the file"):
         load_facial_expressions(folder / "images")
-    (tmp_path / "broken.tar").write_bytes(b"no archive")
-    with pytest.raises(ValueError, match=r"broken.tar must be a folder or a whole tar"):
-        load_facial_expressions(tmp_path / "broken.tar")
     (folder / "data" / "legend.csv").write_text("user,image,emotion\n")
     with pytest.raises(ValueError, match=r"Missing: user\.id"):
         load_facial_expressions(folder)

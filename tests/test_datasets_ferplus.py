@@ -104,15 +104,11 @@ def test_train_on_votes(fer2013_path: Path, votes_path: Path) -> None:
     assert dataset.dropped["no majority"] == 0
 
 
-def test_columns_are_found_by_name(tmp_path: Path, fer2013_path: Path, votes_path: Path) -> None:
-    reordered = write_votes(
-        tmp_path / "reordered.csv",
-        votes=[row[::-1] for row in VOTES],
-        columns=FERPLUS_COLUMNS[::-1],
-    )
-    expected = read_ferplus_votes(votes_path, splits=None)
-    assert np.array_equal(read_ferplus_votes(reordered, splits=None), expected)
-    assert expected.tolist() == [list(row) for row in VOTES]
+def test_columns_are_found_by_name(tmp_path: Path, votes_path: Path) -> None:
+    votes, columns = [row[::-1] for row in VOTES], FERPLUS_COLUMNS[::-1]
+    reordered = write_votes(tmp_path / "reordered.csv", votes=votes, columns=columns)
+    for path in (votes_path, reordered):
+        assert np.array_equal(read_ferplus_votes(path, splits=None), VOTES)
 
 
 @pytest.mark.parametrize(
@@ -137,12 +133,8 @@ def test_missing_file_and_unknown_rule(
 ) -> None:
     with pytest.raises(FileNotFoundError, match="microsoft/FERPlus"):
         load_ferplus(fer2013_path, tmp_path / "none.csv")
-    with pytest.raises(
-        ValueError, match=r"majority, distribution, train-on-votes. Received: labels='soft'"
-    ):
+    with pytest.raises(ValueError, match=r"distribution, train-on-votes. Received: labels='soft'"):
         load_ferplus(fer2013_path, votes_path, labels="soft")
-    with pytest.raises(ValueError, match=r"`split` must be one of Training"):
-        load_ferplus(fer2013_path, votes_path, split="test")
 
 
 def test_seven_class_targets_leave_out_contempt() -> None:

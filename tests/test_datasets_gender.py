@@ -1,6 +1,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from made_up_data import pack, write_noise
-from minixception.datasets import FaceDataset, load_imdb, load_utkface
+from made_up_data import pack, require_same, write_noise
+from minixception.datasets import load_imdb, load_utkface
 from minixception.datasets.registry import default_dataset, is_trained_on, require_same_files
 from minixception.labels import GENDERS
 
@@ -53,31 +54,27 @@ def test_utkface_names_are_read(utkface_folder: Path) -> None:
 
 
 def test_utkface_archive_and_folder_give_the_same(utkface_folder: Path, tmp_path: Path) -> None:
-    expected = load_utkface(utkface_folder)
+    expected = load_utkface(tmp_path)  # in which the folder lies, as in the archive
     for name in ("faces.tar", "faces.tar.gz"):
-        dataset = load_utkface(pack(utkface_folder, tmp_path / name))
-        assert np.array_equal(dataset.images, expected.images)
-        assert np.array_equal(dataset.labels, expected.labels)
-        assert dataset.checksum == expected.checksum
+        require_same(load_utkface(pack(utkface_folder, tmp_path / name)), expected)
 
 
 def test_a_model_is_not_scored_on_other_files_of_its_set(utkface_folder: Path) -> None:
     dataset = load_utkface(utkface_folder, split_rule="drawn")
     same = {"name": dataset.name, "checksum": dataset.checksum}
     both = {"dataset": "imdb+utkface", "name": "imdb+utkface"}
-
-    def require(data: FaceDataset, trained_on: dict[str, str]) -> None:
-        require_same_files("utkface", data, splits=["test"], model="m", trained_on=trained_on)
-
-    require(dataset, same)
-    require(dataset, {"name": "imdb", "checksum": "x"})
-    require(dataset, {**both, "checksum": f"imdb md5:0 + utkface {dataset.checksum}"})
-    for trained_on in ({**same, "checksum": "md5:0"}, {**both, "checksum": "imdb md5:0 + md5:1"}):
+    require = partial(require_same_files, "utkface", splits=["test"], model="m")
+    require(dataset, trained_on=same)
+    require(dataset, trained_on={"name": "imdb", "checksum": "x"})
+    checksums = f"imdb md5:0 + utkface {dataset.checksum}"
+    require(dataset, trained_on={**both, "checksum": checksums})
+    for other in ({**same, "checksum": "md5:0"}, {**both, "checksum": "imdb md5:0 + md5:1"}):
         with pytest.raises(ValueError, match=r"m was trained on other files of utkface.*md5:0"):
-            require(dataset, trained_on)
+            require(dataset, trained_on=other)
     # Splits that the source tells do not change with the files.
     for drawn in ((), ("train", "validation")):
-        require(replace(dataset, drawn_splits=drawn), {**same, "checksum": "md5:0"})
+        told = replace(dataset, drawn_splits=drawn)
+        require(told, trained_on={**same, "checksum": "md5:0"})
     # A folder with the name of a set is not that set.
     named = replace(dataset, name="fer2013", checksum="md5:1")
     trained_on = {"dataset": "folder", "name": "fer2013", "checksum": "md5:0"}

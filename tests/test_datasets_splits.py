@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
+from conftest import Run
 from made_up_data import write_noise
 from minixception.boxes import Box
 from minixception.checkpoints.shipped import DEFAULT_DETECTOR
-from minixception.commands import run_command
 from minixception.datasets import (
     FaceDataset,
     content_split,
@@ -27,7 +26,7 @@ from minixception.datasets import (
 from minixception.datasets.face_dataset import picture_digest
 from minixception.datasets.registry import load_dataset, require_same_files, split_rule_for
 from minixception.detection.registry import DETECTORS
-from minixception.images import read_image
+from minixception.images import read_image, write_image
 from minixception.training.learned_faces import numbers_of, refuse_learned, write_learned
 from stored_files import change_card
 
@@ -73,10 +72,8 @@ def half(folder: Path) -> Path:
 
 def other_names_in_another_container(folder: Path) -> Path:
     for number, path in enumerate(sorted(folder.rglob("*.png"))):
-        with Image.open(path) as picture:
-            other = folder.parent / "again" / path.parent.name / f"{PICTURES - number}.tiff"
-            other.parent.mkdir(parents=True, exist_ok=True)
-            picture.save(other)
+        other = folder.parent / "again" / path.parent.name / f"{PICTURES - number}.tiff"
+        write_image(other, read_image(path))
     return folder.parent / "again"
 
 
@@ -88,9 +85,7 @@ def other_classes(folder: Path) -> Path:
     return copy
 
 
-@pytest.mark.parametrize(
-    "changed", [copy_with_one_removed, half, other_names_in_another_container, other_classes]
-)
+@pytest.mark.parametrize("changed", [half, other_names_in_another_container, other_classes])
 def test_a_picture_keeps_its_side(folder: Path, changed: Callable[[Path], Path]) -> None:
     expected = sides(load_dataset("folder", folder))
     assert len(expected) == PICTURES
@@ -170,31 +165,24 @@ def test_a_known_roster_is_divided_exactly_however_few_are_read() -> None:
 def test_a_class_without_a_picture_in_a_split_is_told(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    kept = sorted(folder.glob("man/*"))[3:]
-    for path in kept:
+    for path in sorted(folder.glob("man/*"))[3:]:
         path.unlink()
     with caplog.at_level(logging.WARNING):
         dataset = load_dataset("folder", folder)
-    counts = {
-        name: int(((dataset.splits == name) & (dataset.labels == 0)).sum())
-        for name in ("train", "validation", "test")
-    }
-    shown = ", ".join(f"{name} {count}" for name, count in counts.items())
+    names = ("train", "validation", "test")
+    counts = [((dataset.splits == name) & (dataset.labels == 0)).sum() for name in names]
+    shown = ", ".join(f"{name} {count}" for name, count in zip(names, counts, strict=True))
     assert f"faces: a split has no picture of man ({shown})" in caplog.text
     assert "woman" not in caplog.text
 
 
 def test_what_cannot_be_split(folder: Path) -> None:
-    for call, message in (
-        (
-            lambda: draw_splits(load_dataset("folder", folder), split_rule="dealt"),
-            "`split_rule` must be one of content, drawn",
-        ),
-        (lambda: content_split(["a"], subjects=["b", "c"]), "`subjects` must have one entry per"),
-        (lambda: content_split(["a"], fractions={"train": 0.5}), "`fractions` must be positive"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            call()
+    with pytest.raises(ValueError, match="`split_rule` must be one of content, drawn"):
+        draw_splits(load_dataset("folder", folder), split_rule="dealt")
+    with pytest.raises(ValueError, match="`subjects` must have one entry per"):
+        content_split(["a"], subjects=["b", "c"])
+    with pytest.raises(ValueError, match="`fractions` must be positive"):
+        content_split(["a"], fractions={"train": 0.5})
 
 
 def card_data(name: str, dataset: FaceDataset) -> dict[str, Any]:
@@ -264,7 +252,8 @@ def test_learned_faces_are_known_again_however_a_set_is_read(
     dataset = load_dataset("folder", folder)
     write_learned(tmp_path, numbers_of(dataset.split("train")))
     refuse = partial(refuse_learned, tmp_path, training_split="train", splits=["train", "test"])
-    table = replace(dataset, attributes={}, images=read_as_they_are(folder))
+    pictures = np.stack([read_image(path) for path in sorted(folder.rglob("*.png"))])
+    table = replace(dataset, attributes={}, images=pictures)
     for unchanged in (dataset, table, merge_datasets({"a": dataset})):
         refuse(unchanged)
     subjects = np.array([f"person {row // 3}" for row in range(PICTURES)])
@@ -282,24 +271,17 @@ def test_learned_faces_are_known_again_however_a_set_is_read(
         refuse(dataset)
 
 
-def read_as_they_are(folder: Path) -> np.ndarray:
-    return np.stack([read_image(path) for path in sorted(folder.rglob("*.png"))])
-
-
 def test_a_new_model_does_not_begin_with_what_saw_its_test_faces(
-    folder: Path,
-    tmp_path: Path,
-    checkpoints: dict[str, Path],
-    capsys: pytest.CaptureFixture[str],
+    folder: Path, tmp_path: Path, checkpoints: dict[str, Path], run: Run
 ) -> None:
     old = shutil.copytree(checkpoints["gender"], tmp_path / "old")
     change_card(old, data=card_data("folder", load_dataset("folder", folder, split_rule="drawn")))
     data = ["--dataset", "folder", "--data"]
-    options = ["--recipe", "gender", "--image-size", "48", "--initial-weights", str(old)]
-    options += ["--output", str(tmp_path / "new"), *data, str(folder)]
-    assert run_command("train-gender", options) == 1
-    assert "training faces may be among the test faces" in capsys.readouterr().err
-    scored = ["--model", str(old), "--engine", "litert", "--split", "test", *data]
-    assert run_command("evaluate", [*scored, str(folder)]) == 0
-    assert run_command("evaluate", [*scored, str(copy_with_one_removed(folder))]) == 1
-    assert "on other files of other name" in capsys.readouterr().err
+    options = ["--recipe", "gender", "--image-size", 48, "--initial-weights", old]
+    options += ["--output", tmp_path / "new", *data, folder]
+    refused = run("train-gender", *options, code=1)
+    assert "training faces may be among the test faces" in refused.stderr
+    scored = ["--model", old, "--engine", "litert", "--split", "test", *data]
+    run("evaluate", *scored, folder)
+    refused = run("evaluate", *scored, copy_with_one_removed(folder), code=1)
+    assert "on other files of other name" in refused.stderr
