@@ -17,8 +17,7 @@ import pytest
 from bad_input.data_sets import ARCHIVES, FOLDERS, MATS, TABLES, VOTES
 from bad_input.media import EMPTY_NAME, NEW_FOLDER, PICTURES, VIDEOS
 from bad_input.models import CHECKPOINTS, KERAS_FILES
-from bad_input.names import NAMES
-from bad_input.options import FORBIDDEN, OPTIONS
+from bad_input.options import FORBIDDEN, NAMES, OPTIONS
 from bad_input.place import Case, Place
 from conftest import Run
 from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL, find_model

@@ -21,20 +21,15 @@ OPTIONS = {"--emotion-model": "a md5:1", "--engine": "litert", "--min-face": "No
 
 def make_results() -> list[PictureResult]:
     """Return results of pictures with no, one and three faces, and names that are hard to write."""
-    names = ["a.jpg", 'b "quoted",\nin two\r\nlines.jpg', "ä 顔.jpg", "\udcff.jpg", "e"]
+    counts = {"a.jpg": 1, 'b "quoted",\nin two\r\nlines.jpg': 3, "ä 顔.jpg": 0, "\udcff.jpg": 2}
 
     def face(number: int) -> FacePrediction:
         scores = {"sad": 0.1 + number / 3, "happy": 0.9 - number / 3}
         return FacePrediction(Box(number, 2, 30, 40), {"emotion": scores})
 
-    counts = (1, 3, 0, 2, 0)
     return [
-        PictureResult(
-            Path(name),
-            tuple(face(number) for number in range(count)),
-            error='cannot "read", it' if name == "e" else None,
-        )
-        for name, count in zip(names, counts, strict=True)
+        *(PictureResult(Path(name), tuple(map(face, range(n)))) for name, n in counts.items()),
+        PictureResult(Path("e"), error='cannot "read", it'),
     ]
 
 
