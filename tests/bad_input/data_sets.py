@@ -69,14 +69,15 @@ def archive(name: str, content: bytes, *, size: int | None = None, kind: bytes =
     return utkface(make)
 
 
+NO_TABLE = "is not a CSV text file"
 TABLES = [
     Case("CSV", given, "evaluate", arguments, said)
     for given, arguments, said in (
         ("missing", scored("fer2013", lambda _: "none.csv"), "There is no file none.csv"),
         ("empty", csv(lambda _: ""), "is empty"),
         ("header only", csv(lambda text: text.splitlines()[0]), "has a header and no rows"),
-        ("binary", csv(lambda _: bytes(range(256)) * 9), "is not a CSV text file"),
-        ("UTF-16", csv(lambda text: text.encode("utf-16")), "is not a CSV text file"),
+        ("binary", csv(lambda _: bytes(range(256)) * 9), NO_TABLE),
+        ("UTF-16", csv(lambda text: text.encode("utf-16")), NO_TABLE),
         ("a folder", scored("fer2013", lambda _: "folder"), "must be a CSV file, not a folder"),
         ("a pipe", scored("fer2013", lambda _: pipe("a.csv")), PIPE),
         ("a link to itself", scored("fer2013", lambda _: loop("a.csv")), "There is no file a.csv"),
@@ -126,13 +127,9 @@ VOTES = [
     Case("votes CSV", given, "evaluate", votes(change), said)
     for given, change, said in (
         ("empty", lambda _: b"", "must have the columns"),
-        ("binary", lambda _: bytes(range(256)), "is not a CSV text file"),
+        ("binary", lambda _: bytes(range(256)), NO_TABLE),
         ("truncated", lambda text: text[:-30], "row 15 (line 16)"),
-        (
-            "a field of 200,000 characters",
-            lambda text: text + "x" * 200000,
-            "is not a CSV text file",
-        ),
+        ("a field of 200,000 characters", lambda text: text + "x" * 200000, NO_TABLE),
         (
             "a vote of thirty digits",
             lambda text: text.replace(",9", "," + "9" * 30),

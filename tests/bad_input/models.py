@@ -7,7 +7,7 @@ from typing import Any
 
 from bad_input.place import TEXT, Case, Place, content, converted, model
 
-CARD = "model/card.json cannot be used"
+CARD, NO_LITERT = "model/card.json cannot be used", "cannot be loaded by LiteRT"
 
 
 def hdf5(change: Callable[[Any], object]) -> Callable[[Place], str]:
@@ -112,12 +112,12 @@ CHECKPOINTS = [
         ("card: a mean of NaN", preprocessor(mean=[float("nan")]), "numbers from 0 to 255"),
         (".tflite missing", lambda p: p.checkpoint(tflite=None), "model.tflite does not exist"),
         (".tflite a folder", tflite_folder, "model.tflite does not exist"),
-        (".tflite empty", lambda p: p.checkpoint(tflite=b""), "cannot be loaded by LiteRT"),
-        (".tflite text", lambda p: p.checkpoint(tflite=TEXT), "cannot be loaded by LiteRT"),
+        (".tflite empty", lambda p: p.checkpoint(tflite=b""), NO_LITERT),
+        (".tflite text", lambda p: p.checkpoint(tflite=TEXT), NO_LITERT),
         (
             ".tflite truncated",
             lambda p: p.checkpoint(tflite=cut(0.5, "model.tflite")(p)),
-            "cannot be loaded by LiteRT",
+            NO_LITERT,
         ),
         (
             ".tflite of another model",
