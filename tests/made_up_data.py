@@ -42,10 +42,7 @@ def fer2013_csv(counts: Mapping[str, int], *, twins: Collection[str] = ()) -> st
 def write_album(folder: Path, picture: Image.Image, count: int) -> None:
     """Write a folder of so many pictures in two sub-folders, and three that cannot be read.
 
-    Args:
-        folder: it need not be there.
-        picture: of three faces; cut in different ways it makes three quarters of the pictures.
-        count: of those that can be read.
+    The picture, of three faces, is cut in different ways: they are three quarters of the pictures.
     """
     for number in range(count):
         path = folder / "ab"[number % 2] / f"{number:02}.png"
