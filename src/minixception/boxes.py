@@ -144,8 +144,10 @@ def clip(box: Box, height: int, width: int) -> Box:
 def crop_box(box: Box, margin: CropMargin, height: int, width: int) -> Box:
     """Return the part of an image of `height` x `width` pixels to cut out around a box.
 
-    The box is clipped before it grows and after: a box that touches the image has a crop, and one
-    that does not is a ValueError.
+    The box is clipped before it grows and after, so a box that touches the image has a crop.
+
+    Raises:
+        ValueError: if no pixel of the box lies inside the image.
     """
     return clip(expand(clip(box, height, width), margin), height, width)
 

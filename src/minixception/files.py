@@ -88,7 +88,8 @@ def walk_files(
 def files_below(folder: Path) -> list[str]:
     """Return the paths of all files in a folder, sorted; links to folders are only logged.
 
-    OSError is raised if a folder cannot be listed.
+    Raises:
+        OSError: if a folder cannot be listed.
     """
 
     def fail(error: OSError) -> None:
@@ -136,7 +137,8 @@ def refuse_link(path: str | Path) -> None:
 def open_grown(path: Path) -> IO[bytes]:
     """Open a hidden file to read and append to, made if need be.
 
-    OSError is raised if it cannot be opened, or has become a link since `refuse_link`.
+    Raises:
+        OSError: if it cannot be opened, or has become a link since `refuse_link`.
     """
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     return os.fdopen(os.open(path, flags, 0o666), "r+b", buffering=0)
@@ -247,8 +249,10 @@ def private_copy(content: bytes, name: str) -> Iterator[Path]:
 def cache_folder() -> Path:
     """Return the cache folder, which need not exist.
 
-    It is $MINIXCEPTION_CACHE, else $XDG_CACHE_HOME/minixception, else ~/.cache/minixception;
-    FileNotFoundError is raised if neither variable is set and the user has no home.
+    It is $MINIXCEPTION_CACHE, else $XDG_CACHE_HOME/minixception, else ~/.cache/minixception.
+
+    Raises:
+        FileNotFoundError: if neither variable is set and the user has no home.
     """
     if chosen := os.environ.get("MINIXCEPTION_CACHE"):
         return Path(chosen)

@@ -115,7 +115,8 @@ class Preprocessor:
     def centred_on(self, images: Images) -> "Preprocessor":
         """Return a copy whose `mean` is the mean pixel of these images, the training set.
 
-        ValueError is raised if there are none.
+        Raises:
+            ValueError: if there are none.
         """
         if len(images) == 0:
             raise ValueError("A mean needs at least one image. Received: 0 images")

@@ -177,7 +177,11 @@ def names(text: str) -> tuple[str, ...]:
 
 def numbers(text: str) -> tuple[float, ...]:
     """Read numbers with commas between them."""
-    return tuple(map(float, text.split(",")))
+    try:
+        return tuple(map(float, text.split(",")))
+    except ValueError:
+        wanted = "numbers with commas between them"
+        raise argparse.ArgumentTypeError(f"{wanted}. Received: {text!r}") from None
 
 
 def side(text: str) -> tuple[int, int]:

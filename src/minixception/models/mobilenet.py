@@ -84,7 +84,10 @@ def _build(x: keras.KerasTensor, num_classes: int) -> keras.KerasTensor:
 def freeze_blocks(model: keras.Model, count: int) -> None:
     """Let training leave the first convolution and the first `count` blocks as they are.
 
-    0 freezes nothing, not even the convolution; 13 all but the top; others are a ValueError.
+    0 freezes nothing, not even the convolution; 13 all but the top.
+
+    Raises:
+        ValueError: `count` is below 0 or above 13.
     """
     if not 0 <= count <= len(BLOCKS):
         raise ValueError(

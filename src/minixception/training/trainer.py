@@ -65,7 +65,10 @@ class TrainingRun:
         training: faces to learn from.
         validation: faces that choose the best epoch.
         card: to store with the model; the scores are added, under the name `validation_split`.
+        recipe: the settings.
         seed: of order and augmentation.
+        folder: for checkpoint, history, curves and state.
+        teachers: networks whose opinion goes into the targets.
         unlabelled: further faces, of the form of `training`, that `unlabelled_teachers` alone
             label, or else `teachers`.
         origin: plain data: what the weights began with, and what else the card says that a recipe
