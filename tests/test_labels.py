@@ -11,6 +11,7 @@ from minixception.labels import (
     GENDERS,
     SYNONYMS,
     canonical_name,
+    check_class_names,
     index_of,
 )
 
@@ -25,6 +26,12 @@ def test_index_of_maps_by_meaning() -> None:
 def test_index_of_lists_the_allowed_names() -> None:
     with pytest.raises(ValueError, match=r"angry, disgust.*Received: name='contempt'"):
         index_of("contempt", EMOTIONS_FER2013)
+
+
+@pytest.mark.parametrize("names", [("happy", "happy"), ("happy", "happiness"), ("", "sad")])
+def test_names_that_cannot_be_told_apart_are_refused(names: tuple[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"must mean different things|must be printable"):
+        check_class_names(names)
 
 
 def test_both_conventions_name_the_same_emotions() -> None:
