@@ -7,6 +7,7 @@ with the missing parts, and two workers may write the same part.
 
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -88,9 +89,8 @@ def part_name(number: int, suffix: str) -> str:
 
 def part_numbers(folder: Folder, suffix: str) -> set[int]:
     """Return the numbers of the parts that a folder holds."""
-    names = (name for name in folder.names() if name.startswith("part-") and name.endswith(suffix))
-    digits = (name.removeprefix("part-").removesuffix(suffix) for name in names)
-    return {int(number) for number in digits if number.isascii() and number.isdigit()}
+    pattern = re.compile(rf"part-([0-9]+){re.escape(suffix)}")
+    return {int(found[1]) for found in map(pattern.fullmatch, folder.names()) if found}
 
 
 class PartWorker:

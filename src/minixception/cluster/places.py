@@ -79,11 +79,10 @@ def list_files(url: str) -> tuple[str, list[str]] | None:
 
     parts = url.split("/")
     plain = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts))
-    if plain < len(parts) and _exists(url):
+    if plain < len(parts) and _info(url).type != FileType.NotFound:
         plain = len(parts)  # a name with a bracket
     start = "/".join(parts[:plain]).rstrip("/")
-    system, path = locate(start)
-    with _plain_errors(url):
+    with _connection(start) as (system, path):
         if plain < len(parts):
             from fsspec.implementations.arrow import ArrowFSWrapper
 
@@ -98,12 +97,20 @@ def list_files(url: str) -> tuple[str, list[str]] | None:
     return start, [file[len(path) :].lstrip("/") for file in files]
 
 
-def _exists(url: str) -> bool:
-    from pyarrow.fs import FileType
+def _info(url: str) -> Any:
+    """Return what Arrow knows of a file or folder, which need not exist."""
+    with _connection(url) as (system, path):
+        return system.get_file_info(path)
 
+
+@contextmanager
+def _connection(url: str) -> Iterator[tuple[Any, str]]:
+    """Give what `locate` returns; raise an OSError for whatever a library raises if it fails."""
     system, path = locate(url)
-    with _plain_errors(url):
-        return bool(system.get_file_info(path).type != FileType.NotFound)
+    try:
+        yield system, path
+    except Exception as error:
+        raise OSError(errno.EIO, explain(error), url) from error
 
 
 def read_bytes(url: str, *, most: float | None = None) -> bytes:
@@ -149,32 +156,26 @@ class Folder:
             return sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
         from pyarrow.fs import FileSelector
 
-        system, path = locate(self.name)
-        with _plain_errors(self.name):
+        with _connection(self.name) as (system, path):
             infos = system.get_file_info(FileSelector(path, allow_not_found=True))
         return sorted(info.base_name for info in infos)
 
     def make(self) -> None:
         """Make the folder of a URL if need be; `write` makes that of a path."""
         if is_url(self.name):
-            system, path = locate(self.name)
-            with _plain_errors(self.name):
+            with _connection(self.name) as (system, path):
                 system.create_dir(path, recursive=True)
 
     def holds(self, name: str) -> bool:
         """Tell whether there is a file of this name in it."""
-        if not is_url(self.name):
-            return Path(self.name, name).is_file()
-        from pyarrow.fs import FileType
-
-        system, path = locate(self.name)
-        with _plain_errors(self.name):
-            return bool(system.get_file_info(f"{path}/{name}").type == FileType.File)
+        if is_url(self.name):
+            return bool(_info(self._url(name)).is_file)
+        return Path(self.name, name).is_file()
 
     def read(self, name: str) -> bytes:
         """Return the content of a file in it."""
         if is_url(self.name):
-            return read_bytes(f"{self.name.rstrip('/')}/{name}", most=math.inf)
+            return read_bytes(self._url(name), most=math.inf)
         return Path(self.name, name).read_bytes()
 
     def write(self, name: str, content: bytes) -> None:
@@ -183,18 +184,11 @@ class Folder:
             with atomic_path(Path(self.name, name)) as temporary:
                 temporary.write_bytes(content)
             return
-        system, path = locate(self.name)
-        hidden = f"{path}/.{name}.{uuid.uuid4().hex}.part"
-        with _plain_errors(f"{self.name}/{name}"):
+        with _connection(self._url(name)) as (system, path):
+            hidden = f"{path.removesuffix(name)}.{name}.{uuid.uuid4().hex}.part"
             with system.open_output_stream(hidden) as stream:
                 stream.write(content)
-            system.move(hidden, f"{path}/{name}")
+            system.move(hidden, path)
 
-
-@contextmanager
-def _plain_errors(url: str) -> Iterator[None]:
-    """Raise an OSError for whatever a library raises when a connection fails."""
-    try:
-        yield
-    except Exception as error:
-        raise OSError(errno.EIO, explain(error), url) from error
+    def _url(self, name: str) -> str:
+        return f"{self.name.rstrip('/')}/{name}"

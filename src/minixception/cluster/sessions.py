@@ -36,8 +36,8 @@ def connected(cluster: str, *, verbose: bool = False) -> Iterator[None]:
     """
     require("ray", "pyarrow", what="--cluster")
     _check(cluster)
-    with _environment(RAY_ENABLE_AUTO_CONNECT="0"):  # a thread that ends late would restart it
-        import ray
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # a thread that ends late would restart Ray
+    import ray
 
     if ray.is_initialized():
         yield
@@ -88,30 +88,15 @@ def _join(cluster: str, *, verbose: bool) -> None:
         return
     from minixception.checkpoints.engines import available_cores
 
-    with _environment(RAY_USAGE_STATS_ENABLED="0"):  # no telemetry
-        ray.init(
-            "local",
-            num_cpus=available_cores(),
-            object_store_memory=_OBJECT_STORE,
-            include_dashboard=False,
-            log_to_driver=verbose,
-            logging_level=level,
-        )
-
-
-@contextmanager
-def _environment(**settings: str) -> Iterator[None]:
-    """Set environment variables inside the block, for processes that are started there."""
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # no telemetry
+    ray.init(
+        "local",
+        num_cpus=available_cores(),
+        object_store_memory=_OBJECT_STORE,
+        include_dashboard=False,
+        log_to_driver=verbose,
+        logging_level=level,
+    )
 
 
 def _choose_messages(*, verbose: bool) -> None:

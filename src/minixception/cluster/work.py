@@ -66,7 +66,9 @@ def work_through(
                 # Calls to a machine that has just gone fail before Ray knows that it is gone.
                 attempts = attempts + 1 if len(left) == before else 0
                 if attempts == 2:
-                    failure = RuntimeError(f"the cluster gave up: {_last_line(error)}")
+                    # Above the last line is the worker's traceback.
+                    reason = (str(error).strip() or type(error).__name__).splitlines()[-1].strip()
+                    failure = RuntimeError(f"the cluster gave up: {reason}")
                     failure.__cause__ = error
                     results.put(failure)
                     return
@@ -94,12 +96,6 @@ def work_through(
 
 
 _END = object()
-
-
-def _last_line(error: Exception) -> str:
-    """Return what an error of Ray says below the worker's traceback."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
 
 
 class _Worker:
