@@ -55,8 +55,8 @@ from minixception.detection.search import FaceDetector, boxes_in_image
 from minixception.detection.yunet import (
     YUNET_SMALLEST_INPUT,
     YuNetDetector,
-    _haar_frame,
     _with_border,
+    haar_frame,
     load_yunet,
 )
 from minixception.images import as_rgb, decode_image, resize_image, rgb_to_bgr
@@ -161,7 +161,7 @@ def _scored_yunet(path: Path) -> Callable[[np.ndarray], np.ndarray]:
         found = [
             (row[14], *box)
             for row in ([] if rows is None else rows.tolist())
-            for box in boxes_in_image([_haar_frame(*row[:4])], size, *size)
+            for box in boxes_in_image([haar_frame(*row[:4])], size, *size)
         ]
         return np.array(found, np.float64).reshape(-1, 5)
 
@@ -273,8 +273,8 @@ def compare_rolls(data: Path) -> str:
         data / "detection", scored=data / "facial_expressions" / "facial_expressions_subset.tar"
     )
     faces = dataset.split(get_entry("candidates").test_split)
-    looks = [checker.check(image, [Box(0, 0, *image.shape[1::-1])]) for image in faces.images]
-    shares, rolls = (np.concatenate(each) for each in zip(*looks, strict=True))
+    looks = [checker.check(image, [Box(0, 0, *image.shape[1::-1])])[0] for image in faces.images]
+    shares, rolls = np.array([(look.share, look.roll) for look in looks]).T
     truth = faces.attributes["roll"]
     errors = np.abs((rolls - truth + 180) % 360 - 180)
     rows = []

@@ -16,9 +16,9 @@ from minixception.detection.card import DetectorCard, read_detector_card
 from minixception.detection.cells import assign_faces, cell_places
 from minixception.detection.columns import FACE_COLUMNS, LANDMARKS, MIDDLE, SIDE, SURE
 from minixception.detection.decoding import decode_faces, keep_best
+from minixception.detection.evaluation import average_precision, match_faces, recall, threshold_for
 from minixception.detection.labelled_pictures import SceneSources, is_held_out, read_sources
 from minixception.detection.scenes import compose_scene
-from minixception.detection.scoring import average_precision, match_faces, recall, threshold_for
 from minixception.detector_training.scene_batches import scene_batches
 
 STRIDES = (8, 16, 32)

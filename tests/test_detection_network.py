@@ -14,10 +14,9 @@ from minixception.boxes import clip
 from minixception.checkpoints.engines import LiteRTEngine
 from minixception.detection.card import DetectorCard, read_detector_card
 from minixception.detection.cells import assign_faces, cell_places, prepare_images
-from minixception.detection.columns import FACE_COLUMNS
+from minixception.detection.columns import FACE_COLUMNS, intersections_over_unions
 from minixception.detection.labelled_pictures import read_sources
 from minixception.detection.network_detector import MiniXceptionDetector
-from minixception.detection.scoring import intersections_over_unions
 from minixception.detector_training import trainer as training
 from minixception.detector_training.export import finish_detector, load_detector_model
 from minixception.detector_training.losses import compare_squares, detection_loss

@@ -147,7 +147,7 @@ def test_noise_is_no_face(checker: FaceChecker) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8)
     plain = np.full((90, 90, 3), 128, np.uint8)
     for image in (noise, plain):
-        assert checker.check(image, [Box(10, 10, 60, 60)])[0] < 0.5
+        assert checker.check(image, [Box(10, 10, 60, 60)])[0].share < 0.5
         assert checker.turns(image, [Box(10, 10, 60, 60)]) == [0.0]
     assert checker.turns(noise, []) == []
 

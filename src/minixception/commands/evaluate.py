@@ -18,6 +18,7 @@ import argparse
 import json
 import shlex
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,7 @@ def _score_detector(
     if arguments.data is None:
         raise ValueError("A detector needs --data, the folder of the pictures to compose scenes of")
     scores = evaluate_on_held_out(folder, read_sources(arguments.data, held_out=True))
-    return {**origin, **scores.to_json()}, [format_scores(scores)]
+    return {**origin, **asdict(scores)}, [format_scores(scores)]
 
 
 def _title(facts: Mapping[str, Any]) -> str:

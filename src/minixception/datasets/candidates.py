@@ -15,7 +15,14 @@ from minixception.boxes import Box, CropMargin, as_boxes
 from minixception.datasets.cache import cached_dataset
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.pictures import PictureForm, picture_names
-from minixception.detection.columns import LANDMARKS, MIDDLE, SIDE, SURE
+from minixception.detection.columns import (
+    LANDMARKS,
+    MIDDLE,
+    SIDE,
+    SURE,
+    clipped_boxes,
+    intersections_over_unions,
+)
 from minixception.detection.labelled_pictures import (
     LabelledPicture,
     SceneSources,
@@ -24,7 +31,6 @@ from minixception.detection.labelled_pictures import (
 )
 from minixception.detection.network_detector import MiniXceptionDetector
 from minixception.detection.scenes import compose_scene
-from minixception.detection.scoring import clipped_boxes, intersections_over_unions
 from minixception.files import content_checksum, file_checksum, find_data
 from minixception.images import crop_turned, cut_face, resize_image
 from minixception.labels import NO_FACE, ROLLS

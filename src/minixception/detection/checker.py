@@ -58,9 +58,9 @@ class FaceChecker:
     """Tells whether boxes show faces, and by how many degrees these are turned.
 
     >>> checker = FaceChecker.load()
-    >>> shares, rolls = checker.check(np.zeros((100, 100, 3), np.uint8), [Box(20, 20, 60, 60)])
-    >>> shares.shape, rolls.shape, bool(shares[0] < 0.5)
-    ((1,), (1,), True)
+    >>> (look,) = checker.check(np.zeros((100, 100, 3), np.uint8), [Box(20, 20, 60, 60)])
+    >>> look.box, look.share < 0.5
+    (Box(x=20, y=20, width=60, height=60), True)
     """
 
     card: Card
@@ -89,9 +89,10 @@ class FaceChecker:
 
         The arguments are those of `check`.
         """
-        shares, rolls = self.check(image, boxes)
-        is_turned = (np.abs(rolls) >= LEAST_TURN) & (shares >= LEAST_SHARE)
-        return [float(roll) for roll in np.where(is_turned, rolls, 0.0)]
+        return [
+            look.roll if abs(look.roll) >= LEAST_TURN and look.share >= LEAST_SHARE else 0.0
+            for look in self.check(image, boxes)
+        ]
 
     def best_frames(
         self, image: NDArray[Any], boxes: Sequence[Box], *, likely: Sequence[bool]
@@ -106,7 +107,7 @@ class FaceChecker:
         Returns:
             For each box its look, or that at another frame if this surely shows a face.
         """
-        looks = self._looks(image, boxes)
+        looks = self.check(image, boxes)
         doubtful = [
             index for index, look in enumerate(looks) if likely[index] and look.share < LEAST_SHARE
         ]
@@ -115,7 +116,7 @@ class FaceChecker:
             for index in doubtful
             for scale in FRAMES
         ]
-        others = iter(self._looks(image, frames))
+        others = iter(self.check(image, frames))
         for index in doubtful:
             again = [next(others) for _ in FRAMES]
             best = max(again, key=lambda look: look.share)
@@ -123,33 +124,23 @@ class FaceChecker:
                 looks[index] = best
         return looks
 
-    def _looks(self, image: NDArray[Any], boxes: Sequence[Box]) -> list[Look]:
-        if not boxes:
-            return []
-        shares, rolls = self.check(image, boxes)
-        return [
-            Look(box, float(s), float(r)) for box, s, r in zip(boxes, shares, rolls, strict=True)
-        ]
-
-    def check(
-        self, image: NDArray[Any], boxes: Sequence[Box]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the probability of a face, and its roll, for each box.
+    def check(self, image: NDArray[Any], boxes: Sequence[Box]) -> list[Look]:
+        """Look at each box.
 
         Args:
             image: uint8 (H, W, 1) or RGB (H, W, 3).
             boxes: each with at least a pixel inside the image.
-
-        Returns:
-            float64 (N,) from 0 to 1; and float64 (N,), degrees clockwise from -180 to 180.
         """
+        if not boxes:
+            return []
         crops = [cut_face(image, box, self.card.crop_margin) for box in boxes]
         predicted = self.engine.predict(self.card.preprocessor(crops))
         probabilities = with_temperature(predicted, self.card.temperature).astype(np.float64)
         names = self.card.class_names
         of_rolls = probabilities[:, [names.index(name) for name in ROLLS]]
         means = of_rolls @ np.exp(1j * np.deg2rad(np.array(ROLLS, float)))
-        return of_rolls.sum(axis=1), np.rad2deg(np.angle(means))
+        shares, rolls = of_rolls.sum(axis=1).tolist(), np.rad2deg(np.angle(means)).tolist()
+        return [Look(*each) for each in zip(boxes, shares, rolls, strict=True)]
 
 
 def _scaled(box: Box, scale: float) -> Box:

@@ -1,5 +1,8 @@
 """Faces as rows of an array, the same columns everywhere in this room."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 LANDMARK_NAMES = ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")
 
 # The first column of a label says whether the face is sure (1) or may be one (0); that of a face
@@ -10,3 +13,23 @@ MIDDLE = slice(1, 3)
 SIDE = 3
 LANDMARKS = slice(4, 14)
 FACE_COLUMNS = 14
+
+
+def clipped_boxes(faces: NDArray[np.floating], size: tuple[int, int]) -> NDArray[np.float64]:
+    """Return the boxes (n, 4) of faces (n, 14) in an image: x, y, width, height."""
+    half = faces[:, SIDE, None] / 2
+    bounds = size[::-1]
+    lowest = np.clip(faces[:, MIDDLE] - half, 0, bounds)
+    highest = np.clip(faces[:, MIDDLE] + half, 0, bounds)
+    return np.concatenate([lowest, highest - lowest], axis=1)
+
+
+def intersections_over_unions(
+    boxes: NDArray[np.floating], others: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Return the IoU (n, m) of boxes (x, y, width, height) with others."""
+    lowest = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    ends, other_ends = boxes[:, :2] + boxes[:, 2:], others[:, :2] + others[:, 2:]
+    common = np.clip(np.minimum(ends[:, None], other_ends[None]) - lowest, 0, None).prod(axis=2)
+    union = boxes[:, 2:].prod(axis=1)[:, None] + others[:, 2:].prod(axis=1)[None] - common
+    return common / np.maximum(union, 1e-9)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from minixception.bounds import tar_contents
 from minixception.detection.columns import FACE_COLUMNS, LANDMARK_NAMES, SIDE
-from minixception.detection.yunet import HAAR_RISE_PER_YUNET_HEIGHT, HAAR_SIDE_PER_YUNET_ROOT_AREA
+from minixception.detection.yunet import haar_square
 from minixception.images import decode_image, to_grey
 
 # YuNet scores the face of nearly all photographs above this; below it may have been wrong.
@@ -131,9 +131,7 @@ def _face(row: Mapping[str, str]) -> list[float]:
         float(row[column] or "")  # None where a row is cut off
         for column in _COLUMNS[1:]
     )
-    side = HAAR_SIDE_PER_YUNET_ROOT_AREA * max(width * height, 0.0) ** 0.5
-    middle_y = y + (0.5 - HAAR_RISE_PER_YUNET_HEIGHT) * height
-    return [float(score >= SURE_SCORE), x + width / 2, middle_y, side, *landmarks]
+    return [float(score >= SURE_SCORE), *haar_square(x, y, width, height), *landmarks]
 
 
 def is_held_out(name: str, share: float) -> bool:

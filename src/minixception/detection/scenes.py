@@ -13,10 +13,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from minixception.detection.columns import FACE_COLUMNS, LANDMARKS, MIDDLE, SIDE, SURE
+from minixception.detection.columns import (
+    FACE_COLUMNS,
+    LANDMARKS,
+    MIDDLE,
+    SIDE,
+    SURE,
+    clipped_boxes,
+)
 from minixception.detection.labelled_pictures import LabelledPicture, SceneSources
 from minixception.detection.scene_pixels import change_light, degrade, erase, texture
-from minixception.detection.scoring import clipped_boxes
 
 Image = NDArray[Any]
 Faces = NDArray[np.float32]

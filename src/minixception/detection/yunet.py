@@ -108,7 +108,7 @@ class YuNetDetector(SizedSearch):
         network = self._network.value
         network.setInputSize(working_copy.shape[1::-1])
         rows = network.detect(rgb_to_bgr(working_copy))[1]
-        found = [] if rows is None else [_haar_frame(*row[:4]) for row in rows.tolist()]
+        found = [] if rows is None else [haar_frame(*row[:4]) for row in rows.tolist()]
         return boxes_in_image(found, size, *image.shape[:2])
 
 
@@ -139,11 +139,16 @@ def _with_border(image: np.ndarray, smallest_side: int) -> np.ndarray:
     return np.pad(image, ((0, missing[0]), (0, missing[1]), (0, 0)))
 
 
-def _haar_frame(x: float, y: float, width: float, height: float) -> tuple[float, ...]:
-    side = HAAR_SIDE_PER_YUNET_ROOT_AREA * (width * height) ** 0.5
-    centre_x = x + width / 2
-    centre_y = y + (0.5 - HAAR_RISE_PER_YUNET_HEIGHT) * height
-    return centre_x - side / 2, centre_y - side / 2, side, side
+def haar_frame(x: float, y: float, width: float, height: float) -> tuple[float, ...]:
+    """Return the box that the cascade has for YuNet's, both (x, y, width, height)."""
+    middle_x, middle_y, side = haar_square(x, y, width, height)
+    return middle_x - side / 2, middle_y - side / 2, side, side
+
+
+def haar_square(x: float, y: float, width: float, height: float) -> tuple[float, float, float]:
+    """Return the same as middle x, middle y and side."""
+    side = HAAR_SIDE_PER_YUNET_ROOT_AREA * max(width * height, 0.0) ** 0.5
+    return x + width / 2, y + (0.5 - HAAR_RISE_PER_YUNET_HEIGHT) * height, side
 
 
 YUNET_NAME = "face_detection_yunet_2023mar.onnx"

@@ -3,7 +3,7 @@
 import math
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -108,7 +108,7 @@ def finish_detector(folder: str | Path, held_out: SceneSources, *, scenes: int =
     card = replace(card, score_offsets=tuple(offsets))
     write_card(folder, card)
     scores = evaluate_on_held_out(folder, held_out, scenes=scenes)
-    write_card(folder, card.with_metrics({"held-out scenes": scores.to_json()}))
+    write_card(folder, card.with_metrics({"held-out scenes": asdict(scores)}))
     return difference
 
 

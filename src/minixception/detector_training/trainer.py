@@ -14,17 +14,18 @@ from minixception.checkpoints.card import HISTORY_FILE, KERAS_FILE, LITERT_FILE,
 from minixception.checkpoints.keras_model import save_keras_file, write_history
 from minixception.detection.card import DetectorCard
 from minixception.detection.cells import prepare_images
-from minixception.detection.columns import SCORE
+from minixception.detection.columns import SCORE, clipped_boxes
 from minixception.detection.decoding import decode_faces
-from minixception.detection.evaluation import FALSE_PER_IMAGE, Scenes, held_out_scenes
-from minixception.detection.labelled_pictures import SceneSources
-from minixception.detection.scoring import (
+from minixception.detection.evaluation import (
+    FALSE_PER_IMAGE,
+    Scenes,
     average_precision,
-    clipped_boxes,
+    held_out_scenes,
     match_faces,
     recall,
     threshold_for,
 )
+from minixception.detection.labelled_pictures import SceneSources
 from minixception.detector_training.losses import detection_loss
 from minixception.detector_training.scene_batches import scene_batches
 from minixception.files import atomic_folder, content_checksum
