@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from minixception.commands import video_window
-from minixception.drawing.captions import draw_captions
+from minixception.drawing.faces import draw_captions
 from minixception.images import resize_image
 from minixception.video import writer as writing
 from minixception.video.cameras import Camera, Frame, is_camera

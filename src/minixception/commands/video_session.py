@@ -23,8 +23,7 @@ from minixception.commands.video_report import (
     open_table,
 )
 from minixception.commands.video_window import Window, display_problem
-from minixception.drawing.captions import draw_captions
-from minixception.drawing.faces import draw_predictions, emotion_colour
+from minixception.drawing.faces import draw_captions, draw_predictions, emotion_colour
 from minixception.files import remove_leftovers
 from minixception.inference.predictions import FacePrediction
 from minixception.locks import sole_writer

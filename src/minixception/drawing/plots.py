@@ -48,21 +48,22 @@ def plot_history(history: Mapping[str, Sequence[float]], path: str | os.PathLike
 
 
 def _plot_metric(axes: Any, history: Mapping[str, Sequence[float]], metric: str) -> None:
-    training = np.asarray(history[metric], dtype=float)
-    # A single epoch is a point, which a line alone would not show.
-    marker = "o" if len(training) == 1 else None
-    epochs = np.arange(1, len(training) + 1)
-    axes.plot(epochs, training, color=TRAINING_COLOUR, marker=marker, label="training")
+    _plot_values(axes, history[metric], color=TRAINING_COLOUR, label="training")
     validation = np.asarray(history.get(f"val_{metric}", []), dtype=float)
     if np.isfinite(validation).any():
-        epochs = np.arange(1, len(validation) + 1)
-        axes.plot(epochs, validation, color=VALIDATION_COLOUR, marker=marker, label="validation")
+        _plot_values(axes, validation, color=VALIDATION_COLOUR, label="validation")
         best = int(np.nanargmin(validation) if metric == "loss" else np.nanargmax(validation))
         label = f"best: {validation[best]:.3f}, epoch {best + 1}"
         axes.plot(best + 1, validation[best], "o", color=VALIDATION_COLOUR, label=label)
         axes.axvline(best + 1, color=VALIDATION_COLOUR, linewidth=0.8, linestyle=":")
     _finish_axes(axes, metric)
     axes.legend(frameon=False)
+
+
+def _plot_values(axes: Any, values: Sequence[float] | np.ndarray, **style: Any) -> None:
+    """Draw a value per epoch; a single one is a point, which a line alone would not show."""
+    marker = "o" if len(values) == 1 else None
+    axes.plot(np.arange(1, len(values) + 1), np.asarray(values, float), marker=marker, **style)
 
 
 def _finish_axes(axes: Any, metric: str) -> None:
@@ -94,18 +95,11 @@ def plot_runs(
         axes = figure.add_subplot(1, 2, number)
         for run, (label, history) in enumerate(histories.items()):
             colour = LINE_COLOURS[run % len(LINE_COLOURS)]
-            for name, style in ((metric, "--"), (f"val_{metric}", "-")):
-                values = np.asarray(history.get(name, []), dtype=float)
-                axes.plot(
-                    np.arange(1, len(values) + 1),
-                    values,
-                    style,
-                    color=colour,
-                    linewidth=1.0 if style == "--" else 1.8,
-                    marker="o" if len(values) == 1 else None,
-                    # A legend leaves out what begins with an underscore.
-                    label=" " * label.startswith("_") + label if style == "-" else None,
-                )
+            training, validation = history.get(metric, []), history.get(f"val_{metric}", [])
+            _plot_values(axes, training, color=colour, linestyle="--", linewidth=1.0)
+            # A legend leaves out what begins with an underscore.
+            shown = " " * label.startswith("_") + label
+            _plot_values(axes, validation, color=colour, linewidth=1.8, label=shown)
         _finish_axes(axes, metric)
     _add_run_legend(figure, axes)
     write_figure(figure, path)
