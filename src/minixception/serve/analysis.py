@@ -23,10 +23,10 @@ from minixception.detection.checker import FaceChecker
 from minixception.detection.network_detector import DETECTOR_MODEL
 from minixception.detection.registry import DETECTORS, load_detector
 from minixception.files import is_passing
+from minixception.images import decode_image
 from minixception.inference.analyzer import FaceAnalyzer
 from minixception.inference.classifier import FaceClassifier
 from minixception.inference.predictions import FacePrediction
-from minixception.inference.sources import load_picture
 from minixception.messages import explain, require
 from minixception.serve.settings import Settings
 
@@ -177,10 +177,8 @@ def _loaded(load: Callable[[], Loaded]) -> Loaded:
 
 
 def _read(content: bytes, name: str) -> NDArray[np.uint8]:
-    file = io.BytesIO(content)
-    file.name = name  # messages call it so
     try:
-        return load_picture(file)
+        return decode_image(content, name)
     except ValueError as error:
         statuses: dict[Any, int] = {
             UnidentifiedImageError: 415,

@@ -109,7 +109,7 @@ async def _lifespan(limits: Limits, app: FastAPI) -> AsyncIterator[None]:
     with ThreadPoolExecutor(cores, "analysis") as pool, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
         app.state.pool, app.state.free = pool, asyncio.Semaphore(cores)
-        app.state.under_way = 0
+        app.state.room = asyncio.Semaphore(limits.requests)
         yield
     cv2.setNumThreads(threads)
     Image.MAX_IMAGE_PIXELS = before
@@ -122,17 +122,14 @@ def _add_faces(
     chosen: Any = options_for(analysis, settings.detector)
 
     async def admit() -> AsyncIterator[None]:
-        if state.under_way >= limits.requests:
+        if state.room.locked():
             raise HTTPException(
                 503,
                 f"{limits.requests} requests are in progress: try again later",
                 headers={"Retry-After": RETRY_SECONDS},
             )
-        state.under_way += 1
-        try:
+        async with state.room:
             yield
-        finally:
-            state.under_way -= 1
 
     @app.post(
         FACES,
@@ -232,16 +229,12 @@ def _add_page(app: FastAPI, page: Path | None) -> None:
         app.router.routes.append(Route(path, StaticFiles(directory=page)))
 
 
-def _problem(status: int, reason: str) -> JSONResponse:
-    return JSONResponse({"detail": reason}, status)
-
-
 async def _tell_option(_: Request, error: Exception) -> Response:
     """Say which option is wrong, without repeating the rest of the request."""
     assert isinstance(error, RequestValidationError)
     wrong = [f"`{each['loc'][-1]}`: {each['msg']}" for each in error.errors()]
-    return _problem(422, "; ".join(wrong))
+    return JSONResponse({"detail": "; ".join(wrong)}, 422)
 
 
 async def _tell_nobody(_: Request, __: Exception) -> Response:
-    return _problem(HUNG_UP, "the client closed the connection")
+    return Response(status_code=HUNG_UP)

@@ -6,8 +6,7 @@ import signal
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from functools import partial
 from multiprocessing import parent_process
 from typing import Any
@@ -65,7 +64,11 @@ def run_service(settings: Settings, host: str, port: int) -> None:
         OSError: if the address is not available.
         FileNotFoundError, ValueError: if a model is missing or damaged.
     """
-    with _listen(host, port) as listener, _shared_figures(settings.workers):
+    with ExitStack() as held:
+        listener = held.enter_context(_listen(host, port))
+        if settings.workers > 1:
+            folder = tempfile.TemporaryDirectory(prefix="minixception-figures-")
+            os.environ[SHARED_FOLDER] = held.enter_context(folder)
         from minixception.serve.app import build_app  # the metrics look for the folder at import
 
         app = build_app(settings)  # also for several processes: an error is reported once
@@ -80,17 +83,6 @@ def run_service(settings: Settings, host: str, port: int) -> None:
         else:
             build = partial(_build_in_worker, settings)
             Multiprocess(_config(build, settings), [listener]).run()
-
-
-@contextmanager
-def _shared_figures(workers: int) -> Iterator[None]:
-    """Give several processes a folder in which they share their metrics."""
-    if workers == 1:
-        yield
-        return
-    with tempfile.TemporaryDirectory(prefix="minixception-figures-") as folder:
-        os.environ[SHARED_FOLDER] = folder
-        yield
 
 
 def _build_in_worker(settings: Settings) -> Any:
