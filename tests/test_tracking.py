@@ -147,10 +147,11 @@ def test_boxes_follow_what_is_in_them(scale: int) -> None:
 
 def test_match_boxes_prefers_the_largest_overlap() -> None:
     here, near, far = Box(0, 0, 10, 10), Box(3, 0, 10, 10), Box(50, 0, 10, 10)
-    assert match_boxes({0: near, 1: here}, {7: here}) == {1: 7}
-    assert match_boxes({0: here, 1: near}, {7: near, 8: here}) == {0: 8, 1: 7}
-    assert match_boxes({0: here}, {7: far}) == {}
-    assert match_boxes({}, {7: here}) == match_boxes({0: here}, {}) == {}
+    assert match_boxes([near, here], {7: here}) == {1: 7}
+    assert match_boxes([here, near], {7: near, 8: here}) == {0: 8, 1: 7}
+    assert match_boxes([here], {7: far}) == {}
+    assert match_boxes([here, near], {7: far, 8: near}, {7: here, 8: here}) == {1: 8, 0: 7}
+    assert match_boxes([], {7: here}) == match_boxes([here], {}) == {}
 
 
 def test_histories_hold_times_and_scores() -> None:

@@ -95,12 +95,9 @@ class FaceTracker:
         """Return the number of the track that each box belongs to, a new one if there is none."""
         tracks = self._tracks.items()
         expected = {number: track.expected_box(self._time_seconds) for number, track in tracks}
-        owners = match_boxes(dict(enumerate(boxes)), expected)
         # A face that is not at the expected place may have stopped at the last one.
-        owners |= match_boxes(
-            {index: box for index, box in enumerate(boxes) if index not in owners},
-            {number: track.face.box for number, track in tracks if number not in owners.values()},
-        )
+        last = {number: track.face.box for number, track in tracks}
+        owners = match_boxes(boxes, expected, last)
         # New faces are numbered from left to right, whatever their order.
         for index in sorted({*range(len(boxes))} - owners.keys(), key=lambda index: boxes[index]):
             self._numbers_given += 1
@@ -123,21 +120,22 @@ class FaceTracker:
         return _Track(replace(face, scores=scores), self._time_seconds, speed)
 
 
-def match_boxes(boxes: Mapping[int, Box], others: Mapping[int, Box]) -> dict[int, int]:
-    """Return key of a box -> key of the other box that it belongs to.
+def match_boxes(boxes: Sequence[Box], *places: Mapping[int, Box]) -> dict[int, int]:
+    """Return index of a box -> number of the place that it belongs to, the likely `places` first.
 
     The pairs with the largest overlap come first, down to `SMALLEST_OVERLAP`; each box is in one.
     """
     pairs = [
-        (-overlap, second, box, first)
-        for first, box in boxes.items()
-        for second, other in others.items()
-        if (overlap := intersection_over_union(box, other)) >= SMALLEST_OVERLAP
+        (rank, -overlap, number, box, index)
+        for rank, each in enumerate(places)
+        for index, box in enumerate(boxes)
+        for number, place in each.items()
+        if (overlap := intersection_over_union(box, place)) >= SMALLEST_OVERLAP
     ]
     matches: dict[int, int] = {}
-    for _, second, _, first in sorted(pairs):
-        if first not in matches and second not in matches.values():
-            matches[first] = second
+    for *_, number, _, index in sorted(pairs):
+        if index not in matches and number not in matches.values():
+            matches[index] = number
     return matches
 
 
