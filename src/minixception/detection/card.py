@@ -13,23 +13,14 @@ TASK = "detector"
 
 @dataclass(frozen=True)
 class DetectorCard:
-    """The record that travels with a detector.
+    """The record that travels with a detector; the other entries are those of a `Card`.
 
     Attributes:
-        name: of the checkpoint, the name of its folder.
-        architecture: name of the network.
-        parameters: number of parameters.
         strides: of the network's maps in pixels, finest first.
         score_offsets: added to the logits of each map before they become scores, chosen on held-out
             scenes so that all maps give equally few false boxes.
         score_threshold: lowest score of a face, 0 to 1.
-        data: names, sizes and licences of the training data.
-        recipe: every setting of the training.
-        seed: of initial weights and scenes.
-        command: the command that trained the model.
-        versions: of Python, the libraries and this project.
         metrics: measurement -> value, on held-out data.
-        known_weaknesses: what the model is bad at, in words.
     """
 
     name: str

@@ -89,26 +89,25 @@ def read_labelled_pictures(
         ValueError: if the table lacks a column or has a cell that is no number, or a picture is
             missing in the archive or cannot be read.
     """
-    faces, sources = _read_table(Path(folder) / f"{kind}.csv")
+    pictures = _read_table(Path(folder) / f"{kind}.csv")
     archive = Path(folder) / f"{kind}.tar"
     for member, content in sorted(tar_contents(archive)):
         name = Path(member).name
-        if name not in faces:
+        if name not in pictures:
             continue
-        rows = faces.pop(name)
-        if not takes(sources[name]) or any(row[SIDE] < SMALLEST_LABEL for row in rows):
+        source, rows = pictures.pop(name)
+        if not takes(source) or any(row[SIDE] < SMALLEST_LABEL for row in rows):
             continue
         image = to_grey(decode_image(content, f"{archive}: {member}"))[:, :, 0]
         labels = np.array(rows, np.float32).reshape(-1, FACE_COLUMNS)
-        yield LabelledPicture(sources[name], image, labels)
-    if faces:
-        raise ValueError(f"{archive} lacks {len(faces)} pictures of its table: {min(faces)}")
+        yield LabelledPicture(source, image, labels)
+    if pictures:
+        raise ValueError(f"{archive} lacks {len(pictures)} pictures of its table: {min(pictures)}")
 
 
-def _read_table(path: Path) -> tuple[dict[str, list[list[float]]], dict[str, str]]:
-    """Return the faces (rows as in `columns`) and the source of each picture of a table."""
-    faces: dict[str, list[list[float]]] = {}
-    sources: dict[str, str] = {}
+def _read_table(path: Path) -> dict[str, tuple[str, list[list[float]]]]:
+    """Return the source and the faces (rows as in `columns`) of each picture of a table."""
+    pictures: dict[str, tuple[str, list[list[float]]]] = {}
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         missing = set(_COLUMNS) - set(reader.fieldnames or ())
@@ -116,14 +115,13 @@ def _read_table(path: Path) -> tuple[dict[str, list[list[float]]], dict[str, str
             raise ValueError(f"{path} lacks the columns {', '.join(sorted(missing))}")
         for row in reader:
             name = row["picture"]
-            sources[name] = row.get("source") or name
-            rows = faces.setdefault(name, [])
+            _, rows = pictures.setdefault(name, (row.get("source") or name, []))
             if row["score"]:
                 try:
                     rows.append(_face(row))
                 except ValueError as error:
                     raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
-    return faces, sources
+    return pictures
 
 
 def _face(row: Mapping[str, str]) -> list[float]:

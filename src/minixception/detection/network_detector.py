@@ -141,17 +141,22 @@ class MiniXceptionDetector(SizedSearch):
     def _seen(self, grey: NDArray[np.uint8]) -> list[FoundFace]:
         """Return what the network takes for faces."""
         height, width = grey.shape[:2]
-        faces = self._look_over(grey, OVERVIEW, self._overview)
+        overview = OVERVIEW / max(height, width)
+        faces = self._look(grey, overview, self._overview, least=OVERVIEW)
         scale = self._scale(height, width, most=self._most_enlarged(height, width, faces))
-        if scale != OVERVIEW / max(height, width):
+        if scale != overview:
             faces = np.concatenate([faces, self._look(grey, scale, self._whole)])
             faces = faces[keep_best(faces)]
         return self._in_image(faces, height, width)
 
     def _seen_lying(self, grey: NDArray[np.uint8]) -> list[FoundFace]:
         """Return what the network takes for faces with the picture turned to either side."""
+        scale = TURNED_SIDE / max(grey.shape[:2])
         faces = np.concatenate(
-            [self._look_over(grey, TURNED_SIDE, self._turned, quarter=one) for one in (1, -1)]
+            [
+                self._look(grey, scale, self._turned, least=TURNED_SIDE, quarter=one)
+                for one in (1, -1)
+            ]
         )
         return self._in_image(faces[keep_best(faces)], *grey.shape[:2])
 
@@ -190,12 +195,6 @@ class MiniXceptionDetector(SizedSearch):
         sure = [face for face in checked if face.score >= self._threshold]
         return best_of_each(sure)
 
-    def _look_over(
-        self, grey: NDArray[np.uint8], side: int, engine: LiteRTEngine, *, quarter: int = 0
-    ) -> NDArray[np.float32]:
-        """Return the faces in a copy that fits a square: pictures of all forms have one size."""
-        return self._look(grey, side / max(grey.shape[:2]), engine, least=side, quarter=quarter)
-
     def _look(
         self,
         grey: NDArray[np.uint8],
@@ -208,7 +207,7 @@ class MiniXceptionDetector(SizedSearch):
         """Return the faces in a copy of an image, in pixels of the image; see `decode_faces`.
 
         The copy is turned by a `quarter`, 1 to the left or -1 to the right, and filled up to
-        multiples of the stride and to sides of at least `least`.
+        multiples of the stride and to sides of at least `least`, so that an engine keeps its size.
         """
         size = size_of_copy(grey.shape[0], grey.shape[1], scale)
         copy = np.ascontiguousarray(np.rot90(resize_image(grey, size)[:, :, 0], quarter))

@@ -43,15 +43,12 @@ def compose_scene(
 
 
 class _Composer:
-    """A scene in the making.
-
-    Attributes:
-        taken: squares (middle x, middle y, side) where something lies that must stay visible.
-    """
+    """A scene in the making."""
 
     def __init__(self, sources: SceneSources, size: int, generator: np.random.Generator) -> None:
         self._sources, self._size, self._generator = sources, size, generator
         self.faces: list[NDArray[np.float32]] = []
+        # Squares (middle x, middle y, side) where something lies that must stay visible.
         self.taken: list[tuple[float, float, float]] = []
 
     def compose(self) -> tuple[Image, Faces]:
