@@ -13,9 +13,8 @@ import pytest
 from made_up_detection import write_labelled_pictures
 from minixception.checkpoints.card import write_card
 from minixception.detection.card import DetectorCard, read_detector_card
-from minixception.detection.cells import assign_faces, cell_places
+from minixception.detection.cells import assign_faces, cell_places, decode_faces, keep_best
 from minixception.detection.columns import FACE_COLUMNS, LANDMARKS, MIDDLE, SIDE, SURE
-from minixception.detection.decoding import decode_faces, keep_best
 from minixception.detection.evaluation import average_precision, match_faces, recall, threshold_for
 from minixception.detection.labelled_pictures import SceneSources, is_held_out, read_sources
 from minixception.detection.scenes import compose_scene

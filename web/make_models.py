@@ -30,7 +30,7 @@ from minixception.checkpoints.shipped import (
 )
 from minixception.commands import run_command
 from minixception.commands.options import FILM_SIZES
-from minixception.detection import checker, decoding, network_detector, search
+from minixception.detection import cells, checker, network_detector, search
 from minixception.detection.card import TASK as DETECTOR_TASK
 from minixception.detection.cells import prepare_images
 from minixception.detection.columns import FACE_COLUMNS
@@ -153,9 +153,9 @@ def rules() -> dict[str, Any]:
             "portrait": network_detector.PORTRAIT,
             "small_picture": network_detector.SMALL_PICTURE,
             "most_enlarged": network_detector.MOST_ENLARGED,
-            "most_overlap": decoding.MOST_OVERLAP,
-            "part_of_face": decoding.PART_OF_FACE,
-            "most_candidates": decoding.MOST_CANDIDATES,
+            "most_overlap": cells.MOST_OVERLAP,
+            "part_of_face": cells.PART_OF_FACE,
+            "most_candidates": cells.MOST_CANDIDATES,
             "score_threshold": network_detector.SCORE_THRESHOLD,
             "turned_side": network_detector.TURNED_SIDE,
             "lying_threshold": network_detector.LYING_THRESHOLD,

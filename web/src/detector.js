@@ -1,4 +1,4 @@
-// The detector of the package, on LiteRT.js: network_detector.py and decoding.py in the browser.
+// The detector of the package, on LiteRT.js: network_detector.py and cells.py in the browser.
 
 import { clip, compare, intersectionOverUnion, round } from "./boxes.js";
 import { resize, scaleInto, toGrey } from "./pixels.js";

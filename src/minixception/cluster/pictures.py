@@ -3,8 +3,8 @@
 import io
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from itertools import chain
 from math import prod
 from pathlib import Path
@@ -85,7 +85,8 @@ class PictureWorker:
                 if content is None and is_url(name):
                     found = read_bytes(name)
                 held.enter_context(self._room.keep(found))
-                held.enter_context(_turn(prod(picture_size(found))))
+                if prod(picture_size(found)) > _LARGE:
+                    _wait_for_turn(held)
                 if isinstance(found, str):
                     return Path(found)
                 file = io.BytesIO(found)
@@ -98,21 +99,15 @@ class PictureWorker:
             )[0]
 
 
-@contextmanager
-def _turn(pixels: int) -> Iterator[None]:
-    """Wait for the other workers of this machine if a picture is large."""
-    if pixels <= _LARGE:
-        yield
-        return
+def _wait_for_turn(held: ExitStack) -> None:
+    """Wait until no other worker of this machine holds a large picture."""
     from filelock import FileLock
 
     user = getattr(os, "getuid", int)()
     place = Path(tempfile.gettempdir(), f"minixception-{user}-large.lock")
-    with ExitStack() as held:
-        with suppress(OSError, ValueError):  # without a lock, memory may still do
-            refuse_link(place)
-            held.enter_context(FileLock(place))
-        yield
+    with suppress(OSError, ValueError):  # without a lock, memory may still do
+        refuse_link(place)
+        held.enter_context(FileLock(place))
 
 
 def analyze(

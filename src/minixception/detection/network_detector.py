@@ -14,10 +14,9 @@ from minixception.checkpoints.card import LITERT_FILE
 from minixception.checkpoints.engines import BrokenModelError, LiteRTEngine
 from minixception.checkpoints.shipped import ROLL_MODEL, find_model
 from minixception.detection.card import TASK, check_threshold, read_detector_card
-from minixception.detection.cells import prepare_images
+from minixception.detection.cells import decode_faces, keep_best, prepare_images
 from minixception.detection.checker import FRAMES, FaceChecker
 from minixception.detection.columns import FACE_COLUMNS, LANDMARKS, MIDDLE, SCORE, SIDE
-from minixception.detection.decoding import decode_faces, keep_best
 from minixception.detection.search import SizedSearch, boxes_in_image, size_of_copy
 from minixception.images import as_rgb, resize_image, to_grey
 

@@ -13,9 +13,8 @@ import numpy as np
 from minixception.checkpoints.card import HISTORY_FILE, KERAS_FILE, LITERT_FILE, write_card
 from minixception.checkpoints.keras_model import save_keras_file, write_history
 from minixception.detection.card import DetectorCard
-from minixception.detection.cells import prepare_images
+from minixception.detection.cells import decode_faces, prepare_images
 from minixception.detection.columns import SCORE, clipped_boxes
-from minixception.detection.decoding import decode_faces
 from minixception.detection.evaluation import (
     FALSE_PER_IMAGE,
     Scenes,
