@@ -1,12 +1,12 @@
 """`card.json` of a detector: what its model needs to be used correctly, and where it comes from."""
 
-import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from minixception.checkpoints.card import CARD_FILE, read_json_card
+from minixception.checkpoints.card import read_json_card
 
 TASK = "detector"
 
@@ -95,11 +95,9 @@ def check_threshold(score_threshold: float) -> None:
 
 def is_detector(folder: str | Path) -> bool:
     """Tell whether a folder holds a detector, by its card; False where there is none."""
-    try:
-        card = json.loads((Path(folder) / CARD_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(card, dict) and card.get("task") == TASK
+    with suppress(OSError, ValueError):
+        return read_json_card(folder, lambda card: card.get("task"), missing="") == TASK
+    return False
 
 
 def read_detector_card(folder: str | Path) -> DetectorCard:

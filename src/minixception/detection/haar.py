@@ -93,10 +93,10 @@ class HaarDetector(SizedSearch):
         height, width = grey.shape
         if (self._min_face or 0) > max(height, width):
             return []
-        if self._scale_factor is not None:
-            return self._search(grey, (height, width), self._scale_factor)
-        close_up = size_of_copy(height, width, _CLOSE_UP_SIDE / max(height, width))
         size = size_of_copy(height, width, self._scale(height, width))
+        if self._scale_factor is not None:
+            return self._search(grey, size, self._scale_factor)
+        close_up = size_of_copy(height, width, _CLOSE_UP_SIDE / max(height, width))
         whole = self._search(grey, size, *self._fineness(min(height, width), size))
         if whole and self._working_size is not None:
             return whole
@@ -113,11 +113,9 @@ class HaarDetector(SizedSearch):
             return _SHRUNK_SCALE_FACTOR, 1.0
         return _GROUP_SCALE_FACTOR, _GROUP_NEIGHBORS
 
-    def smallest_face(self, height: int, width: int) -> int | None:
-        """See `SizedSearch.smallest_face`."""
-        if self._scale_factor is not None:
-            return self._min_face
-        return super().smallest_face(height, width)
+    def _scale(self, height: int, width: int, *, most: float = 1.0) -> float:
+        is_plain = self._scale_factor is not None
+        return 1.0 if is_plain else super()._scale(height, width, most=most)
 
     def _search(
         self,

@@ -76,18 +76,18 @@ class Analysis:
 
     def models(self) -> list[dict[str, Any]]:
         """Return what `/v1/models` answers: name, task and card of each model and detector."""
-        cards: list[tuple[str, str, Any]] = [
-            (task, name, read_card(folder).to_json())
+        cards: dict[tuple[str, str], Any] = {
+            (task, name): read_card(folder).to_json()
             for task, folders in self.folders.items()
             for name, folder in folders.items()
-        ]
+        }
+        cards |= {(DETECTOR_TASK, name): None for name in self.detectors}
         folder = find_model(DETECTOR_MODEL, tasks=(DETECTOR_TASK,))
-        known = {"mini_xception": read_detector_card(folder).to_json()}
-        cards += [(DETECTOR_TASK, name, known.get(name)) for name in self.detectors]
+        cards[DETECTOR_TASK, "mini_xception"] = read_detector_card(folder).to_json()
         defaults = {**self.defaults, DETECTOR_TASK: self._settings.detector}
         return [
             {"name": name, "task": task, "default": name == defaults[task], "card": card}
-            for task, name, card in cards
+            for (task, name), card in cards.items()
         ]
 
     def analyze(
