@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from minixception.boxes import Box, shared_area
-from minixception.images import as_rgb, pillow_to_rgb
+from minixception.images import as_rgb
 from minixception.labels import canonical_name, describe_scores, most_probable
 from minixception.messages import require
 
@@ -136,7 +136,7 @@ def draw_predictions(
     for draw in (_draw_box, _draw_label, *([_draw_bars] if bars else [])):
         for face, style in zip(faces, styles, strict=True):
             draw(canvas, face, style)
-    return pillow_to_rgb(picture)
+    return np.array(picture)
 
 
 def emotion_colour(name: str | None) -> Colour:
