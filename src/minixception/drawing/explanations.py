@@ -41,7 +41,8 @@ def colours_of(values: NDArray[np.floating]) -> NDArray[np.uint8]:
     import matplotlib
 
     levels = np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
-    return matplotlib.colormaps[COLOUR_MAP](levels, bytes=True)[..., :3]
+    # With `bytes=True` some versions of matplotlib round, and some cut off.
+    return np.rint(255 * matplotlib.colormaps[COLOUR_MAP](levels)[..., :3]).astype(np.uint8)
 
 
 def draw_maps(

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError, _imaging
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError, _imaging
 
 from minixception.bounds import check_scans
 from minixception.files import atomic_path
@@ -136,7 +136,9 @@ def pillow_to_rgb(picture: Image.Image) -> np.ndarray:
         ValueError: as `read_image`.
     """
     with _clear_errors(getattr(picture, "filename", "") or "a Pillow picture"):
-        return _picture_to_rgb(ImageOps.exif_transpose(picture))
+        is_upright = picture.getexif().get(ExifTags.Base.Orientation, 1) == 1
+        # Pillow would copy it in either case.
+        return _picture_to_rgb(picture if is_upright else ImageOps.exif_transpose(picture))
 
 
 def _decode(file: BinaryIO, name: str, size: int, reduction: int) -> np.ndarray:
