@@ -57,7 +57,7 @@ def test_the_largest_face_of_each_photograph_is_taken(tmp_path: Path) -> None:
         assert found.images.shape == (1, 32, 32, 1)
         assert found.attributes["file"].tolist() == ["portraits.jpg"]
     (album / "portraits.jpg").unlink()
-    with pytest.raises(ValueError, match=r"must hold pictures of faces\. Received: no face"):
+    with pytest.raises(ValueError, match=r"must hold pictures of faces\. Received: 0 pictures"):
         load_unlabelled(album)
     with pytest.raises(FileNotFoundError, match="nothing at"):
         load_unlabelled(tmp_path / "nowhere")

@@ -195,10 +195,10 @@ ARCHIVES = [
         ("empty", utkface(content(b"", "a.tar")), "a whole tar archive"),
         ("text", utkface(content(TEXT, "a.tar")), "a whole tar archive"),
         ("a pipe", utkface(lambda _: pipe("a.tar")), PIPE),
-        ("no face in it", archive("readme.txt", b"x"), "none of them such a picture"),
+        ("no face in it", archive("readme.txt", b"x"), "0 pictures, none of them readable"),
         ("a member of 50 GB", archive(FACE_NAME, b"", size=50 << 30), "would unpack to more than"),
-        ("a JPEG of 65000x65000", archive(FACE_NAME, jpeg(65000, 65000)), "none of them such"),
-        ("a link to a file outside", archive(FACE_NAME, b"", kind=b"2"), "Received: 0 files"),
+        ("a JPEG of 65000x65000", archive(FACE_NAME, jpeg(65000, 65000)), "unreadable picture: 1"),
+        ("a link to a file outside", archive(FACE_NAME, b"", kind=b"2"), "Received: 0 pictures"),
     )
 ]
 
@@ -213,11 +213,11 @@ MATS = [
         ("fields of two lengths", mat(gender=np.zeros(2)), "fields of one length"),
         ("words for genders", mat(gender=np.array(list("abc"), object)), "must hold numbers"),
         ("cells for scores", mat(face_score=np.array([[1], "x", 2], object)), "must hold numbers"),
-        ("NaN for all scores", mat(face_score=np.full(3, np.nan)), "0 rows after filtering"),
+        ("NaN for all scores", mat(face_score=np.full(3, np.nan)), "low face score: 3"),
         (
             "pictures outside its folder",
             mat(full_path=np.array(["../a.jpg", "/etc/a.jpg", LONG], object)),
-            "3 rows after filtering, 0 files",
+            "missing picture: 3",
         ),
     )
 ]

@@ -18,9 +18,8 @@ from minixception.datasets.pictures import (
     PictureForm,
     count_dropped,
     named_contents,
-    read_listed,
 )
-from minixception.datasets.published import PublishedSet
+from minixception.datasets.published import PublishedSet, Reader
 from minixception.files import PICTURE_SUFFIXES
 from minixception.labels import EMOTIONS_8, index_of
 
@@ -30,21 +29,15 @@ _COLUMNS = ("user.id", "image", "emotion")
 _PICTURE_NUMBER = re.compile(r"_\d+$")
 
 
-def _read(path: Path, form: PictureForm) -> FaceDataset:
+def _read(path: Path, read: Reader) -> FaceDataset:
     files = dict(sorted(named_contents(path)))
     pictures = _pictures_by_name(files)
     rows, dropped = _read_legend(path, files, pictures)
     # Plain names, so that folder and archive have the same checksum.
     contents = {name: files[file] for name, file in sorted(pictures.items())}
-    return read_listed(
+    return read(
         path,
         rows,
-        form,
-        class_names=EMOTIONS_8,
-        name="facial_expressions",
-        licence="Apache-2.0",
-        wanted=f"pictures with faces beside {_LEGEND}",
-        received="no face",
         dropped=dropped,
         contents=contents,
         summed=[(_LEGEND, files[_legend_file(files)]), *contents.items()],
@@ -128,9 +121,12 @@ def _parse_row(
 
 load_facial_expressions = PublishedSet(
     name="facial_expressions",
+    licence="Apache-2.0",
+    class_names=EMOTIONS_8,
+    wanted=f"pictures with faces beside {_LEGEND}",
+    source="Get facial_expressions from https://github.com/muxspace/facial_expressions and put it "
+    "into datasets/facial_expressions/.",
     read=_read,
-    missing="There is nothing at {}. Get facial_expressions from "
-    "https://github.com/muxspace/facial_expressions and put it into datasets/facial_expressions/.",
     form=PictureForm(crop_faces=True),
     version=3,
 ).load

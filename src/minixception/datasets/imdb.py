@@ -15,17 +15,16 @@ import numpy as np
 
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.mat_reader import read_struct
-from minixception.datasets.pictures import ListedPicture, PictureForm, count_dropped, read_listed
-from minixception.datasets.published import PublishedSet
+from minixception.datasets.pictures import ListedPicture, PictureForm, count_dropped
+from minixception.datasets.published import PublishedSet, Reader
 from minixception.files import content_checksum, is_passing
 from minixception.labels import GENDERS
 
 _FIELDS = ("full_path", "gender", "face_score", "second_face_score", "dob", "photo_taken")
 _METADATA_FILE = "imdb.mat"
-_MISSING = (
-    "There is no file {}. Get imdb_crop.tar from "
-    "https://data.vision.ee.ethz.ch/cvl/rrothe/imdb-wiki/ and unpack it into "
-    "datasets/, which makes datasets/imdb_crop/."
+_SOURCE = (
+    "Get imdb_crop.tar from https://data.vision.ee.ethz.ch/cvl/rrothe/imdb-wiki/ and unpack it "
+    "into datasets/, which makes datasets/imdb_crop/."
 )
 _PERSON = re.compile(r"nm[0-9]+(?=_)")
 # MATLAB counts days from year 0, Python from year 1.
@@ -54,13 +53,19 @@ def load_imdb(path: str | Path, *, minimum_face_score: float = 3.0, **options: A
         FileNotFoundError: There is no `imdb.mat`.
         ValueError: The file is no such struct, no picture can be read, or an option is not allowed.
     """
-    read = partial(_read, minimum_face_score=minimum_face_score)
-    form = PictureForm(image_size=(64, 64))
-    imdb = PublishedSet("imdb", read, _MISSING, form, takes_archive=False)
-    return imdb.load(path, **options)
+    return PublishedSet(
+        name="imdb",
+        licence="academic research only",
+        class_names=GENDERS,
+        wanted=f"the pictures that {_METADATA_FILE} names",
+        source=_SOURCE,
+        read=partial(_read, minimum_face_score=minimum_face_score),
+        form=PictureForm(image_size=(64, 64)),
+        takes_archive=False,
+    ).load(path, **options)
 
 
-def _read(path: Path, form: PictureForm, *, minimum_face_score: float) -> FaceDataset:
+def _read(path: Path, read: Reader, *, minimum_face_score: float) -> FaceDataset:
     metadata_file = _find_metadata(path)
     metadata = read_struct(metadata_file, "imdb", _FIELDS)
     filtered, dropped = _filter_rows(metadata, minimum_face_score)
@@ -70,7 +75,7 @@ def _read(path: Path, form: PictureForm, *, minimum_face_score: float) -> FaceDa
     missing = [str(folder / paths[row]) for row in filtered[~exists]]
     rows = filtered[exists]
     ages = _ages(metadata["dob"][rows], metadata["photo_taken"][rows]).tolist()
-    dataset = read_listed(
+    dataset = read(
         folder,
         [
             ListedPicture(
@@ -80,12 +85,6 @@ def _read(path: Path, form: PictureForm, *, minimum_face_score: float) -> FaceDa
             )
             for row, age in zip(rows, ages, strict=True)
         ],
-        form,
-        class_names=GENDERS,
-        name="imdb",
-        licence="academic research only",
-        wanted=f"the pictures that {metadata_file.name} names",
-        received=f"{len(filtered)} rows after filtering, {len(rows)} files, none is readable",
         dropped={**dropped, **count_dropped({"missing picture": missing})},
         summed=(),
     )
@@ -119,7 +118,7 @@ def _is_file_below(folder: Path, path: str) -> bool:
 def _find_metadata(path: Path) -> Path:
     file = path / _METADATA_FILE if path.is_dir() else path
     if not file.is_file():
-        raise FileNotFoundError(_MISSING.format(file))
+        raise FileNotFoundError(f"There is no file {file}. {_SOURCE}")
     return file
 
 

@@ -117,7 +117,6 @@ def read_listed(
     name: str | None,
     licence: str,
     wanted: str,
-    received: str = "",
     dropped: Mapping[str, int] | None = None,
     contents: Mapping[str, bytes] | None = None,
     summed: Iterable[tuple[str, bytes]] | None = None,
@@ -129,7 +128,7 @@ def read_listed(
     names and contents for the checksum, None takes the pictures that could be used.
 
     Raises:
-        ValueError: No picture can be used; the message says what is `wanted` and what `received`.
+        ValueError: No picture can be used; the message says what is `wanted`.
         OSError: A file still cannot be read after some seconds, for a reason that may be temporary
             (see `is_passing`): without it this would be another set.
     """
@@ -145,12 +144,10 @@ def read_listed(
         del left_out["no face"]
     dropped = {**(dropped or {}), **count_dropped(left_out)}
     if not kept:
-        received = received or (
-            f"{len(listed)} pictures, none of them readable{' with a face' * form.crop_faces}"
-        )
         reasons = ", ".join(f"{reason}: {count}" for reason, count in dropped.items() if count)
         raise ValueError(
-            f"{place} must hold {wanted}. Received: {received} ({reasons or 'no file at all'})"
+            f"{place} must hold {wanted}. Received: {len(listed)} pictures, none of them readable"
+            f"{' with a face' * form.crop_faces} ({reasons or 'no file at all'})"
         )
     if summed is None:
         summed = (

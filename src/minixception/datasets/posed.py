@@ -2,21 +2,16 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from minixception.datasets.face_dataset import FaceDataset
-from minixception.datasets.pictures import (
-    ListedPicture,
-    PictureForm,
-    count_dropped,
-    named_contents,
-    read_listed,
-)
-from minixception.datasets.published import PublishedSet
+from minixception.datasets.pictures import ListedPicture, count_dropped, named_contents
+from minixception.datasets.published import PublishedSet, Reader
 from minixception.files import PICTURE_SUFFIXES, files_below
-from minixception.labels import EMOTIONS_8, canonical_name, index_of
+from minixception.labels import EMOTIONS_8, index_of, lacking
 
 EMOTIONS_CK_PLUS = ("anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")
 """The class folders of CK+48 in alphabetical order; there is no neutral."""
@@ -32,57 +27,19 @@ POSES_KDEF = ("S", "HL", "HR", "FL", "FR")
 
 
 Facts = dict[str, str | int]
-Parser = Callable[[PurePosixPath], tuple[str, Facts] | str]
-"""From the path of a picture in the set to its emotion, in any spelling, and its facts, "subject"
-among them; or to the reason to leave it out."""
+Parsed = tuple[int, Facts] | str
+"""Label and facts of a picture, "subject" among them; or the reason to leave it out."""
+
+Parser = Callable[[PurePosixPath], Parsed]
+"""From the path of a picture, which begins with the folder of the set."""
 
 
-def _posed(
-    name: str,
-    *,
-    title: str,
-    source: str,
-    licence: str,
-    class_names: tuple[str, ...],
-    example: str,
-    parse: Parser,
-    subjects: tuple[str, ...] = (),
-) -> PublishedSet:
-    """Return a set of posed faces; `title` and `example`, a picture's name, are for messages."""
-
-    def read(path: Path, form: PictureForm) -> FaceDataset:
-        contents = None if path.is_dir() else dict(named_contents(path))
-        listed, left_out = _list_pictures(path, contents, parse, class_names)
-        return read_listed(
-            path,
-            listed,
-            form,
-            class_names=class_names,
-            name=name,
-            licence=licence,
-            wanted=f"pictures of {title} with names such as {example}",
-            dropped=count_dropped(left_out, "files"),
-            contents=contents,
-        )
-
-    missing = (
-        f"There is nothing at {{}}. Get {title} from {source}; "
-        "datasets/README.md says where it goes."
-    )
-    return PublishedSet(name, read, missing, subjects=subjects)
-
-
-def _list_pictures(
-    path: Path, contents: Iterable[str] | None, parse: Parser, class_names: tuple[str, ...]
-) -> tuple[list[ListedPicture], dict[str, list[str]]]:
-    """Return the pictures of a folder or archive, sorted by path, and those left out by reason."""
-    if contents is None:
-        files = list(map(PurePosixPath, files_below(path)))
-    else:
-        files = sorted(map(PurePosixPath, contents))
+def _read(path: Path, read: Reader, *, parse: Parser) -> FaceDataset:
+    contents = None if path.is_dir() else dict(named_contents(path))
+    files = files_below(path) if contents is None else sorted(contents, key=PurePosixPath)
     listed: dict[object, ListedPicture] = {}
     left_out: dict[str, list[str]] = defaultdict(list)
-    for file in files:
+    for file in map(PurePosixPath, files):
         # The name of the folder gives the class in CK+48, also when it is that folder itself.
         parsed = parse(PurePosixPath(path.resolve().name) / file)
         is_hidden = any(part.startswith(".") for part in file.parts)
@@ -91,26 +48,26 @@ def _list_pictures(
         elif isinstance(parsed, str):
             left_out[parsed].append(str(path / file))
         else:
-            emotion, facts = parsed
-            picture = ListedPicture(file.as_posix(), index_of(emotion, class_names), facts=facts)
-            if listed.setdefault((picture.label, *facts.values()), picture) is not picture:
+            label, facts = parsed
+            picture = ListedPicture(file.as_posix(), label, facts=facts)
+            if listed.setdefault((label, *facts.values()), picture) is not picture:
                 left_out["duplicate"].append(str(path / file))
-    return list(listed.values()), left_out
+    dropped = count_dropped(left_out, "files")
+    return read(path, list(listed.values()), dropped=dropped, contents=contents)
 
 
 # Subject, sequence, frame: S010_004_00000017.
 _CK_PLUS_NAME = re.compile(r"(S\d+)_(\d+)_(\d+)", re.IGNORECASE)
-_CK_PLUS_CLASSES = {canonical_name(name) for name in EMOTIONS_CK_PLUS}
 
 
-def _parse_ck_plus(file: PurePosixPath) -> tuple[str, Facts] | str:
+def _parse_ck_plus(file: PurePosixPath) -> Parsed:
     match = _CK_PLUS_NAME.fullmatch(file.stem.strip())
     if match is None:
         return "malformed name"
-    if canonical_name(file.parent.name) not in _CK_PLUS_CLASSES:
+    if lacking([file.parent.name], EMOTIONS_CK_PLUS):
         return "unknown class folder"
     facts: Facts = {"subject": match[1].upper(), "sequence": match[2], "frame": int(match[3])}
-    return file.parent.name, facts
+    return index_of(file.parent.name, EMOTIONS_CK_PLUS), facts
 
 
 # Subject, code and repetition, number: KA.AN1.39.tiff; some copies have stray blanks, other
@@ -121,40 +78,42 @@ _JAFFE_NAME = re.compile(
 )
 
 
-def _parse_jaffe(file: PurePosixPath) -> tuple[str, Facts] | str:
+def _parse_jaffe(file: PurePosixPath) -> Parsed:
     match = _JAFFE_NAME.fullmatch(file.name)
     if match is None:
         return "malformed name"
-    subject, code, repetition, number = match.groups()
     facts: Facts = {
-        "subject": subject.upper(),
-        "repetition": int(repetition),
-        "number": int(number),
+        "subject": match[1].upper(),
+        "repetition": int(match[3]),
+        "number": int(match[4]),
     }
-    return code, facts
+    return index_of(match[2], EMOTIONS_JAFFE), facts
 
 
 # Session, sex, number, expression, pose: AF01ANS.JPG.
 _KDEF_NAME = re.compile(r"([AB])([FM])(\d\d)(AF|AN|DI|HA|NE|SA|SU)(S|HL|HR|FL|FR)", re.IGNORECASE)
 
 
-def _parse_kdef(file: PurePosixPath) -> tuple[str, Facts] | str:
+def _parse_kdef(file: PurePosixPath, *, poses: Sequence[str]) -> Parsed:
     match = _KDEF_NAME.fullmatch(file.stem.strip())
     if match is None:
         return "unknown code"
     session, sex, number, emotion, pose = (group.upper() for group in match.groups())
+    if pose not in poses:
+        return "other pose"
     # The subject is the same person in both sessions.
-    return emotion, {"subject": sex + number, "session": session, "sex": sex, "pose": pose}
+    facts: Facts = {"subject": sex + number, "session": session, "sex": sex, "pose": pose}
+    return index_of(emotion, EMOTIONS_KDEF), facts
 
 
-load_ck_plus = _posed(
-    "ck_plus",
-    title="CK+48",
-    source="the authors of CK+ (Lucey et al. 2010)",
+load_ck_plus = PublishedSet(
+    name="ck_plus",
     licence="research use under the authors' agreement, no redistribution",
     class_names=EMOTIONS_CK_PLUS,
-    example="anger/S010_004_00000017.png",
-    parse=_parse_ck_plus,
+    wanted="pictures of CK+48 with names such as anger/S010_004_00000017.png",
+    source="Get CK+48 from the authors of CK+ (Lucey et al. 2010); "
+    "datasets/README.md says where it goes.",
+    read=partial(_read, parse=_parse_ck_plus),
 ).load
 """Load CK+48; `attributes` hold "subject" ("S010"), "sequence" ("004") and "frame".
 
@@ -162,14 +121,14 @@ load_ck_plus = _posed(
 sequence. Source: Lucey, Cohn, Kanade, Saragih, Ambadar, Matthews 2010, "The Extended Cohn-Kanade
 Dataset (CK+)". The folder gives the class, in any spelling."""
 
-load_jaffe = _posed(
-    "jaffe",
-    title="JAFFE",
-    source="https://zenodo.org/record/3451524",
+load_jaffe = PublishedSet(
+    name="jaffe",
     licence="non-commercial research, no redistribution",
     class_names=EMOTIONS_JAFFE,
-    example="KA.AN1.39.tiff",
-    parse=_parse_jaffe,
+    wanted="pictures of JAFFE with names such as KA.AN1.39.tiff",
+    source="Get JAFFE from https://zenodo.org/record/3451524; "
+    "datasets/README.md says where it goes.",
+    read=partial(_read, parse=_parse_jaffe),
     subjects=("KA", "KL", "KM", "KR", "MK", "NA", "NM", "TM", "UY", "YM"),
 ).load
 """Load JAFFE; `attributes` hold "subject" ("KA"), "repetition" and "number".
@@ -202,18 +161,12 @@ def load_kdef(path: str | Path, *, poses: Sequence[str] = ("S",), **options: Any
             f"`poses` must be a sequence of {', '.join(POSES_KDEF)}. Received: poses={poses!r}"
         )
 
-    def parse(file: PurePosixPath) -> tuple[str, Facts] | str:
-        parsed = _parse_kdef(file)
-        wanted = isinstance(parsed, str) or parsed[1]["pose"] in poses
-        return parsed if wanted else "other pose"
-
-    return _posed(
-        "kdef",
-        title="KDEF",
-        source="https://kdef.se",
+    return PublishedSet(
+        name="kdef",
         licence="non-commercial research, no redistribution",
         class_names=EMOTIONS_KDEF,
-        example="AF01ANS.JPG",
-        parse=parse,
+        wanted="pictures of KDEF with names such as AF01ANS.JPG",
+        source="Get KDEF from https://kdef.se; datasets/README.md says where it goes.",
+        read=partial(_read, parse=partial(_parse_kdef, poses=poses)),
         subjects=tuple(f"{sex}{number:02}" for sex in "FM" for number in range(1, 36)),
     ).load(path, **options)

@@ -2,14 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from minixception.datasets.cache import cached_dataset
 from minixception.datasets.face_dataset import FaceDataset
-from minixception.datasets.pictures import PictureForm, sole_archive
+from minixception.datasets.pictures import PictureForm, read_listed, sole_archive
 from minixception.datasets.splits import CONTENT_RULE, draw_splits
 from minixception.detection.registry import default_checksum
+
+Reader = Callable[..., FaceDataset]
+"""`read_listed` for one set: it takes a place, listed pictures and the later keywords."""
 
 
 @dataclass(frozen=True)
@@ -18,8 +22,11 @@ class PublishedSet:
 
     Attributes:
         name: Of the data set.
-        read: From a place and a form to all faces, without splits.
-        missing: The message if there is nothing at "{}", with where to get the set.
+        licence: Terms of the pictures.
+        class_names: Names of the classes in label order.
+        wanted: What the place must hold, for messages.
+        source: Where to get the set, a sentence for messages.
+        read: From a place, and `read_listed` for this set, to all faces without splits.
         form: What is made of a picture, unless the caller asks for another form.
         takes_archive: Whether `read` also takes a tar archive.
         version: Of what `read` returns, for the cache; 0 for a set that is read fast.
@@ -27,8 +34,11 @@ class PublishedSet:
     """
 
     name: str
-    read: Callable[[Path, PictureForm], FaceDataset]
-    missing: str
+    licence: str
+    class_names: tuple[str, ...]
+    wanted: str
+    source: str
+    read: Callable[[Path, Reader], FaceDataset]
     form: PictureForm = field(default_factory=PictureForm)
     takes_archive: bool = True
     version: int = 0
@@ -70,7 +80,7 @@ class PublishedSet:
         """
         path, wanted = Path(path), replace(self.form, **form)
         if not (path.is_dir() or path.is_file()):  # a pipe would be waited for
-            raise FileNotFoundError(self.missing.format(path))
+            raise FileNotFoundError(f"There is nothing at {path}. {self.source}")
         if self.takes_archive:
             path = sole_archive(path)
         options: dict[str, Any] = {
@@ -83,7 +93,7 @@ class PublishedSet:
             options["detector"] = default_checksum()
         dataset = cached_dataset(
             path,
-            lambda: self.read(path, wanted),
+            lambda: self.read(path, self._reader(wanted)),
             loader=self.name,
             version=self.version,
             options=options,
@@ -91,3 +101,13 @@ class PublishedSet:
         )
         dataset = draw_splits(dataset, seed=seed, split_rule=split_rule, roster=self.subjects)
         return dataset if split is None else dataset.split(split)
+
+    def _reader(self, form: PictureForm) -> Reader:
+        return partial(
+            read_listed,
+            form=form,
+            class_names=self.class_names,
+            name=self.name,
+            licence=self.licence,
+            wanted=self.wanted,
+        )

@@ -141,7 +141,6 @@ def _read(path: Path, form: PictureForm) -> FaceDataset:
             name=None,
             licence=_LICENCE,
             wanted="pictures of faces",
-            received="no face",
             contents=contents,
             summed=(),
         )

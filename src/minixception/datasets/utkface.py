@@ -16,9 +16,8 @@ from minixception.datasets.pictures import (
     PictureForm,
     count_dropped,
     named_contents,
-    read_listed,
 )
-from minixception.datasets.published import PublishedSet
+from minixception.datasets.published import PublishedSet, Reader
 from minixception.labels import GENDERS
 
 ETHNICITIES = ("white", "black", "asian", "indian", "other")
@@ -29,7 +28,7 @@ _FILE_NAME = re.compile(r"(\d{1,3})_([01])_([0-4])_\d+\.jpg(?:\.chip\.jpg)?")
 _FILE_NAME_GENDERS = ("man", "woman")
 
 
-def _read(path: Path, form: PictureForm) -> FaceDataset:
+def _read(path: Path, read: Reader) -> FaceDataset:
     contents = dict(named_contents(path))
     names = {file: PurePosixPath(file).name for file in contents}
     files = sorted(contents, key=lambda file: (names[file], contents[file]))
@@ -43,15 +42,9 @@ def _read(path: Path, form: PictureForm) -> FaceDataset:
         )
         for file, match in named
     ]
-    dataset = read_listed(
+    dataset = read(
         path,
         listed,
-        form,
-        class_names=GENDERS,
-        name="utkface",
-        licence="non-commercial research, no redistribution",
-        wanted="pictures named age_gender_ethnicity_timestamp.jpg.chip.jpg",
-        received=f"{len(files)} files, none of them such a picture",
         dropped=count_dropped({"malformed name": malformed}, "files"),
         contents=contents,
         summed=[(names[file], contents[file]) for file in files],
@@ -82,9 +75,11 @@ def _without_copies(dataset: FaceDataset) -> FaceDataset:
 
 load_utkface = PublishedSet(
     name="utkface",
+    licence="non-commercial research, no redistribution",
+    class_names=GENDERS,
+    wanted="pictures named age_gender_ethnicity_timestamp.jpg.chip.jpg",
+    source="Get UTKFace from https://susanqq.github.io/UTKFace/ and put it into datasets/utkface/.",
     read=_read,
-    missing="There is nothing at {}. Get UTKFace from https://susanqq.github.io/UTKFace/ and "
-    "put it into datasets/utkface/.",
     form=PictureForm(image_size=(100, 100), channels=3),
     version=4,
 ).load
