@@ -67,7 +67,7 @@ def test_labels_are_read_by_name(root: Path, divided: FaceDataset) -> None:
     dataset = read_split_index(root, class_names=EMOTIONS_FER2013)
     assert dataset.class_names == EMOTIONS_FER2013
     assert dataset.class_counts()["sad"] == dataset.class_counts()["happy"] == 10
-    with pytest.raises(ValueError, match=r"classes\.txt has a class that was not asked for"):
+    with pytest.raises(ValueError, match=r"classes\.txt has a class with an .*name='fear'"):
         read_split_index(root, class_names=("happy", "sad"))
 
 
@@ -131,5 +131,7 @@ def test_nothing_to_read_or_write(root: Path, divided: FaceDataset, tmp_path: Pa
     with pytest.raises(ValueError, match=r"the 30 pictures that the index.*missing picture: 30"):
         read_split_index(root, root=tmp_path)
     (root / "classes.txt").write_text("fear\nfear\n")
-    with pytest.raises(ValueError, match="a different class name"):
+    with pytest.raises(
+        ValueError, match=r"classes\.txt has a class with an unusable name.*mean different things"
+    ):
         read_split_index(root)

@@ -87,7 +87,7 @@ TABLES = [
         ("a pixel that is a word", first_row(" 7", " x"), "row 1 (line 2): pixel 2"),
         ("a pixel that is NaN", first_row(",7", ",nan"), "Received: 'nan'"),
         ("a pixel of -5", first_row(" 7", " -5"), "Received: '-5'"),
-        ("a pixel of 300", first_row(" 7", " 300"), "pixel 2 must be in 0..255"),
+        ("a pixel of 300", first_row(" 7", " 300"), "pixel 2 must be a whole number in 0..255"),
         ("a pixel of 1.5", first_row(" 7", " 1.5"), "Received: '1.5'"),
         ("an unknown label", first_row("0,7", "9,7"), "`emotion` must be in 0..6"),
         ("an unknown Usage", first_row("Training", "Test"), "`Usage` must be one of"),

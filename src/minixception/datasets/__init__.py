@@ -1,6 +1,5 @@
 """Loaders: each turns files on disk into a `FaceDataset`. `registry` finds them by name."""
 
-from minixception.datasets.classes import select_classes, with_classes
 from minixception.datasets.face_dataset import (
     FaceDataset,
     constant_images,
@@ -14,7 +13,7 @@ from minixception.datasets.fer2013 import load_fer2013
 from minixception.datasets.ferplus import load_ferplus, read_ferplus_votes, votes_as_targets
 from minixception.datasets.folders import load_class_folders
 from minixception.datasets.imdb import load_imdb
-from minixception.datasets.merging import merge_datasets
+from minixception.datasets.merging import merge_datasets, select_classes, with_classes
 from minixception.datasets.posed import (
     EMOTIONS_CK_PLUS,
     EMOTIONS_JAFFE,

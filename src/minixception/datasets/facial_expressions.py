@@ -21,7 +21,7 @@ from minixception.datasets.pictures import (
 )
 from minixception.datasets.published import PublishedSet, Reader
 from minixception.files import PICTURE_SUFFIXES
-from minixception.labels import EMOTIONS_8, index_of
+from minixception.labels import EMOTIONS_8, index_of, lacking
 
 _LEGEND = "legend.csv"
 _COLUMNS = ("user.id", "image", "emotion")
@@ -109,14 +109,13 @@ def _parse_row(
     if len(fields) <= max(places):
         return "malformed row"
     contributor, picture, emotion = (fields[place].strip() for place in places)
-    try:
-        label = index_of(emotion, EMOTIONS_8)
-    except ValueError:
+    if lacking([emotion], EMOTIONS_8):
         return "unknown emotion"
     if picture not in pictures:  # plain names only, so no path leads elsewhere
         return "missing picture"
     subject = _PICTURE_NUMBER.sub("", PurePosixPath(picture).stem)
-    return ListedPicture(picture, label, facts={"subject": subject, "contributor": contributor})
+    facts = {"subject": subject, "contributor": contributor}
+    return ListedPicture(picture, index_of(emotion, EMOTIONS_8), facts=facts)
 
 
 load_facial_expressions = PublishedSet(

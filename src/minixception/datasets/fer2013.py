@@ -75,14 +75,14 @@ def load_fer2013(
     )
     counts = {name: int(np.sum(dataset.splits == name)) for name in FER2013_SPLIT_COUNTS}
     if counts != FER2013_SPLIT_COUNTS:
+        shown = (
+            ", ".join(f"{name} {count}" for name, count in rows.items())
+            for rows in (FER2013_SPLIT_COUNTS, counts)
+        )
         _LOGGER.warning(
             "%s does not have the rows of FER2013 (%s): scores on it cannot be compared with "
             "others. Received: %s",
-            path,
-            *(
-                ", ".join(f"{name} {count}" for name, count in rows.items())
-                for rows in (FER2013_SPLIT_COUNTS, counts)
-            ),
+            *(path, *shown),
         )
     return dataset if split is None else dataset.split(split)
 
@@ -132,8 +132,8 @@ def _find_columns(path: Path, header: bytes) -> tuple[list[int], int]:
         raise ValueError(f"{path} is empty.")
     try:
         text = header.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not a CSV text file.") from error
+    except UnicodeDecodeError:
+        text = "\0"
     if "\0" in text:
         raise ValueError(f"{path} is not a CSV text file; unpack an archive first.")
     names = [field.strip(' "\r\n') for field in text.split(",")]
@@ -170,12 +170,10 @@ def _parse_pixels(field: bytes) -> np.ndarray:
             return pixels.astype(np.uint8)
     words = field.split()
     for position, word in enumerate(words, start=1):
-        if not word.isdigit():
+        if not word.isdigit() or len(word.lstrip(b"0")) > 3 or int(word) > 255:
             raise ValueError(
                 f"pixel {position} must be a whole number in 0..255. Received: {_shown(word)}"
             )
-        if len(word.lstrip(b"0")) > 3 or int(word) > 255:
-            raise ValueError(f"pixel {position} must be in 0..255. Received: {_shown(word)}")
     raise ValueError(f"a row must have {_PIXELS_PER_ROW} pixels. Received: {len(words)} pixels")
 
 

@@ -141,11 +141,22 @@ def read_ferplus_votes(votes_path: str | Path, *, splits: np.ndarray | None) -> 
             f"{path} must have the columns Usage, {', '.join(FERPLUS_COLUMNS)}. "
             f"Missing: {', '.join(missing)}"
         )
-    if splits is not None:
-        _check_same_rows(path, rows[1:], header, splits)
-    columns = [header.index(name) for name in FERPLUS_COLUMNS]
-    votes = [_parse_votes(path, number, row, columns) for number, row in enumerate(rows[1:], 1)]
-    return np.array(votes, dtype=np.int64).reshape(-1, len(FERPLUS_COLUMNS))
+    if splits is not None and len(rows) - 1 != len(splits):
+        raise ValueError(
+            f"{path} must have one row per FER2013 row ({len(splits)}). "
+            f"Received: {len(rows) - 1} rows"
+        )
+    votes = np.zeros((len(rows) - 1, len(FERPLUS_COLUMNS)), dtype=np.int64)
+    for number, row in enumerate(rows[1:]):
+        usage = None if splits is None else str(splits[number])
+        try:
+            votes[number] = _parse_row(row, header, usage)
+        except ValueError as error:
+            raise ValueError(
+                f"{path}, row {number + 1} (line {number + 2}): {error} expected. "
+                f"Received: {','.join(row)[:80]!r}"
+            ) from None
+    return votes
 
 
 def votes_as_targets(
@@ -213,22 +224,6 @@ def _rows_by_rule(
     return kept, dropped
 
 
-def _check_same_rows(
-    path: Path, rows: list[list[str]], header: list[str], splits: np.ndarray
-) -> None:
-    if len(rows) != len(splits):
-        raise ValueError(
-            f"{path} must have one row per FER2013 row ({len(splits)}). Received: {len(rows)} rows"
-        )
-    usage = header.index("Usage")
-    for number, (row, split) in enumerate(zip(rows, splits, strict=True), start=1):
-        if len(row) != len(header) or row[usage].strip() != split:
-            raise ValueError(
-                f"{path}, row {number} (line {number + 1}): {len(header)} fields and the `Usage` "
-                f"of FER2013, {split!s}, expected. Received: {','.join(row)[:80]!r}"
-            )
-
-
 def _check_same_order(
     fer2013_path: str | Path, votes_path: str | Path, faces: FaceDataset, votes: np.ndarray
 ) -> None:
@@ -257,12 +252,12 @@ def _check_same_order(
     )
 
 
-def _parse_votes(path: Path, number: int, row: list[str], columns: list[int]) -> list[int]:
-    words = [row[column].strip() for column in columns if column < len(row)]
-    is_number = (word.isascii() and word.isdigit() and len(word) < 6 for word in words)
-    if len(words) < len(columns) or not all(is_number):
-        raise ValueError(
-            f"{path}, row {number} (line {number + 1}): {len(columns)} votes, whole numbers of at "
-            f"least 0, expected. Received: {', '.join(words)[:80]!r}"
-        )
-    return [int(word) for word in words]
+def _parse_row(row: list[str], header: list[str], usage: str | None) -> list[int]:
+    """Return the votes of a row; `usage` is its split in FER2013. An error says what must be."""
+    cells = dict(zip(header, map(str.strip, row), strict=False))
+    if usage is not None and (len(row) != len(header) or cells["Usage"] != usage):
+        raise ValueError(f"{len(header)} fields and the `Usage` of FER2013, {usage},")
+    votes = [cells.get(name, "") for name in FERPLUS_COLUMNS]
+    if not all(vote.isascii() and vote.isdigit() and len(vote) < 6 for vote in votes):
+        raise ValueError(f"{len(votes)} votes, whole numbers of at least 0,")
+    return [int(vote) for vote in votes]

@@ -1,6 +1,6 @@
 """A folder of class folders, such as `train/happy/0001.png`, as a data set."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +60,8 @@ def load_class_folders(
         {"stray entry": [str(entry) for entry in strays]}, f"entries, {count_suffixes(strays)}"
     )
     folders = sorted({file.parent.name for file, _ in pictures})
-    names = _checked_names(path, folders) if class_names is None else tuple(class_names)
-    labels = _labels_of(path, folders, names)
+    names = folders if class_names is None else class_names
+    labels = labels_of(folders, names, where=f"{path} has a class folder")
     dataset = read_listed(
         path,
         [
@@ -91,43 +91,39 @@ def _contents(path: Path, files: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
 
 def _list_pictures(path: Path, strays: list[Path], empty: list[str]) -> Iterator[tuple[Path, str]]:
     """Yield each picture with the name of its split, "" where there are none, sorted by path."""
-    folders = _folders_of(path, strays)
+    folders = _take(path, Path.is_dir, strays)
     splits = [folder for folder in folders if folder.name.lower() in SPLIT_FOLDERS]
     strays.extend(folder for folder in folders if splits and folder not in splits)
     for parent in splits or [path]:
-        for folder in _folders_of(parent, strays) if splits else folders:
-            pictures: list[Path] = []
-            for entry in sorted(folder.iterdir()):
-                (pictures if _is_picture(entry) else strays).append(entry)
+        for folder in _take(parent, Path.is_dir, strays) if splits else folders:
+            pictures = _take(folder, _is_picture, strays)
             empty.extend([] if pictures else [str(folder)])
             split = SPLIT_FOLDERS[parent.name.lower()] if splits else ""
             yield from ((picture, split) for picture in pictures)
 
 
 def _is_picture(entry: Path) -> bool:
-    has_name = entry.suffix.lower() in PICTURE_SUFFIXES and not entry.name.startswith(".")
-    return has_name and entry.is_file()
+    return entry.suffix.lower() in PICTURE_SUFFIXES and entry.is_file()
 
 
-def _folders_of(path: Path, strays: list[Path]) -> list[Path]:
-    """Return the folders in `path`, sorted; anything else and hidden folders are strays."""
-    folders: list[Path] = []
+def _take(path: Path, is_wanted: Callable[[Path], bool], strays: list[Path]) -> list[Path]:
+    """Return what is wanted in a folder, sorted; anything else and hidden entries are strays."""
+    taken: list[Path] = []
     for entry in sorted(path.iterdir()):
-        is_folder = entry.is_dir() and not entry.name.startswith(".")
-        (folders if is_folder else strays).append(entry)
-    return folders
+        is_taken = is_wanted(entry) and not entry.name.startswith(".")
+        (taken if is_taken else strays).append(entry)
+    return taken
 
 
-def _checked_names(path: Path, folders: Sequence[str]) -> tuple[str, ...]:
+def labels_of(found: Sequence[str], class_names: Sequence[str], *, where: str) -> dict[str, int]:
+    """Return the label of each class that was found, matched by meaning to the names wanted.
+
+    Raises:
+        ValueError: Two of the names wanted mean the same, or a class that was found means none of
+            them; the message begins with `where`.
+    """
     try:
-        check_class_names(folders)
+        check_class_names(class_names)
+        return {name: index_of(name, class_names) for name in found}
     except ValueError as error:
-        raise ValueError(f"{path} has class folders to rename: {error}") from error
-    return tuple(folders)
-
-
-def _labels_of(path: Path, folders: Sequence[str], class_names: Sequence[str]) -> dict[str, int]:
-    try:
-        return {folder: index_of(folder, class_names) for folder in folders}
-    except ValueError as error:
-        raise ValueError(f"{path} has a class folder with an unusable name: {error}") from error
+        raise ValueError(f"{where} with an unusable name: {error}") from error

@@ -66,7 +66,9 @@ def load_imdb(path: str | Path, *, minimum_face_score: float = 3.0, **options: A
 
 
 def _read(path: Path, read: Reader, *, minimum_face_score: float) -> FaceDataset:
-    metadata_file = _find_metadata(path)
+    metadata_file = path / _METADATA_FILE if path.is_dir() else path
+    if not metadata_file.is_file():
+        raise FileNotFoundError(f"There is no file {metadata_file}. {_SOURCE}")
     metadata = read_struct(metadata_file, "imdb", _FIELDS)
     filtered, dropped = _filter_rows(metadata, minimum_face_score)
     folder = metadata_file.parent
@@ -115,13 +117,6 @@ def _is_file_below(folder: Path, path: str) -> bool:
         return False
 
 
-def _find_metadata(path: Path) -> Path:
-    file = path / _METADATA_FILE if path.is_dir() else path
-    if not file.is_file():
-        raise FileNotFoundError(f"There is no file {file}. {_SOURCE}")
-    return file
-
-
 def _filter_rows(
     metadata: dict[str, np.ndarray], minimum_face_score: float
 ) -> tuple[np.ndarray, dict[str, int]]:
@@ -141,11 +136,9 @@ def _filter_rows(
 
 def _ages(birth_days: np.ndarray, photo_years: np.ndarray) -> np.ndarray:
     """Return ages in full years, int64 (N,), from MATLAB day numbers and years of photographs."""
-    ages = []
-    for birth_day, photo_year in zip(birth_days, photo_years, strict=True):
-        # A few birth days in the file are not dates; they become year 1 and an absurd age.
-        day = np.nan_to_num(birth_day, nan=0, posinf=0, neginf=0) - _MATLAB_DAYS_AHEAD
-        birth = date.fromordinal(int(np.clip(day, 1, date.max.toordinal())))
-        year = int(np.clip(np.nan_to_num(photo_year), 0, date.max.year))
-        ages.append(year - birth.year - (birth.month >= _MIDDLE_MONTH))
-    return np.array(ages, dtype=np.int64)
+    # A few birth days in the file are not dates; they become year 1 and an absurd age.
+    days = np.nan_to_num(birth_days, nan=0, posinf=0, neginf=0) - _MATLAB_DAYS_AHEAD
+    births = [date.fromordinal(int(day)) for day in np.clip(days, 1, date.max.toordinal())]
+    born = [birth.year + (birth.month >= _MIDDLE_MONTH) for birth in births]
+    years = np.clip(np.nan_to_num(photo_years), 0, date.max.year).astype(np.int64)
+    return years - np.array(born, dtype=np.int64)

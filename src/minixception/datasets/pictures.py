@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 
 from minixception.bounds import LARGEST_MEMBER, tar_contents
 from minixception.datasets.face_dataset import FaceDataset, picture_digest
+from minixception.detection.registry import load_detector
 from minixception.files import (
     PICTURE_SUFFIXES,
     content_checksum,
@@ -66,19 +67,6 @@ class PictureForm:
         """Return an image uint8 (H, W, 1 or 3) as (height, width, channels), without a crop."""
         resized = resize_image(image, self.image_size)
         return to_grey(resized) if self.channels == 1 else as_rgb(resized)
-
-
-def _face_cutter(detector: FaceDetector | None) -> Callable[[np.ndarray], np.ndarray | None]:
-    """Return a function that crops a picture to its largest face, or returns None without one."""
-    from minixception.detection.registry import load_detector
-
-    finder = load_detector(detector)
-
-    def cut(image: np.ndarray) -> np.ndarray | None:
-        boxes = finder.detect(image)
-        return crop(image, max(boxes, key=lambda box: box.area)) if boxes else None
-
-    return cut
 
 
 def count_dropped(left_out: Mapping[str, Sequence[str]], what: str = "pictures") -> dict[str, int]:
@@ -179,7 +167,7 @@ def _read_pictures(
     left_out: Mapping[str, list[str]],
 ) -> Iterator[tuple[ListedPicture, np.ndarray, str]]:
     """Yield the pictures that can be used, in their form, with the hash of each as decoded."""
-    cut = _face_cutter(form.detector) if form.crop_faces else None
+    finder = load_detector(form.detector) if form.crop_faces else None
     for row in with_reports(listed, "read"):
         if contents is None:
             name = str(place / row.file)
@@ -194,11 +182,14 @@ def _read_pictures(
                 raise
             left_out["unreadable picture"].append(f"{name}: {error}")
             continue
-        part = image if cut is None else cut(image)
-        if part is None:
-            left_out["no face"].append(name)
-            continue
-        yield row, form.resize(part), picture_digest(image)
+        face = image
+        if finder is not None:
+            boxes = finder.detect(image)
+            if not boxes:
+                left_out["no face"].append(name)
+                continue
+            face = crop(image, max(boxes, key=lambda box: box.area))
+        yield row, form.resize(face), picture_digest(image)
 
 
 def named_contents(path: Path) -> Iterator[tuple[str, bytes]]:

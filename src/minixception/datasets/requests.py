@@ -15,12 +15,18 @@ from minixception.messages import explain
 
 
 def name_and_place(
-    dataset: str | Path | FaceDataset | None, data: str | Path | None, *, default: str
+    dataset: str | Path | FaceDataset | None,
+    data: str | Path | None,
+    *,
+    default: str,
+    task: str = "",
 ) -> tuple[str, Path | None]:
     """Return the name of what is asked for, and the path to read it from.
 
     `dataset` is a name, several joined by "+", a folder of class folders, or a loaded set; None
     takes the default. `data` is the file or folder of a named set; None takes its default place.
+    With a task, sets with labels of another one are refused, and the first that has such labels
+    takes the place of a default that has none.
     """
     if isinstance(dataset, FaceDataset):
         if data is not None:
@@ -28,33 +34,19 @@ def name_and_place(
                 f"`data` is for a data set by its name; {dataset.name} is loaded already."
             )
         return dataset.name, None
+    known = dataset_names(task) if task else tuple(DATASETS)
+    if not set(default.split("+")) <= set(known):
+        default = known[0]
     name = default if dataset is None else str(dataset)
-    if set(name.split("+")) <= set(DATASETS):
+    if set(name.split("+")) <= set(known):
         return name, None if data is None else Path(data)
-    if data is None and Path(name).is_dir():
+    if data is None and name not in DATASETS and Path(name).is_dir():
         return "folder", Path(name)
     raise ValueError(
-        f"`dataset` must be one of {', '.join(DATASETS)}, several joined by +, or a folder with a "
-        f"folder of pictures per class; `data` says where a named one is. Received: {name}"
+        f"`dataset` must be one of {', '.join(known)}{f' to train on {task}' if task else ''}, "
+        "several joined by +, or a folder with a folder of pictures per class; `data` says where a "
+        f"named one is. Received: {name}"
     )
-
-
-def name_and_place_for(
-    task: str, dataset: str | Path | FaceDataset | None, data: str | Path | None, *, default: str
-) -> tuple[str, Path | None]:
-    """Return what `name_and_place` does, for a model of a task; refuse labels of another task.
-
-    If the default has no labels for the task, the first data set that has takes its place.
-    """
-    known = dataset_names(task)
-    is_fitting = set(default.split("+")) <= set(known)
-    name, place = name_and_place(dataset, data, default=default if is_fitting else known[0])
-    if not isinstance(dataset, FaceDataset) and not set(name.split("+")) <= set(known):
-        raise ValueError(
-            f"--dataset must be one of {', '.join(known)} to train on {task}, or some joined by +. "
-            f"Received: {name}"
-        )
-    return name, place
 
 
 def _entry_of(dataset: FaceDataset) -> DatasetEntry:
@@ -88,28 +80,25 @@ def load_requested(
     try:
         return get_entry(name), load_dataset(name, path, **form)
     except (OSError, ValueError) as error:
-        readers = _readers(path, task)
-        if path is None or not readers or (name in readers and dataset is not None):
-            raise
-        if path.is_dir():
-            hint = "For a folder with a folder of pictures per class, add --dataset folder."
-        elif name not in readers:
-            hint = f"A {path.suffix} file is read by --dataset {' or '.join(readers)}."
-        else:
+        hint = "" if path is None else _hint(path, name, task, is_chosen=dataset is not None)
+        if not hint:
             raise
         raise ValueError(f"{explain(error).rstrip('.')}. {hint}") from error
 
 
-def _readers(path: Path | None, task: str) -> list[str]:
-    """Return the data sets that come as files with this suffix, or as folders."""
-    if path is None or not path.exists():
-        return []
-    suffix = "" if path.is_dir() else path.suffix
-    return [
-        name
-        for name in dataset_names(task)
-        if any(Path(place).suffix == suffix for place in DATASETS[name].default_paths)
+def _hint(path: Path, name: str, task: str, *, is_chosen: bool) -> str:
+    """Return which option reads what is at a path, "" if it may be the set that was asked for."""
+    is_folder, suffix = path.is_dir(), "" if path.is_dir() else path.suffix
+    readers = [
+        each
+        for each in dataset_names(task)
+        if any(Path(place).suffix == suffix for place in DATASETS[each].default_paths)
     ]
+    if not path.exists() or not readers or (name in readers and (is_chosen or not is_folder)):
+        return ""
+    if is_folder:
+        return "For a folder with a folder of pictures per class, add --dataset folder."
+    return f"A {suffix} file is read by --dataset {' or '.join(readers)}."
 
 
 def describe_data(

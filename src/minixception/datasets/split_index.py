@@ -13,10 +13,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from minixception.datasets.face_dataset import FaceDataset, split_names, stratified_split
+from minixception.datasets.folders import labels_of
 from minixception.datasets.pictures import ListedPicture, PictureForm, count_dropped, read_listed
 from minixception.datasets.splits import DRAWN_RULE
 from minixception.files import atomic_path
-from minixception.labels import check_class_names, index_of
 
 INDEX_FRACTIONS = {"train": 0.8, "test": 0.2}
 """Shares of each class in report 003."""
@@ -126,15 +126,17 @@ def read_split_index(
     picture_form = PictureForm(**form)
     folder = Path(folder)
     root = folder if root is None else Path(root)
-    names = _read_classes(folder)
-    class_names = names if class_names is None else class_names
-    try:
-        labels = [index_of(name, class_names) for name in names]
-    except ValueError as error:
-        raise ValueError(
-            f"{folder / CLASSES_FILE} has a class that was not asked for: {error}"
-        ) from error
-    pictures = [replace(row, label=labels[row.label]) for row in _read_lines(folder, len(names))]
+    if not has_split_index(folder):
+        raise FileNotFoundError(
+            f"There is no index in {folder}: {CLASSES_FILE} and train.txt are expected; "
+            "`write_split_index` writes them."
+        )
+    found = _text_lines(folder / CLASSES_FILE) or [""]
+    class_names = found if class_names is None else class_names
+    labels = labels_of(found, class_names, where=f"{folder / CLASSES_FILE} has a class")
+    pictures = [
+        replace(row, label=labels[found[row.label]]) for row in _read_lines(folder, len(found))
+    ]
     present = [row for row in pictures if (root / row.file).is_file()]
     missing = sorted({row.file for row in pictures} - {row.file for row in present})
     dataset = read_listed(
@@ -148,22 +150,6 @@ def read_split_index(
         wanted=f"the {len(pictures)} pictures that the index in {folder} names",
     )
     return dataset if split is None else dataset.split(split)
-
-
-def _read_classes(folder: Path) -> tuple[str, ...]:
-    if not has_split_index(folder):
-        raise FileNotFoundError(
-            f"There is no index in {folder}: {CLASSES_FILE} and train.txt are expected; "
-            "`write_split_index` writes them."
-        )
-    names = tuple(_text_lines(folder / CLASSES_FILE)) or ("",)
-    try:
-        check_class_names(names)
-    except ValueError as error:
-        raise ValueError(
-            f"{folder / CLASSES_FILE} must hold a different class name in each line. {error}"
-        ) from error
-    return names
 
 
 def _read_lines(folder: Path, class_count: int) -> Iterator[ListedPicture]:

@@ -122,9 +122,7 @@ def draw_splits(
     Raises:
         ValueError: There is no such rule, or `fractions` are not shares of 1.
     """
-    splits = _choose_splits(
-        dataset, fractions=fractions, seed=seed, split_rule=split_rule, roster=roster
-    )
+    splits = _choose_splits(dataset, fractions, seed, split_rule, roster)
     return _divided(dataset, splits, tuple(fractions), split_rule)
 
 
@@ -134,16 +132,13 @@ def draw_validation(dataset: FaceDataset, *, split_rule: str = CONTENT_RULE) -> 
     splits = dataset.splits.astype(np.dtype("<U10"))
     training = splits == "train"
     shares = {"train": 0.9, "validation": 0.1}
-    splits[training] = _choose_splits(
-        dataset.select(training), fractions=shares, seed=0, split_rule=split_rule
-    )
+    splits[training] = _choose_splits(dataset.select(training), shares, 0, split_rule)
     drawn = tuple(dict.fromkeys((*dataset.drawn_splits, *shares)))
     return _divided(dataset, splits, drawn, split_rule)
 
 
 def _choose_splits(
     dataset: FaceDataset,
-    *,
     fractions: Mapping[str, float],
     seed: int,
     split_rule: str,

@@ -10,10 +10,10 @@ from minixception.boxes import CropMargin
 from minixception.checkpoints.card import STATE_FILE, Card
 from minixception.checkpoints.shipped import find_model
 from minixception.checkpoints.versions import recorded_versions
-from minixception.datasets.classes import select_classes
 from minixception.datasets.face_dataset import FaceDataset
+from minixception.datasets.merging import select_classes
 from minixception.datasets.registry import DatasetEntry
-from minixception.datasets.requests import describe_data, load_requested, name_and_place_for
+from minixception.datasets.requests import describe_data, load_requested, name_and_place
 from minixception.datasets.unlabelled import describe_unlabelled, gather_unlabelled
 from minixception.files import find_data
 from minixception.training.learned_faces import read_learned
@@ -110,7 +110,7 @@ def train(
     recipe = replace(recipe, **changes)
     if "teacher_share" in changes and not teachers:
         raise ValueError("--teacher-share is a share of --teacher: give one.")
-    name, place = name_and_place_for(task, dataset, data, default=recipe.dataset)
+    name, place = name_and_place(dataset, data, default=recipe.dataset, task=task)
     request = _Request(
         recipe=replace(recipe, dataset=name),
         task=task,

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from minixception.checkpoints.card import Card, read_card, write_card
 from minixception.checkpoints.shipped import find_model
-from minixception.datasets.classes import with_classes
 from minixception.datasets.face_dataset import FaceDataset
+from minixception.datasets.merging import with_classes
 from minixception.datasets.registry import (
     default_dataset,
     is_trained_on,
