@@ -205,7 +205,7 @@ ARCHIVES = [
 MATS = [
     Case(".mat", given, "evaluate", arguments, said)
     for given, arguments, said in (
-        ("missing", imdb(lambda _: "a.mat"), "There is no file a.mat"),
+        ("missing", imdb(lambda _: "a.mat"), "There is nothing at a.mat"),
         ("empty", imdb(content(b"", "a.mat")), "is not a MATLAB file"),
         ("text", imdb(content(TEXT, "a.mat")), "is not a MATLAB file"),
         ("a folder", imdb(lambda _: "folder"), "There is no file"),
