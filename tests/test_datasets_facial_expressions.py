@@ -75,7 +75,7 @@ def test_a_wrong_place(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"Missing: user\.id"):
         load_facial_expressions(folder)
     (folder / "data" / "legend.csv").write_text("user.id,image,emotion\nann,x.jpg,fear\n")
-    with pytest.raises(ValueError, match=r"with a face \(missing picture: 1\)"):
+    with pytest.raises(ValueError, match=r"0 pictures \(missing picture: 1\)"):
         load_facial_expressions(folder)
 
 

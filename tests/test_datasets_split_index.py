@@ -132,6 +132,6 @@ def test_nothing_to_read_or_write(root: Path, divided: FaceDataset, tmp_path: Pa
         read_split_index(root, root=tmp_path)
     (root / "classes.txt").write_text("fear\nfear\n")
     with pytest.raises(
-        ValueError, match=r"classes\.txt has a class with an unusable name.*mean different things"
+        ValueError, match=r"classes\.txt must hold a different class name.*mean different things"
     ):
         read_split_index(root)

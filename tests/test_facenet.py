@@ -107,6 +107,14 @@ def test_a_keras_model_of_its_own_gives_the_same_features(
     backbone = keras.applications.ResNet50(
         include_top=False, weights=None, input_shape=SIZE, pooling="avg"
     )
+    generator = np.random.default_rng(5)
+    for layer in backbone.layers:  # fresh ones have no biases, and statistics that change nothing
+        layer.set_weights(
+            [
+                weight + generator.uniform(0, 0.1, weight.shape) if weight.ndim == 1 else weight
+                for weight in layer.get_weights()
+            ]
+        )
     path = tmp_path / "resnet50.h5"
     backbone.save(path)
     assert load_backbone_weights(facenet, path) == "keras.applications"
@@ -119,10 +127,7 @@ def test_a_keras_model_of_its_own_gives_the_same_features(
 
 # A tensor of the file -> what takes its place, and what is said of that.
 DAMAGES: dict[str, tuple[np.ndarray | None, str]] = {
-    "conv4_2_3x3/conv4_2_3x3": (
-        None,
-        r"kernel of layer conv4_2_3x3 \(conv4_block2_2_conv in .*Received: none",
-    ),
+    "conv4_2_3x3/conv4_2_3x3": (None, r"no kernel of layer conv4_2_3x3 \(conv4_block2_2_conv in"),
     "conv2_1_3x3/conv2_1_3x3/kernel:0": (
         np.zeros((3, 3, 64, 32), np.float32),
         r"conv2_1_3x3 .*shape \(3, 3, 64, 64\)\. Received: \(3, 3, 64, 32\)",

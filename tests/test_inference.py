@@ -24,7 +24,7 @@ from minixception.inference.classifier import FACES_AT_A_TIME
 from minixception.inference.picture_files import analyze_file
 from minixception.inference.predictions import to_rows
 from minixception.inference.sources import Picture
-from minixception.inference.workers import LOOK_AHEAD
+from minixception.inference.workers import LOOK_AHEAD, in_order
 from minixception.labels import EMOTIONS_FER2013, GENDERS
 from own_process import run_python
 
@@ -309,6 +309,17 @@ def test_many_pictures_come_in_order_and_as_they_are_asked_for(
     assert_same(alone, faces)
     stack = np.zeros((6, 30, 40, 3), np.uint8)
     assert [len(found) for found in analyzer.analyze_many(stack, whole_picture=True)] == [1] * 6
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_workers_keep_the_order_and_stop_early(workers: int) -> None:
+    numbers = list(range(200))
+    assert list(in_order(lambda number: number, numbers, workers=workers)) == numbers
+    begun: list[int] = []
+    results = in_order(begun.append, iter(range(1000)), workers=workers)
+    next(results)
+    results.close()
+    assert len(begun) <= workers * LOOK_AHEAD
 
 
 def test_broken_pictures_among_many(

@@ -46,8 +46,8 @@ def most_unpacked(size: int) -> int:
 
 def check_shape(what: str, shape: Iterable[int | None]) -> None:
     """Raise ValueError for a tensor of more than `LARGEST_LAYER` numbers; None is any size."""
-    sizes = [int(size or 1) for size in shape]
-    if math.prod(sizes) > LARGEST_LAYER:
+    sizes = [None if size is None else int(size) for size in shape]
+    if math.prod(1 if size is None else size for size in sizes) > LARGEST_LAYER:
         raise ValueError(
             f"{what} has the shape {sizes}, more than {LARGEST_LAYER} numbers for a face"
         )

@@ -112,7 +112,10 @@ def _is_number(value: object) -> bool:
 
 
 def expand(box: Box, margin: CropMargin) -> Box:
-    """Return the box grown by the margin, in whole pixels, not yet clipped, around its middle."""
+    """Return the box grown by the margin, rounded to whole pixels and not yet clipped.
+
+    The result holds the pixel in the middle of the box.
+    """
     left, right = _expand_side(box.x, box.width, margin.left, margin.right)
     top, bottom = _expand_side(box.y, box.height, margin.top, margin.bottom)
     return Box(left, top, right - left, bottom - top)

@@ -166,7 +166,7 @@ class Explainer:
         """Explain a class in each face of an image, RGB uint8 (H, W, 3), by HiResCAM.
 
         `margin` is that of the model's card, `angles` are the degrees by which faces are turned
-        clockwise. Returned are the parts of the image that the faces were cut from, and a map over
+        clockwise. Returns the parts of the image that the faces were cut from, and a map over
         each, float32 (N, height, width), turned as the face is.
         """
         size = image.shape[:2]

@@ -56,7 +56,7 @@ def is_passing(error: BaseException) -> bool:
 
 
 def read_patiently(read: Callable[[], _Result]) -> _Result:
-    """Return what `read` returns, or raise what it raises; passing errors only the fourth time."""
+    """Return what `read` returns or raise what it raises, a passing error only in the end."""
     for pause in PAUSES:
         try:
             return read()

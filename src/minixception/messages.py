@@ -198,9 +198,10 @@ EXTRAS = {
 
 
 def require(*packages: str, what: str = "this") -> None:
-    """Raise ModuleNotFoundError before a job that lacks packages, keys of `EXTRAS` in one extra.
+    """Raise ModuleNotFoundError if a package that a job needs is not installed.
 
-    It names those missing, their extra, and `what` option or job needs them.
+    `packages` are keys of `EXTRAS` that one extra brings. The message names those missing, their
+    extra, and `what` option or job needs them.
     """
     missing = [package for package in packages if importlib.util.find_spec(package) is None]
     if missing:

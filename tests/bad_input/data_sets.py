@@ -195,7 +195,7 @@ ARCHIVES = [
         ("empty", utkface(content(b"", "a.tar")), "a whole tar archive"),
         ("text", utkface(content(TEXT, "a.tar")), "a whole tar archive"),
         ("a pipe", utkface(lambda _: pipe("a.tar")), PIPE),
-        ("no face in it", archive("readme.txt", b"x"), "0 pictures, none of them readable"),
+        ("no face in it", archive("readme.txt", b"x"), "Received: 0 pictures"),
         ("a member of 50 GB", archive(FACE_NAME, b"", size=50 << 30), "would unpack to more than"),
         ("a JPEG of 65000x65000", archive(FACE_NAME, jpeg(65000, 65000)), "unreadable picture: 1"),
         ("a link to a file outside", archive(FACE_NAME, b"", kind=b"2"), "Received: 0 pictures"),

@@ -267,7 +267,7 @@ INPUTS: tuple[tuple[str, str, str, Callable[..., Arguments], str], ...] = (
         "must be a folder of class folders. Received:",
     ),
     ("archive (.tar)", ".tar", "evaluate", utkface, "nothing at"),
-    (".mat", ".mat", "evaluate", imdb, "There is no file"),
+    (".mat", ".mat", "evaluate", imdb, "There is nothing at"),
     ("checkpoint folder", "", "image", model, "neither a checkpoint folder nor a shipped"),
     (".keras", ".keras", "convert", converted, "does not exist"),
     (".hdf5", ".hdf5", "convert", converted, "does not exist"),

@@ -1,4 +1,4 @@
-// Pixels as the package treats them (images.py, which is OpenCV). A picture is what a canvas gives,
+// Pixels as the package treats them (images/arrays.py, which is OpenCV). A picture is what a canvas gives,
 // ImageData in RGBA; what is made of it is {data, width, height, channels}, rows of Uint8 values.
 
 const RGBA = 4;

@@ -100,8 +100,12 @@ class LiteRTEngine:
         self.input_shape = tuple(map(int, given["shape_signature"][1:]))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        options: dict[str, Any] = {"num_workers": self._num_workers, "content": self.content}
-        rebuild = partial(type(self), num_classes=self._num_classes, **options)
+        rebuild = partial(
+            type(self),
+            num_classes=self._num_classes,
+            num_workers=self._num_workers,
+            content=self.content,
+        )
         return rebuild, (self._path.absolute(),)
 
     def _start_workers(self) -> None:

@@ -46,7 +46,7 @@ _MODULES: dict[str, frozenset[str] | None] = {
     "keras.src.models.functional": frozenset({"Functional"}),
     "keras.src.models.sequential": frozenset({"Sequential"}),
 }
-# What h5py raises on damaged bytes; RuntimeErrors are also texts that are nested too deeply.
+# What h5py raises on damaged bytes.
 _DAMAGE = (OSError, LookupError, RuntimeError, TypeError, OverflowError)
 _DATA = frozenset({"__keras_tensor__", "__tuple__"})
 _MODELS = frozenset({"Model", "Functional", "Sequential", "DTypePolicy"})
@@ -55,8 +55,10 @@ _MODELS = frozenset({"Model", "Functional", "Sequential", "DTypePolicy"})
 def check_model_file(content: bytes) -> tuple[str, int]:
     """Refuse the content of a `.keras` or `.hdf5` file with more than layers and weights.
 
-    These very bytes are to be loaded: the file may be another one by then. Returned are the suffix
-    by which Keras knows its format, and how many numbers its weights are.
+    These very bytes are to be loaded: the file may be another one by then.
+
+    Returns:
+        The suffix by which Keras knows its format, and how many numbers its weights hold.
 
     Raises:
         ValueError: if it holds another layer than Keras' own, code, a member that does not belong
@@ -120,7 +122,7 @@ def _check_archive(content: bytes) -> int:
                     f"{member.filename} in it would unpack to {member.file_size} bytes, more than "
                     f"{most}"
                 )
-        check_config(json.loads(archive.read(CONFIG_MEMBER)))
+        check_config(_parsed(archive.read(CONFIG_MEMBER)))
         return check_tensors(archive.read(WEIGHTS_MEMBER), limit)
 
 
@@ -132,8 +134,15 @@ def _check_hdf5(content: bytes) -> int:
         if "model_config" not in file.attrs:
             raise ValueError("it has weights but no network (`model_config`)")
         text = file.attrs["model_config"]
-    check_config(json.loads(text))
+    check_config(_parsed(text if isinstance(text, bytes) else str(text).encode()))
     return count
+
+
+def _parsed(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("its configuration is nested too deeply") from None
 
 
 def check_config(config: Any) -> None:
@@ -203,7 +212,8 @@ def _is_public(part: str, name: str) -> bool:
 def check_tensors(content: bytes, limit: int) -> int:
     """Refuse links and data outside an HDF5 file, and tensors of more than `limit` bytes in all.
 
-    Returned is how many numbers they hold.
+    Returns:
+        How many numbers they hold.
 
     Raises:
         ValueError: naming what is refused, or because the file is damaged.

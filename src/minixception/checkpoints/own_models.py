@@ -103,13 +103,18 @@ def make_checkpoint(
 
 def _preprocessor_of(name: str, shape: Any, value_range: tuple[float, float]) -> Preprocessor:
     """Return what prepares images for a model that takes (B, height, width, channels)."""
-    is_image = isinstance(shape, tuple) and len(shape) == 4 and shape[3] in (1, 3)
-    if not is_image or {None, -1} & {*shape[1:3]}:  # any size, in Keras and in LiteRT
+    if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] not in (1, 3):
         raise ValueError(
-            "`model` must be built, as with keras.Input((height, width, channels)), and take "
-            f"images of one size with 1 or 3 channels. Received: {name}, which takes {shape}"
+            "`model` must be built, and take one image (height, width, channels) with 1 or 3 "
+            f"channels. Received: {name}, which takes {shape}"
         )
-    return Preprocessor(shape[1:3], channels=shape[3], value_range=value_range)
+    _, height, width, channels = shape
+    if height in (None, -1) or width in (None, -1):  # in Keras, in LiteRT
+        raise ValueError(
+            "`model` must take images of one size: build it with keras.Input((height, width, "
+            f"channels)). Received: {shape[1:]}"
+        )
+    return Preprocessor((height, width), channels=channels, value_range=value_range)
 
 
 def _write_keras(folder: Path, model: keras.Model, card: Card, images: NDArray[np.float32]) -> None:

@@ -100,7 +100,7 @@ class PictureWorker:
 
 
 def _wait_for_turn(held: ExitStack) -> None:
-    """Wait until no other worker of this machine holds a large picture."""
+    """Wait for the other workers of this machine, and let them wait until `held` is closed."""
     from filelock import FileLock
 
     user = getattr(os, "getuid", int)()

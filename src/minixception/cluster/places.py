@@ -82,7 +82,7 @@ def list_files(url: str) -> tuple[str, list[str]] | None:
     if plain < len(parts) and _info(url).type != FileType.NotFound:
         plain = len(parts)  # a name with a bracket
     start = "/".join(parts[:plain]).rstrip("/")
-    with _connection(start) as (system, path):
+    with _connection(start, called=url) as (system, path):
         if plain < len(parts):
             from fsspec.implementations.arrow import ArrowFSWrapper
 
@@ -104,13 +104,16 @@ def _info(url: str) -> Any:
 
 
 @contextmanager
-def _connection(url: str) -> Iterator[tuple[Any, str]]:
-    """Give what `locate` returns; raise an OSError for whatever a library raises if it fails."""
+def _connection(url: str, *, called: str | None = None) -> Iterator[tuple[Any, str]]:
+    """Give what `locate` returns; whatever a library raises becomes an OSError that names `called`.
+
+    That is the URL itself unless it is given.
+    """
     system, path = locate(url)
     try:
         yield system, path
     except Exception as error:
-        raise OSError(errno.EIO, explain(error), url) from error
+        raise OSError(errno.EIO, explain(error), called or url) from error
 
 
 def read_bytes(url: str, *, most: float | None = None) -> bytes:
@@ -185,10 +188,11 @@ class Folder:
                 temporary.write_bytes(content)
             return
         with _connection(self._url(name)) as (system, path):
-            hidden = f"{path.removesuffix(name)}.{name}.{uuid.uuid4().hex}.part"
+            folder, _, _ = path.rpartition("/")
+            hidden = f"{folder}/.{name}.{uuid.uuid4().hex}.part"
             with system.open_output_stream(hidden) as stream:
                 stream.write(content)
             system.move(hidden, path)
 
     def _url(self, name: str) -> str:
-        return f"{self.name.rstrip('/')}/{name}"
+        return self.name + "/" * (not self.name.endswith("/")) + name

@@ -29,6 +29,8 @@ def connected(cluster: str, *, verbose: bool = False) -> Iterator[None]:
             belongs to; or HOST:PORT of the head of that cluster.
         verbose: show what Ray logs.
 
+    Two environment variables of Ray stay set in this process, against telemetry and a second start.
+
     Raises:
         ModuleNotFoundError: without the extra `cluster`.
         ValueError: if `cluster` is none of the three.

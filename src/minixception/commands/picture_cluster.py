@@ -55,8 +55,14 @@ def run_on_cluster(arguments: argparse.Namespace, tables: Mapping[str, Path | st
             held.enter_context(connected(arguments.cluster, verbose=arguments.verbose))
             held.enter_context(stop)  # after Ray, which has a handler of its own
             job = job or begin_job(folder, options, pictures, workers=core_count())
-            settings = {"whole_picture": arguments.whole_picture, "folder": str(Path.cwd())}
-            make_worker = partial(_make_worker, table, folder, analyzer, **settings)
+            make_worker = partial(
+                _make_worker,
+                table,
+                folder,
+                analyzer,
+                whole_picture=arguments.whole_picture,
+                folder=str(Path.cwd()),
+            )
             _do_rest(job, make_worker, done, stop, shows_progress=not arguments.quiet)
     outcomes = [outcome for number in sorted(done) for outcome in done[number]]
     report = Report(len(pictures), done=outcomes)
@@ -76,8 +82,9 @@ def _check_options(
     refused = [name for name in others if getattr(arguments, name)]
     refused += ["engine"] if arguments.engine != "litert" else []
     if refused:
-        instead = "writes tables, by LiteRT, on all cores"
-        raise ValueError(f"--cluster {instead}: leave out --{refused[0]}")
+        raise ValueError(
+            f"--cluster writes tables, by LiteRT, on all cores: leave out --{refused[0]}"
+        )
     (form,) = given
     target = tables[form]
     if target == STANDARD_OUTPUT:
@@ -111,7 +118,7 @@ def _do_rest(
     *,
     shows_progress: bool,
 ) -> None:
-    """Have the parts done that are missing from `done`; add their results, or say what to do."""
+    """Do the parts missing from `done` and add their results; an OSError says how to go on."""
     rest = [part for part in job.parts.items() if part[0] not in done]
     count = sum(map(len, done.values()))
     if done:

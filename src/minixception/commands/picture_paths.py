@@ -143,16 +143,16 @@ def _results_among(pictures: list[Path], start: Path, output: Path | None) -> se
     root, folder = (Path(os.path.realpath(path)) for path in (start, output or Path()))
     places = {place: Path(os.path.realpath(place)) for place in {one.parent for one in pictures}}
     originals = {(places[picture.parent], picture.stem) for picture in pictures}
-    # Pictures below `start` are drawn to the same place below `folder`.
-    drawn = {place for place, real in places.items() if real.is_relative_to(folder)}
+    below_output = {place for place, real in places.items() if real.is_relative_to(folder)}
     holds_drawn_only = output is not None and root in folder.parents
 
     def is_result(picture: Path) -> bool:
         place, name = places[picture.parent], _DRAWN_NAME.fullmatch(picture.name)
         sources = {place}
-        if picture.parent in drawn:
+        if picture.parent in below_output:
             if holds_drawn_only:
                 return True
+            # Pictures below `start` are drawn to the same place below `folder`.
             sources.add(root / place.relative_to(folder))
         return name is not None and any((source, name[1]) in originals for source in sources)
 

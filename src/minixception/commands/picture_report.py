@@ -24,12 +24,14 @@ def tell_of_search(found: FoundPictures, kind: str = "pictures") -> None:
     """Print which paths have no pictures, or videos, and what was left out."""
     messages = [*found.empty, *(f"not done: {text}" for text in found.failures)]
     if found.left_out:
-        pictures = f"{len(found.left_out)} pictures, such as {one_line(found.left_out[0])}"
-        advice = "to include them, name them one by one"
-        messages.append(f"left out as results of an earlier run: {pictures}; {advice}")
+        messages.append(
+            f"left out as results of an earlier run: {len(found.left_out)} pictures, such as "
+            f"{one_line(found.left_out[0])}; to include them, name them one by one"
+        )
     if found.links:
-        folders = f"{len(found.links)}, such as {one_line(found.links[0])}"
-        messages.append(f"left out as links to folders: {folders}")
+        messages.append(
+            f"left out as links to folders: {len(found.links)}, such as {one_line(found.links[0])}"
+        )
     if found.others:
         messages.append(f"left out, not {kind}: {count_suffixes(found.others)}")
     for message in messages:
@@ -37,7 +39,7 @@ def tell_of_search(found: FoundPictures, kind: str = "pictures") -> None:
 
 
 class Report:
-    """Reports few pictures one by one; of many, the progress and a summary.
+    """Tells of each picture when it is done (`one_by_one`), or of the progress and a summary.
 
     The argument `done` has number of faces and error of those that an interrupted job finished; the
     attribute is the number of pictures done so far.

@@ -68,11 +68,15 @@ def run(arguments: argparse.Namespace) -> int:
     require("fastapi", "fastapi_offline", "prometheus_client", "uvicorn", what="serve")
     settings, host, file = _settings(arguments), arguments.host, arguments.token_file
     if file is None and not _is_loopback(host):
-        advice = "use --token-file, or a proxy with a password"
-        print(f"anybody who can reach {host} can use this service; {advice}", file=sys.stderr)
+        print(
+            f"anybody who can reach {host} can use this service; use --token-file, or a proxy with "
+            "a password",
+            file=sys.stderr,
+        )
     if file is not None and os.name != "nt" and file.stat().st_mode & 4:
-        advice = "chmod o-r prevents that"
-        print(f"every user of this machine can read {file}; {advice}", file=sys.stderr)
+        print(
+            f"every user of this machine can read {file}; chmod o-r prevents that", file=sys.stderr
+        )
     from minixception.serve.server import run_service
 
     run_service(settings, host, arguments.port)

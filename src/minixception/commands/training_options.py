@@ -1,4 +1,4 @@
-"""What the training commands for classifiers share: options, continuing, the call of `train`."""
+"""What the training commands for classifiers share: options, resuming, the call of `train`."""
 
 import argparse
 import logging
@@ -26,7 +26,7 @@ _PROLONGING = ("epochs", "early_stopping_patience")
 def add_arguments(
     parser: argparse.ArgumentParser, *, task: str | None = None, dataset: str | None = None
 ) -> None:
-    """Declare the options: those of any task, or of this one with its recipe and data set."""
+    """Declare the options. A `task` fixes the task and the default recipe; else there is --task."""
     add = parser.add_argument
     if task is None:
         add("--task", help="a word for what the classes are about")
@@ -180,12 +180,15 @@ def numbers(text: str) -> tuple[float, ...]:
     try:
         return tuple(map(float, text.split(",")))
     except ValueError:
-        wanted = "numbers with commas between them"
-        raise argparse.ArgumentTypeError(f"{wanted}. Received: {text!r}") from None
+        raise argparse.ArgumentTypeError(
+            f"numbers with commas between them. Received: {text!r}"
+        ) from None
 
 
 def side(text: str) -> tuple[int, int]:
     """Read height and width of a square image."""
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"a whole number of pixels. Received: {text!r}")
     return int(text), int(text)
 
 

@@ -75,7 +75,7 @@ def _keep_options(
     path = arguments.csv / OPTIONS_FILE
     if path.is_file():
         then = json.loads(path.read_text(encoding="utf-8"))
-        check_job(path.parent, "tables of videos", then, options, resume=arguments.resume)
+        check_job(path.parent, "a job of videos", then, options, resume=arguments.resume)
         return
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(options), encoding="utf-8")

@@ -109,7 +109,8 @@ class Session:
             from minixception.video.writer import VideoWriter
 
             writer = VideoWriter(arguments.output, rate=reader.rate, sound=reader.sound)
-            self._writer, self.remarks = stack.enter_context(writer), writer.remarks
+            self._writer = stack.enter_context(writer)
+            self.remarks = writer.remarks
         if _wants_window(arguments):
             height, width = frame.image.shape[:2]
             window = Window("minixception", height=height, width=width)

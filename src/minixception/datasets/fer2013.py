@@ -82,7 +82,8 @@ def load_fer2013(
         _LOGGER.warning(
             "%s does not have the rows of FER2013 (%s): scores on it cannot be compared with "
             "others. Received: %s",
-            *(path, *shown),
+            path,
+            *shown,
         )
     return dataset if split is None else dataset.split(split)
 
@@ -132,8 +133,8 @@ def _find_columns(path: Path, header: bytes) -> tuple[list[int], int]:
         raise ValueError(f"{path} is empty.")
     try:
         text = header.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = "\0"
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not a CSV text file.") from error
     if "\0" in text:
         raise ValueError(f"{path} is not a CSV text file; unpack an archive first.")
     names = [field.strip(' "\r\n') for field in text.split(",")]

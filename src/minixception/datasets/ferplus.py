@@ -141,6 +141,7 @@ def read_ferplus_votes(votes_path: str | Path, *, splits: np.ndarray | None) -> 
             f"{path} must have the columns Usage, {', '.join(FERPLUS_COLUMNS)}. "
             f"Missing: {', '.join(missing)}"
         )
+    places = [header.index(name) for name in ("Usage", *FERPLUS_COLUMNS)]
     if splits is not None and len(rows) - 1 != len(splits):
         raise ValueError(
             f"{path} must have one row per FER2013 row ({len(splits)}). "
@@ -150,10 +151,10 @@ def read_ferplus_votes(votes_path: str | Path, *, splits: np.ndarray | None) -> 
     for number, row in enumerate(rows[1:]):
         usage = None if splits is None else str(splits[number])
         try:
-            votes[number] = _parse_row(row, header, usage)
+            votes[number] = _parse_row(row, places, len(header), usage)
         except ValueError as error:
             raise ValueError(
-                f"{path}, row {number + 1} (line {number + 2}): {error} expected. "
+                f"{path}, row {number + 1} (line {number + 2}): {error}. "
                 f"Received: {','.join(row)[:80]!r}"
             ) from None
     return votes
@@ -252,12 +253,15 @@ def _check_same_order(
     )
 
 
-def _parse_row(row: list[str], header: list[str], usage: str | None) -> list[int]:
-    """Return the votes of a row; `usage` is its split in FER2013. An error says what must be."""
-    cells = dict(zip(header, map(str.strip, row), strict=False))
-    if usage is not None and (len(row) != len(header) or cells["Usage"] != usage):
-        raise ValueError(f"{len(header)} fields and the `Usage` of FER2013, {usage},")
-    votes = [cells.get(name, "") for name in FERPLUS_COLUMNS]
+def _parse_row(row: list[str], places: list[int], count: int, usage: str | None) -> list[int]:
+    """Return the votes of a row of `count` fields, its usage and votes at `places`.
+
+    `usage` is its split in FER2013. A ValueError says what the row should have held.
+    """
+    fields = [row[place].strip() if place < len(row) else "" for place in places]
+    if usage is not None and (len(row) != count or fields[0] != usage):
+        raise ValueError(f"{count} fields and the `Usage` of FER2013, {usage}, expected")
+    votes = fields[1:]
     if not all(vote.isascii() and vote.isdigit() and len(vote) < 6 for vote in votes):
-        raise ValueError(f"{len(votes)} votes, whole numbers of at least 0,")
+        raise ValueError(f"{len(votes)} votes, whole numbers of at least 0, expected")
     return [int(vote) for vote in votes]

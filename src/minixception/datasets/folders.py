@@ -60,8 +60,10 @@ def load_class_folders(
         {"stray entry": [str(entry) for entry in strays]}, f"entries, {count_suffixes(strays)}"
     )
     folders = sorted({file.parent.name for file, _ in pictures})
-    names = folders if class_names is None else class_names
-    labels = labels_of(folders, names, where=f"{path} has a class folder")
+    if class_names is None:
+        class_names = folders
+        check_found_names(folders, f"{path} has class folders to rename:")
+    labels = labels_of(folders, class_names, where=f"{path} has a class folder")
     dataset = read_listed(
         path,
         [
@@ -69,7 +71,7 @@ def load_class_folders(
             for file, split_name in pictures
         ],
         picture_form,
-        class_names=names,
+        class_names=class_names,
         name=name,
         licence=licence,
         dropped=dropped,
@@ -115,15 +117,21 @@ def _take(path: Path, is_wanted: Callable[[Path], bool], strays: list[Path]) -> 
     return taken
 
 
+def check_found_names(names: Sequence[str], what: str) -> None:
+    """Refuse names on disk that can be no classes, with a message that begins with `what`."""
+    try:
+        check_class_names(names)
+    except ValueError as error:
+        raise ValueError(f"{what} {error}") from error
+
+
 def labels_of(found: Sequence[str], class_names: Sequence[str], *, where: str) -> dict[str, int]:
     """Return the label of each class that was found, matched by meaning to the names wanted.
 
     Raises:
-        ValueError: Two of the names wanted mean the same, or a class that was found means none of
-            them; the message begins with `where`.
+        ValueError: A class that was found means none of them; the message begins with `where`.
     """
     try:
-        check_class_names(class_names)
         return {name: index_of(name, class_names) for name in found}
     except ValueError as error:
         raise ValueError(f"{where} with an unusable name: {error}") from error

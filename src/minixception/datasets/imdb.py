@@ -57,7 +57,7 @@ def load_imdb(path: str | Path, *, minimum_face_score: float = 3.0, **options: A
         name="imdb",
         licence="academic research only",
         class_names=GENDERS,
-        wanted=f"the pictures that {_METADATA_FILE} names",
+        wanted="the pictures that its .mat file names",
         source=_SOURCE,
         read=partial(_read, minimum_face_score=minimum_face_score),
         form=PictureForm(image_size=(64, 64)),

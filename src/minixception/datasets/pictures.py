@@ -133,9 +133,10 @@ def read_listed(
     dropped = {**(dropped or {}), **count_dropped(left_out)}
     if not kept:
         reasons = ", ".join(f"{reason}: {count}" for reason, count in dropped.items() if count)
+        unusable = f", none of them readable{' with a face' * form.crop_faces}" if listed else ""
         raise ValueError(
-            f"{place} must hold {wanted}. Received: {len(listed)} pictures, none of them readable"
-            f"{' with a face' * form.crop_faces} ({reasons or 'no file at all'})"
+            f"{place} must hold {wanted}. Received: {len(listed)} pictures{unusable} "
+            f"({reasons or 'no file at all'})"
         )
     if summed is None:
         summed = (

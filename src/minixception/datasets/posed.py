@@ -31,7 +31,7 @@ Parsed = tuple[int, Facts] | str
 """Label and facts of a picture, "subject" among them; or the reason to leave it out."""
 
 Parser = Callable[[PurePosixPath], Parsed]
-"""From the path of a picture, which begins with the folder of the set."""
+"""Takes the path of a picture, beginning with the folder of the set, and returns what it says."""
 
 
 def _read(path: Path, read: Reader, *, parse: Parser) -> FaceDataset:

@@ -13,7 +13,10 @@ from minixception.datasets.splits import CONTENT_RULE, draw_splits
 from minixception.detection.registry import default_checksum
 
 Reader = Callable[..., FaceDataset]
-"""`read_listed` for one set: it takes a place, listed pictures and the later keywords."""
+"""`read_listed` with form, names and licence of one set filled in.
+
+It takes the place and the listed pictures, and `dropped`, `contents` and `summed`.
+"""
 
 
 @dataclass(frozen=True)

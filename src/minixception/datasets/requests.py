@@ -19,7 +19,7 @@ def name_and_place(
     data: str | Path | None,
     *,
     default: str,
-    task: str = "",
+    task: str | None = None,
 ) -> tuple[str, Path | None]:
     """Return the name of what is asked for, and the path to read it from.
 
@@ -34,7 +34,7 @@ def name_and_place(
                 f"`data` is for a data set by its name; {dataset.name} is loaded already."
             )
         return dataset.name, None
-    known = dataset_names(task) if task else tuple(DATASETS)
+    known = tuple(DATASETS) if task is None else dataset_names(task)
     if not set(default.split("+")) <= set(known):
         default = known[0]
     name = default if dataset is None else str(dataset)
@@ -42,10 +42,11 @@ def name_and_place(
         return name, None if data is None else Path(data)
     if data is None and name not in DATASETS and Path(name).is_dir():
         return "folder", Path(name)
+    purpose = "" if task is None else f" to train on {task}"
     raise ValueError(
-        f"`dataset` must be one of {', '.join(known)}{f' to train on {task}' if task else ''}, "
-        "several joined by +, or a folder with a folder of pictures per class; `data` says where a "
-        f"named one is. Received: {name}"
+        f"`dataset` must be one of these{purpose}: {', '.join(known)}; several of them joined by "
+        "+; or a folder with a folder of pictures per class. `data` says where a named one is. "
+        f"Received: {name}"
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from minixception.datasets.face_dataset import FaceDataset, split_names, stratified_split
-from minixception.datasets.folders import labels_of
+from minixception.datasets.folders import check_found_names, labels_of
 from minixception.datasets.pictures import ListedPicture, PictureForm, count_dropped, read_listed
 from minixception.datasets.splits import DRAWN_RULE
 from minixception.files import atomic_path
@@ -132,8 +132,10 @@ def read_split_index(
             "`write_split_index` writes them."
         )
     found = _text_lines(folder / CLASSES_FILE) or [""]
+    index = folder / CLASSES_FILE
+    check_found_names(found, f"{index} must hold a different class name in each line.")
     class_names = found if class_names is None else class_names
-    labels = labels_of(found, class_names, where=f"{folder / CLASSES_FILE} has a class")
+    labels = labels_of(found, class_names, where=f"{index} has a class")
     pictures = [
         replace(row, label=labels[found[row.label]]) for row in _read_lines(folder, len(found))
     ]

@@ -29,8 +29,8 @@ def scene_batches(
     """Yield batches forever, from `first_step` on: scenes in [-1, 1], and targets for the cells.
 
     Scenes are float32 (B, size, size, 1), targets float32 (B, cells, 14). Each step draws one of
-    the sizes, in pixels, multiples of the last of the network's strides. A batch has about as many
-    `pixels`, so smaller scenes come in larger batches.
+    the sizes, in pixels, multiples of the last of the network's strides. A batch has about `pixels`
+    pixels in all, so smaller scenes come in larger batches.
     """
 
     def compose(step: int) -> Batch:

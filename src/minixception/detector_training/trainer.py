@@ -86,8 +86,9 @@ class DetectorRecipe:
 class DetectorRun:
     """What is trained, on what, how, and where to.
 
-    Scenes are composed of `training`, and those that choose the best epoch of `validation`; `seed`
-    is theirs. The scores are added to `card`. For `devices` see `acceleration.choose_devices`.
+    Training scenes are composed of `training`; scenes composed of `validation` choose the best
+    epoch. `seed` is that of the scenes. The scores are added to `card`. For `devices` see
+    `acceleration.choose_devices`.
     """
 
     model: keras.Model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,11 +39,14 @@ DIM = (150, 150, 150)
 
 def colours_of(values: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Return the colours of values in [0, 1]: (...) to RGB uint8 (..., 3)."""
+    return _palette()[np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)]
+
+
+@lru_cache(maxsize=1)
+def _palette() -> NDArray[np.uint8]:
     import matplotlib
 
-    levels = np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
-    # With `bytes=True` some versions of matplotlib round, and some cut off.
-    return np.rint(255 * matplotlib.colormaps[COLOUR_MAP](levels)[..., :3]).astype(np.uint8)
+    return np.rint(255 * matplotlib.colormaps[COLOUR_MAP](range(256))[:, :3]).astype(np.uint8)
 
 
 def draw_maps(

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from minixception.boxes import Box, shared_area
-from minixception.images import as_rgb
+from minixception.images import as_rgb, pillow_to_rgb
 from minixception.labels import canonical_name, describe_scores, most_probable
 from minixception.messages import require
 
@@ -136,6 +136,18 @@ def draw_predictions(
     for draw in (_draw_box, _draw_label, *([_draw_bars] if bars else [])):
         for face, style in zip(faces, styles, strict=True):
             draw(canvas, face, style)
+    return pillow_to_rgb(picture)  # NumPy would copy it twice
+
+
+def draw_captions(image: np.ndarray, captions: Iterable[tuple[int, int, str]]) -> np.ndarray:
+    """Return a copy of an image with small texts; x and y are their upper left corner."""
+    picture = Image.fromarray(image)
+    draw = ImageDraw.Draw(picture)
+    font = ImageFont.load_default(max(12, max(picture.size) // 50))
+    for x, y, text in captions:
+        left, top, right, bottom = draw.textbbox((x + 3, y + 2), text, font=font)
+        draw.rectangle((left - 3, top - 2, right + 2, bottom + 2), fill=PANEL_COLOUR)
+        draw.text((x + 3, y + 2), text, font=font, fill=WHITE)
     return np.array(picture)
 
 
@@ -330,15 +342,3 @@ def _moved_inside(box: Box, picture_size: tuple[int, int]) -> Box:
     x = max(0, min(box.x, picture_size[0] - box.width))
     y = max(0, min(box.y, picture_size[1] - box.height))
     return box._replace(x=x, y=y)
-
-
-def draw_captions(image: np.ndarray, captions: Iterable[tuple[int, int, str]]) -> np.ndarray:
-    """Return a copy of an image with small texts; x and y are their upper left corner."""
-    picture = Image.fromarray(image)
-    draw = ImageDraw.Draw(picture)
-    font = ImageFont.load_default(max(12, max(picture.size) // 50))
-    for x, y, text in captions:
-        left, top, right, bottom = draw.textbbox((x + 3, y + 2), text, font=font)
-        draw.rectangle((left - 3, top - 2, right + 2, bottom + 2), fill=PANEL_COLOUR)
-        draw.text((x + 3, y + 2), text, font=font, fill=WHITE)
-    return np.array(picture)

@@ -83,9 +83,9 @@ def measure_limits(
     """Score two models on held-out faces: by group, by class, and made harder to read.
 
     `emotion` knows the seven emotions of FER2013, and is scored on a split of it, "PublicTest" or
-    "PrivateTest"; `gender` was trained on UTKFace. The data are where these are, None for
-    `datasets/`. `seed` decides noise and the direction of turns; `report` is called with a line
-    after each level of a perturbation.
+    "PrivateTest"; `gender` was trained on UTKFace. `emotion_data` and `gender_data` are
+    their paths; None looks in `datasets/`. `seed` decides noise and the direction of turns;
+    `report` is called with a line after each level of a perturbation.
 
     Raises:
         FileNotFoundError: a data set is missing.

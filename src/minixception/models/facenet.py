@@ -47,6 +47,7 @@ def build_facenet(inputs: keras.KerasTensor, num_classes: int) -> keras.KerasTen
 
 
 _VGGFACE_PARTS = {"0": "1x1_proj", "1": "1x1_reduce", "2": "3x3", "3": "1x1_increase"}
+_VARIABLES = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
 
 
 def load_backbone_weights(model: keras.Model, path: str | Path) -> str:
@@ -62,10 +63,13 @@ def load_backbone_weights(model: keras.Model, path: str | Path) -> str:
     """
     backbone = [layer for layer in model.layers if re.match(r"conv\d.*_(conv|bn)$", layer.name)]
     with h5py.File(path, "r") as file:
-        tensors = _tensors(file)
-        project = _project_of(tensors, [layer.name for layer in backbone], path)
+        project, tensors = _find_tensors(file, [layer.name for layer in backbone], path)
         rename, epsilon = _NAMINGS[project]
-        values = [_read_layer(layer, tensors, rename(layer.name), path) for layer in backbone]
+        names = [rename(layer.name) for layer in backbone]
+        values = [
+            _read_layer(layer, tensors.get(name, {}), name, path)
+            for layer, name in zip(backbone, names, strict=True)
+        ]
     for layer, weights in zip(backbone, values, strict=True):
         layer.set_weights(weights)
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -94,61 +98,71 @@ _NAMINGS: dict[str, tuple[Callable[[str], str], float]] = {
 }
 
 
-def _tensors(file: h5py.File) -> dict[str, h5py.Dataset]:
-    """Return "LAYER/VARIABLE" -> dataset.
-
-    Files repeat the name of the layer, which may itself have two slashes: the ends of a path count.
-    """
-    tensors: dict[str, h5py.Dataset] = {}
-
-    def add(path: str, item: h5py.Group | h5py.Dataset) -> None:
-        parts = path.split(":")[0].split("/")
-        if isinstance(item, h5py.Dataset) and parts[0] != "optimizer_weights":
-            tensors.update({"/".join(parts[start:]): item for start in (-4, -3, -2)})
-
-    file.visititems(add)
-    return tensors
-
-
-def _project_of(tensors: Mapping[str, h5py.Dataset], layers: list[str], path: str | Path) -> str:
-    """Return whose names the tensors have."""
-    found = {name.rpartition("/")[0] for name in tensors}
-    for project, (rename, _) in _NAMINGS.items():
-        names = {rename(layer) for layer in layers}
-        if found.isdisjoint(names):
+def _find_tensors(
+    file: h5py.File, names: list[str], path: str | Path
+) -> tuple[str, dict[str, dict[str, h5py.Dataset]]]:
+    """Return whose names the file uses, and layer name there -> variable -> dataset."""
+    known = {rename(name): project for project, (rename, _) in _NAMINGS.items() for name in names}
+    tensors: dict[str, dict[str, h5py.Dataset]] = {}
+    strangers: list[str] = []
+    datasets = _datasets(file)
+    for name, dataset in datasets.items():
+        *place, variable = name.split(":")[0].split("/")
+        if variable not in _VARIABLES or not place or place[0] == "optimizer_weights":
             continue
-        for name in sorted(found - names):
-            if name.startswith("conv") and "/" not in name:
-                raise ValueError(
-                    f"{path} is no ResNet-50, which has no layer {name} (a SENet-50 has, for one). "
-                    "Give a file of a ResNet-50."
-                )
-        return project
-    raise ValueError(
-        f"{path} must hold a ResNet-50 with layers named as in Keras-VGGFace (conv1/7x7_s2) or "
-        f"keras.applications (conv1_conv). Received: {next(iter(tensors), 'no tensors')}"
-    )
+        # Files repeat the name of the layer, which may itself have slashes: the longest end counts.
+        ends = ("/".join(place[start:]) for start in range(len(place)))
+        layer = next((end for end in ends if end in known), None)
+        if layer is not None:
+            tensors.setdefault(layer, {})[variable] = dataset
+        elif place[-1].startswith("conv"):
+            strangers.append(place[-1])
+    if not tensors:
+        raise ValueError(
+            f"{path} must hold a ResNet-50 with layers named as in Keras-VGGFace (conv1/7x7_s2) or "
+            f"keras.applications (conv1_conv). Received: {', '.join(list(datasets)[:3]) or 'none'}"
+        )
+    if strangers:
+        raise ValueError(
+            f"{path} is no ResNet-50, which has no layer {strangers[0]} (a SENet-50 has, for one). "
+            "Give a file of a ResNet-50."
+        )
+    return known[next(iter(tensors))], tensors
+
+
+def _datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
+    """Return path in the file -> dataset, of all of them."""
+    items: dict[str, h5py.Group | h5py.Dataset] = {}
+    file.visititems(lambda name, item: items.update({name: item}))
+    return {name: item for name, item in items.items() if isinstance(item, h5py.Dataset)}
 
 
 def _read_layer(
-    layer: keras.layers.Layer, tensors: Mapping[str, h5py.Dataset], name: str, path: str | Path
+    layer: keras.layers.Layer,
+    tensors: Mapping[str, h5py.Dataset],
+    name: str,
+    path: str | Path,
 ) -> list[np.ndarray]:
     """Return the values of a layer's variables, float32, in their order; `name` is the file's."""
     where = name if name == layer.name else f"{name} ({layer.name} in keras.applications)"
     values = []
     for variable in layer.weights:
         shape = tuple(variable.shape)
-        found = tensors.get(f"{name}/{variable.name}")
-        if found is None and variable.name == "bias":
-            found = np.zeros(shape)
-        if found is None or found.shape != shape:
+        if variable.name == "bias" and "bias" not in tensors:
+            values.append(np.zeros(shape, np.float32))
+            continue
+        if variable.name not in tensors:
+            raise ValueError(f"{path} does not fit: it has no {variable.name} of layer {where}.")
+        found = tensors[variable.name]
+        if found.shape != shape:
             raise ValueError(
                 f"{path} does not fit: the {variable.name} of layer {where} must have the shape "
-                f"{shape}. Received: {getattr(found, 'shape', 'none')}"
+                f"{shape}. Received: {found.shape}"
             )
         value = np.asarray(found, dtype=np.float32)
         if not np.isfinite(value).all():
             raise ValueError(f"{path}: the {variable.name} of layer {where} is not finite.")
-        is_first = layer.name == "conv1_conv" and variable.name == "kernel"
-        values.append(value[:, :, ::-1] if is_first else value)  # the file is for BGR
+        values.append(
+            value[:, :, ::-1] if layer.name == "conv1_conv" and value.ndim == 4 else value
+        )
     return values

@@ -66,8 +66,8 @@ def build_xception(
     x: keras.KerasTensor, num_classes: int, *, plan: XceptionPlan
 ) -> keras.KerasTensor:
     """Turn a plan into a model from (B, height, width, channels) to (B, num_classes) softmax."""
-    decay = keras.regularizers.L2(plan.stem_l2) if plan.stem_l2 else None
     for filters, strides in plan.stem:
+        decay = keras.regularizers.L2(plan.stem_l2) if plan.stem_l2 else None
         x = normalized_convolution(
             x, filters, 3, strides=strides, padding="valid", kernel_regularizer=decay
         )

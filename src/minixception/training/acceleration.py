@@ -35,8 +35,8 @@ def accelerated(
     with "float32" they are those of the model itself.
 
     `precision` is the Keras dtype policy of the copy, "float32" or "mixed_bfloat16"; the softmax
-    layer, `predictions`, is computed in float32 with either. So many `replicas` share a batch, see
-    `DataParallel`, and so many `devices` the replicas, see `choose_devices`.
+    layer, `predictions`, is computed in float32 with either. `replicas` is how many share a batch,
+    see `DataParallel`, `devices` how many share the replicas, see `choose_devices`.
     """
     on_tensorflow = keras.backend.backend() == "tensorflow"
 
@@ -112,8 +112,8 @@ class DataParallel(keras.Model):
     nothing but the weights, so that each keeps a core busy. Batch normalization takes its
     statistics over the part of one replica ("ghost batches", Hoffer et al. 2017, arXiv 1705.08741).
 
-    All replicas, at least 1, use the layers and weights of `network`. In training the `devices` of
-    these names compute them in turn; without any, all stay on one. Variables stay on the first, so
+    All `replicas`, at least 1, use the layers and weights of `network`. `devices` names those that
+    compute them in turn in training; without any, all stay on one. Variables stay on the first, so
     that state and results are the same.
     """
 

@@ -33,8 +33,8 @@ def training_batches(
 
     Images are uint8 (N, H, W, C) of any size: they are resized once, before augmentation, unless it
     asks for faces `from_stored_size`. Targets are float32 (N, K), a distribution over the classes
-    per image. The last batch of an epoch has what is left. The seed, not negative, is that of order
-    and augmentation; `mixup` is 0 for none, see `mix_images`; epochs are counted from 0.
+    per image. The last batch of an epoch has what is left. `seed`, not negative, decides order and
+    augmentation; `mixup` is 0 for none, see `mix_images`; epochs are counted from 0.
 
     Yields:
         (float32 (B, height, width, channels), float32 (B, K)).

@@ -104,11 +104,16 @@ def begin_with(
     # If the classes differ, the tensors at the end with an entry per class are not copied.
     fresh = itertools.takewhile(lambda tensor: tensor.shape[-1] == len(class_names), ours[::-1])
     count = len(ours) if same_classes else len(ours) - len(list(fresh))
-    copied, replaced = ([tensor.shape for tensor in each[:count]] for each in (theirs, ours))
-    if card.architecture != model.name or copied != replaced:
+    if card.architecture != model.name:
         raise ValueError(
-            f"--initial-weights must be a {model.name} for inputs {preprocessor.input_shape}. "
-            f"Received: {origin}, a {card.architecture} for {card.preprocessor.input_shape}"
+            f"--initial-weights must be a {model.name}. Received: {origin}, a {card.architecture}"
+        )
+    pairs = [(old.shape, new.shape) for old, new in zip(theirs[:count], ours, strict=False)]
+    if len(theirs) != len(ours) or any(old != new for old, new in pairs):
+        raise ValueError(
+            f"--initial-weights must have the layers of a {model.name} as it is built here, for "
+            f"inputs {preprocessor.input_shape}. Received: {origin}, which has others, for inputs "
+            f"{card.preprocessor.input_shape}"
         )
     taken, wanted = map(_pixels, (card.preprocessor, preprocessor))
     if taken != wanted:

@@ -25,8 +25,8 @@ class TrainingState:
     """Everything that the next epoch depends on, and the history up to here, a row per epoch.
 
     The plain data of `identity` must be the same in all parts of a run; those of `start`, how it
-    was started, are kept and not compared. The values of the model's variables have its seed
-    generators among them, those of the optimizer's its step and averages.
+    was started, are kept and not compared. `model` holds the values of the model's variables, its
+    seed generators included, `optimizer` those of the optimizer, its step and averages included.
     """
 
     identity: dict[str, Any]
