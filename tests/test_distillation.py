@@ -141,7 +141,8 @@ def test_fine_tuning_of_another_network_is_refused(network: keras.Model, origin:
     with pytest.raises(ValueError, match=r"must be a mini_xception.*Received: .*tiny_xception"):
         begin_with(models.build("mini_xception", (48, 48, 1), 3), origin, CLASSES, PIXELS)
     deeper = keras.Sequential(
-        [keras.Input((48, 48, 1)), *(keras.layers.Dense(3) for _ in range(30))], "tiny_xception"
+        [keras.Input((48, 48, 1)), *(keras.layers.Dense(3) for _ in range(30))],
+        name="tiny_xception",
     )
     with pytest.raises(ValueError, match=r"the layers of a tiny_xception as it is built here"):
         begin_with(deeper, origin, ("a", "b", "c"), PIXELS)
