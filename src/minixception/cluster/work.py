@@ -66,9 +66,9 @@ def work_through(
                 # Calls to a machine that has just gone fail before Ray knows that it is gone.
                 attempts = attempts + 1 if len(left) == before else 0
                 if attempts == 2:
-                    lines = str(error).split("\n") if str(error).strip() else [type(error).__name__]
+                    lines = [line for line in str(error).splitlines() if line.strip()]
                     # Above the last line is the worker's traceback.
-                    reason = [line for line in lines if line.strip()][-1].strip()
+                    reason = lines[-1].strip() if lines else type(error).__name__
                     failure = RuntimeError(f"the cluster gave up: {reason}")
                     failure.__cause__ = error
                     results.put(failure)

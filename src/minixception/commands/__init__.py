@@ -126,8 +126,12 @@ def _run_parsed(command: str, arguments: Sequence[str], program: str, is_lost: b
     )
     module.add_arguments(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
-    all_messages = "also show the messages of TensorFlow, LiteRT and CUDA"
-    parser.add_argument("-v", "--verbose", action="store_true", help=all_messages)
+    parser.add_argument(
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="also show the messages of TensorFlow, LiteRT and CUDA",
+    )
     if any(argument == "" or re.fullmatch(r"--[\w-]+=", argument) for argument in arguments):
         parser.error("an argument is empty; is a variable of the shell not set?")
     parsed = parser.parse_args(arguments)

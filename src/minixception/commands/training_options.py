@@ -140,9 +140,9 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
     """Declare an option for each field of a recipe that has one."""
     add = parser.add_argument
     readers = {
-        tuple[str, ...]: (names, "NAME,NAME,..."),
-        tuple[float, ...]: (numbers, "NUMBER,NUMBER,..."),
-        tuple[int, int]: (side, "SIDE"),
+        tuple[str, ...]: (_names, "NAME,NAME,..."),
+        tuple[float, ...]: (_numbers, "NUMBER,NUMBER,..."),
+        tuple[int, int]: (_side, "SIDE"),
     }
     for one in OPTIONS:
         flag = f"--{one.name.replace('_', '-')}"
@@ -167,16 +167,14 @@ def recipe_changes(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def names(text: str) -> tuple[str, ...]:
-    """Read names with commas between them."""
-    found = tuple(name.strip() for name in text.split(","))
-    if "" in found:
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if "" in names:
         raise argparse.ArgumentTypeError(f"names with commas between them. Received: {text!r}")
-    return found
+    return names
 
 
-def numbers(text: str) -> tuple[float, ...]:
-    """Read numbers with commas between them."""
+def _numbers(text: str) -> tuple[float, ...]:
     try:
         return tuple(map(float, text.split(",")))
     except ValueError:
@@ -185,8 +183,8 @@ def numbers(text: str) -> tuple[float, ...]:
         ) from None
 
 
-def side(text: str) -> tuple[int, int]:
-    """Read height and width of a square image."""
+def _side(text: str) -> tuple[int, int]:
+    """Return height and width of a square image."""
     if not text.isascii() or not text.isdigit():
         raise argparse.ArgumentTypeError(f"a whole number of pixels. Received: {text!r}")
     return int(text), int(text)

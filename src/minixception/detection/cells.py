@@ -100,7 +100,9 @@ def assign_faces(
 
 def prepare_images(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Turn grey images (B, height, width), 0 to 255, into (B, height, width, 1) in [-1, 1]."""
-    return images[..., None] * np.float32(2 / 255) - np.float32(1)
+    prepared = images[..., None] * np.float32(2 / 255)
+    prepared -= np.float32(1)
+    return prepared
 
 
 def decode_faces(

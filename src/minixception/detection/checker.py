@@ -125,7 +125,7 @@ class FaceChecker:
         return looks
 
     def check(self, image: NDArray[Any], boxes: Sequence[Box]) -> list[Look]:
-        """Look at each box.
+        """Return a look at each box: whether it shows a face, and how far this is turned.
 
         Args:
             image: uint8 (H, W, 1) or RGB (H, W, 3).
