@@ -11,10 +11,9 @@ alternating rounds.
 import argparse
 import itertools
 import shlex
-import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -69,6 +68,8 @@ LEAST_SCORE = 0.05
 SAME_FACE = 0.3  # IoU from which on a box means a labelled face
 TURNS = (0, 15, 30, 45, 90)
 TIMED_SIZES = ((480, 640), (240, 320), (960, 1280))
+TIMED_PICTURES = 24
+MOSAIC, MOSAIC_GAP, MOSAIC_FACES = (240, 320), 2, (12, 16, 20, 24)
 GROUP = (3000, 4000, 120)  # height, width, side of its 72 faces
 
 
@@ -110,7 +111,8 @@ def main() -> None:
         compare_rolls(arguments.data),
         compare_backgrounds(contestants, held_out),
         compare_scenes(contestants, held_out, arguments.scenes),
-        compare_times(contestants, arguments.data),
+        compare_mosaics(contestants, held_out),
+        compare_times(contestants, held_out, arguments.data),
         compare_groups(contestants, held_out),
         compare_videos(contestants, arguments.data),
     ]
@@ -351,23 +353,104 @@ def _each(
     return [{name: of(one) for name, of in measures.items()} for one in scores.values()]
 
 
-def compare_times(contestants: Mapping[str, Contestant], data: Path, *, rounds: int = 15) -> str:
-    """Take the time for a frame of a film in several sizes."""
+def compare_mosaics(contestants: Mapping[str, Contestant], held_out: SceneSources) -> str:
+    """Look for small faces in pictures full of them."""
+    empty = [picture.image for picture in held_out.backgrounds if not len(picture.faces)]
+    mosaics = {side: list(_mosaics(held_out.photographs, empty, side)) for side in MOSAIC_FACES}
+    detectors = {name: contestant.detector for name, contestant in contestants.items()}
+    (name, first), *others = detectors.items()
+    asked = MiniXceptionDetector(first.file.parent, min_face=8)  # type: ignore[attr-defined]
+    rows = []
+    for title, detector in ((name, first), (f"{name}, `--min-face 8`", asked), *others):
+        cells = []
+        for pictures in mosaics.values():
+            found = other = count = 0
+            for image, faces in pictures:
+                boxes = detector.detect(image)
+                overlaps = [[intersection_over_union(a, b) for b in boxes] for a in faces]
+                seen = sum(max(row, default=0.0) >= 0.5 for row in overlaps)
+                found, other, count = found + seen, other + len(boxes) - seen, count + len(faces)
+            cells.append(f"{found / count:.1%}, {other}")
+        rows.append([title, *cells])
+    height, width = MOSAIC
+    return (
+        f"## Small faces\n\n{count} held-out photographs with one face, shrunk until it has this "
+        f"side, side by side on {width}x{height} pictures without a face: the share that is found, "
+        "and the number of other boxes.\n\n"
+        + table(["detector", *(f"{side} px" for side in MOSAIC_FACES)], rows)
+    )
+
+
+def _mosaics(
+    photographs: Sequence[LabelledPicture], grounds: Sequence[np.ndarray], side: int
+) -> Iterator[tuple[np.ndarray, list[Box]]]:
+    """Lay photographs in rows, until a picture is full."""
+    height, width = MOSAIC
+    waiting = [picture for picture in reversed(photographs) if len(picture.faces) == 1]
+    for ground in itertools.cycle(grounds):
+        image, faces = cv2.resize(ground, (width, height)), []
+        left = top = lowest = 0
+        while waiting:
+            picture = waiting[-1]
+            face = picture.faces[0]
+            scale = side / float(face[SIDE])
+            down, across = (max(round(length * scale), 1) for length in picture.image.shape)
+            if left + across > width:
+                left, top = 0, lowest + MOSAIC_GAP
+            if top + down > height or across > width:
+                break
+            image[top : top + down, left : left + across] = resize_image(
+                picture.image, (down, across)
+            )
+            x, y = face[MIDDLE] * scale - side / 2 + (left, top)
+            faces.append(Box(round(float(x)), round(float(y)), side, side))
+            left, lowest = left + across + MOSAIC_GAP, max(lowest, top + down)
+            waiting.pop()
+        if not faces:
+            if not waiting:
+                return
+            waiting.pop()  # it is larger than the picture
+            continue
+        yield as_rgb(image[..., None]), faces
+
+
+def compare_times(
+    contestants: Mapping[str, Contestant], held_out: SceneSources, data: Path, *, rounds: int = 15
+) -> str:
+    """Take the time for a frame of a film in several sizes, and for pictures of all kinds."""
     with VideoReader(str(data / "media" / "single_face.mp4")) as frames:
         frame = next(iter(frames)).image
     rows = []
     for size in TIMED_SIZES:
-        image = cv2.resize(frame, size[::-1])
-        times: dict[str, list[float]] = {name: [] for name in contestants}
-        for _ in range(rounds):
-            for name, contestant in contestants.items():
-                start = time.process_time()
-                contestant.detector.detect(image)
-                times[name].append(1000 * (time.process_time() - start))
-        rows.append(
-            [f"{size[1]}x{size[0]}", *(f"{statistics.median(t):.1f}" for t in times.values())]
-        )
-    return "## Time\n\nCPU milliseconds per picture.\n\n" + table(["size", *contestants], rows)
+        times = _cpu_times(contestants, [cv2.resize(frame, size[::-1])] * rounds)
+        rows.append([f"the frame, {size[1]}x{size[0]}", *(f"{np.median(t):.1f}" for t in times)])
+    empty = [picture for picture in held_out.backgrounds if not len(picture.faces)]
+    size = TIMED_SIZES[0]
+    for title, pictures in (("photographs", held_out.photographs), ("without a face", empty)):
+        chosen = [
+            cv2.resize(as_rgb(picture.image[..., None]), size[::-1])
+            for picture in pictures[:TIMED_PICTURES]
+        ]
+        times = _cpu_times(contestants, chosen)
+        rows.append([f"{title}, {size[1]}x{size[0]}", *(f"{np.mean(t):.1f}" for t in times)])
+    return (
+        "## Time\n\nCPU milliseconds per picture: the median of a frame of `single_face.mp4`, and "
+        f"means of {TIMED_PICTURES} held-out pictures, enlarged. The cascade's time depends on "
+        "what there is to see.\n\n" + table(["picture", *contestants], rows)
+    )
+
+
+def _cpu_times(
+    contestants: Mapping[str, Contestant], pictures: Sequence[np.ndarray]
+) -> list[list[float]]:
+    """Return each detector's times for the pictures; they take turns."""
+    times: list[list[float]] = [[] for _ in contestants]
+    for image in pictures:
+        for taken, contestant in zip(times, contestants.values(), strict=True):
+            start = time.process_time()
+            contestant.detector.detect(image)
+            taken.append(1000 * (time.process_time() - start))
+    return times
 
 
 def compare_groups(contestants: Mapping[str, Contestant], held_out: SceneSources) -> str:

@@ -112,7 +112,7 @@ export class Detector {
   async look(grey, scale, isFilm, least = 0, quarter = 0) {
     const height = Math.max(round(grey.height * scale), 1);
     const width = Math.max(round(grey.width * scale), 1);
-    const copy = turned(resize(grey, height, width), quarter);
+    const copy = turned(resize(grey, height, width, true), quarter);
     const last = this.card.strides.at(-1);
     const size = [copy.height, copy.width].map((side) => {
       return Math.max(Math.ceil(side / last) * last, least);

@@ -74,11 +74,12 @@ export function scaleInto(target, width, pixels, [low, high]) {
   }
 }
 
-/** Resize: averaging over the area where both sides shrink, else bilinear. */
-export function resize(image, height, width) {
+/** Resize: averaging over the area where both sides shrink, else bilinear, or bicubic if asked for. */
+export function resize(image, height, width, isCubic = false) {
   if (image.height === height && image.width === width) return image;
   const shrinks = height <= image.height && width <= image.width;
-  const data = (shrinks ? average : interpolate)(image, height, width);
+  const grow = isCubic ? interpolateCubic : interpolate;
+  const data = (shrinks ? average : grow)(image, height, width);
   return { data, width, height, channels: image.channels };
 }
 
@@ -158,5 +159,52 @@ function linearWeights(from, to) {
     const share = Math.min(Math.max(exact - place, 0), 1);
     const weights = [Math.round((1 - share) * 2048), Math.round(share * 2048)];
     return { place, next: Math.min(place + 1, from - 1), weights };
+  });
+}
+
+/** The same for OpenCV's bicubic: each pixel is made of four by four, those at the border repeated. */
+function interpolateCubic(image, height, width) {
+  const { data, channels } = image;
+  const across = cubicWeights(image.width, width);
+  const result = new Uint8ClampedArray(width * height * channels);
+  const mixed = new Int32Array(image.height * width * channels); // every row, made wider
+  let to = 0;
+  for (let row = 0; row < image.height; row += 1) {
+    for (const { places, weights } of across) {
+      for (let channel = 0; channel < channels; channel += 1, to += 1) {
+        for (let tap = 0; tap < 4; tap += 1) {
+          const from = (row * image.width + places[tap]) * channels + channel;
+          mixed[to] += data[from] * weights[tap];
+        }
+      }
+    }
+  }
+  const wide = width * channels;
+  let target = 0;
+  for (const { places, weights } of cubicWeights(image.height, height)) {
+    for (let place = 0; place < wide; place += 1, target += 1) {
+      let sum = 0;
+      for (let tap = 0; tap < 4; tap += 1) sum += mixed[places[tap] * wide + place] * weights[tap];
+      result[target] = Math.floor(sum / 2 ** 22 + 0.5);
+    }
+  }
+  return result;
+}
+
+function cubicWeights(from, to) {
+  const bend = -0.75; // as in OpenCV
+  return Array.from({ length: to }, (_, index) => {
+    const exact = ((index + 0.5) * from) / to - 0.5;
+    const first = Math.floor(exact) - 1;
+    const weights = [0, 1, 2, 3].map((tap) => {
+      const x = Math.abs(exact - first - tap);
+      const share =
+        x <= 1
+          ? ((bend + 2) * x - (bend + 3)) * x * x + 1
+          : ((bend * x - 5 * bend) * x + 8 * bend) * x - 4 * bend;
+      return Math.round(share * 2048);
+    });
+    const places = weights.map((_, tap) => Math.min(Math.max(first + tap, 0), from - 1));
+    return { places, weights };
   });
 }

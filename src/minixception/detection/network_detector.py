@@ -28,11 +28,11 @@ FACE_PIXELS = 24
 # this longer side: shrunk for large faces, or enlarged if the picture is small.
 OVERVIEW = 128
 
-# Smaller pictures are enlarged, by a half or twice, up to so many pixels: of faces of 16 pixels in
-# mosaics of held-out photographs it finds 68 % as they are, and 89 % at twice the size. Portraits,
-# which a face fills to this share of the shorter side, gain nothing.
-SMALL_PICTURE = 640 * 480
-MOST_ENLARGED = 2.0
+# Smaller pictures are enlarged by halves, up to so many times and to so many pixels, and further if
+# a smallest face is asked for: see the mosaics in docs/detectors.md. Portraits, which a face fills
+# to a share of `PORTRAIT` of the shorter side, gain nothing.
+MOST_ENLARGED, SMALL_PICTURE = 2.0, 640 * 480
+MOST_IF_ASKED, SMALL_IF_ASKED = 3.0, 1280 * 960
 PORTRAIT = 0.4
 
 # Lowest score of a face that both networks have seen: their geometric mean. Held-out photographs:
@@ -174,9 +174,11 @@ class MiniXceptionDetector(SizedSearch):
         sides = seen[seen[:, SCORE] >= self.card.score_threshold, SIDE]
         if self._min_face is None and (sides >= PORTRAIT * min(height, width)).any():
             return 1.0
-        pixels = SMALL_PICTURE * (1 if self._min_face is None else MOST_ENLARGED**2)
+        most, pixels = MOST_ENLARGED, SMALL_PICTURE
+        if self._min_face is not None:
+            most, pixels = MOST_IF_ASKED, SMALL_IF_ASKED
         halves = math.floor(2 * math.sqrt(pixels / (height * width)))
-        return min(max(halves / 2, 1.0), MOST_ENLARGED)
+        return min(max(halves / 2, 1.0), most)
 
     def _checked(self, grey: NDArray[np.uint8], faces: list[FoundFace]) -> list[FoundFace]:
         """Return the faces of which both networks are sure, framed anew where that helps."""
@@ -209,7 +211,9 @@ class MiniXceptionDetector(SizedSearch):
         multiples of the stride and to sides of at least `least`, so that an engine keeps its size.
         """
         size = size_of_copy(grey.shape[0], grey.shape[1], scale)
-        copy = np.ascontiguousarray(np.rot90(resize_image(grey, size)[:, :, 0], quarter))
+        copy = np.ascontiguousarray(
+            np.rot90(resize_image(grey, size, cubic=True)[:, :, 0], quarter)
+        )
         stride = self.card.strides[-1]
         down, right = (max(-(-side // stride) * stride, least) - side for side in copy.shape)
         copy = cv2.copyMakeBorder(copy, 0, down, 0, right, cv2.BORDER_CONSTANT)
