@@ -354,9 +354,10 @@ def test_pixels_are_resized_as_python_resizes_them(
 ) -> None:
     image = np.random.default_rng(0).integers(0, 256, (48, 64, channels), np.uint8)
     picture = {"data": image.ravel().tolist(), "width": 64, "height": 48, "channels": channels}
+    arguments = json.dumps([picture, *size, cubic])
     answer = in_node(f"""
         import {{ resize }} from {json.dumps((ROOT / "web/src/pixels.js").as_uri())};
-        const {{ data }} = resize({json.dumps(picture)}, ...{json.dumps(size)}, {json.dumps(cubic)});
+        const {{ data }} = resize(...{arguments});
         console.log(JSON.stringify([...data]));
     """)
     difference = np.abs(resize_image(image, size, cubic=cubic).ravel().astype(int) - answer)
