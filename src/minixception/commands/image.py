@@ -195,6 +195,8 @@ def run_job(
         files = []
     if writer.done:
         print(f"continuing after {len(writer.done)} of {len(pictures)} pictures")
+    elif arguments.resume and files:
+        print("no interrupted job of these tables: all pictures are done from the start")
     are_few = len(pictures) <= FEW_PICTURES
     is_shown = not (are_few or arguments.quiet)
     report = Report(len(pictures), done=writer.done, shows_progress=is_shown, one_by_one=are_few)

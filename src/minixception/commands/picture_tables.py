@@ -109,8 +109,12 @@ class TableWriter:
 
     def _append(self, line: Line) -> None:
         data = memoryview(json.dumps(line).encode() + b"\n")
-        while self._file and data:  # an unbuffered file may take less than it is given
-            data = data[self._file.write(data) :]
+        try:
+            while self._file and data:  # an unbuffered file may take less than it is given
+                data = data[self._file.write(data) :]
+        except OSError as error:  # of writing to an open file, which does not name it
+            error.filename = str(self._part)
+            raise
 
     def close(self) -> None:
         """Close the journal; it stays."""
@@ -187,7 +191,7 @@ def _done_in_targets(tables: Sequence[Table], pictures: Sequence[Path | str]) ->
         return []
     done: list[Outcome] = []
     for table in tables:
-        if table.format in ("csv", "jsonl"):
+        if table.format != "json":
             with table.target.open("rb") as file:
                 found = table.read(file)
             if [name for name, _ in found] != [as_text(str(picture)) for picture in pictures]:

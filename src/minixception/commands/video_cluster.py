@@ -22,7 +22,7 @@ from minixception.files import atomic_path, remove_leftovers
 from minixception.inference.analyzer import FaceAnalyzer
 from minixception.inference.picture_files import failure_of
 from minixception.locks import own_folder
-from minixception.messages import require
+from minixception.messages import as_text, require
 from minixception.video.cameras import is_camera
 from minixception.video.reader import describe_lost
 
@@ -63,22 +63,28 @@ def _keep_options(
 ) -> None:
     """Write down what the rows depend on, and refuse to mix those of two jobs.
 
-    A table is known by the name of its video: so these must come from one folder, and those that
-    share a name must stay the same.
+    Videos that differ in folder or suffix may share the name of a table, so each table keeps its
+    video. Others may be added.
     """
-    numbered = [film for film, table in tables.items() if table.stem != film.stem]
     options = {
         **describe_rows(arguments, analyzer),
         "FILE": str(Path(arguments.input).resolve()),
-        "the videos with a number": ", ".join(map(str, numbered)),
     }
+    films = {str(table): str(film.resolve()) for film, table in tables.items()}
     path = arguments.csv / OPTIONS_FILE
     if path.is_file():
         then = json.loads(path.read_text(encoding="utf-8"))
+        before = then.pop("videos", {})
         check_job(path.parent, "a job of videos", then, options, resume=arguments.resume)
-        return
+        for table in before.keys() & films.keys():
+            if before[table] != films[table] and Path(table).exists():
+                raise ValueError(
+                    f"{table} is of {as_text(before[table])}, and now would be of "
+                    f"{as_text(films[table])}: delete it, or give another folder to --csv"
+                )
+        films = {**before, **films}
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(options), encoding="utf-8")
+        temporary.write_text(json.dumps({**options, "videos": films}), encoding="utf-8")
 
 
 def find_films(path: Path) -> tuple[dict[Path, Path], int]:

@@ -25,6 +25,7 @@ def as_rgb(array: np.ndarray) -> np.ndarray:
     """
     if not isinstance(array, np.ndarray):
         raise TypeError(f"`array` must be a NumPy array. Received: {type(array).__name__}")
+    array = np.asarray(array)  # a matrix would keep two dimensions
     _require_image_shape(array)
     image = _as_uint8(array.reshape(*array.shape[:2], -1))
     if image.shape[2] == 1:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError, _imaging
+from PIL import ExifTags, Image, UnidentifiedImageError, _imaging
 
 from minixception.bounds import check_scans
 from minixception.files import atomic_path
@@ -43,6 +43,17 @@ _LARGEST_REPAIR = 64 << 20  # bytes
 
 _PIXELS_AT_A_TIME = 1 << 20
 _HIGHEST_OF_12_BITS = 4095
+
+# EXIF orientation -> what makes the picture upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -136,9 +147,7 @@ def pillow_to_rgb(picture: Image.Image) -> np.ndarray:
         ValueError: as `read_image`.
     """
     with _clear_errors(getattr(picture, "filename", "") or "a Pillow picture"):
-        is_upright = picture.getexif().get(ExifTags.Base.Orientation, 1) == 1
-        # Pillow would copy it in either case.
-        return _picture_to_rgb(picture if is_upright else ImageOps.exif_transpose(picture))
+        return _picture_to_rgb(_upright(picture))
 
 
 def _decode(file: BinaryIO, name: str, size: int, reduction: int) -> np.ndarray:
@@ -168,8 +177,17 @@ def _decode_as(
         picture.load()
         if opened.format == "PPM" and picture.mode == "I":  # 16 bits, white is 65535
             picture = Image.fromarray(np.asarray(picture).astype(np.uint16))
-        ImageOps.exif_transpose(picture, in_place=True)
-        return _picture_to_rgb(picture)
+        return _picture_to_rgb(_upright(picture))
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """Turn a picture as its EXIF orientation says.
+
+    `ImageOps.exif_transpose` also writes the EXIF data anew, and fails where another entry is
+    damaged.
+    """
+    turn = _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    return picture if turn is None else picture.transpose(turn)
 
 
 def _formats_of(head: bytes, name: str) -> tuple[str, ...]:

@@ -113,6 +113,10 @@ class Analysis:
             RefusedError: if that fails; the reason names the picture, or what is missing.
         """
         analyzer = _loaded(lambda: self._analyzer(models, detector))
+        if explained_task and explained_task not in analyzer.classifiers:
+            raise RefusedError(
+                422, f"explain={explained_task} needs a model: {explained_task}_model is none"
+            )
         try:
             image = _read(content, name)
             faces = analyzer.analyze(image)

@@ -19,6 +19,11 @@ class _ParserInMemory(MultiPartParser):
     """Starlette's parser, without the temporary files that it makes of more than a megabyte."""
 
     spool_max_size = 0
+    is_complete = False
+
+    def on_end(self) -> None:
+        """Note that the last boundary has come: the parser itself does not mind without it."""
+        self.is_complete = True
 
 
 async def read_pictures(request: Request, limits: Limits) -> dict[str, bytes]:
@@ -77,6 +82,9 @@ async def _parse(
         if "Too many files" in error.message:
             raise RefusedError(413, f"a request must have at most {most} pictures") from error
         raise RefusedError(422, f"the multipart body cannot be read: {error.message}") from error
+    if not parser.is_complete:
+        await form.close()
+        raise RefusedError(422, "the multipart body ends too early: send all of it once more")
     try:
         pictures: dict[str, bytes] = {}
         for field, part in form.multi_items():

@@ -114,6 +114,9 @@ def _config(app: Any, settings: Settings) -> uvicorn.Config:
         server_header=False,
         log_config=_LOGGING,
         timeout_graceful_shutdown=LONGEST_SHUTDOWN,
+        # A worker that loads TensorFlow does not answer for many seconds; one that has died is
+        # noticed without being asked.
+        timeout_worker_healthcheck=LONGEST_SHUTDOWN,
     )
 
 

@@ -25,7 +25,7 @@ LONGEST_LAG = 60.0  # seconds from a sound to the picture beside it
 LARGEST_HOLE = 100_000  # frames; times may be damaged too
 # These have at most a kilobyte of headers between packets; a larger gap is damage.
 DENSE = ("matroska,webm", "flv", "mxf", "nut")
-LARGEST_HEAD = 4096  # bytes
+LARGEST_HEAD = 1024  # bytes
 # These decoders drop frames silently, but give one for each packet, which others need not.
 SILENT = ("hevc", "libdav1d", "av1")
 # These know which frames before the first key frame can be decoded with it.

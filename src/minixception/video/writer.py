@@ -122,7 +122,9 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
                 video.duration = round(frame.duration_seconds / self._tick)
                 # A key frame comes last in the file too, which tells how long that one is shown.
                 video.pict_type = PictureType.I
-            self._mux(self._stream.encode(video))
+            # A packet of pictures waits for the sound before it, and is told of its damage.
+            has_sound = self._copies and self._last
+            self._mux(self._stream.encode(video), ValueError if has_sound else av.InvalidDataError)
             self._copy_sound(self._last * self._tick)
 
     @contextmanager
