@@ -248,7 +248,8 @@ def test_models_inside_models_and_sequential_ones() -> None:
     inner = keras.Model(inner_inputs, layers.Add()([x, inner_inputs]))
     sequence = keras.Sequential([layers.ReLU(), layers.MaxPooling2D(2)])
     inputs = keras.Input((12, 12, 3))
-    x = layers.Conv2D(4, 3, padding="same", name="convolution")(inputs)
+    twice = layers.Conv2D(3, 3, padding="same", activation="relu")
+    x = layers.Conv2D(4, 3, padding="same", name="convolution")(twice(twice(inputs)) * 2)
     x = layers.GlobalAveragePooling2D()(sequence(inner(x)))
     nested = keras.Model(inputs, layers.Dense(2, activation="softmax")(x))
     flat = keras.Sequential([inputs, layers.Conv2D(4, 3), layers.ReLU(6)])
@@ -261,6 +262,7 @@ def test_models_inside_models_and_sequential_ones() -> None:
         require_sound(explanation, 2, 12)
         expected = ops.convert_to_numpy(model(explainer.preprocessor(faces), training=False))
         np.testing.assert_allclose(explanation.scores, expected, atol=1e-5)
+        assert feature_extractor(model, (12, 12, 3)).output_shape[1] > 2
 
 
 def test_feature_maps_are_the_last_that_everything_goes_through() -> None:

@@ -57,7 +57,8 @@ def make_checkpoint(
     Raises:
         ValueError: if the model does not fit the other arguments, or does not return
             probabilities. One without a softmax at its end gets it by
-            `keras.Sequential([model, keras.layers.Softmax()])`. Nothing is written then.
+            `keras.Model(model.inputs, keras.layers.Softmax()(model.output))`. Nothing is written
+            then.
         FileNotFoundError: if there is no such file.
     """
     litert: bytes | None = None

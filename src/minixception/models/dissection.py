@@ -44,22 +44,20 @@ def dissect(model: keras.Model, input_shape: tuple[int, int, int]) -> Dissection
     small for `COARSE` or `FINE` the map with the most positions stands in.
 
     Args:
-        model: functional or sequential, one image in and a softmax out; models inside it are
-            taken apart too.
+        model: functional or sequential, one image in and a softmax layer at its end; a model inside
+            it counts as one layer.
         input_shape: (height, width, channels) of the image.
 
     Raises:
         ValueError: if it does not end in a softmax, or has no feature map.
     """
-    inputs = keras.Input(input_shape, name="image")
-    calls = _copied_calls(model, inputs)
-    logits = calls[-1].output
-    coarse, fine = (_feature_map(model, calls, rows) for rows in (COARSE, FINE))
+    copied = _copied(model, input_shape)
+    coarse, fine = (_feature_map(copied, rows) for rows in (COARSE, FINE))
     return Dissection(
-        image_to_maps=keras.Model(inputs, [coarse, fine]),
-        coarse_to_logits=keras.Model(coarse, logits),
-        fine_to_logits=keras.Model(fine, logits),
-        guided=keras.Model(inputs, _copied_calls(model, inputs, relu=guided_relu)[-1].output),
+        image_to_maps=keras.Model(copied.input, [coarse, fine]),
+        coarse_to_logits=keras.Model(coarse, copied.output),
+        fine_to_logits=keras.Model(fine, copied.output),
+        guided=_copied(model, input_shape, relu=guided_relu),
     )
 
 
@@ -70,35 +68,31 @@ def feature_extractor(model: keras.Model, input_shape: tuple[int, int, int]) -> 
     layer; of a feature map it is the mean over all positions. Arguments and errors are those of
     `dissect`.
     """
-    inputs = keras.Input(input_shape, name="image")
-    for call in reversed(_copied_calls(model, inputs)):
-        if any(len(weight.shape) > 1 for weight in call.layer.weights):
-            features = call.inputs[0]
-            positions = tuple(range(1, len(features.shape) - 1))
-            pooled = keras.ops.mean(features, positions) if positions else features
-            return keras.Model(inputs, pooled)
-    raise ValueError(f"`model` must have a convolution or dense layer. Received: {model.name}")
+    copied = _copied(model, input_shape)
+    for layer in reversed(copied.layers):
+        if any(len(weight.shape) > 1 for weight in layer.weights):
+            if isinstance(layer, keras.Model):
+                break
+            positions = tuple(range(1, len(layer.input.shape) - 1))
+            pooled = keras.ops.mean(layer.input, positions) if positions else layer.input
+            return keras.Model(copied.input, pooled)
+    raise ValueError(
+        "`model` must have a convolution or dense layer, and no model inside it after that. "
+        f"Received: {model.name}"
+    )
 
 
-@dataclass(frozen=True)
-class _Call:
-    """One layer in the graph."""
+def _copied(
+    model: keras.Model,
+    input_shape: tuple[int, int, int],
+    *,
+    relu: Callable[[Any], Any] | None = None,
+) -> keras.Model:
+    """Return a copy that ends in the logits, with another function for each ReLU if given.
 
-    layer: layers.Layer
-    inputs: list[keras.KerasTensor]
-    output: keras.KerasTensor
-
-
-def _copied_calls(
-    model: keras.Model, inputs: keras.KerasTensor, *, relu: Callable[[Any], Any] | None = None
-) -> list[_Call]:
-    """Call copies of all layers as the model calls them, from input to output; models are opened.
-
-    The last softmax is left out, and `relu` takes the place of each ReLU.
+    A layer that the model calls twice is two layers, so that each has one input and one output.
     """
-    calls: list[_Call] = []
-    copies: dict[layers.Layer, layers.Layer] = {}
-    last = _last_layer(model)
+    last = model.layers[-1]
     if not _is_softmax(last):
         raise ValueError(
             f"`model` must end in a softmax layer to be taken apart. Received: {model.name}, "
@@ -106,55 +100,35 @@ def _copied_calls(
         )
 
     def copy(layer: Any) -> Any:
-        if isinstance(layer, keras.Model) or not isinstance(layer, layers.Layer):
-            return layer
-        if layer not in copies:
-            other = relu if _has_relu(layer) else None
-            copies[layer] = _copy_of(layer, keras.activations.linear if layer is last else other)
-        return copies[layer]
+        if isinstance(layer, keras.Model):
+            return keras.models.clone_model(layer, clone_function=copy)
+        config = layer.get_config()
+        config.pop("name", None)
+        if layer is last and "activation" in config:
+            config["activation"] = "linear"
+        elif relu is not None and _has_relu(layer):
+            if isinstance(layer, layers.ReLU):
+                return layers.Activation(relu)
+            config["activation"] = relu
+        return type(layer).from_config(config)
 
     def call(layer: Any, *arguments: Any, **options: Any) -> Any:
-        if isinstance(layer, keras.Model):
-            return connect(layer, arguments[0])
-        if isinstance(layer, layers.Activation):  # which takes no mask, as Softmax does
-            options = {}
-        output = layer(*arguments, **options)
-        given = keras.tree.flatten((arguments, options))
-        tensors = [each for each in given if isinstance(each, keras.KerasTensor)]
-        calls.append(_Call(layer, tensors, output))
+        copied = copy(layer)
+        output = copied(*arguments, **options)
+        if isinstance(layer, layers.Layer):
+            copied.set_weights(layer.get_weights())
         return output
 
-    def connect(part: keras.Model, tensor: keras.KerasTensor) -> keras.KerasTensor:
-        if isinstance(part, keras.Sequential):
-            part = keras.Model(part.inputs, part.outputs)
-        keras.models.clone_model(
-            part,
-            input_tensors=keras.tree.map_structure(lambda _: tensor, part.input),
-            clone_function=copy,
-            call_function=call,
-        )
-        return calls[-1].output  # the layer that gives the output comes last
-
-    connect(model, inputs)
-    for layer, copied in copies.items():
-        copied.set_weights(layer.get_weights())
-    return calls
-
-
-def _copy_of(layer: layers.Layer, activation: Callable[[Any], Any] | None) -> layers.Layer:
-    """Return a layer with weights and a name of its own, and with another activation if given."""
-    if activation is not None and isinstance(layer, layers.ReLU | layers.Softmax):
-        return layers.Activation(activation)
-    config = layer.get_config()
-    del config["name"]  # a model inside the model may have layers of the same names
-    if activation is not None:
-        config["activation"] = activation
-    return type(layer).from_config(config)
-
-
-def _last_layer(model: keras.Model) -> layers.Layer:
-    layer = model.layers[-1]
-    return _last_layer(layer) if isinstance(layer, keras.Model) else layer
+    inputs = keras.Input(input_shape, name="image")
+    copied = keras.models.clone_model(
+        keras.Model(model.inputs, model.outputs),
+        input_tensors=[inputs],
+        clone_function=lambda layer: layer,
+        call_function=call,
+    )
+    end = copied.layers[-1]
+    logits = end.input if isinstance(end, layers.Softmax) else end.output
+    return keras.Model(inputs, logits, name=model.name)
 
 
 def _is_softmax(layer: layers.Layer) -> bool:
@@ -168,9 +142,9 @@ def _has_relu(layer: layers.Layer) -> bool:
     return getattr(layer, "activation", None) is keras.activations.relu
 
 
-def _feature_map(model: keras.Model, calls: list[_Call], rows: int) -> keras.KerasTensor:
+def _feature_map(model: keras.Model, rows: int) -> keras.KerasTensor:
     """Return the last feature map with so many rows and columns, else the one with the most."""
-    maps = list(_feature_maps(calls))
+    maps = list(_feature_maps(model))
     if not maps:
         raise ValueError(
             "`model` must have a feature map (height, width, channels) that all of the image goes "
@@ -180,18 +154,19 @@ def _feature_map(model: keras.Model, calls: list[_Call], rows: int) -> keras.Ker
     return next(large, max(maps, key=lambda each: min(each.shape[1:3])))
 
 
-def _feature_maps(calls: list[_Call]) -> Iterator[keras.KerasTensor]:
+def _feature_maps(model: keras.Model) -> Iterator[keras.KerasTensor]:
     """Yield the feature maps that all paths go through, from the output backwards.
 
-    A cut moves through the graph, call by call; where it crosses a single connection, everything
+    A cut moves through the graph, layer by layer; where it crosses a single connection, everything
     goes through that one.
     """
-    cut = {id(calls[-1].output): calls[-1].output}
-    produced = {id(call.output) for call in calls}
-    for call in reversed(calls):
-        if cut.pop(id(call.output), None) is None:
+    cut = {id(model.output): model.output}
+    for layer in reversed(model.operations):
+        if cut.pop(id(layer.output), None) is None:
             continue
-        cut.update({id(tensor): tensor for tensor in call.inputs})
+        cut.update({id(tensor): tensor for tensor in keras.tree.flatten(layer.input)})
         (first, *others) = cut.values()
-        if not others and len(first.shape) == 4 and id(first) in produced:
+        if first is model.input:
+            return
+        if not others and len(first.shape) == 4:
             yield first
