@@ -157,30 +157,25 @@ def wilson_interval(correct: int, total: int) -> tuple[float, float]:
     >>> [round(bound, 4) for bound in wilson_interval(2351, 3589)]
     [0.6393, 0.6704]
     """
-    z = 1.959964  # 97.5 % quantile of the normal distribution
-    share = correct / total
-    centre = share + z * z / (2 * total)
-    spread = z * np.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    scale = 1 + z * z / total
-    return float((centre - spread) / scale), float((centre + spread) / scale)
+    from scipy.stats import binomtest
+
+    low, high = binomtest(correct, total).proportion_ci(method="wilson")
+    return float(low), float(high)
 
 
 def format_table(scores: Scores) -> str:
     """Lay the scores out as text: a line per class, then the summary."""
-    width = max(len(name) for name in ("class", *(row.name for row in scores.per_class)))
-    lines = [f"{'class':<{width}}  total  correct  precision  recall     f1"]
-    lines += [
-        f"{row.name:<{width}}  {row.total:5d}  {row.correct:7d}  {row.precision:9.3f}  "
-        f"{row.recall:6.3f}  {row.f1:5.3f}"
-        for row in scores.per_class
-    ]
+    import pandas
+
+    table = pandas.DataFrame(map(asdict, scores.per_class)).set_index("name")
+    table = table.rename_axis(columns="class", index=None)
     low, high = scores.accuracy_interval
-    lines.append(
+    return (
+        f"{table.to_string(float_format='{:.3f}'.format)}\n"
         f"accuracy {scores.accuracy:.4f} (95 % interval {low:.4f} to {high:.4f}), "
         f"balanced {scores.balanced_accuracy:.4f}, macro-F1 {scores.macro_f1:.4f}, "
         f"calibration error {scores.calibration_error:.4f}, {scores.n} faces"
     )
-    return "\n".join(lines)
 
 
 def format_splits(scores: Mapping[str, Scores]) -> str:
@@ -189,23 +184,13 @@ def format_splits(scores: Mapping[str, Scores]) -> str:
     Args:
         scores: name of a split -> its scores, all with the same classes; at least one.
     """
-    rows = {"class": ["total  correct  accuracy"] * len(scores)}
-    for classes in zip(*(split.per_class for split in scores.values()), strict=True):
-        rows[classes[0].name] = [_totals(row.total, row.correct) for row in classes]
-    rows["all"] = [
-        _totals(split.n, sum(row.correct for row in split.per_class)) for split in scores.values()
-    ]
-    first = max(map(len, rows))
-    width = max(24, *map(len, scores))
-    header = [f"{'':<{first}}", *(f"{name:>{width}}" for name in scores)]
-    lines = ["   ".join(header)]
-    lines += [
-        "   ".join([f"{name:<{first}}", *(f"{cell:>{width}}" for cell in cells)])
-        for name, cells in rows.items()
-    ]
-    return "\n".join(lines)
+    import pandas
 
-
-def _totals(total: int, correct: int) -> str:
-    accuracy = f"{correct / total:8.3f}" if total else f"{'-':>8}"
-    return f"{total:5d}  {correct:7d}  {accuracy}"
+    tables = {}
+    for name, split in scores.items():
+        rows = [(row.name, row.total, row.correct) for row in split.per_class]
+        rows.append(("all", split.n, sum(row.correct for row in split.per_class)))
+        table = pandas.DataFrame(rows, columns=["class", "total", "correct"]).set_index("class")
+        tables[name] = table.assign(accuracy=table.correct / table.total)
+    table = pandas.concat(tables, axis=1).rename_axis(columns=["", "class"], index=None)
+    return table.to_string(float_format="{:.3f}".format, na_rep="-")
