@@ -160,8 +160,7 @@ def test_explanations_lie_under_box_and_label(
         return drawn
 
     monkeypatch.setattr(command, "load_overlay", lambda arguments: draw_green)
-    done = video("--input", clip, "--output", tmp_path / "o.avi", "--explain", "gender")
-    assert "explain" in done.stdout
+    video("--input", clip, "--output", tmp_path / "o.avi", "--explain", "gender")
     with VideoReader(str(tmp_path / "o.avi")) as reader:
         greens = [(frame.image[..., 1] > frame.image[..., 0] + 100.0).sum() for frame in reader]
     assert np.median(greens) > 2000  # the face is some 65 pixels wide

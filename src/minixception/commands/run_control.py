@@ -1,18 +1,15 @@
-"""What a long run needs: a way to stop it, a clock for its parts, and a progress report."""
+"""What a long run needs: a way to stop it, and a progress report."""
 
 import math
 import signal
 import sys
 import time
-from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections import deque
+from contextlib import suppress
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any
 
 from minixception.messages import unfiltered
-
-Item = TypeVar("Item")
 
 
 class StopRequest:
@@ -50,41 +47,6 @@ class StopRequest:
     def _restore(self) -> None:
         while self._previous:
             signal.signal(*self._previous.popitem())
-
-
-class Stopwatch:
-    """Measures how long each part of the work takes."""
-
-    def __init__(self) -> None:
-        self._seconds: dict[str, float] = defaultdict(float)
-
-    @contextmanager
-    def part(self, name: str) -> Iterator[None]:
-        """Add the time inside the block to a part of the work."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._seconds[name] += time.perf_counter() - start
-
-    def each(self, name: str, items: Iterable[Item]) -> Iterator[Item]:
-        """Iterate, adding the time until each next item to a part of the work."""
-        iterator = iter(items)
-        while True:
-            with self.part(name):
-                item = next(iterator, None)
-            if item is None:
-                return
-            yield item
-
-    def summary(self, frames: int) -> str:
-        """Return one line: frames, time, rate, and milliseconds per frame of each part."""
-        total, count = sum(self._seconds.values()), max(frames, 1)
-        parts = (f"{name} {1000 * spent / count:.1f}" for name, spent in self._seconds.items())
-        return (
-            f"{frames} frames in {total:.1f} s, {frames / max(total, 1e-9):.1f} frames per second; "
-            f"milliseconds per frame: {', '.join(parts)}"
-        )
 
 
 class Progress:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from minixception.commands.hints import NOTHING_DECODED
 from minixception.commands.options import chosen_models, load_analyzer
 from minixception.commands.outputs import STANDARD_OUTPUT
-from minixception.commands.run_control import Progress, StopRequest, Stopwatch
+from minixception.commands.run_control import Progress, StopRequest
 from minixception.commands.video_report import (
     Tracks,
     format_summary,
@@ -48,12 +48,14 @@ def follow(arguments: argparse.Namespace) -> int:
         remove_leftovers(*(path.parent for path in files))
         stop = StopRequest()
         session = Session(arguments, stop)
+        start = time.perf_counter()
         with stop, ExitStack() as stack:
-            for frame in session.stopwatch.each("decode", reader):
+            for frame in reader:
                 if frame.number == 0:
                     session.begin(reader, frame, stack)
                 if not session.process(frame) or stop.number:
                     break
+            seconds = time.perf_counter() - start
         if not reader.done:
             raise ValueError(f"{arguments.input}: {NOTHING_DECODED}")
         code = stop.tell(f"{reader.done} frames; they are kept") if stop.number else 0
@@ -63,7 +65,8 @@ def follow(arguments: argparse.Namespace) -> int:
         for path in files:
             print(f"written to {path}")
         print(format_summary(session.tracks.histories))
-        print(session.stopwatch.summary(reader.done))
+        rate = f"{reader.done / seconds:.1f} frames per second"
+        print(f"{reader.done} frames in {seconds:.1f} s, {rate}")
     return code
 
 
@@ -80,12 +83,10 @@ class Session:
 
     Attributes:
         tracks: the faces followed so far, once there is a frame.
-        stopwatch: time by part of the work.
         remarks: what users should know of the drawn video.
     """
 
     def __init__(self, arguments: argparse.Namespace, stop: StopRequest) -> None:
-        self.stopwatch = Stopwatch()
         self.remarks: list[str] = []
         self._arguments = arguments
         self._stop = stop
@@ -121,26 +122,20 @@ class Session:
 
     def process(self, frame: Frame) -> bool:
         """Take one frame through all stages; return False once the window has been closed."""
-        with self.stopwatch.part("detect"):
-            boxes = self._finder.find(frame)
-        with self.stopwatch.part("classify"):
-            found = self._analyzer.classify(frame.image, boxes)
-        with self.stopwatch.part("track"):
-            faces = self.tracks.add(found, frame.number, frame.time_seconds)
+        boxes = self._finder.find(frame)
+        found = self._analyzer.classify(frame.image, boxes)
+        faces = self.tracks.add(found, frame.number, frame.time_seconds)
         self._progress.update(frame.number + 1)
         if self._writer is None and self._window is None:
             return True
         image, seen = frame.image, [*faces.values()]
         if self._overlay is not None and seen:
-            with self.stopwatch.part("explain"):
-                image = self._overlay(image, seen)
-        with self.stopwatch.part("draw"):
-            image = draw_predictions(image, seen, bars=self._arguments.bars)
-            numbers = [(face.box.x, face.box.y, f"#{number}") for number, face in faces.items()]
-            drawn = replace(frame, image=draw_captions(image, numbers))
+            image = self._overlay(image, seen)
+        image = draw_predictions(image, seen, bars=self._arguments.bars)
+        numbers = [(face.box.x, face.box.y, f"#{number}") for number, face in faces.items()]
+        drawn = replace(frame, image=draw_captions(image, numbers))
         if self._writer is not None:
-            with self.stopwatch.part("write"):
-                self._writer.write(drawn)
+            self._writer.write(drawn)
         return self._window is None or self._show(drawn, self._window)
 
     def _show(self, frame: Frame, window: Window) -> bool:
@@ -148,14 +143,13 @@ class Session:
         rate = self._progress.rate()
         captions = [(4, 4, f"{rate:.0f} frames per second")] if rate else []
         image = draw_captions(frame.image, captions)
-        with self.stopwatch.part("show"):
-            if self._start is None:  # models have been loaded until now
-                self._start = time.perf_counter() - frame.time_seconds
-            due = self._start + frame.time_seconds
-            while not self._stop.number and (early := due - time.perf_counter()) > 0:
-                if not window.wait(early):
-                    return False
-            return window.show(image)
+        if self._start is None:  # models have been loaded until now
+            self._start = time.perf_counter() - frame.time_seconds
+        due = self._start + frame.time_seconds
+        while not self._stop.number and (early := due - time.perf_counter()) > 0:
+            if not window.wait(early):
+                return False
+        return window.show(image)
 
     def _write_plot(self) -> None:
         from minixception.drawing.plots import plot_timeline
