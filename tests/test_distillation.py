@@ -119,24 +119,6 @@ def test_fine_tuning_begins_with_the_other_weights(network: keras.Model, origin:
     np.testing.assert_equal([kernel, bias], fresh[-2:])
 
 
-def test_a_filter_that_has_vanished_begins_anew_with_its_normalization(
-    network: keras.Model, tmp_path: Path
-) -> None:
-    other = keras.models.clone_model(network)
-    learned = [np.full_like(weight, 0.5) for weight in network.get_weights()]
-    learned[0][..., 2] = 1e-9
-    other.set_weights(learned)
-    save_checkpoint(tmp_path / "origin", other, make_card(other, CLASSES))
-    model = models.build("tiny_xception", (48, 48, 1), 3)
-    fresh = model.get_weights()
-    begin_with(model, tmp_path / "origin", CLASSES, PIXELS)
-    for number, weight in enumerate(model.get_weights()):
-        expected = learned[number].copy()
-        if number < 5:  # kernel, gamma, beta, mean and variance of the first convolution
-            expected[..., 2] = fresh[number][..., 2]
-        np.testing.assert_array_equal(weight, expected)
-
-
 def test_fine_tuning_of_another_network_is_refused(network: keras.Model, origin: Path) -> None:
     with pytest.raises(ValueError, match=r"must be a mini_xception.*Received: .*tiny_xception"):
         begin_with(models.build("mini_xception", (48, 48, 1), 3), origin, CLASSES, PIXELS)

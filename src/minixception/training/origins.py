@@ -1,7 +1,6 @@
 """What a network starts from instead of fresh weights: another model, or a file."""
 
 import itertools
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -35,11 +34,6 @@ NOTHING = Path("none")
 
 # Faces on which a backbone's batch normalization is measured.
 STATISTICS_FACES = 256
-
-# Norm of a filter, as a share of the greatest in its convolution.
-_VANISHED = 1e-5
-
-log = logging.getLogger(__name__)
 
 
 def choose_origin(
@@ -89,7 +83,7 @@ def begin_with(
     """Copy the weights of another model of the same network into a fresh one.
 
     If the classes differ in number, meaning or order, tensors with one entry per class keep their
-    fresh values; so do convolution filters that have vanished. Image size and mean may differ.
+    fresh values. Image size and mean may differ.
 
     Raises:
         FileNotFoundError: the other model is missing.
@@ -121,40 +115,12 @@ def begin_with(
             "--initial-weights must have been trained on the pixel range of the recipe, "
             f"{wanted[0]}, {wanted[1]}. Received: {origin}, which takes {taken[0]}, {taken[1]}"
         )
-    model.set_weights(renew_vanished_filters([*theirs[:count], *ours[count:]], ours))
+    model.set_weights([*theirs[:count], *ours[count:]])
 
 
 def _pixels(taken_by: "Preprocessor") -> tuple[tuple[float, float], str]:
     how = "as they are" if taken_by.mean is None else "minus their mean"
     return taken_by.value_range, how
-
-
-def renew_vanished_filters(weights: list[Any], fresh: list[Any]) -> list[Any]:
-    """Return the weights with the fresh values of filters that can learn nothing any more.
-
-    A penalty may shrink a filter until its output is zero for every input; then ReLU lets no
-    gradient through either. Its batch normalization, the next tensors with one number per filter,
-    is renewed with it. Both lists are as from `get_weights` of one model; kernels are (height,
-    width, inputs, filters).
-    """
-    renewed, vanished = list(weights), np.zeros(0, np.bool_)
-    for index, tensor in enumerate(weights):
-        if tensor.ndim != 1:  # another layer begins
-            vanished = _vanished_filters(tensor)
-        if vanished.any() and tensor.shape[-1:] == vanished.shape:
-            renewed[index] = np.where(vanished, fresh[index], tensor)
-    return renewed
-
-
-def _vanished_filters(kernel: Any) -> Any:
-    """Return bool (filters,) for the kernel of a convolution, none for that of another layer."""
-    if kernel.ndim != 4:
-        return np.zeros(0, np.bool_)
-    norms = np.sqrt((kernel.astype(np.float64) ** 2).sum(axis=(0, 1, 2)))
-    vanished = norms < _VANISHED * norms.max(initial=0.0)
-    if vanished.any():
-        log.info("%d of %d filters had vanished and are reinitialized.", vanished.sum(), len(norms))
-    return vanished
 
 
 def check_backbone(network: str, path: Path | None, frozen_blocks: int | None = None) -> None:
