@@ -1,7 +1,6 @@
 """The MobileNet that knows faces: its plan, what is frozen, weights from a file."""
 
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -12,7 +11,6 @@ from minixception.models.mobilenet import MEANS, load_mobilenet_weights
 from minixception.training.acceleration import accelerated
 
 GREY = (96, 96, 1)
-FREEZE: Any = models.NETWORKS["facenet_mobilenet"].freeze_blocks
 
 
 def faces(shape: tuple[int, int, int], count: int = 6) -> np.ndarray:
@@ -94,13 +92,9 @@ def test_small_faces_are_enlarged_inside() -> None:
     assert model.get_layer("conv1").input.shape == (None, 128, 128, 3)
 
 
-@pytest.mark.parametrize(("count", "first"), [(0, "conv1"), (4, "conv_dw_5"), (13, "dense")])
-def test_the_lower_blocks_are_frozen(network: keras.Model, count: int, first: str) -> None:
-    if count != 4:  # the default
-        FREEZE(network, count)
+def test_the_lower_blocks_are_not_trained(network: keras.Model) -> None:
     trained = [layer.name for layer in network.layers if layer.trainable_weights]
-    FREEZE(network, 4)
-    assert trained[0].startswith(first)
+    assert trained[0] == "conv_dw_5"
     names = [layer.name for layer in network.layers if layer.weights]
     assert names[names.index(trained[0]) :] == trained
 
@@ -112,12 +106,6 @@ def test_its_twin_says_the_same(network: keras.Model, precision: str, tolerance:
     depthwise = [layer for layer in twin.layers if "dw" in layer.name and "bn" not in layer.name]
     in_float32 = [layer.strides == (2, 2) or precision == "float32" for layer in depthwise]
     assert [layer.compute_dtype == "float32" for layer in depthwise] == in_float32
-
-
-def test_a_number_of_blocks_that_there_is_not(network: keras.Model) -> None:
-    for count in (-1, 14):
-        with pytest.raises(ValueError, match=rf"13 blocks to freeze\. Received: {count} blocks"):
-            FREEZE(network, count)
 
 
 def test_a_file_that_does_not_fit_changes_nothing(

@@ -47,12 +47,14 @@ def build_facenet_mobilenet(**options: Any) -> keras.Model:
 
     Inside, the pixels become what VGGFace2 weights expect: 0 to 255 less the means of blue, green
     and red (`load_mobilenet_weights` turns the first kernel to RGB); grey counts three times. The
-    convolution and the first four blocks are frozen, see `freeze_blocks`.
+    convolution and the first four blocks are not trained.
 
     Chosen here: the mean over all positions, dropout 0.2, one fully connected layer.
     """
     model = _build(**options)
-    freeze_blocks(model, FROZEN_BLOCKS)
+    names = [layer.name for layer in model.layers]
+    for layer in model.layers[: names.index(f"conv_dw_{FROZEN_BLOCKS + 1}")]:
+        layer.trainable = False
     return model
 
 
@@ -79,25 +81,6 @@ def _build(x: keras.KerasTensor, num_classes: int) -> keras.KerasTensor:
     x = layers.GlobalAveragePooling2D(name="average")(x)
     x = layers.Dropout(DROPOUT)(x)
     return layers.Dense(num_classes, name="dense")(x)
-
-
-def freeze_blocks(model: keras.Model, count: int) -> None:
-    """Let training leave the first convolution and the first `count` blocks as they are.
-
-    0 freezes nothing, not even the convolution; 13 all but the top.
-
-    Raises:
-        ValueError: `count` is below 0 or above 13.
-    """
-    if not 0 <= count <= len(BLOCKS):
-        raise ValueError(
-            f"A MobileNet has {len(BLOCKS)} blocks to freeze. Received: {count} blocks"
-        )
-    frozen = count > 0
-    for layer in model.layers:
-        if layer.name == f"conv_dw_{count + 1}" or isinstance(layer, layers.Dropout):
-            frozen = False
-        layer.trainable = not frozen
 
 
 def load_mobilenet_weights(model: keras.Model, path: str | Path, faces: NDArray[np.float32]) -> str:

@@ -27,7 +27,6 @@ class Network:
         load_backbone: puts the weights of a file into its pre-trained part and returns whose layer
             names the file has; None without such a part. It is given some hundred prepared faces,
             float32 (N, height, width, channels).
-        freeze_blocks: sets how many of the lowest blocks are not trained; None where that is fixed.
     """
 
     builder: Callable[..., keras.Model]
@@ -38,7 +37,6 @@ class Network:
     any_size: bool = True
     channels: tuple[int, ...] = (1, 3)
     load_backbone: Callable[[keras.Model, Path, NDArray[np.float32]], str] | None = None
-    freeze_blocks: Callable[[keras.Model, int], None] | None = None
 
 
 def _xception(plan: xception.XceptionPlan) -> Network:
@@ -97,7 +95,6 @@ NETWORKS: dict[str, Network] = {
         mobilenet.build_facenet_mobilenet,
         (112, 112, 1),
         load_backbone=mobilenet.load_mobilenet_weights,
-        freeze_blocks=mobilenet.freeze_blocks,
     ),
 }
 

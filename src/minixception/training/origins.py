@@ -123,19 +123,15 @@ def _pixels(taken_by: "Preprocessor") -> tuple[tuple[float, float], str]:
     return taken_by.value_range, how
 
 
-def check_backbone(network: str, path: Path | None, frozen_blocks: int | None = None) -> None:
-    """Refuse options on the pre-trained part of a network without one, and a missing file."""
+def check_backbone(network: str, path: Path | None) -> None:
+    """Refuse weights for the pre-trained part of a network without one, and a missing file."""
     from minixception import models
 
-    for option, value, part in (
-        ("--frozen-blocks", frozen_blocks, "freeze_blocks"),
-        ("--backbone-weights", path, "load_backbone"),
-    ):
-        having = [name for name, entry in models.NETWORKS.items() if getattr(entry, part)]
-        if value is not None and network not in having:
-            raise ValueError(
-                f"{option} goes with --network {' or '.join(having)}. Received: {network}"
-            )
+    having = [name for name, entry in models.NETWORKS.items() if entry.load_backbone]
+    if path is not None and network not in having:
+        raise ValueError(
+            f"--backbone-weights goes with --network {' or '.join(having)}. Received: {network}"
+        )
     if path is not None and not path.is_file():
         raise FileNotFoundError(f"--backbone-weights must be a file. Received: {path}")
 

@@ -142,7 +142,6 @@ _ALL = (
         expected="PublicTest 70.5 % in 13 epochs, FER+ 88.0 % in 12 (851c89c), UTKFace validation "
         "97.2 % in 14",
         network="facenet_mobilenet",
-        frozen_blocks=4,
         image_size=(112, 112),
         epochs=16,
         learning_rate=8e-4,
@@ -298,7 +297,6 @@ _ALL = (
         cost=f"20 epochs of about 4 minutes, {_TWO_CORES}",
         expected="76.5 % on FER2013, six classes; here PublicTest 69.5 %",
         network="facenet_mobilenet",
-        frozen_blocks=4,
         dataset="fer2013+ck_plus+jaffe",
         epochs=20,
         ema_momentum=0.998,

@@ -170,9 +170,6 @@ class Recipe:
     cost: str = setting("", "how long it takes, on which machine")
     expected: str = setting("", "what the source reports, or the result here")
     network: str = option("mini_xception", "name of the network; an unknown one lists them all")
-    frozen_blocks: int | None = option(
-        None, "lowest blocks of a pre-trained network that are not trained, 0 to 13"
-    )
     dataset: str = setting("fer2013", "name in the registry of data sets; others can be asked for")
     classes: tuple[str, ...] = option(
         (), "names of classes to keep, in the order of the outputs, instead of all"

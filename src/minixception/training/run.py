@@ -205,7 +205,7 @@ class _Request:
 
         choose_devices(self.devices, recipe.replicas)
         models.check_input(recipe.network, (*recipe.image_size, recipe.channels))
-        check_backbone(recipe.network, self.backbone_weights, recipe.frozen_blocks)
+        check_backbone(recipe.network, self.backbone_weights)
 
     def load(self, dataset: str | Path | FaceDataset | None) -> tuple[DatasetEntry, FaceDataset]:
         """Return the faces; they keep their colours where the augmentation changes these."""
@@ -255,9 +255,6 @@ class _Request:
             every = max(1, len(training) // STATISTICS_FACES)
             inputs = preprocessor(training.images[::every][:STATISTICS_FACES])
             backbone = load_backbone(model, self.backbone_weights, inputs, say=self.say)
-        freeze_blocks = models.NETWORKS[recipe.network].freeze_blocks
-        if freeze_blocks is not None and recipe.frozen_blocks is not None:
-            freeze_blocks(model, recipe.frozen_blocks)
         if origin is not None and not self.goes_on:
             begin_with(model, origin, dataset.class_names, preprocessor)
         folder = self.output or Path("runs", f"{dataset.name}_{model.name}_{recipe.name}")
