@@ -138,7 +138,7 @@ def test_a_used_folder_needs_resume_and_the_same_settings(
         ("emotion", "emotion", Path("none"), 192, None),
         ("emotion", "emotion", Path("a"), 9000, Path("a")),
         ("paper", "emotion", None, 192, None),
-        ("teacher", "emotion", None, 192, None),  # another network
+        ("face-teacher", "emotion", None, 192, None),  # another network
     ],
 )
 def test_few_faces_begin_with_shipped_weights(

@@ -49,7 +49,7 @@ def test_targets_are_mixed_with_the_mean_opinion(network: keras.Model) -> None:
 
 
 def test_a_teacher_with_dropout_is_known_again(tmp_path: Path) -> None:
-    model = models.build("narrow_vgg", (48, 48, 1), 3)
+    model = models.build("simple_cnn", (48, 48, 1), 3)
     save_checkpoint(tmp_path, model, make_card(model, CLASSES))
     first, again = load_teachers((tmp_path, tmp_path), make_card(model, CLASSES))
     assert first.description == again.description

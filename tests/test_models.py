@@ -30,7 +30,6 @@ PARAMETERS = {
     "big_xception": 208_871,
     "mini_xception_48": 58_168,
     "mini_xception_wide": 191_655,
-    "narrow_vgg": 1_365_975,
     "simple_cnn": 642_935,
     "simpler_cnn": 559_671,
     "lenet5_rgb": 169_271,

@@ -109,7 +109,7 @@ def test_the_recipes_of_the_poster() -> None:
 
 def test_the_teacher_that_knows_faces_takes_what_its_students_take() -> None:
     """All but the size, so that it can teach them as it is."""
-    teacher, student = get_recipe("face-teacher"), get_recipe("distilled")
+    teacher, student = get_recipe("face-teacher"), get_recipe("patient")
     same = ("dataset", "classes", "channels", "value_range", "mean", "fit_mean")
     assert [getattr(teacher, name) for name in same] == [getattr(student, name) for name in same]
     assert teacher.image_size == models.NETWORKS[teacher.network].input_shape[:2]

@@ -145,7 +145,7 @@ OPTIONS = [
         ("--network", "lenet5_rgb", "`lenet5_rgb` takes 3 channels"),
         ("--teacher", "folder", "folder is not a checkpoint"),
         ("--teacher-share", "0.5", "is a share of --teacher"),
-        ("--recipe", "distilled", "name one with --teacher"),
+        ("--recipe", "patient", "name one with --teacher"),
         ("--dataset", "fer2013+utkface", "to train on emotion"),
         ("--dataset", "fer2013+ferplus", "no pictures in common"),
         ("--teacher-share", "2", "must be at least 0 and at most 1"),

@@ -50,18 +50,6 @@ def build_simpler_cnn(x: keras.KerasTensor, num_classes: int) -> keras.KerasTens
 
 
 @network
-def build_narrow_vgg(x: keras.KerasTensor, num_classes: int) -> keras.KerasTensor:
-    """Five stages of convolutions, each with a pooling, then the mean and one dense layer."""
-    for stage in ((16,), (32, 32), (64, 64, 64), (128, 128, 128), (256, 256)):
-        for filters in stage:
-            x = normalized_convolution(x, filters, 3)
-        x = layers.MaxPooling2D(2, padding="same")(x)
-    x = layers.GlobalAveragePooling2D()(x)
-    x = layers.Dropout(0.2)(x)
-    return layers.Dense(num_classes)(x)
-
-
-@network
 def build_lenet5_rgb(x: keras.KerasTensor, num_classes: int) -> keras.KerasTensor:
     """Build the LeNet-5 for colour pictures of report 003.
 

@@ -53,7 +53,6 @@ def _xception(plan: xception.XceptionPlan) -> Network:
 
 NETWORKS: dict[str, Network] = {
     **{name: _xception(plan) for name, plan in xception.PLANS.items()},
-    "narrow_vgg": Network(baselines.build_narrow_vgg, (48, 48, 1)),
     "simple_cnn": Network(baselines.build_simple_cnn, (48, 48, 1)),
     "simpler_cnn": Network(
         baselines.build_simpler_cnn,

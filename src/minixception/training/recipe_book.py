@@ -81,19 +81,6 @@ _POSTER_EASYNET = Recipe(
 _ALL = (
     _EMOTION,
     replace(
-        _GREY_FACES,
-        name="distilled",
-        summary="64 px, light mixup; give --teacher, and --initial-weights of a run at 48 px",
-        cost=f"40 epochs of 65 to 85 s with two teachers, {_TWO_CORES}",
-        expected="PublicTest 66.9 %, PrivateTest 68.2 %, in 15 epochs at small rates after three "
-        "runs like it (c90fff0)",
-        image_size=(64, 64),
-        augmentation=replace(_GREY_FACES.augmentation, from_stored_size=True),
-        mixup=0.2,
-        regularizers=False,
-        needs_teacher=True,
-    ),
-    replace(
         _EMOTION,
         name="patient",
         summary="64 px, from scratch in one long run; give --teacher, and faces --unlabelled",
@@ -119,20 +106,6 @@ _ALL = (
         expected="PublicTest 84.2 %, PrivateTest 83.0 %, against the majority label",
         dataset="ferplus",
         learning_rate=4e-3,
-    ),
-    replace(
-        _GREY_FACES,
-        name="teacher",
-        summary="48 px, mixup, erasing, bfloat16: for a larger network of plain convolutions, to "
-        "teach",
-        cost=f"40 epochs of 40 to 60 s, {_TWO_CORES}",
-        expected="PublicTest 65.3 %",
-        network="narrow_vgg",
-        weight_decay=0.05,
-        augmentation=replace(_GREY_FACES.augmentation, erasing=0.3),
-        mixup=0.2,
-        precision="mixed_bfloat16",
-        monitor="val_loss",  # students learn its probabilities, not its first choice
     ),
     replace(
         _GREY_FACES,
