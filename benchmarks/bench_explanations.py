@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     folder = find_model(arguments.model)
-    images = load_fer2013(arguments.data, split="PublicTest").images
+    images = load_fer2013(arguments.data).split("PublicTest").images
     generator = np.random.default_rng(arguments.seed)
     images = images[generator.choice(len(images), arguments.faces, replace=False)]
     explainer, engine = Explainer.load(folder), KerasEngine(folder)

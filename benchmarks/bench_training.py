@@ -104,7 +104,7 @@ class Contestant:
     """A model ready to train, and the stream of its batches."""
 
     def __init__(self, name: str, data: str) -> None:
-        recipe, faces = RECIPES[name], load_fer2013(data, split="Training")
+        recipe, faces = RECIPES[name], load_fer2013(data).split("Training")
         divide_cores(recipe.replicas)
         model = models.build("mini_xception", (*recipe.image_size, 1), len(faces.class_names))
         if name.startswith("ours"):

@@ -86,7 +86,7 @@ def test_int8_runs_in_the_engine_and_tells_its_accuracy(
 
     card, exact = load_engine(emotion, engine="keras")
     small = LiteRTEngine(path, num_classes=7)
-    validation = load_fer2013(csv_file, split="PublicTest")
+    validation = load_fer2013(csv_file).split("PublicTest")
     inputs = card.preprocessor(validation.images)
     for engine, accuracy in ((exact, before), (small, after)):
         found = (engine.predict(inputs).argmax(axis=1) == validation.labels).mean()

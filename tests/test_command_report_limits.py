@@ -94,7 +94,7 @@ def test_the_page_says_what_it_was_made_from(page: Path, checkpoints: dict[str, 
 
 def test_gender_is_told_of_held_out_faces_only(page: Path, utkface: Path) -> None:
     rows = table(page, GROUPS_TABLE)
-    test, validation = (load_utkface(utkface, split=split) for split in ("test", "validation"))
+    test, validation = map(load_utkface(utkface).split, ("test", "validation"))
     assert min(len(test), len(validation)) > 0
     counts = {"test": len(test), "test + validation": len(test) + len(validation)}
     for kind, (split, count) in product(("age", "ethnicity code"), counts.items()):

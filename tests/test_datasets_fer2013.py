@@ -52,8 +52,7 @@ def test_pixels_labels_and_splits_come_back(
     assert dataset.splits is not None
     assert dataset.splits.tolist() == [usage for usage in USAGES for _ in range(3)]
     assert dataset.checksum == f"md5:{hashlib.md5(path.read_bytes()).hexdigest()}"
-    test = load_fer2013(path, split="PrivateTest", use_cache=False)
-    assert np.array_equal(test.images.reshape(3, -1), images[6:])
+    assert np.array_equal(dataset.split("PrivateTest").images.reshape(3, -1), images[6:])
     packed = tmp_path / "fer2013.csv.gz"
     packed.write_bytes(gzip.compress(path.read_bytes()))
     unpacked = load_fer2013(packed, use_cache=False)

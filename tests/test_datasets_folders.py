@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from made_up_data import write_picture
-from minixception.datasets import load_class_folders
+from minixception.datasets import load_class_folders, with_classes
 from minixception.labels import EMOTIONS_FER2013
 from systems import needs_any_name
 
@@ -27,10 +27,10 @@ def test_folders_name_the_classes_in_sorted_order(folder: Path) -> None:
     assert dataset.labels.tolist() == [0, 1, 1]
     assert dataset.images[:, 0, 0].tolist() == [[255, 0, 0], [10] * 3, [20] * 3]
     assert (dataset.splits, dataset.name) == (None, "faces")
-    by_meaning = load_class_folders(folder, class_names=EMOTIONS_FER2013)
-    assert by_meaning.images.shape == (3, 48, 48, 1)
+    assert load_class_folders(folder).images.shape == (3, 48, 48, 1)
+    by_meaning = with_classes(dataset, EMOTIONS_FER2013)
     assert by_meaning.class_names == EMOTIONS_FER2013
-    assert sorted(by_meaning.labels.tolist()) == [3, 4, 4]
+    assert by_meaning.labels.tolist() == [3, 4, 4]
 
 
 def test_split_folders(tmp_path: Path) -> None:
@@ -42,9 +42,8 @@ def test_split_folders(tmp_path: Path) -> None:
     assert dataset.splits is not None
     assert dataset.splits.tolist() == ["test", "train", "train"]
     assert dataset.labels.tolist() == [1, 0, 1]
-    assert len(load_class_folders(tmp_path, split="train")) == 2
     with pytest.raises(ValueError, match="one of test, train"):
-        load_class_folders(tmp_path, split="validation")
+        dataset.split("validation")
 
 
 def test_stray_and_unreadable_files_are_counted_and_logged(
@@ -91,8 +90,6 @@ def test_the_checksum_follows_names_and_content(folder: Path) -> None:
     [
         ({"image_size": (0, 48)}, "`image_size`"),
         ({"channels": 4}, "`channels` must be 1"),
-        ({"class_names": ("woman", "man")}, "unusable name.*one of woman, man"),
-        ({"split": "train"}, "has no splits"),
     ],
 )
 def test_options_that_are_not_allowed(folder: Path, options: dict[str, Any], message: str) -> None:

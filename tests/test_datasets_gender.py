@@ -106,9 +106,9 @@ def test_the_real_utkface_part(real_data: Callable[[str], Path]) -> None:
     assert list(shares.values()) == pytest.approx([4839, 605, 605], abs=100)
     before = load_utkface(path, image_size=(64, 64), split_rule="drawn")
     assert [len(before.split(name)) for name in shares] == [4839, 605, 605]
-    again = load_utkface(path, image_size=(64, 64), split="test")
+    again = load_utkface(path, image_size=(64, 64)).split("test")
     assert np.array_equal(again.images, dataset.split("test").images)
-    other_seed = load_utkface(path, image_size=(64, 64), split="test", seed=1)
+    other_seed = load_utkface(path, image_size=(64, 64), seed=1).split("test")
     assert not np.array_equal(again.attributes["age"], other_seed.attributes["age"])
 
 

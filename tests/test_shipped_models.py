@@ -114,9 +114,9 @@ def test_emotions_of_real_faces(
     card, engine = load_engine(folder_of(name))
     path, votes = (real_data(f"fer2013/{file}") for file in ("fer2013.csv.gz", "fer2013new.csv"))
     if card.class_names == EMOTIONS_8:
-        faces = load_ferplus(path, votes, split="PublicTest")
+        faces = load_ferplus(path, votes).split("PublicTest")
     else:
-        faces = select_classes(load_fer2013(path, split="PublicTest"), card.class_names)
+        faces = select_classes(load_fer2013(path).split("PublicTest"), card.class_names)
     assert set(card.class_names) == set(classes)
     assert accuracy(card, engine, faces.select(np.arange(600))) > least
 
@@ -125,7 +125,7 @@ def test_gender_of_real_faces(real_data: Callable[[str], Path]) -> None:
     card, engine = load_engine(folder_of(DEFAULT_GENDER_MODEL))
     path = real_data("utkface/crop_part1_adults.tar")
     # In the form that test_datasets_gender.py reads too: the cache has it for both.
-    faces = load_utkface(path, image_size=(64, 64), split="test")
+    faces = load_utkface(path, image_size=(64, 64)).split("test")
     assert accuracy(card, engine, faces) > 0.94
 
 

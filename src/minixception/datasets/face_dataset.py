@@ -72,7 +72,9 @@ class FaceDataset:
             ValueError: There are no splits, or none of this name.
         """
         if self.splits is None:
-            raise ValueError(f"`split` must be None: {self.name} has no splits. Received: {name!r}")
+            raise ValueError(
+                f"{self.name} has no splits: `draw_splits` draws them. Received: split={name!r}"
+            )
         existing = split_names(self)
         if name not in existing:
             raise ValueError(

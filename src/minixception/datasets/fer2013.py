@@ -38,25 +38,22 @@ _USAGES = {usage.encode(): usage for usage in FER2013_SPLIT_COUNTS}
 _LONGEST_LINE = 1 << 18
 
 
-def load_fer2013(
-    path: str | Path, *, split: str | None = None, use_cache: bool = True
-) -> FaceDataset:
+def load_fer2013(path: str | Path, *, use_cache: bool = True) -> FaceDataset:
     """Load FER2013 from its CSV file.
 
     Args:
         path: `fer2013.csv`, a gzip of it, or `icml_face_data.csv`. Columns `emotion`, `pixels`
             and `Usage` are found by name, in any order.
-        split: "Training", "PublicTest" or "PrivateTest"; None gives all rows in file order.
         use_cache: Keep the parsed file in the cache folder.
 
     Returns:
-        Images uint8 (N, 48, 48, 1) with classes `EMOTIONS_FER2013`. If the splits have other sizes
-        than `FER2013_SPLIT_COUNTS`, a warning says so.
+        Images uint8 (N, 48, 48, 1) in file order, with classes `EMOTIONS_FER2013` and the splits
+        "Training", "PublicTest" and "PrivateTest". If these have other sizes than
+        `FER2013_SPLIT_COUNTS`, a warning says so.
 
     Raises:
         FileNotFoundError: There is no file at `path`.
-        ValueError: The file is damaged or is not FER2013; the message names file and row. Or
-            `split` is unknown.
+        ValueError: The file is damaged or is not FER2013; the message names file and row.
     """
     path = Path(path)
     if path.is_dir():
@@ -85,7 +82,7 @@ def load_fer2013(
             path,
             *shown,
         )
-    return dataset if split is None else dataset.split(split)
+    return dataset
 
 
 def _read(path: Path) -> FaceDataset:

@@ -48,7 +48,6 @@ def load_ferplus(
     fer2013_path: str | Path,
     votes_path: str | Path,
     *,
-    split: str | None = None,
     labels: str = "majority",
     use_cache: bool = True,
 ) -> FaceDataset:
@@ -67,13 +66,12 @@ def load_ferplus(
     Args:
         fer2013_path: File for `load_fer2013`.
         votes_path: `fer2013new.csv`, by default kept as `datasets/ferplus/fer2013new.csv`.
-        split: "Training", "PublicTest" or "PrivateTest"; None gives all.
         labels: one of `LABEL_RULES`.
         use_cache: As in `load_fer2013`.
 
     Returns:
-        Images uint8 (N, 48, 48, 1) with classes `EMOTIONS_8`. `dropped` counts the rows of the
-        split that the rule left out.
+        Images uint8 (N, 48, 48, 1) with classes `EMOTIONS_8` and the splits of FER2013. `dropped`
+        counts the rows that the rule left out.
 
     Raises:
         FileNotFoundError: One of the files is missing.
@@ -86,8 +84,6 @@ def load_ferplus(
     faces = load_fer2013(fer2013_path, use_cache=use_cache)
     votes = read_ferplus_votes(votes_path, splits=faces.splits)
     _check_same_order(fer2013_path, votes_path, faces, votes)
-    if split is not None:
-        faces, votes = faces.split(split), votes[faces.splits == split]
     kept, dropped = _rows_by_rule(labels, votes, faces.splits)
     if not kept.any():
         raise ValueError(

@@ -7,7 +7,7 @@ from typing import Any
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.pictures import ListedPicture, PictureForm, count_dropped, read_listed
 from minixception.files import PICTURE_SUFFIXES, count_suffixes
-from minixception.labels import check_class_names, index_of
+from minixception.labels import check_class_names
 
 SPLIT_FOLDERS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -20,8 +20,6 @@ SPLIT_FOLDERS = {
 def load_class_folders(
     path: str | Path,
     *,
-    split: str | None = None,
-    class_names: Sequence[str] | None = None,
     name: str | None = None,
     licence: str = "unknown",
     **form: Any,
@@ -30,23 +28,22 @@ def load_class_folders(
 
     Args:
         path: A folder of class folders, or of train, validation and test folders that hold them.
-        split: "train", "validation" or "test"; None gives all.
-        class_names: The classes in the order wanted; folders are matched to them by meaning
-            ("Happiness" to "happy"). None takes the sorted folder names.
         name: Name of the data set; None takes that of the folder.
         licence: Terms of the pictures.
         **form: Fields of `PictureForm`, as `image_size` and `crop_faces`.
 
     Returns:
-        Images uint8 (N, height, width, channels), sorted by path; `attributes` hold "file", the
-        path below `path`, and "content", the hash of the whole picture. `dropped` counts stray
-        entries (files that are not pictures, folders within class folders), unreadable pictures
-        and, with `crop_faces`, pictures without a face. All are logged, and so are folders without
-        a picture, which make no class.
+        Images uint8 (N, height, width, channels), sorted by path; the classes are the sorted folder
+        names (`with_classes` gives them others). `attributes` hold "file", the path below `path`,
+        and "content", the hash of the whole picture. `dropped` counts stray entries (files that are
+        not pictures, folders within class folders), unreadable pictures and, with `crop_faces`,
+        pictures without a face. All are logged, and so are folders without a picture, which make no
+        class.
 
     Raises:
         FileNotFoundError: There is no folder at `path`.
-        ValueError: No picture can be read, a folder matches no class, or an option is not allowed.
+        ValueError: No picture can be read, class folders must be renamed, or an option is not
+            allowed.
     """
     picture_form = PictureForm(**form)
     path = Path(path)
@@ -59,16 +56,14 @@ def load_class_folders(
     dropped = count_dropped(
         {"stray entry": [str(entry) for entry in strays]}, f"entries, {count_suffixes(strays)}"
     )
-    folders = sorted({file.parent.name for file, _ in pictures})
-    if class_names is None:
-        class_names = folders
-        check_found_names(folders, f"{path} has class folders to rename:")
-    labels = labels_of(folders, class_names, where=f"{path} has a class folder")
-    dataset = read_listed(
+    class_names = sorted({file.parent.name for file, _ in pictures})
+    check_found_names(class_names, f"{path} has class folders to rename:")
+    labels = {name: label for label, name in enumerate(class_names)}
+    return read_listed(
         path,
         [
-            ListedPicture(file.relative_to(path).as_posix(), labels[file.parent.name], split_name)
-            for file, split_name in pictures
+            ListedPicture(file.relative_to(path).as_posix(), labels[file.parent.name], split)
+            for file, split in pictures
         ],
         picture_form,
         class_names=class_names,
@@ -78,7 +73,6 @@ def load_class_folders(
         wanted=f"class folders with pictures ({', '.join(PICTURE_SUFFIXES)})",
         summed=_contents(path, [file for file, _ in pictures]),
     )
-    return dataset if split is None else dataset.split(split)
 
 
 def _contents(path: Path, files: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
@@ -123,15 +117,3 @@ def check_found_names(names: Sequence[str], what: str) -> None:
         check_class_names(names)
     except ValueError as error:
         raise ValueError(f"{what} {error}") from error
-
-
-def labels_of(found: Sequence[str], class_names: Sequence[str], *, where: str) -> dict[str, int]:
-    """Return the label of each class that was found, matched by meaning to the names wanted.
-
-    Raises:
-        ValueError: A class that was found means none of them; the message begins with `where`.
-    """
-    try:
-        return {name: index_of(name, class_names) for name in found}
-    except ValueError as error:
-        raise ValueError(f"{where} with an unusable name: {error}") from error

@@ -51,7 +51,6 @@ class PublishedSet:
         self,
         path: str | Path,
         *,
-        split: str | None = None,
         seed: int = 0,
         split_rule: str = CONTENT_RULE,
         use_cache: bool = True,
@@ -66,16 +65,16 @@ class PublishedSet:
             path: The folder of the set, or one above it; its sub-folders are searched. Or a tar
                 archive, compressed or not, which is read without unpacking; or a folder that holds
                 one. (The archive of IMDB must be unpacked.)
-            split: "train", "validation" or "test"; None gives all.
             seed: Seed of the split.
             split_rule: "content", or "drawn" for models of earlier versions.
             use_cache: Keep faces that take long to read or to find in the cache folder.
             **form: Fields of `PictureForm`, as `image_size`, `channels`, `crop_faces`, `detector`.
 
         Returns:
-            Images uint8 (N, height, width, channels); `attributes` hold "file", the path of each in
-            the set, "content", the hash of the whole picture, and what names or tables say.
-            `dropped` counts by reason what is left out.
+            Images uint8 (N, height, width, channels) with the splits "train", "validation" and
+            "test"; `attributes` hold "file", the path of each in the set, "content", the hash of
+            the whole picture, and what names or tables say. `dropped` counts by reason what is left
+            out.
 
         Raises:
             FileNotFoundError: There is no such set at `path`.
@@ -102,8 +101,7 @@ class PublishedSet:
             options=options,
             use_cache=use_cache and self.version > 0 and wanted.detector is None,
         )
-        dataset = draw_splits(dataset, seed=seed, split_rule=split_rule, roster=self.subjects)
-        return dataset if split is None else dataset.split(split)
+        return draw_splits(dataset, seed=seed, split_rule=split_rule, roster=self.subjects)
 
     def _reader(self, form: PictureForm) -> Reader:
         return partial(

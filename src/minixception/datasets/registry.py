@@ -70,7 +70,7 @@ def _load_ferplus_public(path: Path, *, split_rule: str = CONTENT_RULE) -> FaceD
     This stands in for the 3,191 pictures of report 000, which are not public but have nearly the
     same counts per class.
     """
-    dataset = replace(_load_ferplus(path, split="PublicTest"), name="ferplus_public")
+    dataset = replace(_load_ferplus(path).split("PublicTest"), name="ferplus_public")
     if split_rule == DRAWN_RULE:
         return draw_validation(split_per_class(dataset), split_rule=split_rule)
     return draw_splits(dataset, fractions={"train": 0.72, "validation": 0.08, "test": 0.2})

@@ -7,13 +7,13 @@ counted from 0. The last blank divides the line, since paths may hold blanks, to
 lists have this form.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from minixception.datasets.face_dataset import FaceDataset, split_names, stratified_split
-from minixception.datasets.folders import check_found_names, labels_of
+from minixception.datasets.folders import check_found_names
 from minixception.datasets.pictures import ListedPicture, PictureForm, count_dropped, read_listed
 from minixception.datasets.splits import DRAWN_RULE
 from minixception.files import atomic_path
@@ -103,8 +103,6 @@ def read_split_index(
     folder: str | Path,
     *,
     root: str | Path | None = None,
-    split: str | None = None,
-    class_names: Sequence[str] | None = None,
     name: str | None = None,
     licence: str = "unknown",
     **form: Any,
@@ -115,13 +113,13 @@ def read_split_index(
     `load_class_folders`.
 
     Returns:
-        See `load_class_folders`; rows are in the order of the lines, and `dropped` also counts
-        pictures that are missing.
+        See `load_class_folders`; rows are in the order of the lines, classes in that of
+        `classes.txt`, and `dropped` also counts pictures that are missing.
 
     Raises:
         FileNotFoundError: There is no index.
         ValueError: A line is malformed, leaves the root, names an unknown label or a picture for
-            the second time; a class of the index is not among `class_names`; or no picture is left.
+            the second time; names in `classes.txt` must be changed; or no picture is left.
     """
     picture_form = PictureForm(**form)
     folder = Path(folder)
@@ -131,17 +129,13 @@ def read_split_index(
             f"There is no index in {folder}: {CLASSES_FILE} and train.txt are expected; "
             "`write_split_index` writes them."
         )
-    found = _text_lines(folder / CLASSES_FILE) or [""]
     index = folder / CLASSES_FILE
-    check_found_names(found, f"{index} must hold a different class name in each line.")
-    class_names = found if class_names is None else class_names
-    labels = labels_of(found, class_names, where=f"{index} has a class")
-    pictures = [
-        replace(row, label=labels[found[row.label]]) for row in _read_lines(folder, len(found))
-    ]
+    class_names = _text_lines(index) or [""]
+    check_found_names(class_names, f"{index} must hold a different class name in each line.")
+    pictures = list(_read_lines(folder, len(class_names)))
     present = [row for row in pictures if (root / row.file).is_file()]
     missing = sorted({row.file for row in pictures} - {row.file for row in present})
-    dataset = read_listed(
+    return read_listed(
         root,
         present,
         picture_form,
@@ -151,7 +145,6 @@ def read_split_index(
         dropped=count_dropped({"missing picture": [str(root / file) for file in missing]}),
         wanted=f"the {len(pictures)} pictures that the index in {folder} names",
     )
-    return dataset if split is None else dataset.split(split)
 
 
 def _read_lines(folder: Path, class_count: int) -> Iterator[ListedPicture]:
