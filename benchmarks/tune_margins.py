@@ -19,7 +19,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from bench_detectors import table  # type: ignore[import-not-found]
-from minixception.boxes import Box, CropMargin
+from minixception.boxes import Box
 from minixception.checkpoints.shipped import shipped_models
 from minixception.datasets.facial_expressions import _pictures_by_name, _read_legend
 from minixception.datasets.pictures import named_contents
@@ -68,7 +68,7 @@ def shares(folder: Path, faces: Sequence[Face], meaning: Callable[[str], str]) -
     classifier = FaceClassifier.load(folder)
     right = []
     for margin in MARGINS:
-        card = replace(classifier.card, crop_margin=CropMargin.from_json(margin))
+        card = replace(classifier.card, crop_margin=margin)
         cutter = replace(classifier, card=card)
         crops = [crop for image, box, _ in faces for crop in cutter.crop(image, [box])]
         best = cutter.predict(crops).argmax(axis=1)

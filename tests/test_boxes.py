@@ -1,4 +1,3 @@
-import json
 from typing import Any
 
 import numpy as np
@@ -8,8 +7,8 @@ from hypothesis import strategies as st
 
 from minixception.boxes import (
     Box,
-    CropMargin,
     as_boxes,
+    as_margin,
     clip,
     crop_box,
     expand,
@@ -19,8 +18,7 @@ from minixception.boxes import (
 coordinates = st.integers(-300, 300)
 lengths = st.integers(1, 300)
 boxes = st.builds(Box, coordinates, coordinates, lengths, lengths)
-fractions = st.floats(-0.5, 2.0, exclude_min=True)
-margins = st.builds(CropMargin, fractions, fractions, fractions, fractions)
+margins = st.floats(-0.5, 2.0, exclude_min=True)
 
 
 @given(boxes, lengths, lengths)
@@ -40,7 +38,7 @@ def test_clipped_box_is_the_shared_part_or_an_error(box: Box, height: int, width
 
 @given(boxes, margins, lengths, lengths)
 def test_crop_of_a_visible_box_stays_inside(
-    box: Box, margin: CropMargin, height: int, width: int
+    box: Box, margin: float, height: int, width: int
 ) -> None:
     if intersection_over_union(box, Box(0, 0, width, height)) > 0:
         visible = clip(box, height, width)
@@ -52,30 +50,24 @@ def test_crop_of_a_visible_box_stays_inside(
 @pytest.mark.parametrize(
     ("margin", "expected"),
     [
-        (CropMargin.from_json(0.1), Box(90, 180, 120, 240)),
-        (CropMargin.from_json(-0.1), Box(110, 220, 80, 160)),
-        (CropMargin(top=0.1, bottom=-0.1), Box(100, 180, 100, 200)),
-        (CropMargin(left=0.5), Box(50, 200, 150, 200)),
+        (0.1, Box(90, 180, 120, 240)),
+        (-0.1, Box(110, 220, 80, 160)),
+        (0.002, Box(100, 200, 100, 200)),
+        (0.005, Box(100, 199, 100, 202)),  # halves go to the even neighbour
     ],
 )
-def test_margin_is_a_fraction_of_the_box(margin: CropMargin, expected: Box) -> None:
+def test_margin_is_a_fraction_of_the_box(margin: float, expected: Box) -> None:
     assert expand(Box(100, 200, 100, 200), margin) == expected
 
 
-@given(margins)
-def test_margin_survives_json(margin: CropMargin) -> None:
-    assert CropMargin.from_json(json.loads(json.dumps(margin.to_json()))) == margin
-
-
-def test_margins_in_json_and_those_that_are_refused() -> None:
-    assert CropMargin.from_json([0.1] * 4).to_json() == 0.1  # one number where one will do
-    assert CropMargin(top=0.1, bottom=-0.1).to_json() == [0.0, 0.1, 0.0, -0.1]
-    for value in (None, "0.1", True, [0.1], [0.1] * 5, [0.1, 0.1, 0.1, None]):
-        with pytest.raises(ValueError, match="one number or four numbers"):
-            CropMargin.from_json(value)
-    for fraction in (-0.5, -3.0, float("nan"), float("inf")):  # which lose the middle
-        with pytest.raises(ValueError, match=r"fractions greater than -0\.5"):
-            CropMargin(right=fraction)
+def test_margins_and_what_is_refused() -> None:
+    assert [as_margin(value) for value in (0.1, 1, [0.1] * 4)] == [0.1, 1.0, 0.1]
+    for value in (None, "0.1", True, [0.1], [0.1] * 5, [0.1] * 3 + [None], [0.1, 0.2, 0.3, 0.4]):
+        with pytest.raises(ValueError, match="one number, the same for all sides"):
+            as_margin(value)
+    for fraction in (-0.5, -3.0, float("nan"), float("inf"), [float("inf")] * 4):
+        with pytest.raises(ValueError, match=r"fraction above -0\.5"):
+            as_margin(fraction)
 
 
 @given(boxes, boxes)

@@ -13,7 +13,6 @@ import pytest
 
 from made_up_data import make_card
 from minixception import models
-from minixception.boxes import CropMargin
 from minixception.checkpoints.card import CARD_FILE, Card, read_card, write_card
 from minixception.checkpoints.export import largest_difference, require_equal
 from minixception.checkpoints.keras_model import (
@@ -49,7 +48,7 @@ def card(model: keras.Model) -> Card:
         CLASS_NAMES,
         name="example",
         preprocessor=Preprocessor(SIZE, 1, (0.0, 1.0), (127.5,)),
-        crop_margin=CropMargin(0.1, 0.2, 0.3, 0.4),
+        crop_margin=0.1,
         data={"name": "animals", "sizes": {"train": 10}},
         recipe={"name": "paper", "epochs": 3},
         seed=7,
@@ -169,7 +168,7 @@ def test_disagreement_is_found_before_anything_is_written(
         {"preprocessor": {**Preprocessor(SIZE).to_json(), "mean": [1, 2]}},
         {"preprocessor": {}},
         {"crop_margin": "wide"},
-        {"crop_margin": [0.1, 0.2]},
+        {"crop_margin": [0.1, 0.2, 0.1, 0.2]},
     ],
     ids=str,
 )

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from minixception import Explainer, FaceClassifier, read_image, write_image
-from minixception.boxes import CropMargin
 from minixception.checkpoints.keras_model import load_checkpoint
 from minixception.models.dissection import feature_extractor
 
@@ -52,7 +51,7 @@ def test_the_margin_of_the_card_is_for_boxes_only(
     classifier: FaceClassifier, portraits: Path
 ) -> None:
     image = read_image(portraits)
-    card = replace(classifier.card, crop_margin=CropMargin(-0.2, -0.2, -0.2, -0.2))
+    card = replace(classifier.card, crop_margin=-0.2)
     narrow = FaceClassifier(card, classifier.engine)
     np.testing.assert_array_equal(narrow.predict(image), classifier.predict(image))
     whole = [(0, 0, image.shape[1], image.shape[0])]

@@ -119,7 +119,7 @@ def test_onnx_gives_what_the_others_give_and_tells_how_to_use_it(
     entries = {name: json.loads(text) for name, text in stored.items()}
     assert Preprocessor.from_json(entries["preprocessor"]) == card.preprocessor
     assert tuple(entries["class_names"]) == card.class_names
-    assert entries["crop_margin"] == card.crop_margin.to_json()
+    assert entries["crop_margin"] == card.crop_margin
     assert entries["task"] == "emotion"
 
 

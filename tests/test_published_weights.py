@@ -17,7 +17,6 @@ from keras.layers import (
 )
 
 from minixception import models
-from minixception.boxes import CropMargin
 from minixception.checkpoints.card import read_card
 from minixception.checkpoints.engines import load_engine
 from minixception.checkpoints.keras_model import load_checkpoint
@@ -110,7 +109,7 @@ def test_converter_writes_an_equal_checkpoint(
     np.testing.assert_allclose(engine.predict(images), expected, atol=1e-5)
     assert card.architecture == "mini_xception"
     assert card.class_names == EMOTIONS_FER2013
-    assert card.crop_margin == CropMargin()
+    assert card.crop_margin == 0
     assert card.preprocessor.input_shape == (64, 64, 1)
     assert card.preprocessor.value_range == (-1.0, 1.0)
     assert json.loads((folder / "card.json").read_text())["data"]["source"] == file.name
@@ -137,7 +136,7 @@ def test_gender_takes_more_than_the_box(
     assert convert(file, folder, *options, task="gender") == 0
     assert f"Crops reach {margin:g} of a face's box beyond it" in capsys.readouterr().out
     card = read_card(folder)
-    assert card.crop_margin == CropMargin(margin, margin, margin, margin)
+    assert card.crop_margin == margin
     assert card.class_names == GENDERS
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from made_up_detection import write_labelled_pictures
 from minixception import FaceAnalyzer, MiniXceptionDetector, read_image
-from minixception.boxes import Box, CropMargin
+from minixception.boxes import Box
 from minixception.checkpoints.engines import LiteRTEngine
 from minixception.checkpoints.shipped import find_model
 from minixception.datasets import candidates
@@ -53,7 +53,7 @@ def test_a_quarter_turn_moves_pixels_and_changes_none(degrees: int, quarters: in
 
 def test_a_crop_beyond_the_border_repeats_it() -> None:
     image = np.full((20, 20, 3), 7, np.uint8)
-    crop = cut_face(image, Box(-5, -5, 20, 20), CropMargin(0.5, 0.5, 0.5, 0.5), angle=30)
+    crop = cut_face(image, Box(-5, -5, 20, 20), margin=0.5, angle=30)
     assert crop.shape == (30, 30, 3)
     assert (crop == 7).all()
 
@@ -61,7 +61,7 @@ def test_a_crop_beyond_the_border_repeats_it() -> None:
 def test_box_and_margin_turn_with_a_lying_face() -> None:
     generator = np.random.default_rng(0)
     upright = generator.integers(0, 256, (80, 80, 3), dtype=np.uint8)
-    margin = CropMargin(top=0.1, bottom=-0.4)
+    margin = -0.1
     expected = cut_face(upright, Box(20, 10, 30, 50), margin)
     lying = np.ascontiguousarray(np.rot90(upright, -1))
     found = cut_face(lying, Box(20, 20, 50, 30), margin, angle=90)
@@ -72,8 +72,8 @@ def test_a_face_is_turned_in_a_picture_longer_than_opencv_takes() -> None:
     part = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
     picture = np.zeros((60, 40_000, 3), np.uint8)
     picture[:, -90:] = part
-    expected = cut_face(part, Box(40, 10, 40, 40), CropMargin(), angle=30)
-    far = cut_face(picture, Box(39_950, 10, 40, 40), CropMargin(), angle=30)
+    expected = cut_face(part, Box(40, 10, 40, 40), margin=0.0, angle=30)
+    far = cut_face(picture, Box(39_950, 10, 40, 40), margin=0.0, angle=30)
     np.testing.assert_allclose(far.astype(int), expected, atol=1)
 
 
@@ -83,7 +83,7 @@ def test_a_map_lies_over_what_it_explains(box: Box, angle: float) -> None:
     """A crop taken for its own map gives the picture back."""
     down, across = np.mgrid[:200, :180]
     picture = (60 + 0.4 * across + 0.6 * down).astype(np.uint8)
-    margin = CropMargin(top=0.3, bottom=-0.2)
+    margin = 0.1
     one = cut_face(picture, box, margin, angle=angle).astype(np.float32)
     part, placed = map_in_place(one, box, margin, picture.shape, angle=angle)
     truth = resize_image(crop(picture, part).astype(np.float32), one.shape)

@@ -4,11 +4,8 @@ A box is (x, y, width, height) in whole pixels, its origin the image's upper lef
 the columns x to x + width - 1 and the rows y to y + height - 1. Plain Python, no array library.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass
 from typing import Any, NamedTuple
 
 # A crop that is mostly surroundings is no longer a face to a network.
@@ -60,72 +57,51 @@ def _as_box(box: Any) -> Box:
     return Box(left, top, round(x + width) - left, round(y + height) - top)
 
 
-@dataclass(frozen=True)
-class CropMargin:
-    """How far a crop reaches beyond its box, each side a fraction of the box.
+def as_margin(value: Any) -> float:
+    """Return how far a crop reaches beyond its box: on each side, a fraction of the box.
 
-    `left` and `right` are fractions of the box's width, `top` and `bottom` of its height. 0.1 adds
-    a tenth of the box on that side, a negative fraction cuts some off: `top=0.1, bottom=-0.1` moves
-    the crop up without changing its size.
+    0.1 adds a tenth of the box's width on the left and on the right, and a tenth of its height
+    above and below; a negative fraction cuts some off. Early cards have four equal numbers, one per
+    side.
 
     Raises:
-        ValueError: if a fraction is not above -0.5, so that the crop would lose the middle of the
-            box, or if it is above `LARGEST_MARGIN`.
+        ValueError: if `value` is not one number for all sides, is not above -0.5, so that the crop
+            would lose the middle of the box, or is above `LARGEST_MARGIN`.
     """
-
-    left: float = 0.0
-    top: float = 0.0
-    right: float = 0.0
-    bottom: float = 0.0
-
-    def __post_init__(self) -> None:
-        # Written so that NaN fails too.
-        if not all(-0.5 < fraction <= LARGEST_MARGIN for fraction in astuple(self)):
-            raise ValueError(
-                "`margin` must have fractions greater than -0.5, which leave the middle of the "
-                f"box, and at most {LARGEST_MARGIN}. Received: margin={self}"
-            )
-
-    @classmethod
-    def from_json(cls, value: Any) -> CropMargin:
-        """Build a margin from one number for all sides, or from [left, top, right, bottom].
-
-        Raises:
-            ValueError: if `value` is neither one number nor four numbers.
-        """
-        sides = value if isinstance(value, list | tuple) else [value] * 4
-        if len(sides) == 4 and all(_is_number(side) for side in sides):
-            return cls(*map(float, sides))
+    sides = value if isinstance(value, list | tuple) and len(value) == 4 else [value]
+    if not all(map(_is_number, sides)) or any(side != sides[0] for side in sides[1:]):
         raise ValueError(
-            "`margin` must be one number or four numbers [left, top, right, bottom]. "
+            "`margin` must be one number, the same for all sides of a box. "
             f"Received: margin={value!r}"
         )
-
-    def to_json(self) -> float | list[float]:
-        """Return one number where all sides are equal, else [left, top, right, bottom]."""
-        sides = [self.left, self.top, self.right, self.bottom]
-        return sides[0] if len(set(sides)) == 1 else sides
+    margin = float(sides[0])
+    if not -0.5 < margin <= LARGEST_MARGIN:  # written so that NaN fails too
+        raise ValueError(
+            "`margin` must be a fraction above -0.5, which leaves the middle of the box, and "
+            f"at most {LARGEST_MARGIN}. Received: margin={margin}"
+        )
+    return margin
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def expand(box: Box, margin: CropMargin) -> Box:
-    """Return the box grown by the margin, rounded to whole pixels and not yet clipped.
+def expand(box: Box, margin: float) -> Box:
+    """Return the box grown by the margin, see `as_margin`, in whole pixels and not yet clipped.
 
     The result holds the pixel in the middle of the box.
     """
-    left, right = _expand_side(box.x, box.width, margin.left, margin.right)
-    top, bottom = _expand_side(box.y, box.height, margin.top, margin.bottom)
+    left, right = _expand_side(box.x, box.width, margin)
+    top, bottom = _expand_side(box.y, box.height, margin)
     return Box(left, top, right - left, bottom - top)
 
 
-def _expand_side(start: int, length: int, before: float, after: float) -> tuple[int, int]:
+def _expand_side(start: int, length: int, margin: float) -> tuple[int, int]:
     """Return where a side begins and ends; the pixel in its middle is always inside."""
     middle = start + (length - 1) // 2
-    begin = min(round(start - before * length), middle)
-    return begin, max(round(start + length + after * length), middle + 1)
+    begin = min(round(start - margin * length), middle)
+    return begin, max(round(start + length + margin * length), middle + 1)
 
 
 def clip(box: Box, height: int, width: int) -> Box:
@@ -144,7 +120,7 @@ def clip(box: Box, height: int, width: int) -> Box:
     return Box(left, top, right - left, bottom - top)
 
 
-def crop_box(box: Box, margin: CropMargin, height: int, width: int) -> Box:
+def crop_box(box: Box, margin: float, height: int, width: int) -> Box:
     """Return the part of an image of `height` x `width` pixels to cut out around a box.
 
     The box is clipped before it grows and after, so a box that touches the image has a crop.

@@ -26,7 +26,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from minixception.boxes import Box, CropMargin
+from minixception.boxes import Box
 from minixception.checkpoints.engines import LARGEST_BATCH, require_probabilities
 from minixception.checkpoints.keras_model import load_checkpoint
 from minixception.images import cut_face, map_in_place
@@ -160,7 +160,7 @@ class Explainer:
         boxes: Sequence[Box],
         class_names: Sequence[str],
         *,
-        margin: CropMargin,
+        margin: float,
         angles: Sequence[float],
     ) -> tuple[list[Box], NDArray[np.float32]]:
         """Explain a class in each face of an image, RGB uint8 (H, W, 3), by HiResCAM.

@@ -136,7 +136,7 @@ OPTIONS = [
         ("--seed", "99999999999", "--seed must be from 0"),
         ("--output", "faces.csv", "--output must be a folder"),
         ("--output=", "an argument is empty"),
-        ("--crop-margin", "nan", "`margin` must have fractions"),
+        ("--crop-margin", "nan", "`margin` must be a fraction"),
         ("--backbone-weights", "b.h5", "goes with --network facenet"),
         (
             *("--network", "facenet", "--channels", "3", "--image-size", "32"),
@@ -177,7 +177,7 @@ OPTIONS = [
         ("--task", "emotion", "the following arguments are required: --output"),
         ("--task", "age", "--output", "b", "invalid choice"),
         ("--task", "emotion", "--output", "model.hdf5", "--output must be a folder"),
-        ("--task", "gender", "--output", "b", "--crop-margin", "nan", "`margin` must have"),
+        ("--task", "gender", "--output", "b", "--crop-margin", "nan", "`margin` must be"),
     ),
     *options(
         "explain",

@@ -19,17 +19,16 @@ export function clip(box, height, width) {
 
 /** Return a box grown by the margin of a card, not clipped. */
 export function expand(box, margin) {
-  const [left, top, right, bottom] = Array.isArray(margin) ? margin : Array(4).fill(margin);
-  const [x, xEnd] = grow(box.x, box.width, left, right);
-  const [y, yEnd] = grow(box.y, box.height, top, bottom);
+  const [x, xEnd] = grow(box.x, box.width, margin);
+  const [y, yEnd] = grow(box.y, box.height, margin);
   return { x, y, width: xEnd - x, height: yEnd - y };
 }
 
-function grow(start, length, before, after) {
+function grow(start, length, margin) {
   const middle = start + Math.floor((length - 1) / 2);
   return [
-    Math.min(round(start - before * length), middle),
-    Math.max(round(start + length + after * length), middle + 1),
+    Math.min(round(start - margin * length), middle),
+    Math.max(round(start + length + margin * length), middle + 1),
   ];
 }
 

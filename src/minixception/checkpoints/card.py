@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from minixception.boxes import CropMargin
+from minixception.boxes import as_margin
 from minixception.files import atomic_path
 from minixception.labels import check_class_names, check_task
 from minixception.preprocessor import Preprocessor
@@ -49,7 +49,7 @@ class Card:
         parameters: number of parameters.
         class_names: in the order of the model's outputs.
         preprocessor: from a crop to the model's input.
-        crop_margin: from a detected box to the crop, as fractions of the box.
+        crop_margin: from a detected box to the crop, as a fraction of the box; see `as_margin`.
         temperature: what `FaceClassifier` divides the logits by, so that probabilities match
             accuracies (Guo et al. 2017, arXiv 1706.04599).
         data: name, checksum, licence and sizes of the training data; `split_rule`, "source" where
@@ -68,7 +68,7 @@ class Card:
     parameters: int
     class_names: tuple[str, ...]
     preprocessor: Preprocessor
-    crop_margin: CropMargin = field(default_factory=CropMargin)
+    crop_margin: float = 0.0
     temperature: float = 1.0
     data: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
@@ -79,8 +79,9 @@ class Card:
     known_weaknesses: str = ""
 
     def __post_init__(self) -> None:
-        """Check task and class names."""
+        """Check task, margin, temperature and class names."""
         check_task(self.task)
+        as_margin(self.crop_margin)
         if self.parameters < 0:
             raise ValueError(f"`parameters` must be at least 0. Received: {self.parameters}")
         if not 0 < self.temperature < math.inf:
@@ -119,7 +120,6 @@ class Card:
             **{name: dict(value) if isinstance(value, Mapping) else value for name, value in own},
             "class_names": list(self.class_names),
             "preprocessor": self.preprocessor.to_json(),
-            "crop_margin": self.crop_margin.to_json(),
         }
 
     @classmethod
@@ -137,7 +137,7 @@ class Card:
             parameters=int(data["parameters"]),
             class_names=_class_names(data["class_names"]),
             preprocessor=Preprocessor.from_json(_entries(data, "preprocessor")),
-            crop_margin=CropMargin.from_json(data["crop_margin"]),
+            crop_margin=as_margin(data["crop_margin"]),
             temperature=float(data.get("temperature", 1.0)),
             seed=data.get("seed"),
             command=str(data.get("command", "")),

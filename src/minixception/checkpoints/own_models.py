@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minixception.boxes import CropMargin
+from minixception.boxes import as_margin
 from minixception.checkpoints.card import LITERT_FILE, Card, write_card
 from minixception.checkpoints.engines import LiteRTEngine, require_probabilities
 from minixception.files import atomic_folder
@@ -87,7 +87,7 @@ def make_checkpoint(
         parameters=parameters,
         class_names=tuple(class_names),
         preprocessor=preprocessor,
-        crop_margin=CropMargin.from_json(crop_margin),
+        crop_margin=as_margin(crop_margin),
         data=dict(data or {}),
     )
     noise = np.random.default_rng(0).uniform(*value_range, (TRIED, *card.preprocessor.input_shape))

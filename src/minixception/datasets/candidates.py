@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minixception.boxes import Box, CropMargin, as_boxes
+from minixception.boxes import Box, as_boxes
 from minixception.datasets.cache import cached_dataset
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.pictures import PictureForm, picture_names
@@ -179,9 +179,9 @@ def _found(
     for box, row in zip(boxes, overlaps, strict=True):
         best = int(row.argmax()) if len(row) else -1
         if best < 0 or row[best] <= SURELY_NONE:
-            yield cut_face(scene, box, CropMargin()), None
+            yield cut_face(scene, box, margin=0.0), None
         elif row[best] >= SURELY_FACE and faces[best, SURE] > 0:
-            yield cut_face(scene, box, CropMargin()), face_roll(faces[best, LANDMARKS])
+            yield cut_face(scene, box, margin=0.0), face_roll(faces[best, LANDMARKS])
 
 
 def roll_targets(rolls: NDArray[np.float64]) -> NDArray[np.float32]:

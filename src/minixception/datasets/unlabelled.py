@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minixception.boxes import CropMargin, as_boxes, crop_box
+from minixception.boxes import as_boxes, clip
 from minixception.datasets.cache import cached_dataset
 from minixception.datasets.face_dataset import FaceDataset, picture_digest, twins_of
 from minixception.datasets.merging import merge_datasets
@@ -161,7 +161,7 @@ def _labelled_faces(path: Path, form: PictureForm) -> FaceDataset:
         sure = picture.faces[picture.faces[:, SURE] == 1]
         corners = sure[:, MIDDLE] - sure[:, SIDE, None] / 2
         for box in as_boxes(np.column_stack([corners, sure[:, [SIDE, SIDE]]])):
-            images.append(form.resize(crop(image, crop_box(box, CropMargin(), *image.shape[:2]))))
+            images.append(form.resize(crop(image, clip(box, *image.shape[:2]))))
             names.append(picture.name)
             contents.append(content)
     if not images:

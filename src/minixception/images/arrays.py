@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from minixception.boxes import Box, CropMargin, clip, crop_box, expand
+from minixception.boxes import Box, clip, crop_box, expand
 
 
 def as_rgb(array: np.ndarray) -> np.ndarray:
@@ -151,7 +151,7 @@ def crop(image: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
     return image[y : y + height, x : x + width].copy()
 
 
-def cut_face(image: np.ndarray, box: Box, margin: CropMargin, *, angle: float = 0.0) -> np.ndarray:
+def cut_face(image: np.ndarray, box: Box, margin: float, *, angle: float = 0.0) -> np.ndarray:
     """Return a copy of the part of an image that shows a face, for a network.
 
     Args:
@@ -173,7 +173,7 @@ def cut_face(image: np.ndarray, box: Box, margin: CropMargin, *, angle: float = 
 
 
 def map_in_place(
-    one: np.ndarray, box: Box, margin: CropMargin, size: tuple[int, int], *, angle: float = 0.0
+    one: np.ndarray, box: Box, margin: float, size: tuple[int, int], *, angle: float = 0.0
 ) -> tuple[Box, np.ndarray]:
     """Turn a map of what `cut_face` cut out back, as the face is turned in the image.
 
@@ -199,9 +199,7 @@ def map_in_place(
     return shown, resize_image(turned, one.shape[:2])
 
 
-def _upright_frame(
-    inside: Box, margin: CropMargin, angle: float
-) -> tuple[Box, tuple[float, float]]:
+def _upright_frame(inside: Box, margin: float, angle: float) -> tuple[Box, tuple[float, float]]:
     """Return what to cut out once a face is upright, and the point that it is turned about."""
     x, y, width, height = inside
     middle = x + width / 2, y + height / 2

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from minixception.boxes import Box, CropMargin
+from minixception.boxes import Box
 from minixception.detection.checker import FaceChecker
 from minixception.images import cut_face, resize_image
 
@@ -114,7 +114,7 @@ def _turn_back(image: Image, degrees: float, generator: np.random.Generator) -> 
     turned = _turn(image, degrees, generator)
     box = Box(0, 0, *turned.shape[1::-1])
     (angle,) = _checker().turns(turned, [box])
-    return cut_face(turned, box, CropMargin(), angle=angle)
+    return cut_face(turned, box, margin=0.0, angle=angle)
 
 
 @lru_cache(maxsize=1)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minixception.boxes import CropMargin
+from minixception.boxes import as_margin
 from minixception.checkpoints.card import STATE_FILE, Card
 from minixception.checkpoints.shipped import find_model
 from minixception.checkpoints.versions import recorded_versions
@@ -186,7 +186,7 @@ class _Request:
             raise ValueError(f"--seed must be from 0 to {2**32 - 1}. Received: {self.seed}")
         if self.output is not None and not self.resume:
             refuse_used_folder(self.output)
-        CropMargin.from_json(recipe.crop_margin)
+        as_margin(recipe.crop_margin)
         recipe.preprocessor()
         if recipe.needs_teacher and not self.teachers:
             raise ValueError(
@@ -266,7 +266,7 @@ class _Request:
             parameters=model.count_params(),
             class_names=dataset.class_names,
             preprocessor=preprocessor,
-            crop_margin=CropMargin.from_json(recipe.crop_margin),
+            crop_margin=as_margin(recipe.crop_margin),
             data={"dataset": recipe.dataset, **description, **backbone},
             recipe=recipe.to_json(),
             seed=self.seed,
