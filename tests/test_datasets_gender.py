@@ -1,5 +1,5 @@
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -113,23 +113,23 @@ def test_the_real_utkface_part(real_data: Callable[[str], Path]) -> None:
 
 
 IMDB_ROWS = (
-    # path, gender, face score, second face score, birthday (MATLAB days), year of photograph
-    ("01/man.jpg", 1.0, 4.0, np.nan, 723671.0, 2010),  # born 1981-05-06
-    ("01/woman.jpg", 0.0, 3.5, np.nan, 723855.0, 2010),  # born 1981-11-06
-    ("01/score_at_the_limit.jpg", 0.0, 3.0, np.nan, 723855.0, 2010),
-    ("01/no_face.jpg", 0.0, -np.inf, np.nan, 723855.0, 2010),
-    ("01/two_faces.jpg", 0.0, 4.0, 2.0, 723855.0, 2010),
-    ("01/unknown_gender.jpg", np.nan, 4.0, np.nan, 723855.0, 2010),
-    ("01/missing.jpg", 1.0, 4.0, np.nan, 723855.0, 2010),
-    ("01/broken.jpg", 1.0, 4.0, np.nan, 723855.0, 2010),
+    # path, gender, face score, second face score
+    ("01/man.jpg", 1.0, 4.0, np.nan),
+    ("01/woman.jpg", 0.0, 3.5, np.nan),
+    ("01/score_at_the_limit.jpg", 0.0, 3.0, np.nan),
+    ("01/no_face.jpg", 0.0, -np.inf, np.nan),
+    ("01/two_faces.jpg", 0.0, 4.0, 2.0),
+    ("01/unknown_gender.jpg", np.nan, 4.0, np.nan),
+    ("01/missing.jpg", 1.0, 4.0, np.nan),
+    ("01/broken.jpg", 1.0, 4.0, np.nan),
 )
-IMDB_FIELDS = ("full_path", "gender", "face_score", "second_face_score", "dob", "photo_taken")
+IMDB_FIELDS = ("full_path", "gender", "face_score", "second_face_score")
 
 
-def write_imdb(folder: Path, rows: Any, *, fields: Sequence[str] = IMDB_FIELDS) -> None:
+def write_imdb(folder: Path, rows: Any) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     columns = dict(zip(IMDB_FIELDS, zip(*rows, strict=True), strict=True))
-    struct = {field: np.array(columns[field]) for field in fields if field != "full_path"}
+    struct = {field: np.array(columns[field]) for field in IMDB_FIELDS[1:]}
     struct["full_path"] = np.array(columns["full_path"], dtype=object)
     savemat(folder / "imdb.mat", {"imdb": struct})
 
@@ -151,7 +151,6 @@ def test_imdb_is_filtered_as_in_the_paper(
         dataset = load_imdb(imdb_folder)
     assert dataset.images.shape == (2, 64, 64, 1)
     assert [GENDERS[label] for label in dataset.labels] == ["man", "woman"]
-    assert dataset.attributes["age"].tolist() == [29, 28]
     assert dataset.dropped == {
         "low face score": 2,
         "second face": 1,

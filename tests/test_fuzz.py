@@ -204,10 +204,9 @@ def test_mat_files(tmp_path: Path, portraits: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(portraits.read_bytes())
     fields = {
         "full_path": np.array(["a.jpg", "b.jpg"], dtype=object),
-        **{name: np.ones(2) for name in ("gender", "photo_taken")},
+        "gender": np.ones(2),
         "face_score": np.full(2, 4.0),
         "second_face_score": np.full(2, np.nan),
-        "dob": np.full(2, 7e5),
     }
     savemat(tmp_path / "whole.mat", {"imdb": fields})
     whole = (tmp_path / "whole.mat").read_bytes()

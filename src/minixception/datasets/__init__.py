@@ -2,7 +2,6 @@
 
 from minixception.datasets.face_dataset import (
     FaceDataset,
-    constant_images,
     split_names,
     stratified_split,
     subject_split,
@@ -32,7 +31,6 @@ __all__ = [
     "EMOTIONS_JAFFE",
     "EMOTIONS_KDEF",
     "FaceDataset",
-    "constant_images",
     "content_split",
     "draw_splits",
     "load_ck_plus",

@@ -271,12 +271,6 @@ def twins_of(dataset: FaceDataset, reference: FaceDataset) -> np.ndarray:
     return np.array([picture_digest(image) in known for image in dataset.images], dtype=bool)
 
 
-def constant_images(images: np.ndarray) -> np.ndarray:
-    """Find blank images: bool (N,), True where all pixels of (N, height, width, channels) agree."""
-    pixels = images.reshape(len(images), -1)
-    return (pixels == pixels[:, :1]).all(axis=1)
-
-
 def _check_images(images: np.ndarray) -> None:
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
         raise ValueError(

@@ -24,7 +24,7 @@ from minixception.files import PICTURE_SUFFIXES
 from minixception.labels import EMOTIONS_8, index_of, lacking
 
 _LEGEND = "legend.csv"
-_COLUMNS = ("user.id", "image", "emotion")
+_COLUMNS = ("image", "emotion")
 # What follows the person in a file name: a number.
 _PICTURE_NUMBER = re.compile(r"_\d+$")
 
@@ -108,14 +108,13 @@ def _parse_row(
     """Return a row, or the reason to leave it out."""
     if len(fields) <= max(places):
         return "malformed row"
-    contributor, picture, emotion = (fields[place].strip() for place in places)
+    picture, emotion = (fields[place].strip() for place in places)
     if lacking([emotion], EMOTIONS_8):
         return "unknown emotion"
     if picture not in pictures:  # plain names only, so no path leads elsewhere
         return "missing picture"
     subject = _PICTURE_NUMBER.sub("", PurePosixPath(picture).stem)
-    facts = {"subject": subject, "contributor": contributor}
-    return ListedPicture(picture, index_of(emotion, EMOTIONS_8), facts=facts)
+    return ListedPicture(picture, index_of(emotion, EMOTIONS_8), facts={"subject": subject})
 
 
 load_facial_expressions = PublishedSet(
@@ -127,10 +126,10 @@ load_facial_expressions = PublishedSet(
     "into datasets/facial_expressions/.",
     read=_read,
     form=PictureForm(crop_faces=True),
-    version=3,
+    version=4,
 ).load
 """Load the photographs named in `legend.csv`, each reduced to its largest face.
 
 Legend and pictures may be anywhere in the folder or archive. Classes are `EMOTIONS_8`, rows in the
-order of the legend; `attributes` hold "contributor" and "subject", the file name without its
-number, by which the set is divided. `dropped` counts rows by reason."""
+order of the legend; `attributes` hold "subject", the file name without its number, by which the set
+is divided. `dropped` counts rows by reason."""

@@ -157,7 +157,7 @@ def read_ferplus_votes(votes_path: str | Path, *, splits: np.ndarray | None) -> 
 
 
 def votes_as_targets(
-    votes: np.ndarray, class_names: Sequence[str], *, minimum_votes: int = 1
+    votes: np.ndarray, class_names: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Turn votes into a probability per class, matched to the classes by name.
 
@@ -166,7 +166,6 @@ def votes_as_targets(
     Args:
         votes: Integer (N, 10) in the order of `FERPLUS_COLUMNS`, at least 0.
         class_names: K emotions of either convention, in the order wanted.
-        minimum_votes: Fewer votes for an emotion count as none; the authors of FER+ use 2.
 
     Returns:
         float32 (N, K) whose rows sum to 1, and bool (N,), False where none of the classes had
@@ -182,7 +181,6 @@ def votes_as_targets(
             f"Received: shape={votes.shape}"
         )
     chosen = _votes_for(votes, class_names).astype(np.float64)
-    chosen[chosen < minimum_votes] = 0.0
     has_votes = chosen.sum(axis=1) > 0
     chosen[~has_votes] = 1.0
     return (chosen / chosen.sum(axis=1, keepdims=True)).astype(np.float32), has_votes

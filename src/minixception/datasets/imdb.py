@@ -1,4 +1,4 @@
-"""IMDB-WIKI, the part from IMDB: film people with gender and age, cropped faces.
+"""IMDB-WIKI, the part from IMDB: cropped faces of film people with their gender.
 
 Source: https://data.vision.ee.ethz.ch/cvl/rrothe/imdb-wiki/ (Rothe, Timofte, Van Gool 2015),
 archive `imdb_crop.tar`. Licence: academic research only.
@@ -6,7 +6,6 @@ archive `imdb_crop.tar`. Licence: academic research only.
 
 import re
 from dataclasses import replace
-from datetime import date
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,17 +19,13 @@ from minixception.datasets.published import PublishedSet, Reader
 from minixception.files import content_checksum, is_passing
 from minixception.labels import GENDERS
 
-_FIELDS = ("full_path", "gender", "face_score", "second_face_score", "dob", "photo_taken")
+_FIELDS = ("full_path", "gender", "face_score", "second_face_score")
 _METADATA_FILE = "imdb.mat"
 _SOURCE = (
     "Get imdb_crop.tar from https://data.vision.ee.ethz.ch/cvl/rrothe/imdb-wiki/ and unpack it "
     "into datasets/, which makes datasets/imdb_crop/."
 )
 _PERSON = re.compile(r"nm[0-9]+(?=_)")
-# MATLAB counts days from year 0, Python from year 1.
-_MATLAB_DAYS_AHEAD = 366
-# Only the year of a photograph is known, so the middle of that year is assumed.
-_MIDDLE_MONTH = 7
 
 
 def load_imdb(path: str | Path, *, minimum_face_score: float = 3.0, **options: Any) -> FaceDataset:
@@ -46,8 +41,8 @@ def load_imdb(path: str | Path, *, minimum_face_score: float = 3.0, **options: A
 
     Returns:
         See `PublishedSet.load`; classes are `GENDERS`, rows in the order of the file, and
-        `attributes` hold "age" in years, int64 (N,), and "subject", the person ("nm0000001", from
-        the picture's name). `dropped` counts each row under the first reason that applies.
+        `attributes` hold "subject", the person ("nm0000001", from the picture's name). `dropped`
+        counts each row under the first reason that applies.
 
     Raises:
         FileNotFoundError: There is no `imdb.mat`.
@@ -76,16 +71,15 @@ def _read(path: Path, read: Reader, *, minimum_face_score: float) -> FaceDataset
     exists = np.array([_is_file_below(folder, paths[row]) for row in filtered], dtype=bool)
     missing = [str(folder / paths[row]) for row in filtered[~exists]]
     rows = filtered[exists]
-    ages = _ages(metadata["dob"][rows], metadata["photo_taken"][rows]).tolist()
     dataset = read(
         folder,
         [
             ListedPicture(
                 paths[row],
                 int(metadata["gender"][row]),
-                facts={"age": age, "subject": _subject(paths[row])},
+                facts={"subject": _subject(paths[row])},
             )
-            for row, age in zip(rows, ages, strict=True)
+            for row in rows
         ],
         dropped={**dropped, **count_dropped({"missing picture": missing})},
         summed=(),
@@ -132,13 +126,3 @@ def _filter_rows(
         dropped[reason] = int((kept & applies).sum())
         kept &= ~applies
     return np.flatnonzero(kept), dropped
-
-
-def _ages(birth_days: np.ndarray, photo_years: np.ndarray) -> np.ndarray:
-    """Return ages in full years, int64 (N,), from MATLAB day numbers and years of photographs."""
-    # A few birth days in the file are not dates; they become year 1 and an absurd age.
-    days = np.nan_to_num(birth_days, nan=0, posinf=0, neginf=0) - _MATLAB_DAYS_AHEAD
-    births = [date.fromordinal(int(day)) for day in np.clip(days, 1, date.max.toordinal())]
-    born = [birth.year + (birth.month >= _MIDDLE_MONTH) for birth in births]
-    years = np.clip(np.nan_to_num(photo_years), 0, date.max.year).astype(np.int64)
-    return years - np.array(born, dtype=np.int64)
