@@ -60,7 +60,7 @@ def test_utkface_archive_and_folder_give_the_same(utkface_folder: Path, tmp_path
 
 
 def test_a_model_is_not_scored_on_other_files_of_its_set(utkface_folder: Path) -> None:
-    dataset = load_utkface(utkface_folder, split_rule="drawn")
+    dataset = replace(load_utkface(utkface_folder), split_rule="drawn")
     same = {"name": dataset.name, "checksum": dataset.checksum}
     both = {"dataset": "imdb+utkface", "name": "imdb+utkface"}
     require = partial(require_same_files, "utkface", splits=["test"], model="m")
@@ -104,8 +104,6 @@ def test_the_real_utkface_part(real_data: Callable[[str], Path]) -> None:
     shares = {name: len(dataset.split(name)) for name in ("train", "validation", "test")}
     # Another decoder of JPEG may round otherwise: other hashes.
     assert list(shares.values()) == pytest.approx([4839, 605, 605], abs=100)
-    before = load_utkface(path, image_size=(64, 64), split_rule="drawn")
-    assert [len(before.split(name)) for name in shares] == [4839, 605, 605]
     again = load_utkface(path, image_size=(64, 64)).split("test")
     assert np.array_equal(again.images, dataset.split("test").images)
     other_seed = load_utkface(path, image_size=(64, 64), seed=1).split("test")

@@ -12,7 +12,6 @@ from minixception.datasets import (
     FaceDataset,
     merge_datasets,
     select_classes,
-    subject_split,
     with_classes,
 )
 from minixception.labels import EMOTIONS_8, EMOTIONS_FER2013, canonical_name
@@ -134,32 +133,6 @@ def test_no_row_is_lost_and_none_is_there_twice(parts: list[tuple[tuple[str, ...
     assert len(some) + sum(some.dropped.values()) == len(datasets["set0"])
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.lists(st.integers(0, 30), min_size=1, max_size=200), st.integers(0, 2**32 - 1))
-def test_no_subject_is_on_both_sides(subjects: list[int], seed: int) -> None:
-    fractions = {"train": 0.8, "validation": 0.1, "test": 0.1}
-    splits = subject_split(np.array(subjects), fractions=fractions, seed=seed)
-    sides: dict[int, set[str]] = {}
-    for subject, split in zip(subjects, splits, strict=True):
-        sides.setdefault(subject, set()).add(str(split))
-    assert all(len(found) == 1 for found in sides.values())
-    assert len(set(splits)) == min(3, len(sides))
-    order = np.random.default_rng(0).permutation(len(subjects))
-    again = subject_split(np.array(subjects)[order], fractions=fractions, seed=seed)
-    assert np.array_equal(again, splits[order])
-
-
-def test_rare_classes_are_shared_out() -> None:
-    generator = np.random.default_rng(0)
-    subjects = generator.integers(0, 200, 2000)
-    labels = np.where(subjects % 20 == 0, 1, 0)  # ten subjects have a class of their own
-    fractions = {"train": 0.8, "validation": 0.1, "test": 0.1}
-    splits = subject_split(subjects, fractions=fractions, seed=0, labels=labels)
-    for name, share in fractions.items():
-        assert abs((splits[labels == 1] == name).mean() - share) < 0.06
-        assert abs((splits == name).mean() - share) < 0.02
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -169,12 +142,6 @@ def test_rare_classes_are_shared_out() -> None:
         (lambda fer: with_classes(fer, ("woman", "man")), "must share a class with fer2013"),
         (lambda _: merge_datasets({}), "at least one"),
         (lambda fer: merge_datasets({"fer": fer, "b": make_dataset("ab", [0])}), "no splits in b"),
-        (lambda _: subject_split(np.zeros((2, 2)), fractions={"a": 1}, seed=0), "must have shape"),
-        (lambda _: subject_split(np.zeros(2), fractions={"a": 0.5}, seed=0), "sum to 1"),
-        (
-            lambda _: subject_split(np.zeros(2), fractions={"a": 1}, seed=0, labels=np.zeros(3)),
-            "`labels` must have one entry per image",
-        ),
     ],
 )
 def test_what_is_not_allowed(

@@ -53,7 +53,8 @@ class Card:
         temperature: what `FaceClassifier` divides the logits by, so that probabilities match
             accuracies (Guo et al. 2017, arXiv 1706.04599).
         data: name, checksum, licence and sizes of the training data; `split_rule`, "source" where
-            the data comes with its splits, else "content" or "drawn" (also if it is missing).
+            the data comes with its splits, else that of the `FaceDataset`. Cards of earlier
+            versions have "drawn", or none, which means the same.
         recipe: every setting of the training.
         seed: of initial weights, order and augmentation.
         command: the command that trained the model.

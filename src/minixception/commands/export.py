@@ -131,7 +131,7 @@ def _export_int8(folder: Path, card: "Card", arguments: argparse.Namespace) -> N
     from minixception.checkpoints.engines import Engine, KerasEngine, LiteRTEngine
     from minixception.checkpoints.export import quantized
     from minixception.datasets import with_classes
-    from minixception.datasets.registry import default_dataset, split_rule_for
+    from minixception.datasets.registry import default_dataset, require_same_files
     from minixception.datasets.requests import load_requested, name_and_place
     from minixception.files import atomic_path
     from minixception.inference.classifier import FaceClassifier
@@ -146,8 +146,9 @@ def _export_int8(folder: Path, card: "Card", arguments: argparse.Namespace) -> N
         task=card.task,
         image_size=form.image_size,
         channels=form.channels,
-        split_rule=split_rule_for(name, card.data),
     )
+    splits = [entry.validation_split]
+    require_same_files(name, dataset, splits=splits, model=card.name, trained_on=card.data)
     dataset = with_classes(dataset, card.class_names)
     training, validation = map(dataset.split, (entry.training_split, entry.validation_split))
 

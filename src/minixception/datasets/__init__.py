@@ -4,7 +4,6 @@ from minixception.datasets.face_dataset import (
     FaceDataset,
     split_names,
     stratified_split,
-    subject_split,
     twins_of,
 )
 from minixception.datasets.facial_expressions import load_facial_expressions
@@ -50,7 +49,6 @@ __all__ = [
     "split_names",
     "split_per_class",
     "stratified_split",
-    "subject_split",
     "twins_of",
     "votes_as_targets",
     "with_classes",

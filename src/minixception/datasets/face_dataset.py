@@ -26,8 +26,8 @@ class FaceDataset:
         checksum: "algorithm:hexadecimal" of the source content.
         splits: str (N,), the name of the split of each row, or None when there are none.
         drawn_splits: The splits that were drawn here; the others come from the source.
-        split_rule: How they were drawn: "content", so a picture is in the same split whatever else
-            is read, or "drawn" from all pictures, so it depends on them.
+        split_rule: How they were drawn: "content", by `draw_splits`, so a picture is in the same
+            split whatever else is read; or "drawn" in another way, so it may depend on the others.
         targets: float32 (N, classes), a probability per class whose rows sum to 1, or None.
         attributes: Further facts by name, each an array with one entry per row (age, ...).
         dropped: Reason -> number of source rows left out for it.
@@ -153,70 +153,6 @@ def stratified_split(
         for name, part in zip(names, np.split(rows, ends[:-1]), strict=True):
             splits[part] = name
     return splits
-
-
-def subject_split(
-    subjects: np.ndarray,
-    *,
-    fractions: Mapping[str, float],
-    seed: int,
-    labels: np.ndarray | None = None,
-) -> np.ndarray:
-    """Deal whole subjects to splits, so that no subject is on two sides.
-
-    Pictures of one person, and frames of one sequence even more so, are near copies: a score on a
-    person in the training set says little about others.
-
-    Args:
-        subjects: (N,), the name or number of the person on each row.
-        fractions: Split name -> its share of the rows, as for `stratified_split`.
-        seed: The same seed gives the same split, whatever the order of the rows.
-        labels: Integer (N,) classes, each of which is then divided as evenly as subjects allow.
-
-    Returns:
-        str (N,), the split of each row; none is empty if there are enough subjects. Subjects with
-        many rows are dealt first, equal ones in random order, each to the split that lacks most of
-        its share.
-
-    Raises:
-        ValueError: `subjects` is not one-dimensional, `labels` has another length, or `fractions`
-            are not shares of 1.
-
-    >>> subject_split(np.array(["a", "b", "a"]), fractions={"train": 0.7, "test": 0.3}, seed=0)
-    array(['train', 'test', 'train'], dtype='<U5')
-    """
-    subjects = np.asarray(subjects)
-    if subjects.ndim != 1:
-        raise ValueError(f"`subjects` must have shape (N,). Received: shape={subjects.shape}")
-    if labels is not None:
-        check_row_count("labels", labels, len(subjects))
-    shares = shares_of(fractions)
-    counts, subject_of_row = _rows_by_subject_and_class(subjects, labels)
-    lacking = np.outer(shares, counts.sum(axis=0))
-    is_empty = np.ones(len(shares), dtype=bool)
-    split_of_subject = np.zeros(len(counts), dtype=np.int64)
-    order = np.random.default_rng(seed).permutation(len(counts))
-    for subject in order[np.argsort(-counts[order].sum(axis=1), kind="stable")]:
-        need = (lacking / counts.sum(axis=0)) @ counts[subject]
-        # Every split gets a subject before one gets its second, the largest split first.
-        chosen = int(np.where(is_empty, need + len(subjects), need).argmax())
-        split_of_subject[subject] = chosen
-        lacking[chosen] -= counts[subject]
-        is_empty[chosen] = False
-    return np.array(list(fractions))[split_of_subject[subject_of_row]]
-
-
-def _rows_by_subject_and_class(
-    subjects: np.ndarray, labels: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the number of rows, float64 (subjects, classes that occur), and each row's subject."""
-    names, subject_of_row = np.unique(subjects, return_inverse=True)
-    classes, class_of_row = np.unique(
-        np.zeros(len(subjects)) if labels is None else labels, return_inverse=True
-    )
-    counts = np.zeros((len(names), len(classes)))
-    np.add.at(counts, (subject_of_row, class_of_row), 1)
-    return counts, subject_of_row
 
 
 def shares_of(fractions: Mapping[str, float]) -> np.ndarray:

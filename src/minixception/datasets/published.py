@@ -9,7 +9,7 @@ from typing import Any
 from minixception.datasets.cache import cached_dataset
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.pictures import PictureForm, read_listed, sole_archive
-from minixception.datasets.splits import CONTENT_RULE, draw_splits
+from minixception.datasets.splits import draw_splits
 from minixception.detection.registry import default_checksum
 
 Reader = Callable[..., FaceDataset]
@@ -52,7 +52,6 @@ class PublishedSet:
         path: str | Path,
         *,
         seed: int = 0,
-        split_rule: str = CONTENT_RULE,
         use_cache: bool = True,
         **form: Any,
     ) -> FaceDataset:
@@ -66,7 +65,6 @@ class PublishedSet:
                 archive, compressed or not, which is read without unpacking; or a folder that holds
                 one. (The archive of IMDB must be unpacked.)
             seed: Seed of the split.
-            split_rule: "content", or "drawn" for models of earlier versions.
             use_cache: Keep faces that take long to read or to find in the cache folder.
             **form: Fields of `PictureForm`, as `image_size`, `channels`, `crop_faces`, `detector`.
 
@@ -101,7 +99,7 @@ class PublishedSet:
             options=options,
             use_cache=use_cache and self.version > 0 and wanted.detector is None,
         )
-        return draw_splits(dataset, seed=seed, split_rule=split_rule, roster=self.subjects)
+        return draw_splits(dataset, seed=seed, roster=self.subjects)
 
     def _reader(self, form: PictureForm) -> Reader:
         return partial(

@@ -18,14 +18,8 @@ from minixception.datasets.folders import load_class_folders
 from minixception.datasets.imdb import load_imdb
 from minixception.datasets.merging import merge_datasets
 from minixception.datasets.posed import load_ck_plus, load_jaffe, load_kdef
-from minixception.datasets.split_index import has_split_index, read_split_index, split_per_class
-from minixception.datasets.splits import (
-    CONTENT_RULE,
-    DRAWN_RULE,
-    SPLIT_RULES,
-    draw_splits,
-    draw_validation,
-)
+from minixception.datasets.split_index import has_split_index, read_split_index
+from minixception.datasets.splits import CONTENT_RULE, DRAWN_RULE, draw_splits, draw_validation
 from minixception.datasets.utkface import load_utkface
 from minixception.files import find_data, is_special_file
 
@@ -42,7 +36,7 @@ class DatasetEntry:
         tasks: what its labels may stand for; None for class folders, which may be of any task.
         default_paths: where to search in `datasets/`, best first.
         takes_form: whether `load` takes `image_size` and `channels`, the form of the faces.
-        takes_rule: whether it takes `split_rule`, since the splits are drawn here.
+        is_divided: whether its splits are drawn here.
         drawn_from: which split of the other sets in these files it is a part of, "" for none.
         training_split: faces to learn from.
         validation_split: faces to make choices on.
@@ -53,7 +47,7 @@ class DatasetEntry:
     tasks: tuple[str, ...] | None
     default_paths: tuple[str, ...]
     takes_form: bool = False
-    takes_rule: bool = False
+    is_divided: bool = False
     drawn_from: str = ""
     training_split: str = "train"
     validation_split: str = "validation"
@@ -64,15 +58,13 @@ class DatasetEntry:
         return self.tasks is None or task in self.tasks
 
 
-def _load_ferplus_public(path: Path, *, split_rule: str = CONTENT_RULE) -> FaceDataset:
+def _load_ferplus_public(path: Path) -> FaceDataset:
     """Take the majority labels of the PublicTest rows: 80 % to train on, a tenth of it to validate.
 
     This stands in for the 3,191 pictures of report 000, which are not public but have nearly the
     same counts per class.
     """
     dataset = replace(_load_ferplus(path).split("PublicTest"), name="ferplus_public")
-    if split_rule == DRAWN_RULE:
-        return draw_validation(split_per_class(dataset), split_rule=split_rule)
     return draw_splits(dataset, fractions={"train": 0.72, "validation": 0.08, "test": 0.2})
 
 
@@ -83,7 +75,7 @@ def _load_ferplus(path: Path, **options: Any) -> FaceDataset:
     return load_ferplus(path, votes, **options)
 
 
-def _load_folder(path: Path, *, split_rule: str = CONTENT_RULE, **form: Any) -> FaceDataset:
+def _load_folder(path: Path, **form: Any) -> FaceDataset:
     """Take the splits of the index or of split folders, and draw those that are missing.
 
     Without any, the shares are 80, 10 and 10 %; if only validation is missing, it is a tenth of
@@ -92,11 +84,11 @@ def _load_folder(path: Path, *, split_rule: str = CONTENT_RULE, **form: Any) -> 
     load = read_split_index if has_split_index(path) else load_class_folders
     dataset = load(path, **form)
     if dataset.splits is None:
-        return draw_splits(dataset, split_rule=split_rule)
+        return draw_splits(dataset)
     names = split_names(dataset)
     if "validation" in names or "train" not in names:
         return dataset
-    return draw_validation(dataset, split_rule=split_rule)
+    return draw_validation(dataset)
 
 
 _FER2013_FILES = ("fer2013/fer2013.csv", "fer2013/fer2013.csv.gz", "fer2013/icml_face_data.csv")
@@ -110,7 +102,7 @@ _fer2013 = partial(
     validation_split="PublicTest",
     test_split="PrivateTest",
 )
-_divided = partial(DatasetEntry, takes_rule=True)
+_divided = partial(DatasetEntry, is_divided=True)
 _pictures = partial(_divided, takes_form=True)
 
 DATASETS: dict[str, DatasetEntry] = {
@@ -154,18 +146,18 @@ def _merged_entry(names: Sequence[str]) -> DatasetEntry:
             f"scored on. Received: {'+'.join(names)}"
         )
 
-    def load(path: Path | None, *, split_rule: str = CONTENT_RULE, **form: Any) -> FaceDataset:
+    def load(path: Path | None, **form: Any) -> FaceDataset:
         if path is not None:
             raise ValueError(
                 "Each of several data sets is read from its place in datasets/: leave the path "
                 f"out. Received: {path}"
             )
-        parts = {name: load_dataset(name, split_rule=split_rule, **form) for name in names}
+        parts = {name: load_dataset(name, **form) for name in names}
         return merge_datasets(parts, **form)
 
     labelled = [set(entry.tasks) for entry in entries.values() if entry.tasks is not None]
     tasks = tuple(sorted(set.intersection(*labelled))) if labelled else None
-    return DatasetEntry(load=load, tasks=tasks, default_paths=(), takes_form=True, takes_rule=True)
+    return DatasetEntry(load=load, tasks=tasks, default_paths=(), takes_form=True)
 
 
 def dataset_names(task: str) -> tuple[str, ...]:
@@ -227,15 +219,6 @@ def _trained_dataset(trained_on: Mapping[str, Any]) -> str:
     return name if all(part in DATASETS for part in name.split("+")) else ""
 
 
-def split_rule_for(name: str, trained_on: Mapping[str, Any]) -> str:
-    """Return the rule to split a set by for a model: that of its training, if it learned from it.
-
-    Cards of earlier versions name no rule.
-    """
-    rule = trained_on.get("split_rule", DRAWN_RULE) if _may_share(name, trained_on) else ""
-    return rule if rule in SPLIT_RULES else CONTENT_RULE
-
-
 def _may_share(name: str, trained_on: Mapping[str, Any]) -> bool:
     """Return whether a set, or one of several, may hold pictures that a model's splits divide.
 
@@ -243,7 +226,7 @@ def _may_share(name: str, trained_on: Mapping[str, Any]) -> bool:
     not for splits of the source, which are the same in every reading.
     """
     return any(
-        one.takes_rule and other.takes_rule and one.default_paths == other.default_paths
+        one.is_divided and other.is_divided and one.default_paths == other.default_paths
         for one in _entries(name)
         for other in _entries(_trained_dataset(trained_on))
     )
@@ -263,7 +246,8 @@ def require_same_files(
 
     Raises:
         ValueError: the model was trained on this set, alone or with others, and these splits are
-            drawn by another rule than then, or from other files by a rule that depends on them.
+            drawn by another rule than then, as an earlier version's is, or from other files by a
+            rule that depends on them.
     """
     theirs = _trained_dataset(trained_on)
     entry = DATASETS.get(theirs)
@@ -275,7 +259,15 @@ def require_same_files(
     may_share = _may_share(name, trained_on) or is_trained_on(name, dataset, trained_on)
     if not may_share or not set(splits) & set(dataset.drawn_splits):
         return
-    rule = trained_on.get("split_rule", DRAWN_RULE)
+    rule = trained_on.get("split_rule", DRAWN_RULE)  # cards of earlier versions name none
+    if rule == DRAWN_RULE and dataset.split_rule == CONTENT_RULE:
+        raise ValueError(
+            f"{model} was trained on {trained_on.get('name')} in splits that depend on all of its "
+            f"files, as earlier versions drew them (split_rule {DRAWN_RULE!r} in its card.json, or "
+            "none), so its training faces may be among the test faces. Train it again, or give "
+            "faces that it has not seen, in a folder `test` of class folders. "
+            f"Received: {dataset.name} {', '.join(splits)}"
+        )
     # A model of several sets has the checksums of all of them.
     has_same_files = dataset.checksum in str(trained_on.get("checksum"))
     # Only the same entry leaves out the same pictures.
@@ -301,13 +293,11 @@ def load_dataset(
     *,
     image_size: tuple[int, int] | None = None,
     channels: int | None = None,
-    split_rule: str = CONTENT_RULE,
 ) -> FaceDataset:
     """Load a data set, or several by names joined by "+", from `path` or its place in `datasets/`.
 
     `image_size` (height, width) and `channels` are the form that a network takes; sets with
-    pictures of one size come in their own. `split_rule` is one of `SPLIT_RULES`; for a model, see
-    `split_rule_for`.
+    pictures of one size come in their own.
 
     Raises:
         ValueError: The name is unknown, the path is a pipe or device, or the file does not hold
@@ -317,10 +307,8 @@ def load_dataset(
     entry = get_entry(name)
     if path is not None and is_special_file(path):
         raise ValueError(f"{path} is a pipe or device; copy it into a file first")
-    options: dict[str, Any] = {"split_rule": split_rule} if entry.takes_rule else {}
-    if entry.takes_form:
-        options |= {"image_size": image_size, "channels": channels}
+    form = {"image_size": image_size, "channels": channels} if entry.takes_form else {}
     return entry.load(
         find_data(*entry.default_paths) if path is None and entry.default_paths else path,
-        **{option: value for option, value in options.items() if value is not None},
+        **{option: value for option, value in form.items() if value is not None},
     )

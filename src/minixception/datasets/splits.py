@@ -5,8 +5,8 @@ picture: in every folder, under every name, beside all pictures or a few of them
 the face. So the shares of a class are approximate, and a class of few pictures may be missing from
 a split, which a warning says.
 
-By the rule "drawn", that of earlier versions, the pictures at hand are dealt like cards. With other
-pictures, each may get another split.
+The rule "drawn" stands for any other, as that of earlier versions. There, a picture may get another
+split when other pictures are read.
 """
 
 import hashlib
@@ -23,15 +23,12 @@ from minixception.datasets.face_dataset import (
     contents_of,
     shares_of,
     split_names,
-    stratified_split,
-    subject_split,
 )
 
 _LOGGER = logging.getLogger(__name__)
 
 CONTENT_RULE = "content"
 DRAWN_RULE = "drawn"
-SPLIT_RULES = (CONTENT_RULE, DRAWN_RULE)
 
 
 def content_split(
@@ -107,7 +104,6 @@ def draw_splits(
     *,
     fractions: Mapping[str, float] = DEFAULT_FRACTIONS,
     seed: int = 0,
-    split_rule: str = CONTENT_RULE,
     roster: Collection[str] = (),
 ) -> FaceDataset:
     """Return the data set with splits, by subject where its attributes name one.
@@ -116,53 +112,40 @@ def draw_splits(
         dataset: With or without the attribute "content", see `contents_of`.
         fractions: Split name -> its share.
         seed: Seed of the split.
-        split_rule: One of `SPLIT_RULES`.
         roster: See `content_split`.
 
     Raises:
-        ValueError: There is no such rule, or `fractions` are not shares of 1.
+        ValueError: `fractions` are not shares of 1.
     """
-    splits = _choose_splits(dataset, fractions, seed, split_rule, roster)
-    return _divided(dataset, splits, tuple(fractions), split_rule)
+    splits = _choose_splits(dataset, fractions, seed, roster)
+    return _divided(dataset, splits, tuple(fractions))
 
 
-def draw_validation(dataset: FaceDataset, *, split_rule: str = CONTENT_RULE) -> FaceDataset:
+def draw_validation(dataset: FaceDataset) -> FaceDataset:
     """Return the data set with a tenth of `train` as the split `validation`, drawn with seed 0."""
     assert dataset.splits is not None
     splits = dataset.splits.astype(np.dtype("<U10"))
     training = splits == "train"
     shares = {"train": 0.9, "validation": 0.1}
-    splits[training] = _choose_splits(dataset.select(training), shares, 0, split_rule)
-    drawn = tuple(dict.fromkeys((*dataset.drawn_splits, *shares)))
-    return _divided(dataset, splits, drawn, split_rule)
+    splits[training] = _choose_splits(dataset.select(training), shares)
+    return _divided(dataset, splits, tuple(dict.fromkeys((*dataset.drawn_splits, *shares))))
 
 
 def _choose_splits(
     dataset: FaceDataset,
     fractions: Mapping[str, float],
-    seed: int,
-    split_rule: str,
+    seed: int = 0,
     roster: Collection[str] = (),
 ) -> np.ndarray:
     subjects = dataset.attributes.get("subject")
-    if split_rule == CONTENT_RULE:
-        return content_split(
-            contents_of(dataset), fractions=fractions, seed=seed, subjects=subjects, roster=roster
-        )
-    if split_rule != DRAWN_RULE:
-        raise ValueError(
-            f"`split_rule` must be one of {', '.join(SPLIT_RULES)}. Received: {split_rule!r}"
-        )
-    if subjects is None:
-        return stratified_split(dataset.labels, fractions=fractions, seed=seed)
-    return subject_split(subjects, fractions=fractions, seed=seed, labels=dataset.labels)
+    return content_split(
+        contents_of(dataset), fractions=fractions, seed=seed, subjects=subjects, roster=roster
+    )
 
 
-def _divided(
-    dataset: FaceDataset, splits: np.ndarray, drawn: tuple[str, ...], split_rule: str
-) -> FaceDataset:
+def _divided(dataset: FaceDataset, splits: np.ndarray, drawn: tuple[str, ...]) -> FaceDataset:
     """Return the data set with splits; warn of each class that has no picture in some of them."""
-    divided = replace(dataset, splits=splits, drawn_splits=drawn, split_rule=split_rule)
+    divided = replace(dataset, splits=splits, drawn_splits=drawn, split_rule=CONTENT_RULE)
     names = dict.fromkeys((*drawn, *split_names(divided)))
     absent = []
     for label, class_name in enumerate(dataset.class_names):

@@ -12,12 +12,7 @@ from minixception.checkpoints.card import Card, read_card, write_card
 from minixception.checkpoints.shipped import find_model
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.merging import with_classes
-from minixception.datasets.registry import (
-    default_dataset,
-    is_trained_on,
-    require_same_files,
-    split_rule_for,
-)
+from minixception.datasets.registry import default_dataset, is_trained_on, require_same_files
 from minixception.datasets.requests import load_requested, name_and_place
 from minixception.evaluation import (
     Scores,
@@ -134,7 +129,6 @@ def score_splits(
         task=card.task,
         image_size=card.preprocessor.image_size,
         channels=card.preprocessor.channels,
-        split_rule=split_rule_for(name, card.data),
     )
     splits = splits or [entry.validation_split]
     if calibrated and list(splits) != [entry.validation_split]:
