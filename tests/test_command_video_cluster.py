@@ -144,9 +144,13 @@ def test_a_folder_of_films(
     assert {part.film for part in no_ray} == {str(films / "sub" / "a.ts")}
     assert (tables / "a.csv").read_text() == "old"
     assert not [path for path in tables.rglob(".*") if path.is_dir()]
-    write_film(films / "a.avi", "mpeg4", seconds=2)  # its table would be that of a.mp4
+    (films / "a.mp4").rename(films / "a.mov")
     assert run_video(films, *options, "--resume") == 1
-    assert "videos with a number" in capsys.readouterr().err
+    assert f"{tables / 'a.csv'} is of {films / 'a.mp4'}, and now" in capsys.readouterr().err
+    write_film(films / "a.avi", "mpeg4", seconds=2)  # its table would be that of a.mp4
+    (films / "a.mov").rename(films / "a.mp4")
+    assert run_video(films, *options, "--resume") == 1
+    assert f"{tables / 'a.csv'} is of {films / 'a.mp4'}, and now" in capsys.readouterr().err
     (films / "a.avi").unlink()
     assert run_video(films.rename(tmp_path / "others"), *options, "--resume") == 1
     assert f"FILE was {films}, now" in capsys.readouterr().err

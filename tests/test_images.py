@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, features
+from PIL import ExifTags, Image, features
 from PIL.PngImagePlugin import PngInfo
 
 from minixception import images
@@ -80,6 +80,18 @@ def test_broken_exif_leaves_the_picture_readable(tmp_path: Path, picture: np.nda
     path = tmp_path / "picture.jpg"
     Image.fromarray(picture).save(path, exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff")
     assert read_image(path).shape == picture.shape
+
+
+def test_the_orientation_counts_whatever_else_the_exif_holds(
+    tmp_path: Path, picture: np.ndarray
+) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation], exif[ExifTags.Base.XResolution] = 6, 72.0
+    entry, as_text = b"\x01\x1a\x00\x05", b"\x01\x1a\x00\x02"  # number and type
+    assert entry in exif.tobytes()
+    data = exif.tobytes().replace(entry, as_text)
+    Image.fromarray(picture).save(tmp_path / "turned.jpg", exif=data)
+    assert read_image(tmp_path / "turned.jpg").shape[:2] == picture.shape[1::-1]
 
 
 def test_grey_and_palette_and_one_bit_pictures(tmp_path: Path) -> None:

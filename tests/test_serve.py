@@ -142,6 +142,21 @@ REFUSALS: dict[str, tuple[dict[str, Any], int, str]] = {
         422,
         "Missing boundary",
     ),
+    "a cut-off form": (
+        {
+            "content": b'--x\r\nContent-Disposition: form-data; name="p"; filename="a"\r\n\r\n'
+            + png(8, 8)
+            + b'\r\n--x\r\nContent-Disposition: form-data; name="p"; filename="b"\r\n\r\nabc',
+            "headers": {"Content-Type": "multipart/form-data; boundary=x"},
+        },
+        422,
+        "ends too early",
+    ),
+    "an explanation without a model": (
+        {"content": png(8, 8), "params": {"explain": "emotion", "emotion_model": "none"}},
+        422,
+        "explain=emotion needs a model",
+    ),
     "a name in no known letters": (
         {
             "content": b'--x\r\nContent-Disposition: form-data; name="p"; filename="\xff-x"\r\n\r\n'
