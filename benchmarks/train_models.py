@@ -3,7 +3,8 @@
     make models
     python benchmarks/train_models.py --list
 
-The wide emotion model comes from a GPU, see `benchmarks/gpu_training`.
+The wide emotion model comes from a GPU, and so do the teachers and the first weights of the last
+step, which `benchmarks/gpu_training` writes to `runs/gpu`.
 
 Each step goes on where it was cut, and one that is complete is passed over, so the same command is
 typed again until it has nothing to do. All steps take some twelve hours of two cores. What they
@@ -23,10 +24,6 @@ _BACKBONE = "--backbone-weights datasets/models/vggface2_mobilenet.weights.h5"
 # Photographs whose emotions nobody has labelled, but for those that models are scored on.
 _PHOTOGRAPHS = "--unlabelled datasets/detection --leave-out datasets/facial_expressions"
 
-_FERPLUS = (
-    f"train-emotion --recipe patient --dataset ferplus --teacher {RUNS}/ferplus_teacher "
-    f"{_PHOTOGRAPHS}"
-)
 _PATIENT = (
     f"train-emotion --recipe patient --teacher {RUNS}/emotion_teacher {RUNS}/emotion_teacher_1 "
     f"{_PHOTOGRAPHS} --unlabelled-teacher {RUNS}/ferplus_teacher"
@@ -38,16 +35,16 @@ STEPS = {
     "ferplus_teacher": "train-emotion --recipe face-teacher --dataset ferplus --label-smoothing 0 "
     f"--epochs 12 {_BACKBONE}",
     "mini_xception": _PATIENT,
-    "ferplus": f"{_FERPLUS} --initial-weights {RUNS}/mini_xception --epochs 30 "
-    "--learning-rate 3e-3",
-    "ferplus_contempt": f"{_FERPLUS} --initial-weights {RUNS}/ferplus "
-    "--class-weights 1,3,1,1,1,1,1,1 --epochs 5 --learning-rate 5e-4",
     "roll": "train --task roll",
     "gender_teacher": "train-gender --recipe face-teacher --dataset utkface --epochs 14 "
     f"--crop-margin -0.2 {_BACKBONE}",
     "gender": f"train-gender --teacher {RUNS}/gender_teacher --teacher-share 0.9 --teach-once "
     f"--label-smoothing 0 --outliers 0.1 {_PHOTOGRAPHS} --initial-weights {RUNS}/mini_xception "
     "--epochs 30 --crop-margin -0.2",
+    "ferplus": "train-emotion --recipe patient --dataset ferplus --teacher "
+    + " ".join(f"runs/gpu/teacher_{number}_ferplus" for number in range(4))
+    + f" {_PHOTOGRAPHS} --initial-weights runs/gpu/mini_xception_64_ferplus "
+    "--class-weights 1,3,1,1,1,1,1,1 --epochs 88 --learning-rate 5e-3",
 }
 """Name of the folder -> the command that trains it; a later step may read an earlier one's."""
 
