@@ -1,5 +1,7 @@
 """The twin that is trained on TensorFlow learns what the network itself would."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -28,6 +30,16 @@ def loss_after_a_step(model: keras.Model, count: int = 64) -> float:
 
 
 @on_tensorflow
+@pytest.mark.parametrize("form", [{}, {"scale": False}, {"center": False}, {"axis": 1}])
+def test_the_twin_normalizes_as_the_network_does(form: dict[str, Any]) -> None:
+    inputs = keras.Input((8, 8, 8))
+    outputs = keras.layers.Flatten()(keras.layers.BatchNormalization(**form)(inputs))
+    model = keras.Model(inputs, outputs)
+    model.set_weights([np.random.default_rng(0).uniform(0.5, 2, w.shape) for w in model.weights])
+    images = np.random.default_rng(1).normal(size=(4, 8, 8, 8)).astype(np.float32)
+    np.testing.assert_allclose(accelerated(model)(images), model(images), atol=1e-5)
+
+
 @pytest.mark.usefixtures("eager")
 def test_the_twin_takes_the_same_step() -> None:
     keras.utils.set_random_seed(0)

@@ -328,6 +328,8 @@ def test_float_tiffs_reach_up_to_1_or_to_255(tmp_path: Path) -> None:
     for scale in (1, 255):
         Image.fromarray(ramp * np.float32(scale)).save(tmp_path / "a.tiff")
         assert read_image(tmp_path / "a.tiff")[..., 0].ravel().tolist() == list(range(256))
+    Image.fromarray(ramp * np.float32(1.02)).save(tmp_path / "a.tiff")  # overshoots
+    assert read_image(tmp_path / "a.tiff")[..., 0].ravel().tolist()[::255] == [0, 255]
     Image.fromarray(ramp - np.float32(1)).save(tmp_path / "a.tiff")
     with pytest.raises(ValueError, match=r"must lie in \[0, 1\]"):
         read_image(tmp_path / "a.tiff")

@@ -6,6 +6,7 @@ another by name, never by position.
 """
 
 from collections.abc import Mapping, Sequence
+from keyword import kwlist
 
 EMOTIONS_FER2013 = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """The seven FER2013 emotions; the position is the number in the column `emotion`."""
@@ -50,7 +51,7 @@ LONGEST_CLASS_NAME = 100
 
 TAKEN_NAMES = (
     *("box", "x", "y", "width", "height", "picture", "faces", "error"),
-    *("frame", "time_seconds", "track", "detector", "engine", "self"),
+    *("frame", "time_seconds", "track", "detector", "engine", "upright", "self"),
 )
 """Columns, keys and keywords that stand beside those of a task, and so cannot be its name."""
 
@@ -107,11 +108,12 @@ def check_class_names(names: Sequence[str]) -> None:
 
 def check_task(name: str) -> None:
     """Raise ValueError for the name of a task that could be no keyword, or no column of its own."""
-    is_free = name not in TAKEN_NAMES and not name.endswith("_scores")
+    is_free = name not in (*TAKEN_NAMES, *kwlist) and not name.endswith("_scores")
     if not (name.isidentifier() and is_free and len(name) <= LONGEST_CLASS_NAME):
         raise ValueError(
             "`task` must be a word such as emotion, gender or glasses: letters, digits and _, "
-            f"without the ending _scores, and none of {', '.join(TAKEN_NAMES)}. "
+            f"without the ending _scores, no keyword of Python and none of "
+            f"{', '.join(TAKEN_NAMES)}. "
             f"Received: {name[:200]!r}"
         )
 

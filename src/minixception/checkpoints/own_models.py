@@ -55,6 +55,7 @@ def make_checkpoint(
         The card. Its preprocessor resizes, and converts to grey if the model has one channel.
 
     Raises:
+        TypeError: if `class_names` is a string.
         ValueError: if the model does not fit the other arguments, or does not return
             probabilities. One without a softmax at its end gets it by
             `keras.Model(model.inputs, keras.layers.Softmax()(model.output))`. Nothing is written
@@ -62,6 +63,8 @@ def make_checkpoint(
         FileNotFoundError: if there is no such file.
     """
     litert: bytes | None = None
+    if isinstance(class_names, str):
+        raise TypeError(f"`class_names` must be a list of names. Received: {class_names!r}")
     if isinstance(model, str | Path) and Path(model).suffix.lower() == ".tflite":
         engine = LiteRTEngine(model, num_classes=len(class_names))
         name, predict, litert = Path(model).stem, engine.predict, engine.content

@@ -43,6 +43,7 @@ _LARGEST_REPAIR = 64 << 20  # bytes
 
 _PIXELS_AT_A_TIME = 1 << 20
 _HIGHEST_OF_12_BITS = 4095
+_BRIGHTEST = 1.5  # of a float picture whose white is 1
 
 # EXIF orientation -> what makes the picture upright.
 _TURNS = {
@@ -274,7 +275,8 @@ def _picture_to_rgb(picture: Image.Image) -> np.ndarray:
         highest = float(picture.getextrema()[1])  # type: ignore[arg-type]
     elif picture.mode.startswith("I;16"):  # another byte order, of which Pillow gives no extrema
         highest = float(np.asarray(picture).max())
-    white = np.float32(255 if 1 < highest <= 255 else 1)
+    # A float picture up to 1 may overshoot a little, as enlarging does.
+    white = np.float32(255 if _BRIGHTEST < highest <= 255 else 1)
     if picture.mode != "F" and 1 < highest < _HIGHEST_OF_12_BITS + 1:
         _tell_of_dark_values()
     is_transparent = picture.has_transparency_data
@@ -284,6 +286,8 @@ def _picture_to_rgb(picture: Image.Image) -> np.ndarray:
         rows = picture.crop((0, start, picture.width, min(start + count, picture.height)))
         if rows.mode == "F":
             values = np.asarray(rows) / white
+            if highest <= _BRIGHTEST:
+                values = np.minimum(values, 1)
         elif rows.mode.startswith("I;16"):
             values = np.asarray(rows).astype(np.uint16)
         else:

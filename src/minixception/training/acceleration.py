@@ -163,8 +163,8 @@ def _trained_on(device: str, network: keras.Model) -> Callable[[Any], Any]:
 
 
 def _faster_class(layer: layers.Layer) -> type[layers.Layer]:
-    if type(layer) is layers.BatchNormalization:
-        return FusedBatchNormalization
+    if type(layer) is layers.BatchNormalization and layer.scale and layer.center:
+        return FusedBatchNormalization if layer.axis in (-1, 3) else type(layer)
     if is_strided_pointwise(layer):
         return SubsampledConv2D
     return type(layer)
