@@ -96,6 +96,11 @@ def test_a_third_task_is_trained_by_a_command(run: Run, tmp_path: Path) -> None:
     run("train", "--resume", folder)
     refused = run("train-emotion", "--resume", folder, code=1)
     assert "is a run of train: minixception train --resume" in refused.stderr
+    (folder / "training_state.npz").unlink()  # as if it was killed in its first epoch
+    for command in ("train", "train-emotion"):
+        said = run(command, "--resume", folder, code=1).stderr
+        assert "again by minixception train --task=glasses" in said
+    assert read_card(folder).task == "glasses"
 
 
 def test_a_trained_folder_is_complete(csv_file: Path, trained: Path) -> None:

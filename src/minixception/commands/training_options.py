@@ -197,9 +197,11 @@ def options_of_run(arguments: argparse.Namespace) -> argparse.Namespace:
 
     Raises:
         FileNotFoundError: `--resume FOLDER` names a folder without a run.
-        ValueError: it names another folder than `--output`, or a run of the other task.
+        ValueError: it names another folder than `--output`, a run of the other task, or one that
+            was cut off in its first epoch.
     """
-    from minixception.checkpoints.card import CARD_FILE, STATE_FILE
+    from minixception.checkpoints.card import CARD_FILE, STATE_FILE, read_card
+    from minixception.training.runs import refuse_run_without_state
 
     if isinstance(arguments.resume, Path):
         if arguments.output not in (None, arguments.resume):
@@ -212,6 +214,13 @@ def options_of_run(arguments: argparse.Namespace) -> argparse.Namespace:
     goes_on = arguments.resume and folder and (folder / STATE_FILE).is_file()
     if isinstance(arguments.resume, Path) and not (folder / CARD_FILE).is_file():
         raise FileNotFoundError(f"{folder} holds no training run to continue")
+    if isinstance(arguments.resume, Path) and not goes_on:
+        refuse_run_without_state(folder)
+        command = read_card(folder).command
+        raise ValueError(
+            f"{folder} was cut off in its first epoch, and its options are not known yet: start it "
+            f"again by {command or 'the command of then'} --resume"
+        )
     return _laid_over_the_run(arguments) if goes_on else arguments
 
 
