@@ -96,11 +96,13 @@ def test_missing_and_unreadable_pictures_are_counted(
     root: Path, divided: FaceDataset, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_split_index(root, divided)
+    write_picture(root / "surprise" / "new.png", 0)
     (root / "fear" / "Zoë 0 .png").unlink()
     (root / "fear" / "Zoë 1 .png").write_bytes(b"no picture")
     dataset = read_split_index(root)
     assert len(dataset) == 28
-    assert dataset.dropped == {"missing picture": 1, "unreadable picture": 1}
+    dropped = {"missing picture": 1, "not in the index": 1, "unreadable picture": 1}
+    assert dataset.dropped == dropped
     assert "Left out 1 pictures (missing picture)" in caplog.text
     assert "Zoë 0 .png" in caplog.text
 

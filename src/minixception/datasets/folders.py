@@ -92,13 +92,14 @@ def _list_pictures(path: Path, strays: list[Path], empty: list[str]) -> Iterator
     strays.extend(folder for folder in folders if splits and folder not in splits)
     for parent in splits or [path]:
         for folder in _take(parent, Path.is_dir, strays) if splits else folders:
-            pictures = _take(folder, _is_picture, strays)
+            pictures = _take(folder, is_picture, strays)
             empty.extend([] if pictures else [str(folder)])
             split = SPLIT_FOLDERS[parent.name.lower()] if splits else ""
             yield from ((picture, split) for picture in pictures)
 
 
-def _is_picture(entry: Path) -> bool:
+def is_picture(entry: Path) -> bool:
+    """Return whether an entry of a folder is a file with the suffix of a picture."""
     return entry.suffix.lower() in PICTURE_SUFFIXES and entry.is_file()
 
 

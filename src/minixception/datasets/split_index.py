@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from minixception.datasets.face_dataset import FaceDataset, split_names, stratified_split
-from minixception.datasets.folders import check_found_names
+from minixception.datasets.folders import check_found_names, is_picture
 from minixception.datasets.pictures import ListedPicture, PictureForm, count_dropped, read_listed
 from minixception.datasets.splits import DRAWN_RULE
 from minixception.files import atomic_path
@@ -114,7 +114,8 @@ def read_split_index(
 
     Returns:
         See `load_class_folders`; rows are in the order of the lines, classes in that of
-        `classes.txt`, and `dropped` also counts pictures that are missing.
+        `classes.txt`, and `dropped` also counts pictures that are missing, and those in `folder`
+        that the index does not name.
 
     Raises:
         FileNotFoundError: There is no index.
@@ -134,7 +135,10 @@ def read_split_index(
     check_found_names(class_names, f"{index} must hold a different class name in each line.")
     pictures = list(_read_lines(folder, len(class_names)))
     present = [row for row in pictures if (root / row.file).is_file()]
-    missing = sorted({row.file for row in pictures} - {row.file for row in present})
+    named = {row.file for row in pictures}
+    missing = sorted(named - {row.file for row in present})
+    found = () if root != folder else (f for f in folder.rglob("*") if is_picture(f))
+    unnamed = sorted({file.relative_to(folder).as_posix() for file in found} - named)
     return read_listed(
         root,
         present,
@@ -142,7 +146,12 @@ def read_split_index(
         class_names=class_names,
         name=name,
         licence=licence,
-        dropped=count_dropped({"missing picture": [str(root / file) for file in missing]}),
+        dropped=count_dropped(
+            {
+                "missing picture": [str(root / file) for file in missing],
+                "not in the index": [str(root / file) for file in unnamed],
+            }
+        ),
         wanted=f"the {len(pictures)} pictures that the index in {folder} names",
     )
 
