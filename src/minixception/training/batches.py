@@ -192,8 +192,9 @@ def _jitter_light(
 def _blur(image: NDArray[np.uint8], greatest: float, generator: np.random.Generator) -> None:
     """Blur every second image (H, W, C), in place, by up to `greatest` pixels."""
     blurred, share = generator.uniform(size=2)
-    if blurred >= 0.5 and share > 0:
-        soft = cv2.GaussianBlur(image, (0, 0), share * greatest, borderType=cv2.BORDER_REPLICATE)
+    sigma = share * greatest
+    if blurred >= 0.5 and sigma > 0.01:  # OpenCV fails at some that are nearly 0
+        soft = cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
         image[:] = soft.reshape(image.shape)
 
 
