@@ -113,7 +113,7 @@ def main() -> None:
         compare_rolls(arguments.data),
         compare_backgrounds(contestants, held_out),
         compare_scenes(contestants, held_out, arguments.scenes),
-        compare_mosaics(contestants, held_out),
+        compare_mosaics(contestants, arguments.model, held_out),
         compare_times(contestants, held_out, arguments.data),
         compare_groups(contestants, held_out),
         compare_videos(contestants, arguments.data),
@@ -355,13 +355,14 @@ def _each(
     return [{name: of(one) for name, of in measures.items()} for one in scores.values()]
 
 
-def compare_mosaics(contestants: Mapping[str, Contestant], held_out: SceneSources) -> str:
+def compare_mosaics(
+    contestants: Mapping[str, Contestant], model: str, held_out: SceneSources
+) -> str:
     """Look for small faces in pictures full of them."""
     empty = [picture.image for picture in held_out.backgrounds if not len(picture.faces)]
     mosaics = {side: list(_mosaics(held_out.photographs, empty, side)) for side in MOSAIC_FACES}
-    detectors = {name: contestant.detector for name, contestant in contestants.items()}
-    (name, first), *others = detectors.items()
-    asked = MiniXceptionDetector(first.file.parent, min_face=8)  # type: ignore[attr-defined]
+    (name, first), *others = [(name, one.detector) for name, one in contestants.items()]
+    asked = MiniXceptionDetector(model, min_face=8)
     rows = []
     for title, detector in ((name, first), (f"{name}, `--min-face 8`", asked), *others):
         cells = []
@@ -389,8 +390,9 @@ def _mosaics(
     """Lay photographs in rows, until a picture is full."""
     height, width = MOSAIC
     waiting = [picture for picture in reversed(photographs) if len(picture.faces) == 1]
-    for ground in itertools.cycle(grounds):
-        image, faces = cv2.resize(ground, (width, height)), []
+    backgrounds = itertools.cycle(grounds)
+    while waiting:
+        image, faces = cv2.resize(next(backgrounds), (width, height)), []
         left = top = lowest = 0
         while waiting:
             picture = waiting[-1]
@@ -408,12 +410,10 @@ def _mosaics(
             faces.append(Box(round(float(x)), round(float(y)), side, side))
             left, lowest = left + across + MOSAIC_GAP, max(lowest, top + down)
             waiting.pop()
-        if not faces:
-            if not waiting:
-                return
+        if faces:
+            yield as_rgb(image[..., None]), faces
+        else:
             waiting.pop()  # it is larger than the picture
-            continue
-        yield as_rgb(image[..., None]), faces
 
 
 def compare_times(

@@ -216,7 +216,7 @@ def options_of_run(arguments: argparse.Namespace) -> argparse.Namespace:
         raise FileNotFoundError(f"{folder} holds no training run to continue")
     if isinstance(arguments.resume, Path) and not goes_on:
         refuse_run_without_state(folder)
-        command = read_card(folder).command
+        command = read_card(folder).command.removesuffix(" --resume")
         raise ValueError(
             f"{folder} was cut off in its first epoch, and its options are not known yet: start it "
             f"again by {command or 'the command of then'} --resume"

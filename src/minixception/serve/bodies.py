@@ -82,10 +82,9 @@ async def _parse(
         if "Too many files" in error.message:
             raise RefusedError(413, f"a request must have at most {most} pictures") from error
         raise RefusedError(422, f"the multipart body cannot be read: {error.message}") from error
-    if not parser.is_complete:
-        await form.close()
-        raise RefusedError(422, "the multipart body ends too early: send all of it once more")
     try:
+        if not parser.is_complete:
+            raise RefusedError(422, "the multipart body ends too early: send all of it once more")
         pictures: dict[str, bytes] = {}
         for field, part in form.multi_items():
             if not isinstance(part, UploadFile):
