@@ -11,6 +11,9 @@ augmented and mixed (Beyer et al. 2022, arXiv 2106.05237); all of them in one lo
 teachers are asked once. `minixception train-emotion --recipe patient` asks once per face instead,
 since the processors that it is made for take a hundred times as long.
 
+Students begin with random weights, or with those of checkpoints that `pack --start` was given. How
+the shipped ones were made says trained_models/README.md.
+
 `pack` and `finish` need the project and its data sets (datasets/README.md); the two between them
 need `keras`, `jax[cuda13]` and what `pack` wrote. Everything is in one folder, `runs/gpu`; there
 `finish` makes checkpoint folders, which can be scored, and teach, like any other.
@@ -22,7 +25,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from benchmarks.gpu_training.settings import STUDENTS, TEACHERS
+from benchmarks.gpu_training.settings import SEEDS, STUDENTS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,16 +35,27 @@ def main() -> int | str:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("part", choices=("pack", "teachers", "students", "finish"))
     parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "gpu")
-    parser.add_argument("--teachers", type=int, default=TEACHERS, help="number of teachers")
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="of the teachers")
     parser.add_argument("--students", nargs="+", default=STUDENTS, help="NETWORK:SIZE:DATASET")
-    parser.add_argument("--epochs", type=int, default=0, help="other than in the settings")
+    parser.add_argument(
+        "--start",
+        nargs="+",
+        default=(),
+        metavar="NETWORK:SIZE:DATASET=FOLDER",
+        help="with `pack`: checkpoints with whose weights students begin",
+    )
+    for name, kind in (("epochs", int), ("learning_rate", float), ("mixup", float)):
+        option = "--" + name.replace("_", "-")
+        parser.add_argument(option, type=kind, help="another one than in the settings")
     parser.add_argument("--seconds", type=float, default=1e6, help="train fewer epochs to keep it")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     try:
         if options.part == "pack":
-            from benchmarks.gpu_training.packing import pack
+            from benchmarks.gpu_training.packing import pack, pack_start
 
+            for start in options.start:
+                pack_start(options.folder, *start.split("="))
             pack(options.folder)
         elif options.part == "finish":
             from benchmarks.gpu_training.finishing import finish
@@ -49,7 +63,7 @@ def main() -> int | str:
             finish(options.folder)
         else:
             train(options)
-    except (FileNotFoundError, FileExistsError) as error:
+    except (FileNotFoundError, FileExistsError, ValueError) as error:
         return str(error)
     return 0
 
@@ -65,9 +79,11 @@ def train(options: argparse.Namespace) -> None:
     use_plain_kernels()
     keras.config.set_dtype_policy("mixed_bfloat16")
     command = "KERAS_BACKEND=jax python -m benchmarks.gpu_training " + shlex.join(sys.argv[1:])
-    common = {"epochs": options.epochs, "seconds": options.seconds, "command": command}
+    given = ("epochs", "learning_rate", "mixup")
+    changes = {name: value for name in given if (value := getattr(options, name)) is not None}
+    common = {"changes": changes, "seconds": options.seconds, "command": command}
     if options.part == "teachers":
-        train_teachers(options.folder, count=options.teachers, **common)
+        train_teachers(options.folder, seeds=options.seeds, **common)
     else:
         train_students(options.folder, students=options.students, **common)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.gpu_training.packing import unlabelled_faces
-from benchmarks.gpu_training.settings import FACES_FILE, HEADS
+from benchmarks.gpu_training.settings import FACES_FILE, HEADS, start_file
 from benchmarks.gpu_training.trained import read_facts, read_weights
 from minixception.checkpoints.card import Card
 from minixception.checkpoints.engines import run_keras
@@ -30,7 +30,8 @@ def finish(folder: Path) -> None:
     Raises:
         FileNotFoundError: there are none.
     """
-    files = sorted(path for path in folder.glob("*.npz") if path.name != FACES_FILE)
+    inputs = {FACES_FILE, *(path.name for path in folder.glob(start_file("*")))}
+    files = sorted(path for path in folder.glob("*.npz") if path.name not in inputs)
     if not files:
         raise FileNotFoundError(f"{folder} holds no trained model: run the parts before this one")
     for path in files:
@@ -56,6 +57,8 @@ def _write(folder: Path, weights: Sequence[Any], known: dict[str, Any], head: st
         learned.append(unlabelled_faces(faces))
         data["unlabelled"] = describe_unlabelled(learned[-1])
         data["teachers"] = [{"name": name} for name in known["teachers"]]
+    if "initial_weights" in known:
+        data["initial_weights"] = known["initial_weights"]
     size = (known["size"], known["size"])
     model = build(known["network"], (*size, 1), len(faces.class_names))
     model.set_weights(weights)

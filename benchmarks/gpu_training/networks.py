@@ -21,7 +21,7 @@ class Network:
         keras.utils.set_random_seed(seed)
         count = sum(HEADS[head].stop - HEADS[head].start for head in heads)
         whole = build(name, (size, size, 1), count)
-        self.model = keras.Model(whole.input, whole.layers[-2].output)
+        self.model = keras.Model(whole.input, whole.layers[-2].output, name=name)
         self.size, self.heads = size, tuple(heads)
         self.decayed = [
             variable.name not in ("bias", "gamma", "beta")

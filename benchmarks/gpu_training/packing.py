@@ -13,7 +13,9 @@ from benchmarks.gpu_training.settings import (
     HEADS,
     TEACHER_NETWORK,
     TEACHER_SIZE,
+    start_file,
 )
+from benchmarks.gpu_training.trained import write_model
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.ferplus import read_ferplus_votes, votes_as_targets
 from minixception.datasets.registry import load_dataset
@@ -22,6 +24,7 @@ from minixception.files import find_data
 from minixception.models import build
 from minixception.models.mobilenet import load_mobilenet_weights
 from minixception.preprocessor import Preprocessor
+from minixception.training.origins import begin_with
 from minixception.training.outliers import spoil
 
 DATA = Path(__file__).resolve().parents[2] / "datasets"
@@ -64,6 +67,20 @@ def pack(folder: Path) -> None:
         arrays[f"{head}_labels"] = validation.labels
     arrays |= {f"backbone_{k}": weights for k, weights in enumerate(model.get_weights())}
     np.savez_compressed(folder / FACES_FILE, **arrays)  # type: ignore[arg-type]
+
+
+def pack_start(folder: Path, student: str, checkpoint: str) -> None:
+    """Write the weights of a checkpoint into a folder, as those that a student begins with.
+
+    Raises:
+        FileNotFoundError: there is no such checkpoint.
+        ValueError: it is another network, or takes other pixels.
+    """
+    name, size, head = student.split(":")
+    model = build(name, (int(size), int(size), 1), HEADS[head].stop - HEADS[head].start)
+    classes = FER2013 if head == "fer2013" else FERPLUS
+    begin_with(model, Path(checkpoint), classes, Preprocessor((int(size), int(size))))
+    write_model(folder / start_file(student), model.get_weights(), {"name": checkpoint})
 
 
 def unlabelled_faces(faces: FaceDataset) -> FaceDataset:

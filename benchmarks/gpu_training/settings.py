@@ -44,7 +44,7 @@ STUDENT = Settings(
 )  # fmt: skip
 FACES_FILE = "faces.npz"
 
-TEACHERS = 4
+SEEDS = (0, 1, 2, 3)
 TEACHER_NETWORK = "facenet_mobilenet"
 TEACHER_SIZE = 128
 # So many teachers, in turn, are asked about each batch.
@@ -61,3 +61,8 @@ def stem(student: str) -> str:
     'mini_xception_64_fer2013'
     """
     return student.replace(":", "_")
+
+
+def start_file(student: str) -> str:
+    """Return the name of the file of the weights that a student begins with, where there is one."""
+    return f"start_{stem(student)}.npz"

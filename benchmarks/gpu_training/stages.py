@@ -20,21 +20,24 @@ from benchmarks.gpu_training.settings import (
     TEACHER,
     TEACHER_NETWORK,
     TEACHER_SIZE,
+    start_file,
     stem,
 )
-from benchmarks.gpu_training.trained import read_weights, write_model
+from benchmarks.gpu_training.trained import read_facts, read_weights, write_model
 
 
-def train_teachers(folder: Path, *, count: int, epochs: int, seconds: float, command: str) -> None:
+def train_teachers(
+    folder: Path, *, seeds: Sequence[int], changes: dict[str, Any], seconds: float, command: str
+) -> None:
     """Train teachers one after the other, each with a seed of its own; those there are stay."""
     faces = dict(np.load(folder / FACES_FILE))
     scorer, arrays = Scorer(faces), _arrays(faces, unlabelled=False)
     *body, top, bias = [faces[f"backbone_{k}"] for k in range(sum("backbone" in k for k in faces))]
-    settings = replace(TEACHER, epochs=epochs or TEACHER.epochs)
+    settings = replace(TEACHER, **changes)
     network = Network(TEACHER_NETWORK, TEACHER_SIZE, tuple(HEADS), seed=0)
     loop = Loop([network], settings, arrays)
     began, opinions = time.monotonic(), []
-    for seed in range(count):
+    for number, seed in enumerate(seeds, start=1):
         file = folder / f"teacher_{seed}.npz"
         if file.exists():
             network.model.set_weights(read_weights(file))
@@ -51,18 +54,18 @@ def train_teachers(folder: Path, *, count: int, epochs: int, seconds: float, com
                 facts["history"].append({"epoch": epoch, "loss": float(losses[0]), **row})
                 _tell(facts["history"][-1])
 
-            share = (seconds - (time.monotonic() - began)) / (count - seed)
+            share = (seconds - (time.monotonic() - began)) / (len(seeds) + 1 - number)
             state = loop.run([network.start()], jax.random.key(seed), report, seconds=share)
             _, others, _, average = state[0]
             write_model(file, network.assigned(average, others), facts, np.float16)
         opinions.append(scorer.probabilities(network, *network.start()))
         together = {head: np.mean([each[head] for each in opinions], axis=0) for head in HEADS}
-        print(f"{seed + 1} teachers together:", end=" ")
+        print(f"{number} teachers together:", end=" ")
         _tell(scorer.accuracies(together))
 
 
 def train_students(
-    folder: Path, *, students: Sequence[str], epochs: int, seconds: float, command: str
+    folder: Path, *, students: Sequence[str], changes: dict[str, Any], seconds: float, command: str
 ) -> None:
     """Train all students at once; the best epoch of each, on PublicTest, is kept.
 
@@ -85,7 +88,7 @@ def train_students(
         weights.append(teacher.start())
     parts = [student.split(":") for student in students]
     networks = [Network(name, int(size), (head,), seed=0) for name, size, head in parts]
-    settings = replace(STUDENT, epochs=epochs or STUDENT.epochs)
+    settings = replace(STUDENT, **changes)
     known = {
         student: {
             **_facts(network, seed=0, command=command),
@@ -93,6 +96,10 @@ def train_students(
         }
         for student, network in zip(students, networks, strict=True)
     }
+    for student, network in zip(students, networks, strict=True):
+        if (start := folder / start_file(student)).exists():
+            network.model.set_weights(read_weights(start))
+            known[student]["initial_weights"] = read_facts(start)["name"]
     best = dict.fromkeys(students, 0.0)
 
     def report(epoch: int, epochs: int, losses: Any, averages: Any) -> None:
