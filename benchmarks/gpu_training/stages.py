@@ -25,6 +25,9 @@ from benchmarks.gpu_training.settings import (
 )
 from benchmarks.gpu_training.trained import read_facts, read_weights, write_model
 
+# The best epoch of a student while it is trained.
+UNFINISHED = ".best"
+
 
 def train_teachers(
     folder: Path, *, seeds: Sequence[int], changes: dict[str, Any], seconds: float, command: str
@@ -69,15 +72,20 @@ def train_students(
 ) -> None:
     """Train all students at once; the best epoch of each, on PublicTest, is kept.
 
+    Nothing is done if all of them are there. What a run that was cut off has left is begun anew.
+
     Raises:
         FileNotFoundError: there are no teachers yet.
-        FileExistsError: there are students already.
+        FileExistsError: some of the students are there already.
     """
     places = sorted(folder.glob("teacher_*.npz"))
     if not places:
         raise FileNotFoundError(f"{folder} holds no teachers: run the part `teachers` first")
     files = {student: folder / f"{stem(student)}.npz" for student in students}
-    if used := [str(file) for file in files.values() if file.exists()]:
+    used = [str(file) for file in files.values() if file.exists()]
+    if len(used) == len(files):
+        return
+    if used:
         raise FileExistsError(f"{', '.join(used)} would be overwritten: move it away")
     faces = dict(np.load(folder / FACES_FILE))
     scorer, arrays = Scorer(faces), _arrays(faces, unlabelled=True)
@@ -111,7 +119,7 @@ def train_students(
             (accuracy,) = row.values()
             if accuracy > best[name]:
                 best[name] = accuracy
-                write_model(files[name], network.assigned(*average), facts)
+                write_model(files[name].with_suffix(UNFINISHED), network.assigned(*average), facts)
         _tell({name: facts["history"][-1] for name, facts in known.items()})
 
     loop = Loop(
@@ -123,6 +131,10 @@ def train_students(
     )
     starts = [network.start() for network in networks]
     loop.run(starts, jax.random.key(0), report, seconds=seconds)
+    for name, file in files.items():
+        best_epoch = file.with_suffix(UNFINISHED)
+        write_model(file, read_weights(best_epoch), known[name])
+        best_epoch.unlink()
 
 
 def _arrays(faces: dict[str, Any], *, unlabelled: bool) -> dict[str, Any]:
