@@ -23,6 +23,8 @@ TRAINING_COLOUR = "#0072B2"
 VALIDATION_COLOUR = "#D55E00"
 # Okabe and Ito 2008, told apart by the colour-blind too; the light yellow is left out.
 LINE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+# Letters that fit below the curves of several runs, side by side.
+_LEGEND_LETTERS = 120
 
 
 def plot_history(history: Mapping[str, Sequence[float]], path: str | os.PathLike[str]) -> None:
@@ -110,11 +112,13 @@ def _add_run_legend(figure: Figure, axes: Any) -> None:
 
     handles, labels = axes.get_legend_handles_labels()
     handles += [Line2D([], [], color="grey", linestyle=style) for style in ("--", "-")]
+    labels += ["training", "validation"]
+    columns = _LEGEND_LETTERS // (max(map(len, labels)) + 8)
     figure.legend(
         handles,
-        [*labels, "training", "validation"],
+        labels,
         loc="outside lower center",
-        ncols=min(len(labels) + 2, 6),
+        ncols=max(1, min(len(labels), columns)),
         frameon=False,
     )
 

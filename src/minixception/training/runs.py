@@ -103,12 +103,11 @@ def _read_history(path: Path) -> dict[str, list[float]]:
     # A row that is too short gives None.
     except (UnicodeDecodeError, csv.Error, TypeError, ValueError) as error:
         raise ValueError(f"{path} must hold a number per column and epoch: {error}") from error
-    for name in ("loss", "accuracy"):
-        if not columns.get(name):
-            raise ValueError(
-                f"{path} must have the column {name} and at least one epoch. "
-                f"Received: {len(rows)} epochs of {', '.join(columns) or 'nothing'}"
-            )
+    if not columns.get("loss"):
+        raise ValueError(
+            f"{path} must have the column loss and at least one epoch. "
+            f"Received: {len(rows)} epochs of {', '.join(columns) or 'nothing'}"
+        )
     if not all(abs(value) <= _LARGEST_VALUE for values in columns.values() for value in values):
         raise ValueError(f"{path} must hold finite numbers up to {_LARGEST_VALUE:g}.")
     return columns
