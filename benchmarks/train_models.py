@@ -1,20 +1,20 @@
 """Train the classifiers: teachers that know faces, then their students.
 
     make models
+    python benchmarks/train_models.py gender_teacher gender
     python benchmarks/train_models.py --list
 
-The wide emotion model comes from a GPU, and so do the teachers and the first weights of the last
-step, which `benchmarks/gpu_training` writes to `runs/gpu`.
-
 Each step goes on where it was cut, and one that is complete is passed over, so the same command is
-typed again until it has nothing to do. All steps take some twelve hours of two cores. What they
-read lies in `datasets/` (datasets/README.md); what they write, in `runs/models/`.
+typed again until it has nothing to do. The steps read `datasets/` (datasets/README.md) and write to
+`runs/models/` and `runs/gpu/`. `gpu` and `gpu_again` take a quarter of an hour of a large GPU and
+need `jax[cuda13]`, see `benchmarks/gpu_training`; the others take some twelve hours of two cores.
 """
 
 import argparse
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,7 +29,21 @@ _PATIENT = (
     f"{_PHOTOGRAPHS} --unlabelled-teacher {RUNS}/ferplus_teacher"
 )
 
+_GPU = "benchmarks.gpu_training"
+_FIRST = "--students mini_xception_wide:64:fer2013 mini_xception:64:ferplus"
+_AGAIN = (
+    f"--students mini_xception:64:fer2013={RUNS}/mini_xception "
+    "mini_xception_wide:64:fer2013=runs/gpu/mini_xception_wide_64_fer2013 "
+    f"mini_xception:64:ferplus={RUNS}/ferplus"
+)
+
 STEPS = {
+    "gpu": [
+        f"{_GPU} pack",
+        f"{_GPU} teachers --seeds 0 1 2 3",
+        f"{_GPU} students {_FIRST} --epochs 98",
+        f"{_GPU} finish",
+    ],
     "emotion_teacher": f"train-emotion --recipe face-teacher --epochs 10 {_BACKBONE}",
     "emotion_teacher_1": f"train-emotion --recipe face-teacher --epochs 13 --seed 1 {_BACKBONE}",
     "ferplus_teacher": "train-emotion --recipe face-teacher --dataset ferplus --label-smoothing 0 "
@@ -45,28 +59,44 @@ STEPS = {
     + " ".join(f"runs/gpu/teacher_{number}_ferplus" for number in range(4))
     + f" {_PHOTOGRAPHS} --initial-weights runs/gpu/mini_xception_64_ferplus "
     "--class-weights 1,3,1,1,1,1,1,1 --epochs 88 --learning-rate 5e-3",
+    "gpu_again": [
+        f"{_GPU} pack {_AGAIN}",
+        f"{_GPU} teachers --seeds 4 5",
+        f"{_GPU} students {_AGAIN} --epochs 165 --mixup 0.2 --learning-rate 6e-3",
+        f"{_GPU} finish",
+    ],
 }
-"""Name of the folder -> the command that trains it; a later step may read an earlier one's."""
+"""Step -> what `python -m` runs, or the `minixception` command that trains the folder of its name.
+
+A later step may read what an earlier one has written.
+"""
 
 
-def commands() -> list[list[str]]:
-    """Return the arguments of `minixception` for each step, in order."""
-    return [
-        [*shlex.split(step), "--output", str(RUNS / name), "--resume"]
-        for name, step in STEPS.items()
-    ]
+def commands(names: Iterable[str] = STEPS) -> list[list[str]]:
+    """Return module and arguments of each command of some steps, in order."""
+    found = []
+    for name in names:
+        step = STEPS[name]
+        if isinstance(step, str):
+            step = [f"minixception {step} --output {RUNS / name} --resume"]
+        found += [shlex.split(command) for command in step]
+    return found
 
 
 def main() -> int:
-    """Run the steps, or list them; the exit code is that of the first that failed."""
+    """Run steps, or list them; the exit code is that of the first that failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("steps", nargs="*", default=[*STEPS], help="only these")
     parser.add_argument("--list", action="store_true", help="print the commands and train nothing")
-    wants_list = parser.parse_args().list
-    for arguments in commands():
-        print(shlex.join(["minixception", *arguments]), flush=True)
-        if not wants_list:
-            command = [sys.executable, "-m", "minixception", *arguments]
-            code = subprocess.run(command, cwd=ROOT, check=False).returncode
+    options = parser.parse_args()
+    if unknown := set(options.steps) - set(STEPS):
+        parser.error(f"no step is named {', '.join(unknown)}. There are {', '.join(STEPS)}")
+    for command in commands(options.steps):
+        print("python -m", shlex.join(command), flush=True)
+        if not options.list:
+            code = subprocess.run(
+                [sys.executable, "-m", *command], cwd=ROOT, check=False
+            ).returncode
             if code:
                 return code
     return 0

@@ -231,7 +231,9 @@ def test_the_limits_of_augmentation() -> None:
 def test_the_chain_of_models_reads_what_it_has_made() -> None:
     chain = runpy.run_path(str(ROOT / "benchmarks" / "train_models.py"))
     made: set[Path] = set()
-    for command, *options in chain["commands"]():
+    for module, command, *options in chain["commands"]():
+        if module != "minixception":
+            continue
         parser = argparse.ArgumentParser()
         modules = {"train": train, "train-emotion": train_emotion, "train-gender": train_gender}
         modules[command].add_arguments(parser)

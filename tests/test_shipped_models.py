@@ -78,7 +78,6 @@ def test_card_of_a_default_model(task: str, class_names: tuple[str, ...], parame
     assert (card.class_names, card.parameters) == (class_names, parameters)
     assert card.preprocessor.channels == 1
     assert card.preprocessor.value_range == (-1.0, 1.0)
-    assert card.crop_margin == get_recipe(task).crop_margin
     for entry in (card.data, card.recipe, card.versions, card.metrics, card.command):
         assert entry
     content = json.loads((folder / "card.json").read_text(encoding="utf-8"))

@@ -11,8 +11,8 @@ augmented and mixed (Beyer et al. 2022, arXiv 2106.05237); all of them in one lo
 teachers are asked once. `minixception train-emotion --recipe patient` asks once per face instead,
 since the processors that it is made for take a hundred times as long.
 
-Students begin with random weights, or with those of checkpoints that `pack --start` was given. How
-the shipped ones were made says trained_models/README.md.
+Each of these is passed over where its files are there. `make models` types them for the shipped
+models, and what lies between them.
 
 `pack` and `finish` need the project and its data sets (datasets/README.md); the two between them
 need `keras`, `jax[cuda13]` and what `pack` wrote. Everything is in one folder, `runs/gpu`; there
@@ -25,7 +25,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from benchmarks.gpu_training.settings import SEEDS, STUDENTS
+from benchmarks.gpu_training.settings import SEEDS, STUDENTS, Student
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,13 +36,13 @@ def main() -> int | str:
     parser.add_argument("part", choices=("pack", "teachers", "students", "finish"))
     parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "gpu")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="of the teachers")
-    parser.add_argument("--students", nargs="+", default=STUDENTS, help="NETWORK:SIZE:DATASET")
     parser.add_argument(
-        "--start",
+        "--students",
         nargs="+",
-        default=(),
-        metavar="NETWORK:SIZE:DATASET=FOLDER",
-        help="with `pack`: checkpoints with whose weights students begin",
+        type=Student.parse,
+        default=STUDENTS,
+        metavar="NETWORK:SIZE:DATASET[=CHECKPOINT]",
+        help="begins with the weights of the checkpoint, if any; `pack` must be told as well",
     )
     for name, kind in (("epochs", int), ("learning_rate", float), ("mixup", float)):
         option = "--" + name.replace("_", "-")
@@ -52,11 +52,9 @@ def main() -> int | str:
     options.folder.mkdir(parents=True, exist_ok=True)
     try:
         if options.part == "pack":
-            from benchmarks.gpu_training.packing import pack, pack_start
+            from benchmarks.gpu_training.packing import pack
 
-            for start in options.start:
-                pack_start(options.folder, *start.split("="))
-            pack(options.folder)
+            pack(options.folder, options.students)
         elif options.part == "finish":
             from benchmarks.gpu_training.finishing import finish
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.gpu_training.packing import unlabelled_faces
-from benchmarks.gpu_training.settings import FACES_FILE, HEADS, start_file
+from benchmarks.gpu_training.settings import FACES_FILE, HEADS
 from benchmarks.gpu_training.trained import read_facts, read_weights
-from minixception.checkpoints.card import Card
+from minixception.checkpoints.card import LEARNED_FILE, Card
 from minixception.checkpoints.engines import run_keras
 from minixception.checkpoints.export import export_litert
 from minixception.checkpoints.keras_model import save_checkpoint
@@ -30,8 +30,8 @@ def finish(folder: Path) -> None:
     Raises:
         FileNotFoundError: there are none.
     """
-    inputs = {FACES_FILE, *(path.name for path in folder.glob(start_file("*")))}
-    files = sorted(path for path in folder.glob("*.npz") if path.name not in inputs)
+    inputs = {folder / FACES_FILE, *folder.glob("start_*.npz")}
+    files = sorted({*folder.glob("*.npz")} - inputs)
     if not files:
         raise FileNotFoundError(f"{folder} holds no trained model: run the parts before this one")
     for path in files:
@@ -47,7 +47,9 @@ def finish(folder: Path) -> None:
 
 
 def _write(folder: Path, weights: Sequence[Any], known: dict[str, Any], head: str) -> None:
-    """Write the folder of a model, with scores and temperature on PublicTest."""
+    """Write the folder of a model, with scores and temperature on PublicTest; one there stays."""
+    if (folder / LEARNED_FILE).exists():
+        return
     faces = load_dataset(head)
     validation = faces.split("PublicTest")
     data = {"dataset": head, **describe_data(faces, "Training", "PublicTest")}
@@ -57,7 +59,7 @@ def _write(folder: Path, weights: Sequence[Any], known: dict[str, Any], head: st
         learned.append(unlabelled_faces(faces))
         data["unlabelled"] = describe_unlabelled(learned[-1])
         data["teachers"] = [{"name": name} for name in known["teachers"]]
-    if "initial_weights" in known:
+    if known.get("initial_weights"):
         data["initial_weights"] = known["initial_weights"]
     size = (known["size"], known["size"])
     model = build(known["network"], (*size, 1), len(faces.class_names))
@@ -79,9 +81,9 @@ def _write(folder: Path, weights: Sequence[Any], known: dict[str, Any], head: st
     scores = score(validation.labels, run_keras(model, inputs, 256), validation.class_names)
     card = card.with_metrics("PublicTest", scores.to_json())
     save_checkpoint(folder, model, card, [_row(each, head) for each in known["history"]])
-    write_learned(folder, np.concatenate([numbers_of(part) for part in learned]))
     export_litert(folder, images=inputs[:64])
     calibrate(folder, validation, split="PublicTest", engine="litert")
+    write_learned(folder, np.concatenate([numbers_of(part) for part in learned]))
     print(f"{folder}: PublicTest {scores.accuracy:.2%}", flush=True)
 
 

@@ -1,5 +1,6 @@
 """All that a GPU needs, in one file: faces, labels, votes, and the weights of a backbone."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from benchmarks.gpu_training.settings import (
     HEADS,
     TEACHER_NETWORK,
     TEACHER_SIZE,
-    start_file,
+    Student,
 )
 from benchmarks.gpu_training.trained import write_model
 from minixception.datasets.face_dataset import FaceDataset
@@ -33,8 +34,31 @@ DATA = Path(__file__).resolve().parents[2] / "datasets"
 SPOILT, MEASURED = 2500, 256
 
 
-def pack(folder: Path) -> None:
-    """Write that file into a folder."""
+def pack(folder: Path, students: Sequence[Student]) -> None:
+    """Write that file into a folder, unless it is there, and the weights that students begin with.
+
+    Raises:
+        FileNotFoundError: a data set or a checkpoint is missing.
+        ValueError: a checkpoint is another network, or takes other pixels.
+    """
+    for student in students:
+        if student.start:
+            pack_start(folder, student)
+    if not (folder / FACES_FILE).exists():
+        pack_faces(folder)
+
+
+def pack_start(folder: Path, student: Student) -> None:
+    """Write the weights that a student begins with."""
+    size = (student.size, student.size)
+    classes = FER2013 if student.dataset == "fer2013" else FERPLUS
+    model = build(student.network, (*size, 1), len(classes))
+    begin_with(model, Path(student.start), classes, Preprocessor(size))
+    write_model(folder / student.start_file, model.get_weights(), {"name": student.start})
+
+
+def pack_faces(folder: Path) -> None:
+    """Write faces, labels, votes and the backbone."""
     faces = load_dataset("fer2013")
     assert faces.splits is not None
     training = faces.splits == "Training"
@@ -67,20 +91,6 @@ def pack(folder: Path) -> None:
         arrays[f"{head}_labels"] = validation.labels
     arrays |= {f"backbone_{k}": weights for k, weights in enumerate(model.get_weights())}
     np.savez_compressed(folder / FACES_FILE, **arrays)  # type: ignore[arg-type]
-
-
-def pack_start(folder: Path, student: str, checkpoint: str) -> None:
-    """Write the weights of a checkpoint into a folder, as those that a student begins with.
-
-    Raises:
-        FileNotFoundError: there is no such checkpoint.
-        ValueError: it is another network, or takes other pixels.
-    """
-    name, size, head = student.split(":")
-    model = build(name, (int(size), int(size), 1), HEADS[head].stop - HEADS[head].start)
-    classes = FER2013 if head == "fer2013" else FERPLUS
-    begin_with(model, Path(checkpoint), classes, Preprocessor((int(size), int(size))))
-    write_model(folder / start_file(student), model.get_weights(), {"name": checkpoint})
 
 
 def unlabelled_faces(faces: FaceDataset) -> FaceDataset:

@@ -50,19 +50,46 @@ TEACHER_SIZE = 128
 # So many teachers, in turn, are asked about each batch.
 TEACHERS_A_STEP = 2
 
-# Network, size of its input, and data set whose classes it learns.
-STUDENTS = ("mini_xception:64:fer2013", "mini_xception_wide:64:fer2013", "mini_xception:64:ferplus")
 
+@dataclass(frozen=True)
+class Student:
+    """A network, the size of its input, the data set whose classes it learns, and how it begins.
 
-def stem(student: str) -> str:
-    """Return the name of a student's files.
-
-    >>> stem("mini_xception:64:fer2013")
+    >>> Student.parse("mini_xception:64:fer2013").stem
     'mini_xception_64_fer2013'
+    >>> Student.parse("mini_xception:64:fer2013=runs/models/mini_xception").stem
+    'mini_xception_64_fer2013_again'
     """
-    return student.replace(":", "_")
+
+    network: str
+    size: int
+    dataset: str
+    start: str = ""
+    """Checkpoint with whose weights it begins; without one they are random."""
+
+    @classmethod
+    def parse(cls, text: str) -> "Student":
+        """Read `NETWORK:SIZE:DATASET`, or `NETWORK:SIZE:DATASET=CHECKPOINT`."""
+        what, _, start = text.partition("=")
+        network, size, dataset = what.split(":")
+        return cls(network, int(size), dataset, start)
+
+    @property
+    def stem(self) -> str:
+        """Name of its files."""
+        return f"{self.network}_{self.size}_{self.dataset}" + ("_again" if self.start else "")
+
+    @property
+    def start_file(self) -> str:
+        """Name of the file of the weights that it begins with."""
+        return f"start_{self.stem}.npz"
 
 
-def start_file(student: str) -> str:
-    """Return the name of the file of the weights that a student begins with, where there is one."""
-    return f"start_{stem(student)}.npz"
+STUDENTS = tuple(
+    Student.parse(f"{network}:64:{dataset}")
+    for network, dataset in (
+        ("mini_xception", "fer2013"),
+        ("mini_xception_wide", "fer2013"),
+        ("mini_xception", "ferplus"),
+    )
+)

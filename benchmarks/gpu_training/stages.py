@@ -20,13 +20,9 @@ from benchmarks.gpu_training.settings import (
     TEACHER,
     TEACHER_NETWORK,
     TEACHER_SIZE,
-    start_file,
-    stem,
+    Student,
 )
-from benchmarks.gpu_training.trained import read_facts, read_weights, write_model
-
-# The best epoch of a student while it is trained.
-UNFINISHED = ".best"
+from benchmarks.gpu_training.trained import read_weights, write_model
 
 
 def train_teachers(
@@ -68,21 +64,26 @@ def train_teachers(
 
 
 def train_students(
-    folder: Path, *, students: Sequence[str], changes: dict[str, Any], seconds: float, command: str
+    folder: Path,
+    *,
+    students: Sequence[Student],
+    changes: dict[str, Any],
+    seconds: float,
+    command: str,
 ) -> None:
     """Train all students at once; the best epoch of each, on PublicTest, is kept.
 
     Nothing is done if all of them are there. What a run that was cut off has left is begun anew.
 
     Raises:
-        FileNotFoundError: there are no teachers yet.
+        FileNotFoundError: there are no teachers yet, or not the weights that a student begins with.
         FileExistsError: some of the students are there already.
     """
     places = sorted(folder.glob("teacher_*.npz"))
     if not places:
         raise FileNotFoundError(f"{folder} holds no teachers: run the part `teachers` first")
-    files = {student: folder / f"{stem(student)}.npz" for student in students}
-    used = [str(file) for file in files.values() if file.exists()]
+    files = [folder / f"{student.stem}.npz" for student in students]
+    used = [str(file) for file in files if file.exists()]
     if len(used) == len(files):
         return
     if used:
@@ -94,33 +95,28 @@ def train_students(
     for place in places:
         teacher.model.set_weights(read_weights(place))
         weights.append(teacher.start())
-    parts = [student.split(":") for student in students]
-    networks = [Network(name, int(size), (head,), seed=0) for name, size, head in parts]
+    networks = [_network(folder, student) for student in students]
     settings = replace(STUDENT, **changes)
-    known = {
-        student: {
+    known = [
+        {
             **_facts(network, seed=0, command=command),
             "teachers": [place.stem for place in places],
+            "initial_weights": student.start,
         }
-        for student, network in zip(students, networks, strict=True)
-    }
-    for student, network in zip(students, networks, strict=True):
-        if (start := folder / start_file(student)).exists():
-            network.model.set_weights(read_weights(start))
-            known[student]["initial_weights"] = read_facts(start)["name"]
-    best = dict.fromkeys(students, 0.0)
+        for network, student in zip(networks, students, strict=True)
+    ]
+    best = [0.0] * len(files)
 
     def report(epoch: int, epochs: int, losses: Any, averages: Any) -> None:
-        for name, network, loss, average in zip(students, networks, losses, averages, strict=True):
-            facts = known[name]
+        for k, (network, average) in enumerate(zip(networks, averages, strict=True)):
             row = scorer.accuracies(scorer.probabilities(network, *average))
-            facts["settings"] = asdict(replace(settings, epochs=epochs))
-            facts["history"].append({"epoch": epoch, "loss": float(loss), **row})
+            known[k]["settings"] = asdict(replace(settings, epochs=epochs))
+            known[k]["history"].append({"epoch": epoch, "loss": float(losses[k]), **row})
             (accuracy,) = row.values()
-            if accuracy > best[name]:
-                best[name] = accuracy
-                write_model(files[name].with_suffix(UNFINISHED), network.assigned(*average), facts)
-        _tell({name: facts["history"][-1] for name, facts in known.items()})
+            if accuracy > best[k]:
+                best[k] = accuracy
+                write_model(_best_epoch(files[k]), network.assigned(*average), known[k])
+        _tell({file.stem: facts["history"][-1] for file, facts in zip(files, known, strict=True)})
 
     loop = Loop(
         networks,
@@ -131,10 +127,22 @@ def train_students(
     )
     starts = [network.start() for network in networks]
     loop.run(starts, jax.random.key(0), report, seconds=seconds)
-    for name, file in files.items():
-        best_epoch = file.with_suffix(UNFINISHED)
-        write_model(file, read_weights(best_epoch), known[name])
-        best_epoch.unlink()
+    for file, facts in zip(files, known, strict=True):
+        write_model(file, read_weights(_best_epoch(file)), facts)
+        _best_epoch(file).unlink()
+
+
+def _network(folder: Path, student: Student) -> Network:
+    """Return the network of a student, with the weights that it begins with."""
+    network = Network(student.network, student.size, (student.dataset,), seed=0)
+    if student.start:
+        network.model.set_weights(read_weights(folder / student.start_file))
+    return network
+
+
+def _best_epoch(file: Path) -> Path:
+    """Return where the best epoch of a student lies until its training is complete."""
+    return file.with_suffix(".best")
 
 
 def _arrays(faces: dict[str, Any], *, unlabelled: bool) -> dict[str, Any]:
