@@ -19,7 +19,6 @@ from minixception.checkpoints.shipped import (
 )
 from minixception.datasets import load_fer2013, load_ferplus, load_utkface, select_classes
 from minixception.labels import EMOTIONS_8, EMOTIONS_FER2013, GENDERS
-from minixception.training.recipe_book import get_recipe
 
 DEFAULTS = {"emotion": DEFAULT_EMOTION_MODEL, "gender": DEFAULT_GENDER_MODEL}
 PICTURES = Path(__file__).parents[1] / "images"
