@@ -72,6 +72,8 @@ TIMED_SIZES = ((480, 640), (240, 320), (960, 1280))
 TIMED_PICTURES = 24
 SEARCHED = (1, 4)  # every n-th frame of a video
 MOSAIC, MOSAIC_GAP, MOSAIC_FACES = (240, 320), 2, (12, 16, 20, 24)
+# Pictures of BSDS500 with people whom YuNet does not find: two divers, guests of a café, ...
+PEOPLE = ("00049.jpg", "00125.jpg", "00274.jpg", "00307.jpg", "00480.jpg")
 GROUP = (3000, 4000, 120)  # height, width, side of its 72 faces
 
 
@@ -303,9 +305,18 @@ def compare_rolls(data: Path) -> str:
     )  # fmt: skip
 
 
+def without_people(held_out: SceneSources) -> list[LabelledPicture]:
+    """Return the held-out pictures that show nobody."""
+    return [
+        picture
+        for picture in held_out.backgrounds
+        if not len(picture.faces) and picture.name not in PEOPLE
+    ]
+
+
 def compare_backgrounds(contestants: Mapping[str, Contestant], held_out: SceneSources) -> str:
     """Count boxes in pictures without a face."""
-    empty = [picture for picture in held_out.backgrounds if not len(picture.faces)]
+    empty = without_people(held_out)
     rows = []
     for name, contestant in contestants.items():
         own = sum(len(contestant.detector.detect(as_rgb(p.image[..., None]))) for p in empty)
@@ -314,8 +325,9 @@ def compare_backgrounds(contestants: Mapping[str, Contestant], held_out: SceneSo
         )
         rows.append([name, str(own), at_half])
     return (
-        f"## Backgrounds\n\nBoxes in {len(empty)} pictures of BSDS500 without a face that were "
-        "not used in training.\n\n" + table(["detector", "false boxes", "at score 0.5"], rows)
+        f"## Backgrounds\n\nBoxes in {len(empty)} pictures of BSDS500 without people that were not "
+        f"used in training. (Left out are {len(PEOPLE)} in which YuNet finds no face, but people "
+        "are to be seen.)\n\n" + table(["detector", "false boxes", "at score 0.5"], rows)
     )
 
 
@@ -359,7 +371,7 @@ def compare_mosaics(
     contestants: Mapping[str, Contestant], model: str, held_out: SceneSources
 ) -> str:
     """Look for small faces in pictures full of them."""
-    empty = [picture.image for picture in held_out.backgrounds if not len(picture.faces)]
+    empty = [picture.image for picture in without_people(held_out)]
     mosaics = {side: list(_mosaics(held_out.photographs, empty, side)) for side in MOSAIC_FACES}
     (name, first), *others = [(name, one.detector) for name, one in contestants.items()]
     asked = MiniXceptionDetector(model, min_face=8)
@@ -426,7 +438,7 @@ def compare_times(
     for size in TIMED_SIZES:
         times = _cpu_times(contestants, [cv2.resize(frame, size[::-1])] * rounds)
         rows.append([f"the frame, {size[1]}x{size[0]}", *(f"{np.median(t):.1f}" for t in times)])
-    empty = [picture for picture in held_out.backgrounds if not len(picture.faces)]
+    empty = without_people(held_out)
     size = TIMED_SIZES[0]
     for title, pictures in (("photographs", held_out.photographs), ("without a face", empty)):
         chosen = [
