@@ -65,7 +65,6 @@ def run(arguments: argparse.Namespace) -> int:
     pictures = _check_output(arguments, folder)
     origin = {"command": shlex.join(arguments.command_line), "commit": checkout_commit()}
     if is_detector(folder):
-        pictures = []
         content, lines = _score_detector(folder, arguments, origin)
     else:
         content, lines = _score_classifier(folder, arguments, origin)
@@ -134,11 +133,12 @@ def _title(facts: Mapping[str, Any]) -> str:
 def _check_output(arguments: argparse.Namespace, folder: Path) -> list[Path]:
     """Refuse what could not be written; return the picture of each split's confusion matrix."""
     from minixception.checkpoints.card import CHECKPOINT_FILES
+    from minixception.detection.card import is_detector
 
     output = arguments.output
     if output is None:
         return []
-    splits = list(dict.fromkeys(arguments.split or [""]))
+    splits = [] if is_detector(folder) else list(dict.fromkeys(arguments.split or [""]))
     endings = [f"_{split}" if len(splits) > 1 else "" for split in splits]
     pictures = [output.with_name(f"{output.stem}{end}.png") for end in endings]
     inputs = {"--data": arguments.data}
@@ -146,4 +146,9 @@ def _check_output(arguments: argparse.Namespace, folder: Path) -> list[Path]:
     check_file(output, "--output", suffixes=(".json",), apart_from=inputs)
     for picture in pictures:
         check_file(picture, "--output", apart_from=inputs)
+        if picture.exists() and not output.exists():  # so it is not of an earlier evaluation
+            raise FileExistsError(
+                f"{picture}, which the confusion matrix would be written to, is there already: "
+                "give another --output"
+            )
     return pictures
