@@ -72,7 +72,9 @@ class MiniXceptionDetector(SizedSearch):
     Its boxes are squares like those that the classifiers were trained on, each with five landmarks.
     Pictures with a shorter side above 960 pixels are shrunk to it, which leaves 24 pixels for the
     smallest face; small ones without a close face are enlarged. Where none is found, pictures are
-    searched once more, turned to either side. Threads may share a detector.
+    searched once more, turned to either side. Beside upright faces half of the lying ones are
+    missed: looking for them in every picture would take as long again. Threads may share a
+    detector.
 
     Args:
         folder: a detector's folder, or the name of a shipped one.
