@@ -5,6 +5,7 @@ import struct
 from importlib.util import find_spec
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, features
@@ -116,7 +117,6 @@ def test_grey_and_palette_and_one_bit_pictures(tmp_path: Path) -> None:
 def test_sixteen_bit_pictures_are_scaled(
     tmp_path: Path, suffix: str, order: str, mode: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    images.files._tell_of_dark_values.cache_clear()
     path = tmp_path / f"deep{suffix}"
     deep = np.array([[0, 128, 129, 32896, 65535]], f"{order}u2")
     Image.fromarray(deep).save(path)
@@ -125,10 +125,34 @@ def test_sixteen_bit_pictures_are_scaled(
     assert read_image(path)[0, :, 0].tolist() == [0, 0, 1, 128, 255]
     assert not caplog.records
     Image.fromarray(np.array([[0, 4095]], np.uint16)).save(path)  # of a camera with 12 bits
-    for _ in range(2):
-        assert read_image(path)[0, :, 0].tolist() == [0, 16]
-    assert len(caplog.records) == 1
-    assert "shift its values up" in caplog.text
+    assert read_image(path)[0, :, 0].tolist() == [0, 16]
+    (told,) = caplog.messages
+    assert told.startswith(str(path))
+    assert "shift its values up" in told
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".ppm"])
+@pytest.mark.parametrize("white", [4095, 65535])
+def test_each_file_with_dark_colours_is_named(
+    tmp_path: Path, suffix: str, white: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    paths = [tmp_path / f"{number}{suffix}" for number in range(2)]
+    for path in paths:
+        cv2.imwrite(str(path), np.full((5, 7, 3), white, np.uint16))
+        assert read_image(path).max() == white // 257 + (white == 4095 and suffix == ".ppm")
+    dark = paths if white == 4095 else []
+    assert [text.split(": ")[0] for text in caplog.messages] == list(map(str, dark))
+
+
+def test_a_tiff_of_12_bits_is_scaled(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pixels = bytes.fromhex("000800fff0")  # padded to whole bytes
+    entries = {256: 3, 257: 1, 258: 12, 259: 1, 262: 1, 273: 122, 277: 1, 278: 1, 279: len(pixels)}
+    fields = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries.items())
+    head = struct.pack("<2sHIH", b"II", 42, 8, len(entries)) + fields + bytes(4)
+    path = tmp_path / "deep.tif"
+    path.write_bytes(head + pixels)
+    assert read_image(path)[0, :, 0].tolist() == [0, 128, 255]
+    assert not caplog.records
 
 
 def test_transparent_parts_become_white(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError, _imaging
 from minixception.bounds import check_scans
 from minixception.files import atomic_path
 from minixception.images.arrays import as_rgb
+from minixception.messages import one_line
 
 # Listed, since Pillow would start Ghostscript for an EPS file. JPEG includes the MPO of phones, PPM
 # includes PBM and PGM.
@@ -43,6 +44,7 @@ _LARGEST_REPAIR = 64 << 20  # bytes
 
 _PIXELS_AT_A_TIME = 1 << 20
 _HIGHEST_OF_12_BITS = 4095
+_SIXTEEN_BITS = (";16", "65535")  # in what Pillow knows of a file, which it may reduce to 8
 _BRIGHTEST = 1.5  # of a float picture whose white is 1
 
 # EXIF orientation -> what makes the picture upright.
@@ -147,8 +149,9 @@ def pillow_to_rgb(picture: Image.Image) -> np.ndarray:
     Raises:
         ValueError: as `read_image`.
     """
-    with _clear_errors(getattr(picture, "filename", "") or "a Pillow picture"):
-        return _picture_to_rgb(_upright(picture))
+    name = getattr(picture, "filename", "") or "a Pillow picture"
+    with _clear_errors(name):
+        return _picture_to_rgb(_upright(picture), name)
 
 
 def _decode(file: BinaryIO, name: str, size: int, reduction: int) -> np.ndarray:
@@ -169,6 +172,7 @@ def _decode_as(
     file.seek(0)
     with _clear_errors(name, size), Image.open(file, formats=formats) as opened:
         picture: Image.Image = opened
+        stored = str(opened.tile[:1])
         if opened.format in _JPEG:
             check_scans(file, opened.width * opened.height)
             if reduction > 1:
@@ -178,7 +182,12 @@ def _decode_as(
         picture.load()
         if opened.format == "PPM" and picture.mode == "I":  # 16 bits, white is 65535
             picture = Image.fromarray(np.asarray(picture).astype(np.uint16))
-        return _picture_to_rgb(_upright(picture))
+        if "I;12" in stored:  # white is 4095
+            picture = picture.point(lambda value: value * 16)
+        if picture.mode in ("RGB", "RGBA") and any(mark in stored for mark in _SIXTEEN_BITS):
+            highest = max(most for _, most in picture.getextrema()[:3])  # type: ignore[misc]
+            _tell_of_dark_values(256 * highest, name)
+        return _picture_to_rgb(_upright(picture), name)
 
 
 def _upright(picture: Image.Image) -> Image.Image:
@@ -266,7 +275,7 @@ def _silence_libtiff() -> None:
         ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
 
 
-def _picture_to_rgb(picture: Image.Image) -> np.ndarray:
+def _picture_to_rgb(picture: Image.Image, name: str) -> np.ndarray:
     """Convert some rows at a time: the largest picture takes 1.3 GB so, and 2.7 GB at once."""
     if picture.mode == "I":
         raise ValueError("32-bit whole numbers as pixels")
@@ -277,8 +286,8 @@ def _picture_to_rgb(picture: Image.Image) -> np.ndarray:
         highest = float(np.asarray(picture).max())
     # A float picture up to 1 may overshoot a little, as enlarging does.
     white = np.float32(255 if _BRIGHTEST < highest <= 255 else 1)
-    if picture.mode != "F" and 1 < highest < _HIGHEST_OF_12_BITS + 1:
-        _tell_of_dark_values()
+    if picture.mode != "F":
+        _tell_of_dark_values(highest, name)
     is_transparent = picture.has_transparency_data
     result = np.empty((picture.height, picture.width, 3), np.uint8)
     count = max(1, _PIXELS_AT_A_TIME // picture.width)
@@ -296,14 +305,15 @@ def _picture_to_rgb(picture: Image.Image) -> np.ndarray:
     return result
 
 
-@functools.cache
-def _tell_of_dark_values() -> None:
-    """Warn, once, that 16-bit pictures of a scientific camera are read as nearly black."""
-    _LOGGER.warning(
-        "A 16-bit picture has no value above %d, as cameras of 10 or 12 bits write them. White is "
-        "65535 here, so that it is read as nearly black: shift its values up.",
-        _HIGHEST_OF_12_BITS,
-    )
+def _tell_of_dark_values(highest: float, name: str) -> None:
+    """Warn that the 16-bit picture of a scientific camera is read as nearly black."""
+    if 1 < highest < _HIGHEST_OF_12_BITS + 2:  # of 8 bits it is rounded up
+        _LOGGER.warning(
+            "%s: its 16-bit values end below %d, as cameras of 10 or 12 bits write them. White is "
+            "65535, so it is read as nearly black: shift its values up",
+            one_line(name),
+            _HIGHEST_OF_12_BITS + 1,
+        )
 
 
 def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
