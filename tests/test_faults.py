@@ -156,6 +156,31 @@ def test_a_full_standard_output_loses_no_result(
     assert (here / "curves.png").stat().st_size > 0
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("stream", ["full", "a pipe without a reader"])
+def test_a_standard_output_that_takes_nothing_ends_no_job(
+    stream: str,
+    portraits: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    if stream == "full":
+        os.dup2(os.open("/dev/full", os.O_WRONLY), writer)
+    pictures = [str(shutil.copy(portraits, tmp_path / f"{name}.jpg")) for name in "ab"]
+    table, drawn = tmp_path / "faces.csv", tmp_path / "drawn"
+    with suppress(OSError), os.fdopen(writer, "w", buffering=1) as output:
+        monkeypatch.setattr("sys.stdout", output)
+        options = ["--csv", str(table), "--output", str(drawn), *NO_MODELS]
+        assert run_command("image", [*pictures, *options]) == 1
+    error = "minixception image: error: standard output: No space left on device\n"
+    assert capsys.readouterr().err == (error if stream == "full" else "")
+    assert len(table.read_text().splitlines()) == 7
+    assert len(list(drawn.iterdir())) == 2
+
+
 def test_without_a_home_nothing_is_cached(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

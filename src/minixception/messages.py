@@ -82,16 +82,32 @@ def with_reports(steps: Sequence[_Step], done: str) -> Iterator[_Step]:
 class PlainStream:
     """Writes what is `printable` to a stream, and is like that stream otherwise.
 
+    A stream that is full or has been closed by its reader ends no work: it gets nothing more.
+
     Attributes:
         unfiltered: the stream, for progress bars and the like.
+        failure: why it could not be written to, if so.
     """
 
     def __init__(self, unfiltered: TextIO) -> None:
         self.unfiltered = unfiltered
+        self.failure: OSError | None = None
 
     def write(self, text: str) -> int:
         """Write a text; see `printable`."""
-        return self.unfiltered.write(printable(text))
+        self._attempt(self.unfiltered.write, printable(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is waiting to be written."""
+        self._attempt(self.unfiltered.flush)
+
+    def _attempt(self, act: Callable[..., object], *arguments: str) -> None:
+        if self.failure is None:
+            try:
+                act(*arguments)
+            except OSError as error:
+                self.failure = error
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.unfiltered, name)

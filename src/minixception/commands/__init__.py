@@ -96,6 +96,9 @@ def _run_plainly(command: str, arguments: Sequence[str], program: str, is_lost: 
     try:
         code = _run_parsed(command, arguments, program, is_lost)
         sys.stdout.flush()  # here, where a closed pipe is handled, and not at exit
+        if failure := getattr(sys.stdout, "failure", None):
+            failure.filename = "standard output"
+            raise failure
         return code
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)

@@ -9,6 +9,7 @@ The first line holds the options that the rows depend on: rows of two models mus
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice, zip_longest
 from pathlib import Path
 from typing import IO
@@ -138,20 +139,32 @@ class TableStream:
     def __init__(self, table: Table, file: IO[bytes]) -> None:
         self._table, self._file = table, file
         self._lines: list[Line] = []
-        file.write(table.header)
+        with self._written():
+            file.write(table.header)
 
     def write(self, result: PictureResult) -> None:
         """Write the rows of a picture."""
         if self._table.format == "json":
             self._lines.append(line_of(result))
-        else:
+            return
+        with self._written():
             self._file.write(self._table.encode(line_of(result)))
-            self._file.flush()
 
     def finish(self) -> None:
         """Write the JSON object."""
         if self._table.format == "json":
-            self._table.write(self._file, self._lines)
+            with self._written():
+                self._table.write(self._file, self._lines)
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        """Write at once what the block writes; errors do not name an open file."""
+        try:
+            yield
+            self._file.flush()
+        except OSError as error:
+            error.filename = "standard output"
+            raise
 
 
 def read_journal(path: Path) -> Iterator[tuple[Line, int]]:

@@ -81,7 +81,8 @@ class Tracks:
         self._file = file
         if file is not None:
             self._table = csv.DictWriter(file, ["frame", "time_seconds", "track", *columns])
-            self._table.writeheader()
+            with self._naming_file():
+                self._table.writeheader()
 
     def add(
         self, faces: Sequence[FacePrediction], number: int, time_seconds: float
@@ -92,14 +93,20 @@ class Tracks:
             self.histories.setdefault(track, TrackHistory(face)).add(face, time_seconds)
         if self._table is not None:
             place = {"frame": number, "time_seconds": round(time_seconds, 6)}
-            try:
+            with self._naming_file():
                 for track, row in zip(tracked, to_rows(tracked.values()), strict=True):
                     row |= {**place, "track": track}
                     self._table.writerow({name: csv_cell(value) for name, value in row.items()})
-            except OSError as error:  # of writing to an open file, which does not name it
-                error.filename = getattr(self._file, "name", None)
-                raise
         return tracked
+
+    @contextmanager
+    def _naming_file(self) -> Iterator[None]:
+        """Name the file in errors of writing to it, which do not."""
+        try:
+            yield
+        except OSError as error:
+            error.filename = getattr(self._file, "name", None)
+            raise
 
 
 def make_tracker(arguments: argparse.Namespace) -> FaceTracker:
