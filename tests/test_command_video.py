@@ -285,6 +285,20 @@ def test_a_terminal_that_has_gone_ends_nothing(monkeypatch: pytest.MonkeyPatch) 
     progress.close()
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no SIGHUP here")
+def test_a_terminal_that_hangs_up_ends_the_run_with_its_signal(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault = {"interrupt": lambda: signal.raise_signal(signal.SIGHUP), "at": 5}
+    monkeypatch.setattr(command, "load_analyzer", lambda a: make_analyzer(a, **fault))
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(f"sys.{name}", GoneTerminal())
+    with default_handler(signal.SIGHUP):
+        code = run_command("video", [str(clip), "--csv", str(tmp_path / "o.csv")])
+    assert code == 128 + signal.SIGHUP
+    assert 4 <= len(read_rows(tmp_path / "o.csv")) < 20
+
+
 @pytest.mark.parametrize("number", [errno.EPIPE, errno.EIO])  # of a terminal, of the film
 def test_the_table_outlives_errors_of_others(
     number: int, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -9,6 +9,7 @@ import importlib
 import logging
 import os
 import re
+import signal
 import sys
 import traceback
 import warnings
@@ -36,7 +37,8 @@ COMMANDS = {
     "export": ("export", "write a checkpoint as LiteRT, 8-bit LiteRT or ONNX"),
 }
 
-INTERRUPTED = 130  # the shell's exit code for Ctrl-C
+STOPPED = 128  # plus the number of a signal is the shell's exit code
+INTERRUPTED = STOPPED + signal.SIGINT  # Ctrl-C
 UNEXPECTED = 70  # "internal software error" in the BSD's sysexits.h
 TRACEBACK_VARIABLE = "MINIXCEPTION_TRACEBACK"
 
@@ -79,8 +81,9 @@ def run_command(
         program: the name shown in help and messages.
 
     Returns:
-        0 on success, 1 where the input is at fault, 130 after Ctrl-C, 70 after an unforeseen
-        error. MINIXCEPTION_TRACEBACK=1 shows where it occurred.
+        0 on success, 1 where the input or standard output is at fault, 128 and the number of a
+        signal that ended it, 130 after Ctrl-C, 70 after an unforeseen error.
+        MINIXCEPTION_TRACEBACK=1 shows where it occurred.
 
     Raises:
         SystemExit: from argparse: 0 after --help, 2 for options that it cannot read.
@@ -96,7 +99,8 @@ def _run_plainly(command: str, arguments: Sequence[str], program: str, is_lost: 
     try:
         code = _run_parsed(command, arguments, program, is_lost)
         sys.stdout.flush()  # here, where a closed pipe is handled, and not at exit
-        if failure := getattr(sys.stdout, "failure", None):
+        failure = getattr(sys.stdout, "failure", None)
+        if failure is not None and code < STOPPED:  # a terminal that hangs up sends a signal too
             failure.filename = "standard output"
             raise failure
         return code
