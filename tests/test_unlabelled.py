@@ -63,13 +63,17 @@ def test_the_largest_face_of_each_photograph_is_taken(tmp_path: Path) -> None:
         load_unlabelled(tmp_path / "nowhere")
 
 
-def test_a_folder_is_read_picture_by_picture(tmp_path: Path) -> None:
-    shutil.copy(IMAGES / "portraits.jpg", tmp_path)
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_photographs_are_read_one_by_one(is_packed: bool, tmp_path: Path) -> None:
+    album = tmp_path / "album"
+    album.mkdir()
+    shutil.copy(IMAGES / "portraits.jpg", album)
     for number in range(40):
-        (tmp_path / f"{number}.jpg").write_bytes(bytes(1 << 20))
+        (album / f"{number}.jpg").write_bytes(bytes(1 << 20))
+    place = pack(album, tmp_path / "album.tar") if is_packed else album
     tracemalloc.start()
     try:
-        found = load_unlabelled(tmp_path, use_cache=False)
+        found = load_unlabelled(place, use_cache=False)
         assert tracemalloc.get_traced_memory()[1] < 20 << 20
     finally:
         tracemalloc.stop()

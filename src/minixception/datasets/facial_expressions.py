@@ -39,7 +39,7 @@ def _read(path: Path, read: Reader) -> FaceDataset:
         path,
         rows,
         dropped=dropped,
-        contents=contents,
+        content_of=contents.__getitem__,
         summed=[(_LEGEND, files[_legend_file(files)]), *contents.items()],
     )
 

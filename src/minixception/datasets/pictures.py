@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -106,14 +106,15 @@ def read_listed(
     licence: str,
     wanted: str,
     dropped: Mapping[str, int] | None = None,
-    contents: Mapping[str, bytes] | None = None,
+    content_of: Callable[[str], bytes] | None = None,
     summed: Iterable[tuple[str, bytes]] | None = None,
 ) -> FaceDataset:
     """Read listed pictures into a data set, with the attributes "file", "content" and their facts.
 
-    They are files in the folder `place`, or `contents` by name that come from there. `dropped`
-    counts what the list leaves out already. `name` None takes that of the place, and `summed`,
-    names and contents for the checksum, None takes the pictures that could be used.
+    They are files in the folder `place`, or `content_of` gives what comes from there, by name and
+    in their order. `dropped` counts what the list leaves out already. `name` None takes that of
+    the place, and `summed`, names and contents for the checksum, None takes the pictures that could
+    be used.
 
     Raises:
         ValueError: No picture can be used; the message says what is `wanted`.
@@ -124,7 +125,7 @@ def read_listed(
     left_out: dict[str, list[str]] = {"unreadable picture": [], "no face": []}
     kept: list[ListedPicture] = []
     digests: list[str] = []
-    for row, image, digest in _read_pictures(place, listed, form, contents, left_out):
+    for row, image, digest in _read_pictures(place, listed, form, content_of, left_out):
         images[len(kept)] = image
         kept.append(row)
         digests.append(digest)
@@ -140,7 +141,7 @@ def read_listed(
         )
     if summed is None:
         summed = (
-            (row.file, (place / row.file).read_bytes() if contents is None else contents[row.file])
+            (row.file, content_of(row.file) if content_of else (place / row.file).read_bytes())
             for row in kept
         )
     return FaceDataset(
@@ -164,18 +165,18 @@ def _read_pictures(
     place: Path,
     listed: Sequence[ListedPicture],
     form: PictureForm,
-    contents: Mapping[str, bytes] | None,
+    content_of: Callable[[str], bytes] | None,
     left_out: Mapping[str, list[str]],
 ) -> Iterator[tuple[ListedPicture, np.ndarray, str]]:
     """Yield the pictures that can be used, in their form, with the hash of each as decoded."""
     finder = load_detector(form.detector) if form.crop_faces else None
     for row in with_reports(listed, "read"):
-        if contents is None:
+        if content_of is None:
             name = str(place / row.file)
             read = partial(read_image, name)
         else:
             name = row.file
-            read = partial(decode_image, contents[name], name)
+            read = partial(decode_image, content_of(name), name)
         try:
             image = read_patiently(read)
         except (OSError, ValueError) as error:
@@ -210,6 +211,20 @@ def named_contents(path: Path) -> Iterator[tuple[str, bytes]]:
         yield name, (path / name).read_bytes() if is_small else b""
 
 
+def archive_names(archive: Path) -> list[str]:
+    """Return the paths of the files in a tar archive, each once."""
+    return list(dict.fromkeys(name for name, _ in tar_contents(archive)))
+
+
+def contents_in_turn(archive: Path) -> Callable[[str], bytes]:
+    """Return a function that gives a file of a tar archive; see `archive_names` for their order.
+
+    So there is one at a time in memory. One that is not there any more is b"".
+    """
+    files = tar_contents(archive)
+    return lambda name: next((content for each, content in files if each == name), b"")
+
+
 def sole_archive(path: Path) -> Path:
     """Return the tar archive in a folder that has one and no picture or folder; else the path."""
     entries = list(path.glob("[!.]*")) if path.is_dir() else []
@@ -223,7 +238,7 @@ def sole_archive(path: Path) -> Path:
 def picture_names(path: Path) -> frozenset[str]:
     """Return the plain names of the files in a tar archive, or in a folder and its archives."""
     if not path.is_dir():
-        return frozenset(Path(name).name for name, _ in tar_contents(path))
+        return frozenset(Path(name).name for name in archive_names(path))
     names = frozenset(Path(name).name for name in files_below(path))
     return names.union(*map(picture_names, filter(_is_archive, path.rglob("*"))))
 

@@ -53,7 +53,8 @@ def _read(path: Path, read: Reader, *, parse: Parser) -> FaceDataset:
             if listed.setdefault((label, *facts.values()), picture) is not picture:
                 left_out["duplicate"].append(str(path / file))
     dropped = count_dropped(left_out, "files")
-    return read(path, list(listed.values()), dropped=dropped, contents=contents)
+    content_of = None if contents is None else contents.__getitem__
+    return read(path, list(listed.values()), dropped=dropped, content_of=content_of)
 
 
 # Subject, sequence, frame: S010_004_00000017.

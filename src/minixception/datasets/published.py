@@ -15,7 +15,7 @@ from minixception.detection.registry import default_checksum
 Reader = Callable[..., FaceDataset]
 """`read_listed` with form, names and licence of one set filled in.
 
-It takes the place and the listed pictures, and `dropped`, `contents` and `summed`.
+It takes the place and the listed pictures, and `dropped`, `content_of` and `summed`.
 """
 
 

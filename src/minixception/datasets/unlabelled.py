@@ -14,7 +14,8 @@ from minixception.datasets.merging import merge_datasets
 from minixception.datasets.pictures import (
     ListedPicture,
     PictureForm,
-    named_contents,
+    archive_names,
+    contents_in_turn,
     picture_names,
     read_listed,
     sole_archive,
@@ -127,8 +128,8 @@ def _read(path: Path, form: PictureForm) -> FaceDataset:
         faces = _labelled_faces(path, form)
     else:
         place = sole_archive(path)
-        contents = None if place.is_dir() else dict(named_contents(place))
-        names = files_below(place) if contents is None else contents
+        is_folder = place.is_dir()
+        names = files_below(place) if is_folder else archive_names(place)
         faces = read_listed(
             path,
             [
@@ -141,7 +142,7 @@ def _read(path: Path, form: PictureForm) -> FaceDataset:
             name=None,
             licence=_LICENCE,
             wanted="pictures of faces",
-            contents=contents,
+            content_of=None if is_folder else contents_in_turn(place),
             summed=(),
         )
     plain = np.array([Path(name).name for name in faces.attributes["file"]])

@@ -46,7 +46,7 @@ def _read(path: Path, read: Reader) -> FaceDataset:
         path,
         listed,
         dropped=count_dropped({"malformed name": malformed}, "files"),
-        contents=contents,
+        content_of=contents.__getitem__,
         summed=[(names[file], contents[file]) for file in files],
     )
     return _without_copies(dataset)
