@@ -6,10 +6,13 @@ import gzip
 import io
 import json
 import lzma
+import os
 import re
+import sys
 import tarfile
 import threading
 import time
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -244,6 +247,24 @@ def test_what_a_mat_file_holds_is_bounded(tmp_path: Path) -> None:
     savemat(path, {f"v{number}": np.zeros(4 << 20) for number in range(3)}, do_compression=True)
     with pytest.raises(ValueError, match="would unpack to more than"):
         check_mat_size(path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems may store the hole")
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".gif", ".tif"])
+def test_what_follows_a_picture_is_not_read(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a{suffix}"
+    Image.new("RGB", (64, 48), (200, 0, 0)).save(path)
+    os.truncate(path, 2 << 30)
+    tracemalloc.start()
+    try:
+        if suffix == ".webp":
+            with pytest.raises(ValueError, match="at most 715827880 bytes"):
+                read_image(path)
+        else:
+            assert read_image(path).shape == (48, 64, 3)
+        assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def many_scans(count: int) -> bytes:

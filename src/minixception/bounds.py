@@ -21,6 +21,7 @@ ALLOWED_ANYWAY = 64 << 20  # bytes, of what any packed file holds
 
 LARGEST_PICTURE = 178_956_970  # pixels: Pillow's own bound
 MOST_SCANNED = 16 * LARGEST_PICTURE  # pixels times scans: some ten seconds
+LARGEST_READ_WHOLE = 4 * LARGEST_PICTURE  # bytes: more than its pixels take
 
 LARGEST_LAYER = 1 << 28
 """Numbers that a layer of a network may take or give for one face: 1 GB of them."""
@@ -160,6 +161,15 @@ def check_mat_size(path: Path) -> None:
                 raise too_much(str(path))
 
 
+def check_read_whole(size: int, name: str) -> None:
+    """Raise ValueError for a huge picture file of a kind that Pillow reads at once."""
+    if size > LARGEST_READ_WHOLE:
+        raise ValueError(
+            f"`path` must be at most {LARGEST_READ_WHOLE} bytes in a format that is read at once. "
+            f"Received: path='{name}', {size} bytes"
+        )
+
+
 def check_scans(file: IO[bytes], pixels: int) -> None:
     """Raise ValueError for a JPEG with a thousand scans; a usual one has 1 to 14.
 
@@ -167,12 +177,26 @@ def check_scans(file: IO[bytes], pixels: int) -> None:
     """
     place = file.tell()
     file.seek(0)
-    content = file.read()
-    file.seek(place)
-    end = scans = 0
-    most = min(100, MOST_SCANNED // max(pixels, 1))
-    while (marker := _JPEG_MARKER.search(content, end)) and marker[0] != b"\xff\xd9":
-        end = marker.end() + int.from_bytes(content[marker.end() : marker.end() + 2], "big")
-        scans += marker[0] == b"\xff\xda"
+    scans, most = 0, min(100, MOST_SCANNED // max(pixels, 1))
+    for marker in _jpeg_markers(file):
+        scans += marker == b"\xff\xda"
         if scans > most:
             raise ValueError(f"it has more than {most} scans")
+    file.seek(place)
+
+
+def _jpeg_markers(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield the markers up to the end of the picture: a film of any size may follow it."""
+    content, end = b"", 0
+    while block := file.read(1 << 20):
+        content, end = content[end:] + block, max(end - len(content), 0)
+        while marker := _JPEG_MARKER.search(content, end):
+            end = marker.start()
+            if marker[0] == b"\xff\xd9":
+                return
+            if len(content) < marker.end() + 2:  # its length is in the next block
+                break
+            end = marker.end() + int.from_bytes(content[marker.end() : marker.end() + 2], "big")
+            yield marker[0]
+        else:
+            end = max(end, len(content) - 1)

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError, _imaging
 
-from minixception.bounds import check_scans
+from minixception.bounds import check_read_whole, check_scans
 from minixception.files import atomic_path
 from minixception.images.arrays import as_rgb
 from minixception.messages import one_line
@@ -129,7 +129,7 @@ def picture_size(
         stream = io.BytesIO(picture) if isinstance(picture, bytes) else picture
         place = stream.tell()
         try:
-            formats = _formats_of(stream.read(_HEAD_BYTES), "")
+            formats = _formats_of(stream.read(_HEAD_BYTES), stream.seek(0, io.SEEK_END), "")
             stream.seek(place)
             with Image.open(stream, formats=formats) as opened:
                 is_wanted = opened.format in _JPEG or not reducible
@@ -157,7 +157,7 @@ def pillow_to_rgb(picture: Image.Image) -> np.ndarray:
 def _decode(file: BinaryIO, name: str, size: int, reduction: int) -> np.ndarray:
     _silence_libtiff()
     head = file.read(_HEAD_BYTES)
-    formats = _formats_of(head, name)
+    formats = _formats_of(head, size, name)
     try:
         return _decode_as(formats, file, name, size, reduction)
     except ValueError:
@@ -200,10 +200,13 @@ def _upright(picture: Image.Image) -> Image.Image:
     return picture if turn is None else picture.transpose(turn)
 
 
-def _formats_of(head: bytes, name: str) -> tuple[str, ...]:
-    """Return the formats to try for a file with these first bytes."""
+def _formats_of(head: bytes, size: int, name: str) -> tuple[str, ...]:
+    """Return the formats to try for a file of this size with these first bytes."""
     brands = {head[place : place + 4] for place in range(8, _HEAD_BYTES, 4)}
-    if head[4:8] != b"ftyp" or not brands & (_AVIF_BRANDS | _HEIC_BRANDS):
+    is_boxed = head[4:8] == b"ftyp" and brands & (_AVIF_BRANDS | _HEIC_BRANDS)
+    if is_boxed or head[8:12] == b"WEBP":
+        check_read_whole(size, name)
+    if not is_boxed:
         return READABLE_FORMATS
     Image.init()
     if brands & _AVIF_BRANDS:
