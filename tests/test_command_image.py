@@ -125,6 +125,13 @@ def test_interrupted_while_it_starts(
     assert capsys.readouterr().err == "minixception image: interrupted\n"
 
 
+def test_a_lower_smallest_face_is_advised_where_there_is_one(image: Run, tmp_path: Path) -> None:
+    write_image(tmp_path / "wall.png", np.full((80, 100, 3), 200, np.uint8))
+    advice = [messages(image("wall.png", f"--min-face={least}", "--no-draw")) for least in (2, 1)]
+    smallest = "faces below 2 pixels are not searched for; a lower --min-face finds them"
+    assert advice == [[smallest], []]
+
+
 def test_whole_pictures_are_faces(image: Run, tmp_path: Path) -> None:
     for number, side in enumerate((48, 48, 90)):
         write_noise(tmp_path / "faces" / f"{number}.png", seed=number, size=(side, 48))

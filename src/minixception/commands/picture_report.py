@@ -78,7 +78,7 @@ class Report:
             print(self._failures[-1], file=sys.stderr)
         else:
             print(format_table(result.picture, result.faces))
-            if result.smallest_face is not None:
+            if (result.smallest_face or 0) > 1:
                 smallest = f"faces below {result.smallest_face} pixels are not searched for"
                 print(f"{smallest}; a lower --min-face finds them", file=sys.stderr)
             print("" if result.drawn is None else f"written to {one_line(result.drawn)}\n")
