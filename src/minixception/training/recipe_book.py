@@ -67,8 +67,8 @@ _POSTER_EASYNET = Recipe(
     data="FER2013, CK+ and JAFFE merged (--dataset fer2013+ck_plus+jaffe), six classes; here "
     "FER2013 without disgust",
     cost=f"60 epochs of 45 to 80 s, {_TWO_CORES}",
-    expected="PrivateTest, six classes, 66.1 % in 45 epochs on the merged sets (6786a9a); the poster "
-    "has 68.9 %",
+    expected="PrivateTest, six classes, 66.1 % in 45 epochs on the merged sets (6786a9a); the "
+    "poster has 68.9 %",
     network="easynet",
     classes=("angry", "fear", "happy", "sad", "surprise", "neutral"),
     image_size=(64, 64),
