@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from conftest import Run
 from made_up_data import write_noise
+from minixception import evaluate, train
 from minixception.boxes import Box
 from minixception.checkpoints.shipped import DEFAULT_DETECTOR
 from minixception.datasets import (
@@ -30,6 +31,7 @@ from minixception.datasets.registry import load_dataset, require_same_files
 from minixception.detection.registry import DETECTORS
 from minixception.images import read_image, write_image
 from minixception.training.learned_faces import numbers_of, refuse_learned, write_learned
+from pattern_runs import SMALL
 from stored_files import change_card
 
 PICTURES = 100
@@ -333,3 +335,15 @@ def test_a_model_of_an_earlier_version_predicts_and_is_scored_on_a_folder_that_s
     folder.rename(here / "test")
     options = ["--split", "test", "--dataset", "folder", "--data", here]
     assert "test" in run("evaluate", "--model", old, "--engine", "litert", *options).stdout
+
+
+@pytest.mark.usefixtures("short_training")
+def test_faces_in_folders_are_cut_as_they_are_for_prediction(folder: Path, here: Path) -> None:
+    # The box is the middle half, so that with this margin a face is its whole picture.
+    changes = {**SMALL, "crop_margin": 0.5, "epochs": 1, "output": "run", "verbose": 0}
+    card = train("folder_faces", "emotion", task="gender", data=folder, **changes).card
+    whole = load_dataset("folder", folder, image_size=SMALL["image_size"])
+    contents = load_dataset("folder_faces", folder).attributes["content"]
+    found = whole.select(np.isin(whole.attributes["content"], contents))
+    assert evaluate("run", found).to_json() == card.metrics["validation"]
+    assert evaluate("run", data=folder).to_json() == card.metrics["validation"]

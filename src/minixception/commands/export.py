@@ -146,6 +146,7 @@ def _export_int8(folder: Path, card: "Card", arguments: argparse.Namespace) -> N
         task=card.task,
         image_size=form.image_size,
         channels=form.channels,
+        crop_margin=card.crop_margin,
     )
     splits = [entry.validation_split]
     require_same_files(name, dataset, splits=splits, model=card.name, trained_on=card.data)

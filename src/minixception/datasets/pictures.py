@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minixception.bounds import LARGEST_MEMBER, tar_contents
+from minixception.boxes import as_margin
 from minixception.datasets.face_dataset import FaceDataset, picture_digest
 from minixception.detection.registry import load_detector
 from minixception.files import (
@@ -21,7 +22,7 @@ from minixception.files import (
     is_passing,
     read_patiently,
 )
-from minixception.images import as_rgb, crop, decode_image, read_image, resize_image, to_grey
+from minixception.images import as_rgb, cut_face, decode_image, read_image, resize_image, to_grey
 from minixception.messages import with_reports
 
 if TYPE_CHECKING:
@@ -40,19 +41,23 @@ class PictureForm:
         image_size: (height, width) of the result.
         channels: 1 for grey, 3 for RGB.
         crop_faces: Cut out the largest face; else the whole picture is resized.
+        crop_margin: How far a face that is cut out reaches beyond its box, see `boxes.as_margin`.
         detector: Finds the faces; None takes the default, so that a model learns the frames that it
             is shown later.
 
     Raises:
-        ValueError: `image_size` is not two numbers of at least 1, or `channels` is not 1 or 3.
+        ValueError: `image_size` is not two numbers of at least 1, `channels` is not 1 or 3, or
+            `crop_margin` is none.
     """
 
     image_size: tuple[int, int] = (48, 48)
     channels: int = 1
     crop_faces: bool = False
+    crop_margin: float = 0.0
     detector: FaceDetector | None = None
 
     def __post_init__(self) -> None:
+        as_margin(self.crop_margin)
         if len(self.image_size) != 2 or min(self.image_size) < 1:
             raise ValueError(
                 "`image_size` must be (height, width), at least 1. "
@@ -190,7 +195,7 @@ def _read_pictures(
             if not boxes:
                 left_out["no face"].append(name)
                 continue
-            face = crop(image, max(boxes, key=lambda box: box.area))
+            face = cut_face(image, max(boxes, key=lambda box: box.area), form.crop_margin)
         yield row, form.resize(face), picture_digest(image)
 
 

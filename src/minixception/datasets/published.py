@@ -90,7 +90,7 @@ class PublishedSet:
         if wanted.crop_faces != self.form.crop_faces:
             options["crop_faces"] = wanted.crop_faces
         if wanted.crop_faces:
-            options["detector"] = default_checksum()
+            options |= {"detector": default_checksum(), "crop_margin": wanted.crop_margin}
         dataset = cached_dataset(
             path,
             lambda: self.read(path, self._reader(wanted)),

@@ -36,6 +36,7 @@ class DatasetEntry:
         tasks: what its labels may stand for; None for class folders, which may be of any task.
         default_paths: where to search in `datasets/`, best first.
         takes_form: whether `load` takes `image_size` and `channels`, the form of the faces.
+        crops_faces: whether it cuts faces out of pictures, and `load` takes the `crop_margin`.
         is_divided: whether its splits are drawn here.
         drawn_from: which split of the other sets in these files it is a part of, "" for none.
         training_split: faces to learn from.
@@ -47,6 +48,7 @@ class DatasetEntry:
     tasks: tuple[str, ...] | None
     default_paths: tuple[str, ...]
     takes_form: bool = False
+    crops_faces: bool = False
     is_divided: bool = False
     drawn_from: str = ""
     training_split: str = "train"
@@ -104,6 +106,7 @@ _fer2013 = partial(
 )
 _divided = partial(DatasetEntry, is_divided=True)
 _pictures = partial(_divided, takes_form=True)
+_photographs = partial(_pictures, crops_faces=True)
 
 DATASETS: dict[str, DatasetEntry] = {
     "fer2013": _fer2013(load_fer2013),
@@ -120,20 +123,20 @@ DATASETS: dict[str, DatasetEntry] = {
         ),
     ),
     "imdb": _pictures(load_imdb, _GENDER, ("imdb_crop/imdb.mat", "imdb_crop")),
-    "facial_expressions": _pictures(
+    "facial_expressions": _photographs(
         load_facial_expressions,
         _EMOTION,
         ("facial_expressions/facial_expressions.tar", "facial_expressions"),
     ),
     "ck_plus": _pictures(load_ck_plus, _EMOTION, ("ck_plus/CK+48", "ck_plus/CK+48.tar", "ck_plus")),
     # The models are trained on faces cut out by the detector, so that is what they are given.
-    "jaffe": _pictures(
+    "jaffe": _photographs(
         partial(load_jaffe, crop_faces=True), _EMOTION, ("jaffe", "jaffedbase", "jaffe.tar")
     ),
-    "kdef": _pictures(partial(load_kdef, crop_faces=True), _EMOTION, ("kdef", "kdef.tar")),
+    "kdef": _photographs(partial(load_kdef, crop_faces=True), _EMOTION, ("kdef", "kdef.tar")),
     "candidates": DatasetEntry(load_candidates, ("roll",), ("detection",), takes_form=True),
     "folder": _pictures(_load_folder, None, ("folder",)),
-    "folder_faces": _pictures(partial(_load_folder, crop_faces=True), None, ("folder",)),
+    "folder_faces": _photographs(partial(_load_folder, crop_faces=True), None, ("folder",)),
 }
 
 
@@ -146,18 +149,18 @@ def _merged_entry(names: Sequence[str]) -> DatasetEntry:
             f"scored on. Received: {'+'.join(names)}"
         )
 
-    def load(path: Path | None, **form: Any) -> FaceDataset:
+    def load(path: Path | None, crop_margin: float = 0.0, **form: Any) -> FaceDataset:
         if path is not None:
             raise ValueError(
                 "Each of several data sets is read from its place in datasets/: leave the path "
                 f"out. Received: {path}"
             )
-        parts = {name: load_dataset(name, **form) for name in names}
+        parts = {name: load_dataset(name, crop_margin=crop_margin, **form) for name in names}
         return merge_datasets(parts, **form)
 
     labelled = [set(entry.tasks) for entry in entries.values() if entry.tasks is not None]
     tasks = tuple(sorted(set.intersection(*labelled))) if labelled else None
-    return DatasetEntry(load=load, tasks=tasks, default_paths=(), takes_form=True)
+    return DatasetEntry(load, tasks, default_paths=(), takes_form=True, crops_faces=True)
 
 
 def dataset_names(task: str) -> tuple[str, ...]:
@@ -293,11 +296,13 @@ def load_dataset(
     *,
     image_size: tuple[int, int] | None = None,
     channels: int | None = None,
+    crop_margin: float = 0.0,
 ) -> FaceDataset:
     """Load a data set, or several by names joined by "+", from `path` or its place in `datasets/`.
 
     `image_size` (height, width) and `channels` are the form that a network takes; sets with
-    pictures of one size come in their own.
+    pictures of one size come in their own. `crop_margin` is for faces that are cut out of
+    pictures here, see `boxes.as_margin`.
 
     Raises:
         ValueError: The name is unknown, the path is a pipe or device, or the file does not hold
@@ -307,7 +312,8 @@ def load_dataset(
     entry = get_entry(name)
     if path is not None and is_special_file(path):
         raise ValueError(f"{path} is a pipe or device; copy it into a file first")
-    form = {"image_size": image_size, "channels": channels} if entry.takes_form else {}
+    form: dict[str, Any] = {"crop_margin": crop_margin} if entry.crops_faces else {}
+    form |= {"image_size": image_size, "channels": channels} if entry.takes_form else {}
     return entry.load(
         find_data(*entry.default_paths) if path is None and entry.default_paths else path,
         **{option: value for option, value in form.items() if value is not None},

@@ -217,6 +217,7 @@ class _Request:
             task=self.task,
             image_size=recipe.image_size,
             channels=3 if recipe.augmentation.changes_colour else recipe.channels,
+            crop_margin=as_margin(recipe.crop_margin),
         )
         return entry, select_classes(faces, recipe.classes) if recipe.classes else faces
 

@@ -129,6 +129,7 @@ def score_splits(
         task=card.task,
         image_size=card.preprocessor.image_size,
         channels=card.preprocessor.channels,
+        crop_margin=card.crop_margin,
     )
     splits = splits or [entry.validation_split]
     if calibrated and list(splits) != [entry.validation_split]:
