@@ -338,7 +338,9 @@ def test_a_model_of_an_earlier_version_predicts_and_is_scored_on_a_folder_that_s
 
 
 @pytest.mark.usefixtures("short_training")
-def test_faces_in_folders_are_cut_as_they_are_for_prediction(folder: Path, here: Path) -> None:
+def test_faces_in_folders_are_cut_as_they_are_for_prediction(
+    folder: Path, here: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     # The box is the middle half, so that with this margin a face is its whole picture.
     changes = {**SMALL, "crop_margin": 0.5, "epochs": 1, "output": "run", "verbose": 0}
     card = train("folder_faces", "emotion", task="gender", data=folder, **changes).card
@@ -347,3 +349,10 @@ def test_faces_in_folders_are_cut_as_they_are_for_prediction(folder: Path, here:
     found = whole.select(np.isin(whole.attributes["content"], contents))
     assert evaluate("run", found).to_json() == card.metrics["validation"]
     assert evaluate("run", data=folder).to_json() == card.metrics["validation"]
+    assert evaluate("run", folder).to_json() == card.metrics["validation"]
+    assert "taken whole" not in caplog.text
+    assert evaluate("run", "folder", data=folder).n > card.metrics["validation"]["n"]
+    assert (
+        "are cut to the largest face: scores on folder, whose pictures are taken whole"
+        in caplog.text
+    )

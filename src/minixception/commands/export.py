@@ -131,23 +131,12 @@ def _export_int8(folder: Path, card: "Card", arguments: argparse.Namespace) -> N
     from minixception.checkpoints.engines import Engine, KerasEngine, LiteRTEngine
     from minixception.checkpoints.export import quantized
     from minixception.datasets import with_classes
-    from minixception.datasets.registry import default_dataset, require_same_files
-    from minixception.datasets.requests import load_requested, name_and_place
+    from minixception.datasets.registry import require_same_files
     from minixception.files import atomic_path
     from minixception.inference.classifier import FaceClassifier
+    from minixception.training.scoring import load_for
 
-    default = default_dataset(card.task, card.data)
-    name, place = name_and_place(arguments.dataset, arguments.data, default=default)
-    form = card.preprocessor
-    entry, dataset = load_requested(
-        arguments.dataset,
-        name,
-        place,
-        task=card.task,
-        image_size=form.image_size,
-        channels=form.channels,
-        crop_margin=card.crop_margin,
-    )
+    name, entry, dataset = load_for(card, arguments.dataset, arguments.data)
     splits = [entry.validation_split]
     require_same_files(name, dataset, splits=splits, model=card.name, trained_on=card.data)
     dataset = with_classes(dataset, card.class_names)
@@ -161,7 +150,7 @@ def _export_int8(folder: Path, card: "Card", arguments: argparse.Namespace) -> N
     count = min(CALIBRATION_FACES, len(training))
     rows = np.random.default_rng(0).choice(len(training), count, replace=False)
     with atomic_path(arguments.output) as path:
-        path.write_bytes(quantized(folder, form(training.images[np.sort(rows)])))
+        path.write_bytes(quantized(folder, card.preprocessor(training.images[np.sort(rows)])))
         after = accuracy(LiteRTEngine(path, num_classes=len(card.class_names)))
     print(
         f"accuracy on {dataset.name} {entry.validation_split}, {len(validation)} faces: "

@@ -140,6 +140,10 @@ DATASETS: dict[str, DatasetEntry] = {
 }
 
 
+FOLDER_READINGS = {"folder": "taken whole", "folder_faces": "cut to the largest face"}
+"""The names of class folders -> what is done with their pictures."""
+
+
 def _merged_entry(names: Sequence[str]) -> DatasetEntry:
     """Return an entry for several data sets as one, each from its default place."""
     entries = {name: get_entry(name) for name in names}
@@ -194,6 +198,12 @@ def default_dataset(task: str, trained_on: Mapping[str, Any]) -> str:
         f"The model was trained on {trained_on['name']}, which is not a data set with labels of "
         f"{task}. Name one with --dataset: {', '.join(dataset_names(task))}."
     )
+
+
+def folder_reading(trained_on: Mapping[str, Any]) -> str | None:
+    """Return as which of `FOLDER_READINGS` the faces of a model were read; None for other sets."""
+    name = _trained_dataset(trained_on)
+    return name if name in FOLDER_READINGS else None
 
 
 def is_trained_on(name: str, dataset: FaceDataset, trained_on: Mapping[str, Any]) -> bool:

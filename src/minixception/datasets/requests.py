@@ -20,11 +20,13 @@ def name_and_place(
     *,
     default: str,
     task: str | None = None,
+    reading: str = "folder",
 ) -> tuple[str, Path | None]:
     """Return the name of what is asked for, and the path to read it from.
 
     `dataset` is a name, several joined by "+", a folder of class folders, or a loaded set; None
     takes the default. `data` is the file or folder of a named set; None takes its default place.
+    `reading` is the name by which a folder is read that is given by its path.
     With a task, sets with labels of another one are refused, and the first that has such labels
     takes the place of a default that has none.
     """
@@ -41,7 +43,7 @@ def name_and_place(
     if set(name.split("+")) <= set(known):
         return name, None if data is None else Path(data)
     if data is None and name not in DATASETS and Path(name).is_dir():
-        return "folder", Path(name)
+        return reading, Path(name)
     purpose = "" if task is None else f" to train on {task}"
     raise ValueError(
         f"`dataset` must be one of these{purpose}: {', '.join(known)}; several of them joined by "

@@ -1,5 +1,6 @@
 """The door for scoring: a checkpoint on splits of a data set, in one call."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,14 @@ from minixception.checkpoints.card import Card, read_card, write_card
 from minixception.checkpoints.shipped import find_model
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.merging import with_classes
-from minixception.datasets.registry import default_dataset, is_trained_on, require_same_files
+from minixception.datasets.registry import (
+    FOLDER_READINGS,
+    DatasetEntry,
+    default_dataset,
+    folder_reading,
+    is_trained_on,
+    require_same_files,
+)
 from minixception.datasets.requests import load_requested, name_and_place
 from minixception.evaluation import (
     Scores,
@@ -27,6 +35,8 @@ from minixception.training.learned_faces import numbers_of, read_learned, refuse
 
 # On fewer faces a fitted temperature is chance.
 LEAST_TO_CALIBRATE = 200
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -82,8 +92,9 @@ def evaluate(
     Args:
         model: name of a shipped model, or a checkpoint folder.
         dataset: the name of a data set, or several as in "fer2013+jaffe"; a folder with a folder of
-            pictures per class; or a `FaceDataset`. None for the named one that the model was
-            trained on.
+            pictures per class, in which faces are found first if the model was trained on
+            "folder_faces"; or a `FaceDataset`. None for the named one that the model was trained
+            on.
         split: a part of it; None for the validation split.
         data: file or folder of a named data set; None for its place in `datasets/`.
         flip: average with the prediction on the mirror image.
@@ -120,17 +131,7 @@ def score_splits(
     """
     folder = find_model(model)
     card = read_card(folder)
-    default = "" if dataset is not None else default_dataset(card.task, card.data)
-    name, place = name_and_place(dataset, data, default=default)
-    entry, faces = load_requested(
-        dataset,
-        name,
-        place,
-        task=card.task,
-        image_size=card.preprocessor.image_size,
-        channels=card.preprocessor.channels,
-        crop_margin=card.crop_margin,
-    )
+    name, entry, faces = load_for(card, dataset, data)
     splits = splits or [entry.validation_split]
     if calibrated and list(splits) != [entry.validation_split]:
         raise ValueError(
@@ -158,6 +159,35 @@ def score_splits(
     classifier = FaceClassifier.load(folder, engine=engine)
     how = {"flip": flip, "without_twins": without_twins, "engine": engine}
     return {split: _score(classifier, parts[split], split, how, is_own) for split in parts}
+
+
+def load_for(
+    card: Card, dataset: str | Path | FaceDataset | None, data: str | Path | None
+) -> tuple[str, DatasetEntry, FaceDataset]:
+    """Return the name of a data set, its entry, and its faces in the form that a model takes.
+
+    The arguments are those of `evaluate`. Class folders given by their path are read as those were
+    that the model learned from: whole, or searched for faces.
+    """
+    default = "" if dataset is not None else default_dataset(card.task, card.data)
+    reading = folder_reading(card.data)
+    name, place = name_and_place(dataset, data, default=default, reading=reading or "folder")
+    if reading and name in FOLDER_READINGS and name != reading:
+        log.warning(
+            "%s was trained on %s, whose pictures are %s: scores on %s, whose pictures are %s, may "
+            "mean little.",
+            *(card.name, reading, FOLDER_READINGS[reading], name, FOLDER_READINGS[name]),
+        )
+    entry, faces = load_requested(
+        dataset,
+        name,
+        place,
+        task=card.task,
+        image_size=card.preprocessor.image_size,
+        channels=card.preprocessor.channels,
+        crop_margin=card.crop_margin,
+    )
+    return name, entry, faces
 
 
 def calibrate(folder: Path, faces: FaceDataset, *, split: str, engine: str = "keras") -> None:
