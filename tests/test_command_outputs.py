@@ -49,12 +49,14 @@ def test_what_is_in_the_way_of_scores_or_an_8_bit_model_is_noticed(
     run: Run, tmp_path: Path, checkpoints: dict[str, Path]
 ) -> None:
     (tmp_path / "s_PublicTest.png").mkdir()
+    (tmp_path / "face.png").write_text("of a user")
     folder, splits = checkpoints["emotion"], ("--split", "Training", "PublicTest")
     for command, output, said in (
         (("evaluate", "--model", folder), folder / "card.json", "another file than the model's"),
         (("evaluate", "--model", folder), folder / "curves.json", "another file than the model's"),
         (("evaluate", "--model", folder, *splits), tmp_path / "s.json", "s_PublicTest.png"),
+        (("evaluate", "--model", folder), tmp_path / "face.json", "face.png, which the confusion"),
         (("export", folder, "--format", "litert-int8"), folder / "model.tflite", "the float32"),
     ):
         assert said in run(*command, "--output", output, code=1).stderr
-    assert not (tmp_path / "s.json").exists()
+    assert not list(tmp_path.glob("*.json"))
