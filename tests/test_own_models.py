@@ -1,5 +1,6 @@
 """A model of somebody's own `fit`, from the shapes that Keras users give it to the analyzer."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 from keras import layers
 
 from minixception import FaceAnalyzer, FaceClassifier, Preprocessor, make_checkpoint, read_image
-from minixception.checkpoints.keras_model import load_checkpoint
+from minixception.checkpoints.keras_model import load_checkpoint, save_checkpoint
+from stored_files import contents
 
 NAMES = ("happy", "sad", "surprise")
 
@@ -75,6 +77,26 @@ def test_a_file_does_as_well(
     expected = FaceClassifier.load(checkpoint).predict(image)
     found = FaceClassifier.load(tmp_path / "new", engine=engine).predict(image)
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_nothing_of_an_earlier_model_stays_beside_a_new_one(
+    own_model: keras.Model, checkpoint: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(checkpoint, tmp_path / "mine"))
+    for name in ("learned_faces.npz", "curves.png", "notes.txt"):
+        (folder / name).touch()
+    names: dict[str, Any] = {"class_names": NAMES, "value_range": (0, 255)}
+    make_checkpoint(folder, checkpoint / "model.tflite", **names)
+    assert {path.name for path in folder.iterdir()} == {"card.json", "model.tflite", "notes.txt"}
+    save_checkpoint(folder, own_model, load_checkpoint(checkpoint).card)
+    assert not (folder / "model.tflite").exists()
+    (folder / "training_state.npz").touch()
+    before = contents(folder)
+    with pytest.raises(FileExistsError, match="holds a training run"):
+        make_checkpoint(folder, own_model, **names)
+    with pytest.raises(FileExistsError, match="holds a training run"):
+        save_checkpoint(folder, own_model, load_checkpoint(checkpoint).card)
+    assert contents(folder) == before
 
 
 def network(*outputs: Any, shape: tuple[Any, ...] = (8, 8, 1)) -> keras.Model:

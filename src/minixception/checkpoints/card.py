@@ -199,6 +199,15 @@ def read_json_card(
         raise ValueError(f"{path} cannot be used: {error}") from error
 
 
+def refuse_run(folder: str | Path) -> None:
+    """Refuse to write a model beside the state of a training, which would go on with both."""
+    if (Path(folder) / STATE_FILE).exists():
+        raise FileExistsError(
+            f"{folder} holds a training run ({STATE_FILE}), which could not go on with another "
+            "model: give another folder."
+        )
+
+
 def write_card(folder: str | Path, card: Any) -> None:
     """Write or replace the card of a folder, one with `to_json`, in one step."""
     with atomic_path(Path(folder) / CARD_FILE) as path:

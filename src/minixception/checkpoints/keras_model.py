@@ -14,7 +14,15 @@ import keras
 import numpy as np
 
 from minixception.bounds import check_shape
-from minixception.checkpoints.card import HISTORY_FILE, KERAS_FILE, Card, read_card, write_card
+from minixception.checkpoints.card import (
+    HISTORY_FILE,
+    KERAS_FILE,
+    LITERT_FILE,
+    Card,
+    read_card,
+    refuse_run,
+    write_card,
+)
 from minixception.checkpoints.model_files import (
     CONFIG_MEMBER,
     MOST_CALLS,
@@ -51,20 +59,30 @@ def save_checkpoint(
     """Write a checkpoint folder in one step: readers see the old files or the new ones.
 
     Args:
-        folder: where to write; parents are created.
+        folder: where to write; parents are created. A `model.tflite` in it is removed.
         model: with one input and one softmax output.
         card: must agree with the model.
         history: a row per epoch.
 
     Raises:
         ValueError: if card and model disagree, or the model has layers that are not Keras's own.
+        FileExistsError: if the folder holds a training run.
         OSError: if the folder cannot be written.
     """
+    refuse_run(folder)
+    write_checkpoint(folder, model, card, history)
+
+
+def write_checkpoint(
+    folder: str | Path, model: keras.Model, card: Card, history: Sequence[dict[str, float]]
+) -> None:
+    """Do what `save_checkpoint` does, also beside the state of the run that the model is of."""
     check_agreement(model, card, where=str(folder))
     with atomic_folder(folder) as temporary:
         save_keras_file(model, temporary / KERAS_FILE)
         write_history(temporary / HISTORY_FILE, history)
         write_card(temporary, card)
+        (Path(folder) / LITERT_FILE).unlink(missing_ok=True)  # of other weights
 
 
 def load_checkpoint(name_or_folder: str | Path) -> Checkpoint:

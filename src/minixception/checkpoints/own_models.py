@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minixception.boxes import as_margin
-from minixception.checkpoints.card import LITERT_FILE, Card, write_card
+from minixception.checkpoints.card import (
+    CARD_FILE,
+    CHECKPOINT_FILES,
+    LITERT_FILE,
+    Card,
+    refuse_run,
+    write_card,
+)
 from minixception.checkpoints.engines import LiteRTEngine, require_probabilities
 from minixception.files import atomic_folder
 from minixception.preprocessor import Preprocessor
@@ -40,7 +47,7 @@ def make_checkpoint(
         make_checkpoint("my_model", model, class_names=("happy", "sad"), value_range=(0, 1))
 
     Args:
-        folder: where to write; parents are created, model files in it replaced.
+        folder: where to write; parents are created, a checkpoint in it is replaced.
         model: a Keras model, or a `.keras`, `.h5` or `.tflite` file, from images of fixed size
             (B, height, width, 1 or 3) to probabilities (B, K).
         class_names: K names in the order of the outputs; loaders of class folders sort them.
@@ -61,7 +68,9 @@ def make_checkpoint(
             `keras.Model(model.inputs, keras.layers.Softmax()(model.output))`. Nothing is written
             then.
         FileNotFoundError: if there is no such file.
+        FileExistsError: if the folder holds a training run.
     """
+    refuse_run(folder)
     litert: bytes | None = None
     if isinstance(class_names, str):
         raise TypeError(f"`class_names` must be a list of names. Received: {class_names!r}")
@@ -102,7 +111,16 @@ def make_checkpoint(
         else:
             (temporary / LITERT_FILE).write_bytes(litert)
             write_card(temporary, card)
+        _remove_others(Path(folder), written=temporary)
     return card
+
+
+def _remove_others(folder: Path, *, written: Path) -> None:
+    """Remove files of an earlier checkpoint in a folder that the new one does not replace."""
+    if (folder / CARD_FILE).exists():
+        for name in CHECKPOINT_FILES:
+            if not (written / name).exists():
+                (folder / name).unlink(missing_ok=True)
 
 
 def _preprocessor_of(name: str, shape: Any, value_range: tuple[float, float]) -> Preprocessor:

@@ -18,9 +18,9 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from minixception.checkpoints.card import LITERT_FILE, Card
+from minixception.checkpoints.card import Card
 from minixception.checkpoints.engines import run_keras
-from minixception.checkpoints.keras_model import save_checkpoint, save_keras_file
+from minixception.checkpoints.keras_model import save_keras_file, write_checkpoint
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.evaluation import Scores, cross_entropy, score
 from minixception.files import content_checksum
@@ -323,8 +323,7 @@ class _Epochs(keras.callbacks.Callback):
     def _keep(self, row: dict[str, float], scores: Scores) -> None:
         model = self.run.model
         card = self.run.card.with_metrics(self.run.validation_split, scores.to_json())
-        (self.run.folder / LITERT_FILE).unlink(missing_ok=True)  # of weights that were better once
-        save_checkpoint(self.run.folder, model, card, self.history)
+        write_checkpoint(self.run.folder, model, card, self.history)
         write_learned(self.run.folder, self.learned)
         if self.run.recipe.keep_improvements:
             name = f"epoch-{row['epoch'] + 1:04d}_accuracy-{row['val_accuracy']:.4f}.keras"
