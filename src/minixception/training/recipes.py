@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Settings = TypeVar("Settings")
 
+REMARKS = ("name", "summary", "source", "data", "cost", "expected")
+"""Fields of a recipe that no step of the training depends on."""
+
 
 def setting(default: Any, text: str, within: str = "", *, choices: tuple[Any, ...] = ()) -> Any:
     """Declare a field of a recipe.

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from minixception.checkpoints.card import CARD_FILE, HISTORY_FILE, STATE_FILE, Card, read_card
+from minixception.training.recipes import REMARKS
 
-# Fields of a recipe that do not affect training, or are compared elsewhere.
-_REMARKS = ("name", "summary", "source", "data", "cost", "expected", "network", "dataset")
+# Fields of a recipe that are no settings, or are compared elsewhere.
+_NO_SETTINGS = (*REMARKS, "network", "dataset")
 _READABLE_SETTINGS = 5
 _DEFAULT_MONITOR = "val_accuracy"
 # Larger ones cannot be drawn.
@@ -142,7 +143,7 @@ def _settings(card: Card) -> dict[str, Any]:
     for name, value in card.recipe.items():
         if isinstance(value, Mapping):
             found |= value
-        elif name not in _REMARKS:
+        elif name not in _NO_SETTINGS:
             found[name] = value
     return found
 

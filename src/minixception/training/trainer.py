@@ -36,7 +36,7 @@ from minixception.training.optimization import (
     remove_regularizers,
 )
 from minixception.training.outliers import with_outliers
-from minixception.training.recipes import Recipe
+from minixception.training.recipes import REMARKS, Recipe
 from minixception.training.runs import best_epoch
 from minixception.training.state import (
     History,
@@ -174,7 +174,8 @@ def train(run: TrainingRun, *, resume: bool = False, verbose: int | str = "auto"
 
 def _state_to_go_on_from(run: TrainingRun, *, resume: bool) -> TrainingState | None:
     is_constant = run.recipe.schedule == "constant"
-    free = ["recipe.epochs", *(["recipe.early_stopping_patience"] if is_constant else [])]
+    free = [f"recipe.{name}" for name in (*REMARKS, "epochs")]
+    free += ["recipe.early_stopping_patience"] if is_constant else []
     state = state_to_go_on_from(run.folder, run.identity(), resume=resume, but=free)
     if state is None:
         return None
