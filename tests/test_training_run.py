@@ -4,10 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
+from keras import layers
 
 import minixception
+from minixception.models import NETWORKS, Network
 from minixception.training.learned_faces import numbers_of, read_learned, write_learned
 from minixception.training.runs import RunRecord
 from pattern_runs import SMALL, divided_faces, faces
@@ -57,6 +60,30 @@ def test_weights_that_know_the_validation_faces_are_not_begun_with(
     write_learned(known, numbers_of(patterns))
     assert "initial_weights" not in minixception.train(patterns, output="b", **small).card.data
     assert "from random weights after all" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (layers.Lambda(lambda inputs: inputs), r"mine cannot be stored: .*keras\.layers\.Lambda"),
+        (layers.Activation(lambda inputs: inputs), "mine cannot be stored, since it could not be"),
+        (layers.Resizing(20, 20, "lanczos3"), "to LiteRT: LiteRT has no ScaleAndTranslate"),
+    ],
+)
+def test_a_network_that_could_not_be_kept_is_not_trained(
+    layer: layers.Layer, message: str, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(*, input_shape: tuple[int, int, int], num_classes: int, name: str) -> keras.Model:
+        inputs = keras.Input(input_shape)
+        outputs = layers.Dense(num_classes, "softmax", name="predictions")
+        pooled = layers.GlobalAveragePooling2D()(layer(inputs))
+        return keras.Model(inputs, outputs(pooled), name=name)
+
+    monkeypatch.setitem(NETWORKS, "mine", Network(build, input_shape=(16, 16, 1)))
+    with pytest.raises(ValueError, match=message):
+        minixception.train(divided_faces(), **{**SMALL, "network": "mine"}, output="run", verbose=0)
+    assert not list(here.iterdir())
 
 
 def test_what_cannot_be_trained_is_refused() -> None:

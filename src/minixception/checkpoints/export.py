@@ -1,6 +1,7 @@
 """Checkpoints for other runtimes, compared with the Keras model that they come from."""
 
 import json
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import numpy as np
 from minixception.checkpoints.card import LITERT_FILE, Card
 from minixception.checkpoints.keras_model import load_checkpoint
 from minixception.files import atomic_path
+from minixception.messages import explain
 
 # Greatest difference of a probability that an exported model may show. Rounding in float32 differs
 # from runtime to runtime and from processor to processor: the shipped models differ by 2e-6.
@@ -47,11 +49,21 @@ def export_litert(
     output = Path(folder) / LITERT_FILE if output is None else output
     with atomic_path(output) as path:
         with litert_converter(checkpoint.model, batch_size) as converter:
-            path.write_bytes(converter.convert())
+            path.write_bytes(_converted(converter, checkpoint.model.name))
         engine = LiteRTEngine(path, num_classes=len(checkpoint.card.class_names))
         difference = largest_difference(engine.predict, checkpoint.model, images)
         require_equal(difference, what=f"The exported model of {folder}", output=output)
     return difference
+
+
+def _converted(converter: Any, name: str) -> bytes:
+    """Return the `.tflite` file of a model, or name the operations that LiteRT has not."""
+    try:
+        return bytes(converter.convert())
+    except Exception as error:  # TensorFlow's ConverterError, of many lines, among others
+        lacking = sorted(set(re.findall(r"'tf\.(\w+)' op is neither", str(error))))
+        reason = f"LiteRT has no {', '.join(lacking)}" if lacking else explain(error)[:200]
+        raise ValueError(f"{name} cannot be exported to LiteRT: {reason}") from error
 
 
 def export_onnx(

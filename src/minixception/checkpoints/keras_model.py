@@ -31,6 +31,7 @@ from minixception.checkpoints.model_files import (
 )
 from minixception.checkpoints.shipped import find_model, note_on_large_files, trained_models_folder
 from minixception.files import atomic_folder, atomic_path, private_copy
+from minixception.messages import explain
 
 # Options that Keras has got since 3.12, with what they do when left out. Nothing here sets them;
 # an older Keras does not load a file that names one.
@@ -114,7 +115,7 @@ def save_keras_file(model: keras.Model, path: str | Path) -> None:
         OSError: if it cannot be written; then a file of that name stays as it was.
     """
     with atomic_path(path) as temporary:
-        model.save(temporary, include_optimizer=False)
+        _save(model, temporary)
         with zipfile.ZipFile(temporary) as archive:
             members = {name: archive.read(name) for name in archive.namelist()}
         config = json.loads(members[CONFIG_MEMBER], object_hook=_without_new_options)
@@ -126,6 +127,18 @@ def save_keras_file(model: keras.Model, path: str | Path) -> None:
         with zipfile.ZipFile(temporary, "w") as archive:
             for name, content in members.items():
                 archive.writestr(name, content)
+
+
+def _save(model: keras.Model, path: Path) -> None:
+    try:
+        model.save(path, include_optimizer=False)
+    except OSError:
+        raise
+    except Exception as error:  # of a layer of somebody's own, in its `get_config`
+        reason = explain(error).split(", ")[0][:200]
+        raise ValueError(
+            f"{model.name} cannot be stored: only plain layers of Keras can. {reason}"
+        ) from error
 
 
 def _without_new_options(entries: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from minixception.boxes import as_margin
 from minixception.checkpoints.card import (
     CARD_FILE,
     CHECKPOINT_FILES,
+    KERAS_FILE,
     LITERT_FILE,
     Card,
     refuse_run,
@@ -115,6 +117,19 @@ def make_checkpoint(
     return card
 
 
+def try_out(
+    model: keras.Model, *, class_names: Sequence[str], value_range: tuple[float, float]
+) -> None:
+    """Refuse a fresh network that could not be stored and exported once it is trained.
+
+    Raises:
+        ValueError: as in `make_checkpoint`.
+    """
+    with TemporaryDirectory() as folder:
+        place = Path(folder, model.name)
+        make_checkpoint(place, model, class_names=class_names, value_range=value_range)
+
+
 def _remove_others(folder: Path, *, written: Path) -> None:
     """Remove files of an earlier checkpoint in a folder that the new one does not replace."""
     if (folder / CARD_FILE).exists():
@@ -143,8 +158,15 @@ def _write_keras(folder: Path, model: keras.Model, card: Card, images: NDArray[n
     from keras import backend
 
     from minixception.checkpoints.export import export_litert
-    from minixception.checkpoints.keras_model import save_checkpoint
+    from minixception.checkpoints.keras_model import load_keras_file, save_checkpoint
 
     save_checkpoint(folder, model, card)
+    try:
+        load_keras_file(folder / KERAS_FILE)
+    except ValueError as error:
+        raise ValueError(
+            f"{model.name} cannot be stored, since it could not be loaded again: use only layers "
+            "and functions of Keras"
+        ) from error
     if backend.backend() == "tensorflow":  # the others cannot write it
         export_litert(folder, images=images)

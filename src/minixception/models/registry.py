@@ -98,6 +98,14 @@ NETWORKS: dict[str, Network] = {
 }
 
 
+_SHIPPED = dict(NETWORKS)
+
+
+def is_shipped(name: str) -> bool:
+    """Return whether a name still stands for the network that came with this package."""
+    return name in _SHIPPED and NETWORKS.get(name) is _SHIPPED[name]
+
+
 def network_names() -> tuple[str, ...]:
     """Names that `build` knows."""
     return tuple(NETWORKS)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from minixception.boxes import as_margin
 from minixception.checkpoints.card import STATE_FILE, Card
+from minixception.checkpoints.own_models import try_out
 from minixception.checkpoints.shipped import find_model
 from minixception.checkpoints.versions import recorded_versions
 from minixception.datasets.face_dataset import FaceDataset
@@ -239,6 +240,10 @@ class _Request:
         training, validation = map(dataset.split, (entry.training_split, entry.validation_split))
         sizes = f"{len(training)} faces to train on, {len(validation)} to validate on"
         self.say(f"{dataset.name}: {sizes}")
+        if not (self.goes_on or models.is_shipped(recipe.network)):
+            shape, names = (*recipe.image_size, recipe.channels), dataset.class_names
+            fresh = models.build(recipe.network, shape, len(names))
+            try_out(fresh, class_names=names, value_range=recipe.value_range)
         keras.utils.set_random_seed(self.seed)
         preprocessor = recipe.preprocessor(training.images)
         model = models.build(recipe.network, preprocessor.input_shape, len(dataset.class_names))
