@@ -198,7 +198,7 @@ def test_evaluate_writes_scores_and_picture(
     output = tmp_path / "new" / "scores.json"
     options = ["--model", trained, "--data", csv_file, "--split", "PrivateTest"]
     options += ["--engine", "litert", "--flip", "--without-twins", "--output", output]
-    assert "left out: 1 faces" in run("evaluate", *options).stdout
+    assert "left out: 1 face with" in run("evaluate", *options).stdout
     data = json.loads(output.read_text())
     assert {"accuracy", "macro_f1", "per_class", "confusion_matrix", "n"} <= set(data)
     assert (data["n"], data["split"]) == (6, "PrivateTest")

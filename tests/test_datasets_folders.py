@@ -61,7 +61,7 @@ def test_stray_and_unreadable_files_are_counted_and_logged(
     assert "broken.jpg" in caplog.text
     assert "readme.txt" in caplog.text
     assert "Left out 3 entries, no suffix 2, .txt 1" in caplog.text
-    assert "Left out 1 class folders (without a picture)" in caplog.text
+    assert "Left out 1 class folder (without a picture)" in caplog.text
 
 
 def test_a_picture_that_may_not_be_read_is_left_out(

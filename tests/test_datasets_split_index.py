@@ -103,7 +103,7 @@ def test_missing_and_unreadable_pictures_are_counted(
     assert len(dataset) == 28
     dropped = {"missing picture": 1, "not in the index": 1, "unreadable picture": 1}
     assert dataset.dropped == dropped
-    assert "Left out 1 pictures (missing picture)" in caplog.text
+    assert "Left out 1 picture (missing picture)" in caplog.text
     assert "Zoë 0 .png" in caplog.text
 
 
@@ -129,7 +129,7 @@ def test_nothing_to_read_or_write(root: Path, divided: FaceDataset, tmp_path: Pa
     with pytest.raises(ValueError, match=r"among train, validation, test\. Received: mine, yours"):
         write_split_index(root, other)
     write_split_index(root, divided)
-    with pytest.raises(ValueError, match=r"the 30 pictures that the index.*missing picture: 30"):
+    with pytest.raises(ValueError, match=r"index.* names, 30 pictures.*missing picture: 30"):
         read_split_index(root, root=tmp_path)
     (root / "classes.txt").write_text("fear\nfear\n")
     with pytest.raises(

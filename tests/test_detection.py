@@ -75,7 +75,7 @@ def test_held_out_pictures_are_no_training_pictures_and_a_person_stays_together(
         (lambda rows: [row[:-1] for row in rows], "lacks the columns left_mouth_y"),
         (lambda rows: [*rows[:3], [*rows[3][:2], "wide", *rows[3][3:]], *rows[4:]], "line 4"),
         (lambda rows: [*rows[:3], rows[3][:-1], *rows[4:]], "line 4"),
-        (lambda rows: [*rows, ["99999.jpg", *rows[-1][1:]]], "lacks 1 pictures of its table"),
+        (lambda rows: [*rows, ["99999.jpg", *rows[-1][1:]]], "lacks 1 picture of its table"),
     ],
 )
 def test_a_table_that_is_wrong_is_named(

@@ -237,7 +237,7 @@ def test_the_class_asked_for(emotion: Explainer) -> None:
     assert np.abs(happy.hires_cam - sad.hires_cam).max() > 0.1
     with pytest.raises(ValueError, match=r"one of angry, disgust.*Received: name='bored'"):
         emotion.explain(faces, "bored")
-    with pytest.raises(ValueError, match=r"one name or 2, one per face\. Received: 1 names"):
+    with pytest.raises(ValueError, match=r"one name or 2, one per face\. Received: 1 name"):
         emotion.explain(faces, ["sad"])
 
 

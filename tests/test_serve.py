@@ -128,7 +128,7 @@ REFUSALS: dict[str, tuple[dict[str, Any], int, str]] = {
     "another kind of body": ({"json": {"a": 1}}, 415, "Received: application/json"),
     "cut off": ({"content": png(300, 300)[:-40]}, 422, "must be a complete picture"),
     "too many pixels": ({"content": png(1001, 1000)}, 413, "at most 1000000 pixels"),
-    "too many bytes": ({"content": bytes(10**6 + 1)}, 413, "at most 1 megabytes"),
+    "too many bytes": ({"content": bytes(10**6 + 1)}, 413, "at most 1 megabyte"),
     "too many bytes, unannounced": ({"content": iter([bytes(10**5)] * 11)}, 413, "at most 1 mega"),
     "too many pictures": (
         {"files": [("p", (f"{n}.png", png(8, 8))) for n in range(100)]},

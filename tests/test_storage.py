@@ -98,7 +98,7 @@ def test_a_folder_that_cannot_be_listed_is_no_empty_one(
         (tmp_path / "set" / name / "1.jpg").touch()
     (tmp_path / "set" / "link").symlink_to(tmp_path / "set" / "a")
     assert files_below(tmp_path / "set") == ["a/1.jpg", "shut/1.jpg"]
-    assert "Left out 1 links to folders, such as" in caplog.text
+    assert "Left out 1 link to folders, such as" in caplog.text
     scandir = os.scandir
 
     def refuse(path: str) -> Any:

@@ -522,7 +522,7 @@ def test_what_cannot_be_decoded_is_missing_and_counted(
     if hit == 0:
         assert frames[0].time_seconds > 0
     assert reader.losses == [
-        f"{path}: it is damaged; {lost} of 24 frames cannot be decoded, and are left out"
+        f"{path}: it is damaged; {lost} of 24 frames cannot be decoded; left out"
     ]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minixception.messages import require
+from minixception.messages import counted, require
 
 _BINS = 15  # of probabilities, to see how well they are calibrated
 
@@ -76,7 +76,8 @@ def score(
     if len(labels) == 0 or probabilities.shape != (len(labels), len(class_names)):
         raise ValueError(
             "`probabilities` must have a row per label and a column per class name. Received: "
-            f"{len(labels)} labels, shape={probabilities.shape}, {len(class_names)} class names"
+            f"{counted(len(labels), 'label')}, shape={probabilities.shape}, "
+            f"{counted(len(class_names), 'class name')}"
         )
     require("sklearn", what="scoring")
     from sklearn import metrics
@@ -174,7 +175,7 @@ def format_table(scores: Scores) -> str:
         f"{table.to_string(float_format='{:.3f}'.format)}\n"
         f"accuracy {scores.accuracy:.4f} (95 % interval {low:.4f} to {high:.4f}), "
         f"balanced {scores.balanced_accuracy:.4f}, macro-F1 {scores.macro_f1:.4f}, "
-        f"calibration error {scores.calibration_error:.4f}, {scores.n} faces"
+        f"calibration error {scores.calibration_error:.4f}, {counted(scores.n, 'face')}"
     )
 
 

@@ -31,6 +31,7 @@ from minixception.checkpoints.engines import LARGEST_BATCH, require_probabilitie
 from minixception.checkpoints.keras_model import load_checkpoint
 from minixception.images import cut_face, map_in_place
 from minixception.labels import index_of
+from minixception.messages import counted
 from minixception.models.dissection import dissect
 from minixception.models.gradients import compiled, gradient_of
 from minixception.preprocessor import Images, Preprocessor
@@ -188,7 +189,7 @@ class Explainer:
         if len(chosen) != count:
             raise ValueError(
                 f"`class_name` must be one name or {count}, one per face. "
-                f"Received: {len(chosen)} names"
+                f"Received: {counted(len(chosen), 'name')}"
             )
         return np.array([index_of(name, self.class_names) for name in chosen], np.int32)
 

@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TypeVar
 
+from minixception.messages import counted
+
 _Result = TypeVar("_Result")
 
 _LOGGER = logging.getLogger(__name__)
@@ -98,7 +100,8 @@ def files_below(folder: Path) -> list[str]:
     links: list[Path] = []
     files = list(walk_files(folder, links, fail))
     if links:
-        _LOGGER.warning("Left out %d links to folders, such as %s", len(links), links[0])
+        what = f"{counted(len(links), 'link')} to folders"
+        _LOGGER.warning("Left out %s, such as %s", what, links[0])
     return [file.relative_to(folder).as_posix() for file in sorted(files) if file.is_file()]
 
 

@@ -68,6 +68,16 @@ def as_text(name: str) -> str:
     return str(csv_cell(name.encode(errors="backslashreplace").decode()))
 
 
+def counted(count: float, noun: str) -> str:
+    """Return a number with its noun.
+
+    >>> counted(1, "picture"), counted(2, "picture"), counted(0, "entry")
+    ('1 picture', '2 pictures', '0 entries')
+    """
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{count} {noun if count == 1 else plural}"
+
+
 def with_reports(steps: Sequence[_Step], done: str) -> Iterator[_Step]:
     """Yield the steps of a long job; log every ten seconds how many are `done`, such as "read"."""
     began = told_at = time.monotonic()

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minixception.images import resize_image, to_grey
+from minixception.messages import counted
 
 Images = NDArray[np.uint8] | Sequence[NDArray[np.uint8]]
 
@@ -64,8 +65,8 @@ class Preprocessor:
             len(self.mean) != self.channels or not all(0 <= value <= 255 for value in self.mean)
         ):
             raise ValueError(
-                f"`mean` must have {self.channels} numbers from 0 to 255, one per channel. "
-                f"Received: mean={self.mean}"
+                f"`mean` must have {counted(self.channels, 'number')} from 0 to 255, one per "
+                f"channel. Received: mean={self.mean}"
             )
 
     @property

@@ -110,7 +110,7 @@ CHECKPOINTS = [
         ("card: three channels", preprocessor(channels=3), "Card and model disagree"),
         ("card: a range up to 1e308", preprocessor(value_range=[0, 1e308]), "numbers up to 1e+06"),
         ("card: an infinite range", preprocessor(value_range=[0, 1e999]), "finite numbers"),
-        ("card: a mean of NaN", preprocessor(mean=[float("nan")]), "numbers from 0 to 255"),
+        ("card: a mean of NaN", preprocessor(mean=[float("nan")]), "number from 0 to 255"),
         (".tflite missing", lambda p: p.checkpoint(tflite=None), "model.tflite does not exist"),
         (".tflite a folder", tflite_folder, "model.tflite does not exist"),
         (".tflite empty", lambda p: p.checkpoint(tflite=b""), NO_LITERT),

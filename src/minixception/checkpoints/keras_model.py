@@ -31,7 +31,7 @@ from minixception.checkpoints.model_files import (
 )
 from minixception.checkpoints.shipped import find_model, note_on_large_files, trained_models_folder
 from minixception.files import atomic_folder, atomic_path, private_copy
-from minixception.messages import explain
+from minixception.messages import counted, explain
 
 # Options that Keras has got since 3.12, with what they do when left out. Nothing here sets them;
 # an older Keras does not load a file that names one.
@@ -237,13 +237,13 @@ def check_agreement(model: keras.Model, card: Card, *, where: str) -> None:
     if classes != len(card.class_names):
         raise ValueError(
             f"Card and model disagree in {where}: the card names {len(card.class_names)} classes "
-            f"({', '.join(card.class_names)}), the model has {classes} outputs."
+            f"({', '.join(card.class_names)}), the model has {counted(classes, 'output')}."
         )
     card.check_input(tuple(model.input_shape[1:]), where=where)
     if model.count_params() != card.parameters:
         raise ValueError(
-            f"Card and model disagree in {where}: the card says {card.parameters} parameters, "
-            f"the model has {model.count_params()}."
+            f"Card and model disagree in {where}: the card says "
+            f"{counted(card.parameters, 'parameter')}, the model has {model.count_params()}."
         )
 
 

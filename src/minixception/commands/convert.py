@@ -16,6 +16,7 @@ import numpy as np
 from minixception.commands.outputs import check_folder
 from minixception.labels import EMOTIONS_FER2013, GENDERS, check_class_names
 from minixception.locks import own_folder
+from minixception.messages import counted
 
 if TYPE_CHECKING:
     import keras
@@ -99,8 +100,9 @@ def _class_names(arguments: argparse.Namespace, count: int) -> tuple[str, ...]:
     check_class_names(names)
     if len(names) != count:
         raise ValueError(
-            f"{arguments.file} has {count} outputs: give --class-names with {count} names in their "
-            f"order, or the other --task. Received: --task {arguments.task}, {', '.join(names)}"
+            f"{arguments.file} has {counted(count, 'output')}: give --class-names with "
+            f"{counted(count, 'name')} in their order, or the other --task. "
+            f"Received: --task {arguments.task}, {', '.join(names)}"
         )
     return names
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minixception.commands.outputs import check_file
-from minixception.messages import require
+from minixception.messages import counted, require
 
 if TYPE_CHECKING:
     from minixception.checkpoints.card import Card
@@ -153,6 +153,6 @@ def _export_int8(folder: Path, card: "Card", arguments: argparse.Namespace) -> N
         path.write_bytes(quantized(folder, card.preprocessor(training.images[np.sort(rows)])))
         after = accuracy(LiteRTEngine(path, num_classes=len(card.class_names)))
     print(
-        f"accuracy on {dataset.name} {entry.validation_split}, {len(validation)} faces: "
+        f"accuracy on {dataset.name} {entry.validation_split}, {counted(len(validation), 'face')}: "
         f"float32 {before:.4f}, int8 {after:.4f}, loss {100 * (before - after):.2f} points"
     )

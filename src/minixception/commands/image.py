@@ -47,7 +47,7 @@ from minixception.commands.picture_paths import find_pictures, output_paths
 from minixception.commands.picture_report import FEW_PICTURES, Report, tell_of_search
 from minixception.commands.run_control import StopRequest
 from minixception.locks import made, sole_writer
-from minixception.messages import require
+from minixception.messages import counted, require
 
 if TYPE_CHECKING:
     from minixception.inference.analyzer import FaceAnalyzer
@@ -194,7 +194,7 @@ def run_job(
         print("an earlier job has finished all tables: they stay, whatever options it had")
         files = []
     if writer.done:
-        print(f"continuing after {len(writer.done)} of {len(pictures)} pictures")
+        print(f"continuing after {len(writer.done)} of {counted(len(pictures), 'picture')}")
     elif arguments.resume and files:
         print("no interrupted job of these tables: all pictures are done from the start")
     are_few = len(pictures) <= FEW_PICTURES

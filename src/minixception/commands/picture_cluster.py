@@ -24,7 +24,7 @@ from minixception.files import remove_leftovers
 from minixception.inference.analyzer import FaceAnalyzer
 from minixception.inference.tables import Outcome, Table
 from minixception.locks import own_folder
-from minixception.messages import explain, require
+from minixception.messages import counted, explain, require
 
 FORMATS = ("parquet", "csv", "jsonl")
 
@@ -42,7 +42,7 @@ def run_on_cluster(arguments: argparse.Namespace, tables: Mapping[str, Path | st
             held.enter_context(own_folder(target))
             held.callback(remove_leftovers, target)  # of workers that were killed
         if job := read_job(folder):
-            holds = f"a job of {len(job.items)} pictures"
+            holds = f"a job of {counted(len(job.items), 'picture')}"
             check_job(folder.name, holds, job.options, options, resume=arguments.resume)
         found = FoundPictures() if job else find_pictures(arguments.pictures)
         tell_of_search(found)
@@ -122,7 +122,7 @@ def _do_rest(
     rest = [part for part in job.parts.items() if part[0] not in done]
     count = sum(map(len, done.values()))
     if done:
-        print(f"continuing after {count} of {len(job.items)} pictures")
+        print(f"continuing after {count} of {counted(len(job.items), 'picture')}")
     progress = Progress(len(job.items), shown=shows_progress, item="picture")
     try:
         with closing(progress):

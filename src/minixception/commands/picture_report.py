@@ -9,7 +9,7 @@ from minixception.commands.picture_paths import FoundPictures
 from minixception.commands.run_control import Progress, StopRequest
 from minixception.files import count_suffixes
 from minixception.labels import describe_scores
-from minixception.messages import one_line
+from minixception.messages import counted, one_line
 
 if TYPE_CHECKING:
     from minixception.inference.picture_files import PictureResult
@@ -25,8 +25,8 @@ def tell_of_search(found: FoundPictures, kind: str = "pictures") -> None:
     messages = [*found.empty, *(f"not done: {text}" for text in found.failures)]
     if found.left_out:
         messages.append(
-            f"left out as results of an earlier run: {len(found.left_out)} pictures, such as "
-            f"{one_line(found.left_out[0])}; to include them, name them one by one"
+            f"left out as results of an earlier run: {counted(len(found.left_out), 'picture')}, "
+            f"such as {one_line(found.left_out[0])}; to include them, name them one by one"
         )
     if found.links:
         messages.append(
@@ -95,7 +95,7 @@ class Report:
         `drawn_to` is the folder of the drawn pictures, None if there are none.
         """
         if not self._one_by_one:
-            print(f"{self._faces} faces in {self.done} pictures")
+            print(f"{counted(self._faces, 'face')} in {counted(self.done, 'picture')}")
             for text in self._failures[:LISTED_FAILURES]:
                 print(text, file=sys.stderr)
             if (more := len(self._failures) - LISTED_FAILURES) > 0:
@@ -103,10 +103,11 @@ class Report:
             if drawn_to is not None:
                 print(f"drawn pictures: {self.done - len(self._failures)} in {drawn_to}")
         if self._failures and self._total > 1:
-            print(f"{len(self._failures)} of {self.done} pictures failed.", file=sys.stderr)
+            done = counted(self.done, "picture")
+            print(f"{len(self._failures)} of {done} failed.", file=sys.stderr)
         if self.done < self._total:
             advice = "; add --resume to continue" if tables else ""
-            return stop.tell(f"{self.done} of {self._total} pictures{advice}")
+            return stop.tell(f"{self.done} of {counted(self._total, 'picture')}{advice}")
         for table in tables:
             print(f"written to {table}")
         return 1 if self._failures else 0
@@ -114,7 +115,7 @@ class Report:
 
 def format_count(picture: Path | str, faces: "Sequence[FacePrediction]") -> str:
     """Return a line that says how many faces a picture has."""
-    count = f"{len(faces)} face{'s' if len(faces) > 1 else ''}" if faces else "no face found"
+    count = counted(len(faces), "face") if faces else "no face found"
     return f"{one_line(picture)}: {count}"
 
 

@@ -19,7 +19,7 @@ from minixception.commands.picture_paths import short_name
 from minixception.files import atomic_path, open_grown, refuse_link
 from minixception.inference.picture_files import PictureResult
 from minixception.inference.tables import Line, Outcome, Table, line_of
-from minixception.messages import as_text
+from minixception.messages import as_text, counted
 
 _FIRST_LINE, _LINE = ["options"], ["picture", "error", "faces"]
 
@@ -82,8 +82,9 @@ class TableWriter:
             self.done.append((len(line["faces"]), line["error"]))
         if names and not resume:
             raise FileExistsError(
-                f"{part} is left of an interrupted job that had done {len(names)} pictures: add "
-                "--resume to continue it, or delete the file to start again"
+                f"{part} is left of an interrupted job that had done "
+                f"{counted(len(names), 'picture')}: add --resume to continue it, or "
+                "delete the file to start again"
             )
         for number, (then, now) in enumerate(zip_longest(names, pictures[: len(names)]), start=1):
             if then != now:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from minixception.commands.outputs import check_folder
 from minixception.commands.training_options import add_devices_argument
+from minixception.messages import counted
 
 if TYPE_CHECKING:
     from minixception.detection.labelled_pictures import SceneSources
@@ -70,8 +71,9 @@ def run(arguments: argparse.Namespace) -> int:
         for held_out in (False, True)
     )
     print(
-        f"{len(training.photographs)} photographs and {len(training.backgrounds)} backgrounds to "
-        f"train on, {len(validation.photographs)} and {len(validation.backgrounds)} held out"
+        f"{counted(len(training.photographs), 'photograph')} and "
+        f"{counted(len(training.backgrounds), 'background')} to train on, "
+        f"{len(validation.photographs)} and {len(validation.backgrounds)} held out"
     )
     detector_run = _prepare_run(arguments, recipe, training, validation)
     history = train_detector(detector_run, resume=arguments.resume)

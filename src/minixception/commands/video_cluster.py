@@ -22,7 +22,7 @@ from minixception.files import atomic_path, remove_leftovers
 from minixception.inference.analyzer import FaceAnalyzer
 from minixception.inference.picture_files import failure_of
 from minixception.locks import own_folder
-from minixception.messages import as_text, require
+from minixception.messages import as_text, counted, require
 from minixception.video.cameras import is_camera
 from minixception.video.reader import describe_lost
 
@@ -153,7 +153,7 @@ class _Job:
             except (OSError, ValueError) as error:
                 self._fail(film, failure_of(film, error))
         if self._done:
-            print(f"continuing after {self._done} of {len(self._tables)} videos")
+            print(f"continuing after {self._done} of {counted(len(self._tables), 'video')}")
         return parts
 
     def _take(self, part: FilmPart) -> None:
@@ -208,8 +208,9 @@ class _Job:
     def summarize(self, stop: StopRequest, *, unlisted: int) -> int:
         """Say how the job ended, besides folders that cannot be listed; return the exit code."""
         total, failures = len(self._tables), unlisted + len(self._failed)
+        videos = counted(total, "video")
         if failures:
-            print(f"{failures} of {total} videos could not be done.", file=sys.stderr)
+            print(f"{failures} of {videos} could not be done.", file=sys.stderr)
         if stop.number and self._done + len(self._failed) < total:
-            return stop.tell(f"{self._done} of {total} videos; add --resume to continue")
+            return stop.tell(f"{self._done} of {videos}; add --resume to continue")
         return 1 if failures else 0

@@ -27,6 +27,7 @@ from minixception.drawing.faces import draw_captions, draw_predictions, emotion_
 from minixception.files import remove_leftovers
 from minixception.inference.predictions import FacePrediction
 from minixception.locks import sole_writer
+from minixception.messages import counted
 from minixception.video.cameras import Camera, Frame, is_camera
 from minixception.video.finding import FaceFinder
 
@@ -58,7 +59,8 @@ def follow(arguments: argparse.Namespace) -> int:
             seconds = time.perf_counter() - start
         if not reader.done:
             raise ValueError(f"{arguments.input}: {NOTHING_DECODED}")
-        code = stop.tell(f"{reader.done} frames; they are kept") if stop.number else 0
+        frames = counted(reader.done, "frame")
+        code = stop.tell(f"{frames}; what is done is kept") if stop.number else 0
         remarks = () if arguments.quiet else (*reader.remarks, *session.remarks)
         for remark in (*remarks, *reader.losses):
             print(remark, file=sys.stderr)
@@ -66,7 +68,7 @@ def follow(arguments: argparse.Namespace) -> int:
             print(f"written to {path}")
         print(format_summary(session.tracks.histories))
         rate = f"{reader.done / seconds:.1f} frames per second"
-        print(f"{reader.done} frames in {seconds:.1f} s, {rate}")
+        print(f"{frames} in {seconds:.1f} s, {rate}")
     return code
 
 

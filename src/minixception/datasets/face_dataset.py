@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from minixception.messages import counted
+
 # A vote distribution in float32 adds up to 1 within a few units of rounding (1.2e-7 each).
 _ROW_SUM_TOLERANCE = 1e-4
 
@@ -232,7 +234,7 @@ def check_row_count(field_name: str, values: np.ndarray, row_count: int) -> None
     if len(values) != row_count:
         raise ValueError(
             f"`{field_name}` must have one entry per image ({row_count}). "
-            f"Received: {len(values)} entries"
+            f"Received: {counted(len(values), 'entry')}"
         )
 
 

@@ -81,7 +81,7 @@ def _read_legend(
         rows.append(group[0][1])
         left_out["repeated row"] += [where for where, _ in group[1:]]
     used = {reason: where for reason, where in left_out.items() if where}
-    return rows, count_dropped(used, "rows")
+    return rows, count_dropped(used, "row")
 
 
 def _read_table(path: Path, files: dict[str, bytes]) -> tuple[list[str], list[list[str]]]:

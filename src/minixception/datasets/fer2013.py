@@ -15,6 +15,7 @@ from minixception.bounds import open_unpacked
 from minixception.datasets.cache import cached_dataset
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.labels import EMOTIONS_FER2013
+from minixception.messages import counted
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -149,7 +150,7 @@ def _parse_row(
 ) -> tuple[np.ndarray, int, str]:
     """Return pixels uint8 (2304,), label and split of a row."""
     if len(fields) != count:
-        raise ValueError(f"{count} fields expected. Received: {len(fields)} fields")
+        raise ValueError(f"{count} fields expected. Received: {counted(len(fields), 'field')}")
     emotion, pixels, usage = (fields[position] for position in positions)
     if emotion not in _LABELS:
         raise ValueError(f"`emotion` must be in 0..{len(_LABELS) - 1}. Received: {_shown(emotion)}")
@@ -172,7 +173,8 @@ def _parse_pixels(field: bytes) -> np.ndarray:
             raise ValueError(
                 f"pixel {position} must be a whole number in 0..255. Received: {_shown(word)}"
             )
-    raise ValueError(f"a row must have {_PIXELS_PER_ROW} pixels. Received: {len(words)} pixels")
+    received = counted(len(words), "pixel")
+    raise ValueError(f"a row must have {_PIXELS_PER_ROW} pixels. Received: {received}")
 
 
 def _shown(word: bytes) -> str:

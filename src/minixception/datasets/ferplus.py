@@ -21,6 +21,7 @@ from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.fer2013 import FER2013_LICENCE, load_fer2013
 from minixception.files import content_checksum, file_checksum
 from minixception.labels import EMOTIONS_8, FERPLUS_COLUMNS, index_of, lacking
+from minixception.messages import counted
 
 FERPLUS_LICENCE = f"votes MIT; pictures {FER2013_LICENCE}"
 
@@ -141,7 +142,7 @@ def read_ferplus_votes(votes_path: str | Path, *, splits: np.ndarray | None) -> 
     if splits is not None and len(rows) - 1 != len(splits):
         raise ValueError(
             f"{path} must have one row per FER2013 row ({len(splits)}). "
-            f"Received: {len(rows) - 1} rows"
+            f"Received: {counted(len(rows) - 1, 'row')}"
         )
     votes = np.zeros((len(rows) - 1, len(FERPLUS_COLUMNS)), dtype=np.int64)
     for number, row in enumerate(rows[1:]):

@@ -52,9 +52,11 @@ def load_class_folders(
     strays: list[Path] = []
     empty: list[str] = []
     pictures = list(_list_pictures(path, strays, empty))
-    count_dropped({"without a picture": empty}, "class folders")
+    count_dropped({"without a picture": empty}, "class folder")
     dropped = count_dropped(
-        {"stray entry": [str(entry) for entry in strays]}, f"entries, {count_suffixes(strays)}"
+        {"stray entry": [str(entry) for entry in strays]},
+        "entry",
+        kinds=f", {count_suffixes(strays)}",
     )
     class_names = sorted({file.parent.name for file, _ in pictures})
     check_found_names(class_names, f"{path} has class folders to rename:")

@@ -23,7 +23,7 @@ from minixception.files import (
     read_patiently,
 )
 from minixception.images import as_rgb, cut_face, decode_image, read_image, resize_image, to_grey
-from minixception.messages import with_reports
+from minixception.messages import counted, with_reports
 
 if TYPE_CHECKING:
     from minixception.detection.search import FaceDetector
@@ -74,13 +74,19 @@ class PictureForm:
         return to_grey(resized) if self.channels == 1 else as_rgb(resized)
 
 
-def count_dropped(left_out: Mapping[str, Sequence[str]], what: str = "pictures") -> dict[str, int]:
-    """Count what is left out by reason, and log a warning per reason with the first names."""
+def count_dropped(
+    left_out: Mapping[str, Sequence[str]], noun: str = "picture", *, kinds: str = ""
+) -> dict[str, int]:
+    """Count what is left out by reason, and log a warning per reason with the first names.
+
+    `noun` is what each is; `kinds` is shown behind their number.
+    """
     for reason, names in left_out.items():
         if names:
             more = len(names) - _NAMES_SHOWN
             shown = "; ".join([*names[:_NAMES_SHOWN], *([f"and {more} more"] if more > 0 else [])])
-            _LOGGER.warning("Left out %d %s (%s): %s", len(names), what, reason, shown)
+            count = counted(len(names), noun) + kinds
+            _LOGGER.warning("Left out %s (%s): %s", count, reason, shown)
     return {reason: len(names) for reason, names in left_out.items()}
 
 
@@ -141,7 +147,7 @@ def read_listed(
         reasons = ", ".join(f"{reason}: {count}" for reason, count in dropped.items() if count)
         unusable = f", none of them readable{' with a face' * form.crop_faces}" if listed else ""
         raise ValueError(
-            f"{place} must hold {wanted}. Received: {len(listed)} pictures{unusable} "
+            f"{place} must hold {wanted}. Received: {counted(len(listed), 'picture')}{unusable} "
             f"({reasons or 'no file at all'})"
         )
     if summed is None:

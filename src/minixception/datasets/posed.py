@@ -52,7 +52,7 @@ def _read(path: Path, read: Reader, *, parse: Parser) -> FaceDataset:
             picture = ListedPicture(file.as_posix(), label, facts=facts)
             if listed.setdefault((label, *facts.values()), picture) is not picture:
                 left_out["duplicate"].append(str(path / file))
-    dropped = count_dropped(left_out, "files")
+    dropped = count_dropped(left_out, "file")
     content_of = None if contents is None else contents.__getitem__
     return read(path, list(listed.values()), dropped=dropped, content_of=content_of)
 

@@ -17,6 +17,7 @@ from minixception.datasets.folders import check_found_names, is_picture
 from minixception.datasets.pictures import ListedPicture, PictureForm, count_dropped, read_listed
 from minixception.datasets.splits import DRAWN_RULE
 from minixception.files import atomic_path
+from minixception.messages import counted
 
 INDEX_FRACTIONS = {"train": 0.8, "test": 0.2}
 """Shares of each class in report 003."""
@@ -152,7 +153,7 @@ def read_split_index(
                 "not in the index": [str(root / file) for file in unnamed],
             }
         ),
-        wanted=f"the {len(pictures)} pictures that the index in {folder} names",
+        wanted=f"what the index in {folder} names, {counted(len(pictures), 'picture')}",
     )
 
 

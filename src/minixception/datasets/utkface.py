@@ -45,7 +45,7 @@ def _read(path: Path, read: Reader) -> FaceDataset:
     dataset = read(
         path,
         listed,
-        dropped=count_dropped({"malformed name": malformed}, "files"),
+        dropped=count_dropped({"malformed name": malformed}, "file"),
         content_of=contents.__getitem__,
         summed=[(names[file], contents[file]) for file in files],
     )

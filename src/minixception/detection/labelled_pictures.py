@@ -15,6 +15,7 @@ from minixception.bounds import tar_contents
 from minixception.detection.columns import FACE_COLUMNS, LANDMARK_NAMES, SIDE
 from minixception.detection.yunet import haar_square
 from minixception.images import decode_image, to_grey
+from minixception.messages import counted
 
 # YuNet scores the face of nearly all photographs above this; below it may have been wrong.
 SURE_SCORE = 0.7
@@ -102,7 +103,8 @@ def read_labelled_pictures(
         labels = np.array(rows, np.float32).reshape(-1, FACE_COLUMNS)
         yield LabelledPicture(source, image, labels)
     if pictures:
-        raise ValueError(f"{archive} lacks {len(pictures)} pictures of its table: {min(pictures)}")
+        count = counted(len(pictures), "picture")
+        raise ValueError(f"{archive} lacks {count} of its table: {min(pictures)}")
 
 
 def _read_table(path: Path) -> dict[str, tuple[str, list[list[float]]]]:

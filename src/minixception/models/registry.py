@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from minixception.messages import counted
 from minixception.models import baselines, facenet, mobilenet, xception
 
 
@@ -168,7 +169,7 @@ def check_input(name: str, input_shape: tuple[int | None, int | None, int]) -> N
             f"`input_shape` must be (height, width, channels) with 1 or 3 channels. {received}"
         )
     if input_shape[2] not in network.channels:
-        raise ValueError(f"`{name}` takes {network.channels[0]} channels. {received}")
+        raise ValueError(f"`{name}` takes {counted(network.channels[0], 'channel')}. {received}")
     for size in input_shape[:2]:
         if size is None and network.any_size:
             continue

@@ -25,7 +25,7 @@ from starlette.routing import Route
 
 from minixception import __version__
 from minixception.checkpoints.engines import available_cores
-from minixception.messages import plain_json
+from minixception.messages import counted, plain_json
 from minixception.serve.analysis import Analysis, RefusedError
 from minixception.serve.bodies import read_pictures
 from minixception.serve.figures import HUNG_UP, Figures, Measured
@@ -125,7 +125,7 @@ def _add_faces(
         if state.room.locked():
             raise HTTPException(
                 503,
-                f"{limits.requests} requests are in progress: try again later",
+                f"{counted(limits.requests, 'request')} in progress: try again later",
                 headers={"Retry-After": RETRY_SECONDS},
             )
         async with state.room:

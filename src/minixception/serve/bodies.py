@@ -8,6 +8,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
+from minixception.messages import counted
 from minixception.serve.analysis import RefusedError
 from minixception.serve.settings import Limits
 
@@ -48,7 +49,8 @@ async def read_pictures(request: Request, limits: Limits) -> dict[str, bytes]:
             else:
                 pictures = await _parse(request, body, limits)
     except TimeoutError:
-        raise RefusedError(408, f"a request must arrive within {limits.seconds} seconds") from None
+        seconds = counted(limits.seconds, "second")
+        raise RefusedError(408, f"a request must arrive within {seconds}") from None
     for name, content in pictures.items():
         if not content:
             raise RefusedError(422, f"{name} is empty: a picture file must be sent")
@@ -58,7 +60,8 @@ async def read_pictures(request: Request, limits: Limits) -> dict[str, bytes]:
 async def _bounded(request: Request, limits: Limits) -> AsyncGenerator[bytes, None]:
     """Pass the body on, as long as it is not too large."""
     largest, received = limits.megabytes * 10**6, 0
-    refused = RefusedError(413, f"a request must have at most {limits.megabytes} megabytes")
+    most = counted(limits.megabytes, "megabyte")
+    refused = RefusedError(413, f"a request must have at most {most}")
     promised = request.headers.get("content-length", "")
     if promised.isdecimal() and int(promised) > largest:
         raise refused
@@ -80,7 +83,8 @@ async def _parse(
         raise RefusedError(422, "the multipart body cannot be read: use UTF-8") from error
     except MultiPartException as error:
         if "Too many files" in error.message:
-            raise RefusedError(413, f"a request must have at most {most} pictures") from error
+            limit = counted(most, "picture")
+            raise RefusedError(413, f"a request must have at most {limit}") from error
         raise RefusedError(422, f"the multipart body cannot be read: {error.message}") from error
     try:
         if not parser.is_complete:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from minixception.checkpoints.card import LEARNED_FILE
 from minixception.datasets.cache import read_arrays, write_arrays
 from minixception.datasets.face_dataset import FaceDataset, contents_of
+from minixception.messages import counted
 
 _PICTURES = "pictures"
 
@@ -64,12 +65,12 @@ def refuse_learned(
         if split == training_split or not seen.any():
             continue
         told = (
-            f"{seen.sum()} of the {rows.sum()} faces of {dataset.name} {split} are among those "
-            f"that {folder.name} has learned from"
+            f"{folder.name} has learned from {seen.sum()} of {counted(rows.sum(), 'face')} of "
+            f"{dataset.name} {split}"
         )
         if split in dataset.drawn_splits and (seen & ~has_twin).any():
             raise ValueError(
-                f"{told}, which read or divided them differently. Give the data set that it was "
-                "trained on, or leave them out with --without-twins"
+                f"{told}, which were read or divided differently. Give the data set that it "
+                "was trained on, or leave them out with --without-twins"
             )
         log.warning("%s; --without-twins leaves them out.", told)

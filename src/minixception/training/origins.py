@@ -18,6 +18,7 @@ from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.registry import require_same_files
 from minixception.files import file_checksum, private_copy
 from minixception.labels import canonical_name
+from minixception.messages import counted
 from minixception.training.learned_faces import refuse_learned
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def choose_origin(
     if recipe.fit_mean or (recipe.network, recipe.preprocessor()) != (card.architecture, pixels):
         return None
     say(
-        f"{faces} faces are few, so training starts from the weights of {name}; "
+        f"With only {counted(faces, 'face')}, training starts from the weights of {name}; "
         "--initial-weights none starts from random ones"
     )
     return Path(name)

@@ -17,6 +17,7 @@ from minixception.datasets.registry import DatasetEntry
 from minixception.datasets.requests import describe_data, load_requested, name_and_place
 from minixception.datasets.unlabelled import describe_unlabelled, gather_unlabelled
 from minixception.files import find_data
+from minixception.messages import counted
 from minixception.training.learned_faces import read_learned
 from minixception.training.origins import (
     NOTHING,
@@ -238,7 +239,7 @@ class _Request:
             refuse_seen(model, recipe.dataset, dataset, **scored)
         divide_cores(recipe.replicas)
         training, validation = map(dataset.split, (entry.training_split, entry.validation_split))
-        sizes = f"{len(training)} faces to train on, {len(validation)} to validate on"
+        sizes = f"{counted(len(training), 'face')} to train on, {len(validation)} to validate on"
         self.say(f"{dataset.name}: {sizes}")
         if not (self.goes_on or models.is_shipped(recipe.network)):
             shape, names = (*recipe.image_size, recipe.channels), dataset.class_names
@@ -288,7 +289,7 @@ class _Request:
         )
         if unlabelled is not None:
             facts["unlabelled"] = describe_unlabelled(unlabelled)
-            self.say(f"{len(unlabelled)} unlabelled faces in addition")
+            self.say(f"{counted(len(unlabelled), 'unlabelled face')} in addition")
         asked = {"teachers": teachers, "unlabelled_teachers": unlabelled_teachers}
         facts |= {key: [each.description for each in some] for key, some in asked.items() if some}
         return TrainingRun(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from minixception.checkpoints.card import CARD_FILE, HISTORY_FILE, STATE_FILE, Card, read_card
+from minixception.messages import counted
 from minixception.training.recipes import REMARKS
 
 # Fields of a recipe that are no settings, or are compared elsewhere.
@@ -107,7 +108,7 @@ def _read_history(path: Path) -> dict[str, list[float]]:
     if not columns.get("loss"):
         raise ValueError(
             f"{path} must have the column loss and at least one epoch. "
-            f"Received: {len(rows)} epochs of {', '.join(columns) or 'nothing'}"
+            f"Received: {counted(len(rows), 'epoch')} of {', '.join(columns) or 'nothing'}"
         )
     if not all(abs(value) <= _LARGEST_VALUE for values in columns.values() for value in values):
         raise ValueError(f"{path} must hold finite numbers up to {_LARGEST_VALUE:g}.")

@@ -31,6 +31,7 @@ from minixception.evaluation import (
 )
 from minixception.inference.classifier import FaceClassifier
 from minixception.labels import lacking
+from minixception.messages import counted
 from minixception.training.learned_faces import numbers_of, read_learned, refuse_learned
 
 # On fewer faces a fitted temperature is chance.
@@ -224,7 +225,7 @@ def _faces_to_score(
     if not len(learned):
         return faces
     twins = np.isin(numbers_of(faces), learned)
-    print(f"left out: {int(twins.sum())} faces with a twin in the training split")
+    print(f"left out: {counted(twins.sum(), 'face')} with a twin in the training split")
     if twins.all():
         raise ValueError(f"Every face of {dataset.name} {split} has a twin in training.")
     return faces.select(~twins)
@@ -237,8 +238,8 @@ def _in_known_classes(faces: FaceDataset, known: tuple[str, ...]) -> FaceDataset
         return faces  # nothing to do, or nothing that can be done: see `predict_faces`
     fitted = with_classes(faces, known)
     if unknown:
-        count = len(faces) - len(fitted)
-        print(f"left out: {count} faces of {', '.join(unknown)}, which the model does not know")
+        count = counted(len(faces) - len(fitted), "face")
+        print(f"left out: {count} of {', '.join(unknown)}, which the model does not know")
     if absent:
         print(f"{faces.name} has no {', '.join(absent)}; they count as 0 in macro-F1")
     return fitted

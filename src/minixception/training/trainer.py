@@ -25,7 +25,7 @@ from minixception.datasets.face_dataset import FaceDataset
 from minixception.evaluation import Scores, cross_entropy, score
 from minixception.files import content_checksum
 from minixception.locks import own_folder
-from minixception.messages import unfiltered
+from minixception.messages import counted, unfiltered
 from minixception.training.acceleration import accelerated
 from minixception.training.batches import Batch, steps_per_epoch, training_batches
 from minixception.training.learned_faces import numbers_of, write_learned
@@ -182,9 +182,10 @@ def _state_to_go_on_from(run: TrainingRun, *, resume: bool) -> TrainingState | N
     epochs = state.identity["recipe"]["epochs"]
     if not is_constant and run.recipe.epochs != epochs:
         raise ValueError(
-            f"{run.folder} is a run of {epochs} epochs: its one-cycle schedule takes the learning "
-            f"rate down to zero in just that many, so it cannot become one of {run.recipe.epochs}. "
-            f"Give another --output, with --initial-weights {run.folder} to start from its model."
+            f"{run.folder} is a run of {counted(epochs, 'epoch')}: its one-cycle schedule takes "
+            "the learning rate down to zero in just that many, so it cannot become one of "
+            f"{run.recipe.epochs}. Give another --output, with --initial-weights {run.folder} to "
+            "start from its model."
         )
     return state
 

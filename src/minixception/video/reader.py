@@ -14,6 +14,7 @@ from av.filter import Graph
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from minixception.messages import counted
 from minixception.video.cameras import Frame
 from minixception.video.opening import choose_decoder, open_pictures, require_bounded
 from minixception.video.turning import display_matrix, turn_upright
@@ -346,5 +347,5 @@ def _filter(graph: Graph | None, frame: Any) -> Iterator[Any]:
 
 def describe_lost(source: str, lost: int, done: int) -> list[str]:
     """Return what to say of so many lost frames beside those that were decoded."""
-    count = f"{lost} of {lost + done} frames cannot be decoded, and are left out"
+    count = f"{lost} of {counted(lost + done, 'frame')} cannot be decoded; left out"
     return [f"{source}: it is damaged; {count}"] if lost else []
