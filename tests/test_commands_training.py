@@ -249,7 +249,7 @@ def test_a_number_out_of_range_is_refused_without_keras(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "minixception.models", None)  # importing it fails
-    assert "--seed must be from 0" in run("train-emotion", "--seed", -1, code=1).stderr
+    assert "`seed` must be a whole number" in run("train-emotion", "--seed", -1, code=1).stderr
     refused = run("train-emotion", "--classes", "angry,,sad", code=2)
     assert "argument --classes: names with commas" in refused.stderr
 

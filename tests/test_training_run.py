@@ -86,6 +86,26 @@ def test_a_network_that_could_not_be_kept_is_not_trained(
     assert not list(here.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (
+            {"epohs": 5},
+            "no argument or field of a recipe `epohs`; `epochs` may be meant. The fields",
+        ),
+        ({"teacher": "a"}, "`teacher`; `teachers` may be meant"),
+        ({"seed": "1"}, "`seed` must be a whole number from 0"),
+        ({"devices": "2"}, "`devices` must be a whole number from 1 on"),
+        ({"image_size": ("a", "b")}, r"`image_size` must be of type tuple\[int, int\]"),
+        ({"value_range": (0, "1")}, r"`value_range` must be of type tuple\[float, float\]"),
+        ({"epochs": True}, "`epochs` must be a whole number"),
+    ],
+)
+def test_what_is_misspelled_or_of_another_type_is_told(asked: dict[str, Any], message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        minixception.train(divided_faces(), **asked)
+
+
 def test_what_cannot_be_trained_is_refused() -> None:
     with pytest.raises(ValueError, match="patterns has no splits"):
         minixception.train(faces(6, seed=1))

@@ -48,7 +48,12 @@ class Preprocessor:
     def __post_init__(self) -> None:
         """Check the fields."""
         sides = self.image_size
-        if len(sides) != 2 or min(sides) < 1 or max(sides) > LARGEST_SIDE:
+        if (
+            not _holds(sides, int | np.integer)
+            or len(sides) != 2
+            or min(sides) < 1
+            or max(sides) > LARGEST_SIDE
+        ):
             raise ValueError(
                 "`image_size` must be (height, width) in pixels, at least 1 and at most "
                 f"{LARGEST_SIDE} each. Received: image_size={self.image_size}"
@@ -56,13 +61,16 @@ class Preprocessor:
         if self.channels not in (1, 3):
             raise ValueError(f"`channels` must be 1 or 3. Received: channels={self.channels}")
         bounds = self.value_range
-        if len(bounds) != 2 or not -LARGEST_BOUND <= bounds[0] < bounds[1] <= LARGEST_BOUND:
+        is_range = _holds(bounds, int | float | np.number) and len(bounds) == 2
+        if not is_range or not -LARGEST_BOUND <= bounds[0] < bounds[1] <= LARGEST_BOUND:
             raise ValueError(
                 f"`value_range` must be (low, high), finite numbers up to {LARGEST_BOUND:g}. "
                 f"Received: value_range={self.value_range}"
             )
         if self.mean is not None and (
-            len(self.mean) != self.channels or not all(0 <= value <= 255 for value in self.mean)
+            not _holds(self.mean, int | float | np.number)
+            or len(self.mean) != self.channels
+            or not all(0 <= value <= 255 for value in self.mean)
         ):
             raise ValueError(
                 f"`mean` must have {counted(self.channels, 'number')} from 0 to 255, one per "
@@ -171,3 +179,8 @@ def _match_channels(images: NDArray[np.uint8], channels: int) -> NDArray[np.uint
         return np.zeros((0, height, width, 1), np.uint8)
     # The batch is one tall image to OpenCV: a single call for all of it.
     return to_grey(images.reshape(batch * height, width, found)).reshape(batch, height, width, 1)
+
+
+def _holds(values: Any, kind: Any) -> bool:
+    """Return whether a value is a sequence of values of a type."""
+    return isinstance(values, tuple | list) and all(isinstance(each, kind) for each in values)

@@ -1,11 +1,13 @@
 """Checkpoint folders of Keras models: `model.keras`, `card.json`, `history.csv`, `model.tflite`."""
 
+import io
 import json
 import math
+import re
 import threading
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from minixception.checkpoints.card import (
 )
 from minixception.checkpoints.model_files import (
     CONFIG_MEMBER,
+    METADATA_MEMBER,
     MOST_CALLS,
     check_config,
     check_model_file,
@@ -175,7 +178,22 @@ def load_keras_file(path: str | Path) -> keras.Model:
     # Keras, zipfile and h5py raise many kinds for a damaged file.
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        raise ValueError(f"{path} cannot be loaded as a Keras model: {reason[:300]}") from error
+        reason = _note_on_version(content) + reason[:300]
+        raise ValueError(f"{path} cannot be loaded as a Keras model: {reason}") from error
+
+
+def _note_on_version(content: bytes) -> str:
+    """Return a sentence if a `.keras` file says that a newer Keras wrote it, else none."""
+    with suppress(Exception):  # it may be damaged, or another file
+        with zipfile.ZipFile(io.BytesIO(content)) as archive, archive.open(METADATA_MEMBER) as file:
+            found = re.search(rb'"keras_version": "((\d+)\.(\d+)[\w.]{0,20})"', file.read(1000))
+        version, *numbers = found.groups() if found else (b"", 0, 0)
+        if [*map(int, numbers)] > [int(part) for part in keras.__version__.split(".")[:2]]:
+            return (
+                f"it was saved by Keras {version.decode()}, newer than the {keras.__version__} "
+                "here; update Keras. "
+            )
+    return ""
 
 
 @contextmanager

@@ -17,9 +17,10 @@ from minixception.bounds import check_shape, most_unpacked
 if TYPE_CHECKING:
     import h5py
 
+METADATA_MEMBER = "metadata.json"
 CONFIG_MEMBER = "config.json"
 WEIGHTS_MEMBER = "model.weights.h5"
-MEMBERS = ("metadata.json", CONFIG_MEMBER, WEIGHTS_MEMBER)
+MEMBERS = (METADATA_MEMBER, CONFIG_MEMBER, WEIGHTS_MEMBER)
 
 # The configuration of ResNet-50, the largest of the networks here, has 0.4 million characters.
 LARGEST_CONFIG = 16 << 20

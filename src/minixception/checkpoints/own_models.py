@@ -64,7 +64,7 @@ def make_checkpoint(
         The card. Its preprocessor resizes, and converts to grey if the model has one channel.
 
     Raises:
-        TypeError: if `class_names` is a string.
+        TypeError: if `class_names` is a string, or `model` no model.
         ValueError: if the model does not fit the other arguments, or does not return
             probabilities. One without a softmax at its end gets it by
             `keras.Model(model.inputs, keras.layers.Softmax()(model.output))`. Nothing is written
@@ -86,6 +86,10 @@ def make_checkpoint(
             from minixception.checkpoints.keras_model import load_keras_file
 
             model = load_keras_file(model)
+        if not hasattr(model, "predict_on_batch"):
+            raise TypeError(
+                f"`model` must be a Keras model or a model file. Received: {type(model).__name__}"
+            )
         name, predict = model.name, model.predict_on_batch
         preprocessor = _preprocessor_of(name, getattr(model, "input_shape", None), value_range)
         if model.output_shape != (None, len(class_names)):

@@ -1,5 +1,6 @@
 """Where the shipped models are, and what a name or folder given for a model stands for."""
 
+from os import PathLike
 from pathlib import Path
 
 from minixception.files import _CHECKOUT, _PACKAGE, checkout_root
@@ -47,7 +48,12 @@ def find_model(name_or_folder: str | Path, *, tasks: tuple[str, ...] = CLASSIFIE
     Raises:
         FileNotFoundError: if it is neither; the message lists the shipped names.
         NotADirectoryError: if it is a model file; the message says how to make a checkpoint of it.
+        TypeError: if it is no path.
     """
+    if not isinstance(name_or_folder, str | PathLike):
+        raise TypeError(
+            f"A model is given by its name or its folder. Received: {type(name_or_folder).__name__}"
+        )
     if Path(name_or_folder).is_dir():
         return Path(name_or_folder)
     shipped = {name: path for task in tasks for name, path in shipped_models(task).items()}

@@ -135,8 +135,8 @@ def build(
     58423
     """
     check_input(name, input_shape)
-    if num_classes < 2:
-        raise ValueError(f"`num_classes` must be at least 2. Received: num_classes={num_classes}")
+    if not isinstance(num_classes, int) or num_classes < 2:
+        raise ValueError(f"`num_classes` must be at least 2. Received: num_classes={num_classes!r}")
     builder = NETWORKS[name].builder
     model = builder(input_shape=tuple(input_shape), num_classes=num_classes, name=name)
     _check_built(model, name, num_classes)
@@ -164,7 +164,9 @@ def check_input(name: str, input_shape: tuple[int | None, int | None, int]) -> N
         )
     network = NETWORKS[name]
     received = f"Received: input_shape={input_shape}"
-    if len(input_shape) != 3 or input_shape[2] not in (1, 3):
+    is_shape = isinstance(input_shape, tuple | list) and len(input_shape) == 3
+    is_shape = is_shape and all(isinstance(size, int | np.integer | None) for size in input_shape)
+    if not is_shape or input_shape[2] not in (1, 3):
         raise ValueError(
             f"`input_shape` must be (height, width, channels) with 1 or 3 channels. {received}"
         )

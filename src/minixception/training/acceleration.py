@@ -83,8 +83,8 @@ def choose_devices(count: int, replicas: int) -> tuple[str, ...]:
     """
     if count == 1:
         return ()
-    if count < 1:
-        raise ValueError(f"--devices must be 1 or more. Received: {count}")
+    if not isinstance(count, int) or count < 1:
+        raise ValueError(f"`devices` must be a whole number from 1 on. Received: {count!r}")
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
             "--devices takes Keras on TensorFlow: set KERAS_BACKEND=tensorflow. "

@@ -6,7 +6,9 @@ attributes in the docstrings are made from that.
 """
 
 import math
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
+from difflib import get_close_matches
 from inspect import formatannotation
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
@@ -59,7 +61,6 @@ def check_fields(settings: Any) -> None:
     """Refuse values that a field's `setting` does not allow."""
     for one in fields(settings):
         value, facts, kind = getattr(settings, one.name), one.metadata, kind_of(one)
-        plain = get_origin(kind) or kind
         if value is None and NoneType in get_args(one.type):
             continue
         if facts["choices"] and value not in facts["choices"]:
@@ -69,10 +70,19 @@ def check_fields(settings: Any) -> None:
             )
         if facts["within"]:
             _check_number(one.name, value, kind, facts["within"])
-        elif not isinstance(value, {float: float | int, tuple: tuple | list}.get(plain, plain)):
+        elif not _is_a(value, kind):
             raise ValueError(
                 f"`{one.name}` must be of type {formatannotation(kind)}. Received: {value!r}"
             )
+
+
+def _is_a(value: Any, kind: Any) -> bool:
+    """Return whether a value is of a type, and so are its parts; a float may be a whole number."""
+    if get_origin(kind) is tuple:
+        part = get_args(kind)[0]
+        return isinstance(value, tuple | list) and all(_is_a(each, part) for each in value)
+    wanted = int | float if kind is float else kind
+    return isinstance(value, wanted) and isinstance(value, bool) == (kind is bool)
 
 
 def _check_number(name: str, value: Any, kind: type, within: str) -> None:
@@ -80,7 +90,7 @@ def _check_number(name: str, value: Any, kind: type, within: str) -> None:
     words = [f"at least {low:g}" if within[0] == "[" else f"above {low:g}"]
     if math.isfinite(high):
         words.append(f"at most {high:g}" if within[-1] == "]" else f"below {high:g}")
-    if not isinstance(value, int if kind is int else int | float):
+    if not _is_a(value, kind):
         words.insert(0, "a whole number" if kind is int else "a number")
     elif not math.isfinite(value):
         words.append("finite")
@@ -290,6 +300,25 @@ class Recipe:
             _check_number("class_weights", weight, float, "(0, inf)")
         if self.fit_mean and self.mean is not None:
             raise ValueError(f"`mean` must be None where it is fitted. Received: {self.mean}")
+
+    def changed(self, changes: Mapping[str, Any], *, also_known: Iterable[str] = ()) -> "Recipe":
+        """Return a copy with other values of some fields.
+
+        `also_known` are names that a field may have been mistaken for.
+
+        Raises:
+            TypeError: there is no field of a name; the message has the one that was meant.
+        """
+        names = [one.name for one in fields(self)]
+        for name in changes:
+            if name not in names:
+                close = get_close_matches(name, [*names, *also_known], n=1)
+                meant = f"; `{close[0]}` may be meant" if close else ""
+                raise TypeError(
+                    f"There is no argument or field of a recipe `{name}`{meant}. The fields are "
+                    f"{', '.join(names)}"
+                )
+        return replace(self, **changes)
 
     def preprocessor(self, images: "NDArray[np.uint8] | None" = None) -> "Preprocessor":
         """Return the way from faces to the network's input; a mean may be fitted on the images."""

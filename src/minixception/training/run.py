@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +110,7 @@ def train(
     """
     if not isinstance(recipe, Recipe):
         recipe = get_recipe(recipe or (task if task in RECIPES else "emotion"), task)
-    recipe = replace(recipe, **changes)
+    recipe = recipe.changed(changes, also_known=signature(train).parameters)
     if "teacher_share" in changes and not teachers:
         raise ValueError("--teacher-share is a share of --teacher: give one.")
     name, place = name_and_place(dataset, data, default=recipe.dataset, task=task)
@@ -184,8 +185,9 @@ class _Request:
     def check(self) -> None:
         """Refuse, before the data is loaded, what would fail afterwards."""
         recipe = self.recipe
-        if not 0 <= self.seed < 2**32:  # what NumPy takes
-            raise ValueError(f"--seed must be from 0 to {2**32 - 1}. Received: {self.seed}")
+        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:  # what NumPy takes
+            limits = f"a whole number from 0 to {2**32 - 1}"
+            raise ValueError(f"`seed` must be {limits}. Received: {self.seed!r}")
         if self.output is not None and not self.resume:
             refuse_used_folder(self.output)
         as_margin(recipe.crop_margin)
