@@ -46,6 +46,20 @@ def test_split_folders(tmp_path: Path) -> None:
         dataset.split("validation")
 
 
+def test_a_class_may_be_called_like_a_split(tmp_path: Path) -> None:
+    for name in ("valid", "invalid"):
+        write_picture(tmp_path / "classes" / name / "1.png", 1)
+        write_picture(tmp_path / "splits" / "train" / name / "1.png", 1)
+    for name in ("train", "test"):
+        write_picture(tmp_path / "no classes" / name / "1.png", 1)
+    for folder, splits in (("classes", None), ("splits", ["train"] * 2)):
+        dataset = load_class_folders(tmp_path / folder)
+        assert dataset.class_names == ("invalid", "valid")
+        assert splits == (None if dataset.splits is None else dataset.splits.tolist())
+    with pytest.raises(ValueError, match="must hold class folders"):
+        load_class_folders(tmp_path / "no classes")
+
+
 def test_stray_and_unreadable_files_are_counted_and_logged(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

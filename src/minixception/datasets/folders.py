@@ -14,7 +14,7 @@ SPLIT_FOLDERS = {
     **dict.fromkeys(("validation", "valid", "val"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-"""Folder name in lower case -> the name of the split in the data set."""
+"""Name of a folder of class folders in lower case -> the name of the split in the data set."""
 
 
 def load_class_folders(
@@ -90,7 +90,9 @@ def _contents(path: Path, files: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
 def _list_pictures(path: Path, strays: list[Path], empty: list[str]) -> Iterator[tuple[Path, str]]:
     """Yield each picture with the name of its split, "" where there are none, sorted by path."""
     folders = _take(path, Path.is_dir, strays)
-    splits = [folder for folder in folders if folder.name.lower() in SPLIT_FOLDERS]
+    named = [folder for folder in folders if folder.name.lower() in SPLIT_FOLDERS]
+    # Beside "invalid", "valid" is a class; where all are called like splits, none is.
+    splits = named if named == folders else [each for each in named if not _is_class(each)]
     strays.extend(folder for folder in folders if splits and folder not in splits)
     for parent in splits or [path]:
         for folder in _take(parent, Path.is_dir, strays) if splits else folders:
@@ -98,6 +100,12 @@ def _list_pictures(path: Path, strays: list[Path], empty: list[str]) -> Iterator
             empty.extend([] if pictures else [str(folder)])
             split = SPLIT_FOLDERS[parent.name.lower()] if splits else ""
             yield from ((picture, split) for picture in pictures)
+
+
+def _is_class(folder: Path) -> bool:
+    """Return whether a folder holds pictures, and no class folders as a split does."""
+    entries = list(folder.iterdir())
+    return any(map(is_picture, entries)) and not any(map(Path.is_dir, entries))
 
 
 def is_picture(entry: Path) -> bool:
