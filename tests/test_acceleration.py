@@ -145,8 +145,8 @@ def test_a_twin_with_replicas_has_the_weights_of_the_network_in_their_order() ->
 @pytest.mark.parametrize(
     ("count", "replicas", "said"),
     [
-        (0, 2, "must be 1 or more"),
-        (2, 1, "Add --replicas 2"),
+        (0, 2, "must be a whole number from 1 on"),
+        (2, 1, "Add `replicas` 2"),
         (64, 64, r"must be at most \d+ here, where there is .*:0"),
     ],
 )

@@ -153,5 +153,5 @@ def test_a_network_without_backbone_needs_no_weights() -> None:
     model = models.build("lenet5_rgb", (48, 48, 3), 2)
     assert load_backbone(model, None, np.zeros(0, np.float32)) == {}
     check_backbone("lenet5_rgb", None)
-    with pytest.raises(ValueError, match=r"goes with --network facenet or .*: lenet5_rgb"):
+    with pytest.raises(ValueError, match=r"goes with `network` facenet or .*: lenet5_rgb"):
         check_backbone("lenet5_rgb", Path("weights.h5"))

@@ -88,7 +88,7 @@ def test_a_model_is_scored_on_its_own_set_by_default() -> None:
     assert default_dataset("emotion", {"dataset": "folder", "name": "fer2013"}) == "folder"
     assert default_dataset("emotion", {"dataset": "jaffe+kdef", "name": "x"}) == "jaffe+kdef"
     assert default_dataset("gender", {"name": "as published"}) == "utkface"
-    with pytest.raises(ValueError, match=r"trained on my_faces.*Name one with --dataset: fer2013"):
+    with pytest.raises(ValueError, match=r"trained on my_faces.*Name one with `dataset`: fer2013"):
         default_dataset("emotion", {"name": "my_faces"})
     with pytest.raises(ValueError, match=r"fer2013.*not a data set with labels of gender"):
         default_dataset("gender", {"name": "fer2013"})

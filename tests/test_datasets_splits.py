@@ -279,9 +279,9 @@ def test_learned_faces_are_known_again_however_a_set_is_read(
     for other in (draw_splits(table, seed=1), draw_splits(by_subject)):
         with pytest.raises(ValueError, match=r"learned from .* of .* faces? of faces test, which"):
             refuse(other)
-        assert "--without-twins" not in caplog.text
+        assert "`without_twins`" not in caplog.text
         refuse(replace(other, drawn_splits=()))  # the splits of a source are only told of
-        assert "--without-twins leaves them out" in caplog.text
+        assert "`without_twins` leaves them out" in caplog.text
         caplog.clear()
     refuse_learned(folder, draw_splits(table, seed=1), splits=["test"], training_split="train")
     (tmp_path / "learned_faces.npz").write_bytes(b"PK")

@@ -219,7 +219,7 @@ def test_the_command_refuses_before_it_works(
 ) -> None:
     output, table = tmp_path / "run", pictures / "photographs.csv"
     for options, message in (
-        (["--output", trained], "--resume"),
+        (["--output", trained], "`resume`"),
         (["--output", output, "--leave-out", table], "folder or a whole tar archive"),
         (["--output", output, "--epochs", "0"], "epochs"),
     ):

@@ -346,7 +346,7 @@ def test_every_changed_byte_of_a_state_is_told(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for length in (0, len(whole) // 2):
         path.write_bytes(whole[:length])
-        with pytest.raises(ValueError, match=r"is damaged.*another --output"):
+        with pytest.raises(ValueError, match=r"is damaged.*another `output`"):
             read_state(path)
     for place in range(len(whole)):
         changed = bytearray(whole)

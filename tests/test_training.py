@@ -145,7 +145,7 @@ def test_of_equal_epochs_the_first_is_the_best() -> None:
 @pytest.mark.usefixtures("eager")
 def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
     recipe = replace(STANDSTILL, learning_rate=1e38, epochs=3)
-    with pytest.raises(ValueError, match=r"loss became .* lower --learning-rate"):
+    with pytest.raises(ValueError, match=r"loss became .* lower `learning_rate`"):
         train(make_run(tmp_path / "run", recipe), verbose=0)
 
 
@@ -230,7 +230,7 @@ def test_early_stopping_ends_a_run_until_it_has_more_patience(
         recipe = replace(STANDSTILL, epochs=epochs, early_stopping_patience=patience)
         lengths.append(len(train(make_run(tmp_path / "run", recipe), resume=True, verbose=0)))
     assert lengths == [3, 3, 5, 6]
-    assert "a larger --early-stopping-patience would go on" in caplog.text
+    assert "a larger `early_stopping_patience` would go on" in caplog.text
 
 
 def test_a_one_cycle_cannot_be_prolonged(finished: tuple[Path, training.History]) -> None:
@@ -252,7 +252,7 @@ def test_a_model_without_its_state_is_not_trained_over(
     folder = Path(shutil.copytree(finished[0], tmp_path / "model"))
     (folder / STATE_FILE).unlink()
     before = (folder / KERAS_FILE).read_bytes()
-    with pytest.raises(FileNotFoundError, match=r"a model but no training_state\.npz.*--output"):
+    with pytest.raises(FileNotFoundError, match=r"a model but no training_state\.npz.*`output`"):
         train(make_run(folder), resume=True, verbose=0)
     assert (folder / KERAS_FILE).read_bytes() == before
 

@@ -196,7 +196,7 @@ def default_dataset(task: str, trained_on: Mapping[str, Any]) -> str:
         return dataset_names(task)[0]
     raise ValueError(
         f"The model was trained on {trained_on['name']}, which is not a data set with labels of "
-        f"{task}. Name one with --dataset: {', '.join(dataset_names(task))}."
+        f"{task}. Name one with `dataset`: {', '.join(dataset_names(task))}."
     )
 
 

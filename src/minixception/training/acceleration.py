@@ -87,19 +87,19 @@ def choose_devices(count: int, replicas: int) -> tuple[str, ...]:
         raise ValueError(f"`devices` must be a whole number from 1 on. Received: {count!r}")
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
-            "--devices takes Keras on TensorFlow: set KERAS_BACKEND=tensorflow. "
+            "`devices` takes Keras on TensorFlow: set KERAS_BACKEND=tensorflow. "
             f"Received: {keras.backend.backend()}"
         )
     if count > replicas:
         raise ValueError(
-            f"--devices {count} takes as many replicas, since each device computes whole ones. Add "
-            f"--replicas {count}: batch normalization then takes its statistics over so many parts "
+            f"`devices` {count} takes as many replicas, since each device computes whole ones. Add "
+            f"`replicas` {count}: batch normalization then takes its statistics over so many parts "
             f"of each batch. Received: {replicas}"
         )
     found = keras.distribution.list_devices()
     if count > len(found):
         raise ValueError(
-            f"--devices must be at most {len(found)} here, where there is {' and '.join(found)}. "
+            f"`devices` must be at most {len(found)} here, where there is {' and '.join(found)}. "
             f"Received: {count}"
         )
     return tuple(found[:count])

@@ -71,6 +71,6 @@ def refuse_learned(
         if split in dataset.drawn_splits and (seen & ~has_twin).any():
             raise ValueError(
                 f"{told}, which were read or divided differently. Give the data set that it "
-                "was trained on, or leave them out with --without-twins"
+                "was trained on, or leave them out with `without_twins`"
             )
-        log.warning("%s; --without-twins leaves them out.", told)
+        log.warning("%s; `without_twins` leaves them out.", told)

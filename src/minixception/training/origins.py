@@ -60,7 +60,7 @@ def choose_origin(
         return None
     say(
         f"With only {counted(faces, 'face')}, training starts from the weights of {name}; "
-        "--initial-weights none starts from random ones"
+        "`initial_weights` none starts from random ones"
     )
     return Path(name)
 
@@ -101,19 +101,19 @@ def begin_with(
     count = len(ours) if same_classes else len(ours) - len(list(fresh))
     if card.architecture != model.name:
         raise ValueError(
-            f"--initial-weights must be a {model.name}. Received: {origin}, a {card.architecture}"
+            f"`initial_weights` must be a {model.name}. Received: {origin}, a {card.architecture}"
         )
     pairs = [(old.shape, new.shape) for old, new in zip(theirs[:count], ours, strict=False)]
     if len(theirs) != len(ours) or any(old != new for old, new in pairs):
         raise ValueError(
-            f"--initial-weights must have the layers of a {model.name} as it is built here, for "
+            f"`initial_weights` must have the layers of a {model.name} as it is built here, for "
             f"inputs {preprocessor.input_shape}. Received: {origin}, which has others, for inputs "
             f"{card.preprocessor.input_shape}"
         )
     taken, wanted = map(_pixels, (card.preprocessor, preprocessor))
     if taken != wanted:
         raise ValueError(
-            "--initial-weights must have been trained on the pixel range of the recipe, "
+            "`initial_weights` must have been trained on the pixel range of the recipe, "
             f"{wanted[0]}, {wanted[1]}. Received: {origin}, which takes {taken[0]}, {taken[1]}"
         )
     model.set_weights([*theirs[:count], *ours[count:]])
@@ -131,10 +131,10 @@ def check_backbone(network: str, path: Path | None) -> None:
     having = [name for name, entry in models.NETWORKS.items() if entry.load_backbone]
     if path is not None and network not in having:
         raise ValueError(
-            f"--backbone-weights goes with --network {' or '.join(having)}. Received: {network}"
+            f"`backbone_weights` goes with `network` {' or '.join(having)}. Received: {network}"
         )
     if path is not None and not path.is_file():
-        raise FileNotFoundError(f"--backbone-weights must be a file. Received: {path}")
+        raise FileNotFoundError(f"`backbone_weights` must be a file. Received: {path}")
 
 
 def load_backbone(
@@ -154,7 +154,7 @@ def load_backbone(
     if load is None:
         return {}
     if path is None:
-        say(f"The frozen layers of {model.name} are random: give --backbone-weights FILE.h5")
+        say(f"The frozen layers of {model.name} are random: give `backbone_weights`, a file .h5")
         return {"backbone_weights": None}
     with _checked_copy(path) as copy:
         naming, checksum = load(model, copy, faces), file_checksum(copy)

@@ -64,8 +64,7 @@ def train(
         analyzer = minixception.FaceAnalyzer(emotion=run.folder)
 
     The best epoch is chosen on the validation split; the test split is not looked at. The same
-    seed on the same machine gives the same history. Messages name arguments as the commands do:
-    `--teacher` is `teachers`.
+    seed on the same machine gives the same history.
 
     Args:
         dataset: the name of a data set, or several as in "fer2013+jaffe"; a folder with a folder of
@@ -112,7 +111,7 @@ def train(
         recipe = get_recipe(recipe or (task if task in RECIPES else "emotion"), task)
     recipe = recipe.changed(changes, also_known=signature(train).parameters)
     if "teacher_share" in changes and not teachers:
-        raise ValueError("--teacher-share is a share of --teacher: give one.")
+        raise ValueError("`teacher_share` is a share of `teachers`: give one.")
     name, place = name_and_place(dataset, data, default=recipe.dataset, task=task)
     request = _Request(
         recipe=replace(recipe, dataset=name),
@@ -195,12 +194,12 @@ class _Request:
         if recipe.needs_teacher and not self.teachers:
             raise ValueError(
                 f"The recipe {recipe.name} learns from an existing model: name one "
-                "with --teacher, such as fer2013_mini_xception_wide."
+                "as `teachers`, such as fer2013_mini_xception_wide."
             )
         if self.unlabelled and not self.teachers:
-            raise ValueError("--unlabelled needs --teacher: the teachers label these faces.")
+            raise ValueError("`unlabelled` needs `teachers`, which label these faces.")
         if self.unlabelled_teachers and not self.unlabelled:
-            raise ValueError("--unlabelled-teacher labels the faces of --unlabelled: give some.")
+            raise ValueError("`unlabelled_teachers` label the faces of `unlabelled`: give some.")
         for model in self.origins:
             find_model(model)
 

@@ -58,8 +58,8 @@ def refuse_used_folder(folder: str | Path) -> None:
     used = [name for name in files if (Path(folder) / name).exists()]
     if used:
         raise FileExistsError(
-            f"{folder} already holds a training run ({used[0]}). Give --resume to continue it, "
-            "or another --output."
+            f"{folder} already holds a training run ({used[0]}). Give `resume` to continue it, "
+            "or another `output`."
         )
 
 
@@ -76,7 +76,7 @@ def refuse_run_without_state(folder: str | Path) -> None:
     if len(rows) != 1:
         raise FileNotFoundError(
             f"{folder} holds a model but no {STATE_FILE}, so that its training cannot go on. Give "
-            "another --output, with --initial-weights to start from this model."
+            "another `output`, with `initial_weights` to start from this model."
         )
 
 

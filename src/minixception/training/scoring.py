@@ -137,7 +137,7 @@ def score_splits(
     if calibrated and list(splits) != [entry.validation_split]:
         raise ValueError(
             f"A temperature is fitted on the validation split, {entry.validation_split}. "
-            f"Received: --split {' '.join(splits)}"
+            f"Received: `split` {' '.join(splits)}"
         )
     require_same_files(name, faces, splits=splits, model=card.name, trained_on=card.data)
     learned, training_split = np.zeros(0, np.uint64), entry.training_split

@@ -46,7 +46,7 @@ class TrainingState:
             raise ValueError(
                 f"{where} holds a run with other settings: "
                 + "; ".join(f"{name} was {then.get(name)}, now {now.get(name)}" for name in changed)
-                + ". Give the same options to continue it, or another --output."
+                + ". Give the same options to continue it, or another `output`."
             )
 
 
@@ -108,7 +108,7 @@ def first_columns(model: keras.Model, epoch: int, loss: float) -> dict[str, floa
     if not math.isfinite(loss):
         raise ValueError(
             f"The training loss became {loss} in epoch {epoch + 1}. "
-            "Train again with a lower --learning-rate."
+            "Train again with a lower `learning_rate`."
         )
     rate = float(ops.convert_to_numpy(model.optimizer.learning_rate))
     return {"epoch": epoch, "learning_rate": rate, "loss": loss}
@@ -139,4 +139,4 @@ def read_state(path: Path) -> TrainingState:
             facts[part] = [array for name, array in arrays.items() if name.startswith(part)]
         return TrainingState(**facts)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{path} is damaged: {error}. Train again to another --output.") from error
+        raise ValueError(f"{path} is damaged: {error}. Train again to another `output`.") from error

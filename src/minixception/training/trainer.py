@@ -184,7 +184,7 @@ def _state_to_go_on_from(run: TrainingRun, *, resume: bool) -> TrainingState | N
         raise ValueError(
             f"{run.folder} is a run of {counted(epochs, 'epoch')}: its one-cycle schedule takes "
             "the learning rate down to zero in just that many, so it cannot become one of "
-            f"{run.recipe.epochs}. Give another --output, with --initial-weights {run.folder} to "
+            f"{run.recipe.epochs}. Give another `output`, with `initial_weights` {run.folder} to "
             "start from its model."
         )
     return state
@@ -196,9 +196,9 @@ def _end_of(history: History, recipe: Recipe) -> str:
     waited = len(history) - 1 - best_epoch(monitored, recipe.monitor)
     patience = recipe.early_stopping_patience
     if patience is not None and waited >= max(patience, 1):
-        longer, end = "a larger --early-stopping-patience", "early stopping"
+        longer, end = "a larger `early_stopping_patience`", "early stopping"
     elif len(history) >= recipe.epochs:
-        longer, end = "more --epochs", f"epoch {recipe.epochs}"
+        longer, end = "more `epochs`", f"epoch {recipe.epochs}"
     else:
         return ""
     possible = f"; {longer} would go on" if recipe.schedule == "constant" else ""
