@@ -100,8 +100,8 @@ def _hint(path: Path, name: str, task: str, *, is_chosen: bool) -> str:
     if not path.exists() or not readers or (name in readers and (is_chosen or not is_folder)):
         return ""
     if is_folder:
-        return "For a folder with a folder of pictures per class, add `dataset` folder."
-    return f"A {suffix} file is read by `dataset` {' or '.join(readers)}."
+        return "A folder with a folder of pictures per class is the data set `folder`."
+    return f"A {suffix} file is read as the data set {' or '.join(readers)}."
 
 
 def describe_data(
