@@ -328,17 +328,6 @@ def test_a_flipped_bit_in_a_time_moves_no_other_frame(tmp_path: Path) -> None:
     assert (reader.remarks, reader.losses) == ([f"{path}: {message}"], [])
 
 
-def test_times_far_behind_the_end_in_the_header_are_told(tmp_path: Path) -> None:
-    path = encode(tmp_path / "a.mkv", frames=30)
-    assert read(path)[1].remarks == []
-    before, field, after = path.read_bytes().partition(b"\x44\x89\x88")  # a double follows
-    for seconds, count in ((2.5, 0), (1.5, 1)):
-        path.write_bytes(before + field + struct.pack(">d", 1000 * seconds) + after[8:])
-        frames, reader = read(path)
-        assert (len(frames), len(reader.remarks)) == (30, count)
-    assert reader.remarks[0].endswith("or the end that its header promises, 1.5 s")
-
-
 MATRICES: dict[str, tuple[tuple[int, ...], Callable[[np.ndarray], np.ndarray]]] = {
     "as it is": ((1, 0, 0, 1), lambda image: image),
     "90": ((0, 1, -1, 0), lambda image: np.rot90(image, -1)),

@@ -23,7 +23,6 @@ from minixception.video.writer import UNKNOWN_RATE, Sound
 LARGEST_DAMAGE = 1000  # errors: in a damaged file, reading fails once per lost packet
 LONGEST_GAP = 10.0  # seconds in a broadcast; FFmpeg's `dts_delta_threshold` is the same
 LONGEST_LAG = 60.0  # seconds from a sound to the picture beside it
-LATEST_END = 1.0  # seconds after that of the header
 LARGEST_HOLE = 100_000  # frames; times may be damaged too
 # These have at most a kilobyte of headers between packets; a larger gap is damage.
 DENSE = ("matroska,webm", "flv", "mxf", "nut")
@@ -295,14 +294,6 @@ class VideoReader(AbstractContextManager["VideoReader"]):
             last = max(time, last + self._step / 1000, 0.0)
             duration = 0.0 if after else float((picture.duration or 0) * picture.time_base)
             yield Frame(number, last, self._pixels(picture), picture.opaque.is_key, duration)
-        self._compare_end(last)
-
-    def _compare_end(self, last: float) -> None:
-        """Remark on a last frame far behind the end in the header, as after a damaged time."""
-        is_told = self._container.format.name == INDEXED[1] and self._promised_end > 0
-        if is_told and last > self._promised_end + LATEST_END:
-            end = f"the end that its header promises, {self._promised_end:.1f} s"
-            self.remarks.append(f"{self.source}: the last times are wrong, or {end}")
 
     def _time(self, picture: Any) -> float:
         """Return when a picture is shown, in seconds; NaN if there is none, or it has no time."""
