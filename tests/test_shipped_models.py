@@ -19,6 +19,7 @@ from minixception.checkpoints.shipped import (
 )
 from minixception.datasets import load_fer2013, load_ferplus, load_utkface, select_classes
 from minixception.labels import EMOTIONS_8, EMOTIONS_FER2013, GENDERS
+from minixception.training.recipe_book import get_recipe
 
 DEFAULTS = {"emotion": DEFAULT_EMOTION_MODEL, "gender": DEFAULT_GENDER_MODEL}
 PICTURES = Path(__file__).parents[1] / "images"
@@ -77,6 +78,7 @@ def test_card_of_a_default_model(task: str, class_names: tuple[str, ...], parame
     assert (card.class_names, card.parameters) == (class_names, parameters)
     assert card.preprocessor.channels == 1
     assert card.preprocessor.value_range == (-1.0, 1.0)
+    assert card.crop_margin == get_recipe(task).crop_margin
     for entry in (card.data, card.recipe, card.versions, card.metrics, card.command):
         assert entry
     content = json.loads((folder / "card.json").read_text(encoding="utf-8"))
