@@ -16,6 +16,7 @@ from minixception.checkpoints.shipped import find_model
 from minixception.preprocessor import Preprocessor
 from minixception.training.origins import begin_with
 from minixception.training.teaching import load_teachers, make_teacher, taught
+from stored_files import change_card
 
 CLASSES = ("angry", "happy", "sad")
 PIXELS = Preprocessor((48, 48))
@@ -98,6 +99,7 @@ def test_litert_runs_a_teacher_that_has_such_a_file(tmp_path: Path) -> None:
     keras_only, mixed = tmp_path / "keras_only", tmp_path / "mixed"
     for folder in (keras_only, mixed):
         shutil.copytree(shipped, folder, ignore=shutil.ignore_patterns("*.tflite"))
+        change_card(folder, recipe={**student.recipe, "precision": "float32"})
     fast, slow = load_teachers((shipped, keras_only), student)
     assert fast.predict != slow.predict
     assert fast.description == slow.description
