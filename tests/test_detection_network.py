@@ -10,11 +10,11 @@ import pytest
 
 from conftest import Run, eagerly
 from made_up_detection import write_labelled_pictures
-from minixception.boxes import clip
+from minixception.boxes import clip, intersections_over_unions
 from minixception.checkpoints.engines import LiteRTEngine
 from minixception.detection.card import DetectorCard, read_detector_card
 from minixception.detection.cells import assign_faces, cell_places, prepare_images
-from minixception.detection.columns import FACE_COLUMNS, intersections_over_unions
+from minixception.detection.columns import FACE_COLUMNS
 from minixception.detection.labelled_pictures import read_sources
 from minixception.detection.network_detector import MiniXceptionDetector
 from minixception.detector_training import trainer as training

@@ -60,7 +60,7 @@ def test_sizes_of_the_feature_maps_of_mini_xception(published: dict[str, keras.M
     [
         ("mini_xception", (64, 64, 1), 2, 52_658),
         ("mini_xception", (None, None, 3), 7, 58_423 + 144),
-        ("tiny_xception", (32, 48, 1), 2, 15_429),
+        ("tiny_xception", (32, 48, 1), np.int64(2), 15_429),
         ("big_xception", (64, 64, 1), 2, 197_346),
         ("simple_cnn", (48, 48, 3), 2, 632_978),
         ("easynet", (64, 64, 1), 6, 2_365_350),

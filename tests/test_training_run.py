@@ -23,7 +23,8 @@ def test_a_loaded_set_is_trained_on_and_scored(
     patterns = divided_faces()
 
     def train(**changes: Any) -> RunRecord:
-        return minixception.train(patterns, output="run", seed=4, verbose=0, **SMALL, **changes)
+        options = {"output": "run", "seed": np.int64(4), "verbose": 0, **SMALL, **changes}
+        return minixception.train(patterns, **options)
 
     run = train(epochs=2)
     assert (run.folder, run.card.seed, run.card.recipe["name"]) == (Path("run"), 4, "emotion")

@@ -1,12 +1,16 @@
 """Boxes around faces, and the crop that is cut out around a box.
 
 A box is (x, y, width, height) in whole pixels, its origin the image's upper left corner. It covers
-the columns x to x + width - 1 and the rows y to y + height - 1. Plain Python, no array library.
+the columns x to x + width - 1 and the rows y to y + height - 1. An array of boxes has a row for
+each.
 """
 
 import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 # A crop that is mostly surroundings is no longer a face to a network.
 LARGEST_MARGIN = 10
@@ -143,3 +147,14 @@ def intersection_over_union(first: Box, second: Box) -> float:
     shared = shared_area(first, second)
     union = first.area + second.area - shared
     return shared / union if union else 0.0
+
+
+def intersections_over_unions(
+    boxes: NDArray[np.floating], others: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Return the IoU (n, m) of boxes (x, y, width, height) with others."""
+    lowest = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    ends, other_ends = boxes[:, :2] + boxes[:, 2:], others[:, :2] + others[:, 2:]
+    common = np.clip(np.minimum(ends[:, None], other_ends[None]) - lowest, 0, None).prod(axis=2)
+    union = boxes[:, 2:].prod(axis=1)[:, None] + others[:, 2:].prod(axis=1)[None] - common
+    return common / np.maximum(union, 1e-9)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minixception.boxes import Box, as_boxes
+from minixception.boxes import Box, as_boxes, intersections_over_unions
 from minixception.datasets.cache import cached_dataset
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.pictures import PictureForm, picture_names
@@ -21,7 +21,6 @@ from minixception.detection.columns import (
     SIDE,
     SURE,
     clipped_boxes,
-    intersections_over_unions,
 )
 from minixception.detection.labelled_pictures import (
     LabelledPicture,

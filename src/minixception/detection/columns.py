@@ -22,14 +22,3 @@ def clipped_boxes(faces: NDArray[np.floating], size: tuple[int, int]) -> NDArray
     lowest = np.clip(faces[:, MIDDLE] - half, 0, bounds)
     highest = np.clip(faces[:, MIDDLE] + half, 0, bounds)
     return np.concatenate([lowest, highest - lowest], axis=1)
-
-
-def intersections_over_unions(
-    boxes: NDArray[np.floating], others: NDArray[np.floating]
-) -> NDArray[np.float64]:
-    """Return the IoU (n, m) of boxes (x, y, width, height) with others."""
-    lowest = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    ends, other_ends = boxes[:, :2] + boxes[:, 2:], others[:, :2] + others[:, 2:]
-    common = np.clip(np.minimum(ends[:, None], other_ends[None]) - lowest, 0, None).prod(axis=2)
-    union = boxes[:, 2:].prod(axis=1)[:, None] + others[:, 2:].prod(axis=1)[None] - common
-    return common / np.maximum(union, 1e-9)

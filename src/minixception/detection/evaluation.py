@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from minixception.boxes import intersections_over_unions
 from minixception.detection.columns import (
     LANDMARKS,
     SIDE,
     SURE,
     clipped_boxes,
-    intersections_over_unions,
 )
 from minixception.detection.labelled_pictures import LabelledPicture, SceneSources
 from minixception.detection.scenes import compose_scene

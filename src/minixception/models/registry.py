@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 
 import keras
@@ -135,7 +136,7 @@ def build(
     58423
     """
     check_input(name, input_shape)
-    if not isinstance(num_classes, int) or num_classes < 2:
+    if not isinstance(num_classes, Integral) or num_classes < 2:
         raise ValueError(f"`num_classes` must be at least 2. Received: num_classes={num_classes!r}")
     builder = NETWORKS[name].builder
     model = builder(input_shape=tuple(input_shape), num_classes=num_classes, name=name)

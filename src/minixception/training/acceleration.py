@@ -19,6 +19,7 @@ must ask for them. Several accelerators may share the replicas; that changes not
 import contextlib
 import os
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import Any
 
 import keras
@@ -83,7 +84,7 @@ def choose_devices(count: int, replicas: int) -> tuple[str, ...]:
     """
     if count == 1:
         return ()
-    if not isinstance(count, int) or count < 1:
+    if not isinstance(count, Integral) or count < 1:
         raise ValueError(f"`devices` must be a whole number from 1 on. Received: {count!r}")
     if keras.backend.backend() != "tensorflow":
         raise ValueError(

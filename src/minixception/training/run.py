@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from inspect import signature
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +119,7 @@ def train(
         task=task,
         place=place,
         output=None if output is None else Path(output),
-        seed=seed,
+        seed=int(seed) if isinstance(seed, Integral) else seed,
         resume=resume,
         teachers=_as_paths(teachers),
         initial_weights=None if initial_weights is None else Path(initial_weights),

@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from minixception.boxes import Box
+from minixception.boxes import Box, intersections_over_unions
 from minixception.inference.predictions import FacePrediction
 
 # Boxes of one face in successive frames share more than half their area in all test clips; half of
@@ -128,13 +127,12 @@ def match_boxes(boxes: Sequence[Box], *places: Mapping[int, Box]) -> dict[int, i
 
     The pairs with the largest overlap come first, down to `SMALLEST_OVERLAP`; each box is in one.
     """
-    pairs, corners = [], _corners(boxes)
+    pairs, rows = [], np.reshape(boxes, (-1, 4))
     for rank, each in enumerate(places):
-        numbers, others = list(each), _corners([*each.values()])
-        for index, box in enumerate(boxes):
-            overlaps = _overlaps(corners[..., [index]], others)
-            for place in np.flatnonzero(overlaps >= SMALLEST_OVERLAP):
-                pairs.append((rank, -overlaps[place], numbers[place], box, index))
+        numbers = list(each)
+        overlaps = intersections_over_unions(rows, np.reshape([*each.values()], (-1, 4)))
+        for index, place in np.argwhere(overlaps >= SMALLEST_OVERLAP).tolist():
+            pairs.append((rank, -overlaps[index, place], numbers[place], boxes[index], index))
     matches: dict[int, int] = {}
     taken: set[int] = set()
     for *_, number, _, index in sorted(pairs):
@@ -142,20 +140,6 @@ def match_boxes(boxes: Sequence[Box], *places: Mapping[int, Box]) -> dict[int, i
             matches[index] = number
             taken.add(number)
     return matches
-
-
-def _corners(boxes: Sequence[Box]) -> NDArray[np.int64]:
-    """Return boxes as an array (2, 2, n): upper left and lower right corner, x and y."""
-    sides = np.array(boxes, np.int64).reshape(-1, 4).T.reshape(2, 2, -1)
-    return sides.cumsum(axis=0)
-
-
-def _overlaps(box: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return `intersection_over_union` for a box and each of many, given as `_corners`."""
-    shared = np.minimum(box[1], others[1]) - np.maximum(box[0], others[0])
-    areas = [np.maximum(one, 0).prod(axis=0) for one in (box[1] - box[0], others[1] - others[0])]
-    both = np.maximum(shared, 0).prod(axis=0)
-    return both / np.maximum(sum(areas) - both, 1)
 
 
 def mix_scores(
