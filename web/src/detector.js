@@ -45,18 +45,22 @@ export class Detector {
   /** Return what the network takes for faces. */
   async seen(grey, workingSize) {
     const { height, width } = grey;
-    const faces = await this.lookOver(grey, this.rules.overview);
+    const side = this.rules.overview;
+    const overview = side / Math.max(height, width);
+    const faces = await this.look(grey, overview, { least: side });
     const most = this.mostEnlarged(height, width, faces);
     const scale = this.scaleFor(height, width, workingSize, most);
-    if (scale === this.rules.overview / Math.max(height, width)) return faces;
-    return this.keepBest([...faces, ...(await this.look(grey, scale, workingSize !== null))]);
+    if (scale === overview) return faces;
+    const isFilm = workingSize !== null;
+    return this.keepBest([...faces, ...(await this.look(grey, scale, { isFilm }))]);
   }
 
   /** Return what the network takes for faces with the picture turned to either side. */
   async seenLying(grey) {
-    const { turned_side: side } = this.rules;
-    const left = await this.lookOver(grey, side, 1);
-    return this.keepBest([...left, ...(await this.lookOver(grey, side, -1))]);
+    const scale = this.rules.turned_side / Math.max(grey.height, grey.width);
+    const left = await this.look(grey, scale, { quarter: 1 });
+    const right = await this.look(grey, scale, { quarter: -1 });
+    return this.keepBest([...left, ...right]);
   }
 
   /** Return the faces of which both networks are sure: {box, score}. */
@@ -99,17 +103,14 @@ export class Detector {
     return Math.min(pixels / (smallest * Math.min(height, width)), most);
   }
 
-  /** Return the faces in a copy that fits a square: pictures of all forms have one size. */
-  lookOver(grey, side, quarter = 0) {
-    return this.look(grey, side / Math.max(grey.height, grey.width), false, side, quarter);
-  }
-
   /**
    * Return the faces in a copy of a picture, in pixels of the picture.
    *
+   * @param isFilm more frames of this size will follow
+   * @param least the copy is filled up to sides of this length: pictures of all forms have one size
    * @param quarter the copy is turned to the left (1) or right (-1)
    */
-  async look(grey, scale, isFilm, least = 0, quarter = 0) {
+  async look(grey, scale, { isFilm = false, least = 0, quarter = 0 } = {}) {
     const height = Math.max(round(grey.height * scale), 1);
     const width = Math.max(round(grey.width * scale), 1);
     const copy = turned(resize(grey, height, width, true), quarter);

@@ -154,10 +154,7 @@ class MiniXceptionDetector(SizedSearch):
         """Return what the network takes for faces with the picture turned to either side."""
         scale = TURNED_SIDE / max(grey.shape[:2])
         faces = np.concatenate(
-            [
-                self._look(grey, scale, self._turned, least=TURNED_SIDE, quarter=one)
-                for one in (1, -1)
-            ]
+            [self._look(grey, scale, self._turned, quarter=one) for one in (1, -1)]
         )
         return self._in_image(faces[keep_best(faces)], *grey.shape[:2])
 
