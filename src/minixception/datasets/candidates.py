@@ -29,7 +29,8 @@ from minixception.detection.labelled_pictures import (
     read_sources,
 )
 from minixception.detection.network_detector import MiniXceptionDetector
-from minixception.detection.scenes import compose_scene
+from minixception.detection.scene_pixels import put_on_sunglasses
+from minixception.detection.scenes import SUNGLASSES, compose_scene
 from minixception.files import content_checksum, file_checksum, find_data
 from minixception.images import crop_turned, cut_face, resize_image
 from minixception.labels import NO_FACE, ROLLS
@@ -44,7 +45,7 @@ LEAST_SCORE = 0.1
 
 SURELY_FACE, SURELY_NONE = 0.5, 0.25  # IoU with a face, from which on and up to which
 
-_LOADER_VERSION = 2
+_LOADER_VERSION = 3
 _SCORED = ("facial_expressions/facial_expressions.tar", "facial_expressions")
 
 # Eyes, nose and corners of the mouth of an upright face, as complex numbers from the middle of the
@@ -66,8 +67,8 @@ def load_candidates(
     """Load what may be faces, as the boxes of a detector show it.
 
     They are, first, the photographs' faces, `TURNS` times each: half of the copies turned by up to
-    180 degrees either way, the others by some 20, half of them with few pixels. Secondly, what the
-    shipped detector finds in composed scenes: faces and mistakes.
+    180 degrees either way, the others by some 20, half of them with few pixels, some with drawn
+    sunglasses. Secondly, what the shipped detector finds in composed scenes: faces and mistakes.
 
     Args:
         path: A folder with the files of a detection set: `photographs.tar` and `.csv`,
@@ -155,7 +156,10 @@ def _turned(picture: LabelledPicture, generator: np.random.Generator) -> Iterato
     for _ in range(TURNS):
         is_small = generator.random() < 0.5
         angle = generator.normal(0, 20) if is_small else generator.uniform(-180, 180)
-        image = crop_turned(picture.image[:, :, None], box, -angle, middle)
+        pixels = picture.image.copy()
+        if generator.random() < SUNGLASSES:
+            put_on_sunglasses(pixels, face, generator)
+        image = crop_turned(pixels[:, :, None], box, -angle, middle)
         roll = face_roll(face[LANDMARKS]) + angle
         if generator.random() < 0.5:
             image, roll = np.ascontiguousarray(image[:, ::-1]), -roll

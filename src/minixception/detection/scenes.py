@@ -2,7 +2,8 @@
 
 There are only close-ups to learn from. A scene lays several of them over a background, at any
 scale, turned and cut by the border, as rectangles or cut out around the head. It also holds what
-is no face: backgrounds, textures, and photographs whose tiles are shuffled, with eyes and mouths.
+is no face: backgrounds, textures, words, and photographs whose tiles are shuffled, with eyes and
+mouths.
 """
 
 import math
@@ -22,13 +23,22 @@ from minixception.detection.columns import (
     clipped_boxes,
 )
 from minixception.detection.labelled_pictures import LabelledPicture, SceneSources
-from minixception.detection.scene_pixels import change_light, degrade, erase, texture
+from minixception.detection.scene_pixels import (
+    change_light,
+    degrade,
+    erase,
+    put_on_sunglasses,
+    texture,
+    write_word,
+)
 
 Image = NDArray[Any]
 Faces = NDArray[np.float32]
 
 SMALLEST_FACE = 8.0  # pixels; smaller ones count neither as faces nor as background
 LEAST_CONTRAST = 5.0  # standard deviation of the grey values in a face's square; likewise
+SUNGLASSES = 0.08  # share of the photographs whose face gets some
+WORDS = 0.2  # share of the scenes with words behind the faces
 LEAST_VISIBLE = 0.5  # of a face's square inside the scene; with less it counts neither way
 
 # Right and left change places in a mirror: of the landmarks' ten columns, which go where.
@@ -56,6 +66,9 @@ class _Composer:
         generator = self._generator
         kind = generator.random()
         self.image = self._ground()
+        if generator.random() < WORDS:
+            for _ in range(int(generator.integers(1, 4))):
+                write_word(self.image, generator)
         if kind < 0.12:
             self._add_background_faces()
             self._add_faces(count=0, decoys=int(generator.integers(0, 5)))
@@ -160,6 +173,8 @@ class _Composer:
             angle = generator.normal(0, 5) if generator.random() < 0.7 else angle
         matrix = self._placed(own_middle, middle, side / own_side, angle)
         image = change_light(picture.image, generator)
+        if has_face and generator.random() < SUNGLASSES:
+            put_on_sunglasses(image, picture.faces[0], generator)
         mask = None
         if has_face and not portrait and generator.random() < 0.6:
             mask = _head_mask(picture, generator)
