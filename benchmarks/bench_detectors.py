@@ -19,7 +19,9 @@ from functools import partial
 from pathlib import Path
 
 import cv2
+import matplotlib
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
@@ -50,6 +52,7 @@ from minixception.detection.network_detector import (
     MiniXceptionDetector,
     boxes_of,
 )
+from minixception.detection.scene_pixels import LETTERS, put_on_sunglasses
 from minixception.detection.search import FaceDetector, boxes_in_image
 from minixception.detection.yunet import (
     YUNET_SMALLEST_INPUT,
@@ -74,6 +77,8 @@ SEARCHED = (1, 4)  # every n-th frame of a video
 MOSAIC, MOSAIC_GAP, MOSAIC_FACES = (240, 320), 2, (12, 16, 20, 24)
 # Pictures of BSDS500 with people whom YuNet does not find: two divers, guests of a café, ...
 PEOPLE = ("00049.jpg", "00125.jpg", "00274.jpg", "00307.jpg", "00480.jpg")
+TITLES, TITLED_PICTURES = (480, 640), 256
+FONTS = sorted(Path(matplotlib.get_data_path(), "fonts/ttf").glob("DejaVuS*.ttf"))
 GROUP = (3000, 4000, 120)  # height, width, side of its 72 faces
 
 
@@ -114,6 +119,7 @@ def main() -> None:
         compare_turns(contestants, photographs[:: arguments.turn_every]),
         compare_rolls(arguments.data),
         compare_backgrounds(contestants, held_out),
+        compare_words_and_sunglasses(contestants, held_out),
         compare_scenes(contestants, held_out, arguments.scenes),
         compare_mosaics(contestants, arguments.model, held_out),
         compare_times(contestants, held_out, arguments.data),
@@ -329,6 +335,68 @@ def compare_backgrounds(contestants: Mapping[str, Contestant], held_out: SceneSo
         f"used in training. (Left out are {len(PEOPLE)} in which YuNet finds no face, but people "
         "are to be seen.)\n\n" + table(["detector", "false boxes", "at score 0.5"], rows)
     )
+
+
+def compare_words_and_sunglasses(
+    contestants: Mapping[str, Contestant], held_out: SceneSources
+) -> str:
+    """Count boxes in pictures with words on them, and the faces with sunglasses that are found."""
+    empty = without_people(held_out)
+    titled = [
+        write_title(empty[index % len(empty)].image, np.random.default_rng(index))
+        for index in range(TITLED_PICTURES)
+    ]
+    single = [picture for picture in held_out.photographs if len(picture.faces) == 1]
+    disguised = [picture.image.copy() for picture in single]
+    for index, (image, picture) in enumerate(zip(disguised, single, strict=True)):
+        put_on_sunglasses(image, picture.faces[0], np.random.default_rng(index))
+    rows = []
+    for name, contestant in contestants.items():
+        detect = contestant.detector.detect
+        shares = [
+            np.mean(
+                [
+                    _finds_first(detect(as_rgb(image[..., None])), picture)
+                    for image, picture in zip(images, single, strict=True)
+                ]
+            )
+            for images in ([picture.image for picture in single], disguised)
+        ]
+        rows.append(
+            [name, str(sum(len(detect(image)) for image in titled)), *(f"{x:.1%}" for x in shares)]
+        )
+    height, width = TITLES
+    return (
+        f"## Words and sunglasses\n\nBoxes in {len(titled)} pictures of {width}x{height} without "
+        f"a face, with one to four words on each, in {len(FONTS)} fonts that no training saw; and "
+        f"the share of {len(single)} held-out photographs with one face that is found as it is, "
+        "and with drawn sunglasses.\n\n"
+        + table(["detector", "boxes on words", "plain faces", "with sunglasses"], rows)
+    )
+
+
+def _finds_first(boxes: Sequence[Box], picture: LabelledPicture) -> bool:
+    face = picture.faces[0]
+    corner, side = face[MIDDLE] - face[SIDE] / 2, round(float(face[SIDE]))
+    labelled = Box(round(float(corner[0])), round(float(corner[1])), side, side)
+    return any(intersection_over_union(labelled, box) >= 0.5 for box in boxes)
+
+
+def write_title(picture: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Return a grey picture enlarged, in RGB, with words of any size and colour on it."""
+    enlarged = cv2.resize(picture, TITLES[::-1], interpolation=cv2.INTER_CUBIC)
+    image = Image.fromarray(as_rgb(enlarged[..., None]))
+    for _ in range(generator.integers(1, 5)):
+        word = "".join(generator.choice(LETTERS, generator.integers(3, 12)))
+        size = float(np.exp(generator.uniform(np.log(14), np.log(160))))
+        font = ImageFont.truetype(FONTS[generator.integers(len(FONTS))], size)
+        outline = int(size / 12 * generator.random())
+        colours = [tuple(generator.integers(0, 256, 3).tolist()) for _ in range(2)]
+        place = generator.uniform((-20, -10), (500, 440)).tolist()
+        ImageDraw.Draw(image).text(
+            place, word, colours[0], font, stroke_width=outline, stroke_fill=colours[1]
+        )
+    return np.asarray(image)
 
 
 def compare_scenes(

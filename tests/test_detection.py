@@ -17,6 +17,7 @@ from minixception.detection.cells import assign_faces, cell_places, decode_faces
 from minixception.detection.columns import FACE_COLUMNS, LANDMARKS, MIDDLE, SIDE, SURE
 from minixception.detection.evaluation import average_precision, match_faces, recall, threshold_for
 from minixception.detection.labelled_pictures import SceneSources, is_held_out, read_sources
+from minixception.detection.scene_pixels import put_on_sunglasses, write_word
 from minixception.detection.scenes import compose_scene
 from minixception.detector_training.scene_batches import scene_batches
 
@@ -102,6 +103,21 @@ def test_a_scene_depends_on_its_seed_alone(sources: SceneSources) -> None:
         assert images.min() >= -1
         assert images.max() <= 1
     assert not np.array_equal(first[0][0], first[1][0])
+
+
+def test_sunglasses_cover_the_eyes_and_words_what_is_behind() -> None:
+    face = np.zeros(FACE_COLUMNS, np.float32)
+    face[SIDE], face[LANDMARKS] = 60, [70, 80, 100, 85, 85, 100, 73, 115, 97, 118]
+    for seed in range(20):
+        generator = np.random.default_rng(seed)
+        image = np.full((160, 160), 200, np.uint8)
+        put_on_sunglasses(image, face, generator)
+        assert max(image[80, 70], image[85, 100]) < 100
+        assert min(image[115, 73], image[118, 97], image[20, 20]) == 200
+        plain = np.full((160, 160), 200, np.uint8)
+        for _ in range(8):
+            write_word(plain, generator)
+        assert np.ptp(plain) > 20
 
 
 def test_labels_of_a_scene_lie_on_its_faces(sources: SceneSources) -> None:
