@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from itertools import chain, pairwise
+from pathlib import Path
 from typing import Any
 
 import av
@@ -50,10 +51,10 @@ class _Mark:
 
 
 class VideoReader(AbstractContextManager["VideoReader"]):
-    """A video file or stream, opened; iterate over it once to get its frames.
+    """A video file or stream, opened; iterate over it to get its frames, once.
 
     They are upright, deinterlaced, with square pixels, at the times of the container. Frames that
-    cannot be decoded, or depend on such frames, are left out.
+    cannot be decoded, or depend on such frames, are left out. Each `iter` goes on after the last.
 
     Args:
         source: a path, or an address with "://".
@@ -72,10 +73,10 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         ValueError: if the file is no video, or its frames are too large.
     """
 
-    def __init__(self, source: str, *, with_sound: bool = False) -> None:
-        self.source = source
-        self._is_local = "://" not in source
-        self._stream = open_pictures(source)
+    def __init__(self, source: str | Path, *, with_sound: bool = False) -> None:
+        self.source = str(source)
+        self._is_local = "://" not in self.source
+        self._stream = open_pictures(self.source)
         self._container = self._stream.container
         self._codec = choose_decoder(self._stream)
         self._first_ratio = self._codec.sample_aspect_ratio
@@ -91,8 +92,7 @@ class VideoReader(AbstractContextManager["VideoReader"]):
             seconds = float(self._stream.frames / (self._stream.average_rate or UNKNOWN_RATE))
         self._is_broadcast = bool(form.flags & _BROADCAST)
         self.promised = self._stream.frames or round(seconds * (self.rate or 0))
-        if form.name == INDEXED[0]:  # the others count from 0
-            seconds += start
+        seconds += start * (form.name == INDEXED[0])  # the others count from 0
         self._promised_end = seconds if self._is_local and not form.flags & _UNMEASURED else 0.0
         self.length = seconds if form.name in INDEXED else 0.0
         sounds = self._container.streams.audio if with_sound else ()
@@ -102,15 +102,17 @@ class VideoReader(AbstractContextManager["VideoReader"]):
             self.sound.origin = math.inf
         self.remarks: list[str] = []
         if hdr := HDR.get(self._stream.codec_context.color_trc):
-            self.remarks.append(f"{source}: HDR ({hdr}) is not tone-mapped; colours are pale")
+            self.remarks.append(f"{self.source}: HDR ({hdr}) is not tone-mapped; colours are pale")
         self.done, self._shown = 0, -math.inf  # the time of the last frame given
         self._end = 0.0  # of what was read, in seconds
         # Seconds added to times before and after the last join; and when a picture should follow.
         self._shifts, self._following = (0.0, 0.0), math.nan
         self._missing: set[_Mark] = set()  # of frames that are to come, or never will
         self._reformatter = VideoReformatter()
+        self._given: Any = self._give()
 
     def __exit__(self, *_: object) -> None:
+        self._given.close()  # its thread reads the container
         self._container.close()
 
     def go_before(self, seconds: float) -> None:
@@ -127,6 +129,12 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         return False
 
     def __iter__(self) -> Iterator[Frame]:
+        """Return the frames that are left, of an open reader; ValueError if there can be none."""
+        if self._given.gi_frame is None:
+            raise ValueError(f"{self.source} was read to its end, or closed: open it once more")
+        return self._given
+
+    def _give(self) -> Iterator[Frame]:
         """Give the frames; the next one is decoded while the last one is worked on."""
         frames = self._frames()
         with ThreadPoolExecutor(1) as thread:
