@@ -747,6 +747,19 @@ def test_frames_that_no_encoder_takes(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_frames_are_images_as_elsewhere(tmp_path: Path) -> None:
+    grey = [Frame(number, number / 10, scene(number)[:, :, 0]) for number in range(3)]
+    shown, _ = read(write_frames(tmp_path / "a.mp4", grey))
+    assert len(shown) == 3
+    assert np.abs(shown[2].image[:, :, 0] - grey[2].image.astype(int)).mean() < 3
+    with pytest.raises(ValueError, match=r"must be finite\. Received: nan"):
+        write_frames(tmp_path / "b.mp4", [Frame(0, float("nan"), scene(0))])
+    for rate in (-5, float("nan"), 1e-9):
+        with pytest.raises(ValueError, match=f"`rate` must be at least 0.001.*{rate}"):
+            VideoWriter(tmp_path / "b.mp4", rate=rate)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+
+
 def test_names_that_are_not_utf8_are_refused(clip: Path, tmp_path: Path) -> None:
     name = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.mp4")
     Path(name).write_bytes(clip.read_bytes())

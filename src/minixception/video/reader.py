@@ -19,7 +19,7 @@ from minixception.messages import counted
 from minixception.video.cameras import Frame
 from minixception.video.opening import choose_decoder, open_pictures, require_bounded
 from minixception.video.turning import display_matrix, turn_upright
-from minixception.video.writer import UNKNOWN_RATE, Sound
+from minixception.video.writer import SLOWEST_RATE, UNKNOWN_RATE, Sound
 
 LARGEST_DAMAGE = 1000  # errors: in a damaged file, reading fails once per lost packet
 LONGEST_GAP = 10.0  # seconds in a broadcast; FFmpeg's `dts_delta_threshold` is the same
@@ -33,7 +33,7 @@ SILENT = ("hevc", "libdav1d", "av1")
 # These know which frames before the first key frame can be decoded with it.
 LEADING = ("hevc", "vvc", "mpeg1video", "mpeg2video")
 # Some recorders write 90000 for "no fixed rate".
-SLOWEST_RATE, FASTEST_RATE = 0.001, 1000.0
+FASTEST_RATE = 1000.0
 INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")  # any time can be sought in these
 HDR = {16: "PQ", 18: "HLG"}  # numbers of FFmpeg's AVColorTransferCharacteristic
 _BROADCAST = av.format.Flags.ts_discont.value  # begin at any time and frame

@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from minixception.files import atomic_path, require_utf8
+from minixception.images import as_rgb
 from minixception.video.cameras import Frame
 
 WRITABLE_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
 """What the name of a video may end in."""
 
 UNKNOWN_RATE = 30.0  # of most cameras
+SLOWEST_RATE = 0.001
 # The first of these that PyAV has is used.
 H264 = ("libx264", "libopenh264", "mpeg4")
 ENCODERS = {".webm": ("libvpx-vp9", "libvpx"), ".avi": ("mpeg4",)}
@@ -68,7 +70,8 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         remarks: what users should know of the file, once it has begun.
 
     Raises:
-        ValueError: for another suffix.
+        ValueError: for another suffix or rate; when writing, for a frame that is no image or has no
+            finite time.
         OSError: if the file cannot be written, as on a full disk.
     """
 
@@ -80,7 +83,10 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         if self._suffix not in WRITABLE_SUFFIXES:
             raise ValueError(f"{path}: a video must end in one of {', '.join(WRITABLE_SUFFIXES)}")
         require_utf8(path)
-        rate = rate or UNKNOWN_RATE
+        rate = float(rate or UNKNOWN_RATE)
+        if not SLOWEST_RATE <= rate < math.inf:
+            allowed = f"`rate` must be at least {SLOWEST_RATE}, and finite"
+            raise ValueError(f"{allowed}. Received: {rate}")
         # MPEG-4 counts to 65535.
         self._rate = Fraction(rate).limit_denominator(max(1, min(1001, int(65535 / rate))))
         self._sound = sound or Sound()
@@ -107,15 +113,18 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
 
     def write(self, frame: Frame) -> None:
         """Append a frame; one of another size than the first is fitted into that, on black."""
+        image = as_rgb(frame.image)
+        if not math.isfinite(frame.time_seconds):
+            raise ValueError(f"`time_seconds` must be finite. Received: {frame.time_seconds}")
         with self._reporting():
             if self._container is None:
-                self._open(*frame.image.shape[:2])
+                self._open(*image.shape[:2])
             place = frame.time_seconds / self._tick
             if self._suffix == ".avi" and place <= self._last:
                 rate = f"{float(self._rate):g} per second"
                 self._remark(f"frames beyond {rate} are left out; to keep them, {KEEPERS}")
                 return
-            video = av.VideoFrame.from_ndarray(_fitted(frame.image, self._size), format="rgb24")
+            video = av.VideoFrame.from_ndarray(_fitted(image, self._size), format="rgb24")
             self._last = max(round(place), self._last + 1)
             video.pts, video.time_base = self._last, self._tick
             if self._suffix != ".avi" and frame.duration_seconds * self._rate > 1.5:
