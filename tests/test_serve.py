@@ -409,6 +409,14 @@ def test_a_shutdown_answers_what_is_under_way(
         assert (process.returncode, output, errors) == (0, "", "")
 
 
+def test_head_is_answered_like_get_without_the_body(address: str) -> None:
+    with httpx.Client(base_url=address) as client:
+        for path in ("/", "/docs", "/healthz", "/metrics", "/v1/models", FACES):
+            head, get = client.head(path), client.get(path)
+            assert (head.status_code, head.content) == (get.status_code, b"")
+            assert head.headers["Content-Type"] == get.headers["Content-Type"]
+
+
 def test_who_is_silent_is_not_waited_for(address: str) -> None:
     head = f"POST {FACES} HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n".encode()
     place = urlsplit(address)

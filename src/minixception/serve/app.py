@@ -22,6 +22,7 @@ from PIL import Image
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import ClientDisconnect
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from minixception import __version__
 from minixception.checkpoints.engines import available_cores
@@ -69,6 +70,7 @@ def build_app(settings: Settings) -> FastAPI:
         lifespan=partial(_lifespan, settings.limits),
     )
     app.add_middleware(Measured, path=FACES, figures=figures)
+    app.add_middleware(_HeadAsGet)
     app.add_exception_handler(RequestValidationError, _tell_option)
     app.add_exception_handler(ClientDisconnect, _tell_nobody)
     access = [] if settings.token is None else [Depends(_token_check(settings.token))]
@@ -97,6 +99,18 @@ def build_app(settings: Settings) -> FastAPI:
 
     _add_page(app, settings.page)
     return app
+
+
+class _HeadAsGet:
+    """Middleware that answers HEAD like GET, as monitors ask; Uvicorn leaves out the body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        is_head = scope.get("method") == "HEAD"
+        await self._app({**scope, "method": "GET"} if is_head else scope, receive, send)
 
 
 @asynccontextmanager
