@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ from minixception.preprocessor import Preprocessor
 from minixception.video.cameras import Frame
 from minixception.video.reader import VideoReader
 from minixception.video.writer import VideoWriter
+from static_host import static_host
 from stored_files import file_size_limit, read_rows
 
 EMOTIONS = ("angry", "happy", "neutral")
@@ -181,6 +183,19 @@ def test_a_video_without_frames_leaves_the_old_table(
     film.write_bytes(clip.read_bytes().replace(b"stsd", b"xxxx"))
     video("--input", film, "--csv", table, code=1)
     assert table.read_text() == "old"
+
+
+def test_a_server_that_sends_no_parts_of_a_film(video: Run, tmp_path: Path) -> None:
+    grains = np.random.default_rng(0)
+    with av.open(str(tmp_path / "a.mov"), "w") as film:  # its index comes last
+        stream: Any = film.add_stream("mjpeg", 10, width=320, height=160, pix_fmt="yuvj420p")
+        for _ in range(30):
+            image = grains.integers(0, 255, (160, 320, 3), np.uint8)
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        film.mux(stream.encode(None))
+    with static_host(tmp_path) as (address, _):
+        done = video(f"{address}a.mov", "--csv", tmp_path / "a.csv", code=1)
+    assert "its server sends no parts of files: download it" in done.stderr
 
 
 def test_a_video_without_faces(video: Run, tmp_path: Path) -> None:

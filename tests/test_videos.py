@@ -814,6 +814,17 @@ def test_films_and_streams_behind_an_address(served: tuple[Path, str]) -> None:
         assert times == pytest.approx(np.arange(12) / 10)
 
 
+def test_a_film_behind_an_address_that_was_cut_off(
+    served: tuple[Path, str], tmp_path: Path
+) -> None:
+    folder, address = served
+    film = write_clip(tmp_path / "a.mkv").read_bytes()
+    (folder / "cut.mkv").write_bytes(film[: len(film) // 2])
+    frames, reader = read(f"{address}cut.mkv")
+    assert 0 < len(frames) < 20
+    assert reader.losses[-1].endswith("; its header promises 2.0 s")
+
+
 @pytest.mark.parametrize("scheme", ["file", "concat", "lavfi", "data", "subfile"])
 def test_other_addresses_are_refused(scheme: str, clip: Path) -> None:
     with pytest.raises(ValueError, match="an address must begin with one of http"):

@@ -93,7 +93,7 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         self._is_broadcast = bool(form.flags & _BROADCAST)
         self.promised = self._stream.frames or round(seconds * (self.rate or 0))
         seconds += start * (form.name == INDEXED[0])  # the others count from 0
-        self._promised_end = seconds if self._is_local and not form.flags & _UNMEASURED else 0.0
+        self._promised_end = 0.0 if form.flags & _UNMEASURED else seconds
         self.length = seconds if form.name in INDEXED else 0.0
         sounds = self._container.streams.audio if with_sound else ()
         # Players begin with the earliest picture or sound.
