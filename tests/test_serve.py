@@ -409,6 +409,15 @@ def test_a_shutdown_answers_what_is_under_way(
         assert (process.returncode, output, errors) == (0, "", "")
 
 
+def test_figures_are_kept_apart_from_those_of_other_programs(
+    content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "/nowhere")
+    with running() as (_, address):
+        assert httpx.post(f"{address}{FACES}", content=content, headers=JPEG).is_success
+        assert "minixception_pictures_total 1.0" in httpx.get(f"{address}/metrics").text
+
+
 def test_head_is_answered_like_get_without_the_body(address: str) -> None:
     with httpx.Client(base_url=address) as client:
         for path in ("/", "/docs", "/healthz", "/metrics", "/v1/models", FACES):

@@ -6,8 +6,8 @@ import time
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Where the processes of a service share their metrics: prometheus_client reads it at import.
-SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+from minixception.serve.settings import SHARED_FOLDER
+
 HUNG_UP = 499  # nginx's status for a client that did not wait
 
 

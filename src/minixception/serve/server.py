@@ -15,8 +15,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
 
-from minixception.serve.figures import SHARED_FOLDER
-from minixception.serve.settings import Settings
+from minixception.serve.settings import SHARED_FOLDER, Settings
 
 # Seconds that a shutdown waits for requests in progress: a client may send for ever.
 LONGEST_SHUTDOWN = 60
@@ -66,6 +65,8 @@ def run_service(settings: Settings, host: str, port: int) -> None:
     """
     with ExitStack() as held:
         listener = held.enter_context(_listen(host, port))
+        for name in (SHARED_FOLDER, SHARED_FOLDER.lower()):
+            os.environ.pop(name, None)  # that of another program
         if settings.workers > 1:
             folder = tempfile.TemporaryDirectory(prefix="minixception-figures-")
             os.environ[SHARED_FOLDER] = held.enter_context(folder)

@@ -7,6 +7,9 @@ from pathlib import Path
 from minixception.checkpoints.shipped import DEFAULT_DETECTOR
 from minixception.files import checkout_root
 
+# Where the processes of a service share their metrics: prometheus_client reads it at import.
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
 
 def _bound(default: int, text: str) -> int:
     """Declare a limit with what `--help` says about it."""
