@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image, ImageCms
 
 from conftest import Run
 from made_up_data import write_noise
@@ -44,6 +45,21 @@ def test_one_picture_into_a_file(image: Run, portraits: Path, tmp_path: Path) ->
     drawn = read_image(tmp_path / "new" / "drawn.JPG")
     assert drawn.shape == read_image(portraits).shape
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["drawn.JPG", "new"]
+
+
+@pytest.mark.parametrize("name", ["drawn.jpg", "drawn.png", "drawn.webp", "drawn.tif", "drawn.bmp"])
+@pytest.mark.parametrize("space", [b"RGB ", b"CMYK"])
+def test_a_drawn_picture_keeps_the_colour_profile(
+    name: str, space: bytes, image: Run, portraits: Path, tmp_path: Path
+) -> None:
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile[16:20] = space
+    with Image.open(portraits) as source:
+        source.save(tmp_path / "a.jpg", icc_profile=bytes(profile))
+    image("a.jpg", "--output", name)
+    with Image.open(tmp_path / name) as drawn:
+        is_kept = space == b"RGB " and name != "drawn.bmp"
+        assert drawn.info.get("icc_profile") == (bytes(profile) if is_kept else None)
 
 
 def test_pictures_without_and_with_faces(image: Run, portraits: Path, tmp_path: Path) -> None:

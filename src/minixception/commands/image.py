@@ -241,7 +241,7 @@ def process_picture(
         OSError: if the drawn picture cannot be written, which will fail for others as well.
     """
     from minixception.drawing.faces import draw_predictions
-    from minixception.images import read_image, write_image
+    from minixception.images import colour_profile, read_image, write_image
     from minixception.inference.picture_files import analyze_file
 
     is_face = arguments.whole_picture
@@ -252,5 +252,6 @@ def process_picture(
         return result
     if image is None:  # its faces were found in a smaller copy
         image = read_image(picture)
-    write_image(output, draw_predictions(image, result.faces, bars=arguments.bars))
+    drawn = draw_predictions(image, result.faces, bars=arguments.bars)
+    write_image(output, drawn, profile=colour_profile(picture))
     return replace(result, drawn=output)

@@ -19,19 +19,20 @@ from minixception.images.arrays import (
 )
 from minixception.images.files import (
     READABLE_FORMATS,
-    WRITABLE_SUFFIXES,
+    colour_profile,
     decode_image,
     picture_size,
     pillow_to_rgb,
     read_image,
-    write_image,
 )
+from minixception.images.writing import WRITABLE_SUFFIXES, write_image
 
 __all__ = [
     "READABLE_FORMATS",
     "WRITABLE_SUFFIXES",
     "as_rgb",
     "bgr_to_rgb",
+    "colour_profile",
     "crop",
     "crop_turned",
     "cut_face",

@@ -1,4 +1,4 @@
-"""Picture files: reading and writing.
+"""Picture files: reading.
 
 Files are read with Pillow rather than OpenCV, which drops transparency, decodes half a file without
 an error and writes warnings to the terminal. The pixels are the same to the last bit; a JPEG of
@@ -16,13 +16,12 @@ import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError, _imaging
 
 from minixception.bounds import check_read_whole, check_scans
-from minixception.files import atomic_path
 from minixception.images.arrays import as_rgb
 from minixception.messages import one_line
 
@@ -32,8 +31,6 @@ READABLE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
 """What every Pillow reads; AVIF needs version 11.3, and HEIC the extra `heif`."""
 
 _JPEG = ("JPEG", "MPO")
-
-WRITABLE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 # AVIF and HEIC begin with a box `ftyp` that lists brands.
 _AVIF_BRANDS = {b"avif", b"avis"}
@@ -59,18 +56,6 @@ _TURNS = {
 }
 
 _LOGGER = logging.getLogger(__name__)
-
-# JPEG colours at full resolution, or thin coloured lines would blur, for a seventh more bytes. The
-# least compression of a PNG takes a fifth of the default's time, also for a seventh more bytes.
-_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
-    ".jpg": {"quality": 92, "subsampling": 0},
-    ".jpeg": {"quality": 92, "subsampling": 0},
-    ".webp": {"quality": 92},
-    ".png": {"compress_level": 1},
-}
-
-# Pixels of a side that the encoder takes; other formats have no limit.
-_LARGEST_SIDES = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
 
 
 def read_image(path: str | os.PathLike[str], *, reduction: int = 1) -> np.ndarray:
@@ -138,6 +123,21 @@ def picture_size(
             stream.seek(place)
     except Exception:  # the reader will say what is wrong
         return 0, 0
+
+
+def colour_profile(path: str | os.PathLike[str]) -> bytes | None:
+    """Return the ICC profile that says which colours the RGB of a picture file are.
+
+    Phones write one of Display P3, cameras of Adobe RGB. `read_image` leaves the values as they
+    are. None if there is no profile, or one of CMYK or grey, or the head cannot be read.
+    """
+    with contextlib.suppress(Exception), Path(path).open("rb") as file:
+        formats = _formats_of(file.read(_HEAD_BYTES), 0, str(path))
+        file.seek(0)
+        with Image.open(file, formats=formats) as opened:
+            profile = opened.info.get("icc_profile") or b""
+            return profile if profile[16:20] == b"RGB " else None
+    return None
 
 
 def pillow_to_rgb(picture: Image.Image) -> np.ndarray:
@@ -317,33 +317,3 @@ def _tell_of_dark_values(highest: float, name: str) -> None:
             one_line(name),
             _HIGHEST_OF_12_BITS + 1,
         )
-
-
-def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
-    """Write a picture in the format of its file name, whole or not at all (`files.atomic_path`).
-
-    Missing folders are made.
-
-    Args:
-        path: a file name ending in one of `WRITABLE_SUFFIXES`; upper case is fine.
-        image: any array that `as_rgb` takes.
-
-    Raises:
-        ValueError: for another ending, an array that is no image, or one that is too large for the
-            format; or if `path` is a pipe or device.
-        OSError: if the folder cannot be made or written to.
-    """
-    path = Path(path)
-    if path.suffix.lower() not in WRITABLE_SUFFIXES:
-        raise ValueError(
-            f"`path` must end in one of {', '.join(WRITABLE_SUFFIXES)}. Received: path='{path}'"
-        )
-    picture = Image.fromarray(np.ascontiguousarray(as_rgb(image)))
-    largest = _LARGEST_SIDES.get(path.suffix.lower(), max(picture.size))
-    if max(picture.size) > largest:
-        raise ValueError(
-            f"`path` must be a .png for sides above {largest} pixels. Received: path='{path}', "
-            f"{picture.width}x{picture.height} pixels"
-        )
-    with atomic_path(path) as temporary:
-        picture.save(temporary, **_SAVE_OPTIONS.get(path.suffix.lower(), {}))
