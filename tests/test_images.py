@@ -359,6 +359,16 @@ def test_float_tiffs_reach_up_to_1_or_to_255(tmp_path: Path) -> None:
         read_image(tmp_path / "a.tiff")
 
 
+def test_the_small_copy_in_a_raw_file_is_not_taken_for_the_photograph(tmp_path: Path) -> None:
+    whole, small = Image.new("RGB", (640, 480)), Image.new("RGB", (64, 48))
+    with (tmp_path / "a.dng").open("w+b") as file:
+        small.save(file, "TIFF", save_all=True, append_images=[whole], tiffinfo={254: 1})
+    with pytest.raises(ValueError, match="small copy, as in the raw files of cameras"):
+        read_image(tmp_path / "a.dng")
+    whole.save(tmp_path / "b.tif", tiffinfo={254: 0})
+    assert read_image(tmp_path / "b.tif").shape == (480, 640, 3)
+
+
 def test_a_png_with_a_damaged_comment_is_read(tmp_path: Path) -> None:
     comment = PngInfo()
     comment.add_text("Comment", "taken on a walk")

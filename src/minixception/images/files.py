@@ -39,6 +39,8 @@ _HEAD_BYTES = 48
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _LARGEST_REPAIR = 64 << 20  # bytes
 
+_KIND_OF_TIFF, _SMALL_COPY = 254, 1
+
 _PIXELS_AT_A_TIME = 1 << 20
 _HIGHEST_OF_12_BITS = 4095
 _SIXTEEN_BITS = (";16", "65535")  # in what Pillow knows of a file, which it may reduce to 8
@@ -173,6 +175,8 @@ def _decode_as(
     with _clear_errors(name, size), Image.open(file, formats=formats) as opened:
         picture: Image.Image = opened
         stored = str(opened.tile[:1])
+        if getattr(opened, "tag_v2", {}).get(_KIND_OF_TIFF) == _SMALL_COPY:
+            raise ValueError("its first picture is a small copy, as in the raw files of cameras")
         if opened.format in _JPEG:
             check_scans(file, opened.width * opened.height)
             if reduction > 1:
