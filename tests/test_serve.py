@@ -409,6 +409,16 @@ def test_a_shutdown_answers_what_is_under_way(
         assert (process.returncode, output, errors) == (0, "", "")
 
 
+def test_nothing_is_logged_about_a_picture(
+    client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = io.BytesIO()
+    Image.new("I;16", (64, 64), 4000).save(file, "PNG")  # of 12 bits
+    for content in (file.getvalue(), file.getvalue()[:50]):
+        client.post(FACES, files={"pictures": ("secret.png", content)})
+    assert "secret" not in caplog.text
+
+
 def test_figures_are_kept_apart_from_those_of_other_programs(
     content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

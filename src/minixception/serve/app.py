@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import secrets
 import warnings
 from collections.abc import AsyncIterator
@@ -118,6 +119,9 @@ async def _lifespan(limits: Limits, app: FastAPI) -> AsyncIterator[None]:
     """Set up what the process needs to serve, and take it down when all work is done."""
     cores = available_cores()
     threads, before = cv2.getNumThreads(), Image.MAX_IMAGE_PIXELS
+    names_pictures = logging.getLogger("minixception.images")
+    level = names_pictures.level
+    names_pictures.setLevel(logging.CRITICAL)
     cv2.setNumThreads(1)  # a picture per core; more threads would take turns
     Image.MAX_IMAGE_PIXELS = limits.megapixels * 10**6 // 2  # Pillow refuses twice as many
     with ThreadPoolExecutor(cores, "analysis") as pool, warnings.catch_warnings():
@@ -125,6 +129,7 @@ async def _lifespan(limits: Limits, app: FastAPI) -> AsyncIterator[None]:
         app.state.pool, app.state.free = pool, asyncio.Semaphore(cores)
         app.state.room = asyncio.Semaphore(limits.requests)
         yield
+    names_pictures.setLevel(level)
     cv2.setNumThreads(threads)
     Image.MAX_IMAGE_PIXELS = before
 
