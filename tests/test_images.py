@@ -369,6 +369,16 @@ def test_the_small_copy_in_a_raw_file_is_not_taken_for_the_photograph(tmp_path: 
     assert read_image(tmp_path / "b.tif").shape == (480, 640, 3)
 
 
+def test_pages_that_are_not_read_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    one, two = Image.new("L", (9, 9), 255), Image.new("L", (9, 9))
+    one.save(tmp_path / "a.tif")
+    assert read_image(tmp_path / "a.tif").all()
+    assert caplog.messages == []
+    one.save(tmp_path / "b.tif", save_all=True, append_images=[two])
+    assert read_image(tmp_path / "b.tif").all()
+    assert caplog.messages == [f"{tmp_path / 'b.tif'}: of its pages, the first is read"]
+
+
 def test_a_png_with_a_damaged_comment_is_read(tmp_path: Path) -> None:
     comment = PngInfo()
     comment.add_text("Comment", "taken on a walk")

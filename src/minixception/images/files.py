@@ -63,9 +63,9 @@ _LOGGER = logging.getLogger(__name__)
 def read_image(path: str | os.PathLike[str], *, reduction: int = 1) -> np.ndarray:
     """Read a picture file, upright as its EXIF orientation says.
 
-    Grey, palette, CMYK, 16-bit and float pictures become 8-bit RGB, transparent parts white; of an
-    animation the first frame is read. The size is checked before any pixel is decoded. White is
-    65535 in 16 bits, and 1 or 255 in floats.
+    Grey, palette, CMYK, 16-bit and float pictures become 8-bit RGB, transparent parts white. Of an
+    animation the first frame is read, of several pages the first one, with a warning. The size is
+    checked before any pixel is decoded. White is 65535 in 16 bits, and 1 or 255 in floats.
 
     Args:
         path: a JPEG, PNG, BMP, GIF, PPM, TIFF, WebP, AVIF or (with the extra `heif`) HEIC file.
@@ -177,6 +177,8 @@ def _decode_as(
         stored = str(opened.tile[:1])
         if getattr(opened, "tag_v2", {}).get(_KIND_OF_TIFF) == _SMALL_COPY:
             raise ValueError("its first picture is a small copy, as in the raw files of cameras")
+        if opened.format == "TIFF" and getattr(opened, "is_animated", False):
+            _LOGGER.warning("%s: of its pages, the first is read", one_line(name))
         if opened.format in _JPEG:
             check_scans(file, opened.width * opened.height)
             if reduction > 1:
