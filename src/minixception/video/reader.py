@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import av
 import numpy as np
@@ -26,14 +27,12 @@ LONGEST_GAP = 10.0  # seconds in a broadcast; FFmpeg's `dts_delta_threshold` is 
 LONGEST_LAG = 60.0  # seconds from a sound to the picture beside it
 LARGEST_HOLE = 100_000  # frames; times may be damaged too
 # These have at most a kilobyte of headers between packets; a larger gap is damage.
-DENSE = ("matroska,webm", "flv", "mxf", "nut")
-LARGEST_HEAD = 1024  # bytes
+DENSE, LARGEST_HEAD = ("matroska,webm", "flv", "mxf", "nut"), 1024
 # These decoders drop frames silently, but give one for each packet, which others need not.
 SILENT = ("hevc", "libdav1d", "av1")
 # These know which frames before the first key frame can be decoded with it.
 LEADING = ("hevc", "vvc", "mpeg1video", "mpeg2video")
-# Some recorders write 90000 for "no fixed rate".
-FASTEST_RATE = 1000.0
+FASTEST_RATE = 1000.0  # some recorders write 90000 for "no fixed rate"
 INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")  # any time can be sought in these
 HDR = {16: "PQ", 18: "HLG"}  # numbers of FFmpeg's AVColorTransferCharacteristic
 _BROADCAST = av.format.Flags.ts_discont.value  # begin at any time and frame
@@ -51,10 +50,10 @@ class _Mark:
 
 
 class VideoReader(AbstractContextManager["VideoReader"]):
-    """A video file or stream, opened; iterate over it to get its frames, once.
+    """A video file or stream, opened; iterate over it once to get its frames.
 
     They are upright, deinterlaced, with square pixels, at the times of the container. Frames that
-    cannot be decoded, or depend on such frames, are left out. Each `iter` goes on after the last.
+    cannot be decoded, or depend on such frames, are left out.
 
     Args:
         source: a path, or an address with "://".
@@ -103,16 +102,16 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         self.remarks: list[str] = []
         if hdr := HDR.get(self._stream.codec_context.color_trc):
             self.remarks.append(f"{self.source}: HDR ({hdr}) is not tone-mapped; colours are pale")
-        self.done, self._shown = 0, -math.inf  # the time of the last frame given
-        self._end = 0.0  # of what was read, in seconds
+        self.done, self._shown, self._end = 0, -math.inf, 0.0  # times given and read until now
         # Seconds added to times before and after the last join; and when a picture should follow.
         self._shifts, self._following = (0.0, 0.0), math.nan
         self._missing: set[_Mark] = set()  # of frames that are to come, or never will
         self._reformatter = VideoReformatter()
-        self._given: Any = self._give()
+        self._given: Any = None  # a weak reference: its thread ends with the last strong one
 
     def __exit__(self, *_: object) -> None:
-        self._given.close()  # its thread reads the container
+        if self._given and (frames := self._given()):
+            frames.close()  # whose thread reads the container
         self._container.close()
 
     def go_before(self, seconds: float) -> None:
@@ -129,10 +128,11 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         return False
 
     def __iter__(self) -> Iterator[Frame]:
-        """Return the frames that are left, of an open reader; ValueError if there can be none."""
-        if self._given.gi_frame is None:
-            raise ValueError(f"{self.source} was read to its end, or closed: open it once more")
-        return self._given
+        """Return the frames; ValueError the second time."""
+        if self._given:
+            raise ValueError(f"{self.source} is read only once: keep its iterator, or reopen it")
+        self._given = ref(frames := self._give())
+        return frames
 
     def _give(self) -> Iterator[Frame]:
         """Give the frames; the next one is decoded while the last one is worked on."""
