@@ -36,6 +36,8 @@ def test_a_loaded_set_is_trained_on_and_scored(
     assert scores.to_json() == run.card.metrics["validation"]
     assert minixception.evaluate("run", patterns, split="test").n == 6
     assert train(epochs=2, resume=True).history == run.history
+    with pytest.raises(ValueError, match="run of the task emotion, which cannot become one of"):
+        train(epochs=2, resume=True, task="glasses")
     assert capsys.readouterr().out == ""
 
 
@@ -100,6 +102,8 @@ def test_a_network_that_could_not_be_kept_is_not_trained(
         ({"image_size": ("a", "b")}, r"`image_size` must be of type tuple\[int, int\]"),
         ({"value_range": (0, "1")}, r"`value_range` must be of type tuple\[float, float\]"),
         ({"epochs": True}, "`epochs` must be a whole number"),
+        ({"task": "two words"}, "`task` must be a word such as"),
+        ({"task": None}, "`task` must be a word such as"),
     ],
 )
 def test_what_is_misspelled_or_of_another_type_is_told(asked: dict[str, Any], message: str) -> None:

@@ -108,13 +108,12 @@ def check_class_names(names: Sequence[str]) -> None:
 
 def check_task(name: str) -> None:
     """Raise ValueError for the name of a task that could be no keyword, or no column of its own."""
-    is_free = name not in (*TAKEN_NAMES, *kwlist) and not name.endswith("_scores")
-    if not (name.isidentifier() and is_free and len(name) <= LONGEST_CLASS_NAME):
+    is_word = isinstance(name, str) and name.isidentifier() and len(name) <= LONGEST_CLASS_NAME
+    if not is_word or name in (*TAKEN_NAMES, *kwlist) or name.endswith("_scores"):
         raise ValueError(
             "`task` must be a word such as emotion, gender or glasses: letters, digits and _, "
             f"without the ending _scores, no keyword of Python and none of "
-            f"{', '.join(TAKEN_NAMES)}. "
-            f"Received: {name[:200]!r}"
+            f"{', '.join(TAKEN_NAMES)}. Received: {name!r:.200}"
         )
 
 

@@ -56,6 +56,17 @@ def export_litert(
     return difference
 
 
+def export_beside(folder: Path, images: np.ndarray) -> str:
+    """Write `model.tflite` beside `model.keras`, as `export_litert` does; return a line about it.
+
+    There is none with other backends than TensorFlow, which the line then says.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return f"No {LITERT_FILE}: Keras writes it with the TensorFlow backend only."
+    difference = export_litert(folder, images=images)
+    return f"Exported for LiteRT; largest difference of a probability {difference:.1e}"
+
+
 def _converted(converter: Any, name: str) -> bytes:
     """Return the `.tflite` file of a model, or name the operations that LiteRT has not."""
     try:

@@ -19,6 +19,7 @@ from minixception.datasets.registry import DatasetEntry
 from minixception.datasets.requests import describe_data, load_requested, name_and_place
 from minixception.datasets.unlabelled import describe_unlabelled, gather_unlabelled
 from minixception.files import find_data
+from minixception.labels import check_task
 from minixception.messages import counted
 from minixception.training.learned_faces import read_learned
 from minixception.training.origins import (
@@ -32,7 +33,7 @@ from minixception.training.origins import (
 )
 from minixception.training.recipe_book import RECIPES, get_recipe
 from minixception.training.recipes import Recipe
-from minixception.training.runs import RunRecord, read_run, refuse_used_folder
+from minixception.training.runs import RunRecord, read_run, refuse_other_task, refuse_used_folder
 from minixception.training.scoring import calibrate
 
 if TYPE_CHECKING:
@@ -134,6 +135,7 @@ def train(
     request.check()
     entry, faces = request.load(dataset)
 
+    from minixception.checkpoints.export import export_beside
     from minixception.training import trainer
 
     prepared = request.prepare(entry, faces)
@@ -144,7 +146,8 @@ def train(
         f"{entry.validation_split} accuracy {run.history['val_accuracy'][run.best]:.4f}.\n"
         f"Written to {run.folder}"
     )
-    request.say(_export(prepared))
+    faces_to_compare = prepared.card.preprocessor(prepared.validation.images[:64])
+    request.say(export_beside(run.folder, faces_to_compare))
     calibrate(run.folder, prepared.validation, split=entry.validation_split)
     return read_run(run.folder)
 
@@ -188,8 +191,11 @@ class _Request:
         if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:  # what NumPy takes
             limits = f"a whole number from 0 to {2**32 - 1}"
             raise ValueError(f"`seed` must be {limits}. Received: {self.seed!r}")
+        check_task(self.task)
         if self.output is not None and not self.resume:
             refuse_used_folder(self.output)
+        if self.output is not None and self.goes_on:
+            refuse_other_task(self.output, self.task)
         as_margin(recipe.crop_margin)
         recipe.preprocessor()
         if recipe.needs_teacher and not self.teachers:
@@ -335,16 +341,3 @@ def _as_paths(given: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
 def _absolute(path: Path | None) -> str | None:
     """Return a path that holds in every folder; the name of a shipped model stays."""
     return None if path is None else str(path.resolve() if path.exists() else path)
-
-
-def _export(run: "TrainingRun") -> str:
-    """Write `model.tflite`; return a line about it."""
-    import keras
-
-    from minixception.checkpoints import export
-
-    if keras.backend.backend() != "tensorflow":
-        return "No model.tflite: Keras writes it with the TensorFlow backend only."
-    images = run.card.preprocessor(run.validation.images[:64])
-    difference = export.export_litert(run.folder, images=images)
-    return f"Exported for LiteRT; largest difference of a probability {difference:.1e}"

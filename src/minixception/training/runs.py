@@ -63,6 +63,16 @@ def refuse_used_folder(folder: str | Path) -> None:
         )
 
 
+def refuse_other_task(folder: str | Path, task: str) -> None:
+    """Refuse to go on with a run of another task: its model would change its meaning."""
+    begun = read_card(folder).task
+    if begun != task:
+        raise ValueError(
+            f"{folder} holds a run of the task {begun}, which cannot become one of {task}. "
+            "Give the same `task` to continue it, or another `output`."
+        )
+
+
 def refuse_run_without_state(folder: str | Path) -> None:
     """Refuse to resume from a model without a training state.
 
