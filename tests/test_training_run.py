@@ -116,3 +116,16 @@ def test_what_cannot_be_trained_is_refused() -> None:
         minixception.train(faces(6, seed=1))
     with pytest.raises(ValueError, match="`epochs` must be a whole number"):
         minixception.train(epochs=2.5)
+    unvalidated = replace(faces(6, seed=1), splits=np.array(["train"] * 4 + ["test"] * 2))
+    with pytest.raises(ValueError, match=r"best epoch on, validation.* Received: train 4, test 2"):
+        minixception.train(unvalidated, **SMALL)
+
+
+@pytest.mark.usefixtures("short_training")
+def test_a_class_that_cannot_be_learned_is_told(
+    here: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    patterns = divided_faces()
+    known = patterns.select((patterns.labels != 1) | (patterns.splits == "validation"))
+    minixception.train(known, output="run", epochs=1, verbose=0, **SMALL)
+    assert "patterns: train has no face of light, so it cannot be learned" in caplog.text

@@ -1,5 +1,6 @@
 """What a caller asks for: a data set by name, a folder of pictures, or one already loaded."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from minixception.datasets.registry import (
     load_dataset,
 )
 from minixception.messages import explain
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def name_and_place(
@@ -102,6 +105,33 @@ def _hint(path: Path, name: str, task: str, *, is_chosen: bool) -> str:
     if is_folder:
         return "A folder with a folder of pictures per class is the data set `folder`."
     return f"A {suffix} file is read as the data set {' or '.join(readers)}."
+
+
+def parts_to_learn_from(
+    dataset: FaceDataset, training_split: str, validation_split: str
+) -> tuple[FaceDataset, FaceDataset]:
+    """Return the faces to train on and to validate on; warn of classes without any to train on.
+
+    Raises:
+        ValueError: one of the two splits has no face.
+    """
+    found = split_names(dataset)
+    if not {training_split, validation_split} <= set(found):
+        sizes = ", ".join(f"{name} {len(dataset.split(name))}" for name in found)
+        raise ValueError(
+            f"{dataset.name} must have faces to train on, the split {training_split}, and others "
+            f"to choose the best epoch on, {validation_split}: add pictures, or divide them by "
+            f"hand. Received: {sizes or 'no face'}"
+        )
+    training = dataset.split(training_split)
+    absent = [name for name, count in training.class_counts().items() if not count]
+    if absent and training_split not in dataset.drawn_splits:  # or there is a warning already
+        _LOGGER.warning(
+            "%s: %s has no face of %s, so it cannot be learned. Are its classes called as in the "
+            "other splits?",
+            *(dataset.name, training_split, ", ".join(absent)),
+        )
+    return training, dataset.split(validation_split)
 
 
 def describe_data(

@@ -16,7 +16,12 @@ from minixception.checkpoints.versions import recorded_versions
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.merging import select_classes
 from minixception.datasets.registry import DatasetEntry
-from minixception.datasets.requests import describe_data, load_requested, name_and_place
+from minixception.datasets.requests import (
+    describe_data,
+    load_requested,
+    name_and_place,
+    parts_to_learn_from,
+)
 from minixception.datasets.unlabelled import describe_unlabelled, gather_unlabelled
 from minixception.files import find_data
 from minixception.labels import check_task
@@ -246,7 +251,9 @@ class _Request:
         for model in self.origins:
             refuse_seen(model, recipe.dataset, dataset, **scored)
         divide_cores(recipe.replicas)
-        training, validation = map(dataset.split, (entry.training_split, entry.validation_split))
+        training, validation = parts_to_learn_from(
+            dataset, entry.training_split, entry.validation_split
+        )
         sizes = f"{counted(len(training), 'face')} to train on, {len(validation)} to validate on"
         self.say(f"{dataset.name}: {sizes}")
         if not (self.goes_on or models.is_shipped(recipe.network)):
