@@ -143,9 +143,10 @@ def test_of_equal_epochs_the_first_is_the_best() -> None:
 
 
 @pytest.mark.usefixtures("eager")
-def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
-    recipe = replace(STANDSTILL, learning_rate=1e38, epochs=3)
-    with pytest.raises(ValueError, match=r"loss became .* lower `learning_rate`"):
+@pytest.mark.parametrize(("batch_size", "what"), [(8, "training"), (100, "validation")])
+def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path, batch_size: int, what: str) -> None:
+    recipe = replace(STANDSTILL, learning_rate=1e38, batch_size=batch_size, epochs=3)
+    with pytest.raises(ValueError, match=rf"{what} loss became .* lower `learning_rate`"):
         train(make_run(tmp_path / "run", recipe), verbose=0)
 
 

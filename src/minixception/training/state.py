@@ -105,13 +105,18 @@ def first_columns(model: keras.Model, epoch: int, loss: float) -> dict[str, floa
     Raises:
         ValueError: if the loss is no longer a finite number.
     """
-    if not math.isfinite(loss):
-        raise ValueError(
-            f"The training loss became {loss} in epoch {epoch + 1}. "
-            "Train again with a lower `learning_rate`."
-        )
+    require_finite(loss, "training loss", epoch)
     rate = float(ops.convert_to_numpy(model.optimizer.learning_rate))
     return {"epoch": epoch, "learning_rate": rate, "loss": loss}
+
+
+def require_finite(loss: float, what: str, epoch: int) -> None:
+    """Raise ValueError if a loss is no finite number any more."""
+    if not math.isfinite(loss):
+        raise ValueError(
+            f"The {what} became {loss} in epoch {epoch + 1}. "
+            "Train again with a lower `learning_rate`."
+        )
 
 
 def restore(model: keras.Model, state: TrainingState) -> None:

@@ -43,6 +43,7 @@ from minixception.training.state import (
     TrainingState,
     first_columns,
     record_epoch,
+    require_finite,
     restore,
     state_to_go_on_from,
 )
@@ -317,10 +318,10 @@ class _Epochs(keras.callbacks.Callback):
         validation = self.run.validation
         probabilities = run_keras(self.run.model, self.images, VALIDATION_BATCH)
         penalties = float(sum(ops.convert_to_numpy(loss) for loss in self.model.losses))
-        return (
-            score(validation.labels, probabilities, validation.class_names),
-            cross_entropy(self.targets, probabilities) + penalties,
-        )
+        loss = cross_entropy(self.targets, probabilities) + penalties
+        # The last step of an epoch shows in its answers, and not yet in its training loss.
+        require_finite(loss, "validation loss", len(self.history))
+        return score(validation.labels, probabilities, validation.class_names), loss
 
     def _keep(self, row: dict[str, float], scores: Scores) -> None:
         model = self.run.model
