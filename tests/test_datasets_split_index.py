@@ -92,6 +92,14 @@ def test_a_part_of_an_index_is_not_passed_over(
         read_split_index(root)
 
 
+def test_splits_may_be_called_as_their_folders_may(root: Path, divided: FaceDataset) -> None:
+    write_split_index(root, divided)
+    (root / "test.txt").rename(root / "Val.txt")
+    dataset = load_dataset("folder", root)
+    assert dataset.drawn_splits == ()
+    assert len(dataset.split("validation")) == 6
+
+
 def test_missing_and_unreadable_pictures_are_counted(
     root: Path, divided: FaceDataset, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,10 +1,10 @@
 """A split of class folders kept as text, one line per picture: path, blank, label.
 
 The index of a set is a folder of UTF-8 text files: `classes.txt`, `train.txt`, `test.txt` and
-perhaps `validation.txt`. A line of a split is `happy/0001.png 3`: the path below the root of the
-pictures, joined by "/", one blank, and the label, which is the number of a line in `classes.txt`,
-counted from 0. The last blank divides the line, since paths may hold blanks, too. Caffe's image
-lists have this form.
+perhaps `validation.txt`, which may be called as folders of splits are, `val.txt`. A line of a split
+is `happy/0001.png 3`: the path below the root of the pictures, joined by "/", one blank, and the
+label, which is the number of a line in `classes.txt`, counted from 0. The last blank divides the
+line, since paths may hold blanks, too. Caffe's image lists have this form.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from minixception.datasets.face_dataset import FaceDataset, split_names, stratified_split
-from minixception.datasets.folders import check_found_names, is_picture
+from minixception.datasets.folders import SPLIT_FOLDERS, check_found_names, is_picture
 from minixception.datasets.pictures import ListedPicture, PictureForm, count_dropped, read_listed
 from minixception.datasets.splits import DRAWN_RULE
 from minixception.files import atomic_path
@@ -88,9 +88,11 @@ def has_split_index(folder: str | Path) -> bool:
     Raises:
         ValueError: There is only a part of one; its pictures must not be split in another way.
     """
-    names = [CLASSES_FILE, *(f"{split}.txt" for split in INDEX_SPLITS)]
-    found = [name for name in names if (Path(folder) / name).is_file()]
-    missing = [name for name in (CLASSES_FILE, "train.txt") if name not in found]
+    splits = _split_files(Path(folder))
+    has_classes = (Path(folder) / CLASSES_FILE).is_file()
+    found = [*[CLASSES_FILE] * has_classes, *(file.name for file in splits)]
+    needed = {CLASSES_FILE: has_classes, "train.txt": "train" in splits.values()}
+    missing = [name for name, is_there in needed.items() if not is_there]
     if found and missing:
         raise ValueError(
             f"{folder} holds a part of a text index, {', '.join(found)}, without "
@@ -157,14 +159,22 @@ def read_split_index(
     )
 
 
+def _split_files(folder: Path) -> dict[Path, str]:
+    """Return the text file of each split that there is -> its split, in the order of these."""
+    files = filter(Path.is_file, sorted(folder.glob("*.txt")))
+    splits = {file: SPLIT_FOLDERS.get(file.stem.lower(), "") for file in files}
+    return {
+        file: split for wanted in INDEX_SPLITS for file, split in splits.items() if split == wanted
+    }
+
+
 def _read_lines(folder: Path, class_count: int) -> Iterator[ListedPicture]:
     """Yield the lines of all splits that there are, in the order of `INDEX_SPLITS`."""
     seen: dict[str, str] = {}
-    files = [folder / f"{split}.txt" for split in INDEX_SPLITS]
-    for file in filter(Path.is_file, files):
+    for file, split in _split_files(folder).items():
         for number, text in enumerate(_text_lines(file), start=1):
             where = f"{file}, line {number}"
-            line = _parse_line(where, text, class_count, file.stem)
+            line = _parse_line(where, text, class_count, split)
             if line.file in seen:
                 raise ValueError(
                     f"{where}: a picture must stand in one line only. Received: {line.file!r}, "
