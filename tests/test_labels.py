@@ -21,6 +21,7 @@ def test_index_of_maps_by_meaning() -> None:
     assert [index_of(name, EMOTIONS_8) for name in ("Happy", "sad", "afraid")] == [4, 6, 3]
     assert [index_of(name, GENDERS) for name in ("female", "Male")] == [0, 1]
     assert index_of("nf", FERPLUS_COLUMNS) == 9
+    assert index_of("ge\u0301ne\u0301", ("calme", "g\u00e9n\u00e9")) == 1  # as macOS has it
 
 
 def test_index_of_lists_the_allowed_names() -> None:

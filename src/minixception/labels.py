@@ -7,6 +7,7 @@ another by name, never by position.
 
 from collections.abc import Mapping, Sequence
 from keyword import kwlist
+from unicodedata import normalize
 
 EMOTIONS_FER2013 = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """The seven FER2013 emotions; the position is the number in the column `emotion`."""
@@ -65,7 +66,8 @@ def canonical_name(name: str) -> str:
 
     "Happy" and "happiness" give "happiness"; a name without known synonyms comes in lower case.
     """
-    spelling = name.strip().lower()
+    # Folders that were made on macOS may have accents as characters of their own.
+    spelling = normalize("NFC", name).strip().lower()
     return _CANONICAL_NAMES.get(spelling, spelling)
 
 
