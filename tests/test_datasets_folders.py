@@ -1,5 +1,6 @@
 import logging
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,14 @@ def test_a_picture_that_may_not_be_read_is_left_out(
     really_open = Path.open
     monkeypatch.setattr(Path, "open", open_others)
     assert load_class_folders(folder).dropped["unreadable picture"] == 1
+
+
+def test_a_picture_in_two_classes_is_told(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (picture,) = (folder / "Happiness").iterdir()
+    shutil.copy(picture, folder / "sad" / "again.png")
+    assert len(load_class_folders(folder)) == 4
+    told = f"1 picture is in two classes: Happiness/{picture.name} and sad/again.png"
+    assert told in caplog.text
 
 
 def test_the_checksum_follows_names_and_content(folder: Path) -> None:

@@ -83,11 +83,14 @@ def count_dropped(
     """
     for reason, names in left_out.items():
         if names:
-            more = len(names) - _NAMES_SHOWN
-            shown = "; ".join([*names[:_NAMES_SHOWN], *([f"and {more} more"] if more > 0 else [])])
             count = counted(len(names), noun) + kinds
-            _LOGGER.warning("Left out %s (%s): %s", count, reason, shown)
+            _LOGGER.warning("Left out %s (%s): %s", count, reason, _first_of(names))
     return {reason: len(names) for reason, names in left_out.items()}
+
+
+def _first_of(names: Sequence[str]) -> str:
+    more = len(names) - _NAMES_SHOWN
+    return "; ".join([*names[:_NAMES_SHOWN], *([f"and {more} more"] if more > 0 else [])])
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,7 @@ def read_listed(
         digests.append(digest)
     if not form.crop_faces:
         del left_out["no face"]
+    _warn_of_contradictions(kept, digests)
     dropped = {**(dropped or {}), **count_dropped(left_out)}
     if not kept:
         reasons = ", ".join(f"{reason}: {count}" for reason, count in dropped.items() if count)
@@ -170,6 +174,18 @@ def read_listed(
         },
         dropped=dropped,
     )
+
+
+def _warn_of_contradictions(listed: Sequence[ListedPicture], digests: Sequence[str]) -> None:
+    """Log a warning of pictures that are in two classes."""
+    first: dict[str, ListedPicture] = {}
+    pairs = [
+        (first.setdefault(digest, row), row) for row, digest in zip(listed, digests, strict=True)
+    ]
+    found = [f"{one.file} and {other.file}" for one, other in pairs if one.label != other.label]
+    if found:
+        count = f"{counted(len(found), 'picture')} {'is' if len(found) == 1 else 'are'}"
+        _LOGGER.warning("%s in two classes: %s", count, _first_of(found))
 
 
 def _read_pictures(
