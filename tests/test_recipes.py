@@ -126,6 +126,7 @@ def test_the_teacher_that_knows_faces_takes_what_its_students_take() -> None:
         {"label_smoothing": -0.1},
         {"warmup": 1.0},
         {"plateau_patience": 3},  # together with the one-cycle schedule
+        {"plateau_factor": -1.0},
         {"mean": (100.0,), "fit_mean": True},
         {"image_size": 64},
         {"classes": "happy"},
@@ -138,6 +139,15 @@ def test_the_teacher_that_knows_faces_takes_what_its_students_take() -> None:
 def test_what_no_engine_could_follow_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"`{next(iter(changes))}` must.*Received: "):
         Recipe(**{"name": "bad", "summary": "", **changes})
+
+
+def test_numbers_of_numpy_are_plain_data_in_a_recipe() -> None:
+    values = {"epochs": np.arange(3)[2], "class_weights": np.ones(2), "crop_margin": np.float32(1)}
+    recipe = get_recipe("emotion").changed(values)
+    assert (recipe.epochs, list(recipe.class_weights), recipe.crop_margin) == (2, [1, 1], 1)
+    assert json.dumps(recipe.to_json())
+    with pytest.raises(ValueError, match="`epochs` must be a whole number"):
+        recipe.changed({"epochs": np.float64(2)})
 
 
 def rates(recipe: Recipe, *, steps: int) -> list[float]:

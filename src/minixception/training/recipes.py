@@ -249,7 +249,7 @@ class Recipe:
     plateau_patience: int | None = setting(
         None, "epochs without improvement before the rate falls", "[0, inf)"
     )
-    plateau_factor: float = setting(0.1, "what the rate is multiplied by then")
+    plateau_factor: float = setting(0.1, "what the rate is multiplied by then", "(0, 1)")
     keep_improvements: bool = option(False, "keep a model file per improvement")
     crop_margin: float = option(
         0.0,
@@ -304,7 +304,7 @@ class Recipe:
     def changed(self, changes: Mapping[str, Any], *, also_known: Iterable[str] = ()) -> "Recipe":
         """Return a copy with other values of some fields.
 
-        `also_known` are names that a field may have been mistaken for.
+        `also_known` are names that a field may have been mistaken for. Values may be NumPy's.
 
         Raises:
             TypeError: there is no field of a name; the message has the one that was meant.
@@ -318,7 +318,11 @@ class Recipe:
                     f"There is no argument or field of a recipe `{name}`{meant}. The fields are "
                     f"{', '.join(names)}"
                 )
-        return replace(self, **changes)
+        plain = {
+            name: value.tolist() if hasattr(value, "dtype") else value  # as `card.json` has it
+            for name, value in changes.items()
+        }
+        return replace(self, **plain)
 
     def preprocessor(self, images: "NDArray[np.uint8] | None" = None) -> "Preprocessor":
         """Return the way from faces to the network's input; a mean may be fitted on the images."""
