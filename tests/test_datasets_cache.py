@@ -110,10 +110,15 @@ def test_a_file_that_ends_early_or_holds_objects_is_damaged(tmp_path: Path) -> N
     first_entry = content.index(b"PK\x01\x02")
     # Its comment is 4,096 bytes long and takes in the others: the directory ends early.
     early = content[: first_entry + 33] + b"\x10" + content[first_entry + 34 :]
-    for damaged in (early, *(content[:length] for length in range(0, len(content), 197))):
+    for damaged in (
+        early,
+        b"no archive",
+        *(content[:length] for length in range(0, len(content), 197)),
+    ):
         file.write_bytes(damaged)
-        with pytest.raises(ValueError, match="is damaged"):
+        with pytest.raises(ValueError, match="is damaged") as caught:
             read_arrays(file)
+        assert "allow_pickle" not in str(caught.value)
     # Nor is a file of objects trusted.
     write_arrays(file, {"images": np.array([object()], dtype=object)}, {})
     with pytest.raises(ValueError, match="is damaged"):

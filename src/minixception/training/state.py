@@ -144,4 +144,5 @@ def read_state(path: Path) -> TrainingState:
             facts[part] = [array for name, array in arrays.items() if name.startswith(part)]
         return TrainingState(**facts)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{path} is damaged: {error}. Train again to another `output`.") from error
+        told = f"{path} is damaged ({error})" if isinstance(error, TypeError) else error
+        raise ValueError(f"{told}. Train again to another `output`.") from error
