@@ -108,13 +108,14 @@ def _hint(path: Path, name: str, task: str, *, is_chosen: bool) -> str:
 
 
 def parts_to_learn_from(
-    dataset: FaceDataset, training_split: str, validation_split: str
+    dataset: FaceDataset, entry: DatasetEntry
 ) -> tuple[FaceDataset, FaceDataset]:
     """Return the faces to train on and to validate on; warn of classes without any to train on.
 
     Raises:
         ValueError: one of the two splits has no face.
     """
+    training_split, validation_split = entry.training_split, entry.validation_split
     found = split_names(dataset)
     if not {training_split, validation_split} <= set(found):
         sizes = ", ".join(f"{name} {len(dataset.split(name))}" for name in found)

@@ -210,8 +210,9 @@ class _Request:
             )
         if self.unlabelled and not self.teachers:
             raise ValueError("`unlabelled` needs `teachers`, which label these faces.")
-        if self.unlabelled_teachers and not self.unlabelled:
-            raise ValueError("`unlabelled_teachers` label the faces of `unlabelled`: give some.")
+        if (self.unlabelled_teachers or self.leave_out) and not self.unlabelled:
+            about = "`unlabelled_teachers` label the faces of `unlabelled`, `leave_out` names some"
+            raise ValueError(f"{about}: give `unlabelled` too.")
         for model in self.origins:
             find_model(model)
 
@@ -251,9 +252,7 @@ class _Request:
         for model in self.origins:
             refuse_seen(model, recipe.dataset, dataset, **scored)
         divide_cores(recipe.replicas)
-        training, validation = parts_to_learn_from(
-            dataset, entry.training_split, entry.validation_split
-        )
+        training, validation = parts_to_learn_from(dataset, entry)
         sizes = f"{counted(len(training), 'face')} to train on, {len(validation)} to validate on"
         self.say(f"{dataset.name}: {sizes}")
         if not (self.goes_on or models.is_shipped(recipe.network)):
