@@ -132,7 +132,7 @@ def _find_columns(path: Path, header: bytes) -> tuple[list[int], int]:
     try:
         text = header.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not a CSV text file.") from error
+        raise ValueError(f"{path} is not a CSV text file; unpack an archive first.") from error
     if "\0" in text:
         raise ValueError(f"{path} is not a CSV text file; unpack an archive first.")
     names = [field.strip(' "\r\n') for field in text.split(",")]

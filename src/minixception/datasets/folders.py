@@ -72,7 +72,8 @@ def load_class_folders(
         name=name,
         licence=licence,
         dropped=dropped,
-        wanted=f"class folders with pictures ({', '.join(PICTURE_SUFFIXES)})",
+        wanted=f"class folders with pictures ({', '.join(PICTURE_SUFFIXES)}), alone or in folders "
+        "train, validation and test",
         summed=_contents(path, [file for file, _ in pictures]),
     )
 
