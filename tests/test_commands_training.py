@@ -174,6 +174,11 @@ def test_the_card_says_who_taught_and_where_the_weights_began(
         "commit": origin.versions.get("commit"),
     }
     assert card.recipe["teacher_share"] == RECIPES["paper"].teacher_share
+    run("train-emotion", "--resume", folder, "--teacher", trained)
+    more = ["--teacher", folder, "--teacher", trained, "--output", tmp_path / "two"]
+    run("train-emotion", *training_options(csv_file, folder), "--epochs", 1, *more)
+    names = [teacher["name"] for teacher in read_card(tmp_path / "two").data["teachers"]]
+    assert names == ["student", "example"]
 
 
 def test_evaluate_matches_a_data_set_with_other_classes(
@@ -202,6 +207,9 @@ def test_evaluate_writes_scores_and_picture(
     options = ["--model", trained, "--data", csv_file, "--split", "PrivateTest"]
     options += ["--engine", "litert", "--flip", "--without-twins", "--output", output]
     assert "left out: 1 face with" in run("evaluate", *options).stdout
+    run("evaluate", *options[:6], "--split", "PublicTest", "--output", tmp_path / "both.json")
+    both = json.loads((tmp_path / "both.json").read_text())["splits"]
+    assert list(both) == ["PrivateTest", "PublicTest"]
     data = json.loads(output.read_text())
     assert {"accuracy", "macro_f1", "per_class", "confusion_matrix", "n"} <= set(data)
     assert (data["n"], data["split"]) == (6, "PrivateTest")

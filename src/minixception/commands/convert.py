@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--output", type=Path, required=True, metavar="FOLDER", help="the checkpoint to write")
     add(
         "--class-names",
+        action="extend",
         nargs="+",
         metavar="NAME",
         help="in the order of the outputs (default: FER2013's seven emotions; woman, man)",

@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--data", type=Path, help="its file or folder (default: in datasets/)")
     add(
         "--split",
+        action="extend",
         nargs="+",
         metavar="SPLIT",
         help="one or more splits to score on (default: the validation split)",

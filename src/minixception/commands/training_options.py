@@ -5,6 +5,7 @@ import logging
 import shlex
 import sys
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ OPTIONS = tuple(one for one in fields(Recipe) if one.metadata.get("option"))
 
 # Inputs that a run still needs; they must be found from whatever folder it is resumed in.
 _INPUTS = ("data", "backbone_weights", "teacher", "unlabelled", "unlabelled_teacher", "leave_out")
+# Those that take several; given again, they take the place of what the run was started with.
+_LISTS = ("teacher", "unlabelled", "unlabelled_teacher")
 # Options that may change, see `trainer.train`.
 _PROLONGING = ("epochs", "early_stopping_patience")
 
@@ -66,7 +69,8 @@ def add_arguments(
         ("unlabelled", "PLACE", f"{places} trained on too, labelled by the teachers"),
         ("unlabelled-teacher", "MODEL", "models that label these faces instead of the teachers"),
     ):
-        add(f"--{name}", type=Path, nargs="+", default=(), metavar=metavar, help=text)
+        several: dict[str, Any] = {"action": "extend", "nargs": "+", "default": []}
+        add(f"--{name}", type=Path, **several, metavar=metavar, help=text)
     add(
         "--leave-out",
         type=Path,
@@ -250,6 +254,8 @@ def _laid_over_the_run(arguments: argparse.Namespace) -> argparse.Namespace:
     # The run has its own weights by now; the initial ones are only compared.
     origin = state.identity.get("initial weights", "None")
     begun.initial_weights = NOTHING if origin == "None" else Path(origin)
+    for name in filter(partial(getattr, arguments), _LISTS):
+        setattr(begun, name, [])
     lengths = [getattr(begun, name) for name in _PROLONGING]
     merged = parse(arguments.command_line[2:], namespace=begun)
     merged.command_line = list(command)
