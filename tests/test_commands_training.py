@@ -94,8 +94,8 @@ def test_a_third_task_is_trained_by_a_command(run: Run, tmp_path: Path) -> None:
     assert (card.task, card.class_names) == ("glasses", ("bare", "glasses"))
     assert card.recipe["name"] == "emotion"
     run("train", "--resume", folder)
-    unnamed = run("evaluate", "--model", folder, code=1).stderr
-    assert "was trained on the class folders of data" in unnamed
+    for unnamed in (("evaluate", "--model", folder), ("train", "--task", "glasses")):
+        assert "Give the folder of your own as `dataset`" in run(*unnamed, code=1).stderr
     assert "become one of hat" in run("train", "--task", "hat", "--resume", folder, code=1).stderr
     refused = run("train-emotion", "--resume", folder, code=1)
     assert "is a run of train: minixception train --resume" in refused.stderr

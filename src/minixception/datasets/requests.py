@@ -7,6 +7,7 @@ from typing import Any
 from minixception.datasets.face_dataset import FaceDataset, split_names
 from minixception.datasets.registry import (
     DATASETS,
+    FOLDER_READINGS,
     DatasetEntry,
     dataset_names,
     get_entry,
@@ -87,6 +88,8 @@ def load_requested(
         return get_entry(name), load_dataset(name, path, **form)
     except (OSError, ValueError) as error:
         hint = "" if path is None else _hint(path, name, task, is_chosen=dataset is not None)
+        if path is None and name in FOLDER_READINGS and isinstance(error, FileNotFoundError):
+            hint = "Give the folder of your own as `dataset`."
         if not hint:
             raise
         raise ValueError(f"{explain(error).rstrip('.')}. {hint}") from error

@@ -18,7 +18,6 @@ from minixception.datasets.registry import (
     DatasetEntry,
     default_dataset,
     folder_reading,
-    get_entry,
     is_trained_on,
     require_same_files,
 )
@@ -30,7 +29,6 @@ from minixception.evaluation import (
     score,
     with_temperature,
 )
-from minixception.files import find_data
 from minixception.inference.classifier import FaceClassifier
 from minixception.labels import lacking
 from minixception.messages import counted
@@ -174,12 +172,6 @@ def load_for(
     """
     default = "" if dataset is not None else default_dataset(card.task, card.data)
     reading = folder_reading(card.data)
-    is_named = dataset is not None or data is not None
-    if reading and not is_named and not find_data(*get_entry(reading).default_paths).exists():
-        raise FileNotFoundError(
-            f"{card.name} was trained on the class folders of {card.data.get('name')}, and does "
-            "not know where they are: give their folder as `dataset`."
-        )
     name, place = name_and_place(dataset, data, default=default, reading=reading or "folder")
     if reading and name in FOLDER_READINGS and name != reading:
         log.warning(
