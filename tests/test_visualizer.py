@@ -145,6 +145,10 @@ def test_histories_and_confusions_are_drawn(tmp_path: Path) -> None:
         matrix = np.diag(np.arange(count)) * 10  # the first class has no images
         plot_confusion_matrix(matrix, [f"class {n}" for n in range(count)], path, title="test")
         assert read_image(path).std() > 5
+    names = ["with glasses or sunglasses on the nose or higher up", "W" * 99]
+    plot_confusion_matrix(np.eye(2), names, path, title="utkface_mini_xception on utkface test")
+    image = read_image(path)
+    assert all(edge.min() == 255 for edge in (image[0], image[-1], image[:, 0], image[:, -1]))
     incomplete: list[dict[str, list[float]]] = [{}, {"loss": []}, {"val_loss": [1.0]}]
     for history in incomplete:
         with pytest.raises(ValueError, match="`history` must have `loss`"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,8 @@ VALIDATION_COLOUR = "#D55E00"
 LINE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 # Letters that fit below the curves of several runs, side by side.
 _LEGEND_LETTERS = 120
+# Of a class name beside the cells of a confusion matrix; longer ones take up to three lines.
+_LETTERS_IN_LINE = 16
 
 
 def plot_history(history: Mapping[str, Sequence[float]], path: str | os.PathLike[str]) -> None:
@@ -150,11 +153,12 @@ def plot_confusion_matrix(
     figure = new_figure(width=2.2 + 0.85 * count, height=1.6 + 0.75 * count)
     axes = figure.add_subplot(1, 1, 1)
     axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
-    axes.set_xticks(range(count), class_names, rotation=30, ha="right")
-    axes.set_yticks(range(count), class_names)
+    lines = [fill(name, _LETTERS_IN_LINE, max_lines=3, placeholder=" …") for name in class_names]
+    axes.set_xticks(range(count), lines, rotation=30, ha="right")
+    axes.set_yticks(range(count), lines)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    axes.set_title(title)
+    figure.suptitle(title, wrap=True, fontsize="large")  # wider than the cells of two classes
     axes.spines[:].set_visible(False)
     _write_cells(axes, matrix, shares)
     write_figure(figure, path)
