@@ -30,6 +30,8 @@ def make(**changes: Any) -> FaceDataset:
         ("labels", np.full(6, 3), r"`labels` must be in 0..2. Received: 3..3"),
         ("labels", np.full(6, -1), "in 0..2"),
         ("splits", np.array(["train"]), "`splits` must have one entry"),
+        ("splits", ["train"] * 6, r"`splits` must be an array. Received: list"),
+        ("attributes", {"age": [0] * 6}, r"`attributes\['age'\]` must be an array"),
         ("attributes", {"age": np.zeros(2)}, r"`attributes\['age'\]`"),
         ("targets", np.ones((6, 3), np.float32), "each row must sum to 1"),
         ("targets", np.full((6, 3), np.nan, np.float32), "each row must sum to 1"),

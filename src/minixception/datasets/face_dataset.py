@@ -54,10 +54,13 @@ class FaceDataset:
     def __post_init__(self) -> None:
         _check_images(self.images)
         _check_labels(self.labels, len(self.images), len(self.class_names))
+        columns = {f"attributes[{name!r}]": values for name, values in self.attributes.items()}
         if self.splits is not None:
-            check_row_count("splits", self.splits, len(self.images))
-        for attribute, values in self.attributes.items():
-            check_row_count(f"attributes[{attribute!r}]", values, len(self.images))
+            columns["splits"] = self.splits
+        for name, values in columns.items():
+            if not isinstance(values, np.ndarray):  # a list has no rows to select
+                raise ValueError(f"`{name}` must be an array. Received: {type(values).__name__}")
+            check_row_count(name, values, len(self.images))
         if self.targets is not None:
             _check_targets(self.targets, len(self.images), len(self.class_names))
 
