@@ -131,14 +131,14 @@ def _export_int8(folder: Path, card: "Card", arguments: argparse.Namespace) -> N
     from minixception.checkpoints.engines import Engine, KerasEngine, LiteRTEngine
     from minixception.checkpoints.export import quantized
     from minixception.datasets import with_classes
-    from minixception.datasets.registry import require_same_files
     from minixception.files import atomic_path
     from minixception.inference.classifier import FaceClassifier
+    from minixception.training.learned_faces import refuse_seen
     from minixception.training.scoring import load_for
 
     name, entry, dataset = load_for(card, arguments.dataset, arguments.data)
     splits = [entry.validation_split]
-    require_same_files(name, dataset, splits=splits, model=card.name, trained_on=card.data)
+    refuse_seen(folder, name, dataset, splits=splits, training_split=entry.training_split)
     dataset = with_classes(dataset, card.class_names)
     training, validation = map(dataset.split, (entry.training_split, entry.validation_split))
 

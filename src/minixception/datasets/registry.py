@@ -232,20 +232,29 @@ def _trained_dataset(trained_on: Mapping[str, Any]) -> str:
     return name if all(part in DATASETS for part in name.split("+")) else ""
 
 
-def _may_share(name: str, trained_on: Mapping[str, Any]) -> bool:
-    """Return whether a set, or one of several, may hold pictures that a model's splits divide.
+def may_share(
+    name: str, dataset: FaceDataset, splits: Sequence[str], trained_on: Mapping[str, Any]
+) -> bool:
+    """Return whether splits of a set may hold pictures that a model's own splits divide.
 
-    That is so for the set itself and for other readings of its files, such as cut to the face; but
-    not for splits of the source, which are the same in every reading.
+    That is so for drawn splits of its set, also in other readings of the files, such as cut to the
+    face; and for a split of the source that its set is a part of. `name` is what loaded the set,
+    not necessarily a key of `DATASETS`.
     """
-    return any(
-        one.is_divided and other.is_divided and one.default_paths == other.default_paths
+    pairs = [
+        (one, other)
         for one in _entries(name)
         for other in _entries(_trained_dataset(trained_on))
-    )
+        if one.default_paths == other.default_paths
+    ]
+    if any(other.drawn_from in splits for _, other in pairs):
+        return True
+    is_divided_too = any(one.is_divided and other.is_divided for one, other in pairs)
+    is_same = is_divided_too or is_trained_on(name, dataset, trained_on)
+    return is_same and not set(splits).isdisjoint(dataset.drawn_splits)
 
 
-def require_same_files(
+def refuse_unknown(
     name: str,
     dataset: FaceDataset,
     *,
@@ -253,50 +262,23 @@ def require_same_files(
     model: str,
     trained_on: Mapping[str, Any],
 ) -> None:
-    """Refuse to score a model on splits of a set that may hold faces that it learned from.
-
-    `name` is what loaded the set, not necessarily a key of `DATASETS`.
+    """Refuse to score a model that keeps no hashes of its faces where these may be scored on.
 
     Raises:
-        ValueError: the model was trained on this set, alone or with others, and these splits are
-            drawn by another rule than then, as an earlier version's is, or from other files by a
-            rule that depends on them.
+        ValueError: these splits and the model's may divide the same pictures, and not by the rule
+            "content", by which a picture is always in the same split; cards of earlier versions
+            name none.
     """
-    theirs = _trained_dataset(trained_on)
-    entry = DATASETS.get(theirs)
-    if entry and entry.drawn_from in splits and _places(theirs) == _places(name):
-        raise ValueError(
-            f"{model} was trained on faces of {entry.drawn_from}, as {trained_on.get('name')}: "
-            f"score it on another split. Received: {name} {entry.drawn_from}"
-        )
-    may_share = _may_share(name, trained_on) or is_trained_on(name, dataset, trained_on)
-    if not may_share or not set(splits) & set(dataset.drawn_splits):
+    if not may_share(name, dataset, splits, trained_on):
         return
-    rule = trained_on.get("split_rule", DRAWN_RULE)  # cards of earlier versions name none
-    if rule == DRAWN_RULE and dataset.split_rule == CONTENT_RULE:
-        raise ValueError(
-            f"{model} was trained on {trained_on.get('name')} in splits that depend on all of its "
-            f"files, as earlier versions drew them (split_rule {DRAWN_RULE!r} in its card.json, or "
-            "none), so its training faces may be among the test faces. Train it again, or give "
-            "faces that it has not seen, in a folder `test` of class folders. "
-            f"Received: {dataset.name} {', '.join(splits)}"
-        )
-    # A model of several sets has the checksums of all of them.
-    has_same_files = dataset.checksum in str(trained_on.get("checksum"))
-    # Only the same entry leaves out the same pictures.
-    is_read_alike = not theirs or name in (theirs, *theirs.split("+"))
-    if rule == dataset.split_rule == CONTENT_RULE:
-        if set(trained_on.get("drawn_splits", ())) == set(dataset.drawn_splits):
-            return
-    elif rule == dataset.split_rule and has_same_files and is_read_alike:
+    is_alike = set(trained_on.get("drawn_splits", ())) == set(dataset.drawn_splits)
+    if trained_on.get("split_rule") == dataset.split_rule == CONTENT_RULE and is_alike:
         return
-    difference = "with other splits" if has_same_files else "on other files"
     raise ValueError(
-        f"{model} was trained {difference} of {dataset.name} (its card says "
-        f"{trained_on.get('checksum')}, split rule {rule!r}), so its training faces may be "
-        "among the test faces. Give the files that it was trained on, read in the same way; "
-        "datasets/README.md says which. Or put pictures that it has not seen into a folder `test` "
-        f"of class folders. Received: {dataset.checksum}, split rule {dataset.split_rule!r}"
+        f"{model} was trained on {trained_on.get('name')} in splits that are not those of now "
+        f"(its card says split rule {trained_on.get('split_rule', DRAWN_RULE)!r}), so its training "
+        "faces may be among the test faces. Train it again, or give faces that it has not seen, in "
+        f"a folder `test` of class folders. Received: {dataset.name} {', '.join(splits)}"
     )
 
 

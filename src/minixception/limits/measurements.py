@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from minixception.checkpoints.card import Card
 from minixception.datasets import FaceDataset, load_utkface, twins_of
-from minixception.datasets.registry import DATASETS, load_dataset, require_same_files
+from minixception.datasets.registry import DATASETS, load_dataset, refuse_unknown
 from minixception.datasets.utkface import ETHNICITIES
 from minixception.evaluation import Scores, score, wilson_interval
 from minixception.files import find_data
@@ -85,7 +85,7 @@ def measure_limits(
     Raises:
         FileNotFoundError: a data set is missing.
         ValueError: the emotion model has other classes than FER2013, or the gender model was
-            trained on other splits of UTKFace, see `require_same_files`.
+            trained on other splits of UTKFace, see `refuse_unknown`.
     """
     import pandas
 
@@ -123,7 +123,7 @@ def _held_out_faces(path: Path | None, card: Card) -> FaceDataset:
     # A cache of the whole frames would take 0.7 GB, more than reading them again is worth.
     dataset = load_utkface(path, image_size=FRAME, use_cache=False)
     splits = ("validation", "test")
-    require_same_files("utkface", dataset, splits=splits, model=card.name, trained_on=card.data)
+    refuse_unknown("utkface", dataset, splits=splits, model=card.name, trained_on=card.data)
     assert dataset.splits is not None  # the loader draws them
     return dataset.select(np.flatnonzero(dataset.splits != "train"))
 

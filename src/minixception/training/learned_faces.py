@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from minixception.checkpoints.card import LEARNED_FILE
+from minixception.checkpoints.card import LEARNED_FILE, read_card
+from minixception.checkpoints.shipped import find_model
 from minixception.datasets.cache import read_arrays, write_arrays
 from minixception.datasets.face_dataset import FaceDataset, contents_of
+from minixception.datasets.registry import may_share, refuse_unknown
 from minixception.messages import counted
 
 _PICTURES = "pictures"
@@ -43,18 +45,28 @@ def read_learned(folders: Iterable[Path]) -> NDArray[np.uint64]:
     return np.unique(np.concatenate(found))
 
 
-def refuse_learned(
-    folder: Path, dataset: FaceDataset, *, splits: Sequence[str], training_split: str
+def refuse_seen(
+    model: str | Path,
+    name: str,
+    dataset: FaceDataset,
+    *,
+    splits: Sequence[str],
+    training_split: str,
 ) -> None:
-    """Refuse to score the model of a folder on splits with pictures that it has learned from.
+    """Refuse to score a model on splits with pictures that it has learned from.
 
     A warning is enough where the split comes from the source, since some have pictures twice,
-    FER2013 among them, or where the pictures are also in the training split.
+    FER2013 among them, or where the pictures are also in the training split. `name` is what loaded
+    the set. What a model without hashes has learned from is told by its card alone.
 
     Raises:
-        ValueError: there are other such pictures in a split that was drawn.
+        ValueError: there are other such pictures in a split that was drawn, or there may be; see
+            `refuse_unknown`.
     """
-    learned = read_learned([folder])
+    folder = find_model(model)
+    card, learned = read_card(folder), read_learned([folder])
+    if not len(learned):
+        refuse_unknown(name, dataset, splits=splits, model=card.name, trained_on=card.data)
     if not len(learned) or dataset.splits is None:
         return
     numbers = numbers_of(dataset)
@@ -65,10 +77,11 @@ def refuse_learned(
         if split == training_split or not seen.any():
             continue
         told = (
-            f"{folder.name} has learned from {seen.sum()} of {counted(rows.sum(), 'face')} of "
+            f"{card.name} has learned from {seen.sum()} of {counted(rows.sum(), 'face')} of "
             f"{dataset.name} {split}"
         )
-        if split in dataset.drawn_splits and (seen & ~has_twin).any():
+        is_drawn = split in dataset.drawn_splits or may_share(name, dataset, [split], card.data)
+        if is_drawn and (seen & ~has_twin).any():
             raise ValueError(
                 f"{told}, which were read or divided differently. Give the data set that it "
                 "was trained on, or leave them out with `without_twins`"

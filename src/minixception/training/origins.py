@@ -1,7 +1,7 @@
 """What a network starts from instead of fresh weights: another model, or a file."""
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +14,9 @@ from minixception.bounds import most_unpacked
 from minixception.checkpoints.card import read_card
 from minixception.checkpoints.model_files import check_tensors
 from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, DEFAULT_MODELS, find_model
-from minixception.datasets.face_dataset import FaceDataset
-from minixception.datasets.registry import require_same_files
 from minixception.files import file_checksum, private_copy
 from minixception.labels import canonical_name
 from minixception.messages import counted
-from minixception.training.learned_faces import refuse_learned
 
 if TYPE_CHECKING:
     import keras
@@ -63,19 +60,6 @@ def choose_origin(
         "`initial_weights` none starts from random ones"
     )
     return Path(name)
-
-
-def refuse_seen(
-    model: Path, name: str, dataset: FaceDataset, *, splits: Sequence[str], training_split: str
-) -> None:
-    """Refuse a model that has learned from faces which another one is to be scored on.
-
-    `name` is that of the data set in the registry; see `require_same_files` and `refuse_learned`.
-    """
-    folder = find_model(model)
-    card = read_card(folder)
-    require_same_files(name, dataset, splits=splits, model=card.name, trained_on=card.data)
-    refuse_learned(folder, dataset, splits=splits, training_split=training_split)
 
 
 def begin_with(

@@ -26,7 +26,7 @@ from minixception.datasets.unlabelled import describe_unlabelled, gather_unlabel
 from minixception.files import find_data
 from minixception.labels import check_task
 from minixception.messages import counted
-from minixception.training.learned_faces import read_learned
+from minixception.training.learned_faces import read_learned, refuse_seen
 from minixception.training.origins import (
     NOTHING,
     STATISTICS_FACES,
@@ -34,7 +34,6 @@ from minixception.training.origins import (
     check_backbone,
     choose_origin,
     load_backbone,
-    refuse_seen,
 )
 from minixception.training.recipe_book import RECIPES, get_recipe
 from minixception.training.recipes import Recipe

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minixception.checkpoints.card import Card, read_card, write_card
+from minixception.checkpoints.card import LEARNED_FILE, Card, read_card, write_card
 from minixception.checkpoints.shipped import find_model
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.merging import with_classes
@@ -19,7 +19,6 @@ from minixception.datasets.registry import (
     default_dataset,
     folder_reading,
     is_trained_on,
-    require_same_files,
 )
 from minixception.datasets.requests import load_requested, name_and_place
 from minixception.evaluation import (
@@ -32,7 +31,7 @@ from minixception.evaluation import (
 from minixception.inference.classifier import FaceClassifier
 from minixception.labels import lacking
 from minixception.messages import counted
-from minixception.training.learned_faces import numbers_of, read_learned, refuse_learned
+from minixception.training.learned_faces import numbers_of, read_learned, refuse_seen
 
 # On fewer faces a fitted temperature is chance.
 LEAST_TO_CALIBRATE = 200
@@ -139,13 +138,12 @@ def score_splits(
             f"A temperature is fitted on the validation split, {entry.validation_split}. "
             f"Received: `split` {' '.join(splits)}"
         )
-    require_same_files(name, faces, splits=splits, model=card.name, trained_on=card.data)
     learned, training_split = np.zeros(0, np.uint64), entry.training_split
     if without_twins:
         training = numbers_of(faces)[faces.splits == training_split]
         learned = np.union1d(read_learned([folder]), training)
-    else:
-        refuse_learned(folder, faces, splits=splits, training_split=training_split)
+    if not without_twins or not (folder / LEARNED_FILE).is_file():
+        refuse_seen(folder, name, faces, splits=splits, training_split=training_split)
     parts = {split: _faces_to_score(faces, split, card, learned) for split in splits}
     is_own = is_trained_on(name, faces, card.data)
     if calibrated:
