@@ -122,9 +122,9 @@ def test_a_job_is_read_as_it_was_begun(folder: Folder, here: Path) -> None:
     job = read_job(folder)
     assert job is not None
     assert (job.options, job.items, len(job.parts)) == ({"--engine": "litert"}, items, 3)
-    pictures = PictureWorker(FaceAnalyzer(emotion=None, gender=None))
-    table = Table("csv", Path(), pictures.analyzer.class_names)
-    worker = PartWorker(pictures, table, folder)
+    analyzer = FaceAnalyzer(emotion=None, gender=None)
+    table = Table("csv", Path(), analyzer.class_names)
+    worker = PartWorker(analyzer, table, folder)
     assert [(number, len(told)) for number, told in map(worker, list(job.parts.items())[1:])] == [
         (1, 8),
         (2, 7),
@@ -133,7 +133,7 @@ def test_a_job_is_read_as_it_was_begun(folder: Folder, here: Path) -> None:
     found = table.read(io.BytesIO(folder.read("part-000002.csv")))
     missing = "No such file or directory"
     assert found == [(str(n), (0, f"{n}: {missing}")) for n in range(13, 20)]
-    elsewhere = PartWorker(pictures, table, Folder(f"{folder.name}/elsewhere"))
+    elsewhere = PartWorker(analyzer, table, Folder(f"{folder.name}/elsewhere"))
     with pytest.raises(OSError, match="all machines must share it"):
         elsewhere((1, items))
     folder.write(JOB_FILE, b'{"options": {}}\n')
@@ -144,7 +144,7 @@ def test_a_job_is_read_as_it_was_begun(folder: Folder, here: Path) -> None:
 def test_a_worker_takes_paths_and_contents(portraits: Path, here: Path) -> None:
     (here / "a.jpg").write_bytes(portraits.read_bytes())
     (here / "b.png").write_bytes(b"no picture")
-    worker = PictureWorker(FaceAnalyzer(), folder=str(here))
+    worker = PictureWorker(FaceAnalyzer())
     names = ["a.jpg", "b.png", "c.png"]
     read = worker(names)
     given = worker(names[:2], [portraits.read_bytes(), b"no picture"])

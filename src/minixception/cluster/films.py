@@ -7,7 +7,6 @@ from functools import partial
 
 import cv2
 
-from minixception.cluster.work import settle
 from minixception.files import is_passing, read_patiently
 from minixception.inference.analyzer import FaceAnalyzer
 from minixception.inference.picture_files import failure_of
@@ -57,16 +56,9 @@ def cut_film(film: str) -> list[FilmPart]:
 
 
 def make_part_worker(
-    analyzer: FaceAnalyzer, *, detect_every: int, folder: str
+    analyzer: FaceAnalyzer, *, detect_every: int
 ) -> Callable[[FilmPart], FilmPart]:
-    """Return what a worker calls to have a part done; see `work.work_through`.
-
-    Args:
-        analyzer: finds the faces and classifies them.
-        detect_every: see `FaceFinder`.
-        folder: what relative paths are relative to.
-    """
-    settle(folder)
+    """Return what a worker calls to have a part done; see `work_through` and `FaceFinder`."""
 
     def analyze(part: FilmPart) -> FilmPart:
         try:

@@ -11,10 +11,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from minixception.cluster.pictures import PictureWorker
 from minixception.cluster.places import Folder
 from minixception.files import read_patiently
+from minixception.inference.analyzer import FaceAnalyzer
 from minixception.inference.tables import Outcome, Table, line_of
 
 JOB_FILE = ".job.jsonl"
@@ -94,10 +96,16 @@ def part_numbers(folder: Folder, suffix: str) -> set[int]:
 
 
 class PartWorker:
-    """Does parts of a job on pictures in one of many processes, and writes each into the folder."""
+    """Does parts of a job on pictures in one of many processes, and writes each into the folder.
 
-    def __init__(self, worker: PictureWorker, table: Table, folder: Folder) -> None:
-        self._worker, self._table, self._folder = worker, table, folder
+    The options are those of `PictureWorker`.
+    """
+
+    def __init__(
+        self, analyzer: FaceAnalyzer, table: Table, folder: Folder, **options: Any
+    ) -> None:
+        self._worker = PictureWorker(analyzer, **options)
+        self._table, self._folder = table, folder
 
     def __call__(self, part: tuple[int, Sequence[str]]) -> tuple[int, list[Outcome]]:
         """Do a part, given as its number and its pictures; return the number and the outcomes.

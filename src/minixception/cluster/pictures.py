@@ -44,7 +44,6 @@ class PictureWorker:
         analyzer: finds the faces and classifies them.
         whole_picture: see `FaceAnalyzer.analyze`.
         describe: see `analyze_file`.
-        folder: what relative paths are relative to.
     """
 
     def __init__(
@@ -53,9 +52,7 @@ class PictureWorker:
         *,
         whole_picture: bool = False,
         describe: Callable[[Any, BaseException], str] = failure_of,
-        folder: str | None = None,
     ) -> None:
-        settle(folder)
         self.analyzer = analyzer
         self._options: dict[str, Any] = {"whole_picture": whole_picture, "describe": describe}
         self._folders: dict[Path, tuple[int, int]] = {}
@@ -166,6 +163,7 @@ class _DatasetWorker:
     """What Ray Data makes in each process, and calls with tables of pictures."""
 
     def __init__(self, analyzer: FaceAnalyzer, whole_picture: bool) -> None:
+        settle()
         self._worker = PictureWorker(analyzer, whole_picture=whole_picture)
 
     def __call__(self, batch: "pyarrow.Table") -> "pyarrow.Table":

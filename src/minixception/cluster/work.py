@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 from minixception.cluster.sessions import answers
@@ -37,7 +38,7 @@ def work_through(
 
     Args:
         make_worker: called once in each process; returns the function of an item. It is pickled,
-            as are items and results.
+            as are items and results. Relative paths are relative to the folder of this process.
         items: what to work on, each large enough to be worth 20 ms of Ray's time.
         stop: asked once a second; once it says yes, no more results come.
 
@@ -102,7 +103,10 @@ _END = object()
 class _Worker:
     """Made by Ray Data in each process, and called with each item."""
 
-    def __init__(self, make_worker: Callable[[], Callable[[Any], Any]]) -> None:
+    def __init__(self, make_worker: Callable[[], Callable[[Any], Any]], folder: str) -> None:
+        settle()
+        with suppress(OSError):  # a machine without it has none of the files, as will be said
+            os.chdir(folder)
         self._work = make_worker()
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -133,18 +137,15 @@ def _dataset(make_worker: Callable[[], Callable[[Any], Any]], items: Sequence[An
     # Ray would give up after half an hour; a worker may need longer for an item.
     ray.data.DataContext.get_current().execution_no_progress_timeout_s = -1
     tables = [pyarrow.table({"item": [pickle.dumps(item)]}) for item in items]
-    size = min(core_count(), len(items))
-    return spread(ray.data.from_arrow(tables).map, _Worker, make_worker, size=size)
+    size, here = min(core_count(), len(items)), str(Path.cwd())
+    return spread(ray.data.from_arrow(tables).map, _Worker, make_worker, here, size=size)
 
 
-def settle(folder: str | None) -> None:
-    """Prepare a process of the cluster, one of many; relative paths are relative to `folder`."""
+def settle() -> None:
+    """Prepare a process of the cluster, one of many."""
     import cv2
 
     cv2.setNumThreads(1)
-    if folder is not None:
-        with suppress(OSError):  # a machine without it has none of the files, as will be said
-            os.chdir(folder)
 
 
 def core_count() -> int:

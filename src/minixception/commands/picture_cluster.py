@@ -7,10 +7,8 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from minixception.cluster.parts import Job, PartWorker, begin_job, part_name, part_numbers, read_job
-from minixception.cluster.pictures import PictureWorker
 from minixception.cluster.places import Folder
 from minixception.cluster.sessions import connected
 from minixception.cluster.work import core_count, work_through
@@ -21,7 +19,6 @@ from minixception.commands.picture_paths import FoundPictures, find_pictures
 from minixception.commands.picture_report import Report, tell_of_search
 from minixception.commands.run_control import Progress, StopRequest
 from minixception.files import remove_leftovers
-from minixception.inference.analyzer import FaceAnalyzer
 from minixception.inference.tables import Outcome, Table
 from minixception.locks import own_folder
 from minixception.messages import counted, explain, require
@@ -55,14 +52,8 @@ def run_on_cluster(arguments: argparse.Namespace, tables: Mapping[str, Path | st
             held.enter_context(connected(arguments.cluster, verbose=arguments.verbose))
             held.enter_context(stop)  # after Ray, which has a handler of its own
             job = job or begin_job(folder, options, pictures, workers=core_count())
-            make_worker = partial(
-                _make_worker,
-                table,
-                folder,
-                analyzer,
-                whole_picture=arguments.whole_picture,
-                folder=str(Path.cwd()),
-            )
+            how = {"whole_picture": arguments.whole_picture, "describe": failure_of}
+            make_worker = partial(PartWorker, analyzer, table, folder, **how)
             _do_rest(job, make_worker, done, stop, shows_progress=not arguments.quiet)
     outcomes = [outcome for number in sorted(done) for outcome in done[number]]
     report = Report(len(pictures), done=outcomes)
@@ -103,11 +94,6 @@ def _read_done(job: Job, folder: Folder, table: Table) -> dict[int, list[Outcome
         if len(done[number]) != len(job.parts[number]):
             raise ValueError(f"{folder.name}/{name} is damaged: delete it to have it done again")
     return done
-
-
-def _make_worker(table: Table, parts: Folder, analyzer: FaceAnalyzer, **options: Any) -> PartWorker:
-    """Return what does parts in a process of the cluster; the options are of `PictureWorker`."""
-    return PartWorker(PictureWorker(analyzer, describe=failure_of, **options), table, parts)
 
 
 def _do_rest(

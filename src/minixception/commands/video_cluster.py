@@ -122,12 +122,8 @@ class _Job:
         arguments = self._arguments
         if not (parts := self._cut()):
             return
-        make_worker = partial(
-            make_part_worker,
-            self._analyzer,
-            detect_every=arguments.detect_every,
-            folder=str(Path.cwd()),
-        )
+        every = arguments.detect_every
+        make_worker = partial(make_part_worker, self._analyzer, detect_every=every)
         progress = Progress(len(parts), shown=not arguments.quiet, item="part")
         cluster = connected(arguments.cluster, verbose=arguments.verbose)
         # Signals after Ray, which has a handler of its own.
