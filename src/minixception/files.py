@@ -148,6 +148,16 @@ def open_grown(path: Path) -> IO[bytes]:
 
 
 @contextmanager
+def naming(file: object) -> Iterator[None]:
+    """Name an open file in errors of writing to it, which do not."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(file)
+        raise
+
+
+@contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Give a temporary path to write to; it replaces `path` unless there is an exception.
 

@@ -16,7 +16,7 @@ from typing import IO
 
 from minixception.commands.options import check_row_options
 from minixception.commands.picture_paths import short_name
-from minixception.files import atomic_path, open_grown, refuse_link
+from minixception.files import atomic_path, naming, open_grown, refuse_link
 from minixception.inference.picture_files import PictureResult
 from minixception.inference.tables import Line, Outcome, Table, line_of
 from minixception.messages import as_text, counted
@@ -111,12 +111,9 @@ class TableWriter:
 
     def _append(self, line: Line) -> None:
         data = memoryview(json.dumps(line).encode() + b"\n")
-        try:
+        with naming(self._part):
             while self._file and data:  # an unbuffered file may take less than it is given
                 data = data[self._file.write(data) :]
-        except OSError as error:  # of writing to an open file, which does not name it
-            error.filename = str(self._part)
-            raise
 
     def close(self) -> None:
         """Close the journal; it stays."""
@@ -159,13 +156,10 @@ class TableStream:
 
     @contextmanager
     def _written(self) -> Iterator[None]:
-        """Write at once what the block writes; errors do not name an open file."""
-        try:
+        """Write at once what the block writes."""
+        with naming("standard output"):
             yield
             self._file.flush()
-        except OSError as error:
-            error.filename = "standard output"
-            raise
 
 
 def read_journal(path: Path) -> Iterator[tuple[Line, int]]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from minixception.commands.outputs import STANDARD_OUTPUT
 from minixception.commands.picture_report import format_cells
-from minixception.files import atomic_path
+from minixception.files import atomic_path, naming
 from minixception.inference.predictions import FacePrediction, to_rows
 from minixception.labels import describe_scores
 from minixception.messages import csv_cell, unfiltered
@@ -78,10 +78,10 @@ class Tracks:
         self.histories: dict[int, TrackHistory] = {}
         self._tracker = tracker
         self._table: csv.DictWriter[str] | None = None
-        self._file = file
+        self._name = getattr(file, "name", None)
         if file is not None:
             self._table = csv.DictWriter(file, ["frame", "time_seconds", "track", *columns])
-            with self._naming_file():
+            with naming(self._name):
                 self._table.writeheader()
 
     def add(
@@ -93,20 +93,11 @@ class Tracks:
             self.histories.setdefault(track, TrackHistory(face)).add(face, time_seconds)
         if self._table is not None:
             place = {"frame": number, "time_seconds": round(time_seconds, 6)}
-            with self._naming_file():
+            with naming(self._name):
                 for track, row in zip(tracked, to_rows(tracked.values()), strict=True):
                     row |= {**place, "track": track}
                     self._table.writerow({name: csv_cell(value) for name, value in row.items()})
         return tracked
-
-    @contextmanager
-    def _naming_file(self) -> Iterator[None]:
-        """Name the file in errors of writing to it, which do not."""
-        try:
-            yield
-        except OSError as error:
-            error.filename = getattr(self._file, "name", None)
-            raise
 
 
 def make_tracker(arguments: argparse.Namespace) -> FaceTracker:
