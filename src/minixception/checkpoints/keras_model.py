@@ -74,14 +74,14 @@ def save_checkpoint(
         OSError: if the folder cannot be written.
     """
     refuse_run(folder)
+    check_agreement(model, card, where=str(folder))
     write_checkpoint(folder, model, card, history)
 
 
 def write_checkpoint(
-    folder: str | Path, model: keras.Model, card: Card, history: Sequence[dict[str, float]]
+    folder: str | Path, model: keras.Model, card: Any, history: Sequence[dict[str, float]]
 ) -> None:
-    """Do what `save_checkpoint` does, also beside the state of the run that the model is of."""
-    check_agreement(model, card, where=str(folder))
+    """Write what `save_checkpoint` writes, be it of a classifier or a detector."""
     with atomic_folder(folder) as temporary:
         save_keras_file(model, temporary / KERAS_FILE)
         write_history(temporary / HISTORY_FILE, history)

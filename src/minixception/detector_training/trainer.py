@@ -10,8 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from minixception.checkpoints.card import HISTORY_FILE, KERAS_FILE, LITERT_FILE, write_card
-from minixception.checkpoints.keras_model import save_keras_file, write_history
+from minixception.checkpoints.keras_model import write_checkpoint
 from minixception.detection.card import DetectorCard
 from minixception.detection.cells import decode_faces, prepare_images
 from minixception.detection.columns import SCORE, clipped_boxes
@@ -27,7 +26,7 @@ from minixception.detection.evaluation import (
 from minixception.detection.labelled_pictures import SceneSources
 from minixception.detector_training.losses import detection_loss
 from minixception.detector_training.scene_batches import scene_batches
-from minixception.files import atomic_folder, content_checksum
+from minixception.files import content_checksum
 from minixception.locks import own_folder
 from minixception.training.acceleration import accelerated
 from minixception.training.optimization import averaged_weights, make_optimizer
@@ -200,10 +199,6 @@ def _validate(run: DetectorRun, scenes: Scenes) -> dict[str, float]:
 
 
 def _keep(run: DetectorRun, history: History) -> None:
-    """Store the model with its card and history in one step."""
     scores = {name: value for name, value in history[-1].items() if name.startswith("val_")}
-    (run.folder / LITERT_FILE).unlink(missing_ok=True)  # of weights that were better once
-    with atomic_folder(run.folder) as temporary:
-        save_keras_file(run.model, temporary / KERAS_FILE)
-        write_history(temporary / HISTORY_FILE, history)
-        write_card(temporary, run.card.with_metrics({"validation": scores}))
+    card = run.card.with_metrics({"validation": scores})
+    write_checkpoint(run.folder, run.model, card, history)
