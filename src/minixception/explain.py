@@ -19,7 +19,7 @@ nothing supports the class.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -35,6 +35,9 @@ from minixception.messages import counted
 from minixception.models.dissection import dissect
 from minixception.models.gradients import compiled, gradient_of
 from minixception.preprocessor import Images, Preprocessor
+
+if TYPE_CHECKING:
+    from minixception.inference.predictions import FacePrediction
 
 PREDICTED = -1
 
@@ -88,6 +91,7 @@ class Explainer:
         preprocessor: the one on its card.
         class_names: in the order of its outputs.
         temperature: the one on its card.
+        crop_margin: likewise.
 
     Raises:
         ValueError: if the model does not end in a softmax, has no feature map, or has another
@@ -101,6 +105,7 @@ class Explainer:
         class_names: Sequence[str],
         *,
         temperature: float = 1.0,
+        crop_margin: float = 0.0,
     ) -> None:
         if model.output_shape[-1] != len(class_names):
             raise ValueError(
@@ -110,6 +115,7 @@ class Explainer:
         self.preprocessor = preprocessor
         self.class_names = tuple(class_names)
         self.temperature = temperature
+        self.crop_margin = crop_margin
         self._parts = dissect(model, preprocessor.input_shape)
         self._explain = compiled(
             self._explain_batch, ((None, *preprocessor.input_shape), "float32"), ((None,), "int32")
@@ -121,7 +127,11 @@ class Explainer:
         checkpoint = load_checkpoint(name_or_folder)
         card = checkpoint.card
         return cls(
-            checkpoint.model, card.preprocessor, card.class_names, temperature=card.temperature
+            checkpoint.model,
+            card.preprocessor,
+            card.class_names,
+            temperature=card.temperature,
+            crop_margin=card.crop_margin,
         )
 
     def explain(self, faces: Images, class_name: str | Sequence[str] | None = None) -> Explanation:
@@ -156,27 +166,19 @@ class Explainer:
         return Explanation(names, parts[0], parts[1], *maps)
 
     def map_in_image(
-        self,
-        image: NDArray[np.uint8],
-        boxes: Sequence[Box],
-        class_names: Sequence[str],
-        *,
-        margin: float,
-        angles: Sequence[float],
+        self, image: NDArray[np.uint8], faces: "Sequence[FacePrediction]", task: str
     ) -> tuple[list[Box], NDArray[np.float32]]:
-        """Explain a class in each face of an image, RGB uint8 (H, W, 3), by HiResCAM.
+        """Explain the label of each face of an image, RGB uint8 (H, W, 3), by HiResCAM.
 
-        `margin` is that of the model's card, `angles` are the degrees by which faces are turned
-        clockwise. Returns the parts of the image that the faces were cut from, and a map over
-        each, float32 (N, height, width), turned as the face is.
+        `task` is that of the model. Returns the parts of the image that the faces were cut from,
+        and a map over each, float32 (N, height, width), turned as the face is.
         """
-        size = image.shape[:2]
-        frames = list(zip(boxes, angles, strict=True))
-        crops = [cut_face(image, box, margin, angle=angle) for box, angle in frames]
-        maps = self.explain(crops, class_names).hires_cam
+        size, margin = image.shape[:2], self.crop_margin
+        crops = [cut_face(image, face.box, margin, angle=face.angle) for face in faces]
+        maps = self.explain(crops, [str(face.label(task)) for face in faces]).hires_cam
         placed = [
-            map_in_place(one, box, margin, size, angle=angle)
-            for one, (box, angle) in zip(maps, frames, strict=True)
+            map_in_place(one, face.box, margin, size, angle=face.angle)
+            for one, face in zip(maps, faces, strict=True)
         ]
         parts = [part for part, _ in placed]
         return parts, np.array([one for _, one in placed], np.float32).reshape(maps.shape)

@@ -194,18 +194,13 @@ def load_overlay(arguments: argparse.Namespace) -> Overlay | None:
             f"--explain {task} needs a model of that task. Received: models of "
             f"{', '.join(models) or 'none'}"
         )
-    from minixception.checkpoints.card import read_card
     from minixception.checkpoints.shipped import find_model
     from minixception.drawing.explanations import draw_maps
     from minixception.explain import Explainer
 
-    folder = find_model(models[task], tasks=(task,))
-    explainer, margin = Explainer.load(folder), read_card(folder).crop_margin
+    explainer = Explainer.load(find_model(models[task], tasks=(task,)))
 
     def draw(image: NDArray[np.uint8], faces: Sequence[FacePrediction]) -> NDArray[np.uint8]:
-        boxes, angles = [face.box for face in faces], [face.angle for face in faces]
-        labels = [str(face.label(task)) for face in faces]
-        parts, maps = explainer.map_in_image(image, boxes, labels, margin=margin, angles=angles)
-        return draw_maps(image, parts, maps)
+        return draw_maps(image, *explainer.map_in_image(image, faces, task))
 
     return draw

@@ -26,7 +26,6 @@ from minixception.files import is_passing
 from minixception.images import decode_image
 from minixception.inference.analyzer import FaceAnalyzer
 from minixception.inference.classifier import FaceClassifier
-from minixception.inference.predictions import FacePrediction
 from minixception.messages import explain, require
 from minixception.serve.settings import Settings
 
@@ -106,8 +105,8 @@ class Analysis:
             name: what messages call it.
             models: task -> name of the model, one of `folders` or `NO_MODEL`; as many as `folders`.
             detector: one of `detectors`.
-            explained_task: adds an `explanation` of the label in this task to each face, if it has
-                one.
+            explained_task: adds an `explanation` of the label in this task to each face: a part of
+                the picture, and a map of it.
 
         Raises:
             RefusedError: if that fails; the reason names the picture, or what is missing.
@@ -121,11 +120,12 @@ class Analysis:
             image = _read(content, name)
             faces = analyzer.analyze(image)
             answers = [face.to_json() for face in faces]
-            classifier = analyzer.classifiers.get(explained_task or "")
-            if classifier is not None and faces:
-                task = classifier.card.task
-                explainer = _loaded(lambda: self._explainer(task, models[task]))
-                _add_explanations(answers, image, faces, classifier, explainer)
+            if explained_task and faces:
+                load = partial(self._explainer, explained_task, models[explained_task])
+                parts, maps = _loaded(load).map_in_image(image, faces, explained_task)
+                for answer, part, one in zip(answers, parts, maps, strict=True):
+                    explained = {"class": answer[explained_task], "box": list(part)}
+                    answer["explanation"] = {**explained, "map": _as_data_url(one)}
         except BrokenModelError as error:
             _LOGGER.error("%s", explain(error))
             raise RefusedError(503, f"{name}: a model of this service fails; try later") from error
@@ -192,25 +192,8 @@ def _read(content: bytes, name: str) -> NDArray[np.uint8]:
         raise RefusedError(statuses.get(type(error.__cause__), 422), explain(error)) from error
 
 
-def _add_explanations(
-    answers: list[dict[str, Any]],
-    image: NDArray[np.uint8],
-    faces: list[FacePrediction],
-    classifier: FaceClassifier,
-    explainer: Any,
-) -> None:
-    """Add an explanation to each face: a part of the picture, and a map of it as grey PNG."""
-    card = classifier.card
-    boxes, angles = [face.box for face in faces], [face.angle for face in faces]
-    labels = [str(face.label(card.task)) for face in faces]
-    parts, maps = explainer.map_in_image(
-        image, boxes, labels, margin=card.crop_margin, angles=angles
-    )
-    for answer, part, label, one in zip(answers, parts, labels, maps, strict=True):
-        answer["explanation"] = {"class": label, "box": list(part), "map": _as_data_url(one)}
-
-
 def _as_data_url(values: NDArray[np.float32]) -> str:
+    """Return a map as grey PNG."""
     file = io.BytesIO()
     Image.fromarray(np.rint(values * 255).astype(np.uint8)).save(file, format="PNG")
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
