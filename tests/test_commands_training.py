@@ -102,7 +102,7 @@ def test_a_third_task_is_trained_by_a_command(run: Run, tmp_path: Path) -> None:
     (folder / "training_state.npz").unlink()  # as if it was killed in its first epoch
     for command in ("train", "train-emotion"):
         said = run(command, "--resume", folder, code=1).stderr
-        assert "again by minixception train --task glasses" in said
+        assert "is started again by the command in its card.json, and --resume" in said
     assert read_card(folder).task == "glasses"
 
 

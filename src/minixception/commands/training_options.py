@@ -200,12 +200,10 @@ def options_of_run(arguments: argparse.Namespace) -> argparse.Namespace:
     Without `--resume`, or without a run in the folder, the options given now are returned.
 
     Raises:
-        FileNotFoundError: `--resume FOLDER` names a folder without a run.
-        ValueError: it names another folder than `--output`, a run of the other task, or one that
-            was cut off in its first epoch.
+        FileNotFoundError: `--resume FOLDER` names a folder without the state of a run.
+        ValueError: it names another folder than `--output`, or a run of the other task.
     """
-    from minixception.checkpoints.card import CARD_FILE, STATE_FILE, read_card
-    from minixception.training.runs import refuse_run_without_state
+    from minixception.checkpoints.card import CARD_FILE, STATE_FILE
 
     if isinstance(arguments.resume, Path):
         if arguments.output not in (None, arguments.resume):
@@ -215,17 +213,15 @@ def options_of_run(arguments: argparse.Namespace) -> argparse.Namespace:
             )
         arguments.output = arguments.resume
     folder = arguments.output
-    goes_on = arguments.resume and folder and (folder / STATE_FILE).is_file()
-    if isinstance(arguments.resume, Path) and not (folder / CARD_FILE).is_file():
-        raise FileNotFoundError(f"{folder} holds no training run to continue")
-    if isinstance(arguments.resume, Path) and not goes_on:
-        refuse_run_without_state(folder)
-        command = read_card(folder).command.removesuffix(" --resume")
-        raise ValueError(
-            f"{folder} was cut off in its first epoch, and its options are not known yet: start it "
-            f"again by {command or 'the command of then'} --resume"
+    if arguments.resume and folder and (folder / STATE_FILE).is_file():
+        return _laid_over_the_run(arguments)
+    if isinstance(arguments.resume, Path):
+        raise FileNotFoundError(
+            f"{folder} holds no training run to continue: there is no {STATE_FILE} in it. One that "
+            f"was cut off in its first epoch is started again by the command in its {CARD_FILE}, "
+            "and --resume."
         )
-    return _laid_over_the_run(arguments) if goes_on else arguments
+    return arguments
 
 
 def _laid_over_the_run(arguments: argparse.Namespace) -> argparse.Namespace:
