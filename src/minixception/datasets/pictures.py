@@ -24,6 +24,7 @@ from minixception.files import (
 )
 from minixception.images import as_rgb, cut_face, decode_image, read_image, resize_image, to_grey
 from minixception.messages import counted, with_reports
+from minixception.preprocessor import Preprocessor
 
 if TYPE_CHECKING:
     from minixception.detection.search import FaceDetector
@@ -46,8 +47,7 @@ class PictureForm:
             is shown later.
 
     Raises:
-        ValueError: `image_size` is not two numbers of at least 1, `channels` is not 1 or 3, or
-            `crop_margin` is none.
+        ValueError: `Preprocessor` refuses `image_size` or `channels`, or `crop_margin` is none.
     """
 
     image_size: tuple[int, int] = (48, 48)
@@ -58,15 +58,7 @@ class PictureForm:
 
     def __post_init__(self) -> None:
         as_margin(self.crop_margin)
-        if len(self.image_size) != 2 or min(self.image_size) < 1:
-            raise ValueError(
-                "`image_size` must be (height, width), at least 1. "
-                f"Received: image_size={self.image_size}"
-            )
-        if self.channels not in (1, 3):
-            raise ValueError(
-                f"`channels` must be 1 (grey) or 3 (RGB). Received: channels={self.channels!r}"
-            )
+        Preprocessor(self.image_size, self.channels)
 
     def resize(self, image: np.ndarray) -> np.ndarray:
         """Return an image uint8 (H, W, 1 or 3) as (height, width, channels), without a crop."""
