@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from minixception.messages import explain, require
+from minixception.messages import explain
 
 LOCAL, AUTO = "local", "auto"
 
@@ -32,11 +32,9 @@ def connected(cluster: str, *, verbose: bool = False) -> Iterator[None]:
     Two environment variables of Ray stay set in this process, against telemetry and a second start.
 
     Raises:
-        ModuleNotFoundError: without the extra `cluster`.
         ValueError: if `cluster` is none of the three.
         ConnectionError: if no cluster answers.
     """
-    require("ray", "pyarrow", what="--cluster")
     _check(cluster)
     os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # a thread that ends late would restart Ray
     import ray

@@ -18,7 +18,7 @@ from minixception.commands.picture_paths import FoundPictures, files_below, path
 from minixception.commands.picture_report import tell_of_search
 from minixception.commands.run_control import Progress, StopRequest
 from minixception.commands.video_report import TABLE_FORM, Tracks, make_tracker
-from minixception.files import atomic_path, remove_leftovers
+from minixception.files import atomic_path
 from minixception.inference.analyzer import FaceAnalyzer
 from minixception.inference.picture_files import failure_of
 from minixception.locks import own_folder
@@ -36,7 +36,6 @@ def run_on_cluster(arguments: argparse.Namespace) -> int:
     tables = paths_in_folder(films, arguments.csv, ending="", suffix=".csv")
     stop = StopRequest()
     with own_folder(arguments.csv):
-        remove_leftovers(*{table.parent for table in tables.values()})
         analyzer = load_analyzer(arguments)
         _keep_options(arguments, analyzer, tables)
         job = _Job(arguments, analyzer, tables)

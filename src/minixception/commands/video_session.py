@@ -24,7 +24,6 @@ from minixception.commands.video_report import (
 )
 from minixception.commands.video_window import Window, display_problem
 from minixception.drawing.faces import draw_captions, draw_predictions, emotion_colour
-from minixception.files import remove_leftovers
 from minixception.inference.predictions import FacePrediction
 from minixception.locks import sole_writer
 from minixception.messages import counted
@@ -46,7 +45,6 @@ def follow(arguments: argparse.Namespace) -> int:
     outputs = (arguments.output, arguments.csv, arguments.plot)
     files = [path for path in outputs if path not in (None, STANDARD_OUTPUT)]
     with _open(arguments) as reader, sole_writer(*files):
-        remove_leftovers(*(path.parent for path in files))
         stop = StopRequest()
         session = Session(arguments, stop)
         start = time.perf_counter()

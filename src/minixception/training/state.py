@@ -14,7 +14,6 @@ from minixception.checkpoints.card import CURVES_FILE, HISTORY_FILE, STATE_FILE
 from minixception.checkpoints.keras_model import write_history
 from minixception.datasets.cache import read_arrays, write_arrays
 from minixception.drawing.plots import plot_history
-from minixception.files import remove_leftovers
 from minixception.training.runs import refuse_run_without_state, refuse_used_folder
 
 History = list[dict[str, float]]
@@ -64,7 +63,7 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def state_to_go_on_from(
     folder: Path, identity: Mapping[str, Any], *, resume: bool, but: Collection[str] = ()
 ) -> TrainingState | None:
-    """Return the state of an interrupted run, None if there is none, and remove its leftovers.
+    """Return the state of an interrupted run, None if there is none.
 
     Nobody else may be writing the folder. `identity` must be as it was, `but` for some settings.
 
@@ -77,7 +76,6 @@ def state_to_go_on_from(
         refuse_run_without_state(folder)
     else:
         refuse_used_folder(folder)
-    remove_leftovers(folder, folder.parent)
     if not (folder / STATE_FILE).exists():
         return None
     state = read_state(folder / STATE_FILE)
