@@ -5,7 +5,7 @@ import csv
 import io
 from array import array
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any, TextIO
 
@@ -118,17 +118,16 @@ def open_table(path: Path, standard_output: TextIO) -> Iterator[IO[str]]:
         output.reconfigure(line_buffering=True, **TABLE_FORM)
         yield output
         return
-    failure: BaseException | None = None
-    with atomic_path(path) as temporary, temporary.open("w", **TABLE_FORM) as file:
+    with ExitStack() as stack:
+        temporary = stack.enter_context(atomic_path(path))
+        file = stack.enter_context(temporary.open("w", **TABLE_FORM))
         try:
             yield file
         except BaseException as error:
-            if isinstance(error, OSError) and error.filename == str(temporary):
-                raise
             # Others, as of the drawn video or of a terminal that has gone, leave the rows whole.
-            failure = error
-    if failure is not None:
-        raise failure
+            if not (isinstance(error, OSError) and error.filename == str(temporary)):
+                stack.close()
+            raise
 
 
 def format_summary(histories: dict[int, TrackHistory]) -> str:
