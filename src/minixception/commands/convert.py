@@ -56,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Convert and return the exit code."""
+    from minixception.boxes import as_margin
     from minixception.checkpoints.card import CARD_FILE
     from minixception.checkpoints.export import largest_difference, require_equal
     from minixception.checkpoints.keras_model import load_keras_file
@@ -67,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     if (output / CARD_FILE).exists():
         raise FileExistsError(f"{output} already holds a checkpoint. Give another one.")
     margin = CROP_MARGINS[arguments.task] if margin is None else margin
+    as_margin(margin)
     published = load_keras_file(file)
     model = rebuild(published, file)
     names = _class_names(arguments, model.output_shape[-1])
