@@ -47,13 +47,13 @@ class SplitScores:
         scores: on all of its faces.
         by_source: of several sets as one, those on the faces of each; else empty.
         facts: plain data: model, data set, checksum, split and how it was scored.
-        is_own: whether the model was trained on this data set.
+        recorded: their name on the card: the split alone is that of the model's own data set.
     """
 
     scores: Scores
     by_source: Mapping[str, Scores]
     facts: Mapping[str, Any]
-    is_own: bool
+    recorded: str
 
     def to_json(self) -> dict[str, Any]:
         """Return the scores as plain data."""
@@ -61,14 +61,9 @@ class SplitScores:
         return self.scores.to_json() | ({"by_source": parts} if parts else {})
 
     def record(self, folder: Path) -> None:
-        """Add the scores to a card, under a name that says what they were made from.
-
-        The split alone names the set that the model was trained on.
-        """
-        facts = self.facts
-        name = facts["split"] if self.is_own else f"{facts['dataset']} {facts['split']}"
-        name += " flip" if facts["flip"] else ""
-        name += " without twins" if facts["without_twins"] else ""
+        """Add the scores to a card, under a name that says what they were made from."""
+        name = self.recorded + " flip" * self.facts["flip"]
+        name += " without twins" * self.facts["without_twins"]
         write_card(folder, read_card(folder).with_metrics(name, self.to_json()))
 
 
@@ -145,7 +140,7 @@ def score_splits(
     if not without_twins or not (folder / LEARNED_FILE).is_file():
         refuse_seen(folder, name, faces, splits=splits, training_split=training_split)
     parts = {split: _faces_to_score(faces, split, card, learned) for split in splits}
-    is_own = is_trained_on(name, faces, card.data)
+    prefix = "" if is_trained_on(name, faces, card.data) else f"{faces.name} "
     if calibrated:
         (split,) = splits
         if len(parts[split]) < LEAST_TO_CALIBRATE:
@@ -153,11 +148,10 @@ def score_splits(
                 f"A temperature takes at least {LEAST_TO_CALIBRATE} faces. Received: {split} with "
                 f"{len(parts[split])}"
             )
-        recorded = split if is_own else f"{faces.name} {split}"
-        calibrate(folder, parts[split], split=recorded, engine=engine)
+        calibrate(folder, parts[split], split=prefix + split, engine=engine)
     classifier = FaceClassifier.load(folder, engine=engine)
     how = {"flip": flip, "without_twins": without_twins, "engine": engine}
-    return {split: _score(classifier, parts[split], split, how, is_own) for split in parts}
+    return {split: _score(classifier, parts[split], split, how, prefix) for split in parts}
 
 
 def load_for(
@@ -244,7 +238,7 @@ def _in_known_classes(faces: FaceDataset, known: tuple[str, ...]) -> FaceDataset
 
 
 def _score(
-    classifier: FaceClassifier, faces: FaceDataset, split: str, how: Mapping[str, Any], is_own: bool
+    classifier: FaceClassifier, faces: FaceDataset, split: str, how: Mapping[str, Any], prefix: str
 ) -> SplitScores:
     probabilities = classifier.predict_faces(faces, flip=how["flip"])
     origin = faces.attributes.get("source", np.zeros(0, str))
@@ -264,5 +258,5 @@ def _score(
             "split_rule": faces.split_rule if split in faces.drawn_splits else "source",
             **how,
         },
-        is_own=is_own,
+        recorded=prefix + split,
     )
