@@ -166,16 +166,14 @@ def make_detector(arguments: argparse.Namespace) -> "FaceDetector":
 
 def describe_rows(arguments: argparse.Namespace, analyzer: "FaceAnalyzer") -> dict[str, str]:
     """Return option -> its value; for a model, its name and a checksum of what is used of it."""
-    from minixception.detection.card import TASK as DETECTOR_TASK
-    from minixception.detection.network_detector import DETECTOR_MODEL, MiniXceptionDetector
+    from minixception.detection.network_detector import MiniXceptionDetector
     from minixception.files import file_checksum
 
     named = {*(f"{task}_model" for task in TASKS), "classifier", "yunet"}
     models = {f"--{task}-model": "none" for task in TASKS}
     for task, name in chosen_models(arguments).items():
         option = f"--{task}-model" if task in TASKS else f"--classifier {task}"
-        card = analyzer.classifiers[task].card
-        models[option] = _describe_model(find_model(name, tasks=(task,)), card)
+        models[option] = _describe_model(find_model(name, tasks=(task,)))
     options = {
         f"--{name.replace('_', '-')}": str(value)
         for name, value in vars(arguments).items()
@@ -184,31 +182,23 @@ def describe_rows(arguments: argparse.Namespace, analyzer: "FaceAnalyzer") -> di
     if arguments.yunet is not None:
         options["--yunet"] = f"{arguments.yunet.name} {file_checksum(arguments.yunet)}"
     if analyzer.checker is not None:
-        options["--upright"] = _describe_checker()
+        options["--upright"] = _describe_model(find_model(ROLL_MODEL))
     if isinstance(analyzer.detector, MiniXceptionDetector):
-        folder = find_model(DETECTOR_MODEL, tasks=(DETECTOR_TASK,))
-        detector = _describe_model(folder, analyzer.detector.card)
-        options["--detector"] = f"{detector}, {_describe_checker()}"
+        folders = analyzer.detector.file.parent, find_model(ROLL_MODEL)
+        options["--detector"] = ", ".join(map(_describe_model, folders))
     return {**models, **options}
 
 
-def _describe_checker() -> str:
-    from minixception.checkpoints.card import read_card
-    from minixception.detection.checker import TASK
-
-    folder = find_model(ROLL_MODEL, tasks=(TASK,))
-    return _describe_model(folder, read_card(folder))
-
-
-def _describe_model(folder: Path, card: Any) -> str:
-    from minixception.checkpoints.card import KERAS_FILE, LITERT_FILE
+def _describe_model(folder: Path) -> str:
+    from minixception.checkpoints.card import KERAS_FILE, LITERT_FILE, read_json_card
     from minixception.files import content_checksum
 
-    used = {key: value for key, value in card.to_json().items() if key not in _REMARKS}
+    card = read_json_card(folder, dict, missing="has no {}")
+    used = {key: value for key, value in card.items() if key not in _REMARKS}
     files = [folder / file for file in (LITERT_FILE, KERAS_FILE) if (folder / file).is_file()]
     contents = [(file.name, file.read_bytes()) for file in files]
     contents.append(("card", json.dumps(used, sort_keys=True).encode()))
-    return f"{card.name} {content_checksum(contents)}"
+    return f"{card['name']} {content_checksum(contents)}"
 
 
 def check_row_options(part: Path | str, then: Mapping[str, str], now: Mapping[str, str]) -> None:
