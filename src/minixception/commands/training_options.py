@@ -227,7 +227,6 @@ def options_of_run(arguments: argparse.Namespace) -> argparse.Namespace:
 def _laid_over_the_run(arguments: argparse.Namespace) -> argparse.Namespace:
     from minixception.checkpoints.card import STATE_FILE
     from minixception.datasets.registry import DATASETS
-    from minixception.training.origins import NOTHING
     from minixception.training.state import read_state
 
     folder: Path = arguments.output
@@ -244,12 +243,12 @@ def _laid_over_the_run(arguments: argparse.Namespace) -> argparse.Namespace:
     parse = arguments.parser.parse_args
     begun = parse(command[2:])
     for name in filter(state.start.get, _INPUTS):
-        setattr(begun, name, _as_paths(state.start[name]))
+        setattr(begun, name, state.start[name])
     if begun.dataset and not set(begun.dataset.split("+")) <= set(DATASETS):
         begun.dataset = "folder"  # it was given as a path, which is `data` now
     # The run has its own weights by now; the initial ones are only compared.
     origin = state.identity.get("initial weights", "None")
-    begun.initial_weights = NOTHING if origin == "None" else Path(origin)
+    begun.initial_weights = "none" if origin == "None" else origin
     for name in filter(partial(getattr, arguments), _LISTS):
         setattr(begun, name, [])
     lengths = [getattr(begun, name) for name in _PROLONGING]
@@ -261,10 +260,6 @@ def _laid_over_the_run(arguments: argparse.Namespace) -> argparse.Namespace:
     for name in ("output", "resume", "quiet"):
         setattr(merged, name, getattr(arguments, name))
     return merged
-
-
-def _as_paths(value: str | list[str]) -> Path | list[Path]:
-    return Path(value) if isinstance(value, str) else [Path(one) for one in value]
 
 
 def print_recipes() -> None:
