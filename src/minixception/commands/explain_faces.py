@@ -34,7 +34,6 @@ from minixception.locks import sole_writer
 from minixception.messages import one_line
 
 if TYPE_CHECKING:
-    from minixception.checkpoints.card import Card
     from minixception.explain import Explanation
 
 
@@ -69,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     from minixception.inference.analyzer import FaceAnalyzer
     from minixception.inference.picture_files import analyze_file
 
-    folder, card = _find_model(arguments)
+    folder = _find_model(arguments)
     target = arguments.output or Path()
     check_folder(target, "--output")
     found = find_pictures(arguments.pictures, output=arguments.output)
@@ -96,19 +95,17 @@ def run(arguments: argparse.Namespace) -> int:
             if not result.faces:
                 continue
             image = read_image(picture) if image is None else image  # found in a smaller copy
-            crops = [
-                cut_face(image, face.box, card.crop_margin, angle=face.angle)
-                for face in result.faces
-            ]
             from minixception.explain import Explainer  # with Keras, once there is a face
 
             explainer = explainer or Explainer.load(folder)
+            margin = explainer.crop_margin
+            crops = [cut_face(image, each.box, margin, angle=each.angle) for each in result.faces]
             _draw(crops, explainer.explain(crops, arguments.class_name), output, taken)
     return 1 if failures else 0
 
 
-def _find_model(arguments: argparse.Namespace) -> "tuple[Path, Card]":
-    """Return the checkpoint's folder and card; refuse another task, or a class it does not know."""
+def _find_model(arguments: argparse.Namespace) -> Path:
+    """Return the checkpoint's folder; refuse another task, or a class that it does not know."""
     from minixception.checkpoints.card import read_card
     from minixception.checkpoints.shipped import find_model
 
@@ -127,7 +124,7 @@ def _find_model(arguments: argparse.Namespace) -> "tuple[Path, Card]":
         except ValueError as error:
             known = ", ".join(card.class_names)
             raise ValueError(f"--class must be one of {known}. Received: {class_name}") from error
-    return folder, card
+    return folder
 
 
 def _draw(
