@@ -1,7 +1,6 @@
 """Files given to the wrong command or option, and which one takes them."""
 
 import shlex
-from contextlib import suppress
 from pathlib import Path
 
 from minixception.files import PICTURE_SUFFIXES
@@ -38,24 +37,21 @@ _PICTURE_COMMANDS = ("image", "explain")
 
 def hint_for(path: Path, *, command: str) -> str | None:
     """Return what a path is and what takes it; None if `command` does, or if that is unknown."""
-    with suppress(OSError):  # an impossible name, or a folder without permission
-        return _hint(path, command)
-    return None
-
-
-def _hint(path: Path, command: str) -> str | None:
-    name = shlex.quote(str(path))
-    if path.is_dir():
-        if (path / "card.json").is_file():
-            return f"a model: give {name} to --emotion-model, --gender-model or --classifier"
-        if command in _PICTURE_COMMANDS:
-            return None
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+        is_model = (path / "card.json").is_file()
+    except OSError:  # an impossible name, or a folder without permission
+        return None
+    name, suffix = shlex.quote(str(path)), path.suffix.lower()
+    if is_model:
+        return f"a model: give {name} to --emotion-model, --gender-model or --classifier"
+    if is_folder and command not in _PICTURE_COMMANDS:
         videos = f"; its videos: minixception video {name} --cluster local --csv FOLDER"
         return f"a folder: minixception image {name}" + videos * (command == "video")
-    if not path.is_file() or (command == "video" and path.suffix.lower() == ".gif"):
+    if not is_file or (command == "video" and suffix == ".gif"):
         return None
     for owner, (suffixes, text) in _KINDS.items():
-        if path.suffix.lower() in suffixes:
+        if suffix in suffixes:
             is_right = owner == command or (owner == "image" and command in _PICTURE_COMMANDS)
             return None if is_right else text.format(name)
     return None
