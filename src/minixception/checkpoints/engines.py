@@ -222,7 +222,7 @@ class KerasEngine:
             ValueError: if the model gives no probabilities.
         """
         self._require_own_process()
-        probabilities = self._run(self._model, images)
+        probabilities = run_keras(self._model, images)
         shape = (len(images), self._model.output_shape[-1])
         require_probabilities(probabilities, shape, source=self._folder / KERAS_FILE)
         return probabilities
@@ -230,7 +230,7 @@ class KerasEngine:
     def features(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return features (B, D), see `dissection.feature_extractor`, for prepared faces."""
         self._require_own_process()
-        return self._run(self._extractor, images)
+        return run_keras(self._extractor, images)
 
     @cached_property
     def _extractor(self) -> Any:
@@ -245,19 +245,16 @@ class KerasEngine:
                 '"spawn", or use engine="litert".'
             )
 
-    def _run(self, model: Any, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        if len(images) == 0:
-            return np.zeros((0, model.output_shape[-1]), np.float32)
-        return run_keras(model, images)
-
 
 def run_keras(
     model: Any, images: NDArray[np.float32], batch_size: int = LARGEST_BATCH
 ) -> NDArray[np.float32]:
-    """Return the outputs of a Keras model for images (B, ...), B at least 1, in batches.
+    """Return the outputs (B, K) of a Keras model for images (B, ...), in batches.
 
     `predict` spends some 80 ms to set up its loop, and on TensorFlow as long again to end it.
     """
+    if len(images) == 0:
+        return np.zeros((0, model.output_shape[-1]), np.float32)
     starts = range(0, len(images), batch_size)
     batches = (images[start : start + batch_size] for start in starts)
     return np.concatenate([np.asarray(model.predict_on_batch(batch)) for batch in batches])
