@@ -164,16 +164,13 @@ def _trained_on(device: str, network: keras.Model) -> Callable[[Any], Any]:
 
 
 def _faster_class(layer: layers.Layer) -> type[layers.Layer]:
-    if type(layer) is layers.BatchNormalization and _is_usual(layer):
-        return FusedBatchNormalization
+    if type(layer) is layers.BatchNormalization:
+        # The fused operation normalizes channels, with both a scale and an offset.
+        is_usual = layer.scale and layer.center and layer.axis in (-1, 3)
+        return FusedBatchNormalization if is_usual else type(layer)
     if is_strided_pointwise(layer):
         return SubsampledConv2D
     return type(layer)
-
-
-def _is_usual(layer: layers.BatchNormalization) -> bool:
-    """Return whether a layer normalizes channels, with both a scale and an offset."""
-    return layer.scale and layer.center and layer.axis in (-1, 3)
 
 
 def is_strided_pointwise(layer: layers.Layer) -> bool:
