@@ -14,7 +14,17 @@ from minixception.checkpoints.shipped import find_model
 from minixception.datasets import candidates
 from minixception.datasets.candidates import face_roll, load_candidates
 from minixception.detection.checker import FaceChecker
-from minixception.images import crop, crop_turned, cut_face, map_in_place, resize_image
+from minixception.detection.columns import FACE_COLUMNS, LANDMARKS, SIDE
+from minixception.detection.scene_pixels import put_on_sunglasses, write_word
+from minixception.images import (
+    as_rgb,
+    crop,
+    crop_turned,
+    cut_face,
+    map_in_place,
+    resize_image,
+    to_grey,
+)
 from minixception.labels import NO_FACE, ROLLS
 
 IMAGES = Path(__file__).parents[1] / "images"
@@ -153,12 +163,35 @@ def test_noise_is_no_face(checker: FaceChecker) -> None:
 
 
 def test_what_only_looks_like_a_face_at_first_is_left_out() -> None:
-    """Without a second look there is a face on the astronaut's sleeve, at its size in the file."""
-    image = read_image(IMAGES / "astronaut.jpg")
-    side = max(image.shape)
-    assert len(MiniXceptionDetector(checker=None, working_size=side).detect(image)) == 2
-    (face,) = MiniXceptionDetector(working_size=side).find(image)
+    """Without a second look there is a face on the uniform, in a copy of this size."""
+    image = read_image(IMAGES / "grace_hopper.jpg")
+    assert len(MiniXceptionDetector(checker=None, working_size=300).detect(image)) == 2
+    (face,) = MiniXceptionDetector(working_size=300).find(image)
     assert abs(face.roll) < 10
+
+
+@pytest.mark.parametrize(
+    ("name", "faces"), [("portraits", 3), ("grace_hopper", 1), ("astronaut", 1)]
+)
+def test_sunglasses_hide_no_face(name: str, faces: int) -> None:
+    image = read_image(IMAGES / f"{name}.jpg")
+    detector, grey = MiniXceptionDetector(), to_grey(image)[:, :, 0].copy()
+    for index, face in enumerate(detector.find(image)):
+        row = np.zeros(FACE_COLUMNS, np.float32)
+        row[SIDE], row[LANDMARKS] = face.box.width, np.ravel(face.landmarks)
+        put_on_sunglasses(grey, row, np.random.default_rng(index))
+    assert len(detector.detect(as_rgb(grey[:, :, None]))) == faces
+
+
+def test_words_are_no_faces() -> None:
+    detector, found = MiniXceptionDetector(), 0
+    for index in range(40):
+        generator = np.random.default_rng(index)
+        image = cv2.GaussianBlur(generator.integers(0, 256, (400, 400), dtype=np.uint8), (0, 0), 9)
+        for _ in range(3):
+            write_word(image, generator)
+        found += len(detector.detect(as_rgb(image[:, :, None])))
+    assert found <= 1
 
 
 @pytest.mark.parametrize("degrees", [20, 30, -30, -45, 90, -90, -150, 180])
@@ -170,7 +203,7 @@ def test_a_turned_face_gets_the_label_of_the_upright_one(
     (turned,) = analyzer.analyze(turned_picture(portrait, degrees))
     assert (turned.emotion, turned.gender) == (upright.emotion, upright.gender)
     assert upright.angle == 0
-    assert (turned.angle - degrees + 180) % 360 - 180 == pytest.approx(0, abs=12)
+    assert (turned.angle - degrees + 180) % 360 - 180 == pytest.approx(0, abs=16)
     (as_it_is,) = FaceAnalyzer(upright=False).analyze(turned_picture(portrait, degrees))
     assert as_it_is.box == turned.box
     assert as_it_is.angle == 0

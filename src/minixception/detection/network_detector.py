@@ -41,7 +41,7 @@ FRAME_SCALE = 1.03
 
 # Lowest score of a face that both networks have seen: their geometric mean. With less, more words
 # are taken for faces; with more, fewer small faces are found.
-SCORE_THRESHOLD = 0.58
+SCORE_THRESHOLD = 0.57
 # Where no face is found, a copy of this size is turned to either side; faces in it must be surer.
 TURNED_SIDE = 256
 LYING_THRESHOLD = 0.66

@@ -254,8 +254,8 @@ def _draw_bars(canvas: _Canvas, face: DrawableFace, style: _Style) -> None:
     """
     if not _emotions(face):
         return
-    sizes = [round(share * style.font_size) for share in _PANEL_SIZES]
-    styles = [style, *(_make_style(face, size) for size in sizes if size >= _SMALLEST_PANEL_FONT)]
+    sizes = [max(round(share * style.font_size), _SMALLEST_PANEL_FONT) for share in _PANEL_SIZES]
+    styles = [style, *(_make_style(face, size) for size in sizes if size < style.font_size)]
     for may_cover in (False, True) if canvas.has_one_face else (False,):
         for one in styles:
             size, names_width = _measure_panel(canvas.draw, face, one)
