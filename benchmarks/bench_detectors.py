@@ -347,20 +347,25 @@ def compare_words_and_sunglasses(
         for index in range(TITLED_PICTURES)
     ]
     single = [picture for picture in held_out.photographs if len(picture.faces) == 1]
+    faces = [_faces_in(picture.image, picture)[0] for picture in single]
     disguised = [picture.image.copy() for picture in single]
     for index, (image, picture) in enumerate(zip(disguised, single, strict=True)):
         put_on_sunglasses(image, picture.faces[0], np.random.default_rng(index))
+    plain, covered = (
+        [as_rgb(image[..., None]) for image in images]
+        for images in ([picture.image for picture in single], disguised)
+    )
     rows = []
     for name, contestant in contestants.items():
         detect = contestant.detector.detect
         shares = [
             np.mean(
                 [
-                    _finds_first(detect(as_rgb(image[..., None])), picture)
-                    for image, picture in zip(images, single, strict=True)
+                    any(intersection_over_union(face, box) >= 0.5 for box in detect(image))
+                    for image, face in zip(images, faces, strict=True)
                 ]
             )
-            for images in ([picture.image for picture in single], disguised)
+            for images in (plain, covered)
         ]
         rows.append(
             [name, str(sum(len(detect(image)) for image in titled)), *(f"{x:.1%}" for x in shares)]
@@ -373,13 +378,6 @@ def compare_words_and_sunglasses(
         "and with drawn sunglasses.\n\n"
         + table(["detector", "boxes on words", "plain faces", "with sunglasses"], rows)
     )
-
-
-def _finds_first(boxes: Sequence[Box], picture: LabelledPicture) -> bool:
-    face = picture.faces[0]
-    corner, side = face[MIDDLE] - face[SIDE] / 2, round(float(face[SIDE]))
-    labelled = Box(round(float(corner[0])), round(float(corner[1])), side, side)
-    return any(intersection_over_union(labelled, box) >= 0.5 for box in boxes)
 
 
 def write_title(picture: np.ndarray, generator: np.random.Generator) -> np.ndarray:

@@ -74,7 +74,8 @@ def put_on_sunglasses(
     for eye in (first, second):
         axes = round(16 * width), round(16 * height)
         cv2.ellipse(covered, eye, axes, angle, 0, 360, shade, -1, cv2.LINE_AA, shift=4)
-    cv2.addWeighted(image, opaque := generator.uniform(0, 0.2), covered, 1 - opaque, 0, dst=image)
+    clear = generator.uniform(0, 0.2)
+    cv2.addWeighted(image, clear, covered, 1 - clear, 0, dst=image)
 
 
 def write_word(image: Image, generator: np.random.Generator) -> None:
@@ -89,8 +90,10 @@ def write_word(image: Image, generator: np.random.Generator) -> None:
     is_drawn = generator.random() < 0.5
     font = int(generator.integers(8))
     for extra in (outline, 0):
-        mask = _drawn(word, height, thickness + 2 * extra, font) if is_drawn else None
-        letters = _printed(word, height, extra) if mask is None else mask
+        if is_drawn:
+            letters = _drawn(word, height, thickness + 2 * extra, font)
+        else:
+            letters = _printed(word, height, extra)
         middle = np.array(letters.shape[::-1]) / 2
         matrix[:, 2] = (x, y) - matrix[:, :2] @ middle
         share = cv2.warpAffine(letters, matrix, image.shape[::-1]).astype(np.float32) / 255
@@ -99,7 +102,7 @@ def write_word(image: Image, generator: np.random.Generator) -> None:
 
 def _drawn(word: str, height: float, thickness: int, font: int) -> Image:
     """Return a mask of a word in one of OpenCV's fonts of lines."""
-    scale = height / 21
+    scale = height / 21  # of capitals, in pixels
     (width, tall), below = cv2.getTextSize(word, font, scale, thickness)
     margin = 2 * thickness
     mask = np.zeros((tall + below + 2 * margin, width + 2 * margin), np.uint8)
@@ -109,7 +112,7 @@ def _drawn(word: str, height: float, thickness: int, font: int) -> Image:
 
 def _printed(word: str, height: float, outline: int) -> Image:
     """Return a mask of a word in Pillow's own font."""
-    font = ImageFont.load_default(1.4 * height)
+    font = ImageFont.load_default(1.4 * height)  # capitals have 0.7 of its size
     left, top, right, bottom = font.getbbox(word, stroke_width=outline)
     mask = Pillow.new("L", (round(right - left) + 4, round(bottom - top) + 4))
     place = (2 - left, 2 - top)
