@@ -108,9 +108,8 @@ def _prepare_run(
 
     divide_cores(recipe.replicas)
     keras.utils.set_random_seed(arguments.seed)
-    model = build_detector()
-    if arguments.initial_weights is not None:
-        model.set_weights(load_detector_model(arguments.initial_weights).get_weights())
+    start = arguments.initial_weights  # perhaps of an earlier version, with other widths
+    model = build_detector() if start is None else load_detector_model(start)
     card = DetectorCard(
         name=arguments.output.resolve().name,
         architecture=DETECTOR_NAME,
@@ -122,7 +121,7 @@ def _prepare_run(
             "photographs": file_checksum(arguments.data / "photographs.tar"),
             "backgrounds": file_checksum(arguments.data / "backgrounds.tar"),
             "left out": None if arguments.leave_out is None else arguments.leave_out.name,
-            "initial weights": arguments.initial_weights and str(arguments.initial_weights),
+            "initial weights": start and str(start),
             "sizes": {
                 "training": [len(training.photographs), len(training.backgrounds)],
                 "held out": [len(validation.photographs), len(validation.backgrounds)],

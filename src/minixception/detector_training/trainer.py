@@ -58,7 +58,7 @@ class DetectorRecipe:
     """
 
     epochs: int = setting(
-        24, "number of parts after which the run is validated and stored", "[1, inf)"
+        90, "number of parts after which the run is validated and stored", "[1, inf)"
     )
     steps: int = setting(250, "batches in an epoch", "[1, inf)")
     sizes: tuple[int, ...] = setting((192, 256, 320), "of scenes in pixels; each batch draws one")

@@ -37,9 +37,9 @@ class DetectorPlan:
         prior: score of every cell at the beginning (Lin et al. 2017, arXiv 1708.02002, section 4.1)
     """
 
-    stem: tuple[int, int] = (16, 16)
-    levels: tuple[tuple[int, ...], ...] = ((32, 64, 64), (64, 96), (96, 96))
-    head: int = 48
+    stem: tuple[int, int] = (8, 16)
+    levels: tuple[tuple[int, ...], ...] = ((24, 48, 48), (80, 96), (96, 96))
+    head: int = 32
     prior: float = 0.01
 
 
@@ -59,9 +59,12 @@ def build_detector(plan: DetectorPlan = MINI_XCEPTION_DETECTOR) -> keras.Model:
     for filters in plan.stem:
         x = normalized_convolution(x, filters, 3, strides=2)
     found = []
-    for level in plan.levels:
+    for number, level in enumerate(plan.levels):
         for index, filters in enumerate(level):
-            x = residual_module(x, filters, strides=1 if index else 2)
+            # Small faces need what the first module sees before it halves the map; the others would
+            # compute four times as much only to throw most of it away.
+            is_pooled = number == 0
+            x = residual_module(x, filters, strides=1 if index else 2, is_pooled=is_pooled)
         found.append(_head(x, plan))
     outputs = layers.Concatenate(axis=1, dtype="float32", name="predictions")(found)
     return keras.Model(inputs, outputs, name=DETECTOR_NAME)

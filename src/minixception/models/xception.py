@@ -79,9 +79,17 @@ def build_xception(
 
 
 def residual_module(
-    x: keras.KerasTensor, filters: int, strides: int, *, starts_with_relu: bool = False
+    x: keras.KerasTensor,
+    filters: int,
+    strides: int,
+    *,
+    starts_with_relu: bool = False,
+    is_pooled: bool = True,
 ) -> keras.KerasTensor:
-    """Add two separable convolutions beside a 1x1 shortcut; their sum has no ReLU."""
+    """Add two separable convolutions beside a 1x1 shortcut; their sum has no ReLU.
+
+    The map gets smaller by max pooling at the end or, if not `is_pooled`, by the first convolution.
+    """
     shortcut = x
     if strides > 1:
         # A convolution with these strides is the same, but its gradient ends Python on a CPU: below
@@ -92,9 +100,12 @@ def residual_module(
 
     if starts_with_relu:
         x = layers.Activation("relu")(x)
-    x = normalized(layers.SeparableConv2D(filters, 3, padding="same", use_bias=False)(x))
+    first = layers.SeparableConv2D(
+        filters, 3, strides=1 if is_pooled else strides, padding="same", use_bias=False
+    )
+    x = normalized(first(x))
     x = layers.SeparableConv2D(filters, 3, padding="same", use_bias=False)(x)
     x = layers.BatchNormalization()(x)
-    if strides > 1:
+    if is_pooled and strides > 1:
         x = layers.MaxPooling2D(3, strides=strides, padding="same")(x)
     return layers.Add()([x, shortcut])
