@@ -432,6 +432,21 @@ def test_turned_fields_of_oblong_pixels(tmp_path: Path) -> None:
     assert len(reader.remarks) == 1
 
 
+@pytest.mark.parametrize(("size", "colours"), [((640, 360), 5), ((1280, 534), 1), ((608, 1080), 1)])
+def test_colours_that_a_film_does_not_name(
+    size: tuple[int, int], colours: int, tmp_path: Path
+) -> None:
+    orange = np.full((size[1], size[0], 3), (250, 180, 20), np.uint8)
+    frame = av.VideoFrame.from_ndarray(orange, format="rgb24")
+    frame = frame.reformat(format="yuv420p", dst_colorspace=colours)
+    with av.open(str(path := tmp_path / "a.mp4"), "w") as container:
+        stream: Any = container.add_stream("libx264", 10)
+        (stream.width, stream.height), stream.pix_fmt = size, "yuv420p"
+        container.mux(stream.encode(frame) + stream.encode(None))
+    ((first,), _) = read(path)
+    assert np.abs(first.image - orange.astype(int)).max() <= 5
+
+
 def test_hdr_is_said_to_be_left_as_it_is(tmp_path: Path) -> None:
     path = encode(tmp_path / "a.mp4", "libx264", "yuv420p10le", color_trc=16, colorspace=9)
     frames, reader = read(path)

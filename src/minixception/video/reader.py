@@ -13,7 +13,7 @@ from weakref import ref
 import av
 import numpy as np
 from av.filter import Graph
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from minixception.messages import counted
@@ -183,8 +183,7 @@ class VideoReader(AbstractContextManager["VideoReader"]):
                     duration = float((packet.duration or 0) * packet.time_base)
                     # A track of time codes is one packet, as long as the film.
                     if packet.dts is not None and (is_picture or duration < LONGEST_LAG):
-                        time = float((packet.pts or packet.dts) * packet.time_base)
-                        self._end = max(self._end, time + duration)
+                        self._end = max(self._end, _seconds(packet, 0.0) + duration)
                     if is_picture and packet.size:
                         yield packet, is_torn
                         is_torn = False
@@ -212,9 +211,8 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         is_silent = self._codec.name in SILENT
         # What is before `begin` cannot be decoded. It counts as lost from `counted_from` on; before
         # that, it is in a hole that was counted, or the recording began there.
-        begin, latest = math.inf, -math.inf
+        begin, latest, opening = math.inf, -math.inf, -math.inf  # `opening`: the first key frame
         counted_from = math.inf if self._is_broadcast or not self._is_local else -math.inf
-        opening = -math.inf  # the time of the first key frame
         for packet, is_torn in self._packets():
             time = _seconds(packet, max(latest + self._step, 0.0))  # a raw stream has no times
             holes = round((time - latest) / self._step) - 1 if is_torn and latest > -math.inf else 0
@@ -315,6 +313,8 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         # Enlarging one side loses nothing; shrinking the other would.
         width, height = round(picture.width * max(ratio, 1)), round(picture.height / min(ratio, 1))
         require_bounded(width, height, self.source)
+        if picture.colorspace == 2 and (picture.width >= 1280 or picture.height > 576):
+            picture.colorspace = Colorspace.ITU709  # if HD does not say, as players; FFmpeg: 601
         rgb = self._reformatter.reformat(picture, width, height, "rgb24", interpolation="BICUBIC")
         return turn_upright(rgb.to_ndarray(), display_matrix(picture) or self._matrix or [])
 
