@@ -207,6 +207,20 @@ def test_a_video_without_faces(video: Run, tmp_path: Path) -> None:
     assert plot.is_file()
 
 
+def test_a_plot_of_some_of_the_faces_says_so(
+    video: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portrait = cv2.resize(read_image(ASTRONAUT)[20:220, 120:320], (120, 120))
+    with VideoWriter(tmp_path / "two.mp4") as writer:
+        for number in range(5):
+            image = np.full((160, 320, 3), 200, np.uint8)
+            image[20:140, 20:140] = image[20:140, 180:300] = portrait
+            writer.write(Frame(number, number / 30, image))
+    monkeypatch.setattr(command, "PLOTTED_FACES", 1)
+    done = video(tmp_path / "two.mp4", "--plot", tmp_path / "o.png", "--no-window")
+    assert "o.png: of 2 faces it has the 1 that were seen longest" in done.stderr
+
+
 def open_window(
     monkeypatch: pytest.MonkeyPatch, wait: Callable[[int], int]
 ) -> list[tuple[float, np.ndarray]]:
@@ -409,8 +423,17 @@ def test_timeline(frames: int, tmp_path: Path) -> None:
     scores = np.random.default_rng(0).dirichlet(np.ones(3), len(times))
     tracks = {"face 1": (times, scores), "face 2": (times[:1], scores[:1])} if frames else {}
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
-    plot_timeline(tracks, EMOTIONS, tmp_path / "o.png", colours=colours)
+    path, shown = tmp_path / "o.png", np.arange(frames) / 30
+    plot_timeline(tracks, EMOTIONS, path, frame_times=shown, colours=colours)
     image = read_image(tmp_path / "o.png")
     for colour in colours:
         # 3000 pixels are more than the legend has: the areas themselves are there.
         assert ((image == colour).all(axis=2).sum() > 3000) == bool(frames)
+
+
+def test_frames_that_stay_long_are_no_gap_in_the_timeline(tmp_path: Path) -> None:
+    times = np.append(np.arange(60) / 30, np.arange(2, 12, 0.5))  # a rate that falls
+    tracks, path = {"face 1": (times, np.ones((80, 1)))}, tmp_path / "o.png"
+    plot_timeline(tracks, ["happy"], path, frame_times=times, colours=[(255, 0, 0)])
+    (row,) = (read_image(path) == (255, 0, 0)).all(axis=2)[160:161]
+    assert row[np.flatnonzero(row)[0] : np.flatnonzero(row)[-1]].all()

@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--input", metavar="FILE|CAMERA|URL", help="the same, as an option")
     add("--output", type=Path, metavar="FILE", help="the drawn video: .mp4, .mkv, .webm, ...")
     add("--csv", type=Path, metavar="FILE", help="a row per face and frame")
-    add("--plot", type=Path, metavar="FILE", help="plot of emotions over time")
+    add("--plot", type=Path, metavar="FILE", help="plot of emotions over time, of up to 6 faces")
     add("--no-window", action="store_true", help="open no window")
     add("--bars", action="store_true", help="draw a bar per emotion")
     add(

@@ -70,12 +70,14 @@ class Tracks:
 
     Attributes:
         histories: scores over time by track number.
+        frame_times: of all frames, in seconds.
     """
 
     def __init__(
         self, tracker: FaceTracker, file: IO[str] | None = None, columns: Sequence[str] = ()
     ) -> None:
         self.histories: dict[int, TrackHistory] = {}
+        self.frame_times = array("d")
         self._tracker = tracker
         self._table: csv.DictWriter[str] | None = None
         self._name = getattr(file, "name", None)
@@ -89,6 +91,7 @@ class Tracks:
     ) -> dict[int, FacePrediction]:
         """Take the faces of the next frame, and return them numbered and smoothed."""
         tracked = self._tracker.update(faces, time_seconds)
+        self.frame_times.append(time_seconds)
         for track, face in tracked.items():
             self.histories.setdefault(track, TrackHistory(face)).add(face, time_seconds)
         if self._table is not None:

@@ -85,7 +85,7 @@ class Session:
 
     Attributes:
         tracks: the faces followed so far, once there is a frame.
-        remarks: what users should know of the drawn video.
+        remarks: what users should know of the drawn video and the plot.
     """
 
     def __init__(self, arguments: argparse.Namespace, stop: StopRequest) -> None:
@@ -156,12 +156,17 @@ class Session:
     def _write_plot(self) -> None:
         from minixception.drawing.plots import plot_timeline
 
-        longest = longest_tracks(self.tracks.histories, PLOTTED_FACES)
+        histories = self.tracks.histories
+        longest = longest_tracks(histories, PLOTTED_FACES)
+        if len(longest) < len(histories):
+            text = f"of {len(histories)} faces it has the {len(longest)} that were seen longest"
+            self.remarks.append(f"{self._arguments.plot}: {text}")
         names = next((history.class_names["emotion"] for history in longest.values()), ())
         plot_timeline(
             {f"face {n}": (one.times, one.scores("emotion")) for n, one in longest.items()},
             names,
             self._arguments.plot,
+            frame_times=np.array(self.tracks.frame_times),
             colours=[emotion_colour(name) for name in names],
         )
 

@@ -177,22 +177,26 @@ def plot_timeline(
     class_names: Sequence[str],
     path: str | os.PathLike[str],
     *,
+    frame_times: np.ndarray,
     colours: Sequence[tuple[int, int, int]],
 ) -> None:
     """Draw the emotions of each face over time, their probabilities stacked to 1.
 
-    A face that is out of sight leaves a gap. `tracks` maps the title of a panel to times in seconds
-    (N,) and probabilities (N, K); `colours` are RGB from 0 to 255, one per class.
+    The film is shown whole; a face that is out of sight leaves a gap. `tracks` maps the title of a
+    panel to times in seconds (N,) and probabilities (N, K); the times are among those of the film,
+    `frame_times` (F,); `colours` are RGB from 0 to 255, one per class.
     """
     figure = new_figure(width=10.0, height=1.2 + 1.5 * max(len(tracks), 1))
     grid = figure.subplots(max(len(tracks), 1), 1, sharex=True, squeeze=False)[:, 0]
     shades = [tuple(part / 255 for part in colour) for colour in colours]
+    step = float(np.median(np.diff(frame_times))) if len(frame_times) > 1 else 0.1
+    places = np.append(frame_times, frame_times[-1:] + step)  # also where the last frame ends
     for axes, (title, (times, scores)) in zip(grid, tracks.items(), strict=False):
-        times, scores = _with_gaps(np.asarray(times, float), np.asarray(scores, float))
+        times, scores = _with_gaps(times, np.asarray(scores, float), places)
         axes.stackplot(times, scores.T, colors=shades, labels=class_names, step="post")
         axes.set_ylabel(title)
     for axes in grid:
-        axes.set_ylim(0.0, 1.0)
+        axes.set(xlim=(places[0], places[-1]) if len(places) else None, ylim=(0.0, 1.0))
         axes.spines[["top", "right"]].set_visible(False)
     if tracks:
         handles, labels = grid[0].get_legend_handles_labels()
@@ -203,18 +207,19 @@ def plot_timeline(
     write_figure(figure, path)
 
 
-def _with_gaps(times: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _with_gaps(
+    times: np.ndarray, scores: np.ndarray, places: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the points of a step plot: long series averaged, each stretch closed at its end."""
-    distances = np.diff(times)
-    step = float(np.median(distances)) if len(distances) else 0.1
-    stretches = np.split(np.arange(len(times)), np.flatnonzero(distances > 3 * step) + 1)
+    frames = np.searchsorted(places, times)
+    stretches = np.split(np.arange(len(times)), np.flatnonzero(np.diff(frames) > 3) + 1)
     # A picture 1500 pixels wide shows no more, and matplotlib fails at very long outlines.
     length = -(-len(times) // 2000)
     points: list[np.ndarray] = []
     for stretch in stretches:
         groups = [stretch[start : start + length] for start in range(0, len(stretch), length)]
         points += [np.append(times[group[0]], scores[group].mean(axis=0)) for group in groups]
-        end = times[stretch[-1]] + step
+        end = places[frames[stretch[-1]] + 1]
         points += [np.append(end, points[-1][1:]), np.full(1 + scores.shape[1], np.nan)]
         points[-1][0] = end
     table = np.array(points)
