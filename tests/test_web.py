@@ -401,6 +401,45 @@ def test_a_timeline_goes_on_when_a_model_with_other_classes_is_chosen() -> None:
     assert answer == [[0, 2], [pytest.approx(10), 102], [pytest.approx(10), 2]]
 
 
+@pytest.mark.parametrize(("width", "height"), [(1000, 700), (100, 70), (2000, 800)])
+def test_a_label_covers_neither_faces_nor_other_labels(width: int, height: int) -> None:
+    places = [(0.2, 0.2), (0.3, 0.45), (0.43, 0.4), (0.52, 0.5), (0.66, 0.48)]  # as a group stands
+    side = 0.2 * height
+    faces: list[dict[str, Any]] = [
+        {
+            "box": {"x": x * width, "y": y * height, "width": side, "height": side},
+            "scores": {"emotion": {"happy": 1}, "gender": {"woman": 1}},
+        }
+        for x, y in places
+    ]
+    answer = in_node(f"""
+        import {{ drawFaces }} from {json.dumps((ROOT / "web/src/drawing.js").as_uri())};
+        globalThis.document = {{ documentElement: {{ lang: "en" }} }};
+        const plates = [];
+        const context = {{
+            drawImage() {{}}, strokeRect() {{}}, fillText() {{}},
+            fillRect: (...sides) => plates.push(sides),
+            measureText: (text) => ({{ width: text.length * context.font.split(/[ p]/)[1] / 2 }}),
+        }};
+        const canvas = {{ getContext: () => context }};
+        drawFaces(canvas, {{ width: {width}, height: {height} }}, {json.dumps(faces)}, {{}});
+        console.log(JSON.stringify([canvas.width, canvas.height, plates]));
+    """)
+    *shown, plates = answer
+    assert max(shown) >= 640
+    scale = shown[0] / width
+    taken = [np.multiply(list(face["box"].values()), scale) for face in faces]
+    for x, y, wide, tall in plates:
+        assert 0 <= x <= shown[0] - wide
+        assert 0 <= y <= shown[1] - tall
+        for left, top, far, deep in taken:
+            across = min(x + wide, left + far) - max(x, left)
+            down = min(y + tall, top + deep) - max(y, top)
+            assert min(across, down) < 1
+        taken.append(np.array([x, y, wide, tall]))
+    assert len(taken) == 2 * len(faces)
+
+
 def test_faces_are_followed_as_python_follows_them() -> None:
     dice = random.Random(0)
     frames: list[tuple[float, list[Any]]] = []

@@ -32,13 +32,18 @@ function grow(start, length, margin) {
   ];
 }
 
-/** Return the shared area of two boxes over the area of both. */
-export function intersectionOverUnion(first, second) {
+/** Return the area that two boxes share. */
+export function sharedArea(first, second) {
   const width =
     Math.min(first.x + first.width, second.x + second.width) - Math.max(first.x, second.x);
   const height =
     Math.min(first.y + first.height, second.y + second.height) - Math.max(first.y, second.y);
-  const shared = Math.max(width, 0) * Math.max(height, 0);
+  return Math.max(width, 0) * Math.max(height, 0);
+}
+
+/** Return the shared area of two boxes over the area of both. */
+export function intersectionOverUnion(first, second) {
+  const shared = sharedArea(first, second);
   const union = first.width * first.height + second.width * second.height - shared;
   return union ? shared / union : 0;
 }

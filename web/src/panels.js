@@ -1,7 +1,7 @@
 // What is told beside the picture: a panel for each face, a timeline for each person, the card.
 
 import { mostProbable } from "./classifier.js";
-import { colourOf, drawTimeline, labelsOf, TIMELINE_SECONDS } from "./drawing.js";
+import { colourOf, drawTimeline, labelsOf, numberOf, TIMELINE_SECONDS } from "./drawing.js";
 import { classNamed, percent, say } from "./texts.js";
 
 /** Make an element with attributes and children; text is never read as markup. */
@@ -29,8 +29,7 @@ export function showFaces(place, faces, colours) {
         make("dd", { class: "share" }, percent(share)),
       ];
     });
-    const number = face.track ?? index + 1;
-    const title = `${say("face", number)}: ${labelsOf(face).join(", ")}`;
+    const title = `${say("face", numberOf(face, index))}: ${labelsOf(face).join(", ")}`;
     const panel = make("article", { class: "face" }, make("h2", {}, title), make("dl", {}, ...bars));
     return tint(panel, colourOf(mostProbable(face.scores.emotion), colours));
   });
