@@ -94,6 +94,19 @@ def test_labels_of_neighbours_do_not_overlap(background: np.ndarray) -> None:
     assert together > 2.9 * alone
 
 
+def test_labels_of_a_crowd_do_not_overlap(background: np.ndarray) -> None:
+    places = [(160 * column - 5, 240 * row - 5) for row in range(2) for column in range(4)]
+    faces = [
+        Face(Box(*place, 170, 250), {"emotion": {name: 0.9}, "gender": WOMAN})
+        for place, name in zip(places, EMOTION_COLOURS, strict=True)
+    ]
+    together = draw_predictions(background, faces)
+    for face, colour in zip(faces, EMOTION_COLOURS.values(), strict=True):
+        alone = draw_predictions(background, [face])
+        shown, whole = ((image == colour).all(axis=2).sum() for image in (together, alone))
+        assert shown > 0.85 * whole  # but for where frames cross
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 300, 3), (48, 48, 1), (20, 20), (3000, 10, 3)])
 def test_tiny_images_do_not_crash(shape: tuple[int, ...]) -> None:
     image = np.zeros(shape, np.uint8)

@@ -33,7 +33,8 @@ export function drawFaces(canvas, picture, faces, colours) {
   const context = canvas.getContext("2d");
   context.drawImage(picture, 0, 0, width, height);
   const longer = Math.max(width, height);
-  const font = Math.max(Math.min(longer / 45, width / 9, height / 4), 11);
+  const letters = Math.min(45 + faces.length / 2, 70); // along the longer side: smaller in crowds
+  const font = Math.max(Math.min(longer / letters, width / 9, height / 4), 11);
   context.font = `600 ${font}px system-ui, sans-serif`;
   context.textBaseline = "middle";
   const boxes = faces.map(({ box }) => {
@@ -65,10 +66,10 @@ export function drawFaces(canvas, picture, faces, colours) {
 /** Return where a label covers least: above its box, below, beside or inside, as drawing/faces.py. */
 function placeOf({ width, height }, box, boxes, drawn, canvas) {
   const [right, bottom] = [box.x + box.width, box.y + box.height];
-  const places = [
-    ...[box.y - height, bottom].flatMap((y) => [[box.x, y], [right - width, y]]),
-    ...[[right, box.y], [box.x - width, box.y], [box.x, bottom - height], [box.x, box.y]],
-  ].map(([x, y]) => {
+  const flush = (...rows) => rows.flatMap((y) => [[box.x, y], [right - width, y]]);
+  const beside = [[right, box.y], [box.x - width, box.y]];
+  const corners = [...flush(box.y - height, bottom), ...beside, ...flush(bottom - height, box.y)];
+  const places = corners.map(([x, y]) => {
     const inside = [Math.min(x, canvas.width - width), Math.min(y, canvas.height - height)];
     return { x: Math.max(inside[0], 0), y: Math.max(inside[1], 0), width, height };
   });

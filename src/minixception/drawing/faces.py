@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -229,19 +230,18 @@ def _draw_label(canvas: _Canvas, face: DrawableFace, style: _Style) -> None:
     lines = label_lines(face)
     if not lines:
         return
-    draw, one_line = canvas.draw, " · ".join(lines)
+    draw, texts = canvas.draw, {}
+    for each in ([" · ".join(lines)], lines):
+        width = round(max(draw.textlength(line, font=style.font) for line in each))
+        texts[width + 2 * style.padding, len(each) * style.line_height + style.padding] = each
     # A label much wider than its face runs into the neighbours: each task has a line then.
-    room = min(1.4 * face.box.width, canvas.picture.width - 2 * style.padding)
-    if draw.textlength(one_line, font=style.font) <= room:
-        lines = [one_line]
-    plate_size = (
-        round(max(draw.textlength(line, font=style.font) for line in lines)) + 2 * style.padding,
-        len(lines) * style.line_height + style.padding,
-    )
-    plate = canvas.take_place(_places_for_label(face.box, plate_size, style.stroke), face.box)
+    room = min(1.4 * face.box.width + 2 * style.padding, canvas.picture.width)
+    sizes = [size for size in texts if size[0] <= room] or [*texts][-1:]
+    places = [_places_for_label(face.box, size, style.stroke) for size in sizes]
+    plate = canvas.take_place(chain.from_iterable(places), face.box)
     colour = emotion_colour(most_probable(_emotions(face)))
     draw.rectangle(_corners(plate), fill=colour)
-    for number, line in enumerate(lines):
+    for number, line in enumerate(texts[plate.width, plate.height]):
         middle = plate.y + style.padding / 2 + (number + 0.5) * style.line_height
         position = (plate.x + style.padding, middle)
         draw.text(position, line, fill=_ink_on(colour), font=style.font, anchor="lm")
@@ -315,7 +315,8 @@ def _places_for_label(box: Box, size: tuple[int, int], stroke: int) -> list[Box]
     left, right = box.x - stroke, box.x + box.width + stroke - width
     above, below = box.y - stroke - height, box.y + box.height + stroke
     beside = [(box.x + box.width + stroke, box.y), (box.x - stroke - width, box.y)]
-    inside = [(box.x, box.y + box.height - height), (box.x, box.y)]
+    lower, end = box.y + box.height - height, box.x + box.width - width
+    inside = [(x, y) for y in (lower, box.y) for x in (box.x, end)]
     stacked = [(x, y) for y in (above, below) for x in (left, right)]
     return [Box(x, y, width, height) for x, y in stacked + beside + inside]
 
