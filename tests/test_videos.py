@@ -447,6 +447,17 @@ def test_colours_that_a_film_does_not_name(
     assert np.abs(first.image - orange.astype(int)).max() <= 5
 
 
+@pytest.mark.parametrize("suffix", WRITABLE_SUFFIXES)
+def test_colours_of_hd_are_written_as_players_take_them(suffix: str, tmp_path: Path) -> None:
+    orange = np.full((720, 1280, 3), (250, 180, 20), np.uint8)
+    path = write_frames(tmp_path / f"a{suffix}", [Frame(0, 0, orange)])
+    with av.open(str(path)) as film:
+        coded = next(film.decode(video=0))
+    assert coded.colorspace in (1, 2)  # BT.709, or an .avi, which does not say
+    shown = coded.reformat(format="rgb24", src_colorspace=1).to_ndarray()
+    assert np.abs(shown - orange.astype(int)).max() <= 5
+
+
 def test_hdr_is_said_to_be_left_as_it_is(tmp_path: Path) -> None:
     path = encode(tmp_path / "a.mp4", "libx264", "yuv420p10le", color_trc=16, colorspace=9)
     frames, reader = read(path)

@@ -13,14 +13,14 @@ from weakref import ref
 import av
 import numpy as np
 from av.filter import Graph
-from av.video.reformatter import Colorspace, VideoReformatter
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from minixception.messages import counted
 from minixception.video.cameras import Frame
 from minixception.video.opening import choose_decoder, open_pictures, require_bounded
 from minixception.video.turning import display_matrix, turn_upright
-from minixception.video.writer import SLOWEST_RATE, UNKNOWN_RATE, Sound
+from minixception.video.writer import SLOWEST_RATE, UNKNOWN_RATE, Sound, usual_colours
 
 LARGEST_DAMAGE = 1000  # errors: in a damaged file, reading fails once per lost packet
 LONGEST_GAP = 10.0  # seconds in a broadcast; FFmpeg's `dts_delta_threshold` is the same
@@ -313,8 +313,8 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         # Enlarging one side loses nothing; shrinking the other would.
         width, height = round(picture.width * max(ratio, 1)), round(picture.height / min(ratio, 1))
         require_bounded(width, height, self.source)
-        if picture.colorspace == 2 and (picture.width >= 1280 or picture.height > 576):
-            picture.colorspace = Colorspace.ITU709  # if HD does not say, as players; FFmpeg: 601
+        if picture.colorspace == 2:  # it does not say
+            picture.colorspace = usual_colours(picture.width, picture.height)
         rgb = self._reformatter.reformat(picture, width, height, "rgb24", interpolation="BICUBIC")
         return turn_upright(rgb.to_ndarray(), display_matrix(picture) or self._matrix or [])
 

@@ -15,6 +15,7 @@ import av
 import numpy as np
 from av.codec.context import Flags
 from av.video.frame import PictureType
+from av.video.reformatter import Colorspace, VideoReformatter
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
@@ -95,6 +96,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         self._ends: dict[int, float] = {}  # of each sound, in seconds
         self._container: Any = None
         self._size, self._is_open = (0, 0), False
+        self._reformatter = VideoReformatter()
         self._tick, self._last = TICK, -1
         self._stack = ExitStack()
         self.remarks: list[str] = []
@@ -124,7 +126,9 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
                 rate = f"{float(self._rate):g} per second"
                 self._remark(f"frames beyond {rate} are left out; to keep them, {KEEPERS}")
                 return
-            video = av.VideoFrame.from_ndarray(_fitted(image, self._size), format="rgb24")
+            rgb = av.VideoFrame.from_ndarray(_fitted(image, self._size), format="rgb24")
+            colours = usual_colours(rgb.width, rgb.height)
+            video = self._reformatter.reformat(rgb, format="yuv420p", dst_colorspace=colours)
             self._last = max(round(place), self._last + 1)
             video.pts, video.time_base = self._last, self._tick
             if self._suffix != ".avi" and frame.duration_seconds * self._rate > 1.5:
@@ -172,16 +176,16 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         elif encoder == "mpeg4":
             self._tick = MPEG4_TICK
         self._size = height, width
+        height, width = height + height % 2, width + width % 2  # colours have half the resolution
         self._stream = self._container.add_stream(
             encoder,
             self._rate,
             options=_QUALITY.get(encoder, {}),
-            # Even, since colours have half the resolution.
-            height=height + height % 2,
-            width=width + width % 2,
+            height=height,
+            width=width,
             pix_fmt="yuv420p",
-            colorspace=6,  # BT.601, from 16 to 235, which RGB is converted to
-            color_range=1,
+            colorspace=usual_colours(width, height),  # an .avi does not say
+            color_range=1,  # from 16 to 235
             gop_size=max(1, min(round(2 * self._rate), 600)),
             time_base=self._tick,
         )
@@ -275,6 +279,12 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         for packet in packets:
             with suppress(damage):
                 self._container.mux(packet)
+
+
+def usual_colours(width: int, height: int) -> Colorspace:
+    """Return how the colours of a film are coded that does not say: players go by its size."""
+    is_hd = width >= 1280 or height > 576
+    return Colorspace.ITU709 if is_hd else Colorspace.ITU601
 
 
 def _fitted(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
