@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 
 from minixception.commands import video_window
-from minixception.drawing.faces import draw_captions
 from minixception.images import resize_image
 from minixception.video import writer as writing
 from minixception.video.cameras import Camera, Frame, is_camera
@@ -885,9 +884,9 @@ def test_display_problem(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "cannot open" in str(video_window.display_problem())
 
 
-def test_captions_leave_the_image_alone() -> None:
+def test_a_caption_leaves_the_image_alone() -> None:
     image = np.full((100, 200, 3), 120, np.uint8)
-    drawn = draw_captions(image, [(5, 5, "#1"), (190, 95, "#2")])
+    drawn = video_window.captioned(image, "30 frames per second")
     assert image.min() == image.max() == 120
     assert (drawn[5:20, 5:25] < 50).any()
     assert (drawn[5:20, 5:25] > 200).any()

@@ -114,6 +114,16 @@ def test_tiny_images_do_not_crash(shape: tuple[int, ...]) -> None:
         assert draw_predictions(image, faces, bars=True).shape == (*shape[:2], 3)
 
 
+def test_numbers_are_in_the_labels_and_cover_no_face(background: np.ndarray) -> None:
+    faces = [Face(Box(200, 200, 40, 40)), Face(Box(400, 200, 40, 40), {})]
+    plain = draw_predictions(background, faces)
+    drawn = draw_predictions(background, faces, numbers=(1, 12))
+    assert plate_pixels(drawn) > plate_pixels(plain)
+    assert changed_pixels(plain, drawn)[:, 390:].any()  # which has no label but its number
+    for face in faces:
+        assert (drawn[200:240, face.box.x : face.box.x + 40] == 40).all()
+
+
 def test_label_lines() -> None:
     face = Face(Box(0, 0, 9, 9))
     assert label_lines(face) == ["happy 93 %", "woman 88 %"]

@@ -22,8 +22,8 @@ from minixception.commands.video_report import (
     make_tracker,
     open_table,
 )
-from minixception.commands.video_window import Window, display_problem
-from minixception.drawing.faces import draw_captions, draw_predictions, emotion_colour
+from minixception.commands.video_window import Window, captioned, display_problem
+from minixception.drawing.faces import draw_predictions, emotion_colour
 from minixception.inference.predictions import FacePrediction
 from minixception.locks import sole_writer
 from minixception.messages import counted
@@ -133,9 +133,8 @@ class Session:
         image, seen = frame.image, [*faces.values()]
         if self._overlay is not None and seen:
             image = self._overlay(image, seen)
-        image = draw_predictions(image, seen, bars=self._arguments.bars)
-        numbers = [(face.box.x, face.box.y, f"#{number}") for number, face in faces.items()]
-        drawn = replace(frame, image=draw_captions(image, numbers))
+        image = draw_predictions(image, seen, bars=self._arguments.bars, numbers=faces)
+        drawn = replace(frame, image=image)
         if self._writer is not None:
             self._writer.write(drawn)
         return self._window is None or self._show(drawn, self._window)
@@ -143,8 +142,8 @@ class Session:
     def _show(self, frame: Frame, window: Window) -> bool:
         """Show a frame when its time has come; return False once the window has been closed."""
         rate = self._progress.rate()
-        captions = [(4, 4, f"{rate:.0f} frames per second")] if rate else []
-        image = draw_captions(frame.image, captions)
+        text = f"{rate:.0f} frames per second"
+        image = captioned(frame.image, text) if rate else frame.image
         if self._start is None:  # models have been loaded until now
             self._start = time.perf_counter() - frame.time_seconds
         due = self._start + frame.time_seconds

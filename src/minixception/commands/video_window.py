@@ -7,7 +7,9 @@ import sys
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 
+from minixception.drawing.faces import PANEL_COLOUR, WHITE
 from minixception.images import rgb_to_bgr
 
 
@@ -37,6 +39,17 @@ class Window:
         key = cv2.waitKey(max(1, min(round(1000 * seconds), 100))) & 0xFF
         is_closed = cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1
         return not is_closed and key not in (ord("q"), 27)
+
+
+def captioned(image: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
+    """Return a copy of an image with a small text in its upper left corner."""
+    picture = Image.fromarray(image)
+    draw, place = ImageDraw.Draw(picture), (7, 6)
+    font = ImageFont.load_default(max(12, max(picture.size) // 50))
+    left, top, right, bottom = draw.textbbox(place, text, font=font)
+    draw.rectangle((left - 3, top - 2, right + 2, bottom + 2), fill=PANEL_COLOUR)
+    draw.text(place, text, font=font, fill=WHITE)
+    return np.array(picture)
 
 
 def display_problem() -> str | None:

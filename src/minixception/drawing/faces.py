@@ -113,7 +113,11 @@ class _Canvas:
 
 
 def draw_predictions(
-    image: np.ndarray, faces: Iterable[DrawableFace], *, bars: bool = False
+    image: np.ndarray,
+    faces: Iterable[DrawableFace],
+    *,
+    bars: bool = False,
+    numbers: Iterable[int] | None = None,
 ) -> np.ndarray:
     """Draw a box and a label such as "happy 93 % · woman 88 %" for each face.
 
@@ -126,6 +130,7 @@ def draw_predictions(
         bars: whether to add a panel with one bar per emotion to each face: beside, below or above
             it, without covering a face, label or other panel, and smaller if there is little room.
             A face without room for a panel gets none, unless it is the only face.
+        numbers: of the faces, as in a film, to begin the labels with: "#1 happy 93 %".
 
     Returns:
         A new RGB uint8 image (height, width, 3); `image` is not changed.
@@ -134,22 +139,17 @@ def draw_predictions(
     picture = Image.fromarray(np.ascontiguousarray(as_rgb(image)))  # RGB is copied by Pillow
     canvas = _Canvas(picture, [face.box for face in faces])
     styles = [_style_for(face, picture.size) for face in faces]
-    for draw in (_draw_box, _draw_label, *([_draw_bars] if bars else [])):
-        for face, style in zip(faces, styles, strict=True):
-            draw(canvas, face, style)
+    texts = [label_lines(face) for face in faces]
+    if numbers is not None:
+        for lines, number in zip(texts, numbers, strict=True):
+            lines[:1] = [" ".join([f"#{number}", *lines[:1]])]
+    for face, style in zip(faces, styles, strict=True):
+        _draw_box(canvas, face, style)
+    for face, style, lines in zip(faces, styles, texts, strict=True):
+        _draw_label(canvas, face, style, lines)
+    for face, style in zip(faces, styles, strict=True) if bars else ():
+        _draw_bars(canvas, face, style)
     return pillow_to_rgb(picture)  # NumPy would copy it twice
-
-
-def draw_captions(image: np.ndarray, captions: Iterable[tuple[int, int, str]]) -> np.ndarray:
-    """Return a copy of an image with small texts; x and y are their upper left corner."""
-    picture = Image.fromarray(image)
-    draw = ImageDraw.Draw(picture)
-    font = ImageFont.load_default(max(12, max(picture.size) // 50))
-    for x, y, text in captions:
-        left, top, right, bottom = draw.textbbox((x + 3, y + 2), text, font=font)
-        draw.rectangle((left - 3, top - 2, right + 2, bottom + 2), fill=PANEL_COLOUR)
-        draw.text((x + 3, y + 2), text, font=font, fill=WHITE)
-    return np.array(picture)
 
 
 def emotion_colour(name: str | None) -> Colour:
@@ -225,9 +225,8 @@ def _draw_box(canvas: _Canvas, face: DrawableFace, style: _Style) -> None:
         canvas.draw.rectangle(corners, outline=ink, width=thickness)
 
 
-def _draw_label(canvas: _Canvas, face: DrawableFace, style: _Style) -> None:
+def _draw_label(canvas: _Canvas, face: DrawableFace, style: _Style, lines: list[str]) -> None:
     """Draw the label on a plate in the face's colour."""
-    lines = label_lines(face)
     if not lines:
         return
     draw, texts = canvas.draw, {}
