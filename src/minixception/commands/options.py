@@ -83,7 +83,7 @@ def add_detector_arguments(parser: argparse.ArgumentParser, *, film: bool = Fals
         "--upright",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="turn faces upright before they are classified (default)",
+        help="turn faces upright before they are classified",
     )
     add(
         "--trust-yunet",
