@@ -51,6 +51,47 @@ def test_a_model_for_litert_goes_with_the_weights_that_it_was_made_of(here: Path
 
 
 @pytest.mark.usefixtures("short_training")
+def test_a_run_in_the_default_folder_goes_on_like_any_other(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, Any] = {"schedule": "constant", "verbose": 0, **SMALL}
+    options["initial_weights"] = minixception.train(
+        divided_faces(), output="a", epochs=1, **options
+    ).folder
+    begun = minixception.train(divided_faces(), epochs=1, resume=True, **options)
+    assert begun.folder.parent == Path("runs")
+    with pytest.raises(FileExistsError, match="already holds a training run"):
+        minixception.train(divided_faces(), epochs=2, **options)
+    with pytest.raises(ValueError, match="cannot become one of glasses"):
+        minixception.train(divided_faces(), epochs=2, resume=True, task="glasses", **options)
+    monkeypatch.setattr("minixception.training.run.begin_with", None)  # it has its own weights
+    run = minixception.train(divided_faces(), epochs=2, resume=True, **options)
+    assert (run.folder, len(run.history["loss"])) == (begun.folder, 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"output": ""}, "`output` must be a path. Received: ''"),
+        ({"output": 5}, "`output` must be a path. Received: 5"),
+        ({"output": "file"}, "`output` must be a folder. Received: the file file"),
+        ({"teachers": [5]}, "`teachers` must be a path. Received: 5"),
+        ({"data": 5}, "`data` must be a path. Received: 5"),
+        ({"resume": "run"}, "`resume` must be True or False; `output` is the folder"),
+        ({"task": "Emotion"}, "`task` must be emotion, or another word. Received: Emotion"),
+        ({"dataset": np.zeros((3, 48, 48, 1))}, "`dataset` must be one of .* Received: ndarray"),
+        ({"dataset": ""}, "`dataset` must be one of "),
+    ],
+)
+def test_arguments_of_another_kind_are_refused(
+    arguments: dict[str, Any], message: str, here: Path
+) -> None:
+    Path("file").touch()
+    with pytest.raises((ValueError, NotADirectoryError), match=message):
+        minixception.train(**{"dataset": "fer2013", **arguments})
+
+
+@pytest.mark.usefixtures("short_training")
 def test_weights_that_know_the_validation_faces_are_not_begun_with(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ from minixception.checkpoints.card import (
     write_card,
 )
 from minixception.checkpoints.engines import LiteRTEngine, require_probabilities
+from minixception.checkpoints.shipped import check_new_task
 from minixception.files import atomic_folder
 from minixception.preprocessor import Preprocessor
 
@@ -73,6 +74,7 @@ def make_checkpoint(
         FileExistsError: if the folder holds a training run.
     """
     refuse_run(folder)
+    check_new_task(task)
     litert: bytes | None = None
     if isinstance(class_names, str):
         raise TypeError(f"`class_names` must be a list of names. Received: {class_names!r}")

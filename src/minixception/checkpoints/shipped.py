@@ -4,6 +4,7 @@ from os import PathLike
 from pathlib import Path
 
 from minixception.files import _CHECKOUT, _PACKAGE, checkout_root
+from minixception.labels import check_task
 
 DEFAULT_EMOTION_MODEL = "fer2013_mini_xception"
 
@@ -65,6 +66,16 @@ def find_model(name_or_folder: str | Path, *, tasks: tuple[str, ...] = CLASSIFIE
         f"{name_or_folder} is neither a checkpoint folder nor a shipped {' or '.join(tasks)} model "
         f"({', '.join(shipped) or 'there are none'})."
     )
+
+
+def check_new_task(name: str) -> None:
+    """Raise ValueError for a task that `labels.check_task` refuses, or that is written `Emotion`.
+
+    Such a model would stand beside those of emotion, in columns of its own.
+    """
+    check_task(name)
+    if name not in CLASSIFIER_TASKS and name.lower() in CLASSIFIER_TASKS:
+        raise ValueError(f"`task` must be {name.lower()}, or another word. Received: {name}")
 
 
 def note_on_large_files() -> str:

@@ -1,6 +1,8 @@
 """What a caller asks for: a data set by name, a folder of pictures, or one already loaded."""
 
 import logging
+from collections.abc import Iterable
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,26 @@ from minixception.datasets.registry import (
 from minixception.messages import explain
 
 _LOGGER = logging.getLogger(__name__)
+
+
+def as_path(name: str, given: Any) -> Path | None:
+    """Return the path that was given as the argument `name`; None stays.
+
+    Raises:
+        ValueError: it is no path, or empty: that would be the current folder.
+    """
+    if given is None:
+        return None
+    if not isinstance(given, str | PathLike) or not fspath(given):
+        raise ValueError(f"`{name}` must be a path. Received: {given!r:.100}")
+    return Path(given)
+
+
+def as_paths(name: str, given: Any) -> tuple[Path, ...]:
+    """Return the paths given as the argument `name`: one, several or None; see `as_path`."""
+    several = isinstance(given, Iterable) and not isinstance(given, str | PathLike)
+    paths = [as_path(name, each) for each in (given if several else [given])]
+    return tuple(path for path in paths if path)
 
 
 def name_and_place(
@@ -43,10 +65,11 @@ def name_and_place(
     known = tuple(DATASETS) if task is None else dataset_names(task)
     if not set(default.split("+")) <= set(known):
         default = known[0]
-    name = default if dataset is None else str(dataset)
+    is_path = isinstance(dataset, str | PathLike)
+    name = default if dataset is None else fspath(dataset) if is_path else type(dataset).__name__
     if set(name.split("+")) <= set(known):
-        return name, None if data is None else Path(data)
-    if data is None and name not in DATASETS and Path(name).is_dir():
+        return name, as_path("data", data)
+    if data is None and is_path and name and name not in DATASETS and Path(name).is_dir():
         return reading, Path(name)
     purpose = "" if task is None else f" to train on {task}"
     raise ValueError(

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 from minixception.boxes import as_margin
 from minixception.checkpoints.card import STATE_FILE, Card
 from minixception.checkpoints.own_models import try_out
-from minixception.checkpoints.shipped import find_model
+from minixception.checkpoints.shipped import check_new_task, find_model
 from minixception.checkpoints.versions import recorded_versions
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.merging import select_classes
 from minixception.datasets.registry import DatasetEntry
 from minixception.datasets.requests import (
+    as_path,
+    as_paths,
     describe_data,
     load_requested,
     name_and_place,
@@ -24,7 +26,6 @@ from minixception.datasets.requests import (
 )
 from minixception.datasets.unlabelled import describe_unlabelled, gather_unlabelled
 from minixception.files import find_data
-from minixception.labels import check_task
 from minixception.messages import counted
 from minixception.training.learned_faces import read_learned, refuse_seen
 from minixception.training.origins import (
@@ -37,7 +38,7 @@ from minixception.training.origins import (
 )
 from minixception.training.recipe_book import RECIPES, get_recipe
 from minixception.training.recipes import Recipe
-from minixception.training.runs import RunRecord, read_run, refuse_other_task, refuse_used_folder
+from minixception.training.runs import RunRecord, read_run, refuse_unfit_folder
 from minixception.training.scoring import calibrate
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ def train(
         BlockingIOError: another run is writing the folder.
         ModuleNotFoundError: without the packages of the extra `train`.
     """
+    check_new_task(task)
     if not isinstance(recipe, Recipe):
         recipe = get_recipe(recipe or (task if task in RECIPES else "emotion"), task)
     recipe = recipe.changed(changes, also_known=signature(train).parameters)
@@ -123,26 +125,29 @@ def train(
         recipe=replace(recipe, dataset=name),
         task=task,
         place=place,
-        output=None if output is None else Path(output),
+        output=as_path("output", output),
         seed=int(seed) if isinstance(seed, Integral) else seed,
         resume=resume,
-        teachers=_as_paths(teachers),
-        initial_weights=None if initial_weights is None else Path(initial_weights),
-        backbone_weights=None if backbone_weights is None else Path(backbone_weights),
-        unlabelled=_as_paths(unlabelled),
-        unlabelled_teachers=_as_paths(unlabelled_teachers),
-        leave_out=None if leave_out is None else Path(leave_out),
+        teachers=as_paths("teachers", teachers),
+        initial_weights=as_path("initial_weights", initial_weights),
+        backbone_weights=as_path("backbone_weights", backbone_weights),
+        unlabelled=as_paths("unlabelled", unlabelled),
+        unlabelled_teachers=as_paths("unlabelled_teachers", unlabelled_teachers),
+        leave_out=as_path("leave_out", leave_out),
         devices=devices,
         command=command,
         say=print if verbose else lambda _: None,
     )
     request.check()
     entry, faces = request.load(dataset)
+    folder = request.output or Path("runs", f"{faces.name}_{recipe.network}_{recipe.name}")
+    refuse_unfit_folder(folder, task=task, resume=resume)
+    request = replace(request, output=folder)
 
     from minixception.checkpoints.export import export_beside
     from minixception.training import trainer
 
-    prepared = request.prepare(entry, faces)
+    prepared = request.prepare(entry, faces, folder)
     trainer.train(prepared, resume=resume, verbose=verbose)
     run = read_run(prepared.folder)
     request.say(
@@ -195,11 +200,7 @@ class _Request:
         if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:  # what NumPy takes
             limits = f"a whole number from 0 to {2**32 - 1}"
             raise ValueError(f"`seed` must be {limits}. Received: {self.seed!r}")
-        check_task(self.task)
-        if self.output is not None and not self.resume:
-            refuse_used_folder(self.output)
-        if self.output is not None and self.goes_on:
-            refuse_other_task(self.output, self.task)
+        refuse_unfit_folder(self.output, task=self.task, resume=self.resume)
         as_margin(recipe.crop_margin)
         recipe.preprocessor()
         if recipe.needs_teacher and not self.teachers:
@@ -236,7 +237,7 @@ class _Request:
         )
         return entry, select_classes(faces, recipe.classes) if recipe.classes else faces
 
-    def prepare(self, entry: DatasetEntry, dataset: FaceDataset) -> "TrainingRun":
+    def prepare(self, entry: DatasetEntry, dataset: FaceDataset, folder: Path) -> "TrainingRun":
         """Seed, build the network, and record in a card what it learns from."""
         import keras
 
@@ -261,14 +262,15 @@ class _Request:
         keras.utils.set_random_seed(self.seed)
         preprocessor = recipe.preprocessor(training.images)
         model = models.build(recipe.network, preprocessor.input_shape, len(dataset.class_names))
+        say = self.say if not self.goes_on else lambda _: None
         origin = choose_origin(
-            self.initial_weights, recipe, task=self.task, faces=len(training), say=self.say
+            self.initial_weights, recipe, task=self.task, faces=len(training), say=say
         )
         if origin is not None and self.initial_weights is None:
             try:
                 refuse_seen(origin, recipe.dataset, dataset, **scored)
             except ValueError as error:
-                self.say(f"Training starts from random weights after all: {error}")
+                say(f"Training starts from random weights after all: {error}")
                 origin = None
         backbone = {}
         if self.backbone_weights or not origin:
@@ -277,7 +279,6 @@ class _Request:
             backbone = load_backbone(model, self.backbone_weights, inputs, say=self.say)
         if origin is not None and not self.goes_on:
             begin_with(model, origin, dataset.class_names, preprocessor)
-        folder = self.output or Path("runs", f"{dataset.name}_{model.name}_{recipe.name}")
         description = describe_data(dataset, entry.training_split, entry.validation_split)
         card = Card(
             name=folder.resolve().name,
@@ -337,10 +338,6 @@ class _Request:
             "unlabelled_teacher": [_absolute(teacher) for teacher in self.unlabelled_teachers],
             "leave_out": _absolute(self.leave_out),
         }
-
-
-def _as_paths(given: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
-    return tuple(map(Path, [given] if isinstance(given, str | Path) else given))
 
 
 def _absolute(path: Path | None) -> str | None:

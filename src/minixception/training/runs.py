@@ -53,7 +53,9 @@ def best_epoch(values: Sequence[float], column: str) -> int:
 
 
 def refuse_used_folder(folder: str | Path) -> None:
-    """Refuse to train into a folder that holds a run or a model."""
+    """Refuse to train into a folder that holds a run or a model, or is a file."""
+    if Path(folder).is_file():
+        raise NotADirectoryError(f"`output` must be a folder. Received: the file {folder}")
     files = (STATE_FILE, CARD_FILE, HISTORY_FILE)
     used = [name for name in files if (Path(folder) / name).exists()]
     if used:
@@ -63,10 +65,18 @@ def refuse_used_folder(folder: str | Path) -> None:
         )
 
 
-def refuse_other_task(folder: str | Path, task: str) -> None:
-    """Refuse to go on with a run of another task: its model would change its meaning."""
-    begun = read_card(folder).task
-    if begun != task:
+def refuse_unfit_folder(folder: Path | None, *, task: str, resume: bool) -> None:
+    """Refuse to train into a folder that holds a run, unless it goes on, with the same task."""
+    if not isinstance(resume, bool):
+        raise ValueError(
+            "`resume` must be True or False; `output` is the folder of the run. "
+            f"Received: {resume!r:.100}"
+        )
+    if folder is None:
+        return
+    if not resume:
+        refuse_used_folder(folder)
+    elif (folder / STATE_FILE).is_file() and (begun := read_card(folder).task) != task:
         raise ValueError(
             f"{folder} holds a run of the task {begun}, which cannot become one of {task}. "
             "Give the same `task` to continue it, or another `output`."
