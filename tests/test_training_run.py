@@ -170,3 +170,18 @@ def test_a_class_that_cannot_be_learned_is_told(
     known = patterns.select((patterns.labels != 1) | (patterns.splits == "validation"))
     minixception.train(known, output="run", epochs=1, verbose=0, **SMALL)
     assert "patterns: train has no face of light, so it cannot be learned" in caplog.text
+
+
+@pytest.mark.usefixtures("short_training")
+def test_validation_faces_that_are_learned_from_are_told(
+    here: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    patterns = divided_faces()
+    minixception.train(patterns, output="apart", epochs=1, verbose=0, **SMALL)
+    assert caplog.text == ""
+    images = patterns.images.copy()
+    validation = np.flatnonzero(patterns.splits == "validation")
+    images[validation[:2]] = patterns.split("train").images[:2]
+    copied = replace(patterns, images=images)
+    minixception.train(copied, output="copied", epochs=1, verbose=0, **SMALL)
+    assert f"2 of {len(validation)} faces of validation are in train too" in caplog.text

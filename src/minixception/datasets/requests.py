@@ -6,7 +6,9 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from minixception.datasets.face_dataset import FaceDataset, split_names
+import numpy as np
+
+from minixception.datasets.face_dataset import FaceDataset, contents_of, split_names
 from minixception.datasets.registry import (
     DATASETS,
     FOLDER_READINGS,
@@ -15,7 +17,7 @@ from minixception.datasets.registry import (
     get_entry,
     load_dataset,
 )
-from minixception.messages import explain
+from minixception.messages import counted, explain
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -136,7 +138,9 @@ def _hint(path: Path, name: str, task: str, *, is_chosen: bool) -> str:
 def parts_to_learn_from(
     dataset: FaceDataset, entry: DatasetEntry
 ) -> tuple[FaceDataset, FaceDataset]:
-    """Return the faces to train on and to validate on; warn of classes without any to train on.
+    """Return the faces to train on and to validate on.
+
+    A class without any to train on gets a warning, and so do pictures that are in both.
 
     Raises:
         ValueError: one of the two splits has no face.
@@ -158,7 +162,14 @@ def parts_to_learn_from(
             "other splits?",
             *(dataset.name, training_split, ", ".join(absent)),
         )
-    return training, dataset.split(validation_split)
+    validation = dataset.split(validation_split)
+    if twins := np.isin(contents_of(validation), contents_of(training)).sum():
+        _LOGGER.warning(
+            "%s: %d of %s of %s are in %s too, which makes its scores too good.",
+            *(dataset.name, twins, counted(len(validation), "face"), validation_split),
+            training_split,
+        )
+    return training, validation
 
 
 def describe_data(
