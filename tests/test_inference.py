@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from minixception.inference.predictions import to_rows
 from minixception.inference.sources import Picture
 from minixception.inference.workers import LOOK_AHEAD, in_order
 from minixception.labels import EMOTIONS_FER2013, GENDERS
+from minixception.video.tracking import FaceTracker
 from own_process import run_python
 
 
@@ -268,6 +270,19 @@ def test_boxes_are_taken_as_detectors_give_them(
     assert analyzer.classify(portraits, np.zeros((0, 4))) == []
     with pytest.raises(ValueError, match=r"share at least one pixel.*box=\(900, 20, 5, 5\)"):
         analyzer.classify(portraits, [boxes[0], (900, 20, 5, 5)])
+
+
+@pytest.mark.parametrize(
+    "box", [(10, 20, 60, 60), [10.2, 19.9, 60, 60], np.array([10, 20, 60, 60])]
+)
+def test_a_prediction_is_made_of_a_box_in_every_form(box: Any) -> None:
+    face = FacePrediction(box, {"emotion": {"happy": 1.0}})
+    assert face == FacePrediction(Box(10, 20, 60, 60), {"emotion": {"happy": 1.0}})
+    assert draw_predictions(np.zeros((100, 100), np.uint8), [face]).any()
+    assert FaceTracker().update(iter([face]), 0.0) == {1: face}
+    assert json.loads(json.dumps(face.to_json()))["box"] == [10, 20, 60, 60]
+    with pytest.raises(ValueError, match="A box must be four numbers"):
+        FacePrediction(box[:3], {})
 
 
 def test_a_whole_picture_is_one_face(analyzer: FaceAnalyzer, portraits: Path) -> None:

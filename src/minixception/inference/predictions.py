@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from minixception.boxes import Box
+from minixception.boxes import Box, as_boxes
 from minixception.checkpoints.shipped import TASKS
 from minixception.labels import most_probable
 from minixception.messages import require
@@ -18,7 +18,8 @@ class FacePrediction:
     """What the models say of one face.
 
     Attributes:
-        box: (x, y, width, height) in pixels of the upright picture.
+        box: (x, y, width, height) in pixels of the upright picture; given in any form that
+            `boxes.as_boxes` takes.
         scores: task -> class name -> probability, in the model's class order. The tasks of `TASKS`
             are always present, empty without a model.
         angle: degrees by which the face was found to be turned clockwise and turned back before it
@@ -30,7 +31,8 @@ class FacePrediction:
     angle: float = 0.0
 
     def __post_init__(self) -> None:
-        """Add the missing ones of `TASKS`."""
+        """Add the missing ones of `TASKS`, and make a `Box` of what was given for one."""
+        object.__setattr__(self, "box", as_boxes([self.box])[0])
         object.__setattr__(self, "scores", {**{task: {} for task in TASKS}, **self.scores})
 
     def label(self, task: str) -> str | None:
@@ -59,8 +61,7 @@ class FacePrediction:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data: `box`, and label and scores of each task."""
-        # A detector may give NumPy's integers.
-        content: dict[str, Any] = {"box": [int(number) for number in self.box]}
+        content: dict[str, Any] = {"box": list(self.box)}
         for task, scores in self.scores.items():
             content |= {task: self.label(task), f"{task}_scores": dict(scores)}
         return content
@@ -84,7 +85,14 @@ def to_rows(faces: Iterable[FacePrediction]) -> list[dict[str, Any]]:
 
 
 def to_frame(faces: Iterable[FacePrediction]) -> "pandas.DataFrame":
-    """Return a DataFrame with a row per face; see `to_rows` for its columns."""
+    """Return a DataFrame with a row per face; see `to_rows` for its columns.
+
+    A table of many pictures:
+
+        found = zip(paths, analyzer.analyze_many(paths))
+        rows = [{"picture": path, **row} for path, faces in found for row in to_rows(faces)]
+        table = pandas.DataFrame(rows)
+    """
     require("pandas", what="to_frame")
     import pandas
 

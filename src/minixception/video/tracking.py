@@ -5,7 +5,7 @@ within a track, so that one person's smile never colours the neighbour's label.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -62,7 +62,7 @@ class FaceTracker:
         self._numbers_given = 0
 
     def update(
-        self, faces: Sequence[FacePrediction], time_seconds: float
+        self, faces: Iterable[FacePrediction], time_seconds: float
     ) -> dict[int, FacePrediction]:
         """Take the faces of the next frame and return them numbered and smoothed.
 
@@ -83,7 +83,7 @@ class FaceTracker:
                 f"`time_seconds` must grow from frame to frame. Received: {time_seconds} after "
                 f"{self._time_seconds}"
             )
-        self._time_seconds = time_seconds
+        self._time_seconds, faces = time_seconds, list(faces)
         # The faces of the last frame are never forgotten: some clips have a frame per second.
         longest = max(self._lost_after_seconds, elapsed)
         tracks = self._tracks.items()
