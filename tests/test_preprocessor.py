@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from minixception.preprocessor import Preprocessor
 
@@ -99,9 +100,18 @@ def test_an_image_comes_out_the_same_alone_and_in_a_batch(channels: int) -> None
     ids=["float32", "float64", "int64", "no channels", "two channels", "one image"],
 )
 def test_what_is_no_batch_of_uint8_images_is_refused(images: Any) -> None:
-    with pytest.raises(ValueError, match="must be uint8 arrays") as caught:
+    with pytest.raises(ValueError, match="a sequence of uint8 arrays") as caught:
         Preprocessor((48, 48))(images)
     assert f"dtype={images.dtype}" in str(caught.value)
+
+
+def test_a_sequence_may_hold_pillow_pictures_but_no_paths() -> None:
+    image = np.arange(48 * 48 * 3, dtype=np.uint8).reshape(48, 48, 3)
+    preprocess = Preprocessor((64, 64))
+    assert np.array_equal(preprocess([Image.fromarray(image)]), preprocess([image]))  # type: ignore[list-item]
+    for wrong in ("photo.jpg", ["photo.jpg"], [Image.new("P", (48, 48))]):
+        with pytest.raises(ValueError, match="`read_image` makes one of a file"):
+            preprocess(wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,8 @@ def test_a_loaded_set_is_trained_on_and_scored(
     scores = minixception.evaluate("run", patterns)
     assert scores.to_json() == run.card.metrics["validation"]
     assert minixception.evaluate("run", patterns, split="test").n == 6
+    with pytest.raises(ValueError, match=r"`split` must be one of train.*Received: split=\['test"):
+        minixception.evaluate("run", patterns, split=["test", "train"])  # type: ignore[arg-type]
     assert train(epochs=2, resume=True).history == run.history
     with pytest.raises(ValueError, match="run of the task emotion, which cannot become one of"):
         train(epochs=2, resume=True, task="glasses")

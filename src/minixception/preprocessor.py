@@ -101,9 +101,10 @@ class Preprocessor:
                 return images
         if len(images) == 0:
             return np.zeros((0, *self.input_shape), np.uint8)
-        for image in images:
-            _check_pixels(image[np.newaxis])
-        resized = [resize_image(image, self.image_size) for image in images]
+        arrays = [np.asarray(image) for image in images]
+        for array in arrays:
+            _check_pixels(array[np.newaxis])
+        resized = [resize_image(array, self.image_size) for array in arrays]
         if len({image.shape[2] for image in resized}) > 1:
             resized = [_match_channels(image[np.newaxis], self.channels)[0] for image in resized]
         return np.stack(resized)
@@ -163,8 +164,9 @@ class Preprocessor:
 def _check_pixels(images: NDArray[np.uint8]) -> None:
     if images.ndim != 4 or images.shape[3] not in (1, 3) or images.dtype != np.uint8:
         raise ValueError(
-            "Faces must be uint8 arrays (height, width, channels) with 1 or 3 channels. "
-            f"Received: shape={images.shape[1:]}, dtype={images.dtype}"
+            "Faces must be a sequence of uint8 arrays (height, width, channels) with 1 or 3 "
+            "channels; `read_image` makes one of a file. "
+            f"Received: one of shape={images.shape[1:]}, dtype={images.dtype}"
         )
 
 

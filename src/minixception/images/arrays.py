@@ -24,7 +24,10 @@ def as_rgb(array: np.ndarray) -> np.ndarray:
         TypeError: if `array` is no array, or one of another dtype.
     """
     if not isinstance(array, np.ndarray):
-        raise TypeError(f"`array` must be a NumPy array. Received: {type(array).__name__}")
+        raise TypeError(
+            "`array` must be a NumPy array; `read_image` makes one of a file. "
+            f"Received: {type(array).__name__}"
+        )
     array = np.asarray(array)  # a matrix would keep two dimensions
     _require_image_shape(array)
     image = _as_uint8(array.reshape(*array.shape[:2], -1))

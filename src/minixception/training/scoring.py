@@ -137,9 +137,9 @@ def score_splits(
     if without_twins:
         training = numbers_of(faces)[faces.splits == training_split]
         learned = np.union1d(read_learned([folder]), training)
+    parts = {split: _faces_to_score(faces, split, card, learned) for split in splits}
     if not without_twins or not (folder / LEARNED_FILE).is_file():
         refuse_seen(folder, name, faces, splits=splits, training_split=training_split)
-    parts = {split: _faces_to_score(faces, split, card, learned) for split in splits}
     prefix = "" if is_trained_on(name, faces, card.data) else f"{faces.name} "
     if calibrated:
         (split,) = splits
