@@ -95,7 +95,7 @@ LIBRARY = {
     "import numpy, minixception.evaluation as e; e.score(numpy.arange(2), numpy.eye(2), 'ab')": (
         "train"
     ),
-    "from minixception.drawing.faces import label_font; label_font(12, ['m\\u00fcde'])": "train",
+    "from minixception.drawing.fonts import label_font; label_font(12, ['m\\u00fcde'])": "train",
 }
 
 

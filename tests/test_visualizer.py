@@ -9,9 +9,9 @@ from minixception.drawing.faces import (
     EMOTION_COLOURS,
     draw_predictions,
     emotion_colour,
-    label_font,
     label_lines,
 )
+from minixception.drawing.fonts import label_font
 from minixception.drawing.plots import plot_confusion_matrix, plot_history
 from minixception.images import read_image
 
@@ -143,6 +143,14 @@ def test_letters_of_other_alphabets_are_drawn() -> None:
     for one, other in (("fröhlich", "frählich"), ("радость", "радуга")):
         masks = [bytes(label_font(20, [one]).getmask(text)) for text in (one, other)]
         assert masks[0] != masks[1]
+
+
+def test_letters_that_cannot_be_drawn_are_told_once(
+    background: np.ndarray, caplog: pytest.LogCaptureFixture
+) -> None:
+    scores = [{"emotion": {"радость": one, "幸せ": 1 - one}} for one in (0.3, 0.8)]
+    draw_predictions(background, [Face(Box(200, 200, 100, 100), each) for each in scores])
+    assert [record.getMessage()[-2:] for record in caplog.records] == ["せ幸"]
 
 
 def test_colours_are_stable_and_follow_the_meaning() -> None:

@@ -16,8 +16,8 @@ from minixception.drawing.faces import (
     PANEL_COLOUR,
     WHITE,
     emotion_colour,
-    label_font,
 )
+from minixception.drawing.fonts import label_font
 from minixception.images import as_rgb, resize_image, to_grey
 
 if TYPE_CHECKING:

@@ -5,22 +5,18 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.util import find_spec
 from itertools import chain
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from minixception.boxes import Box, shared_area
+from minixception.drawing.fonts import Font, label_font
 from minixception.images import as_rgb, pillow_to_rgb
 from minixception.labels import canonical_name, describe_scores, most_probable
-from minixception.messages import require
 
 Colour = tuple[int, int, int]
-Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
 # The eight colours of Okabe and Ito, chosen to stay apart for colour-blind eyes; grey for black.
 EMOTION_COLOURS: dict[str, Colour] = {
@@ -38,8 +34,6 @@ BLACK: Colour = (0, 0, 0)
 WHITE: Colour = (255, 255, 255)
 PANEL_COLOUR: Colour = (24, 24, 24)
 BAR_TRACK_COLOUR: Colour = (80, 80, 80)
-
-_DEJAVU = "mpl-data/fonts/ttf/DejaVuSans.ttf"
 
 # What a place for a label or panel costs per pixel of each kind that it covers.
 _COST_OF_DRAWING = 8
@@ -193,25 +187,6 @@ def _make_style(face: DrawableFace, font_size: int) -> _Style:
         padding=max(2, font_size // 4),
         line_height=round(font_size * 1.25),
     )
-
-
-def label_font(size: int, texts: Iterable[str]) -> Font:
-    """Return a font of `size` pixels, smooth at any size, that has the letters of the texts.
-
-    That is Pillow's built-in Aileron for ASCII, else DejaVu Sans, which comes with matplotlib and
-    has the alphabets of Europe and the Near East, but no Chinese, Japanese or Korean.
-    """
-    return _font(size, all(text.isascii() for text in texts))
-
-
-@lru_cache(maxsize=64)
-def _font(size: int, is_ascii: bool) -> Font:
-    if is_ascii:
-        return ImageFont.load_default(size)
-    require("matplotlib", what="a label with letters beyond ASCII")
-    found = find_spec("matplotlib")  # not imported, which would take longer than drawing
-    assert found is not None
-    return ImageFont.truetype(Path(str(found.origin)).parent / _DEJAVU, size)
 
 
 def _draw_box(canvas: _Canvas, face: DrawableFace, style: _Style) -> None:

@@ -1,0 +1,54 @@
+"""Fonts of labels, for names in any language."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from PIL import ImageFont
+
+from minixception.messages import require
+
+Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
+
+_DEJAVU = "mpl-data/fonts/ttf/DejaVuSans.ttf"
+
+log = logging.getLogger(__name__)
+
+
+def label_font(size: int, texts: Iterable[str]) -> Font:
+    """Return a font of `size` pixels, smooth at any size, that has the letters of the texts.
+
+    That is Pillow's built-in Aileron for ASCII, else DejaVu Sans, which comes with matplotlib and
+    has the alphabets of Europe and the Near East, but no Chinese, Japanese or Korean. A warning
+    names the letters that become empty boxes.
+    """
+    letters = "".join(texts)
+    if not letters.isascii() and (lacking := sorted(filter(_is_lacking, set(letters)))):
+        _warn_once("".join(lacking))
+    return _font(size, letters.isascii())
+
+
+@lru_cache(maxsize=64)
+def _font(size: int, is_ascii: bool) -> Font:
+    if is_ascii:
+        return ImageFont.load_default(size)
+    require("matplotlib", what="a label with letters beyond ASCII")
+    found = find_spec("matplotlib")  # not imported, which would take longer than drawing
+    assert found is not None
+    return ImageFont.truetype(Path(str(found.origin)).parent / _DEJAVU, size)
+
+
+@lru_cache(maxsize=1024)
+def _is_lacking(letter: str) -> bool:
+    """Return whether the font draws a letter as one that does not exist."""
+    font = _font(16, False)
+    return bytes(font.getmask(letter)) == bytes(font.getmask("\uffff"))
+
+
+@lru_cache(maxsize=64)  # and not for each face
+def _warn_once(lacking: str) -> None:
+    log.warning("Labels have empty boxes for letters that are in no font here: %s", lacking)
