@@ -1,9 +1,11 @@
 """minixception: find faces and classify their emotion and gender, in real time.
 
-    from minixception import FaceAnalyzer, draw_predictions, to_frame
+    from minixception import FaceAnalyzer, draw_predictions, read_image, to_frame
 
-    analyzer = FaceAnalyzer()
-    faces = analyzer.analyze("photo.jpg")
+    image = read_image("photo.jpg")
+    faces = FaceAnalyzer().analyze(image)  # a box, probabilities and labels per face
+    table = to_frame(faces)
+    drawn = draw_predictions(image, faces)
 
 Conventions, here and in all modules: images are RGB uint8 (height, width, 3), or grey uint8
 (height, width, 1); sizes are (height, width) in pixels; boxes are (x, y, width, height) in pixels;

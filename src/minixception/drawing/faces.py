@@ -128,6 +128,9 @@ def draw_predictions(
 
     Returns:
         A new RGB uint8 image (height, width, 3); `image` is not changed.
+
+    Raises:
+        TypeError, ValueError: as `images.as_rgb`; `read_image` makes an array of a file.
     """
     faces = list(faces)
     picture = Image.fromarray(np.ascontiguousarray(as_rgb(image)))  # RGB is copied by Pillow

@@ -111,6 +111,7 @@ def train(
         TypeError: the recipe has no field of that name.
         FileNotFoundError: data, a model or a file is missing.
         FileExistsError: the folder holds a run and `resume` is False.
+        NotADirectoryError: `output` is a file.
         BlockingIOError: another run is writing the folder.
         ModuleNotFoundError: without the packages of the extra `train`.
     """

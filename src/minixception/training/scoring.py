@@ -90,11 +90,14 @@ def evaluate(
             pictures per class, in which faces are found first if the model was trained on
             "folder_faces"; or a `FaceDataset`. None for the named one that the model was trained
             on.
-        split: a part of it; None for the validation split.
+        split: a part of it, such as "test"; None for the validation split.
         data: file or folder of a named data set; None for its place in `datasets/`.
         flip: average with the prediction on the mirror image.
         without_twins: leave out faces with a pixel-identical twin in the training split.
         engine: what runs the model, "keras" or "litert".
+
+    Returns:
+        Accuracy, macro-F1 and more, also by class; `evaluation.format_table` lays them out.
 
     Raises:
         ValueError: the split or a name is unknown, there is no face of the model's classes, or the
