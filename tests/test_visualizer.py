@@ -146,11 +146,16 @@ def test_letters_of_other_alphabets_are_drawn() -> None:
 
 
 def test_letters_that_cannot_be_drawn_are_told_once(
-    background: np.ndarray, caplog: pytest.LogCaptureFixture
+    background: np.ndarray,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+    recwarn: pytest.WarningsRecorder,
 ) -> None:
     scores = [{"emotion": {"радость": one, "幸せ": 1 - one}} for one in (0.3, 0.8)]
     draw_predictions(background, [Face(Box(200, 200, 100, 100), each) for each in scores])
+    plot_confusion_matrix(np.eye(2, dtype=int), ("радость", "幸せ"), tmp_path / "matrix.png")
     assert [record.getMessage()[-2:] for record in caplog.records] == ["せ幸"]
+    assert not recwarn.list
 
 
 def test_colours_are_stable_and_follow_the_meaning() -> None:

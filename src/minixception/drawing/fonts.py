@@ -23,13 +23,19 @@ def label_font(size: int, texts: Iterable[str]) -> Font:
     """Return a font of `size` pixels, smooth at any size, that has the letters of the texts.
 
     That is Pillow's built-in Aileron for ASCII, else DejaVu Sans, which comes with matplotlib and
-    has the alphabets of Europe and the Near East, but no Chinese, Japanese or Korean. A warning
-    names the letters that become empty boxes.
+    has the alphabets of Europe and the Near East, but no Chinese, Japanese or Korean: see
+    `warn_of_lacking`.
     """
     letters = "".join(texts)
-    if not letters.isascii() and (lacking := sorted(filter(_is_lacking, set(letters)))):
-        _warn_once("".join(lacking))
+    warn_of_lacking(letters)
     return _font(size, letters.isascii())
+
+
+def warn_of_lacking(text: str) -> None:
+    """Name the letters that become empty boxes, once."""
+    letters = {each for each in text if each.isprintable() and not each.isascii()}
+    if lacking := "".join(sorted(filter(_is_lacking, letters))):
+        _warn_once(lacking)
 
 
 @lru_cache(maxsize=64)
@@ -51,4 +57,4 @@ def _is_lacking(letter: str) -> bool:
 
 @lru_cache(maxsize=64)  # and not for each face
 def _warn_once(lacking: str) -> None:
-    log.warning("Labels have empty boxes for letters that are in no font here: %s", lacking)
+    log.warning("Empty boxes are drawn for letters that are in no font here: %s", lacking)

@@ -10,9 +10,11 @@ import os
 from collections.abc import Mapping, Sequence
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings, filterwarnings
 
 import numpy as np
 
+from minixception.drawing.fonts import warn_of_lacking
 from minixception.images import write_image
 from minixception.messages import require
 
@@ -248,8 +250,12 @@ def write_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Draw a figure and write it as a picture, see `images.write_image`."""
     from matplotlib.text import Text
 
-    for text in figure.findobj(Text):
+    texts = figure.findobj(Text)
+    for text in texts:
         text.set_parse_math(False)  # names of files and classes may have dollar signs
+    warn_of_lacking("".join(text.get_text() for text in texts))
     canvas: Any = figure.canvas
-    canvas.draw()
+    with catch_warnings():
+        filterwarnings("ignore", "Glyph")  # matplotlib's words for the same, one per letter
+        canvas.draw()
     write_image(path, np.asarray(canvas.buffer_rgba()))
