@@ -143,8 +143,13 @@ def parts_to_learn_from(
     A class without any to train on gets a warning, and so do pictures that are in both.
 
     Raises:
-        ValueError: one of the two splits has no face.
+        ValueError: one of the two splits has no face, or there are fewer than two classes.
     """
+    if len(dataset.class_names) < 2:
+        raise ValueError(
+            f"{dataset.name} must have two classes or more, to be told apart. "
+            f"Received: {', '.join(dataset.class_names) or 'none'}"
+        )
     training_split, validation_split = entry.training_split, entry.validation_split
     found = split_names(dataset)
     if not {training_split, validation_split} <= set(found):

@@ -161,7 +161,7 @@ def check_input(name: str, input_shape: tuple[int | None, int | None, int]) -> N
     """Raise the errors of `build` for a name and an input shape, without building a network."""
     if name not in NETWORKS:
         raise ValueError(
-            f"`name` must be one of {', '.join(network_names())}. Received: name={name!r}"
+            f"The network must be one of {', '.join(network_names())}. Received: {name!r}"
         )
     network = NETWORKS[name]
     received = f"Received: input_shape={input_shape}"
