@@ -29,7 +29,7 @@ def test_index_of_lists_the_allowed_names() -> None:
         index_of("contempt", EMOTIONS_FER2013)
 
 
-@pytest.mark.parametrize("names", [("happy", "happy"), ("happy", "happiness"), ("", "sad")])
+@pytest.mark.parametrize("names", [("happy", "happy"), ("happy", "happiness"), ("", "sad"), (0, 1)])
 def test_names_that_cannot_be_told_apart_are_refused(names: tuple[str, str]) -> None:
     with pytest.raises(ValueError, match=r"must mean different things|must be printable"):
         check_class_names(names)

@@ -261,3 +261,24 @@ def test_a_builder_must_end_in_a_softmax_named_predictions(monkeypatch: pytest.M
     monkeypatch.setitem(models.NETWORKS, "logits", network)
     with pytest.raises(ValueError, match=r"`logits` must return .* the activation softmax"):
         models.build("logits", (32, 32, 1), 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "entry", "message"),
+    [
+        ("mine", lambda **_: None, r"NETWORKS\['mine'\] must be a `Network`"),
+        ("mine", models.Network(lambda **_: None, (32, 32, 1)), "must return a Keras model"),
+        (
+            "mine",
+            models.Network(lambda **_: keras.Sequential([keras.layers.Flatten()]), (32, 32, 1)),
+            "a Keras model that begins with an `Input`",
+        ),
+        ("my net", models.Network(lambda **_: None, (32, 32, 1)), "made of A to Z, digits"),
+    ],
+)
+def test_what_is_no_network_is_refused(
+    name: str, entry: object, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(models.NETWORKS, name, entry)
+    with pytest.raises(ValueError, match=message):
+        models.build(name, (32, 32, 1), 2)

@@ -95,10 +95,11 @@ def check_class_names(names: Sequence[str]) -> None:
     """Raise ValueError for class names that mean the same, or cannot be shown in a line."""
     meanings: dict[str, str] = {}
     for name in names:
-        if not 0 < len(name) <= LONGEST_CLASS_NAME or not name.isprintable():
+        is_text = isinstance(name, str) and name.isprintable()
+        if not is_text or not 0 < len(name) <= LONGEST_CLASS_NAME:
             raise ValueError(
                 f"`class_names` must be printable, of 1 to {LONGEST_CLASS_NAME} characters. "
-                f"Received: {name[:200]!r}"
+                f"Received: {name!r:.200}"
             )
         other = meanings.get(canonical_name(name))
         if other is not None:

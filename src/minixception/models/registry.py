@@ -1,5 +1,6 @@
 """The list of networks, and `build(name, input_shape, num_classes)`."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -146,6 +147,11 @@ def build(
 
 def _check_built(model: keras.Model, name: str, num_classes: int) -> None:
     """Refuse what a builder got wrong before anything is trained."""
+    if not isinstance(model, keras.Model) or not model.built:
+        raise ValueError(
+            f"The builder of `{name}` must return a Keras model that begins with an `Input`. "
+            f"Received: {model!r:.100}"
+        )
     last = model.layers[-1]
     is_softmax = getattr(last, "activation", None) is keras.activations.softmax
     wanted = (name, "predictions", (None, num_classes))
@@ -164,6 +170,12 @@ def check_input(name: str, input_shape: tuple[int | None, int | None, int]) -> N
             f"The network must be one of {', '.join(network_names())}. Received: {name!r}"
         )
     network = NETWORKS[name]
+    if not isinstance(network, Network):
+        raise ValueError(f"NETWORKS[{name!r}] must be a `Network`. Received: {network!r:.100}")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):  # TensorFlow takes no other
+        raise ValueError(
+            f"The name of a network must be made of A to Z, digits, _, . and -. Received: {name!r}"
+        )
     received = f"Received: input_shape={input_shape}"
     is_shape = isinstance(input_shape, tuple | list) and len(input_shape) == 3
     is_shape = is_shape and all(isinstance(size, int | np.integer | None) for size in input_shape)

@@ -319,7 +319,7 @@ class Recipe:
                     f"{', '.join(names)}"
                 )
         plain = {
-            name: value.tolist() if hasattr(value, "dtype") else value  # as `card.json` has it
+            name: value.tolist() if hasattr(value, "tolist") else value  # as `card.json` has it
             for name, value in changes.items()
         }
         return replace(self, **plain)
