@@ -254,6 +254,8 @@ def test_models_and_detectors_are_taken_in_every_form(
     assert_same(analyzer.analyze(portraits), faces)
     with pytest.raises(TypeError, match=r"`emotion` must be the name .*\. Received: int"):
         FaceAnalyzer(emotion=3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="`min_face`, as the model of a task, must be the name"):
+        FaceAnalyzer(min_face=40)  # type: ignore[arg-type]
     for detector, known, error in (("mtcnn", "haar, yunet", ValueError), (3, "a name", TypeError)):
         with pytest.raises(error, match=f"must be {known}.* Received: .*{detector!r}"):
             FaceAnalyzer(emotion=None, gender=None, detector=detector)  # type: ignore[arg-type]

@@ -53,8 +53,8 @@ class FaceAnalyzer:
         gender: likewise.
         others: a model for each further task, such as `glasses="runs/glasses"`; the keyword is
             the task on the model's card.
-        detector: one of `detection.registry.DETECTORS`, or an object with a method `detect`, see
-            `detection.search.FaceDetector`.
+        detector: one of `detection.registry.DETECTORS`, or an object with a method `detect`, such
+            as `MiniXceptionDetector(min_face=40)`, see `detection.search.FaceDetector`.
         engine: runs the classifiers given by name or folder, one of `engines.ENGINES`. Faces are
             found and turned by LiteRT.
         upright: whether faces that are turned in the image plane are turned back before they are
@@ -333,8 +333,9 @@ class _Faces:
 def _load_classifier(model: Model, task: str, engine: str) -> FaceClassifier:
     if not isinstance(model, FaceClassifier):
         if not isinstance(model, str | PathLike):
+            kind = "" if task in TASKS else ", as the model of a task,"
             raise TypeError(
-                f"`{task}` must be the name of a shipped model, a checkpoint folder or a "
+                f"`{task}`{kind} must be the name of a shipped model, a checkpoint folder or a "
                 f"FaceClassifier{', or None' * (task in TASKS)}. Received: {type(model).__name__}"
             )
         model = FaceClassifier.load(find_model(Path(model), tasks=(task,)), engine=engine)
