@@ -19,6 +19,16 @@ def test_what_can_be_written_is_not_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_tilde_is_the_home_folder_also_after_an_equals_sign(
+    here: Path, run: Run, portraits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(here / "home"))
+    run("image", portraits, "--no-draw", "--csv=~/faces.csv", "--json", "~/faces.json")
+    assert {file.name for file in (here / "home").iterdir()} == {"faces.csv", "faces.json"}
+    assert [folder.name for folder in here.iterdir()] == ["home"]
+
+
 def test_progress_tells_the_time_that_is_left(capsys: pytest.CaptureFixture[str]) -> None:
     class SteadyProgress(Progress):
         def rate(self) -> float:

@@ -141,13 +141,19 @@ def _run_parsed(command: str, arguments: Sequence[str], program: str, is_lost: b
     )
     if any(argument == "" or re.fullmatch(r"--[\w-]+=", argument) for argument in arguments):
         parser.error("an argument is empty; is a variable of the shell not set?")
+    # Shells leave --output=~/a as it is, and a folder named "~" would be made here.
+    home = os.path.expanduser("~")  # noqa: PTH111
+    arguments = [
+        re.sub(r"^(--[\w-]+=)?~(?=/|$)", lambda found: (found[1] or "") + home, argument)
+        for argument in arguments
+    ]
     parsed = parser.parse_args(arguments)
     parsed.command_line = ["minixception", command, *arguments]
     parsed.parser = parser
     if is_lost and Path("-") in vars(parsed).values():
         raise ValueError("standard output is closed: give the name of a file instead of -")
     parsed.standard_output = sys.stdout
-    if os.path.expanduser("~") == "~":  # noqa: PTH111
+    if home == "~":
         # Without a home folder Keras would create one named "~" in the current folder.
         os.environ.setdefault("KERAS_HOME", os.devnull)
     with ExitStack() as stack:
