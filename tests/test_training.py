@@ -72,7 +72,7 @@ def test_the_best_epoch_is_kept_with_its_averaged_weights(
 ) -> None:
     folder, history = finished
     checkpoint, state = load_checkpoint(folder), read_state(folder / STATE_FILE)
-    best = history[best_epoch([row["val_accuracy"] for row in history], "val_accuracy")]
+    best = max(history, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
     validation = faces(12, seed=2)
     probabilities = np.asarray(checkpoint.model(PREPROCESSOR(validation.images)))
     assert (probabilities.argmax(axis=1) == validation.labels).mean() == best["val_accuracy"]
@@ -130,16 +130,18 @@ def test_each_improvement_has_a_file_named_by_epoch_and_accuracy(
     assert [path.name for path in files] == [
         f"epoch-{number + 1:04d}_accuracy-{row['val_accuracy']:.4f}.keras"
         for number, row in enumerate(history)
-        if row["val_accuracy"] > max((past["val_accuracy"] for past in history[:number]), default=0)
+        if (row["val_accuracy"], -row["val_loss"])
+        > max(((past["val_accuracy"], -past["val_loss"]) for past in history[:number]), default=())
     ]
     kept = load_keras_file(files[-1]).get_weights()
     best = load_checkpoint(folder).model.get_weights()
     np.testing.assert_equal(kept, best)
 
 
-def test_of_equal_epochs_the_first_is_the_best() -> None:
+def test_of_equal_epochs_the_one_with_the_lowest_loss_or_the_first_is_the_best() -> None:
     assert best_epoch([2.0, 3.0, 2.0, 1.0, 1.0], "val_loss") == 3
     assert best_epoch([0.2, 0.1, 0.2, 0.5, 0.5], "val_accuracy") == 3
+    assert best_epoch([0.2, 0.5, 0.5, 0.5], "val_accuracy", [0.1, 0.4, 0.3, 0.3]) == 2
 
 
 @pytest.mark.usefixtures("eager")

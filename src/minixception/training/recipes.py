@@ -240,7 +240,8 @@ class Recipe:
     )
     monitor: str = option(
         "val_accuracy",
-        "column of the history that decides the best epoch and the patience",
+        "column of the history that decides the best epoch and the patience. Of epochs with the "
+        "same accuracy the one with the lowest val_loss is the best",
         choices=("val_loss", "val_accuracy"),
     )
     early_stopping_patience: int | None = option(

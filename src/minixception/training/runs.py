@@ -38,18 +38,21 @@ class RunRecord:
         """Number of the epoch, counted from 0, whose model is kept."""
         monitor = str(self.card.recipe.get("monitor", _DEFAULT_MONITOR))
         column = monitor if self.history.get(monitor) else "loss"
-        return best_epoch(self.history[column], column)
+        return best_epoch(self.history[column], column, self.history.get("val_loss"))
 
 
-def best_epoch(values: Sequence[float], column: str) -> int:
+def best_epoch(values: Sequence[float], column: str, losses: Sequence[float] | None = None) -> int:
     """Return the number, from 0, of the epoch whose model is kept.
 
-    It is the first with the lowest value of a loss, with the highest of anything else.
+    It is the first with the lowest value of a loss, with the highest of anything else. Among equal
+    ones, of which a few validation faces make many, it is that with the lowest of the `losses`.
 
-    >>> best_epoch([0.5, 0.7, 0.7], "val_accuracy")
-    1
+    >>> best_epoch([0.5, 0.7, 0.7], "val_accuracy"), best_epoch([0.7, 0.7], "val_accuracy", [2, 1])
+    (1, 1)
     """
-    return list(values).index(min(values) if column.endswith("loss") else max(values))
+    sign = 1 if column.endswith("loss") else -1
+    ranks = [(sign * value, loss) for value, loss in zip(values, losses or values, strict=True)]
+    return ranks.index(min(ranks))
 
 
 def refuse_used_folder(folder: str | Path) -> None:

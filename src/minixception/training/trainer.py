@@ -191,10 +191,15 @@ def _state_to_go_on_from(run: TrainingRun, *, resume: bool) -> TrainingState | N
     return state
 
 
+def _best_of(history: History, recipe: Recipe) -> int:
+    """Return the number, from 0, of the epoch whose model is kept."""
+    monitored, losses = ([row[name] for row in history] for name in (recipe.monitor, "val_loss"))
+    return best_epoch(monitored, recipe.monitor, losses)
+
+
 def _end_of(history: History, recipe: Recipe) -> str:
     """Return why there is no next epoch, and what would make one; "" if there is one."""
-    monitored = [row[recipe.monitor] for row in history]
-    waited = len(history) - 1 - best_epoch(monitored, recipe.monitor)
+    waited = len(history) - 1 - _best_of(history, recipe)
     patience = recipe.early_stopping_patience
     if patience is not None and waited >= max(patience, 1):
         longer, end = "a larger `early_stopping_patience`", "early stopping"
@@ -295,7 +300,6 @@ class _Epochs(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         assert logs is not None
-        monitor = self.run.recipe.monitor
         row = first_columns(self.model, epoch, logs["loss"])
         row["accuracy"] = logs["accuracy"]
         with averaged_weights(self.model):
@@ -304,7 +308,7 @@ class _Epochs(keras.callbacks.Callback):
             scores, row["val_loss"] = self._score()
             row |= {"val_accuracy": scores.accuracy, "val_macro_f1": scores.macro_f1}
             self.history.append(row)
-            if best_epoch([each[monitor] for each in self.history], monitor) == epoch:
+            if _best_of(self.history, self.run.recipe) == epoch:
                 self._keep(row, scores)
         logs.update(row)
         del logs["epoch"]
