@@ -13,6 +13,7 @@ from minixception.files import (
     refuse_special_file,
     remove_leftovers,
 )
+from minixception.locks import own_folder
 from stored_files import contents
 from systems import needs_links, needs_pipes
 
@@ -27,6 +28,17 @@ def test_a_device_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="a pipe or device"), atomic_path("pipe"):
         pass
     assert Path("pipe").is_fifo()
+
+
+def test_no_folder_is_made_that_is_named_like_home(here: Path) -> None:
+    for make in (atomic_path, atomic_folder, own_folder):
+        with pytest.raises(ValueError, match=r"is not in the home folder: give its"), make("~/a/b"):
+            pass
+    assert list(here.iterdir()) == []
+    Path("~").mkdir()
+    with atomic_path("~/b") as temporary:
+        temporary.touch()
+    assert Path("~/b").exists()
 
 
 def test_atomic_path_replaces_at_the_end_only(tmp_path: Path) -> None:

@@ -147,6 +147,13 @@ def open_grown(path: Path) -> IO[bytes]:
     return os.fdopen(os.open(path, flags, 0o666), "r+b", buffering=0)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder with its parents; raise ValueError for one named ~, which is not the home."""
+    if folder.parts[:1] == ("~",) and not Path("~").exists():
+        raise ValueError(f"{folder} is not in the home folder: give its `Path.expanduser()`")
+    folder.mkdir(parents=True, exist_ok=True)
+
+
 @contextmanager
 def naming(file: object) -> Iterator[None]:
     """Name an open file in errors of writing to it, which do not."""
@@ -170,7 +177,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     refuse_special_file(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with _workshop(path.parent, path) as folder:
         temporary = folder / path.name
         yield temporary
@@ -190,7 +197,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     # A folder may be a file system of its own, between which files cannot be renamed.
     place = path if path.is_dir() else path.parent
-    place.mkdir(parents=True, exist_ok=True)
+    make_folder(place)
     with _workshop(place, path) as folder:
         contents = folder / "contents"
         contents.mkdir()
@@ -322,11 +329,8 @@ def find_data(*candidates: str) -> Path:
     If there is none, return the first, so that the loader's message names it.
     """
     folders = (Path("datasets"), _CHECKOUT / "datasets")
-    for folder in folders:
-        for candidate in candidates:
-            if (folder / candidate).exists():
-                return folder / candidate
-    return folders[0] / candidates[0]
+    places = [folder / candidate for folder in folders for candidate in candidates]
+    return next((place for place in places if place.exists()), places[0])
 
 
 def checkout_root() -> Path | None:

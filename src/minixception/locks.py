@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from minixception.files import LOCK_NAME, refuse_link
+from minixception.files import LOCK_NAME, make_folder, refuse_link
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def lock_file(path: str | Path) -> Path:
 def made(folder: Path) -> Iterator[None]:
     """Make a folder with its parents; at the end, remove those of them that are empty."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     try:
         yield
     finally:
