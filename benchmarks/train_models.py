@@ -1,4 +1,4 @@
-"""Train the classifiers: teachers that know faces, then their students.
+"""Train the models: the detector; teachers that know faces, then their students.
 
     make models
     python benchmarks/train_models.py gender_teacher gender
@@ -7,7 +7,7 @@
 Each step goes on where it was cut, and one that is complete is passed over, so the same command is
 typed again until it has nothing to do. The steps read `datasets/` (datasets/README.md) and write to
 `runs/models/` and `runs/gpu/`. `gpu` and `gpu_again` take a quarter of an hour of a large GPU and
-need `jax[cuda13]`, see `benchmarks/gpu_training`; the others take some twelve hours of two cores.
+need `jax[cuda13]`, see `benchmarks/gpu_training`; the others take some thirteen hours of two cores.
 """
 
 import argparse
@@ -29,6 +29,9 @@ _PATIENT = (
     f"{_PHOTOGRAPHS} --unlabelled-teacher {RUNS}/ferplus_teacher"
 )
 
+_DETECTOR = "train-detector --data datasets/detection --leave-out datasets/facial_expressions"
+_ON = "--epochs 45 --learning-rate 2e-3"
+
 _GPU = "benchmarks.gpu_training"
 _FIRST = "--students mini_xception_wide:64:fer2013 mini_xception:64:ferplus"
 _AGAIN = (
@@ -49,6 +52,9 @@ STEPS = {
     "ferplus_teacher": "train-emotion --recipe face-teacher --dataset ferplus --label-smoothing 0 "
     f"--epochs 12 {_BACKBONE}",
     "mini_xception": _PATIENT,
+    "detector": _DETECTOR,
+    "detector_1": f"{_DETECTOR} --initial-weights {RUNS}/detector --seed 1 {_ON}",
+    "detector_2": f"{_DETECTOR} --initial-weights {RUNS}/detector_1 --seed 2 {_ON}",
     "roll": "train --task roll",
     "gender_teacher": "train-gender --recipe face-teacher --dataset utkface --epochs 14 "
     f"--crop-margin -0.2 {_BACKBONE}",

@@ -13,7 +13,7 @@ import pytest
 from keras import layers
 
 from minixception import models
-from minixception.commands import train, train_emotion, train_gender
+from minixception.commands import train, train_detector, train_emotion, train_gender
 from minixception.commands.training_options import recipe_changes
 from minixception.datasets.registry import DATASETS
 from minixception.training.optimization import averaged_weights, compile_model, make_optimizer
@@ -21,6 +21,12 @@ from minixception.training.recipe_book import RECIPES, get_recipe
 from minixception.training.recipes import Augmentation, Recipe
 
 ROOT = Path(__file__).parents[1]
+COMMANDS = {
+    "train": train,
+    "train-detector": train_detector,
+    "train-emotion": train_emotion,
+    "train-gender": train_gender,
+}
 CONSTANT = Recipe(name="constant", summary="", optimizer="sgd", schedule="constant")
 
 
@@ -248,10 +254,12 @@ def test_the_chain_of_models_reads_what_it_has_made() -> None:
         if module != "minixception":
             continue
         parser = argparse.ArgumentParser()
-        modules = {"train": train, "train-emotion": train_emotion, "train-gender": train_gender}
-        modules[command].add_arguments(parser)
+        COMMANDS[command].add_arguments(parser)
         step = parser.parse_args(options)
-        assert (step.recipe or step.task) in RECIPES
-        read = {Path(folder) for folder in (*step.teacher, step.initial_weights) if folder}
+        teachers = []
+        if command != "train-detector":
+            assert (step.recipe or step.task) in RECIPES
+            teachers = step.teacher
+        read = {Path(folder) for folder in (*teachers, step.initial_weights) if folder}
         assert {folder for folder in read if folder.parent != Path("runs", "gpu")} <= made
         made.add(step.output)
