@@ -30,7 +30,6 @@ _PATIENT = (
 )
 
 _DETECTOR = "train-detector --data datasets/detection --leave-out datasets/facial_expressions"
-_ON = "--epochs 45 --learning-rate 2e-3"
 
 _GPU = "benchmarks.gpu_training"
 _FIRST = "--students mini_xception_wide:64:fer2013 mini_xception:64:ferplus"
@@ -53,8 +52,8 @@ STEPS = {
     f"--epochs 12 {_BACKBONE}",
     "mini_xception": _PATIENT,
     "detector": _DETECTOR,
-    "detector_1": f"{_DETECTOR} --initial-weights {RUNS}/detector --seed 1 {_ON}",
-    "detector_2": f"{_DETECTOR} --initial-weights {RUNS}/detector_1 --seed 2 {_ON}",
+    "detector_again": f"{_DETECTOR} --initial-weights {RUNS}/detector --seed 1 --epochs 45 "
+    "--learning-rate 2e-3",
     "roll": "train --task roll",
     "gender_teacher": "train-gender --recipe face-teacher --dataset utkface --epochs 14 "
     f"--crop-margin -0.2 {_BACKBONE}",

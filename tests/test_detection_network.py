@@ -18,11 +18,7 @@ from minixception.detection.columns import FACE_COLUMNS
 from minixception.detection.labelled_pictures import read_sources
 from minixception.detection.network_detector import MiniXceptionDetector
 from minixception.detector_training import trainer as training
-from minixception.detector_training.export import (
-    finish_detector,
-    load_detector_model,
-    mean_model,
-)
+from minixception.detector_training.export import finish_detector, load_detector_model
 from minixception.detector_training.losses import compare_squares, detection_loss
 from minixception.detector_training.trainer import DetectorRecipe, DetectorRun, train_detector
 from minixception.models.detector import OUTPUTS, STRIDES, DetectorPlan, build_detector
@@ -90,16 +86,6 @@ def test_the_network_is_small_and_takes_any_size() -> None:
         assert outputs.shape == (2, cells, OUTPUTS)
     score = 1 / (1 + np.exp(-np.asarray(outputs)[..., 0]))
     assert score == pytest.approx(0.01, abs=0.005)
-
-
-def test_runs_may_begin_with_the_mean_of_several_detectors() -> None:
-    first, second = build_detector(TINY), build_detector(TINY)
-    wanted = [(a + b) / 2 for a, b in zip(first.get_weights(), second.get_weights(), strict=True)]
-    assert mean_model([first, second]) is first
-    for weight, mean in zip(first.get_weights(), wanted, strict=True):
-        np.testing.assert_allclose(weight, mean, atol=1e-6)
-    with pytest.raises(ValueError, match="different widths have no mean"):
-        mean_model([first, build_detector()])
 
 
 def test_the_loss_knows_a_right_answer_from_a_wrong_one() -> None:

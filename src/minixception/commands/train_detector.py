@@ -38,14 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("replicas", int, "copies of the network that share a step"),
     ):
         add(f"--{name}", type=kind, help=f"{text} (default: the recipe's)")
-    add(
-        "--initial-weights",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="FOLDER",
-        help="detector to start from; of several, the mean of their weights",
-    )
+    add("--initial-weights", type=Path, metavar="FOLDER", help="detector to start from")
     add_devices_argument(parser)
     add("--seed", type=int, default=0, help="seed of weights and scenes")
     add("--output", type=Path, default=Path("runs/mini_xception_detector"), help="folder to write")
@@ -107,7 +100,7 @@ def _prepare_run(
 
     from minixception.checkpoints.versions import recorded_versions
     from minixception.detection.card import DetectorCard
-    from minixception.detector_training.export import load_detector_model, mean_model
+    from minixception.detector_training.export import load_detector_model
     from minixception.detector_training.trainer import DetectorRun
     from minixception.files import file_checksum
     from minixception.models.detector import DETECTOR_NAME, STRIDES, build_detector
@@ -115,9 +108,8 @@ def _prepare_run(
 
     divide_cores(recipe.replicas)
     keras.utils.set_random_seed(arguments.seed)
-    # Those of an earlier version have other widths, and keep them.
-    starts = [load_detector_model(folder) for folder in arguments.initial_weights]
-    model = mean_model(starts) if starts else build_detector()
+    start = arguments.initial_weights  # perhaps of an earlier version, with other widths
+    model = build_detector() if start is None else load_detector_model(start)
     card = DetectorCard(
         name=arguments.output.resolve().name,
         architecture=DETECTOR_NAME,
@@ -129,7 +121,7 @@ def _prepare_run(
             "photographs": file_checksum(arguments.data / "photographs.tar"),
             "backgrounds": file_checksum(arguments.data / "backgrounds.tar"),
             "left out": None if arguments.leave_out is None else arguments.leave_out.name,
-            "initial weights": [str(folder) for folder in arguments.initial_weights],
+            "initial weights": start and str(start),
             "sizes": {
                 "training": [len(training.photographs), len(training.backgrounds)],
                 "held out": [len(validation.photographs), len(validation.backgrounds)],

@@ -54,29 +54,6 @@ def load_detector_model(folder: str | Path) -> keras.Model:
     return model
 
 
-def mean_model(models: Sequence[keras.Model]) -> keras.Model:
-    """Give the first of some detectors the mean of their weights, and return it.
-
-    Of runs that began with each other's weights it is better than each (Izmailov et al. 2018,
-    arXiv 1803.05407; Wortsman et al. 2022, arXiv 2203.05482).
-
-    Raises:
-        ValueError: if their weights have different shapes.
-    """
-    model, *others = models
-    shapes = [weight.shape for weight in model.weights]
-    for other in others:
-        if [weight.shape for weight in other.weights] != shapes:
-            raise ValueError(
-                "detectors of different widths have no mean: give runs of which one began with the "
-                f"weights of the other. Received: {model.count_params()} and "
-                f"{other.count_params()} parameters"
-            )
-    weights = zip(*(each.get_weights() for each in models), strict=True)
-    model.set_weights([np.mean(each, axis=0) for each in weights])
-    return model
-
-
 def export_detector(folder: str | Path, images: Sequence[NDArray[np.uint8]]) -> float:
     """Write `model.tflite` and compare it with the `model.keras` that it comes from.
 
