@@ -143,18 +143,19 @@ class MiniXceptionDetector(SizedSearch):
         """Return what the network takes for faces."""
         height, width = grey.shape[:2]
         overview = OVERVIEW / max(height, width)
-        faces = self._look(grey, overview, self._overview, least=OVERVIEW)
+        faces = self._look(_copy_of(grey, overview), grey, self._overview, least=OVERVIEW)
         scale = self._scale(height, width, most=self._most_enlarged(height, width, faces))
         if scale != overview:
-            faces = np.concatenate([faces, self._look(grey, scale, self._whole)])
+            more = self._look(_copy_of(grey, scale), grey, self._whole)
+            faces = np.concatenate([faces, more])
             faces = faces[keep_best(faces)]
         return self._in_image(faces, height, width)
 
     def _seen_lying(self, grey: NDArray[np.uint8]) -> list[FoundFace]:
         """Return what the network takes for faces with the picture turned to either side."""
-        scale = TURNED_SIDE / max(grey.shape[:2])
+        copy = _copy_of(grey, TURNED_SIDE / max(grey.shape[:2]))
         faces = np.concatenate(
-            [self._look(grey, scale, self._turned, quarter=one) for one in (1, -1)]
+            [self._look(copy, grey, self._turned, quarter=one) for one in (1, -1)]
         )
         return self._in_image(faces[keep_best(faces)], *grey.shape[:2])
 
@@ -197,8 +198,8 @@ class MiniXceptionDetector(SizedSearch):
 
     def _look(
         self,
-        grey: NDArray[np.uint8],
-        scale: float,
+        copy: NDArray[np.uint8],
+        image: NDArray[np.uint8],
         engine: LiteRTEngine,
         *,
         least: int = 0,
@@ -209,15 +210,13 @@ class MiniXceptionDetector(SizedSearch):
         The copy is turned by a `quarter`, 1 to the left or -1 to the right, and filled up to
         multiples of the stride and to sides of at least `least`, so that an engine keeps its size.
         """
-        size = size_of_copy(grey.shape[0], grey.shape[1], scale)
-        copy = np.ascontiguousarray(
-            np.rot90(resize_image(grey, size, cubic=True)[:, :, 0], quarter)
-        )
+        height, width = copy.shape[:2]
+        turned = np.ascontiguousarray(np.rot90(copy[:, :, 0], quarter))
         stride = self.card.strides[-1]
-        down, right = (max(-(-side // stride) * stride, least) - side for side in copy.shape)
-        copy = cv2.copyMakeBorder(copy, 0, down, 0, right, cv2.BORDER_CONSTANT)
-        outputs = engine.run(prepare_images(np.asarray(copy, np.uint8)[None]))[0]
-        cells = sum(copy[::step, ::step].size for step in self.card.strides)
+        down, right = (max(-(-side // stride) * stride, least) - side for side in turned.shape)
+        filled = cv2.copyMakeBorder(turned, 0, down, 0, right, cv2.BORDER_CONSTANT)
+        outputs = engine.run(prepare_images(np.asarray(filled, np.uint8)[None]))[0]
+        cells = sum(filled[::step, ::step].size for step in self.card.strides)
         if outputs.shape != (cells, FACE_COLUMNS) or not np.isfinite(outputs).all():
             raise BrokenModelError(
                 f"{self.file} is damaged: it must give {FACE_COLUMNS} finite numbers for each of "
@@ -225,19 +224,25 @@ class MiniXceptionDetector(SizedSearch):
             )
         faces = decode_faces(
             outputs,
-            copy.shape,
+            filled.shape,
             self.card.strides,
             least_score=self._least_score,
             offsets=self.card.score_offsets,
         )
         if quarter:
-            _turn_back(faces, size, quarter)
+            _turn_back(faces, (height, width), quarter)
         # Height and width are rounded separately.
-        ratio = np.array([grey.shape[1] / size[1], grey.shape[0] / size[0]], np.float32)
+        ratio = np.array([image.shape[1] / width, image.shape[0] / height], np.float32)
         faces[:, SIDE] *= np.sqrt(ratio.prod())
         faces[:, MIDDLE] *= ratio
         faces[:, LANDMARKS] *= np.tile(ratio, 5)
         return faces
+
+
+def _copy_of(grey: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+    """Return an image (height, width, 1) in another size."""
+    size = size_of_copy(grey.shape[0], grey.shape[1], scale)
+    return resize_image(grey, size, cubic=True)
 
 
 def _turn_back(faces: NDArray[np.float32], size: tuple[int, int], quarter: int) -> None:
