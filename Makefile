@@ -106,7 +106,8 @@ web/dist/sw.js: web/dist/models/rules.json web/node_modules/.package-lock.json \
 # The oldest minor version of each requirement, with its last corrections.
 $(OLDEST)/.installed: requirements.txt requirements-dev.txt
 	$(PYTHON) -m venv $(OLDEST)
-	sed -E 's/>=([0-9.]+).*/==\1.*/' requirements.txt > $(OLDEST)/requirements.txt
+	for file in $^; do sed -E 's/>=([0-9.]+).*/==\1.*/' $$file > $(OLDEST)/$$file; done
 	$(OLDEST)/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check \
-		-r $(OLDEST)/requirements.txt pytest pytest-xdist hypothesis
+		-r $(OLDEST)/requirements-dev.txt
+	$(OLDEST)/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
