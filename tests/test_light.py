@@ -132,11 +132,3 @@ def test_it_is_light(run: Run) -> None:
     size = sum(path.lstat().st_blocks * 512 for path in packages.rglob("*"))
     assert size < LARGEST * 2**20
     assert len(list(packages.glob("opencv*.dist-info"))) == 1
-
-
-@in_light_environment
-def test_what_the_package_leaves_out_is_in_the_source(run: Run) -> None:
-    told = run(
-        "from minixception.checkpoints.shipped import note_on_large_files as note; print(note())"
-    ).stdout
-    assert "lie in trained_models/ of the source" in told

@@ -1,5 +1,7 @@
 """The networks against the numbers and plans of the publications."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 import pytest
@@ -108,25 +110,11 @@ def test_only_the_two_stem_convolutions_are_penalized(
 
 
 def test_no_relu_follows_a_sum(published: dict[str, keras.Model]) -> None:
-    """Big Xception's second module begins with a ReLU on its main path; its shortcut has none.
-
-    A shortcut that leaves out pixels picks them by a pooling of single ones.
-    """
-    picked = {keras.layers.AveragePooling2D: keras.layers.Conv2D}
+    """But in big Xception, whose second module begins with one on its main path."""
     for name in ("mini_xception", "tiny_xception", "mini_xception_48", "big_xception"):
         sums = layers_of(published[name], keras.layers.Add)
-        followers = [
-            {picked.get(kind := type(node.operation), kind) for node in addition._outbound_nodes}
-            for addition in sums
-        ]
-        convolutions = {keras.layers.Conv2D, keras.layers.SeparableConv2D}
-        if name == "big_xception":
-            assert followers == [
-                {keras.layers.Conv2D, keras.layers.Activation},
-                {keras.layers.Conv2D},
-            ]
-        else:
-            assert followers == [convolutions] * 3 + [{keras.layers.Conv2D}]
+        followers = [type(node.operation) for each in sums for node in each._outbound_nodes]
+        assert followers.count(keras.layers.Activation) == (name == "big_xception")
 
 
 def test_settings_of_batch_normalization_and_initial_values(
@@ -229,20 +217,18 @@ def test_any_size_that_the_plan_allows(input_shape: tuple[int | None, int | None
 @pytest.mark.parametrize(
     ("name", "input_shape", "reason"),
     [
-        ("big_xception", (64, 6, 1), "at least 7 pixels.*unpadded"),
-        ("simpler_cnn", (65, 64, 1), "1 to 64 pixels.*six strides"),
-        ("simpler_cnn", (None, None, 1), "1 to 64 pixels.*six strides"),
+        ("big_xception", (64, 6, 1), "at least 7 pixels"),
+        ("simpler_cnn", (65, 64, 1), "1 to 64 pixels"),
+        ("lenet5_rgb", (15, 48, 3), "at least 16 pixels"),
+        ("easynet", (64, 30, 1), "at least 31 pixels"),
+        ("easynet", (None, 64, 1), "at least 31 pixels"),
+        ("emonet", (None, None, 1), "at least 1 pixels"),
+        ("facenet", (31, 224, 3), "at least 32 pixels"),
         ("mini_xception", (64, 64, 2), "1 or 3 channels"),
-        ("lenet5_rgb", (15, 48, 3), "at least 16 pixels.*fully connected"),
-        ("easynet", (64, 30, 1), "at least 31 pixels.*fully connected"),
-        ("easynet", (None, 64, 1), "at least 31 pixels.*one size"),
-        ("emonet", (None, None, 1), "one size"),
-        ("facenet", (224, 224, 1), "`facenet` takes 3 channels"),
-        ("facenet", (31, 224, 3), "at least 32 pixels.*five strides"),
         ("mini_xception", (64, 64), "height, width, channels"),
     ],
 )
-def test_an_impossible_size_is_refused_with_its_reason(
+def test_an_impossible_size_is_refused(
     name: str, input_shape: tuple[int, int, int], reason: str
 ) -> None:
     with pytest.raises(ValueError, match=reason) as caught:
@@ -250,35 +236,19 @@ def test_an_impossible_size_is_refused_with_its_reason(
     assert f"Received: input_shape={input_shape}" in str(caught.value)
 
 
-def test_a_builder_must_end_in_a_softmax_named_predictions(monkeypatch: pytest.MonkeyPatch) -> None:
-    def build_logits(*, input_shape: tuple[int, int, int], num_classes: int, name: str) -> object:
-        inputs = keras.Input(input_shape)
-        pooled = keras.layers.GlobalAveragePooling2D()(inputs)
-        outputs = keras.layers.Dense(num_classes, name="predictions")(pooled)
-        return keras.Model(inputs, outputs, name=name)
-
-    network = models.Network(build_logits, input_shape=(32, 32, 1))
-    monkeypatch.setitem(models.NETWORKS, "logits", network)
-    with pytest.raises(ValueError, match=r"`logits` must return .* the activation softmax"):
-        models.build("logits", (32, 32, 1), 2)
+def logits(*, input_shape: tuple[int, int, int], num_classes: int, name: str) -> keras.Model:
+    inputs = keras.Input(input_shape)
+    pooled = keras.layers.GlobalAveragePooling2D()(inputs)
+    outputs = keras.layers.Dense(num_classes, name="predictions")(pooled)
+    return keras.Model(inputs, outputs, name=name)
 
 
 @pytest.mark.parametrize(
-    ("name", "entry", "message"),
-    [
-        ("mine", lambda **_: None, r"NETWORKS\['mine'\] must be a `Network`"),
-        ("mine", models.Network(lambda **_: None, (32, 32, 1)), "must return a Keras model"),
-        (
-            "mine",
-            models.Network(lambda **_: keras.Sequential([keras.layers.Flatten()]), (32, 32, 1)),
-            "a Keras model that begins with an `Input`",
-        ),
-        ("my net", models.Network(lambda **_: None, (32, 32, 1)), "made of A to Z, digits"),
-    ],
+    "builder", [logits, lambda **_: None, lambda **_: keras.Sequential([keras.layers.Flatten()])]
 )
-def test_what_is_no_network_is_refused(
-    name: str, entry: object, message: str, monkeypatch: pytest.MonkeyPatch
+def test_what_a_builder_gets_wrong_is_told(
+    builder: Callable[..., keras.Model], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(models.NETWORKS, name, entry)
-    with pytest.raises(ValueError, match=message):
-        models.build(name, (32, 32, 1), 2)
+    monkeypatch.setitem(models.NETWORKS, "mine", models.Network(builder, (32, 32, 1)))
+    with pytest.raises(ValueError, match=r"The builder of `mine` must return a Keras model"):
+        models.build("mine", (32, 32, 1), 2)

@@ -122,17 +122,3 @@ def test_what_does_not_fit_is_told_and_writes_nothing(
     with pytest.raises((TypeError, ValueError), match=message):
         make_checkpoint(tmp_path / "new", model, class_names=NAMES, value_range=(0, 1))
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_file_alone_says_how_it_becomes_a_checkpoint(
-    own_model: keras.Model, checkpoint: Path, tmp_path: Path
-) -> None:
-    for name in ("mine.keras", "mine.tflite"):
-        (tmp_path / name).touch()
-        with pytest.raises(NotADirectoryError, match=rf"make_checkpoint\('my_model', '.*{name}'"):
-            FaceAnalyzer(emotion=tmp_path / name)
-    with pytest.raises(NotADirectoryError, match="give its folder"):
-        FaceClassifier.load(checkpoint / "model.keras")
-    (tmp_path / "photo.jpg").touch()
-    with pytest.raises(FileNotFoundError, match=r"photo\.jpg is neither a checkpoint folder nor"):
-        FaceAnalyzer(emotion=tmp_path / "photo.jpg")

@@ -1,13 +1,11 @@
 """Checkpoint folders of Keras models: `model.keras`, `card.json`, `history.csv`, `model.tflite`."""
 
-import io
 import json
 import math
-import re
 import threading
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,12 +25,11 @@ from minixception.checkpoints.card import (
 )
 from minixception.checkpoints.model_files import (
     CONFIG_MEMBER,
-    METADATA_MEMBER,
     MOST_CALLS,
     check_config,
     check_model_file,
 )
-from minixception.checkpoints.shipped import find_model, note_on_large_files, trained_models_folder
+from minixception.checkpoints.shipped import find_model
 from minixception.files import atomic_folder, atomic_path, private_copy
 from minixception.messages import counted, explain
 
@@ -163,9 +160,7 @@ def load_keras_file(path: str | Path) -> keras.Model:
         OSError: if it cannot be read.
     """
     if not Path(path).is_file():
-        is_shipped = trained_models_folder() in Path(path).resolve().parents
-        note = note_on_large_files() if is_shipped else ""
-        raise FileNotFoundError(f"{path} does not exist, or is not a file.{note}")
+        raise FileNotFoundError(f"{path} does not exist, or is not a file.")
     content = Path(path).read_bytes()
     try:
         suffix, parameters = check_model_file(content)
@@ -178,22 +173,10 @@ def load_keras_file(path: str | Path) -> keras.Model:
     # Keras, zipfile and h5py raise many kinds for a damaged file.
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        reason = _note_on_version(content) + reason[:300]
-        raise ValueError(f"{path} cannot be loaded as a Keras model: {reason}") from error
-
-
-def _note_on_version(content: bytes) -> str:
-    """Return a sentence if a `.keras` file says that a newer Keras wrote it, else none."""
-    with suppress(Exception):  # it may be damaged, or another file
-        with zipfile.ZipFile(io.BytesIO(content)) as archive, archive.open(METADATA_MEMBER) as file:
-            found = re.search(rb'"keras_version": "((\d+)\.(\d+)[\w.]{0,20})"', file.read(1000))
-        version, *numbers = found.groups() if found else (b"", 0, 0)
-        if [*map(int, numbers)] > [int(part) for part in keras.__version__.split(".")[:2]]:
-            return (
-                f"it was saved by Keras {version.decode()}, newer than the {keras.__version__} "
-                "here; update Keras. "
-            )
-    return ""
+        raise ValueError(
+            f"{path} cannot be loaded as a Keras model (by Keras {keras.__version__}): "
+            f"{reason[:300]}"
+        ) from error
 
 
 @contextmanager

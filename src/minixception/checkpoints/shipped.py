@@ -3,7 +3,7 @@
 from os import PathLike
 from pathlib import Path
 
-from minixception.files import _CHECKOUT, _PACKAGE, checkout_root
+from minixception.files import _CHECKOUT, _PACKAGE
 from minixception.labels import check_task
 
 DEFAULT_EMOTION_MODEL = "fer2013_mini_xception"
@@ -23,8 +23,6 @@ TASKS = tuple(DEFAULT_MODELS)
 
 CLASSIFIER_TASKS = (*TASKS, "roll")
 """All tasks of shipped classifiers: the last one's helps to find faces, see `ROLL_MODEL`."""
-
-MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".tflite")
 
 
 def trained_models_folder() -> Path:
@@ -48,7 +46,6 @@ def find_model(name_or_folder: str | Path, *, tasks: tuple[str, ...] = CLASSIFIE
 
     Raises:
         FileNotFoundError: if it is neither; the message lists the shipped names.
-        NotADirectoryError: if it is a model file; the message says how to make a checkpoint of it.
         TypeError: if it is no path.
     """
     if not isinstance(name_or_folder, str | PathLike):
@@ -60,11 +57,10 @@ def find_model(name_or_folder: str | Path, *, tasks: tuple[str, ...] = CLASSIFIE
     shipped = {name: path for task in tasks for name, path in shipped_models(task).items()}
     if str(name_or_folder) in shipped:
         return shipped[str(name_or_folder)]
-    if Path(name_or_folder).is_file() and Path(name_or_folder).suffix.lower() in MODEL_SUFFIXES:
-        raise NotADirectoryError(_what_to_do_with_model_file(Path(name_or_folder)))
     raise FileNotFoundError(
         f"{name_or_folder} is neither a checkpoint folder nor a shipped {' or '.join(tasks)} model "
-        f"({', '.join(shipped) or 'there are none'})."
+        f"({', '.join(shipped) or 'there are none'}). For a model file: "
+        "`minixception.make_checkpoint`"
     )
 
 
@@ -76,27 +72,3 @@ def check_new_task(name: str) -> None:
     check_task(name)
     if name not in CLASSIFIER_TASKS and name.lower() in CLASSIFIER_TASKS:
         raise ValueError(f"`task` must be {name.lower()}, or another word. Received: {name}")
-
-
-def note_on_large_files() -> str:
-    """Return a sentence on the model files that an installed package lacks; none in a checkout."""
-    if checkout_root() is not None:
-        return ""
-    return (
-        " The package leaves out large model files, which lie in trained_models/ of the source: "
-        "give the folder there."
-    )
-
-
-def _what_to_do_with_model_file(path: Path) -> str:
-    if (path.parent / "card.json").is_file():
-        return f"{path} belongs to a checkpoint: give its folder, {path.parent}"
-    is_weight_file = path.suffix.lower() in (".hdf5", ".h5")
-    return (
-        f"{path} is a model file alone, which says neither its class names nor the range of its "
-        "pixel values. Make a checkpoint of it once, in Python, and give the folder: from "
-        f"minixception import make_checkpoint; make_checkpoint('my_model', {str(path)!r}, "
-        "class_names=['happy', 'sad'], value_range=(0, 1)), with the names and the range of its "
-        "training"
-        + (". For a published weight file: minixception convert" if is_weight_file else "")
-    )

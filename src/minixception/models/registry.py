@@ -1,6 +1,5 @@
 """The list of networks, and `build(name, input_shape, num_classes)`."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +10,6 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from minixception.messages import counted
 from minixception.models import baselines, facenet, mobilenet, xception
 
 
@@ -24,7 +22,6 @@ class Network:
         input_shape: (height, width, channels) of the publication.
         smallest: least height and width in pixels that leave at least one position.
         largest: greatest height and width in pixels, or None where any size goes.
-        size_reason: why there are such limits, for the error message.
         any_size: whether height and width may be left open.
         channels: numbers of channels that it can take: 1 (grey), 3 (RGB).
         load_backbone: puts the weights of a file into its pre-trained part and returns whose layer
@@ -36,7 +33,6 @@ class Network:
     input_shape: tuple[int, int, int]
     smallest: int = 1
     largest: int | None = None
-    size_reason: str = "an image needs at least one pixel"
     any_size: bool = True
     channels: tuple[int, ...] = (1, 3)
     load_backbone: Callable[[keras.Model, Path, NDArray[np.float32]], str] | None = None
@@ -46,50 +42,24 @@ def _xception(plan: xception.XceptionPlan) -> Network:
     smallest = 1
     for _, strides in reversed(plan.stem):  # back from one position
         smallest = (smallest - 1) * strides + 3
-    return Network(
-        builder=partial(xception.build_xception, plan=plan),
-        input_shape=plan.input_shape,
-        smallest=smallest,
-        size_reason="the stem's unpadded 3x3 convolutions must leave at least one position",
-    )
+    builder = partial(xception.build_xception, plan=plan)
+    return Network(builder, plan.input_shape, smallest=smallest)
 
 
 NETWORKS: dict[str, Network] = {
     **{name: _xception(plan) for name, plan in xception.PLANS.items()},
     "simple_cnn": Network(baselines.build_simple_cnn, (48, 48, 1)),
-    "simpler_cnn": Network(
-        baselines.build_simpler_cnn,
-        (64, 64, 1),
-        largest=64,
-        size_reason="its six strides of 2 must end in exactly one position",
-        any_size=False,
-    ),
+    # Its six strides of 2 must end in exactly one position.
+    "simpler_cnn": Network(baselines.build_simpler_cnn, (64, 64, 1), largest=64, any_size=False),
     "lenet5_rgb": Network(
-        baselines.build_lenet5_rgb,
-        (48, 48, 3),
-        smallest=16,
-        size_reason="its fully connected layers need at least one position, and one size",
-        any_size=False,
-        channels=(3,),
+        baselines.build_lenet5_rgb, (48, 48, 3), smallest=16, any_size=False, channels=(3,)
     ),
-    "easynet": Network(
-        baselines.build_easynet,
-        (64, 64, 1),
-        smallest=31,
-        size_reason="its fully connected layers need at least one position, and one size",
-        any_size=False,
-    ),
-    "emonet": Network(
-        baselines.build_emonet,
-        (64, 64, 1),
-        size_reason="its fully connected layers need one size",
-        any_size=False,
-    ),
+    "easynet": Network(baselines.build_easynet, (64, 64, 1), smallest=31, any_size=False),
+    "emonet": Network(baselines.build_emonet, (64, 64, 1), any_size=False),
     "facenet": Network(
         facenet.build_facenet,
         (224, 224, 3),
         smallest=32,
-        size_reason="its five strides of 2 must leave at least one position",
         channels=(3,),
         load_backbone=lambda model, path, _: facenet.load_backbone_weights(model, path),
     ),
@@ -147,19 +117,16 @@ def build(
 
 def _check_built(model: keras.Model, name: str, num_classes: int) -> None:
     """Refuse what a builder got wrong before anything is trained."""
-    if not isinstance(model, keras.Model) or not model.built:
+    found = None
+    if isinstance(model, keras.Model) and model.built:
+        last = model.layers[-1]
+        is_softmax = getattr(last, "activation", None) is keras.activations.softmax
+        found = (model.name, last.name, model.output_shape, is_softmax)
+    if found != (name, "predictions", (None, num_classes), True):
         raise ValueError(
-            f"The builder of `{name}` must return a Keras model that begins with an `Input`. "
-            f"Received: {model!r:.100}"
-        )
-    last = model.layers[-1]
-    is_softmax = getattr(last, "activation", None) is keras.activations.softmax
-    wanted = (name, "predictions", (None, num_classes))
-    if (model.name, last.name, model.output_shape) != wanted or not is_softmax:
-        raise ValueError(
-            f"The builder of `{name}` must return a model of that name whose last layer is named "
-            f"`predictions`, with the shape (None, {num_classes}) and the activation softmax. "
-            f"Received: {model.name!r}, {last.name!r}, {model.output_shape}"
+            f"The builder of `{name}` must return a Keras model of that name that begins with an "
+            "`Input` and whose last layer is named `predictions`, with the shape (None, "
+            f"{num_classes}) and the activation softmax. Received: {found or model}"
         )
 
 
@@ -170,28 +137,18 @@ def check_input(name: str, input_shape: tuple[int | None, int | None, int]) -> N
             f"The network must be one of {', '.join(network_names())}. Received: {name!r}"
         )
     network = NETWORKS[name]
-    if not isinstance(network, Network):
-        raise ValueError(f"NETWORKS[{name!r}] must be a `Network`. Received: {network!r:.100}")
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):  # TensorFlow takes no other
-        raise ValueError(
-            f"The name of a network must be made of A to Z, digits, _, . and -. Received: {name!r}"
-        )
     received = f"Received: input_shape={input_shape}"
     is_shape = isinstance(input_shape, tuple | list) and len(input_shape) == 3
     is_shape = is_shape and all(isinstance(size, int | np.integer | None) for size in input_shape)
-    if not is_shape or input_shape[2] not in (1, 3):
+    if not is_shape or input_shape[2] not in network.channels:
+        channels = " or ".join(map(str, network.channels))
         raise ValueError(
-            f"`input_shape` must be (height, width, channels) with 1 or 3 channels. {received}"
+            f"`{name}` takes {channels} channels, in a shape (height, width, channels). {received}"
         )
-    if input_shape[2] not in network.channels:
-        raise ValueError(f"`{name}` takes {counted(network.channels[0], 'channel')}. {received}")
     for size in input_shape[:2]:
         if size is None and network.any_size:
             continue
         if size is None or size < network.smallest or size > (network.largest or size):
             least, most = network.smallest, network.largest
             limits = f"{least} to {most}" if most is not None else f"at least {least}"
-            raise ValueError(
-                f"`{name}` takes a height and a width of {limits} pixels: "
-                f"{network.size_reason}. {received}"
-            )
+            raise ValueError(f"`{name}` takes a height and a width of {limits} pixels. {received}")
