@@ -117,12 +117,8 @@ def test_converter_writes_an_equal_checkpoint(
     assert convert(file, folder) == 1  # nothing is overwritten
     assert "already holds a checkpoint" in capsys.readouterr().err
     other = tmp_path / "other"
-    for options, message in {
-        ("--class-names", "woman", "man"): "has 7 outputs: give --class-names with 7 names",
-        ("--class-names", "happy", "Happiness"): "mean different things",
-    }.items():
-        assert convert(file, other, *options) == 1
-        assert message in capsys.readouterr().err
+    assert convert(file, other, "--class-names", "woman", "man") == 1
+    assert "must have an output for each of woman, man" in capsys.readouterr().err
     assert not other.exists()
 
 

@@ -65,7 +65,6 @@ def make_checkpoint(
         The card. Its preprocessor resizes, and converts to grey if the model has one channel.
 
     Raises:
-        TypeError: if `class_names` is a string, or `model` no model.
         ValueError: if the model does not fit the other arguments, or does not return
             probabilities. One without a softmax at its end gets it by
             `keras.Model(model.inputs, keras.layers.Softmax()(model.output))`. Nothing is written
@@ -76,8 +75,6 @@ def make_checkpoint(
     refuse_run(folder)
     check_new_task(task)
     litert: bytes | None = None
-    if isinstance(class_names, str):
-        raise TypeError(f"`class_names` must be a list of names. Received: {class_names!r}")
     if isinstance(model, str | Path) and Path(model).suffix.lower() == ".tflite":
         engine = LiteRTEngine(model, num_classes=len(class_names))
         name, predict, litert = Path(model).stem, engine.predict, engine.content
@@ -88,16 +85,12 @@ def make_checkpoint(
             from minixception.checkpoints.keras_model import load_keras_file
 
             model = load_keras_file(model)
-        if not hasattr(model, "predict_on_batch"):
-            raise TypeError(
-                f"`model` must be a Keras model or a model file. Received: {type(model).__name__}"
-            )
         name, predict = model.name, model.predict_on_batch
         preprocessor = _preprocessor_of(name, getattr(model, "input_shape", None), value_range)
         if model.output_shape != (None, len(class_names)):
             raise ValueError(
-                f"`model` must have an output for each of {', '.join(class_names)}: (None, "
-                f"{len(class_names)}). Received: {name}, which has {model.output_shape}"
+                f"`model` must have an output for each of {', '.join(class_names)}. "
+                f"Received: {name}, with the outputs {model.output_shape}"
             )
         parameters = model.count_params()
     card = Card(
@@ -146,17 +139,13 @@ def _remove_others(folder: Path, *, written: Path) -> None:
 
 def _preprocessor_of(name: str, shape: Any, value_range: tuple[float, float]) -> Preprocessor:
     """Return what prepares images for a model that takes (B, height, width, channels)."""
-    if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] not in (1, 3):
+    is_fixed = isinstance(shape, tuple) and len(shape) == 4 and None not in shape[1:]
+    if not is_fixed or min(shape[1:]) < 1 or shape[3] not in (1, 3):  # -1 is any size in LiteRT
         raise ValueError(
-            "`model` must be built, and take one image (height, width, channels) with 1 or 3 "
-            f"channels. Received: {name}, which takes {shape}"
+            "`model` must be built for images of one size, keras.Input((height, width, channels)), "
+            f"with 1 or 3 channels. Received: {name}, which takes {shape}"
         )
     _, height, width, channels = shape
-    if height in (None, -1) or width in (None, -1):  # in Keras, in LiteRT
-        raise ValueError(
-            "`model` must take images of one size: build it with keras.Input((height, width, "
-            f"channels)). Received: {shape[1:]}"
-        )
     return Preprocessor((height, width), channels=channels, value_range=value_range)
 
 

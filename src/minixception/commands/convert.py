@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minixception.commands.outputs import check_folder
-from minixception.labels import EMOTIONS_FER2013, GENDERS, check_class_names
+from minixception.labels import EMOTIONS_FER2013, GENDERS
 from minixception.locks import own_folder
-from minixception.messages import counted
 
 if TYPE_CHECKING:
     import keras
@@ -30,6 +29,7 @@ TOLERANCE = 1e-5
 # 150 pixels wide. With 0.3 on all sides their weights are right for 95 % of a set of studio
 # portraits, with 0.2 for 93 %, with 0 for 56 % (faces found by YuNet).
 CROP_MARGINS = {"emotion": 0.0, "gender": 0.3}
+CLASS_NAMES = {"emotion": EMOTIONS_FER2013, "gender": GENDERS}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,15 +63,14 @@ def run(arguments: argparse.Namespace) -> int:
     from minixception.checkpoints.own_models import make_checkpoint
     from minixception.datasets.registry import AS_PUBLISHED
 
-    file, output, margin = arguments.file, arguments.output, arguments.crop_margin
+    file, output, task = arguments.file, arguments.output, arguments.task
     check_folder(output, "--output")
     if (output / CARD_FILE).exists():
         raise FileExistsError(f"{output} already holds a checkpoint. Give another one.")
-    margin = CROP_MARGINS[arguments.task] if margin is None else margin
-    as_margin(margin)
+    margin = arguments.crop_margin
+    margin = as_margin(CROP_MARGINS[task] if margin is None else margin)
     published = load_keras_file(file)
     model = rebuild(published, file)
-    names = _class_names(arguments, model.output_shape[-1])
     shape = (64, *(side or 64 for side in model.input_shape[1:]))
     images = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
     difference = largest_difference(published.predict_on_batch, model, images)
@@ -81,9 +80,9 @@ def run(arguments: argparse.Namespace) -> int:
         card = make_checkpoint(
             output,
             model,
-            class_names=names,
+            class_names=arguments.class_names or CLASS_NAMES[task],
             value_range=(-1.0, 1.0),
-            task=arguments.task,
+            task=task,
             crop_margin=margin,
             data={"name": AS_PUBLISHED, "source": file.name},
         )
@@ -93,19 +92,6 @@ def run(arguments: argparse.Namespace) -> int:
         f"--crop-margin changes that.\nWritten to {output}"
     )
     return 0
-
-
-def _class_names(arguments: argparse.Namespace, count: int) -> tuple[str, ...]:
-    names = arguments.class_names
-    names = tuple(names or (EMOTIONS_FER2013 if arguments.task == "emotion" else GENDERS))
-    check_class_names(names)
-    if len(names) != count:
-        raise ValueError(
-            f"{arguments.file} has {counted(count, 'output')}: give --class-names with "
-            f"{counted(count, 'name')} in their order, or the other --task. "
-            f"Received: --task {arguments.task}, {', '.join(names)}"
-        )
-    return names
 
 
 def rebuild(published: "keras.Model", path: Path) -> "keras.Model":
