@@ -80,29 +80,23 @@ def test_threads_share_an_engine(engine_name: str, request: pytest.FixtureReques
             np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
-@pytest.mark.parametrize("number", [FEW_FACES + 1, FACES_PER_RUN + 1, 3 * FACES_PER_RUN + 5])
-@pytest.mark.parametrize("num_workers", [1, 3, 16])
-def test_the_number_of_workers_changes_nothing(
-    checkpoints: dict[str, Path], litert: LiteRTEngine, num_workers: int, number: int
+@pytest.mark.parametrize("num_workers", [1, 2, 16])
+def test_callers_share_the_workers_whose_number_changes_nothing(
+    checkpoints: dict[str, Path], litert: LiteRTEngine, num_workers: int
 ) -> None:
     path = checkpoints["emotion"] / "model.tflite"
     engine = LiteRTEngine(path, num_classes=7, num_workers=num_workers)
-    images = faces(number)
-    np.testing.assert_allclose(engine.predict(images), litert.predict(images), atol=1e-5)
-
-
-def test_threads_share_the_workers(checkpoints: dict[str, Path]) -> None:
-    path = checkpoints["emotion"] / "model.tflite"
-    engine = LiteRTEngine(path, num_classes=7, num_workers=2)
     before = set(threading.enumerate())
     assert engine.predict(faces(FEW_FACES)).shape == (FEW_FACES, 7)
     assert set(threading.enumerate()) <= before  # a single face wakes nobody
+    images = faces(3 * FACES_PER_RUN + 5)
     with ThreadPoolExecutor(4, "caller") as pool:
-        found = list(pool.map(engine.predict, [faces(40)] * 12))
+        found = list(pool.map(engine.predict, [images] * 12))
         started = set(threading.enumerate()) - before
-    assert len([thread for thread in started if thread.name.startswith("litert")]) == 2
+    workers = [thread for thread in started if thread.name.startswith("litert")]
+    assert 0 < len(workers) <= num_workers
     for probabilities in found:
-        np.testing.assert_allclose(probabilities, found[0], atol=1e-5)
+        np.testing.assert_allclose(probabilities, litert.predict(images), atol=1e-5)
 
 
 @needs_proc
@@ -115,19 +109,14 @@ def test_memory_stays_flat_whatever_the_batch_sizes(litert: LiteRTEngine) -> Non
     assert pages[-1] - pages[200] < 1000  # of 4 kB; a leak of one batch per call would be 2000
 
 
-def test_non_contiguous_images_are_fine(litert: LiteRTEngine) -> None:
-    images = faces(6)
-    np.testing.assert_allclose(litert.predict(images[::2]), litert.predict(images)[::2], atol=1e-5)
-    mirrored = images[:, :, ::-1]
-    np.testing.assert_array_equal(litert.predict(mirrored), litert.predict(mirrored.copy()))
-
-
-@pytest.mark.parametrize("shape", [(1, 40, 48, 1), (1, 64, 64, 1), (1, 48, 48, 3), (48, 48, 1)])
-def test_images_that_do_not_fit_are_refused(litert: LiteRTEngine, shape: tuple[int, ...]) -> None:
-    unfit: list[Any] = [np.zeros(shape, np.float32), faces(1).astype(float)]
-    for images in (*unfit, faces(1).astype(np.uint8)):
+def test_images_need_not_be_contiguous_but_fit(litert: LiteRTEngine) -> None:
+    images = faces(6)[::2, :, ::-1]
+    np.testing.assert_array_equal(litert.predict(images), litert.predict(images.copy()))
+    unfit: list[Any] = [faces(1).astype(float), faces(1).astype(np.uint8)]
+    unfit += [np.zeros(shape, np.float32) for shape in ((1, 40, 48, 1), (1, 48, 48, 3), (48, 48))]
+    for each in unfit:
         with pytest.raises(ValueError, match=r"must be float32 \(B, 48, 48, 1\)\. Received: "):
-            litert.predict(images)
+            litert.predict(each)
     assert litert.predict(faces(2)).shape == (2, 7)
 
 
@@ -161,17 +150,14 @@ def test_outputs_that_are_no_probabilities_are_refused(
             engine.predict(faces(number))
 
 
-def test_a_file_that_cannot_be_run_is_named(checkpoint: Path) -> None:
-    class Broken(LiteRTEngine):
-        def _interpreter(self) -> Any:
-            interpreter = super()._interpreter()
-            interpreter.invoke = fail
-            return interpreter
-
-    def fail() -> None:
+def test_a_file_that_cannot_be_run_is_named(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
         raise RuntimeError("node 3 failed to invoke")
 
-    engine = Broken(checkpoint / "model.tflite", num_classes=7)
+    engine = LiteRTEngine(checkpoint / "model.tflite", num_classes=7)
+    monkeypatch.setattr("ai_edge_litert.interpreter.Interpreter.invoke", fail)
     for number in (1, FEW_FACES + 1):
         with pytest.raises(ValueError, match=r"copy.model\.tflite cannot be run.*node 3 failed"):
             engine.predict(faces(number))

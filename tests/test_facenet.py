@@ -127,7 +127,7 @@ def test_a_keras_model_of_its_own_gives_the_same_features(
 
 # A tensor of the file -> what takes its place, and what is said of that.
 DAMAGES: dict[str, tuple[np.ndarray | None, str]] = {
-    "conv4_2_3x3/conv4_2_3x3": (None, r"no kernel of layer conv4_2_3x3 \(conv4_block2_2_conv in"),
+    "conv4_2_3x3/conv4_2_3x3": (None, r"kernel of layer conv4_2_3x3 must .*Received: none"),
     "conv2_1_3x3/conv2_1_3x3/kernel:0": (
         np.zeros((3, 3, 64, 32), np.float32),
         r"conv2_1_3x3 .*shape \(3, 3, 64, 64\)\. Received: \(3, 3, 64, 32\)",
@@ -138,7 +138,7 @@ DAMAGES: dict[str, tuple[np.ndarray | None, str]] = {
     ),
     "conv3_2_3x3/bn/conv3_2_3x3/bn/beta:0": (
         np.full(128, np.nan, np.float32),
-        "beta of layer conv3_2_3x3/bn .* is not finite",
+        "beta of layer conv3_2_3x3/bn is not finite",
     ),
 }
 

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -94,13 +94,9 @@ def test_the_answer_is_that_of_the_image_command(
 
 
 def test_a_request_chooses_models_and_detector(client: TestClient, content: bytes) -> None:
-    query = {
-        "emotion_model": "ferplus_mini_xception",
-        "gender_model": "none",
-        "detector": "mini_xception",
-    }
+    query = {"emotion_model": "ferplus_mini_xception", "gender_model": "none", "detector": "haar"}
     (faces,) = client.post(FACES, content=content, headers=JPEG, params=query).json().values()
-    analyzer = FaceAnalyzer(emotion="ferplus_mini_xception", gender=None, detector="mini_xception")
+    analyzer = FaceAnalyzer(emotion="ferplus_mini_xception", gender=None, detector="haar")
     assert faces == [face.to_json() for face in analyzer.analyze(content)]
 
 
@@ -111,11 +107,13 @@ def test_an_explanation_is_a_map_of_each_face(client: TestClient, content: bytes
         explanation = face["explanation"]
         assert explanation["class"] == face["gender"]
         assert explanation["box"] != face["box"]  # its card has a margin
-        with Image.open(
-            io.BytesIO(base64.b64decode(explanation["map"].partition(",")[2]))
-        ) as drawn:
-            assert drawn.size == (64, 64)
-            assert drawn.getextrema() == (0, 255)
+        drawn = Image.open(io.BytesIO(base64.b64decode(explanation["map"].partition(",")[2])))
+        assert (drawn.size, drawn.getextrema()) == ((64, 64), (0, 255))
+
+
+def form(content: bytes, kind: str = "multipart/form-data; boundary=x") -> dict[str, Any]:
+    head = b'--x\r\nContent-Disposition: form-data; name="p"; filename="\xff-x"\r\n\r\n'
+    return {"content": head + content, "headers": {"Content-Type": kind}}
 
 
 # What reads it is an extra.
@@ -130,47 +128,22 @@ REFUSALS: dict[str, tuple[dict[str, Any], int, str]] = {
     "too many pixels": ({"content": png(1001, 1000)}, 413, "at most 1000000 pixels"),
     "too many bytes": ({"content": bytes(10**6 + 1)}, 413, "at most 1 megabyte"),
     "too many bytes, unannounced": ({"content": iter([bytes(10**5)] * 11)}, 413, "at most 1 mega"),
-    "too many pictures": (
-        {"files": [("p", (f"{n}.png", png(8, 8))) for n in range(100)]},
-        413,
-        "at most 3 pictures",
-    ),
+    "too many pictures": ({"files": [("p", ("a.png", png(8, 8)))] * 100}, 413, "at most 3 pictur"),
     "one of several": ({"files": [("p", ("a", png(8, 8))), ("p", ("b", b"x"))]}, 415, "path='b'"),
     "a field": ({"files": {"a": b"x"}, "data": {"detector": "haar"}}, 422, "`detector` must be a"),
-    "broken form": (
-        {"content": b"x", "headers": {"Content-Type": "multipart/form-data"}},
+    "broken form": (form(b"", "multipart/form-data"), 422, "Missing boundary"),
+    "a cut-off form": (form(png(8, 8)), 422, "ends too early"),
+    "a name in no known letters": (
+        form(b"x\r\n--x--\r\n", "multipart/form-data; boundary=x; charset=punycode"),
         422,
-        "Missing boundary",
-    ),
-    "a cut-off form": (
-        {
-            "content": b'--x\r\nContent-Disposition: form-data; name="p"; filename="a"\r\n\r\n'
-            + png(8, 8)
-            + b'\r\n--x\r\nContent-Disposition: form-data; name="p"; filename="b"\r\n\r\nabc',
-            "headers": {"Content-Type": "multipart/form-data; boundary=x"},
-        },
-        422,
-        "ends too early",
+        "use UTF-8",
     ),
     "an explanation without a model": (
         {"content": png(8, 8), "params": {"explain": "emotion", "emotion_model": "none"}},
         422,
         "explain=emotion needs a model",
     ),
-    "a name in no known letters": (
-        {
-            "content": b'--x\r\nContent-Disposition: form-data; name="p"; filename="\xff-x"\r\n\r\n'
-            b"x\r\n--x--\r\n",
-            "headers": {"Content-Type": "multipart/form-data; boundary=x; charset=punycode"},
-        },
-        422,
-        "use UTF-8",
-    ),
-    "an unknown model": (
-        {"content": b"", "params": {"emotion_model": "../../etc"}},
-        422,
-        "`emotion_",
-    ),
+    "an unknown model": ({"content": b"", "params": {"emotion_model": "../etc"}}, 422, "`emotion_"),
     "an unknown option": ({"content": b"", "params": {"model": "a"}}, 422, "`model`: Extra"),
 }
 
@@ -272,19 +245,13 @@ def test_only_who_has_the_token_is_answered(content: bytes, tmp_path: Path) -> N
             assert client.post(FACES, content=content, headers=headers).status_code == 401
         client.headers["Authorization"] = f"Bearer {TOKEN}"
         assert client.post(FACES, content=content, headers=JPEG).status_code == 200
+        names = [thread.name for thread in threading.enumerate()]
+        assert not any("worker" in name for name in names), names  # of AnyIO: up to forty
         assert client.get("/metrics").status_code == 200
     for text in ("", "short", "two words of a token", "ümlaut-" * 5):
         (tmp_path / "token").write_text(text, encoding="utf-8")
         with pytest.raises(ValueError, match="must hold a token"):
             read_token(tmp_path / "token")
-
-
-def test_only_analyses_have_threads(content: bytes) -> None:
-    with client_of(token=TOKEN) as client:
-        client.headers["Authorization"] = f"Bearer {TOKEN}"
-        assert client.post(FACES, content=content, headers=JPEG).status_code == 200
-        names = [thread.name for thread in threading.enumerate()]
-        assert not any("worker" in name for name in names), names  # of AnyIO: up to forty
 
 
 def test_models_come_with_their_cards(client: TestClient) -> None:
@@ -296,20 +263,8 @@ def test_models_come_with_their_cards(client: TestClient) -> None:
     folder = find_model("ferplus_mini_xception")
     with TestClient(build_app(Settings(models={"emotion": str(folder)}))) as other:
         models = other.get("/v1/models").json()["models"]
-        assert [each["name"] for each in models if each["default"]] == [
-            folder.name,
-            DEFAULT_DETECTOR,
-        ]
-
-
-def test_figures_count_answers_pictures_and_faces(content: bytes) -> None:
-    with client_of() as client:
-        client.post(FACES, content=content, headers=JPEG)
-        client.post(FACES, content=b"x")
-        lines = client.get("/metrics").text.splitlines()
-    assert 'minixception_answers_total{status="200"} 1.0' in lines
-    assert 'minixception_answers_total{status="415"} 1.0' in lines
-    assert "minixception_faces_total 3.0" in lines
+    defaults = [each["name"] for each in models if each["default"]]
+    assert defaults == [folder.name, DEFAULT_DETECTOR]
 
 
 def test_the_page_is_served_where_it_is_built(tmp_path: Path) -> None:
@@ -425,7 +380,9 @@ def test_figures_are_kept_apart_from_those_of_other_programs(
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "/nowhere")
     with running() as (_, address):
         assert httpx.post(f"{address}{FACES}", content=content, headers=JPEG).is_success
-        assert "minixception_pictures_total 1.0" in httpx.get(f"{address}/metrics").text
+        figures = httpx.get(f"{address}/metrics").text
+    assert "minixception_pictures_total 1.0" in figures
+    assert "minixception_faces_total 3.0" in figures
 
 
 def test_head_is_answered_like_get_without_the_body(address: str) -> None:
@@ -436,25 +393,28 @@ def test_head_is_answered_like_get_without_the_body(address: str) -> None:
             assert head.headers["Content-Type"] == get.headers["Content-Type"]
 
 
-def test_who_is_silent_is_not_waited_for(address: str) -> None:
-    head = f"POST {FACES} HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n".encode()
+def connect(address: str, sent: bytes) -> socket.socket:
     place = urlsplit(address)
-    connections = []
-    for sent in (b"", head[:20], head + b"x"):
-        connections.append(socket.create_connection((place.hostname, place.port), timeout=20))
-        connections[-1].sendall(sent)
-    assert [each.recv(13) for each in connections] == [b"", b"", b"HTTP/1.1 408 "]
-    for each in connections:
-        each.close()
+    connection = socket.create_connection((place.hostname, place.port), timeout=20)
+    connection.sendall(sent)
+    return connection
+
+
+def head_of(length: int) -> bytes:
+    head = f"POST {FACES} HTTP/1.1\r\nHost: a\r\nContent-Type: image/jpeg\r\n"
+    return f"{head}Content-Length: {length}\r\n\r\n".encode()
+
+
+def test_who_is_silent_is_not_waited_for(address: str) -> None:
+    with ExitStack() as stack:
+        parts = (b"", head_of(10)[:20], head_of(10) + b"x")
+        connections = [stack.enter_context(connect(address, part)) for part in parts]
+        assert [each.recv(13) for each in connections] == [b"", b"", b"HTTP/1.1 408 "]
 
 
 def test_who_hangs_up_makes_room_for_others(address: str, content: bytes) -> None:
-    head = f"POST {FACES} HTTP/1.1\r\nHost: a\r\nContent-Type: image/jpeg\r\n"
-    head += f"Content-Length: {len(content)}\r\n\r\n"
-    place = urlsplit(address)
     for _ in range(200):
-        with socket.create_connection((place.hostname, place.port)) as connection:
-            connection.sendall(head.encode() + content)
+        connect(address, head_of(len(content)) + content).close()
     for _ in range(50):  # the last of them may not have been noticed yet
         answer = httpx.post(address + FACES, content=content, headers=JPEG, timeout=60)
         if answer.status_code == 200:
@@ -476,11 +436,8 @@ def test_a_killed_worker_is_replaced_and_figures_are_of_all(
         for _ in range(8):
             assert httpx.post(address + FACES, content=content, headers=JPEG).status_code == 200
         assert "minixception_pictures_total 8.0" in httpx.get(f"{address}/metrics").text
-        workers = [
-            each
-            for each in psutil.Process(process.pid).children()
-            if "spawn_main" in " ".join(each.cmdline())
-        ]
+        children = psutil.Process(process.pid).children()
+        workers = [each for each in children if "spawn_main" in " ".join(each.cmdline())]
         assert len(workers) == 2
         workers[0].kill()
         for _ in range(8):  # the other one goes on

@@ -47,7 +47,6 @@ def build_facenet(inputs: keras.KerasTensor, num_classes: int) -> keras.KerasTen
 
 
 _VGGFACE_PARTS = {"0": "1x1_proj", "1": "1x1_reduce", "2": "3x3", "3": "1x1_increase"}
-_VARIABLES = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
 
 
 def load_backbone_weights(model: keras.Model, path: str | Path) -> str:
@@ -63,13 +62,19 @@ def load_backbone_weights(model: keras.Model, path: str | Path) -> str:
     """
     backbone = [layer for layer in model.layers if re.match(r"conv\d.*_(conv|bn)$", layer.name)]
     with h5py.File(path, "r") as file:
-        project, tensors = _find_tensors(file, [layer.name for layer in backbone], path)
-        rename, epsilon = _NAMINGS[project]
-        names = [rename(layer.name) for layer in backbone]
-        values = [
-            _read_layer(layer, tensors.get(name, {}), name, path)
-            for layer, name in zip(backbone, names, strict=True)
-        ]
+        tensors = _tensors(file)
+        project = next((one for one, (_, _, first) in _NAMINGS.items() if first in tensors), None)
+        if project is None:
+            raise ValueError(
+                f"{path} must hold a ResNet-50 with layers named as in {' or '.join(_NAMINGS)}. "
+                f"Received: {', '.join(list(tensors)[:3]) or 'none'}"
+            )
+        rename, epsilon, _ = _NAMINGS[project]
+        try:
+            _refuse_others(tensors, {rename(layer.name) for layer in backbone})
+            values = [_read_layer(layer, tensors, rename(layer.name)) for layer in backbone]
+        except ValueError as error:
+            raise ValueError(f"{path} does not fit: {error}") from error
     for layer, weights in zip(backbone, values, strict=True):
         layer.set_weights(weights)
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -91,78 +96,55 @@ def vggface_name(name: str) -> str:
     return f"conv{stage}_{number}_{_VGGFACE_PARTS[part]}{suffix}"
 
 
-# Project -> from our name of a layer to its own, and the epsilon of its batch normalization.
-_NAMINGS: dict[str, tuple[Callable[[str], str], float]] = {
-    "Keras-VGGFace": (vggface_name, 1e-3),
-    "keras.applications": (str, 1.001e-5),
+# Project -> from our name of a layer to its own, the epsilon of its batch normalization, and the
+# first tensor.
+_NAMINGS: dict[str, tuple[Callable[[str], str], float, str]] = {
+    "Keras-VGGFace": (vggface_name, 1e-3, "conv1/7x7_s2/kernel"),
+    "keras.applications": (str, 1.001e-5, "conv1_conv/kernel"),
 }
 
 
-def _find_tensors(
-    file: h5py.File, names: list[str], path: str | Path
-) -> tuple[str, dict[str, dict[str, h5py.Dataset]]]:
-    """Return whose names the file uses, and layer name there -> variable -> dataset."""
-    known = {rename(name): project for project, (rename, _) in _NAMINGS.items() for name in names}
-    tensors: dict[str, dict[str, h5py.Dataset]] = {}
-    strangers: list[str] = []
-    datasets = _datasets(file)
-    for name, dataset in datasets.items():
-        *place, variable = name.split(":")[0].split("/")
-        if variable not in _VARIABLES or not place or place[0] == "optimizer_weights":
-            continue
-        # Files repeat the name of the layer, which may itself have slashes: the longest end counts.
-        ends = ("/".join(place[start:]) for start in range(len(place)))
-        layer = next((end for end in ends if end in known), None)
-        if layer is not None:
-            tensors.setdefault(layer, {})[variable] = dataset
-        elif place[-1].startswith("conv"):
-            strangers.append(place[-1])
-    if not tensors:
-        raise ValueError(
-            f"{path} must hold a ResNet-50 with layers named as in Keras-VGGFace (conv1/7x7_s2) or "
-            f"keras.applications (conv1_conv). Received: {', '.join(list(datasets)[:3]) or 'none'}"
-        )
-    if strangers:
-        raise ValueError(
-            f"{path} is no ResNet-50, which has no layer {strangers[0]} (a SENet-50 has, for one). "
-            "Give a file of a ResNet-50."
-        )
-    return known[next(iter(tensors))], tensors
+def _tensors(file: h5py.File) -> dict[str, h5py.Dataset]:
+    """Return name -> dataset, by all the ends of its path: files repeat the name of the layer."""
+    tensors: dict[str, h5py.Dataset] = {}
+
+    def add(path: str, item: h5py.Group | h5py.Dataset) -> None:
+        parts = path.split(":")[0].split("/")
+        if isinstance(item, h5py.Dataset) and parts[0] != "optimizer_weights":
+            tensors.update({"/".join(parts[start:]): item for start in range(len(parts))})
+
+    file.visititems(add)
+    return tensors
 
 
-def _datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
-    """Return path in the file -> dataset, of all of them."""
-    items: dict[str, h5py.Group | h5py.Dataset] = {}
-    file.visititems(lambda name, item: items.update({name: item}))
-    return {name: item for name, item in items.items() if isinstance(item, h5py.Dataset)}
+def _refuse_others(tensors: Mapping[str, h5py.Dataset], names: set[str]) -> None:
+    """Refuse a file with further convolutions, such as that of a SENet-50."""
+    for name in tensors:
+        layer, _, variable = name.rpartition("/")
+        is_convolution = variable == "kernel" and re.fullmatch(r"conv[^/]+", layer) is not None
+        if is_convolution and layer not in names:
+            raise ValueError(f"a ResNet-50 has no layer {layer}")
 
 
 def _read_layer(
-    layer: keras.layers.Layer,
-    tensors: Mapping[str, h5py.Dataset],
-    name: str,
-    path: str | Path,
+    layer: keras.layers.Layer, tensors: Mapping[str, h5py.Dataset], name: str
 ) -> list[np.ndarray]:
     """Return the values of a layer's variables, float32, in their order; `name` is the file's."""
-    where = name if name == layer.name else f"{name} ({layer.name} in keras.applications)"
     values = []
     for variable in layer.weights:
-        shape = tuple(variable.shape)
-        if variable.name == "bias" and "bias" not in tensors:
+        shape, found = tuple(variable.shape), tensors.get(f"{name}/{variable.name}")
+        if found is None and variable.name == "bias":
             values.append(np.zeros(shape, np.float32))
             continue
-        if variable.name not in tensors:
-            raise ValueError(f"{path} does not fit: it has no {variable.name} of layer {where}.")
-        found = tensors[variable.name]
-        if found.shape != shape:
+        if found is None or found.shape != shape:
+            received = "none" if found is None else found.shape
             raise ValueError(
-                f"{path} does not fit: the {variable.name} of layer {where} must have the shape "
-                f"{shape}. Received: {found.shape}"
+                f"the {variable.name} of layer {name} must have the shape {shape}. "
+                f"Received: {received}"
             )
         value = np.asarray(found, dtype=np.float32)
         if not np.isfinite(value).all():
-            raise ValueError(f"{path}: the {variable.name} of layer {where} is not finite.")
-        values.append(
-            value[:, :, ::-1] if layer.name == "conv1_conv" and value.ndim == 4 else value
-        )
+            raise ValueError(f"the {variable.name} of layer {name} is not finite")
+        is_first = layer.name == "conv1_conv" and variable.name == "kernel"
+        values.append(value[:, :, ::-1] if is_first else value)  # files are for BGR
     return values

@@ -164,17 +164,12 @@ class Analysis:
 
 
 def _loaded(load: Callable[[], Loaded]) -> Loaded:
-    """Load something; a failure is the fault of the service, not of the picture.
-
-    Which file it is goes to the log, not to the client.
-    """
+    """Load something; if that fails, the log and not the client is told which file it is."""
     try:
         return load()
-    except ImportError as error:
-        raise RefusedError(501, f"this service cannot do that: {explain(error)}") from error
-    except FileNotFoundError as error:
+    except (ImportError, FileNotFoundError) as error:
         _LOGGER.error("%s", explain(error))
-        raise RefusedError(501, "this service lacks the file of a model for that") from error
+        raise RefusedError(501, "this service lacks a package or model for that") from error
     except (OSError, ValueError, MemoryError) as error:  # damaged, or it cannot be read now
         _LOGGER.error("%s", explain(error))
         raise RefusedError(503, "this service cannot load a model for that now") from error
