@@ -1,6 +1,5 @@
 """`export` in one process, since each start of TensorFlow takes seconds."""
 
-import importlib.util
 import json
 import re
 from pathlib import Path
@@ -139,19 +138,6 @@ def test_a_fixed_number_of_faces(run: Run, emotion: Path, output: Path) -> None:
     assert session.get_outputs()[0].shape == [size, 7]
     found = session.run(None, {"faces": faces(13)[:size]})[0]
     np.testing.assert_allclose(found, expected[:size], atol=1e-5)
-
-
-def test_missing_packages_are_named(
-    run: Run, emotion: Path, output: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for missing in (["tf2onnx"], ["onnxruntime"], ["tf2onnx", "onnxruntime"]):
-        monkeypatch.setattr(
-            importlib.util, "find_spec", lambda name, gone=missing: None if name in gone else name
-        )
-        refused = run("export", emotion, "--output", output / "emotion.onnx", code=1)
-        said = f'needs {" and ".join(missing)}. Run: pip install "minixception[onnx]"'
-        assert said in refused.stderr
-    assert not output.exists()
 
 
 def test_a_model_that_differs_is_not_written(

@@ -79,20 +79,14 @@ def test_it_computes_what_keras_applications_does_and_keeps_to_it(
         np.testing.assert_allclose(found, expected, rtol=2e-2, atol=2e-3)
 
 
-def test_112_pixels_are_padded_alike_on_all_sides() -> None:
-    """Where the last stride meets 7, keras.applications would leave 3 positions."""
+def test_sizes_of_maps_and_what_is_trained(network: keras.Model) -> None:
+    """Where the last stride meets 7, keras.applications would leave 3 positions, not 4."""
     model = models.build("facenet_mobilenet", (112, 112, 1), 7)
     sizes = [model.get_layer(f"conv_pw_{block}").output.shape[1] for block in (1, 2, 4, 6, 12)]
     assert sizes == [56, 28, 14, 7, 4]
-
-
-def test_small_faces_are_enlarged_inside() -> None:
-    model = models.build("facenet_mobilenet", (48, 48, 1), 7)
-    assert model.input_shape == (None, 48, 48, 1)
-    assert model.get_layer("conv1").input.shape == (None, 128, 128, 3)
-
-
-def test_the_lower_blocks_are_not_trained(network: keras.Model) -> None:
+    small = models.build("facenet_mobilenet", (48, 48, 1), 7)
+    assert small.input_shape == (None, 48, 48, 1)
+    assert small.get_layer("conv1").input.shape == (None, 128, 128, 3)
     trained = [layer.name for layer in network.layers if layer.trainable_weights]
     assert trained[0] == "conv_dw_5"
     names = [layer.name for layer in network.layers if layer.weights]

@@ -16,7 +16,6 @@ from keras.layers import (
     add,
 )
 
-from minixception import models
 from minixception.checkpoints.card import read_card
 from minixception.checkpoints.engines import load_engine
 from minixception.checkpoints.keras_model import load_checkpoint
@@ -71,17 +70,6 @@ def authors_model() -> keras.Model:
 @pytest.fixture(scope="module")
 def images() -> np.ndarray:
     return np.random.default_rng(1).uniform(-1, 1, (6, 64, 64, 1)).astype(np.float32)
-
-
-def test_tensors_stand_in_the_order_of_the_authors_file(authors_model: keras.Model) -> None:
-    """Layer by layer, the main path of a module before its shortcut."""
-    ours = models.build("mini_xception", (64, 64, 1), 7)
-    named = [
-        [(weight.name, tuple(weight.shape)) for weight in model.weights]
-        for model in (ours, authors_model)
-    ]
-    assert named[0] == named[1]
-    assert named[0][10][1] == (3, 3, 8, 1)  # the depthwise half of the first module
 
 
 def convert(file: Path, output: Path, *options: str, task: str = "emotion") -> int:
