@@ -5,16 +5,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import h5py
+
 from bad_input.place import TEXT, Case, Place, content, converted, model
 
 CARD, NO_LITERT = "model/card.json cannot be used", "cannot be loaded by LiteRT"
 
 
-def hdf5(change: Callable[[Any], object]) -> Callable[[Place], str]:
+def hdf5(change: Callable[[h5py.File], object]) -> Callable[[Place], str]:
     """Write a small model as .hdf5, changed."""
 
     def make(place: Place) -> str:
-        import h5py
         import keras
 
         given = keras.Input((8, 8, 1))
@@ -26,41 +27,29 @@ def hdf5(change: Callable[[Any], object]) -> Callable[[Place], str]:
     return make
 
 
-def h5_link(content: Any) -> None:
-    import h5py
-
-    content["stolen"] = h5py.ExternalLink("/etc/secret.h5", "/data")
+def h5_entry(entry: Any) -> Callable[[Place], str]:
+    return hdf5(lambda content: content.__setitem__("entry", entry))
 
 
-def h5_soft_link(content: Any) -> None:
-    import h5py
-
-    content["loop"] = h5py.SoftLink("/loop")
+def h5_data(*shape: int, **options: Any) -> Callable[[Place], str]:
+    return hdf5(lambda content: content.create_dataset("zeros", shape, "f4", **options))
 
 
-def h5_lambda(content: Any) -> None:
+def h5_lambda(content: h5py.File) -> None:
     config = content.attrs["model_config"].replace('"Flatten"', '"Lambda"')
     content.attrs["model_config"] = config
-
-
-def h5_bomb(content: Any) -> None:
-    content.create_dataset("zeros", (1 << 40,), "f4", chunks=(1 << 20,))
-
-
-def h5_outside(content: Any) -> None:
-    content.create_dataset("zeros", (8,), "f4", external=[("/etc/hostname", 0, 32)])
 
 
 def bigger(members: dict[str, bytes]) -> None:
     members["model.weights.h5"] += b"\0" * (80 << 20)
 
 
-def cut(share: float, file: str) -> Callable[[Place], bytes]:
-    def part(place: Place) -> bytes:
+def cut(file: str) -> Callable[[Place], bytes]:
+    def half(place: Place) -> bytes:
         whole = (place.emotion / file).read_bytes()
-        return whole[: int(share * len(whole))]
+        return whole[: len(whole) // 2]
 
-    return part
+    return half
 
 
 def preprocessor(**changes: Any) -> Callable[[Place], str]:
@@ -86,7 +75,6 @@ CHECKPOINTS = [
         ("of the other task", lambda p: str(p.gender), "must be a model of the task emotion"),
         ("card.json missing", lambda p: p.checkpoint(card=None), "it has no card.json"),
         ("card.json empty", lambda p: p.checkpoint(card=b""), CARD),
-        ("card.json truncated", lambda p: p.checkpoint(card=cut(0.5, "card.json")(p)), CARD),
         ("card.json a list", lambda p: p.checkpoint(card=b"[]"), "it must hold one object"),
         ("card.json binary", lambda p: p.checkpoint(card=b"\xff\xfe\0"), CARD),
         ("card.json nested deeply", lambda p: p.checkpoint(card=b"[" * 10**5), CARD),
@@ -96,30 +84,17 @@ CHECKPOINTS = [
         ("card: a task of two words", entry(task="the age"), "`task` must be a word such as"),
         ("card: equal class names", entry(class_names=["a"] * 7), "must mean different things"),
         ("card: an empty class name", entry(class_names=["", *"abcdef"]), "must be printable"),
-        (
-            "card: a class name with a line break",
-            entry(class_names=["a\nb", *"cdefgh"]),
-            "must be printable",
-        ),
         ("card: two classes of seven", entry(class_names=["a", "b"]), "do not belong together"),
         ("card: a margin of NaN", entry(crop_margin=float("nan")), "`margin` must be a fraction"),
         ("card: a margin per side", entry(crop_margin=[0, 0.1, 0, 0]), "same for all sides"),
-        ("card: a margin of 1e308", entry(crop_margin=1e308), "`margin` must be a fraction"),
         ("card: images of 10^6 x 10^6", preprocessor(image_size=[10**6] * 2), "at most 2048 each"),
-        ("card: images of 0x0", preprocessor(image_size=[0, 0]), "at least 1 and at most 2048"),
         ("card: three channels", preprocessor(channels=3), "Card and model disagree"),
         ("card: a range up to 1e308", preprocessor(value_range=[0, 1e308]), "numbers up to 1e+06"),
-        ("card: an infinite range", preprocessor(value_range=[0, 1e999]), "finite numbers"),
         ("card: a mean of NaN", preprocessor(mean=[float("nan")]), "number from 0 to 255"),
         (".tflite missing", lambda p: p.checkpoint(tflite=None), "model.tflite does not exist"),
         (".tflite a folder", tflite_folder, "model.tflite does not exist"),
-        (".tflite empty", lambda p: p.checkpoint(tflite=b""), NO_LITERT),
         (".tflite text", lambda p: p.checkpoint(tflite=TEXT), NO_LITERT),
-        (
-            ".tflite truncated",
-            lambda p: p.checkpoint(tflite=cut(0.5, "model.tflite")(p)),
-            NO_LITERT,
-        ),
+        (".tflite truncated", lambda p: p.checkpoint(tflite=cut("model.tflite")(p)), NO_LITERT),
         (
             ".tflite of another model",
             lambda p: p.checkpoint(tflite=(p.gender / "model.tflite").read_bytes()),
@@ -133,10 +108,9 @@ def outside(members: dict[str, bytes]) -> None:
     members["../../evil.txt"] = b"x"
 
 
-def code_for_config(config: Mapping[str, Any]) -> Callable[[Place], str]:
-    return lambda place: place.keras(
-        lambda members: members.update({"config.json": json.dumps(config).encode()})
-    )
+def config(entries: Mapping[str, Any]) -> Callable[[Place], str]:
+    text = json.dumps(entries).encode()
+    return lambda place: place.keras(lambda members: members.update({"config.json": text}))
 
 
 SYSTEM = {"module": "os", "class_name": "system", "config": "true", "registered_name": None}
@@ -157,7 +131,7 @@ KERAS_FILES = [
         ("missing", lambda _: "a.keras", "a.keras does not exist"),
         ("empty", content(b"", "a.keras"), "cannot be loaded as a Keras model"),
         ("text", content(TEXT, "a.keras"), NEITHER),
-        ("truncated", lambda p: p.write("a.keras", cut(0.5, "model.keras")(p)), NEITHER),
+        ("truncated", lambda p: p.write("a.keras", cut("model.keras")(p)), NEITHER),
         ("a folder", lambda _: "folder", "folder does not exist"),
         ("a member outside", lambda p: p.keras(outside), "it must hold metadata.json"),
         (
@@ -188,8 +162,8 @@ KERAS_FILES = [
             layer(registered_name="evil>Conv2D"),
             "only plain layers of Keras",
         ),
-        ("os.system", code_for_config(SYSTEM), "it would need os.system"),
-        ("an empty configuration", code_for_config({}), "broken.keras cannot be loaded"),
+        ("os.system", config(SYSTEM), "it would need os.system"),
+        ("an empty configuration", config({}), "broken.keras cannot be loaded"),
     ),
     *files(
         ".hdf5",
@@ -202,9 +176,17 @@ KERAS_FILES = [
         ("weights without a network", hdf5(lambda h: h.attrs.clear()), "weights but no network"),
         ("another network", hdf5(str), "looks like that"),
         ("a Lambda layer", hdf5(h5_lambda), "it would need Lambda"),
-        ("a link to another file", hdf5(h5_link), "a link to elsewhere"),
-        ("a link inside", hdf5(h5_soft_link), "a link to elsewhere"),
-        ("data in another file", hdf5(h5_outside), "lies in another file"),
-        ("4 TB of zeros", hdf5(h5_bomb), "its tensors would take"),
+        (
+            "a link to another file",
+            h5_entry(h5py.ExternalLink("/etc/secret.h5", "/data")),
+            "a link to elsewhere",
+        ),
+        ("a link inside", h5_entry(h5py.SoftLink("/loop")), "a link to elsewhere"),
+        (
+            "data in another file",
+            h5_data(8, external=[("/etc/hostname", 0, 32)]),
+            "lies in another file",
+        ),
+        ("4 TB of zeros", h5_data(1 << 40, chunks=(1 << 20,)), "its tensors would take"),
     ),
 ]
