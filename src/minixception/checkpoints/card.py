@@ -136,7 +136,7 @@ class Card:
             task=str(data["task"]),
             architecture=str(data["architecture"]),
             parameters=int(data["parameters"]),
-            class_names=_class_names(data["class_names"]),
+            class_names=tuple(data["class_names"]),
             preprocessor=Preprocessor.from_json(_entries(data, "preprocessor")),
             crop_margin=as_margin(data["crop_margin"]),
             temperature=float(data.get("temperature", 1.0)),
@@ -153,12 +153,6 @@ def _entries(data: Mapping[str, Any], name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise TypeError(f"`{name}` must be an object with named entries. Received: {value!r:.100}")
     return dict(value)
-
-
-def _class_names(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
-        raise TypeError(f"`class_names` must be a list of strings. Received: {value!r:.200}")
-    return tuple(value)
 
 
 def read_card(folder: str | Path) -> Card:

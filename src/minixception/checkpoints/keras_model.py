@@ -31,7 +31,7 @@ from minixception.checkpoints.model_files import (
 )
 from minixception.checkpoints.shipped import find_model
 from minixception.files import atomic_folder, atomic_path, private_copy
-from minixception.messages import counted, explain
+from minixception.messages import explain
 
 # Options that Keras has got since 3.12, with what they do when left out. Nothing here sets them;
 # an older Keras does not load a file that names one.
@@ -115,30 +115,20 @@ def save_keras_file(model: keras.Model, path: str | Path) -> None:
         OSError: if it cannot be written; then a file of that name stays as it was.
     """
     with atomic_path(path) as temporary:
-        _save(model, temporary)
-        with zipfile.ZipFile(temporary) as archive:
-            members = {name: archive.read(name) for name in archive.namelist()}
-        config = json.loads(members[CONFIG_MEMBER], object_hook=_without_new_options)
         try:
+            model.save(temporary, include_optimizer=False)
+            with zipfile.ZipFile(temporary) as archive:
+                members = {name: archive.read(name) for name in archive.namelist()}
+            config = json.loads(members[CONFIG_MEMBER], object_hook=_without_new_options)
             check_config(config)
-        except ValueError as error:
-            raise ValueError(f"{model.name} cannot be stored: {error}") from error
+        except OSError:
+            raise
+        except Exception as error:  # also of a layer of somebody's own, in its `get_config`
+            raise ValueError(f"{model.name} cannot be stored: {explain(error)[:200]}") from error
         members[CONFIG_MEMBER] = json.dumps(config).encode()
         with zipfile.ZipFile(temporary, "w") as archive:
             for name, content in members.items():
                 archive.writestr(name, content)
-
-
-def _save(model: keras.Model, path: Path) -> None:
-    try:
-        model.save(path, include_optimizer=False)
-    except OSError:
-        raise
-    except Exception as error:  # of a layer of somebody's own, in its `get_config`
-        reason = explain(error).split(", ")[0][:200]
-        raise ValueError(
-            f"{model.name} cannot be stored: only plain layers of Keras can. {reason}"
-        ) from error
 
 
 def _without_new_options(entries: dict[str, Any]) -> dict[str, Any]:
@@ -172,10 +162,9 @@ def load_keras_file(path: str | Path) -> keras.Model:
         return model
     # Keras, zipfile and h5py raise many kinds for a damaged file.
     except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        reason = (str(error).strip() or repr(error)).splitlines()[0][:300]
         raise ValueError(
-            f"{path} cannot be loaded as a Keras model (by Keras {keras.__version__}): "
-            f"{reason[:300]}"
+            f"{path} cannot be loaded as a Keras model (by Keras {keras.__version__}): {reason}"
         ) from error
 
 
@@ -234,18 +223,15 @@ def _require_bounded(layer: keras.Layer, tensors: Any) -> None:
 
 def check_agreement(model: keras.Model, card: Card, *, where: str) -> None:
     """Raise ValueError if card and model disagree, naming both sides of the first difference."""
-    classes = model.output_shape[-1]
-    if classes != len(card.class_names):
-        raise ValueError(
-            f"Card and model disagree in {where}: the card names {len(card.class_names)} classes "
-            f"({', '.join(card.class_names)}), the model has {counted(classes, 'output')}."
-        )
     card.check_input(tuple(model.input_shape[1:]), where=where)
-    if model.count_params() != card.parameters:
-        raise ValueError(
-            f"Card and model disagree in {where}: the card says "
-            f"{counted(card.parameters, 'parameter')}, the model has {model.count_params()}."
-        )
+    for what, said, had in (
+        ("classes", len(card.class_names), model.output_shape[-1]),
+        ("parameters", card.parameters, model.count_params()),
+    ):
+        if said != had:
+            raise ValueError(
+                f"Card and model disagree in {where}: the card has {said} {what}, the model {had}."
+            )
 
 
 def write_history(path: str | Path, history: Sequence[dict[str, float]]) -> None:
