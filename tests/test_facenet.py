@@ -61,13 +61,7 @@ def test_what_is_frozen_is_what_was_published(facenet: keras.Model) -> None:
     assert facenet.layers[101].name == "conv4_block2_add"
     names = [layer.name for layer in facenet.layers[101:] if layer.weights]
     assert names[0] == "conv4_block3_1_conv"
-    assert len(with_weights(facenet)) == 106
-    sizes = [int(np.prod(variable.shape)) for variable in facenet.trainable_variables]
-    assert (len(sizes), sum(sizes)) == (94, 32_046_087)
-    backbone = sum(layer.count_params() for layer in with_weights(facenet))
-    assert backbone == 23_587_712
-    dense = [layer.units for layer in facenet.layers if isinstance(layer, keras.layers.Dense)]
-    assert dense == [4096, 1024, 7]
+    assert sum(layer.count_params() for layer in with_weights(facenet)) == 23_587_712
 
 
 def test_every_tensor_of_a_file_arrives(facenet: keras.Model, file: Path) -> None:

@@ -150,9 +150,7 @@ def _preprocessor_of(name: str, shape: Any, value_range: tuple[float, float]) ->
 
 
 def _write_keras(folder: Path, model: keras.Model, card: Card, images: NDArray[np.float32]) -> None:
-    from keras import backend
-
-    from minixception.checkpoints.export import export_litert
+    from minixception.checkpoints.export import export_beside
     from minixception.checkpoints.keras_model import load_keras_file, save_checkpoint
 
     save_checkpoint(folder, model, card)
@@ -163,5 +161,4 @@ def _write_keras(folder: Path, model: keras.Model, card: Card, images: NDArray[n
             f"{model.name} cannot be stored, since it could not be loaded again: use only layers "
             "and functions of Keras"
         ) from error
-    if backend.backend() == "tensorflow":  # the others cannot write it
-        export_litert(folder, images=images)
+    export_beside(folder, images)
