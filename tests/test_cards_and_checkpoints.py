@@ -173,19 +173,6 @@ def test_some_entries_may_be_missing_and_others_are_named(folder: Path, card: Ca
             read_card(folder)
 
 
-def test_saving_again_replaces_and_keeps_what_it_does_not_write(
-    folder: Path, model: keras.Model, card: Card
-) -> None:
-    (folder / "notes.txt").write_text("kept")
-    save_checkpoint(folder, model, replace(card, seed=8))
-    assert load_checkpoint(folder).card.seed == 8
-    assert contents(folder)["notes.txt"] == b"kept"
-    assert sorted(contents(folder)) == [CARD_FILE, HISTORY_FILE, KERAS_FILE, "notes.txt"]
-    (folder / KERAS_FILE).unlink()
-    with pytest.raises(FileNotFoundError, match=KERAS_FILE):
-        load_checkpoint(folder)
-
-
 @pytest.mark.parametrize("breaks", ["write_card", "write_history"])
 def test_a_failure_while_writing_keeps_the_old_files(
     folder: Path, model: keras.Model, card: Card, breaks: str, monkeypatch: pytest.MonkeyPatch

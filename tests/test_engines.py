@@ -14,10 +14,7 @@ from minixception.checkpoints.engines import (
     LARGEST_BATCH,
     KerasEngine,
     LiteRTEngine,
-    load_engine,
 )
-from minixception.preprocessor import Preprocessor
-from stored_files import change_card
 from systems import needs_any_name, needs_proc
 
 
@@ -61,13 +58,6 @@ def test_engines_agree_on_every_batch_size(
         np.testing.assert_allclose(alone[0], probabilities[row], atol=1e-5)
     np.testing.assert_array_equal(probabilities, kept)
     np.testing.assert_array_equal(images, faces(number))
-
-
-def test_a_card_for_another_size_is_refused(checkpoint: Path) -> None:
-    """Other classes and channels are in `bad_input`, Keras in `test_cards_and_checkpoints.py`."""
-    change_card(checkpoint, preprocessor=Preprocessor((64, 64)).to_json())
-    with pytest.raises(ValueError, match=r"disagree.*the model takes \(48, 48"):
-        load_engine(checkpoint)
 
 
 @pytest.mark.parametrize("engine_name", ["litert", "keras_engine"])
@@ -118,14 +108,6 @@ def test_images_need_not_be_contiguous_but_fit(litert: LiteRTEngine) -> None:
         with pytest.raises(ValueError, match=r"must be float32 \(B, 48, 48, 1\)\. Received: "):
             litert.predict(each)
     assert litert.predict(faces(2)).shape == (2, 7)
-
-
-def test_missing_model_names_the_way_out(checkpoint: Path) -> None:
-    (checkpoint / "model.tflite").unlink()
-    with pytest.raises(FileNotFoundError, match=r"model\.tflite does not exist.*engine='keras'"):
-        load_engine(checkpoint)
-    card, engine = load_engine(checkpoint, engine="keras")
-    assert engine.predict(faces(2)).shape == (2, len(card.class_names))
 
 
 @needs_any_name

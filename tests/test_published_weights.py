@@ -16,10 +16,11 @@ from keras.layers import (
     add,
 )
 
+from conftest import Run
+from minixception import Preprocessor
 from minixception.checkpoints.card import read_card
 from minixception.checkpoints.engines import load_engine
 from minixception.checkpoints.keras_model import load_checkpoint
-from minixception.commands import run_command
 from minixception.commands.convert import rebuild
 from minixception.labels import EMOTIONS_FER2013, GENDERS
 
@@ -63,73 +64,55 @@ def authors_model_with_weights(num_classes: int) -> keras.Model:
 
 
 @pytest.fixture(scope="module")
-def authors_model() -> keras.Model:
-    return authors_model_with_weights(7)
-
-
-@pytest.fixture(scope="module")
-def images() -> np.ndarray:
-    return np.random.default_rng(1).uniform(-1, 1, (6, 64, 64, 1)).astype(np.float32)
-
-
-def convert(file: Path, output: Path, *options: str, task: str = "emotion") -> int:
-    return run_command("convert", [str(file), "--task", task, "--output", str(output), *options])
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The authors' network for seven emotions, as they would have saved it."""
+    path = tmp_path_factory.mktemp("published") / "fer2013_mini_XCEPTION.hdf5"
+    authors_model_with_weights(7).save(path)
+    return path
 
 
 @pytest.mark.usefixtures("eager")
-def test_converter_writes_an_equal_checkpoint(
-    tmp_path: Path,
-    authors_model: keras.Model,
-    images: np.ndarray,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    file, folder = tmp_path / "fer2013_mini_XCEPTION.hdf5", tmp_path / "converted"
-    authors_model.save(file)
-    assert convert(file, folder) == 0
-    assert "mini_xception with 58,423 parameters" in capsys.readouterr().out
+def test_converter_writes_an_equal_checkpoint(run: Run, tmp_path: Path, file: Path) -> None:
+    folder, other = tmp_path / "converted", tmp_path / "other"
+    said = run("convert", file, "--task", "emotion", "--output", folder).stdout
+    assert "mini_xception with 58,423 parameters" in said
 
-    checkpoint = load_checkpoint(folder)
+    authors_model, checkpoint = authors_model_with_weights(7), load_checkpoint(folder)
     np.testing.assert_equal(checkpoint.model.get_weights(), authors_model.get_weights())
+    images = np.random.default_rng(1).uniform(-1, 1, (6, 64, 64, 1)).astype(np.float32)
     expected = authors_model.predict_on_batch(images)
     assert np.ptp(expected, axis=0).max() > 0.01  # the images are told apart
     np.testing.assert_allclose(checkpoint.model.predict_on_batch(images), expected, atol=1e-5)
     card, engine = load_engine(folder)
     np.testing.assert_allclose(engine.predict(images), expected, atol=1e-5)
-    assert card.architecture == "mini_xception"
+    assert (card.architecture, card.crop_margin) == ("mini_xception", 0)
     assert card.class_names == EMOTIONS_FER2013
-    assert card.crop_margin == 0
-    assert card.preprocessor.input_shape == (64, 64, 1)
-    assert card.preprocessor.value_range == (-1.0, 1.0)
+    assert card.preprocessor == Preprocessor((64, 64), 1, (-1.0, 1.0))
     assert json.loads((folder / "card.json").read_text())["data"]["source"] == file.name
 
-    assert convert(file, folder) == 1  # nothing is overwritten
-    assert "already holds a checkpoint" in capsys.readouterr().err
-    other = tmp_path / "other"
-    assert convert(file, other, "--class-names", "woman", "man") == 1
-    assert "must have an output for each of woman, man" in capsys.readouterr().err
+    again = run("convert", file, "--task", "emotion", "--output", folder, code=1)
+    assert "already holds a checkpoint" in again.stderr
+    options = ("--task", "gender", "--output", other)
+    assert "output for each of woman, man" in run("convert", file, *options, code=1).stderr
     assert not other.exists()
 
 
 @pytest.mark.usefixtures("short_training")
 @pytest.mark.parametrize(("options", "margin"), [((), 0.3), (("--crop-margin", "0.2"), 0.2)])
 def test_gender_takes_more_than_the_box(
-    tmp_path: Path, options: tuple[str, ...], margin: float, capsys: pytest.CaptureFixture[str]
+    run: Run, tmp_path: Path, options: tuple[str, ...], margin: float
 ) -> None:
     file, folder = tmp_path / "gender_mini_XCEPTION.hdf5", tmp_path / "converted"
     authors_model_with_weights(2).save(file)
-    assert convert(file, folder, *options, task="gender") == 0
-    assert f"Crops reach {margin:g} of a face's box beyond it" in capsys.readouterr().out
+    said = run("convert", file, "--task", "gender", "--output", folder, *options).stdout
+    assert f"Crops reach {margin:g} of a face's box beyond it" in said
     card = read_card(folder)
-    assert card.crop_margin == margin
-    assert card.class_names == GENDERS
+    assert (card.crop_margin, card.class_names) == (margin, GENDERS)
 
 
 @pytest.mark.usefixtures("eager")
 def test_converter_writes_no_other_model(
-    tmp_path: Path,
-    authors_model: keras.Model,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    run: Run, tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even one of which a single weight is slightly off."""
 
@@ -141,9 +124,8 @@ def test_converter_writes_no_other_model(
         return model
 
     monkeypatch.setattr("minixception.commands.convert.rebuild", rebuild_badly)
-    file, folder = tmp_path / "fer2013_mini_XCEPTION.hdf5", tmp_path / "converted"
-    authors_model.save(file)
-    assert convert(file, folder) == 1
-    assert "more than 1e-05; " in (message := capsys.readouterr().err)
-    assert "converted was not written" in message
+    folder = tmp_path / "converted"
+    refused = run("convert", file, "--task", "emotion", "--output", folder, code=1)
+    assert "more than 1e-05; " in refused.stderr
+    assert "converted was not written" in refused.stderr
     assert not folder.exists()

@@ -28,9 +28,9 @@ import httpx
 from fastapi.testclient import TestClient
 from starlette.requests import ClientDisconnect
 
+from conftest import Run
 from minixception import FaceAnalyzer
 from minixception.checkpoints.shipped import DEFAULT_DETECTOR, DEFAULT_MODELS, find_model
-from minixception.commands import run_command
 from minixception.serve.app import FACES, build_app
 from minixception.serve.settings import Limits, Settings, find_page, read_token
 from own_process import SOURCE
@@ -73,6 +73,10 @@ def stalled(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading
     return began, goes_on
 
 
+def ask(client: TestClient, content: bytes, **options: str) -> httpx.Response:
+    return client.post(FACES, content=content, headers=JPEG, params=options)
+
+
 def png(width: int, height: int) -> bytes:
     file = io.BytesIO()
     Image.new("L", (width, height)).save(file, format="PNG")
@@ -80,13 +84,12 @@ def png(width: int, height: int) -> bytes:
 
 
 def test_the_answer_is_that_of_the_image_command(
-    client: TestClient, portraits: Path, content: bytes, here: Path
+    client: TestClient, portraits: Path, content: bytes, run: Run
 ) -> None:
-    options = ["--no-draw", "--quiet", "--json", "faces.json"]
-    assert run_command("image", [str(portraits), *options]) == 0
-    (expected,) = json.loads((here / "faces.json").read_text()).values()
+    told = run("image", portraits, "--no-draw", "--json", "-").stdout
+    (expected,) = json.loads(told).values()
     assert len(expected) == 3
-    assert client.post(FACES, content=content, headers=JPEG).json() == {"picture": expected}
+    assert ask(client, content).json() == {"picture": expected}
     files = [("pictures", (name, content, "image/jpeg")) for name in ("a.jpg", "b.jpg")]
     answer = client.post(FACES, files=[*files, files[0]])
     assert answer.json() == dict.fromkeys(("a.jpg", "b.jpg", "a.jpg (2)"), expected)
@@ -95,13 +98,13 @@ def test_the_answer_is_that_of_the_image_command(
 
 def test_a_request_chooses_models_and_detector(client: TestClient, content: bytes) -> None:
     query = {"emotion_model": "ferplus_mini_xception", "gender_model": "none", "detector": "haar"}
-    (faces,) = client.post(FACES, content=content, headers=JPEG, params=query).json().values()
+    (faces,) = ask(client, content, **query).json().values()
     analyzer = FaceAnalyzer(emotion="ferplus_mini_xception", gender=None, detector="haar")
     assert faces == [face.to_json() for face in analyzer.analyze(content)]
 
 
 def test_an_explanation_is_a_map_of_each_face(client: TestClient, content: bytes) -> None:
-    answer = client.post(FACES, content=content, headers=JPEG, params={"explain": "gender"})
+    answer = ask(client, content, explain="gender")
     (faces,) = answer.json().values()
     for face in faces:
         explanation = face["explanation"]
@@ -181,7 +184,7 @@ def test_a_failure_has_its_status_and_figure_and_tells_no_place_of_files(
             with monkeypatch.context() as patch:
                 patch.setattr(place, fail)
                 params = {"explain": "gender"} if place == EXPLAINER else {}
-                answer = client.post(FACES, content=content, headers=JPEG, params=params)
+                answer = ask(client, content, **params)
             assert answer.status_code == status
             assert said in answer.text
             assert "/" not in answer.text
@@ -197,18 +200,16 @@ def test_requests_above_the_bound_are_told_to_come_again(
 ) -> None:
     (began, goes_on), answers = stalled, []
     with client_of(limits=Limits(requests=1)) as client:
-        first = threading.Thread(
-            target=lambda: answers.append(client.post(FACES, content=content, headers=JPEG))
-        )
+        first = threading.Thread(target=lambda: answers.append(ask(client, content)))
         first.start()
         assert began.wait(10)
-        second = client.post(FACES, content=content, headers=JPEG)
+        second = ask(client, content)
         assert client.get("/healthz").json()["status"] == "ok"
         goes_on.set()
         first.join()
         assert (second.status_code, second.headers["Retry-After"]) == (503, "1")
         assert answers[0].json() == {"picture": []}
-        assert client.post(FACES, content=content, headers=JPEG).status_code == 200
+        assert ask(client, content).status_code == 200
 
 
 def test_a_request_that_the_end_of_the_service_cuts_short_is_told_so(
@@ -217,7 +218,7 @@ def test_a_request_that_the_end_of_the_service_cuts_short_is_told_so(
     began, goes_on = stalled
     app = build_app(Settings(models=DEFAULT_MODELS))
 
-    async def ask() -> httpx.Response:
+    async def begin_and_end() -> httpx.Response:
         transport = httpx.ASGITransport(app)
         async with (
             app.router.lifespan_context(app),
@@ -231,7 +232,7 @@ def test_a_request_that_the_end_of_the_service_cuts_short_is_told_so(
             finally:
                 goes_on.set()
 
-    answer = asyncio.run(ask())
+    answer = asyncio.run(begin_and_end())
     assert (answer.status_code, list(answer.json())) == (503, ["detail"])
 
 
@@ -244,7 +245,7 @@ def test_only_who_has_the_token_is_answered(content: bytes, tmp_path: Path) -> N
             headers = {"Authorization": given}
             assert client.post(FACES, content=content, headers=headers).status_code == 401
         client.headers["Authorization"] = f"Bearer {TOKEN}"
-        assert client.post(FACES, content=content, headers=JPEG).status_code == 200
+        assert ask(client, content).status_code == 200
         names = [thread.name for thread in threading.enumerate()]
         assert not any("worker" in name for name in names), names  # of AnyIO: up to forty
         assert client.get("/metrics").status_code == 200
@@ -450,7 +451,7 @@ def test_a_killed_worker_is_replaced_and_figures_are_of_all(
         assert psutil.wait_procs(workers, 30)[1] == []
 
 
-def test_bad_options_are_told_in_a_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_bad_options_are_told_in_a_line(run: Run, tmp_path: Path) -> None:
     for options, reason in (
         (["--workers", "0"], "--workers must be 1 or more"),
         (["--port", "70000"], "--port must lie between"),
@@ -460,13 +461,12 @@ def test_bad_options_are_told_in_a_line(capsys: pytest.CaptureFixture[str], tmp_
         (["--emotion-model", "nowhere"], "nowhere is neither"),
         (["--host", "192.0.2.1", "--token-file", __file__], "must hold a token"),
     ):
-        assert run_command("serve", options) == 1
-        (line,) = capsys.readouterr().err.splitlines()
+        (line,) = run("serve", *options, code=1).stderr.splitlines()
         assert reason in line
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
-def test_doors_that_stand_open_are_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_doors_that_stand_open_are_told(run: Run, tmp_path: Path) -> None:
     (tmp_path / "token").write_text(TOKEN)
     (tmp_path / "token").chmod(0o644)
     elsewhere = ["--host", "nowhere.invalid"]
@@ -474,7 +474,6 @@ def test_doors_that_stand_open_are_told(capsys: pytest.CaptureFixture[str], tmp_
         (elsewhere, "anybody who can reach nowhere.invalid can use this service"),
         ([*elsewhere, "--token-file", str(tmp_path / "token")], "chmod o-r"),
     ):
-        assert run_command("serve", options) == 1
-        told, reason = capsys.readouterr().err.splitlines()
+        told, reason = run("serve", *options, code=1).stderr.splitlines()
         assert warning in told
         assert "--host must be a name or address of this machine" in reason

@@ -54,19 +54,16 @@ def test_atomic_path_replaces_at_the_end_only(tmp_path: Path) -> None:
     assert contents(path.parent) == {"file.txt": b"first"}
 
 
-def test_atomic_folder_may_be_the_current_one(here: Path) -> None:
-    with atomic_folder(".") as temporary:
-        (temporary / "file.txt").write_text("first")
-    assert contents(here) == {"file.txt": b"first"}
-
-
-def test_a_folder_appears_whole_and_keeps_its_other_files(tmp_path: Path) -> None:
+def test_a_folder_appears_whole_and_keeps_its_other_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "checkpoint"
     with atomic_folder(folder) as temporary:
         (temporary / "a").write_text("1")
         assert not folder.exists()
     (folder / "b").write_text("mine")
-    with atomic_folder(folder) as temporary:
+    monkeypatch.chdir(folder)
+    with atomic_folder(".") as temporary:
         (temporary / "a").write_text("2")
     assert contents(folder) == {"a": b"2", "b": b"mine"}
     assert list(tmp_path.iterdir()) == [folder]

@@ -25,47 +25,35 @@ def gradient_of(function: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
     >>> ops.convert_to_numpy(gradient_of(lambda x: x**2, ops.array([3.0, -1.0]))).tolist()
     [6.0, -2.0]
     """
-    inputs = ops.convert_to_tensor(inputs)
-    name = keras.backend.backend()
-    if name not in _GRADIENTS:
-        raise ValueError(
-            f"The Keras backend must be one of {', '.join(_GRADIENTS)} for gradients; set "
-            f"KERAS_BACKEND. Received: {name}"
-        )
-    return _GRADIENTS[name](lambda x: ops.sum(function(x)), inputs)
+    inputs, backend = ops.convert_to_tensor(inputs), keras.backend.backend()
 
+    def total(x: Tensor) -> Tensor:
+        return ops.sum(function(x))
 
-def _tensorflow_gradient(function: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
-    import tensorflow as tf
+    if backend == "tensorflow":
+        import tensorflow as tf
 
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(inputs)
-        total = function(inputs)
-    return tape.gradient(total, inputs, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(inputs)
+            result = total(inputs)
+        return tape.gradient(result, inputs, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    if backend == "jax":
+        import jax
 
+        return jax.grad(total)(inputs)
+    if backend == "torch":
+        import torch
 
-def _jax_gradient(function: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
-    import jax
-
-    return jax.grad(function)(inputs)
-
-
-def _torch_gradient(function: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
-    import torch
-
-    with torch.enable_grad():
-        inputs = inputs.detach().requires_grad_(True)
-        total = function(inputs)
-        if not total.requires_grad:
-            return torch.zeros_like(inputs)
-        return torch.autograd.grad(total, inputs, materialize_grads=True)[0]
-
-
-_GRADIENTS: dict[str, Callable[[Callable[[Tensor], Tensor], Tensor], Tensor]] = {
-    "tensorflow": _tensorflow_gradient,
-    "jax": _jax_gradient,
-    "torch": _torch_gradient,
-}
+        with torch.enable_grad():
+            inputs = inputs.detach().requires_grad_(True)
+            result = total(inputs)
+            if not result.requires_grad:
+                return torch.zeros_like(inputs)
+            return torch.autograd.grad(result, inputs, materialize_grads=True)[0]
+    raise ValueError(
+        "The Keras backend must be one of tensorflow, jax, torch for gradients; set KERAS_BACKEND. "
+        f"Received: {backend}"
+    )
 
 
 def compiled(function: Callable[..., Any], *shapes_and_dtypes: tuple[tuple, str]) -> Any:
