@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from minixception.commands import run_command
+from conftest import Run
 from minixception.locks import lock_file, own_folder, sole_writer
 from own_process import SOURCE
 
@@ -98,26 +98,21 @@ def test_a_folder_that_is_removed_meanwhile(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_folder_jobs_and_films_are_refused_while_another_run_writes_there(
-    portraits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_job_is_refused_while_another_run_writes_there(
+    portraits: Path, tmp_path: Path, run: Run
 ) -> None:
-    models = ["--emotion-model=none", "--gender-model=none"]
     drawn, table = tmp_path / "drawn", tmp_path / "faces.csv"
     drawn.mkdir()
-    jobs = {
-        drawn: ["image", str(portraits), "--output", str(drawn)],
-        table: ["image", str(portraits), "--no-draw", "--csv", str(table)],
-    }
-    for target, (command, *options) in jobs.items():
+    for target, options in {drawn: ["--output"], table: ["--no-draw", "--csv"]}.items():
         with sole_writer(target):
-            assert run_command(command, [*options, *models]) == 1
-        assert f"{target} is being written by another run" in capsys.readouterr().err
+            refused = run("image", portraits, *options, target, code=1)
+        assert f"{target} is being written by another run" in refused.stderr
     assert list(tmp_path.iterdir()) == [drawn]
     assert list(drawn.iterdir()) == []
 
 
 def test_a_new_folder_is_locked_from_the_start(
-    portraits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    portraits: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def look(*_: object) -> int:
         with pytest.raises(BlockingIOError), sole_writer(tmp_path / "new"):
@@ -127,6 +122,6 @@ def test_a_new_folder_is_locked_from_the_start(
 
     looked: list[int] = []
     monkeypatch.setattr("minixception.commands.image.run_job", look)
-    run_command("image", [str(portraits), "--output", str(tmp_path / "new")])
+    run("image", portraits, "--output", tmp_path / "new")
     assert looked
     assert list(tmp_path.iterdir()) == []

@@ -157,21 +157,13 @@ def _entries(data: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 def read_card(folder: str | Path) -> Card:
     """Read the card of a checkpoint folder; errors are those of `read_json_card`."""
-    return read_json_card(
-        folder,
-        Card.from_json,
-        missing="is not a checkpoint: it has no {}. Give a folder that training wrote "
-        "(model.keras, card.json, history.csv).",
-    )
+    return read_json_card(folder, Card.from_json)
 
 
-def read_json_card(
-    folder: str | Path, read: Callable[[dict[str, Any]], AnyCard], *, missing: str
-) -> AnyCard:
+def read_json_card(folder: str | Path, read: Callable[[dict[str, Any]], AnyCard]) -> AnyCard:
     """Read the card of a folder, be it of a classifier or a detector.
 
-    `read` makes a card of plain data, or raises KeyError, TypeError, ValueError or OverflowError;
-    `missing` is said of a folder without a card.
+    `read` makes a card of plain data, or raises KeyError, TypeError, ValueError or OverflowError.
 
     Raises:
         FileNotFoundError: if the folder or its card is missing.
@@ -179,7 +171,7 @@ def read_json_card(
     """
     path = Path(folder) / CARD_FILE
     if not path.is_file():
-        raise FileNotFoundError(f"{folder} {missing.format(CARD_FILE)}")
+        raise FileNotFoundError(f"{folder} is not a checkpoint: it has no {CARD_FILE}.")
     if path.stat().st_size > _LARGEST_CARD:
         raise ValueError(f"{path} cannot be used: it has more than {_LARGEST_CARD} bytes.")
     try:

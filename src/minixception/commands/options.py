@@ -193,7 +193,7 @@ def _describe_model(folder: Path) -> str:
     from minixception.checkpoints.card import KERAS_FILE, LITERT_FILE, read_json_card
     from minixception.files import content_checksum
 
-    card = read_json_card(folder, dict, missing="has no {}")
+    card = read_json_card(folder, dict)
     used = {key: value for key, value in card.items() if key not in _REMARKS}
     files = [folder / file for file in (LITERT_FILE, KERAS_FILE) if (folder / file).is_file()]
     contents = [(file.name, file.read_bytes()) for file in files]

@@ -96,7 +96,7 @@ def check_threshold(score_threshold: float) -> None:
 def is_detector(folder: str | Path) -> bool:
     """Tell whether a folder holds a detector, by its card; False where there is none."""
     with suppress(OSError, ValueError):
-        return read_json_card(folder, lambda card: card.get("task"), missing="") == TASK
+        return read_json_card(folder, lambda card: card.get("task")) == TASK
     return False
 
 
@@ -108,5 +108,4 @@ def read_detector_card(folder: str | Path) -> DetectorCard:
         ValueError: if the card is not valid JSON, is that of a classifier, or an entry is missing
             or impossible.
     """
-    missing = "is not a detector: it has no {}."
-    return read_json_card(folder, DetectorCard.from_json, missing=missing)
+    return read_json_card(folder, DetectorCard.from_json)
