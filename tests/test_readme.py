@@ -19,13 +19,9 @@ import pytest
 
 from conftest import eagerly
 from made_up_data import fer2013_csv, write_noise
+from minixception import models
 from minixception.checkpoints.card import read_card
-from minixception.checkpoints.shipped import (
-    DEFAULT_EMOTION_MODEL,
-    DEFAULT_GENDER_MODEL,
-    find_model,
-    shipped_models,
-)
+from minixception.checkpoints.shipped import DEFAULT_MODELS, find_model, shipped_models
 from minixception.commands import COMMANDS, main, run_command
 from minixception.images import read_image, rgb_to_bgr, write_image
 from minixception.labels import FERPLUS_COLUMNS
@@ -60,7 +56,6 @@ PLACEHOLDERS = {
     "image archive/ --cluster local --parquet faces": "image --help",  # it would start Ray
     "report-limits": "report-limits --help",  # it takes the very faces that the model was split by
 }
-DEFAULTS = {"emotion": DEFAULT_EMOTION_MODEL, "gender": DEFAULT_GENDER_MODEL}
 SHORT = {
     "train-emotion": ("--epochs", "1"),
     # One run of its network is enough.
@@ -125,10 +120,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(40):
         name = f"{20 + number}_{number % 2}_0_{20170116 + number}.jpg.chip.jpg"
         write_noise(root / "datasets" / "utkface" / "crop_part1" / name, seed=number)
-    write_weight_file(root / "FILE.hdf5")
+    models.build("mini_xception", (64, 64, 1), 7).save(root / "FILE.hdf5")
     (root / "runs").mkdir()
-    for task in DEFAULTS:
-        (root / "runs" / task).symlink_to(find_model(DEFAULTS[task]))
+    for task, name in DEFAULT_MODELS.items():
+        (root / "runs" / task).symlink_to(find_model(name))
     return root
 
 
@@ -151,12 +146,6 @@ def write_fer2013(folder: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "fer2013.csv").write_text(fer2013_csv(sizes))
     (folder / "fer2013new.csv").write_text("\n".join(votes) + "\n")
-
-
-def write_weight_file(path: Path) -> None:
-    from minixception import models
-
-    models.build("mini_xception", (64, 64, 1), 7).save(path)
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ from minixception.checkpoints.card import read_card
 from minixception.checkpoints.engines import load_engine
 from minixception.checkpoints.shipped import (
     CLASSIFIER_TASKS,
-    DEFAULT_EMOTION_MODEL,
-    DEFAULT_GENDER_MODEL,
+    DEFAULT_MODELS,
     find_model,
     shipped_models,
     trained_models_folder,
@@ -21,7 +20,6 @@ from minixception.datasets import load_fer2013, load_ferplus, load_utkface, sele
 from minixception.labels import EMOTIONS_8, EMOTIONS_FER2013, GENDERS
 from minixception.training.recipe_book import get_recipe
 
-DEFAULTS = {"emotion": DEFAULT_EMOTION_MODEL, "gender": DEFAULT_GENDER_MODEL}
 PICTURES = Path(__file__).parents[1] / "images"
 
 
@@ -46,12 +44,8 @@ def test_every_shipped_folder_is_a_whole_checkpoint() -> None:
         for name, folder in models.items():
             card, engine = load_engine(folder)
             assert (card.name, card.task) == (name, task)
-            assert {path.name for path in folder.iterdir()} >= {
-                "model.keras",
-                "model.tflite",
-                "card.json",
-                "history.csv",
-            }
+            for file in ("model.keras", "model.tflite", "card.json", "history.csv"):
+                assert (folder / file).is_file()
             prepared = np.zeros((2, *card.preprocessor.input_shape), np.float32)
             assert engine.predict(prepared).shape == (2, len(card.class_names))
 
@@ -72,9 +66,9 @@ def test_card_and_page_tell_the_same_weaknesses_of_every_shipped_model(task: str
     [("emotion", EMOTIONS_FER2013, 58_423), ("gender", GENDERS, 52_658)],
 )
 def test_card_of_a_default_model(task: str, class_names: tuple[str, ...], parameters: int) -> None:
-    folder = folder_of(DEFAULTS[task])
+    folder = folder_of(DEFAULT_MODELS[task])
     card = read_card(folder)
-    assert (card.name, card.task, card.architecture) == (DEFAULTS[task], task, "mini_xception")
+    assert card.architecture == "mini_xception"
     assert (card.class_names, card.parameters) == (class_names, parameters)
     assert card.preprocessor.channels == 1
     assert card.preprocessor.value_range == (-1.0, 1.0)
@@ -90,7 +84,7 @@ def test_card_of_a_default_model(task: str, class_names: tuple[str, ...], parame
 
 @pytest.mark.parametrize("task", ["emotion", "gender"])
 def test_both_files_of_a_default_model_agree(task: str) -> None:
-    folder = folder_of(DEFAULTS[task])
+    folder = folder_of(DEFAULT_MODELS[task])
     card, litert = load_engine(folder)
     _, keras_engine = load_engine(folder, engine="keras")
     shape = (20, *card.preprocessor.input_shape)
@@ -101,7 +95,7 @@ def test_both_files_of_a_default_model_agree(task: str) -> None:
 @pytest.mark.parametrize(
     ("name", "classes", "least"),
     [
-        (DEFAULT_EMOTION_MODEL, EMOTIONS_FER2013, 0.55),
+        (DEFAULT_MODELS["emotion"], EMOTIONS_FER2013, 0.55),
         ("ferplus_mini_xception", EMOTIONS_8, 0.75),
         ("fer2013_mini_xception_wide", EMOTIONS_FER2013, 0.65),
     ],
@@ -120,7 +114,7 @@ def test_emotions_of_real_faces(
 
 
 def test_gender_of_real_faces(real_data: Callable[[str], Path]) -> None:
-    card, engine = load_engine(folder_of(DEFAULT_GENDER_MODEL))
+    card, engine = load_engine(folder_of(DEFAULT_MODELS["gender"]))
     path = real_data("utkface/crop_part1_adults.tar")
     # In the form that test_datasets_gender.py reads too: the cache has it for both.
     faces = load_utkface(path, image_size=(64, 64)).split("test")
@@ -128,10 +122,7 @@ def test_gender_of_real_faces(real_data: Callable[[str], Path]) -> None:
 
 
 def test_a_smiling_woman() -> None:
-    for name in DEFAULTS.values():
+    for name in DEFAULT_MODELS.values():
         folder_of(name)
-    analyzer = FaceAnalyzer.from_pretrained()
-    (face,) = analyzer.analyze(PICTURES / "astronaut.jpg")
+    (face,) = FaceAnalyzer.from_pretrained().analyze(PICTURES / "astronaut.jpg")
     assert (face.emotion, face.gender) == ("happy", "woman")
-    (face,) = analyzer.analyze(PICTURES / "grace_hopper.jpg")
-    assert face.emotion in EMOTIONS_FER2013
