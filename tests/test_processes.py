@@ -4,10 +4,9 @@ import multiprocessing
 import os
 import pickle
 import shutil
-import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,21 +27,12 @@ def crowd(portraits: Path) -> np.ndarray:
 
 def in_forked_child(work: Callable[[], bool]) -> bool:
     """Return what `work` returns in a forked process, False if it fails or takes too long."""
-    child = os.fork()
-    if child == 0:
-        result = False
-        try:
-            result = work()
-        finally:
-            os._exit(0 if result else 1)
-    for _ in range(10 * SECONDS):
-        finished, status = os.waitpid(child, os.WNOHANG)
-        if finished:
-            return status == 0
-        time.sleep(0.1)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return False
+    fork: Any = multiprocessing.get_context("fork")
+    child = fork.Process(target=lambda: os._exit(0 if work() else 1))
+    child.start()
+    child.join(SECONDS)
+    child.kill()
+    return bool(child.exitcode == 0)
 
 
 @pytest.fixture(scope="module", params=["haar", "yunet"])
