@@ -105,12 +105,12 @@ _NAMINGS: dict[str, tuple[Callable[[str], str], float, str]] = {
 
 
 def _tensors(file: h5py.File) -> dict[str, h5py.Dataset]:
-    """Return name -> dataset, by all the ends of its path: files repeat the name of the layer."""
+    """Return name -> dataset, by the ends of its path: files repeat the name of the layer."""
     tensors: dict[str, h5py.Dataset] = {}
 
     def add(path: str, item: h5py.Group | h5py.Dataset) -> None:
-        parts = path.split(":")[0].split("/")
-        if isinstance(item, h5py.Dataset) and parts[0] != "optimizer_weights":
+        parts = path.split(":")[0].split("/")[-4:]  # the longest name is conv1/7x7_s2/bn/gamma
+        if isinstance(item, h5py.Dataset) and not path.startswith("optimizer_weights/"):
             tensors.update({"/".join(parts[start:]): item for start in range(len(parts))})
 
     file.visititems(add)
