@@ -47,7 +47,7 @@ _MODULES: dict[str, frozenset[str] | None] = {
     "keras.src.models.functional": frozenset({"Functional"}),
     "keras.src.models.sequential": frozenset({"Sequential"}),
 }
-# What h5py raises on damaged bytes.
+# What h5py raises on damaged bytes, and `json` for what is nested too deeply.
 _DAMAGE = (OSError, LookupError, RuntimeError, TypeError, OverflowError)
 _DATA = frozenset({"__keras_tensor__", "__tuple__"})
 _MODELS = frozenset({"Model", "Functional", "Sequential", "DTypePolicy"})
@@ -81,30 +81,22 @@ def require_kind(content: bytes, *kinds: str) -> str:
             and HDF5 behind a block of any size: two readers can find two models in one file, and
             then what was checked is not what runs.
     """
-    is_archive = zipfile.is_zipfile(io.BytesIO(content))
-    hdf5_at = [place for place in _places_of_hdf5(len(content)) if content.startswith(HDF5, place)]
-    is_litert = content[4:8] == LITERT
-    found = {".keras": is_archive, ".hdf5": bool(hdf5_at), ".tflite": is_litert}
-    begins = {".keras": content.startswith(b"PK\3\4"), ".hdf5": 0 in hdf5_at, ".tflite": is_litert}
-    if sum(found.values()) > 1:
-        both = " and ".join(kind for kind, is_found in found.items() if is_found)
+    # HDF5 may begin behind nothing, or a block of 512, 1024, 2048 ...
+    places = (0, *(512 << power for power in range(40)))
+    hdf5_at = [place for place in places if content.startswith(HDF5, place)]
+    is_archive, is_litert = zipfile.is_zipfile(io.BytesIO(content)), content[4:8] == LITERT
+    facts = {".keras": is_archive, ".hdf5": hdf5_at, ".tflite": is_litert}
+    found = [kind for kind, fact in facts.items() if fact]
+    if len(found) > 1:
+        both = " and ".join(found)
         raise ValueError(f"it is a file of two kinds, {both}; save it again as one of them")
-    for kind in kinds:
-        if found[kind] and begins[kind]:
-            return kind
-        if found[kind]:
-            raise ValueError("there is something before its beginning")
-    if ".tflite" in kinds:
-        raise ValueError("it is not a LiteRT model")
-    raise ValueError("it is neither a .keras archive nor an HDF5 file")
-
-
-def _places_of_hdf5(size: int) -> Iterator[int]:
-    """Yield where an HDF5 file may begin: behind nothing, or a block of 512, 1024, 2048 ..."""
-    place = 0
-    while place < size:
-        yield place
-        place = max(512, 2 * place)
+    if not set(found) & set(kinds):
+        if ".tflite" in kinds:
+            raise ValueError("it is not a LiteRT model")
+        raise ValueError("it is neither a .keras archive nor an HDF5 file")
+    if (is_archive and not content.startswith(b"PK\3\4")) or (hdf5_at and hdf5_at[0] > 0):
+        raise ValueError("there is something before its beginning")
+    return found[0]
 
 
 def _check_archive(content: bytes) -> int:
@@ -123,7 +115,7 @@ def _check_archive(content: bytes) -> int:
                     f"{member.filename} in it would unpack to {member.file_size} bytes, more than "
                     f"{most}"
                 )
-        check_config(_parsed(archive.read(CONFIG_MEMBER)))
+        check_config(json.loads(archive.read(CONFIG_MEMBER)))
         return check_tensors(archive.read(WEIGHTS_MEMBER), limit)
 
 
@@ -134,16 +126,8 @@ def _check_hdf5(content: bytes) -> int:
     with h5py.File(io.BytesIO(content), "r") as file:
         if "model_config" not in file.attrs:
             raise ValueError("it has weights but no network (`model_config`)")
-        text = file.attrs["model_config"]
-    check_config(_parsed(text if isinstance(text, bytes) else str(text).encode()))
+        check_config(json.loads(file.attrs["model_config"]))
     return count
-
-
-def _parsed(text: bytes) -> Any:
-    try:
-        return json.loads(text)
-    except RecursionError:
-        raise ValueError("its configuration is nested too deeply") from None
 
 
 def check_config(config: Any) -> None:
