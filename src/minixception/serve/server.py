@@ -126,14 +126,10 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.create_server(address, family=family)
-    except socket.gaierror as error:
-        raise OSError(
-            f"--host must be a name or address of this machine. Received: {host} ({error.strerror})"
-        ) from error
     except OSError as error:
         raise OSError(
-            f"--host {host} --port {port} is not available: {os.strerror(error.errno or 0)}; "
-            "choose another, or end the program that uses it"
+            f"--host {host} --port {port} is not available: {error.strerror}; choose another, or "
+            "end the program that uses it"
         ) from error
     listener.set_inheritable(True)
     return listener
