@@ -1,4 +1,4 @@
-"""FaceNet: what is frozen, and a backbone's weights from files of both namings."""
+"""FaceNet: a backbone's weights from files of both namings."""
 
 import shutil
 from pathlib import Path
@@ -52,16 +52,6 @@ def file(facenet: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> Path
 def place_of(layer: keras.layers.Layer, variable: keras.Variable) -> str:
     name = vggface_name(layer.name)
     return f"{name}/{name}/{variable.name}:0"
-
-
-def test_what_is_frozen_is_what_was_published(facenet: keras.Model) -> None:
-    trained = [layer.trainable for layer in facenet.layers]
-    assert trained == [False] * 101 + [True] * 81
-    # The cut is between two blocks: no weights of block 2 are trained, and all of block 3.
-    assert facenet.layers[101].name == "conv4_block2_add"
-    names = [layer.name for layer in facenet.layers[101:] if layer.weights]
-    assert names[0] == "conv4_block3_1_conv"
-    assert sum(layer.count_params() for layer in with_weights(facenet)) == 23_587_712
 
 
 def test_every_tensor_of_a_file_arrives(facenet: keras.Model, file: Path) -> None:

@@ -1,4 +1,4 @@
-"""The MobileNet that knows faces: its plan, what is frozen, weights from a file."""
+"""The MobileNet that knows faces: its plan, and weights from a file."""
 
 from pathlib import Path
 
@@ -79,7 +79,7 @@ def test_it_computes_what_keras_applications_does_and_keeps_to_it(
         np.testing.assert_allclose(found, expected, rtol=2e-2, atol=2e-3)
 
 
-def test_sizes_of_maps_and_what_is_trained(network: keras.Model) -> None:
+def test_sizes_of_maps() -> None:
     """Where the last stride meets 7, keras.applications would leave 3 positions, not 4."""
     model = models.build("facenet_mobilenet", (112, 112, 1), 7)
     sizes = [model.get_layer(f"conv_pw_{block}").output.shape[1] for block in (1, 2, 4, 6, 12)]
@@ -87,10 +87,6 @@ def test_sizes_of_maps_and_what_is_trained(network: keras.Model) -> None:
     small = models.build("facenet_mobilenet", (48, 48, 1), 7)
     assert small.input_shape == (None, 48, 48, 1)
     assert small.get_layer("conv1").input.shape == (None, 128, 128, 3)
-    trained = [layer.name for layer in network.layers if layer.trainable_weights]
-    assert trained[0] == "conv_dw_5"
-    names = [layer.name for layer in network.layers if layer.weights]
-    assert names[names.index(trained[0]) :] == trained
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("mixed_bfloat16", 0.02)])
