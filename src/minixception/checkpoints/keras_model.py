@@ -29,7 +29,7 @@ from minixception.checkpoints.model_files import (
     check_config,
     check_model_file,
 )
-from minixception.checkpoints.shipped import find_model
+from minixception.checkpoints.shipped import find_model, trained_models_folder
 from minixception.files import atomic_folder, atomic_path, private_copy
 from minixception.messages import explain
 
@@ -150,7 +150,9 @@ def load_keras_file(path: str | Path) -> keras.Model:
         OSError: if it cannot be read.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"{path} does not exist, or is not a file.")
+        is_shipped = trained_models_folder() in Path(path).resolve().parents
+        note = " Packages leave out large model files: see trained_models/README.md of the source."
+        raise FileNotFoundError(f"{path} does not exist, or is not a file.{note * is_shipped}")
     content = Path(path).read_bytes()
     try:
         suffix, parameters = check_model_file(content)
