@@ -87,8 +87,8 @@ def choose_decoder(stream: Any) -> Any:
     """Return the decoder that hides the least damage."""
     codec = stream.codec_context
     codec.options = _BOUND  # `VideoReader` may ask it too
-    # FFmpeg's own shows whatever comes; this one takes 8 bits only. (Of a film whose start lacks its
-    # format, PyAV before 18 crashes on `pix_fmt`.)
+    # FFmpeg's own shows whatever comes; this one takes 8 bits only. `pix_fmt` comes last: PyAV
+    # before 18 crashes on it if the start of a film lacks the format.
     if codec.name == "vp9" and "libvpx-vp9" in av.codecs_available and codec.pix_fmt == "yuv420p":
         codec = av.CodecContext.create("libvpx-vp9", "r")
     # With threads decoders lose the marks of broken frames, except for VP8, which has none without.
