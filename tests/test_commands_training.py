@@ -88,7 +88,7 @@ def test_a_third_task_is_trained_by_a_command(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "glasses"
     options = ["--dataset", tmp_path / "data", "--network", "tiny_xception", "--image-size", 24]
     options += ["--epochs", 1, "--replicas", 1, "--output", folder]
-    assert "--task is missing" in run("train", *options, code=1).stderr
+    assert "`task` must be a word" in run("train", *options, code=1).stderr
     run("train", "--task", "glasses", *options)
     card = read_card(folder)
     assert (card.task, card.class_names) == ("glasses", ("bare", "glasses"))

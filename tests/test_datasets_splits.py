@@ -27,7 +27,7 @@ from minixception.datasets import (
     merge_datasets,
 )
 from minixception.datasets.face_dataset import picture_digest
-from minixception.datasets.registry import load_dataset, refuse_unknown
+from minixception.datasets.registry import get_entry, load_dataset, refuse_unknown
 from minixception.detection.registry import DETECTORS
 from minixception.images import read_image, write_image
 from minixception.training.learned_faces import numbers_of, refuse_seen, write_learned
@@ -260,7 +260,7 @@ def test_learned_faces_are_known_again_however_a_set_is_read(
     dataset = load_dataset("folder", folder)
     model = Path(shutil.copytree(checkpoints["gender"], tmp_path / "model"))
     write_learned(model, numbers_of(dataset.split("train")))
-    refuse = partial(refuse_seen, model, "a", training_split="train", splits=["train", "test"])
+    refuse = partial(refuse_seen, model, "a", entry=get_entry("folder"), splits=["train", "test"])
     pictures = np.stack([read_image(path) for path in sorted(folder.rglob("*.png"))])
     table = replace(dataset, attributes={}, images=pictures)
     for unchanged in (dataset, table, merge_datasets({"a": dataset})):

@@ -102,10 +102,9 @@ def test_the_command_draws_and_prints(tmp_path: Path, capsys: pytest.CaptureFixt
     ("name", "content", "message"),
     [
         ("history.csv", None, "not a training run: it has no history.csv"),
-        ("history.csv", "", "column loss and at least one epoch"),
-        ("history.csv", HEADER, "Received: 0 epochs"),
+        ("history.csv", "", "a number per column and epoch"),
+        ("history.csv", HEADER, "column loss and at least one epoch"),
         ("history.csv", f"{HEADER}\n0,1,2", "a number per column and epoch"),
-        ("history.csv", f"{HEADER}\n0,1,2,3,4,5,6\n1,1,0,53,3,4,5,6", "more entries than"),
         ("history.csv", f"{HEADER}\n0,1,two,3,4,5,6", "'two'"),
         ("history.csv", f"{HEADER}\n0,1,nan,3,4,5,6", "finite"),
         ("history.csv", f"{HEADER}\n0,1,1e308,3,4,5,6", "finite"),

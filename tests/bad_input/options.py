@@ -144,7 +144,7 @@ OPTIONS = [
         ),
         ("--network", "lenet5_rgb", "`lenet5_rgb` takes 3 channels"),
         ("--teacher", "folder", "folder is not a checkpoint"),
-        ("--teacher-share", "0.5", "is a share of `teachers`"),
+        ("--teacher-share", "0.5", "name one as `teachers`"),
         ("--recipe", "patient", "name one as `teachers`"),
         ("--dataset", "fer2013+utkface", "to train on emotion"),
         ("--dataset", "fer2013+ferplus", "no pictures in common"),

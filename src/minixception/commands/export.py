@@ -137,8 +137,7 @@ def _export_int8(folder: Path, card: "Card", arguments: argparse.Namespace) -> N
     from minixception.training.scoring import load_for
 
     name, entry, dataset = load_for(card, arguments.dataset, arguments.data)
-    splits = [entry.validation_split]
-    refuse_seen(folder, name, dataset, splits=splits, training_split=entry.training_split)
+    refuse_seen(folder, name, dataset, entry, [entry.validation_split])
     dataset = with_classes(dataset, card.class_names)
     training, validation = map(dataset.split, (entry.training_split, entry.validation_split))
 

@@ -49,13 +49,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Load, build, train, export; return the exit code."""
     from minixception.datasets.pictures import picture_names
     from minixception.detection.labelled_pictures import read_sources
-    from minixception.training.runs import refuse_used_folder
+    from minixception.training.runs import check_run_folder
 
     if not 0 <= arguments.seed < 2**32:  # what NumPy takes
         raise ValueError(f"--seed must be from 0 to {2**32 - 1}. Received: {arguments.seed}")
     check_folder(arguments.output, "--output")
-    if not arguments.resume:
-        refuse_used_folder(arguments.output)
+    check_run_folder(arguments.output, resume=arguments.resume)
 
     from minixception.detector_training.export import finish_detector
     from minixception.detector_training.trainer import DetectorRecipe, train_detector

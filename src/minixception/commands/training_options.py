@@ -5,13 +5,12 @@ import logging
 import shlex
 import sys
 from dataclasses import fields
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from minixception.commands.outputs import check_folder
 from minixception.training.recipe_book import RECIPES
-from minixception.training.recipes import UNCHANGED, Recipe, kind_of
+from minixception.training.recipes import PROLONGING, UNCHANGED, Recipe, kind_of
 
 log = logging.getLogger(__name__)
 
@@ -20,10 +19,6 @@ OPTIONS = tuple(one for one in fields(Recipe) if one.metadata.get("option"))
 
 # Inputs that a run still needs; they must be found from whatever folder it is resumed in.
 _INPUTS = ("data", "backbone_weights", "teacher", "unlabelled", "unlabelled_teacher", "leave_out")
-# Those that take several; given again, they take the place of what the run was started with.
-_LISTS = ("teacher", "unlabelled", "unlabelled_teacher")
-# Options that may change, see `trainer.train`.
-_PROLONGING = ("epochs", "early_stopping_patience")
 
 
 def add_arguments(
@@ -111,8 +106,6 @@ def run(arguments: argparse.Namespace) -> int:
         print_recipes()
         return 0
     arguments = options_of_run(arguments)
-    if not arguments.task:
-        raise ValueError("--task is missing: a word for what the classes are about")
     if arguments.output is not None:
         check_folder(arguments.output, "--output")
 
@@ -157,16 +150,13 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
             form = {"type": read, "metavar": metavar, "choices": facts["choices"] or None}
         first_sentence = facts["help"].split(". ")[0]
         add(flag, **form, help=f"{first_sentence} (default: the recipe's)")
-    add("--model", dest="former_network", help=argparse.SUPPRESS)
+    add("--model", dest="network", help=argparse.SUPPRESS)  # what --network was called
     add("--no-augmentation", action="store_true", help="train on the images as they are")
 
 
 def recipe_changes(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the fields of the recipe that the options set, with their values."""
     given = {one.name: getattr(arguments, one.name) for one in OPTIONS}
-    if arguments.former_network is not None:
-        log.warning("--model names a trained model elsewhere: for a network, use --network.")
-        given["network"] = arguments.former_network
     given["augmentation"] = UNCHANGED if arguments.no_augmentation else None
     return {name: value for name, value in given.items() if value is not None}
 
@@ -224,9 +214,14 @@ def options_of_run(arguments: argparse.Namespace) -> argparse.Namespace:
     return arguments
 
 
+def _is_path(dataset: str | None) -> bool:
+    from minixception.datasets.registry import DATASETS
+
+    return dataset is not None and not set(dataset.split("+")) <= set(DATASETS)
+
+
 def _laid_over_the_run(arguments: argparse.Namespace) -> argparse.Namespace:
     from minixception.checkpoints.card import STATE_FILE
-    from minixception.datasets.registry import DATASETS
     from minixception.training.state import read_state
 
     folder: Path = arguments.output
@@ -241,21 +236,20 @@ def _laid_over_the_run(arguments: argparse.Namespace) -> argparse.Namespace:
         )
     log.info("%s was started by: %s", folder, shlex.join(command))
     parse = arguments.parser.parse_args
-    begun = parse(command[2:])
-    for name in filter(state.start.get, _INPUTS):
-        setattr(begun, name, state.start[name])
-    if begun.dataset and not set(begun.dataset.split("+")) <= set(DATASETS):
-        begun.dataset = "folder"  # it was given as a path, which is `data` now
+    begun, merged = parse(command[2:]), parse([*command[2:], *arguments.command_line[2:]])
+    for name in _INPUTS:
+        given = getattr(arguments, name) or state.start.get(name) or getattr(begun, name)
+        setattr(merged, name, given)
+    if _is_path(arguments.dataset):
+        merged.data = arguments.data
+    elif _is_path(merged.dataset):
+        merged.dataset = "folder"  # it was given as a path, which is `data` now
     # The run has its own weights by now; the initial ones are only compared.
     origin = state.identity.get("initial weights", "None")
-    begun.initial_weights = "none" if origin == "None" else origin
-    for name in filter(partial(getattr, arguments), _LISTS):
-        setattr(begun, name, [])
-    lengths = [getattr(begun, name) for name in _PROLONGING]
-    merged = parse(arguments.command_line[2:], namespace=begun)
+    merged.initial_weights = arguments.initial_weights or ("none" if origin == "None" else origin)
     merged.command_line = list(command)
-    for name, length in zip(_PROLONGING, lengths, strict=True):
-        if getattr(merged, name) != length:
+    for name in PROLONGING:
+        if getattr(merged, name) != getattr(begun, name):
             merged.command_line += [f"--{name.replace('_', '-')}", str(getattr(merged, name))]
     for name in ("output", "resume", "quiet"):
         setattr(merged, name, getattr(arguments, name))

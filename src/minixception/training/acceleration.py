@@ -79,29 +79,17 @@ def choose_devices(count: int, replicas: int) -> tuple[str, ...]:
     unless a program divides it.
 
     Raises:
-        ValueError: if there are not as many devices or replicas, or Keras runs on another backend
-            than TensorFlow.
+        ValueError: if there are not as many replicas, or devices of Keras on TensorFlow.
     """
     if count == 1:
         return ()
-    if not isinstance(count, Integral) or count < 1:
-        raise ValueError(f"`devices` must be a whole number from 1 on. Received: {count!r}")
-    if keras.backend.backend() != "tensorflow":
+    on_tensorflow = keras.backend.backend() == "tensorflow"
+    found = keras.distribution.list_devices() if on_tensorflow else []
+    if not isinstance(count, Integral) or not 1 <= count <= min(replicas, len(found)):
         raise ValueError(
-            "`devices` takes Keras on TensorFlow: set KERAS_BACKEND=tensorflow. "
-            f"Received: {keras.backend.backend()}"
-        )
-    if count > replicas:
-        raise ValueError(
-            f"`devices` {count} takes as many replicas, since each device computes whole ones. Add "
-            f"`replicas` {count}: batch normalization then takes its statistics over so many parts "
-            f"of each batch. Received: {replicas}"
-        )
-    found = keras.distribution.list_devices()
-    if count > len(found):
-        raise ValueError(
-            f"`devices` must be at most {len(found)} here, where there is {' and '.join(found)}. "
-            f"Received: {count}"
+            f"`devices` must be a whole number of at most the `replicas`, {replicas}, which they "
+            f"share, and of at most the {len(found)} that Keras on TensorFlow finds here. "
+            f"Received: {count!r}"
         )
     return tuple(found[:count])
 

@@ -16,7 +16,7 @@ from minixception.checkpoints.card import LEARNED_FILE, read_card
 from minixception.checkpoints.shipped import find_model
 from minixception.datasets.cache import read_arrays, write_arrays
 from minixception.datasets.face_dataset import FaceDataset, contents_of
-from minixception.datasets.registry import may_share, refuse_unknown
+from minixception.datasets.registry import DatasetEntry, may_share, refuse_unknown
 from minixception.messages import counted
 
 _PICTURES = "pictures"
@@ -49,21 +49,22 @@ def refuse_seen(
     model: str | Path,
     name: str,
     dataset: FaceDataset,
-    *,
-    splits: Sequence[str],
-    training_split: str,
+    entry: DatasetEntry,
+    splits: Sequence[str] = (),
 ) -> None:
     """Refuse to score a model on splits with pictures that it has learned from.
 
     A warning is enough where the split comes from the source, since some have pictures twice,
     FER2013 among them, or where the pictures are also in the training split. `name` is what loaded
-    the set. What a model without hashes has learned from is told by its card alone.
+    the set, `entry` tells its splits; without `splits`, those to validate and to test on are meant.
+    What a model without hashes has learned from is told by its card alone.
 
     Raises:
         ValueError: there are other such pictures in a split that was drawn, or there may be; see
             `refuse_unknown`.
     """
-    folder = find_model(model)
+    folder, training_split = find_model(model), entry.training_split
+    splits = splits or (entry.validation_split, entry.test_split)
     card, learned = read_card(folder), read_learned([folder])
     if not len(learned):
         refuse_unknown(name, dataset, splits=splits, model=card.name, trained_on=card.data)

@@ -1,8 +1,7 @@
 """What a network starts from instead of fresh weights: another model, or a file."""
 
 import itertools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,6 @@ from minixception.checkpoints.model_files import check_tensors
 from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, DEFAULT_MODELS, find_model
 from minixception.files import file_checksum, private_copy
 from minixception.labels import canonical_name
-from minixception.messages import counted
 
 if TYPE_CHECKING:
     import keras
@@ -34,32 +32,20 @@ NOTHING = Path("none")
 STATISTICS_FACES = 256
 
 
-def choose_origin(
-    origin: Path | None,
-    recipe: "Recipe",
-    *,
-    task: str,
-    faces: int,
-    say: Callable[[str], None] = print,
-) -> Path | None:
+def choose_origin(origin: Path | None, recipe: "Recipe", *, task: str, faces: int) -> Path | None:
     """Return the model whose weights training starts from, None for fresh ones.
 
     `origin` is what was asked for: None leaves the choice to this function, "none" means fresh
     weights. Recipes of publications start as published. `faces` is how many there are to learn
-    from; `say` prints a choice made here.
+    from.
     """
     if origin is not None or faces >= FEW_FACES or recipe.source != "this project":
         return None if origin == NOTHING else origin
     name = DEFAULT_MODELS.get(task, DEFAULT_EMOTION_MODEL)
     card = read_card(find_model(name))
     pixels = replace(card.preprocessor, image_size=recipe.image_size)
-    if recipe.fit_mean or (recipe.network, recipe.preprocessor()) != (card.architecture, pixels):
-        return None
-    say(
-        f"With only {counted(faces, 'face')}, training starts from the weights of {name}; "
-        "`initial_weights` none starts from random ones"
-    )
-    return Path(name)
+    is_same = (recipe.network, recipe.preprocessor()) == (card.architecture, pixels)
+    return Path(name) if is_same and not recipe.fit_mean else None
 
 
 def begin_with(
@@ -83,29 +69,21 @@ def begin_with(
     # If the classes differ, the tensors at the end with an entry per class are not copied.
     fresh = itertools.takewhile(lambda tensor: tensor.shape[-1] == len(class_names), ours[::-1])
     count = len(ours) if same_classes else len(ours) - len(list(fresh))
-    if card.architecture != model.name:
-        raise ValueError(
-            f"`initial_weights` must be a {model.name}. Received: {origin}, a {card.architecture}"
-        )
     pairs = [(old.shape, new.shape) for old, new in zip(theirs[:count], ours, strict=False)]
-    if len(theirs) != len(ours) or any(old != new for old, new in pairs):
+    is_alike = len(theirs) == len(ours) and all(old == new for old, new in pairs)
+    taken = _described(card.architecture, card.preprocessor)
+    wanted = _described(model.name, preprocessor)
+    if not is_alike or taken != wanted:
         raise ValueError(
-            f"`initial_weights` must have the layers of a {model.name} as it is built here, for "
-            f"inputs {preprocessor.input_shape}. Received: {origin}, which has others, for inputs "
-            f"{card.preprocessor.input_shape}"
-        )
-    taken, wanted = map(_pixels, (card.preprocessor, preprocessor))
-    if taken != wanted:
-        raise ValueError(
-            "`initial_weights` must have been trained on the pixel range of the recipe, "
-            f"{wanted[0]}, {wanted[1]}. Received: {origin}, which takes {taken[0]}, {taken[1]}"
+            f"`initial_weights` must be {wanted}, with the layers that it has here. "
+            f"Received: {origin}, {taken}"
         )
     model.set_weights([*theirs[:count], *ours[count:]])
 
 
-def _pixels(taken_by: "Preprocessor") -> tuple[tuple[float, float], str]:
-    how = "as they are" if taken_by.mean is None else "minus their mean"
-    return taken_by.value_range, how
+def _described(network: str, preprocessor: "Preprocessor") -> str:
+    less = "" if preprocessor.mean is None else " minus their mean"
+    return f"a {network} for pixels in the range {preprocessor.value_range}{less}"
 
 
 def check_backbone(network: str, path: Path | None) -> None:
@@ -140,31 +118,15 @@ def load_backbone(
     if path is None:
         say(f"The frozen layers of {model.name} are random: give `backbone_weights`, a file .h5")
         return {"backbone_weights": None}
-    with _checked_copy(path) as copy:
-        naming, checksum = load(model, copy, faces), file_checksum(copy)
-    say(f"{path}: weights of {model.name}'s backbone, layers named as in {naming}")
-    return {"backbone_weights": {"file": path.name, "checksum": checksum, "naming": naming}}
-
-
-@contextmanager
-def _checked_copy(path: Path) -> Iterator[Path]:
-    """Give a private copy, so that the bytes that are read are those that were checked.
-
-    Raises:
-        ValueError: it is no HDF5 file, is damaged or needs another file; or what the block raises,
-            with the name of the file in place of the copy's.
-    """
     content = path.read_bytes()
     # Keras has two readers of HDF5, and chooses by the name.
     name = "copy.weights.h5" if path.name.endswith(".weights.h5") else "copy.h5"
-    try:
-        check_tensors(content, most_unpacked(len(content)))
-    except ValueError as error:
-        raise ValueError(f"{path} cannot be read as an HDF5 file: {error}") from error
-    with private_copy(content, name) as copy:
+    with private_copy(content, name) as copy:  # what is read are the bytes that were checked
         try:
-            yield copy
-        except ValueError as error:
-            raise ValueError(str(error).replace(str(copy), str(path))) from error
-        except (OSError, RuntimeError, KeyError) as error:  # of h5py, where the file is damaged
-            raise ValueError(f"{path} cannot be read as an HDF5 file: {error}") from error
+            check_tensors(content, most_unpacked(len(content)))
+            naming, checksum = load(model, copy, faces), file_checksum(copy)
+        except (ValueError, OSError, RuntimeError, KeyError) as error:  # h5py raises all of them
+            reason = str(error).replace(str(copy), path.name)
+            raise ValueError(f"{path} cannot be used: {reason}") from error
+    say(f"{path}: weights of {model.name}'s backbone, layers named as in {naming}")
+    return {"backbone_weights": {"file": path.name, "checksum": checksum, "naming": naming}}

@@ -6,9 +6,8 @@ attributes in the docstrings are made from that.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
-from difflib import get_close_matches
 from inspect import formatannotation
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
@@ -23,6 +22,9 @@ Settings = TypeVar("Settings")
 
 REMARKS = ("name", "summary", "source", "data", "cost", "expected")
 """Fields of a recipe that no step of the training depends on."""
+
+PROLONGING = ("epochs", "early_stopping_patience")
+"""Those that may change when a run with a constant rate goes on."""
 
 
 def setting(default: Any, text: str, within: str = "", *, choices: tuple[Any, ...] = ()) -> Any:
@@ -302,28 +304,28 @@ class Recipe:
         if self.fit_mean and self.mean is not None:
             raise ValueError(f"`mean` must be None where it is fitted. Received: {self.mean}")
 
-    def changed(self, changes: Mapping[str, Any], *, also_known: Iterable[str] = ()) -> "Recipe":
-        """Return a copy with other values of some fields.
-
-        `also_known` are names that a field may have been mistaken for. Values may be NumPy's.
+    def changed(self, changes: Mapping[str, Any]) -> "Recipe":
+        """Return a copy with other values, which may be NumPy's, of some fields.
 
         Raises:
-            TypeError: there is no field of a name; the message has the one that was meant.
+            TypeError: there is no field of a name.
         """
         names = [one.name for one in fields(self)]
-        for name in changes:
-            if name not in names:
-                close = get_close_matches(name, [*names, *also_known], n=1)
-                meant = f"; `{close[0]}` may be meant" if close else ""
-                raise TypeError(
-                    f"There is no argument or field of a recipe `{name}`{meant}. The fields are "
-                    f"{', '.join(names)}"
-                )
+        if unknown := [name for name in changes if name not in names]:
+            raise TypeError(
+                f"There is no argument or field of a recipe `{unknown[0]}`. The fields are "
+                f"{', '.join(names)}"
+            )
         plain = {
             name: value.tolist() if hasattr(value, "tolist") else value  # as `card.json` has it
             for name, value in changes.items()
         }
         return replace(self, **plain)
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the network's input."""
+        return (*self.image_size, self.channels)
 
     def preprocessor(self, images: "NDArray[np.uint8] | None" = None) -> "Preprocessor":
         """Return the way from faces to the network's input; a mean may be fitted on the images."""

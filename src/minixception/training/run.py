@@ -3,7 +3,6 @@
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from inspect import signature
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +37,7 @@ from minixception.training.origins import (
 )
 from minixception.training.recipe_book import RECIPES, get_recipe
 from minixception.training.recipes import Recipe
-from minixception.training.runs import RunRecord, read_run, refuse_unfit_folder
+from minixception.training.runs import RunRecord, check_run_folder, read_run
 from minixception.training.scoring import calibrate
 
 if TYPE_CHECKING:
@@ -116,18 +115,25 @@ def train(
         ModuleNotFoundError: without the packages of the extra `train`.
     """
     check_new_task(task)
+    if not isinstance(seed, Integral) or not 0 <= seed < 2**32:  # what NumPy takes
+        raise ValueError(f"`seed` must be a whole number from 0 to {2**32 - 1}. Received: {seed!r}")
+    if not isinstance(resume, bool):
+        raise ValueError(f"`resume` must be True or False. Received: {resume!r:.100}")
     if not isinstance(recipe, Recipe):
         recipe = get_recipe(recipe or (task if task in RECIPES else "emotion"), task)
-    recipe = recipe.changed(changes, also_known=signature(train).parameters)
-    if "teacher_share" in changes and not teachers:
-        raise ValueError("`teacher_share` is a share of `teachers`: give one.")
+    recipe = recipe.changed(changes)
+    if (recipe.needs_teacher or unlabelled or "teacher_share" in changes) and not teachers:
+        raise ValueError(
+            f"The recipe {recipe.name}, `unlabelled` or `teacher_share` needs a model to learn "
+            "from: name one as `teachers`, such as fer2013_mini_xception_wide."
+        )
     name, place = name_and_place(dataset, data, default=recipe.dataset, task=task)
     request = _Request(
         recipe=replace(recipe, dataset=name),
         task=task,
         place=place,
         output=as_path("output", output),
-        seed=int(seed) if isinstance(seed, Integral) else seed,
+        seed=int(seed),
         resume=resume,
         teachers=as_paths("teachers", teachers),
         initial_weights=as_path("initial_weights", initial_weights),
@@ -142,7 +148,7 @@ def train(
     request.check()
     entry, faces = request.load(dataset)
     folder = request.output or Path("runs", f"{faces.name}_{recipe.network}_{recipe.name}")
-    refuse_unfit_folder(folder, task=task, resume=resume)
+    check_run_folder(folder, resume=resume)
     request = replace(request, output=folder)
 
     from minixception.checkpoints.export import export_beside
@@ -198,22 +204,12 @@ class _Request:
     def check(self) -> None:
         """Refuse, before the data is loaded, what would fail afterwards."""
         recipe = self.recipe
-        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:  # what NumPy takes
-            limits = f"a whole number from 0 to {2**32 - 1}"
-            raise ValueError(f"`seed` must be {limits}. Received: {self.seed!r}")
-        refuse_unfit_folder(self.output, task=self.task, resume=self.resume)
+        if self.output is not None:
+            check_run_folder(self.output, resume=self.resume)
         as_margin(recipe.crop_margin)
         recipe.preprocessor()
-        if recipe.needs_teacher and not self.teachers:
-            raise ValueError(
-                f"The recipe {recipe.name} learns from an existing model: name one "
-                "as `teachers`, such as fer2013_mini_xception_wide."
-            )
-        if self.unlabelled and not self.teachers:
-            raise ValueError("`unlabelled` needs `teachers`, which label these faces.")
         if (self.unlabelled_teachers or self.leave_out) and not self.unlabelled:
-            about = "`unlabelled_teachers` label the faces of `unlabelled`, `leave_out` names some"
-            raise ValueError(f"{about}: give `unlabelled` too.")
+            raise ValueError("`unlabelled_teachers` and `leave_out` need `unlabelled`.")
         for model in self.origins:
             find_model(model)
 
@@ -221,7 +217,7 @@ class _Request:
         from minixception.training.acceleration import choose_devices
 
         choose_devices(self.devices, recipe.replicas)
-        models.check_input(recipe.network, (*recipe.image_size, recipe.channels))
+        models.check_input(recipe.network, recipe.input_shape)
         check_backbone(recipe.network, self.backbone_weights)
 
     def load(self, dataset: str | Path | FaceDataset | None) -> tuple[DatasetEntry, FaceDataset]:
@@ -248,31 +244,19 @@ class _Request:
         from minixception.training.trainer import TrainingRun
 
         recipe = self.recipe
-        unseen = entry.validation_split, entry.test_split
-        scored: dict[str, Any] = {"splits": unseen, "training_split": entry.training_split}
         for model in self.origins:
-            refuse_seen(model, recipe.dataset, dataset, **scored)
+            refuse_seen(model, recipe.dataset, dataset, entry)
         divide_cores(recipe.replicas)
         training, validation = parts_to_learn_from(dataset, entry)
         sizes = f"{counted(len(training), 'face')} to train on, {len(validation)} to validate on"
         self.say(f"{dataset.name}: {sizes}")
         if not (self.goes_on or models.is_shipped(recipe.network)):
-            shape, names = (*recipe.image_size, recipe.channels), dataset.class_names
-            fresh = models.build(recipe.network, shape, len(names))
-            try_out(fresh, class_names=names, value_range=recipe.value_range)
+            fresh = models.build(recipe.network, recipe.input_shape, len(dataset.class_names))
+            try_out(fresh, class_names=dataset.class_names, value_range=recipe.value_range)
         keras.utils.set_random_seed(self.seed)
         preprocessor = recipe.preprocessor(training.images)
         model = models.build(recipe.network, preprocessor.input_shape, len(dataset.class_names))
-        say = self.say if not self.goes_on else lambda _: None
-        origin = choose_origin(
-            self.initial_weights, recipe, task=self.task, faces=len(training), say=say
-        )
-        if origin is not None and self.initial_weights is None:
-            try:
-                refuse_seen(origin, recipe.dataset, dataset, **scored)
-            except ValueError as error:
-                say(f"Training starts from random weights after all: {error}")
-                origin = None
+        origin = self._choose_origin(entry, dataset, len(training))
         backbone = {}
         if self.backbone_weights or not origin:
             every = max(1, len(training) // STATISTICS_FACES)
@@ -299,6 +283,7 @@ class _Request:
         unlabelled_teachers = load_teachers(self.unlabelled_teachers, card)
         before = [*self.teachers, *self.unlabelled_teachers, *([origin] if origin else [])]
         facts: dict[str, Any] = {"initial_weights": str(origin)} if origin else {}
+        unseen = (entry.validation_split, entry.test_split)
         unlabelled = gather_unlabelled(
             self.unlabelled, dataset, unseen=unseen, leave_out=self.leave_out
         )
@@ -324,6 +309,23 @@ class _Request:
             earlier=read_learned([folder] if self.goes_on else map(find_model, before)),
             devices=self.devices,
         )
+
+    def _choose_origin(self, entry: DatasetEntry, dataset: FaceDataset, faces: int) -> Path | None:
+        """Return the model whose weights training starts from, None for fresh ones."""
+        origin = choose_origin(self.initial_weights, self.recipe, task=self.task, faces=faces)
+        if origin is None or self.initial_weights is not None:
+            return origin
+        told = (
+            f"With only {counted(faces, 'face')}, training starts from the weights of {origin}; "
+            "`initial_weights` none starts from random ones"
+        )
+        try:
+            refuse_seen(origin, self.recipe.dataset, dataset, entry)
+        except ValueError as error:
+            origin, told = None, f"Training starts from random weights: {error}"
+        if not self.goes_on:
+            self.say(told)
+        return origin
 
     def _start(self, entry: DatasetEntry) -> Mapping[str, Any]:
         """Return what a later resume needs: the command, and where its inputs are."""

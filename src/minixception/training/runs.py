@@ -1,6 +1,5 @@
 """Folders of training runs as data, and what distinguishes one run from another."""
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from minixception.checkpoints.card import CARD_FILE, HISTORY_FILE, STATE_FILE, Card, read_card
-from minixception.messages import counted
 from minixception.training.recipes import REMARKS
 
 # Fields of a recipe that are no settings, or are compared elsewhere.
@@ -55,48 +53,25 @@ def best_epoch(values: Sequence[float], column: str, losses: Sequence[float] | N
     return ranks.index(min(ranks))
 
 
-def refuse_used_folder(folder: str | Path) -> None:
-    """Refuse to train into a folder that holds a run or a model, or is a file."""
-    if Path(folder).is_file():
+def check_run_folder(folder: str | Path, *, resume: bool) -> None:
+    """Refuse to train into a file, over a run or a model, or from a model without a state.
+
+    Raises:
+        NotADirectoryError: the folder is a file.
+        FileExistsError: it holds a run or a model, and `resume` is False.
+        FileNotFoundError: `resume` is True, and it holds a model without a state to go on from.
+    """
+    folder = Path(folder)
+    if folder.is_file():
         raise NotADirectoryError(f"`output` must be a folder. Received: the file {folder}")
-    files = (STATE_FILE, CARD_FILE, HISTORY_FILE)
-    used = [name for name in files if (Path(folder) / name).exists()]
-    if used:
+    used = [name for name in (STATE_FILE, CARD_FILE, HISTORY_FILE) if (folder / name).exists()]
+    if used and not resume:
         raise FileExistsError(
             f"{folder} already holds a training run ({used[0]}). Give `resume` to continue it, "
             "or another `output`."
         )
-
-
-def refuse_unfit_folder(folder: Path | None, *, task: str, resume: bool) -> None:
-    """Refuse to train into a folder that holds a run, unless it goes on, with the same task."""
-    if not isinstance(resume, bool):
-        raise ValueError(
-            "`resume` must be True or False; `output` is the folder of the run. "
-            f"Received: {resume!r:.100}"
-        )
-    if folder is None:
-        return
-    if not resume:
-        refuse_used_folder(folder)
-    elif (folder / STATE_FILE).is_file() and (begun := read_card(folder).task) != task:
-        raise ValueError(
-            f"{folder} holds a run of the task {begun}, which cannot become one of {task}. "
-            "Give the same `task` to continue it, or another `output`."
-        )
-
-
-def refuse_run_without_state(folder: str | Path) -> None:
-    """Refuse to resume from a model without a training state.
-
-    A run that was killed in its first epoch has a model but no state yet, and starts again.
-    """
-    folder = Path(folder)
-    if (folder / STATE_FILE).exists() or not (folder / CARD_FILE).exists():
-        return
-    history = folder / HISTORY_FILE
-    rows = history.read_text(encoding="utf-8").splitlines()[1:] if history.is_file() else []
-    if len(rows) != 1:
+    # A run that was killed in its first epoch has a model but no state yet, and starts again.
+    if used and STATE_FILE not in used and len(read_run(folder).history["loss"]) != 1:
         raise FileNotFoundError(
             f"{folder} holds a model but no {STATE_FILE}, so that its training cannot go on. Give "
             "another `output`, with `initial_weights` to start from this model."
@@ -120,19 +95,13 @@ def read_run(folder: str | Path) -> RunRecord:
 
 def _read_history(path: Path) -> dict[str, list[float]]:
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        if any(None in row for row in rows):
-            raise ValueError("a row has more entries than there are columns")
-        columns = {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else [])}
-    # A row that is too short gives None.
-    except (UnicodeDecodeError, csv.Error, TypeError, ValueError) as error:
+        names, *rows = (line.split(",") for line in path.read_text(encoding="utf-8").splitlines())
+        named = zip(names, *rows, strict=True)
+        columns = {name: list(map(float, values)) for name, *values in named}
+    except ValueError as error:
         raise ValueError(f"{path} must hold a number per column and epoch: {error}") from error
     if not columns.get("loss"):
-        raise ValueError(
-            f"{path} must have the column loss and at least one epoch. "
-            f"Received: {counted(len(rows), 'epoch')} of {', '.join(columns) or 'nothing'}"
-        )
+        raise ValueError(f"{path} must have the column loss and at least one epoch.")
     if not all(abs(value) <= _LARGEST_VALUE for values in columns.values() for value in values):
         raise ValueError(f"{path} must hold finite numbers up to {_LARGEST_VALUE:g}.")
     return columns

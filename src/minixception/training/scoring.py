@@ -136,13 +136,13 @@ def score_splits(
             f"A temperature is fitted on the validation split, {entry.validation_split}. "
             f"Received: `split` {' '.join(splits)}"
         )
-    learned, training_split = np.zeros(0, np.uint64), entry.training_split
+    learned = np.zeros(0, np.uint64)
     if without_twins:
-        training = numbers_of(faces)[faces.splits == training_split]
+        training = numbers_of(faces)[faces.splits == entry.training_split]
         learned = np.union1d(read_learned([folder]), training)
     parts = {split: _faces_to_score(faces, split, card, learned) for split in splits}
     if not without_twins or not (folder / LEARNED_FILE).is_file():
-        refuse_seen(folder, name, faces, splits=splits, training_split=training_split)
+        refuse_seen(folder, name, faces, entry, splits)
     prefix = "" if is_trained_on(name, faces, card.data) else f"{faces.name} "
     if calibrated:
         (split,) = splits

@@ -14,7 +14,7 @@ from minixception.checkpoints.card import CURVES_FILE, HISTORY_FILE, STATE_FILE
 from minixception.checkpoints.keras_model import write_history
 from minixception.datasets.cache import read_arrays, write_arrays
 from minixception.drawing.plots import plot_history
-from minixception.training.runs import refuse_run_without_state, refuse_used_folder
+from minixception.training.runs import check_run_folder
 
 History = list[dict[str, float]]
 
@@ -68,14 +68,10 @@ def state_to_go_on_from(
     Nobody else may be writing the folder. `identity` must be as it was, `but` for some settings.
 
     Raises:
-        FileExistsError: if the folder holds a run and `resume` is False.
-        FileNotFoundError: if it holds a model without a state to resume from.
         ValueError: if the state is damaged, or belongs to a run with other settings.
+        OSError: see `check_run_folder`.
     """
-    if resume:
-        refuse_run_without_state(folder)
-    else:
-        refuse_used_folder(folder)
+    check_run_folder(folder, resume=resume)
     if not (folder / STATE_FILE).exists():
         return None
     state = read_state(folder / STATE_FILE)

@@ -18,14 +18,14 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from minixception.checkpoints.card import Card
+from minixception.checkpoints.card import Card, read_card
 from minixception.checkpoints.engines import run_keras
 from minixception.checkpoints.keras_model import save_keras_file, write_checkpoint
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.evaluation import Scores, cross_entropy, score
 from minixception.files import content_checksum
 from minixception.locks import own_folder
-from minixception.messages import counted, unfiltered
+from minixception.messages import unfiltered
 from minixception.training.acceleration import accelerated
 from minixception.training.batches import Batch, steps_per_epoch, training_batches
 from minixception.training.learned_faces import numbers_of, write_learned
@@ -36,7 +36,7 @@ from minixception.training.optimization import (
     remove_regularizers,
 )
 from minixception.training.outliers import with_outliers
-from minixception.training.recipes import REMARKS, Recipe
+from minixception.training.recipes import PROLONGING, REMARKS, Recipe
 from minixception.training.runs import best_epoch
 from minixception.training.state import (
     History,
@@ -166,27 +166,21 @@ def train(run: TrainingRun, *, resume: bool = False, verbose: int | str = "auto"
     with own_folder(run.folder):
         state = _state_to_go_on_from(run, resume=resume)
         if state is not None:
-            if reason := _end_of(state.history, run.recipe):
-                log.warning("%s is complete: nothing to do. %s", run.folder, reason)
+            if _is_over(state.history, run.recipe):
+                log.warning("%s is complete: nothing to do.", run.folder)
                 return state.history
             log.info("Continuing after epoch %d.", len(state.history))
         return _fit(run, state, verbose)
 
 
 def _state_to_go_on_from(run: TrainingRun, *, resume: bool) -> TrainingState | None:
-    is_constant = run.recipe.schedule == "constant"
-    free = [f"recipe.{name}" for name in (*REMARKS, "epochs")]
-    free += ["recipe.early_stopping_patience"] if is_constant else []
-    state = state_to_go_on_from(run.folder, run.identity(), resume=resume, but=free)
-    if state is None:
-        return None
-    epochs = state.identity["recipe"]["epochs"]
-    if not is_constant and run.recipe.epochs != epochs:
+    free = [*REMARKS, *(PROLONGING if run.recipe.schedule == "constant" else ())]
+    but = [f"recipe.{name}" for name in free]
+    state = state_to_go_on_from(run.folder, run.identity(), resume=resume, but=but)
+    if state is not None and (begun := read_card(run.folder).task) != run.card.task:
         raise ValueError(
-            f"{run.folder} is a run of {counted(epochs, 'epoch')}: its one-cycle schedule takes "
-            "the learning rate down to zero in just that many, so it cannot become one of "
-            f"{run.recipe.epochs}. Give another `output`, with `initial_weights` {run.folder} to "
-            "start from its model."
+            f"{run.folder} holds a run of the task {begun}, which cannot become one of "
+            f"{run.card.task}. Give the same `task` to continue it, or another `output`."
         )
     return state
 
@@ -197,18 +191,11 @@ def _best_of(history: History, recipe: Recipe) -> int:
     return best_epoch(monitored, recipe.monitor, losses)
 
 
-def _end_of(history: History, recipe: Recipe) -> str:
-    """Return why there is no next epoch, and what would make one; "" if there is one."""
+def _is_over(history: History, recipe: Recipe) -> bool:
     waited = len(history) - 1 - _best_of(history, recipe)
     patience = recipe.early_stopping_patience
-    if patience is not None and waited >= max(patience, 1):
-        longer, end = "a larger `early_stopping_patience`", "early stopping"
-    elif len(history) >= recipe.epochs:
-        longer, end = "more `epochs`", f"epoch {recipe.epochs}"
-    else:
-        return ""
-    possible = f"; {longer} would go on" if recipe.schedule == "constant" else ""
-    return f"It ended by {end}{possible}."
+    is_stopped = patience is not None and waited >= max(patience, 1)
+    return is_stopped or len(history) >= recipe.epochs
 
 
 def _fit(run: TrainingRun, state: TrainingState | None, verbose: int | str) -> History:
@@ -313,7 +300,7 @@ class _Epochs(keras.callbacks.Callback):
         logs.update(row)
         del logs["epoch"]
         self.plateau.on_epoch_end(epoch, logs)
-        self.model.stop_training = bool(_end_of(self.history, self.run.recipe))
+        self.model.stop_training = _is_over(self.history, self.run.recipe)
         facts = {"identity": self.run.identity(), "start": dict(self.run.start)}
         record_epoch(self.run.folder, self.model, self.history, **facts)
 
