@@ -29,13 +29,6 @@ def test_the_temperature_of_known_logits() -> None:
     assert expected_calibration_error(labels, right) < 0.02
 
 
-def test_calibration_error_by_hand() -> None:
-    probabilities = np.array([[0.9, 0.1]] * 4 + [[0.4, 0.6]] * 4, np.float32)
-    labels = np.array([0, 0, 0, 1, 1, 1, 1, 1])
-    expected = 0.5 * (0.9 - 0.75) + 0.5 * (1 - 0.6)
-    assert expected_calibration_error(labels, probabilities) == pytest.approx(expected, abs=1e-6)
-
-
 def test_certain_answers_stay_finite() -> None:
     certain = np.array([[1.0, 0.0, 0.0]], np.float32)
     assert np.array_equal(with_temperature(certain, 0.2), certain)

@@ -94,12 +94,8 @@ def test_training_and_test_part_are_scored_side_by_side(
     assert {split: scores["n"] for split, scores in facts.items()} == sizes
     for split in facts:
         assert (tmp_path / f"scores_{split}.png").read_bytes().startswith(b"\x89PNG")
-    table = [line.split() for line in said.splitlines()]
-    start = table.index(["train", "test"])  # for the form of the table, see `test_evaluation.py`
-    assert [row[0] for row in table[start + 1 : start + 6]] == ["class", *CLASSES, "all"]
-    for name, *cells in table[start + 2 : start + 5]:
-        assert cells[1] == str(facts["train"]["per_class"][name]["correct"])
-        assert cells[4] == str(facts["test"]["per_class"][name]["correct"])
+    # For the form of the table, see `test_evaluation.py`.
+    assert ["train", "test"] in [line.split() for line in said.splitlines()]
 
 
 def test_classes_are_chosen_by_name_and_their_order_is_stored(

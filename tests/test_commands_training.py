@@ -94,6 +94,7 @@ def test_a_third_task_is_trained_by_a_command(run: Run, tmp_path: Path) -> None:
     assert (card.task, card.class_names) == ("glasses", ("bare", "glasses"))
     assert card.recipe["name"] == "emotion"
     run("train", "--resume", folder)
+    run("train", "--task", "glasses", *options, "--resume")
     for unnamed in (("evaluate", "--model", folder), ("train", "--task", "glasses")):
         assert "Give the folder of your own as `dataset`" in run(*unnamed, code=1).stderr
     assert "become one of hat" in run("train", "--task", "hat", "--resume", folder, code=1).stderr
@@ -136,9 +137,8 @@ def test_a_used_folder_needs_resume_and_the_same_settings(
         assert said in run(command, *options, code=1).stderr
 
 
-@pytest.mark.parametrize(
-    ("recipe", "task", "asked", "faces", "origin"),
-    [
+def test_few_faces_begin_with_shipped_weights() -> None:
+    for recipe, task, asked, faces, origin in (
         ("emotion", "emotion", None, 192, Path(DEFAULT_EMOTION_MODEL)),
         ("emotion", "glasses", None, 192, Path(DEFAULT_EMOTION_MODEL)),
         ("gender", "gender", None, 192, Path(DEFAULT_GENDER_MODEL)),
@@ -147,12 +147,8 @@ def test_a_used_folder_needs_resume_and_the_same_settings(
         ("emotion", "emotion", Path("a"), 9000, Path("a")),
         ("paper", "emotion", None, 192, None),
         ("face-teacher", "emotion", None, 192, None),  # another network
-    ],
-)
-def test_few_faces_begin_with_shipped_weights(
-    recipe: str, task: str, asked: Path | None, faces: int, origin: Path | None
-) -> None:
-    assert choose_origin(asked, RECIPES[recipe], task=task, faces=faces) == origin
+    ):
+        assert choose_origin(asked, RECIPES[recipe], task=task, faces=faces) == origin
 
 
 @pytest.mark.usefixtures("short_training")
@@ -262,7 +258,7 @@ def test_a_number_out_of_range_is_refused_without_keras(
     monkeypatch.setitem(sys.modules, "minixception.models", None)  # importing it fails
     assert "`seed` must be a whole number" in run("train-emotion", "--seed", -1, code=1).stderr
     refused = run("train-emotion", "--classes", "angry,,sad", code=2)
-    assert "argument --classes: names with commas" in refused.stderr
+    assert "argument --classes: invalid names value: 'angry,,sad'" in refused.stderr
 
 
 @pytest.mark.parametrize(("recipe", "channels"), [("paper", 3), ("gender", 1)])

@@ -59,17 +59,13 @@ def test_a_teacher_with_dropout_is_known_again(tmp_path: Path) -> None:
 def test_classes_are_matched_by_name_and_images_resized(network: keras.Model) -> None:
     names = ("sadness", "anger", "happiness")
     theirs = make_card(network, names, preprocessor=Preprocessor((32, 32)))
-    teacher = make_teacher(network, theirs, student=make_card(network, CLASSES))
     small = np.asarray(keras.ops.image.resize(IMAGES, (32, 32)))
-    expected = np.asarray(network(small))[:, [1, 2, 0]]
-    np.testing.assert_allclose(teacher.opinion(IMAGES), expected, atol=1e-5)
-
-
-def test_a_teacher_may_know_more_classes_than_the_student(network: keras.Model) -> None:
-    student = make_card(network, ("sad", "angry"))
-    opinion = make_teacher(network, make_card(network, CLASSES), student=student).opinion(IMAGES)
-    kept = np.asarray(network(IMAGES))[:, [2, 0]]
-    np.testing.assert_allclose(opinion, kept / kept.sum(axis=1, keepdims=True), atol=1e-5)
+    # A teacher may know more classes than the student.
+    for classes, columns in ((CLASSES, [1, 2, 0]), (("sad", "angry"), [0, 1])):
+        teacher = make_teacher(network, theirs, student=make_card(network, classes))
+        kept = np.asarray(network(small))[:, columns]
+        expected = kept / kept.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(teacher.opinion(IMAGES), expected, atol=1e-5)
 
 
 def test_a_student_of_mirror_images_gets_the_mean_opinion_on_both(network: keras.Model) -> None:

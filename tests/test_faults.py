@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from made_up_data import fer2013_csv
-from minixception.checkpoints.shipped import find_model
 from minixception.commands import image, run_command
 from minixception.datasets import load_fer2013
 from minixception.files import atomic_folder
@@ -43,18 +42,6 @@ def test_a_table_on_a_full_disk_is_gone_on_with(
     assert not (tmp_path / "faces.csv").exists()
     assert run_command("image", [*options, "--resume"]) == 0
     assert (tmp_path / "faces.csv").read_bytes() == expected
-
-
-def test_a_picture_on_a_full_disk(
-    portraits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "a.png").write_bytes(b"old")
-    options = [str(portraits), f"--output={tmp_path / 'a.png'}", *NO_MODELS]
-    with file_size_limit(6000):
-        assert run_command("image", options) == 1
-    (message,) = capsys.readouterr().err.strip().splitlines()
-    assert message.endswith("File too large")
-    assert contents(tmp_path) == {"a.png": b"old"}
 
 
 def test_an_output_folder_that_is_removed_meanwhile(
@@ -141,19 +128,6 @@ def test_a_closed_stream_costs_nothing(
     if "stdout" in closed:
         done = subprocess.run(f"{command} - {streams}", shell=True, check=False, cwd=tmp_path)
         assert done.returncode == 1
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-def test_a_full_standard_output_loses_no_result(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    # What is left in its buffer cannot be written when it is closed either.
-    with suppress(OSError), Path("/dev/full").open("w", buffering=1) as full:
-        monkeypatch.setattr("sys.stdout", full)
-        options = [str(find_model("fer2013_mini_xception")), "--output", "curves.png"]
-        assert run_command("compare", options) == 1
-    assert "No space left" in capsys.readouterr().err
-    assert (here / "curves.png").stat().st_size > 0
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")

@@ -1,5 +1,6 @@
 """Batches of training: order, resuming, augmentation."""
 
+import math
 from itertools import islice
 from typing import Any
 
@@ -10,13 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minixception.preprocessor import Preprocessor
-from minixception.training.batches import (
-    Batch,
-    augment,
-    mix_images,
-    steps_per_epoch,
-    training_batches,
-)
+from minixception.training.batches import Batch, augment, mix_images, training_batches
 from minixception.training.recipe_book import RECIPES
 from minixception.training.recipes import Augmentation
 
@@ -50,12 +45,6 @@ def changed(images: np.ndarray, *, seed: int = 0, **strengths: Any) -> np.ndarra
     return augment(images, Augmentation(**strengths), generator=np.random.default_rng(seed))
 
 
-def test_another_seed_gives_other_batches() -> None:
-    images = random_images(channels=3)
-    assert equal(batches(images, 5), batches(images, 5))
-    assert not equal(batches(images, 5), batches(images, 5, seed=1))
-
-
 @given(
     first_epoch=st.integers(0, 4), batch_size=st.integers(1, 12), mixup=st.sampled_from([0.0, 0.4])
 )
@@ -65,10 +54,11 @@ def test_a_resumed_stream_is_the_tail_of_the_whole_one(
 ) -> None:
     images = random_images(9)
     changes: dict[str, Any] = {"batch_size": batch_size, "mixup": mixup}
-    steps = steps_per_epoch(len(images), batch_size)
+    steps = math.ceil(len(images) / batch_size)
     whole = batches(images, 6 * steps, **changes)
     resumed = batches(images, (6 - first_epoch) * steps, first_epoch=first_epoch, **changes)
     assert equal(whole[first_epoch * steps :], resumed)
+    assert not equal(whole[:3], batches(images, 3, seed=1, **changes))
 
 
 def test_an_epoch_shows_every_image_once_with_its_own_target() -> None:
@@ -82,7 +72,6 @@ def test_an_epoch_shows_every_image_once_with_its_own_target() -> None:
         assert sorted(numbers) == list(range(10))
         assert np.array_equal(numbers, targets)
         assert not np.array_equal(numbers, np.arange(10))
-    assert [steps_per_epoch(count, 32) for count in (28_709, 64, 31, 1)] == [898, 2, 1, 1]
 
 
 def test_batches_are_resized_and_prepared() -> None:
@@ -170,17 +159,7 @@ def test_a_crop_is_a_window_inside_the_image() -> None:
     assert positions.max() > 0.9
 
 
-@pytest.mark.parametrize("name", ["brightness", "contrast", "lighting"])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_each_change_of_light_acts_on_every_image(name: str, channels: int) -> None:
-    images = random_images(12, 16, channels)
-    strength: dict[str, Any] = {name: 0.5}
-    differences = np.abs(changed(images, **strength).astype(int) - images).max(axis=(1, 2, 3))
-    assert (differences > 0).mean() > 0.8  # light noise may round to nothing
-    assert len({int(difference) for difference in differences}) > 1  # each image has its own
-
-
-def test_brightness_scales_and_contrast_keeps_the_mean() -> None:
+def test_each_change_of_light_does_what_it_says_to_every_image() -> None:
     images = random_images(30, 16) // 4 + 80
     bright = changed(images, brightness=0.4)
     ratios = (bright / images).mean(axis=(1, 2, 3))
@@ -191,13 +170,13 @@ def test_brightness_scales_and_contrast_keeps_the_mean() -> None:
     spreads = flat.std(axis=(1, 2, 3)) / images.std(axis=(1, 2, 3))
     assert 0.58 < spreads.min() < 0.75
     assert 1.25 < spreads.max() < 1.42
-
-
-def test_saturation_keeps_grey_pictures_and_changes_coloured_ones() -> None:
-    grey, coloured = random_images(4), random_images(4, channels=3)
-    for images in (grey, np.repeat(grey, 3, axis=3)):
-        assert np.array_equal(changed(images, saturation=0.5), images)
-    assert not np.array_equal(changed(coloured, saturation=0.5), coloured)
+    for grey in (images, np.repeat(images, 3, axis=3)):
+        assert np.array_equal(changed(grey, saturation=0.5), grey)
+    coloured = random_images(30, 16, channels=3)
+    for name in ("saturation", "lighting"):
+        strength: dict[str, Any] = {name: 0.5}
+        differences = np.abs(changed(coloured, **strength).astype(int) - coloured)
+        assert (differences.max(axis=(1, 2, 3)) > 0).all()
 
 
 def test_the_augmentation_of_every_recipe_changes_images_mildly() -> None:

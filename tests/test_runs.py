@@ -127,16 +127,6 @@ def test_a_folder_that_is_no_run_is_refused(
     assert not picture.exists()
 
 
-def test_a_missing_or_repeated_folder_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run_command("compare", [str(tmp_path / "nowhere")]) == 1
-    assert "nowhere is not a checkpoint" in capsys.readouterr().err
-    folder = str(write_run(tmp_path / "run"))
-    assert run_command("compare", [folder, folder]) == 1
-    assert "Each run must be given once" in capsys.readouterr().err
-
-
 def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
     history = {"loss": [1.0, 0.5], "accuracy": [0.1, 0.2], "val_accuracy": [0.1, 0.2]}
     pictures = []

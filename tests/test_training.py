@@ -135,9 +135,13 @@ def test_each_improvement_has_a_file_named_by_epoch_and_accuracy(
 
 
 def test_of_equal_epochs_the_one_with_the_lowest_loss_or_the_first_is_the_best() -> None:
-    assert best_epoch([2.0, 3.0, 2.0, 1.0, 1.0], "val_loss") == 3
-    assert best_epoch([0.2, 0.1, 0.2, 0.5, 0.5], "val_accuracy") == 3
-    assert best_epoch([0.2, 0.5, 0.5, 0.5], "val_accuracy", [0.1, 0.4, 0.3, 0.3]) == 2
+    losses, accuracies = (2.0, 3.0, 2.0, 1.0, 1.0), (0.2, 0.1, 0.5, 0.5, 0.5)
+    rows = [{"val_loss": loss} for loss in losses]
+    assert best_epoch(rows, "val_loss") == 3
+    rows = [{"val_accuracy": accuracy} for accuracy in accuracies]
+    assert best_epoch(rows, "val_accuracy") == 2
+    rows = [dict(row, val_loss=loss) for row, loss in zip(rows, losses, strict=True)]
+    assert best_epoch(rows, "val_accuracy") == 3
 
 
 @pytest.mark.usefixtures("eager")

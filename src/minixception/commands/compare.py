@@ -6,7 +6,6 @@ The legend names what differs between the runs' settings, or recipe and folder i
 """
 
 import argparse
-import os
 from pathlib import Path
 
 
@@ -32,10 +31,6 @@ def run(arguments: argparse.Namespace) -> int:
 
     check_file(arguments.output, "--output", suffixes=WRITABLE_SUFFIXES)
     runs = [read_run(folder) for folder in arguments.runs]
-    if len({os.path.realpath(run.folder) for run in runs}) < len(runs):
-        raise ValueError(
-            "Each run must be given once. Received: " + " ".join(map(str, arguments.runs))
-        )
     labels = describe_differences(runs)
     histories = {label: run.history for label, run in zip(labels, runs, strict=True)}
     plot_runs(histories, arguments.output)

@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Load, build, train, export; return the exit code."""
     from minixception.datasets.pictures import picture_names
     from minixception.detection.labelled_pictures import read_sources
-    from minixception.training.runs import check_run_folder
+    from minixception.training.runs import best_epoch, check_run_folder
 
     if not 0 <= arguments.seed < 2**32:  # what NumPy takes
         raise ValueError(f"--seed must be from 0 to {2**32 - 1}. Received: {arguments.seed}")
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_run_folder(arguments.output, resume=arguments.resume)
 
     from minixception.detector_training.export import finish_detector
-    from minixception.detector_training.trainer import DetectorRecipe, train_detector
+    from minixception.detector_training.trainer import MONITOR, DetectorRecipe, train_detector
     from minixception.training.acceleration import choose_devices
 
     settings = ("epochs", "steps", "learning_rate", "replicas")
@@ -76,10 +76,10 @@ def run(arguments: argparse.Namespace) -> int:
     )
     detector_run = _prepare_run(arguments, recipe, training, validation)
     history = train_detector(detector_run, resume=arguments.resume)
-    best = max(range(len(history)), key=lambda row: history[row]["val_average_precision"])
+    best = best_epoch(history, MONITOR)
     print(
         f"Kept epoch {best + 1} of {len(history)}, average precision "
-        f"{history[best]['val_average_precision']:.4f}.\nWritten to {arguments.output}"
+        f"{history[best][MONITOR]:.4f}.\nWritten to {arguments.output}"
     )
     difference = finish_detector(arguments.output, validation)
     print(f"Exported for LiteRT; largest difference of a score or place {difference:.1e}")

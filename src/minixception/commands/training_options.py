@@ -15,7 +15,7 @@ from minixception.training.recipes import PROLONGING, UNCHANGED, Recipe, kind_of
 log = logging.getLogger(__name__)
 
 # Fields of a recipe, each with an option of its name.
-OPTIONS = tuple(one for one in fields(Recipe) if one.metadata.get("option"))
+OPTIONS = tuple(one for one in fields(Recipe) if one.metadata["option"])
 
 # Inputs that a run still needs; they must be found from whatever folder it is resumed in.
 _INPUTS = ("data", "backbone_weights", "teacher", "unlabelled", "unlabelled_teacher", "leave_out")
@@ -137,9 +137,9 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
     """Declare an option for each field of a recipe that has one."""
     add = parser.add_argument
     readers = {
-        tuple[str, ...]: (_names, "NAME,NAME,..."),
-        tuple[float, ...]: (_numbers, "NUMBER,NUMBER,..."),
-        tuple[int, int]: (_side, "SIDE"),
+        tuple[str, ...]: (names, "NAME,NAME,..."),
+        tuple[float, ...]: (numbers, "NUMBER,NUMBER,..."),
+        tuple[int, int]: (side, "SIDE"),
     }
     for one in OPTIONS:
         flag = f"--{one.name.replace('_', '-')}"
@@ -161,26 +161,22 @@ def recipe_changes(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _names(text: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(","))
-    if "" in names:
-        raise argparse.ArgumentTypeError(f"names with commas between them. Received: {text!r}")
-    return names
+# Of a text that is none, argparse says "invalid names value", or what else these are called.
+def names(text: str) -> tuple[str, ...]:
+    """Read NAME,NAME,..."""
+    found = tuple(map(str.strip, text.split(",")))
+    if "" in found:
+        raise ValueError(text)
+    return found
 
 
-def _numbers(text: str) -> tuple[float, ...]:
-    try:
-        return tuple(map(float, text.split(",")))
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"numbers with commas between them. Received: {text!r}"
-        ) from None
+def numbers(text: str) -> tuple[float, ...]:
+    """Read NUMBER,NUMBER,..."""
+    return tuple(map(float, text.split(",")))
 
 
-def _side(text: str) -> tuple[int, int]:
-    """Return height and width of a square image."""
-    if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f"a whole number of pixels. Received: {text!r}")
+def side(text: str) -> tuple[int, int]:
+    """Read the side of a square image."""
     return int(text), int(text)
 
 

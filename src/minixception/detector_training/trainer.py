@@ -176,7 +176,7 @@ def _fit(run: DetectorRun, state: TrainingState | None) -> History:
             row |= _validate(run, scenes)
             row["seconds"] = time.time() - start
             history.append(row)
-            if best_epoch([each[MONITOR] for each in history], MONITOR) == epoch:
+            if best_epoch(history, MONITOR) == epoch:
                 _keep(run, history)
         log.info(" ".join(f"{name}={value:.5g}" for name, value in row.items()))
         record_epoch(run.folder, model, history, identity=run.identity())

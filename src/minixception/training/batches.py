@@ -29,7 +29,7 @@ def training_batches(
     mixup: float = 0.0,
     first_epoch: int = 0,
 ) -> Iterator[Batch]:
-    """Yield batches forever, epoch after epoch, `steps_per_epoch` batches each.
+    """Yield batches forever, epoch after epoch, each with every image once.
 
     Images are uint8 (N, H, W, C) of any size: they are resized once, before augmentation, unless it
     asks for faces `from_stored_size`. Targets are float32 (N, K), a distribution over the classes
@@ -46,20 +46,11 @@ def training_batches(
     for epoch in itertools.count(first_epoch):
         generator = np.random.default_rng([seed, epoch])
         order = generator.permutation(len(images))
-        for step in range(steps_per_epoch(len(images), batch_size)):
-            rows = order[step * batch_size : (step + 1) * batch_size]
+        for start in range(0, len(images), batch_size):
+            rows = order[start : start + batch_size]
             changed = augment(images[rows], augmentation, generator=generator, size=size)
             batch = preprocessor.normalize(changed), targets[rows]
             yield mix_images(batch, mixup, generator=generator) if mixup else batch
-
-
-def steps_per_epoch(num_images: int, batch_size: int) -> int:
-    """Return the number of batches that show every image once.
-
-    >>> steps_per_epoch(28_709, 32)
-    898
-    """
-    return -(-num_images // batch_size)
 
 
 def mix_images(batch: Batch, alpha: float, *, generator: np.random.Generator) -> Batch:

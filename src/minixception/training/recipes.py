@@ -8,6 +8,7 @@ attributes in the docstrings are made from that.
 import math
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
+from functools import partial
 from inspect import formatannotation
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
@@ -27,7 +28,14 @@ PROLONGING = ("epochs", "early_stopping_patience")
 """Those that may change when a run with a constant rate goes on."""
 
 
-def setting(default: Any, text: str, within: str = "", *, choices: tuple[Any, ...] = ()) -> Any:
+def setting(
+    default: Any,
+    text: str,
+    within: str = "",
+    *,
+    choices: tuple[Any, ...] = (),
+    has_option: bool = False,
+) -> Any:
     """Declare a field of a recipe.
 
     Args:
@@ -36,14 +44,13 @@ def setting(default: Any, text: str, within: str = "", *, choices: tuple[Any, ..
         within: the interval of its finite numbers, such as "[0, 1)" or "(0, inf)", where it has
             one; it may also be None where its type says so.
         choices: the values that it may have, none for any.
+        has_option: whether the training commands have an option for it, of the same name.
     """
-    return field(default=default, metadata={"help": text, "within": within, "choices": choices})
+    facts = {"help": text, "within": within, "choices": choices, "option": has_option}
+    return field(default=default, metadata=facts)
 
 
-def option(default: Any, *facts: str, choices: tuple[Any, ...] = ()) -> Any:
-    """Declare a field that the training commands have an option for, of the same name."""
-    declared = setting(default, *facts, choices=choices)
-    return field(default=default, metadata={**declared.metadata, "option": True})
+option = partial(setting, has_option=True)
 
 
 def kind_of(one: "Field[Any]") -> Any:

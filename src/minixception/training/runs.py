@@ -35,21 +35,22 @@ class RunRecord:
     def best(self) -> int:
         """Number of the epoch, counted from 0, whose model is kept."""
         monitor = str(self.card.recipe.get("monitor", _DEFAULT_MONITOR))
-        column = monitor if self.history.get(monitor) else "loss"
-        return best_epoch(self.history[column], column, self.history.get("val_loss"))
+        columns = self.history.values()
+        rows = [dict(zip(self.history, row, strict=True)) for row in zip(*columns, strict=True)]
+        return best_epoch(rows, monitor if monitor in self.history else "loss")
 
 
-def best_epoch(values: Sequence[float], column: str, losses: Sequence[float] | None = None) -> int:
-    """Return the number, from 0, of the epoch whose model is kept.
+def best_epoch(history: Sequence[Mapping[str, float]], column: str) -> int:
+    """Return the number, from 0, of the row of the epoch whose model is kept.
 
     It is the first with the lowest value of a loss, with the highest of anything else. Among equal
-    ones, of which a few validation faces make many, it is that with the lowest of the `losses`.
+    ones, of which a few validation faces make many, it is that with the lowest `val_loss`, if any.
 
-    >>> best_epoch([0.5, 0.7, 0.7], "val_accuracy"), best_epoch([0.7, 0.7], "val_accuracy", [2, 1])
-    (1, 1)
+    >>> best_epoch([{"accuracy": 0.5}, {"accuracy": 0.7}, {"accuracy": 0.7}], "accuracy")
+    1
     """
     sign = 1 if column.endswith("loss") else -1
-    ranks = [(sign * value, loss) for value, loss in zip(values, losses or values, strict=True)]
+    ranks = [(sign * row[column], row.get("val_loss", 0.0)) for row in history]
     return ranks.index(min(ranks))
 
 

@@ -6,6 +6,7 @@ run resumes from there, and gives the same history as one that was not killed.
 """
 
 import logging
+import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
@@ -27,7 +28,7 @@ from minixception.files import content_checksum
 from minixception.locks import own_folder
 from minixception.messages import unfiltered
 from minixception.training.acceleration import accelerated
-from minixception.training.batches import Batch, steps_per_epoch, training_batches
+from minixception.training.batches import Batch, training_batches
 from minixception.training.learned_faces import numbers_of, write_learned
 from minixception.training.optimization import (
     averaged_weights,
@@ -109,7 +110,7 @@ class TrainingRun:
     def steps(self) -> int:
         """Batches in an epoch."""
         count = len(self.training) + len(self.unlabelled or ())
-        return steps_per_epoch(count, self.recipe.batch_size)
+        return math.ceil(count / self.recipe.batch_size)
 
     def faces_and_targets(self) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Return what is learned from; the target of a face without a label is zero."""
@@ -122,6 +123,7 @@ class TrainingRun:
     def identity(self) -> dict[str, Any]:
         """Return what must not change between the parts of an interrupted run."""
         targets = self.training.targets
+        votes = [] if targets is None else [("targets", targets.tobytes())]
         return {
             "model": self.model.name,
             "parameters": self.model.count_params(),
@@ -129,9 +131,7 @@ class TrainingRun:
             "seed": self.seed,
             "training": [self.training.checksum, len(self.training)],
             "split rule": self.training.split_rule if self.training.drawn_splits else None,
-            "targets": None
-            if targets is None
-            else content_checksum([("targets", targets.tobytes())]),
+            "targets": content_checksum(votes) if votes else None,
             "teachers": _weights_of(self.teachers),
             "unlabelled": self.unlabelled and [self.unlabelled.checksum, len(self.unlabelled)],
             "teachers of the unlabelled": _weights_of(self.unlabelled_teachers),
@@ -185,14 +185,8 @@ def _state_to_go_on_from(run: TrainingRun, *, resume: bool) -> TrainingState | N
     return state
 
 
-def _best_of(history: History, recipe: Recipe) -> int:
-    """Return the number, from 0, of the epoch whose model is kept."""
-    monitored, losses = ([row[name] for row in history] for name in (recipe.monitor, "val_loss"))
-    return best_epoch(monitored, recipe.monitor, losses)
-
-
 def _is_over(history: History, recipe: Recipe) -> bool:
-    waited = len(history) - 1 - _best_of(history, recipe)
+    waited = len(history) - 1 - best_epoch(history, recipe.monitor)
     patience = recipe.early_stopping_patience
     is_stopped = patience is not None and waited >= max(patience, 1)
     return is_stopped or len(history) >= recipe.epochs
@@ -295,7 +289,7 @@ class _Epochs(keras.callbacks.Callback):
             scores, row["val_loss"] = self._score()
             row |= {"val_accuracy": scores.accuracy, "val_macro_f1": scores.macro_f1}
             self.history.append(row)
-            if _best_of(self.history, self.run.recipe) == epoch:
+            if best_epoch(self.history, self.run.recipe.monitor) == epoch:
                 self._keep(row, scores)
         logs.update(row)
         del logs["epoch"]
