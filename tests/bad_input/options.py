@@ -104,7 +104,7 @@ OPTIONS = [
         ("--output", "folder", "--output must name a file"),
         ("--output", "pipe", "a pipe or device"),
         ("--output", "faces.csv/s.json", "faces.csv is in the way"),
-        ("--without-twins", "Every face of fer2013 PublicTest has a twin"),
+        ("--without-twins", "PublicTest has no face left to score"),
     ),
     *options(
         "train-emotion",

@@ -71,8 +71,10 @@ def check_run_folder(folder: str | Path, *, resume: bool) -> None:
             f"{folder} already holds a training run ({used[0]}). Give `resume` to continue it, "
             "or another `output`."
         )
+    history = folder / HISTORY_FILE
+    lines = history.read_text(encoding="utf-8").splitlines() if history.is_file() else []
     # A run that was killed in its first epoch has a model but no state yet, and starts again.
-    if used and STATE_FILE not in used and len(read_run(folder).history["loss"]) != 1:
+    if CARD_FILE in used and STATE_FILE not in used and len(lines) != 2:
         raise FileNotFoundError(
             f"{folder} holds a model but no {STATE_FILE}, so that its training cannot go on. Give "
             "another `output`, with `initial_weights` to start from this model."

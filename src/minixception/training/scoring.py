@@ -212,18 +212,16 @@ def _faces_to_score(
 ) -> FaceDataset:
     """Return the faces of a split in the model's classes, without those that are `learned`."""
     faces = _in_known_classes(dataset.split(split), card.class_names)
+    if len(learned):
+        twins = np.isin(numbers_of(faces), learned)
+        print(f"left out: {counted(twins.sum(), 'face')} with a twin in the training split")
+        faces = faces.select(~twins)
     if len(faces) == 0:
         raise ValueError(
-            f"{dataset.name} {split} has no face of the model's classes "
+            f"{dataset.name} {split} has no face left to score, of the model's classes "
             f"({', '.join(card.class_names)})."
         )
-    if not len(learned):
-        return faces
-    twins = np.isin(numbers_of(faces), learned)
-    print(f"left out: {counted(twins.sum(), 'face')} with a twin in the training split")
-    if twins.all():
-        raise ValueError(f"Every face of {dataset.name} {split} has a twin in training.")
-    return faces.select(~twins)
+    return faces
 
 
 def _in_known_classes(faces: FaceDataset, known: tuple[str, ...]) -> FaceDataset:

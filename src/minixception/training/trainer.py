@@ -148,13 +148,9 @@ def _weights_of(teachers: Sequence[Teacher]) -> list[str] | None:
 def train(run: TrainingRun, *, resume: bool = False, verbose: int | str = "auto") -> History:
     """Train until the recipe's last epoch or its early stopping.
 
-    With the constant schedule a run can be prolonged: `resume` it with more epochs, or with more
-    patience of its early stopping. The one-cycle schedule sets every rate by the number of epochs.
-
-    Args:
-        run: what to do.
-        resume: continue from the state in the run's folder; start one if there is none.
-        verbose: as in `keras.Model.fit`: 0 silent, 1 progress bar, 2 a line per epoch.
+    With `resume` it goes on from the state in the run's folder, if there is one. With the constant
+    schedule that may be for more epochs, or with more patience of its early stopping; the one-cycle
+    schedule sets every rate by the number of epochs. For `verbose` see `keras.Model.fit`.
 
     Returns:
         A row per epoch: epoch (from 0), learning_rate, loss, accuracy, val_loss, val_accuracy,
