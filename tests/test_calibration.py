@@ -104,9 +104,8 @@ def test_the_command_calibrates_on_validation_faces_only_and_names_them(
         counts = {"Training": 1, "PublicTest": count, "PrivateTest": 1}
         Path(data).write_text(fer2013_csv(counts))
     options = ["--model", folder, "--dataset", "fer2013", "--calibrate", "--data"]
-    refused = run("evaluate", *options, "one.csv", "--split", "PrivateTest", code=1)
-    assert "fitted on the validation split, PublicTest" in refused.stderr
-    refused = run("evaluate", *options, "one.csv", code=1)
-    assert "at least 200 faces. Received: PublicTest with 1" in refused.stderr
+    for split in ("PrivateTest", "PublicTest"):
+        refused = run("evaluate", *options, "one.csv", "--split", split, code=1).stderr
+        assert f"200 faces of the validation split, PublicTest. Received: {split} with 1" in refused
     run("evaluate", *options, "many.csv")
     assert "fer2013 PublicTest" in read_card(folder).metrics

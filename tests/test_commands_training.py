@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -148,7 +149,8 @@ def test_few_faces_begin_with_shipped_weights() -> None:
         ("paper", "emotion", None, 192, None),
         ("face-teacher", "emotion", None, 192, None),  # another network
     ):
-        assert choose_origin(asked, RECIPES[recipe], task=task, faces=faces) == origin
+        given: Any = {"task": task, "faces": faces, "refuse": print, "say": print}
+        assert choose_origin(asked, RECIPES[recipe], **given) == origin
 
 
 @pytest.mark.usefixtures("short_training")

@@ -10,6 +10,7 @@ import pytest
 from keras import layers
 
 import minixception
+from minixception.checkpoints.shipped import DEFAULT_MODELS
 from minixception.datasets.registry import get_entry
 from minixception.datasets.requests import parts_to_learn_from
 from minixception.models import NETWORKS, Network
@@ -100,8 +101,7 @@ def test_weights_that_know_the_validation_faces_are_not_begun_with(
     patterns = replace(divided_faces(), drawn_splits=("validation", "test"))
     small = {"epochs": 1, "verbose": 2, **SMALL}
     known = minixception.train(patterns, output="known", **small).folder
-    chosen = "minixception.training.run.choose_origin"
-    monkeypatch.setattr(chosen, lambda origin, *_, **__: origin or known)
+    monkeypatch.setitem(DEFAULT_MODELS, "emotion", str(known))
     assert minixception.train(patterns, output="a", **small).card.data["initial_weights"]
     write_learned(known, numbers_of(patterns))
     assert "initial_weights" not in minixception.train(patterns, output="b", **small).card.data

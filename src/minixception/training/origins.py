@@ -15,6 +15,7 @@ from minixception.checkpoints.model_files import check_tensors
 from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, DEFAULT_MODELS, find_model
 from minixception.files import file_checksum, private_copy
 from minixception.labels import canonical_name
+from minixception.messages import counted
 
 if TYPE_CHECKING:
     import keras
@@ -32,20 +33,38 @@ NOTHING = Path("none")
 STATISTICS_FACES = 256
 
 
-def choose_origin(origin: Path | None, recipe: "Recipe", *, task: str, faces: int) -> Path | None:
+def choose_origin(
+    origin: Path | None,
+    recipe: "Recipe",
+    *,
+    task: str,
+    faces: int,
+    refuse: Callable[[Path], None],
+    say: Callable[[str], None],
+) -> Path | None:
     """Return the model whose weights training starts from, None for fresh ones.
 
     `origin` is what was asked for: None leaves the choice to this function, "none" means fresh
     weights. Recipes of publications start as published. `faces` is how many there are to learn
-    from.
+    from. `refuse` raises ValueError for a model that must not be chosen; `say` prints a choice.
     """
     if origin is not None or faces >= FEW_FACES or recipe.source != "this project":
         return None if origin == NOTHING else origin
     name = DEFAULT_MODELS.get(task, DEFAULT_EMOTION_MODEL)
     card = read_card(find_model(name))
     pixels = replace(card.preprocessor, image_size=recipe.image_size)
-    is_same = (recipe.network, recipe.preprocessor()) == (card.architecture, pixels)
-    return Path(name) if is_same and not recipe.fit_mean else None
+    if recipe.fit_mean or (recipe.network, recipe.preprocessor()) != (card.architecture, pixels):
+        return None
+    try:
+        refuse(Path(name))
+    except ValueError as error:
+        say(f"Training starts from random weights: {error}")
+        return None
+    say(
+        f"With only {counted(faces, 'face')}, training starts from the weights of {name}; "
+        "`initial_weights` none starts from random ones"
+    )
+    return Path(name)
 
 
 def begin_with(

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -243,34 +244,42 @@ class _Request:
         from minixception.training.teaching import load_teachers
         from minixception.training.trainer import TrainingRun
 
-        recipe = self.recipe
-        for model in self.origins:
-            refuse_seen(model, recipe.dataset, dataset, entry)
+        recipe, class_names = self.recipe, dataset.class_names
+        refuse = partial(refuse_seen, name=recipe.dataset, dataset=dataset, entry=entry)
+        for other in self.origins:
+            refuse(other)
         divide_cores(recipe.replicas)
         training, validation = parts_to_learn_from(dataset, entry)
         sizes = f"{counted(len(training), 'face')} to train on, {len(validation)} to validate on"
         self.say(f"{dataset.name}: {sizes}")
         if not (self.goes_on or models.is_shipped(recipe.network)):
-            fresh = models.build(recipe.network, recipe.input_shape, len(dataset.class_names))
-            try_out(fresh, class_names=dataset.class_names, value_range=recipe.value_range)
+            fresh = models.build(recipe.network, recipe.input_shape, len(class_names))
+            try_out(fresh, class_names=class_names, value_range=recipe.value_range)
         keras.utils.set_random_seed(self.seed)
         preprocessor = recipe.preprocessor(training.images)
-        model = models.build(recipe.network, preprocessor.input_shape, len(dataset.class_names))
-        origin = self._choose_origin(entry, dataset, len(training))
+        model = models.build(recipe.network, recipe.input_shape, len(class_names))
+        origin = choose_origin(
+            self.initial_weights,
+            recipe,
+            task=self.task,
+            faces=len(training),
+            refuse=refuse,
+            say=(lambda _: None) if self.goes_on else self.say,
+        )
         backbone = {}
         if self.backbone_weights or not origin:
             every = max(1, len(training) // STATISTICS_FACES)
             inputs = preprocessor(training.images[::every][:STATISTICS_FACES])
             backbone = load_backbone(model, self.backbone_weights, inputs, say=self.say)
         if origin is not None and not self.goes_on:
-            begin_with(model, origin, dataset.class_names, preprocessor)
+            begin_with(model, origin, class_names, preprocessor)
         description = describe_data(dataset, entry.training_split, entry.validation_split)
         card = Card(
             name=folder.resolve().name,
             task=self.task,
             architecture=model.name,
             parameters=model.count_params(),
-            class_names=dataset.class_names,
+            class_names=class_names,
             preprocessor=preprocessor,
             crop_margin=as_margin(recipe.crop_margin),
             data={"dataset": recipe.dataset, **description, **backbone},
@@ -309,23 +318,6 @@ class _Request:
             earlier=read_learned([folder] if self.goes_on else map(find_model, before)),
             devices=self.devices,
         )
-
-    def _choose_origin(self, entry: DatasetEntry, dataset: FaceDataset, faces: int) -> Path | None:
-        """Return the model whose weights training starts from, None for fresh ones."""
-        origin = choose_origin(self.initial_weights, self.recipe, task=self.task, faces=faces)
-        if origin is None or self.initial_weights is not None:
-            return origin
-        told = (
-            f"With only {counted(faces, 'face')}, training starts from the weights of {origin}; "
-            "`initial_weights` none starts from random ones"
-        )
-        try:
-            refuse_seen(origin, self.recipe.dataset, dataset, entry)
-        except ValueError as error:
-            origin, told = None, f"Training starts from random weights: {error}"
-        if not self.goes_on:
-            self.say(told)
-        return origin
 
     def _start(self, entry: DatasetEntry) -> Mapping[str, Any]:
         """Return what a later resume needs: the command, and where its inputs are."""

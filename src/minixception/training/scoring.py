@@ -131,11 +131,6 @@ def score_splits(
     card = read_card(folder)
     name, entry, faces = load_for(card, dataset, data)
     splits = splits or [entry.validation_split]
-    if calibrated and list(splits) != [entry.validation_split]:
-        raise ValueError(
-            f"A temperature is fitted on the validation split, {entry.validation_split}. "
-            f"Received: `split` {' '.join(splits)}"
-        )
     learned = np.zeros(0, np.uint64)
     if without_twins:
         training = numbers_of(faces)[faces.splits == entry.training_split]
@@ -145,11 +140,12 @@ def score_splits(
         refuse_seen(folder, name, faces, entry, splits)
     prefix = "" if is_trained_on(name, faces, card.data) else f"{faces.name} "
     if calibrated:
-        (split,) = splits
-        if len(parts[split]) < LEAST_TO_CALIBRATE:
+        split = entry.validation_split
+        if list(parts) != [split] or len(parts[split]) < LEAST_TO_CALIBRATE:
             raise ValueError(
-                f"A temperature takes at least {LEAST_TO_CALIBRATE} faces. Received: {split} with "
-                f"{len(parts[split])}"
+                f"A temperature is fitted on at least {LEAST_TO_CALIBRATE} faces of the validation "
+                f"split, {split}. Received: "
+                + ", ".join(f"{name} with {len(part)}" for name, part in parts.items())
             )
         calibrate(folder, parts[split], split=prefix + split, engine=engine)
     classifier = FaceClassifier.load(folder, engine=engine)
