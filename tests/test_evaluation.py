@@ -79,23 +79,6 @@ def test_what_does_not_fit_together_is_refused(labels: Any, probabilities: Any) 
         score(labels, probabilities, NAMES)
 
 
-@pytest.mark.parametrize(
-    ("correct", "total", "low", "high"),
-    [
-        # Newcombe 1998, table I, method 3.
-        (81, 263, 0.2553, 0.3662),
-        (15, 148, 0.0624, 0.1605),
-        (0, 20, 0.0, 0.1611),
-        (1, 29, 0.0061, 0.1718),
-    ],
-)
-def test_wilson_interval(correct: int, total: int, low: float, high: float) -> None:
-    assert wilson_interval(correct, total) == (
-        pytest.approx(low, abs=6e-5),
-        pytest.approx(high, abs=6e-5),
-    )
-
-
 def test_cross_entropy_by_hand() -> None:
     targets = np.array([[1, 0], [0.5, 0.5]], np.float32)
     probabilities = np.array([[0.25, 0.75], [0.5, 0.5]], np.float32)
