@@ -161,7 +161,7 @@ def recipe_changes(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-# Of a text that is none, argparse says "invalid names value", or what else these are called.
+# argparse calls these by their names where it refuses a value: "invalid side value: 'large'".
 def names(text: str) -> tuple[str, ...]:
     """Read NAME,NAME,..."""
     found = tuple(map(str.strip, text.split(",")))
