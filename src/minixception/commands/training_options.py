@@ -150,13 +150,16 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
             form = {"type": read, "metavar": metavar, "choices": facts["choices"] or None}
         first_sentence = facts["help"].split(". ")[0]
         add(flag, **form, help=f"{first_sentence} (default: the recipe's)")
-    add("--model", dest="network", help=argparse.SUPPRESS)  # what --network was called
+    add("--model", dest="former_network", help=argparse.SUPPRESS)
     add("--no-augmentation", action="store_true", help="train on the images as they are")
 
 
 def recipe_changes(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the fields of the recipe that the options set, with their values."""
     given = {one.name: getattr(arguments, one.name) for one in OPTIONS}
+    if arguments.former_network is not None:
+        log.warning("--model names a trained model elsewhere: for a network, use --network.")
+        given["network"] = arguments.former_network
     given["augmentation"] = UNCHANGED if arguments.no_augmentation else None
     return {name: value for name, value in given.items() if value is not None}
 
