@@ -162,13 +162,6 @@ def test_whole_pictures_are_faces(image: Run, tmp_path: Path) -> None:
         assert f"--whole-picture looks for no faces: leave it out, or {option[0]}" in said
 
 
-def test_a_picture_without_a_command(portraits: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        main([str(portraits)])
-    said = f"{portraits} is a picture: minixception image {portraits}"
-    assert said in capsys.readouterr().err
-
-
 def test_overview_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     for option, expected in (("--help", "find faces in pictures"), ("--version", "minixception 0")):
         with pytest.raises(SystemExit) as stop:

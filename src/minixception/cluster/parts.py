@@ -11,7 +11,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from minixception.cluster.pictures import PictureWorker
 from minixception.cluster.places import Folder
@@ -96,15 +95,12 @@ def part_numbers(folder: Folder, suffix: str) -> set[int]:
 
 
 class PartWorker:
-    """Does parts of a job on pictures in one of many processes, and writes each into the folder.
-
-    The options are those of `PictureWorker`.
-    """
+    """Does parts of a job on pictures in one of many processes, and writes each into the folder."""
 
     def __init__(
-        self, analyzer: FaceAnalyzer, table: Table, folder: Folder, **options: Any
+        self, analyzer: FaceAnalyzer, table: Table, folder: Folder, *, whole_picture: bool = False
     ) -> None:
-        self._worker = PictureWorker(analyzer, **options)
+        self._worker = PictureWorker(analyzer, whole_picture=whole_picture)
         self._table, self._folder = table, folder
 
     def __call__(self, part: tuple[int, Sequence[str]]) -> tuple[int, list[Outcome]]:

@@ -3,12 +3,12 @@
 import io
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from itertools import chain
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from minixception.bounds import LARGEST_PICTURE
 from minixception.cluster.places import is_url, read_bytes
@@ -19,7 +19,6 @@ from minixception.inference.analyzer import FaceAnalyzer
 from minixception.inference.picture_files import (
     PictureResult,
     analyze_file,
-    failure_of,
     folder_states,
 )
 from minixception.inference.tables import line_of, picture_frame, picture_rows
@@ -43,18 +42,11 @@ class PictureWorker:
     Args:
         analyzer: finds the faces and classifies them.
         whole_picture: see `FaceAnalyzer.analyze`.
-        describe: see `analyze_file`.
     """
 
-    def __init__(
-        self,
-        analyzer: FaceAnalyzer,
-        *,
-        whole_picture: bool = False,
-        describe: Callable[[Any, BaseException], str] = failure_of,
-    ) -> None:
+    def __init__(self, analyzer: FaceAnalyzer, *, whole_picture: bool = False) -> None:
         self.analyzer = analyzer
-        self._options: dict[str, Any] = {"whole_picture": whole_picture, "describe": describe}
+        self._whole_picture = whole_picture
         self._folders: dict[Path, tuple[int, int]] = {}
         self._room = Room()
 
@@ -92,7 +84,11 @@ class PictureWorker:
 
             picture = name if is_url(name) or content is not None else Path(name)
             return analyze_file(
-                self.analyzer, picture, read=read, folders=self._folders, **self._options
+                self.analyzer,
+                picture,
+                read=read,
+                whole_picture=self._whole_picture,
+                folders=self._folders,
             )[0]
 
 

@@ -48,8 +48,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if arguments and arguments[0] in COMMANDS:
         return run_command(arguments[0], arguments[1:])
-    from minixception.commands.hints import hint_for
-
     overview = "\n".join(f"  {name:<15}{text}" for name, (_, text) in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="minixception",
@@ -60,9 +58,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "command", choices=COMMANDS, metavar="COMMAND", help="what to do, see below"
     )
-    if arguments and (hint := hint_for(Path(arguments[0]), command="")):
-        with plain_streams():
-            parser.error(f"a command comes first; {arguments[0]} is {hint}")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.parse_args(arguments)
     return 2

@@ -24,7 +24,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minixception.checkpoints.shipped import DEFAULT_MODELS, TASKS
-from minixception.commands.hints import failure_of
 from minixception.commands.options import add_detector_arguments, make_detector
 from minixception.commands.outputs import check_folder
 from minixception.commands.picture_paths import find_pictures, paths_in_folder
@@ -86,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
     failures = len(found.failures)
     with sole_writer(*filter(None, [arguments.output])):
         for picture, output in outputs.items():
-            result, image = analyze_file(analyzer, picture, describe=failure_of)
+            result, image = analyze_file(analyzer, picture)
             if result.error is not None:
                 failures += 1
                 print(f"not done: {result.error}", file=sys.stderr)

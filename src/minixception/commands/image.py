@@ -33,7 +33,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minixception.commands.hints import failure_of
 from minixception.commands.options import (
     add_cluster_argument,
     add_detector_arguments,
@@ -245,9 +244,7 @@ def process_picture(
     from minixception.inference.picture_files import analyze_file
 
     is_face = arguments.whole_picture
-    result, image = analyze_file(
-        analyzer, picture, whole_picture=is_face, folders=folders, describe=failure_of
-    )
+    result, image = analyze_file(analyzer, picture, whole_picture=is_face, folders=folders)
     if output is None or result.error is not None:
         return result
     if image is None:  # its faces were found in a smaller copy

@@ -12,7 +12,6 @@ from minixception.cluster.parts import Job, PartWorker, begin_job, part_name, pa
 from minixception.cluster.places import Folder
 from minixception.cluster.sessions import connected
 from minixception.cluster.work import core_count, work_through
-from minixception.commands.hints import failure_of
 from minixception.commands.options import check_job, describe_rows, load_analyzer
 from minixception.commands.outputs import STANDARD_OUTPUT, check_folder
 from minixception.commands.picture_paths import FoundPictures, find_pictures
@@ -52,8 +51,8 @@ def run_on_cluster(arguments: argparse.Namespace, tables: Mapping[str, Path | st
             held.enter_context(connected(arguments.cluster, verbose=arguments.verbose))
             held.enter_context(stop)  # after Ray, which has a handler of its own
             job = job or begin_job(folder, options, pictures, workers=core_count())
-            how = {"whole_picture": arguments.whole_picture, "describe": failure_of}
-            make_worker = partial(PartWorker, analyzer, table, folder, **how)
+            is_face = arguments.whole_picture
+            make_worker = partial(PartWorker, analyzer, table, folder, whole_picture=is_face)
             _do_rest(job, make_worker, done, stop, shows_progress=not arguments.quiet)
     outcomes = [outcome for number in sorted(done) for outcome in done[number]]
     report = Report(len(pictures), done=outcomes)

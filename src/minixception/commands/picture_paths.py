@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from itertools import count, takewhile
 from pathlib import Path
 
-from minixception.commands.hints import FILM_SUFFIXES, hint_for
 from minixception.commands.outputs import is_file_name
 from minixception.files import PICTURE_SUFFIXES, walk_files
 
@@ -27,7 +26,7 @@ class FoundPictures:
         left_out: pictures that are results of an earlier run.
         others: other files beside the pictures, except hidden ones.
         links: to folders, which are not followed.
-        empty: a message for each folder or pattern without a picture, and for a model's folder.
+        empty: a message for each folder or pattern without a picture.
         failures: a message for each folder that cannot be listed.
         urls: pictures in other file systems.
     """
@@ -59,9 +58,6 @@ def find_pictures(paths: Iterable[Path | str], *, output: Path | None = None) ->
         failures = len(found.failures)
         if isinstance(path, str):
             _find_urls(path, found)
-            continue
-        if hint := path.is_dir() and hint_for(path, command="image"):
-            found.empty.append(f"{path} is {hint}")
             continue
         if path.is_dir():
             start, files = path, list(files_below(path, found))
@@ -103,20 +99,15 @@ def _choose(
     """Return the pictures to do among the files that a path stands for, sorted; note the rest."""
     pictures = sorted(filter(is_picture_name, files), key=lambda file: file.parts)
     if not pictures and is_whole:
-        found.empty.append(f"{path}: no picture found; {_what_instead(files)}")
+        found.empty.append(
+            f"{path}: no picture found; pictures end in {', '.join(PICTURE_SUFFIXES)}"
+        )
     elif pictures:
         others = (file for file in files if not is_picture_name(file))
         found.others.extend(file for file in others if not file.name.startswith("."))
     results = _results_among(pictures, start, output)
     found.left_out.extend(picture for picture in pictures if picture in results)
     return [picture for picture in pictures if picture not in results]
-
-
-def _what_instead(files: list[Path]) -> str:
-    film = next((file for file in files if file.suffix.lower() in FILM_SUFFIXES), None)
-    if film is None:
-        return f"pictures end in {', '.join(PICTURE_SUFFIXES)}"
-    return f"{film} is {hint_for(film, command='image')}"
 
 
 def is_picture_name(path: Path) -> bool:

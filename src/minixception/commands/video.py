@@ -20,7 +20,6 @@ searches every frame.
 import argparse
 from pathlib import Path
 
-from minixception.commands.hints import hint_for
 from minixception.commands.options import (
     add_cluster_argument,
     add_detector_arguments,
@@ -89,8 +88,6 @@ def run(arguments: argparse.Namespace) -> int:
 def _check_arguments(arguments: argparse.Namespace) -> None:
     """Refuse what would fail later, before anything is opened."""
     film = {"the video": Path(arguments.input)}
-    if hint := hint_for(film["the video"], command="video"):
-        raise ValueError(f"{arguments.input} is {hint}")
     if arguments.explain and arguments.output is None and arguments.no_window:
         raise ValueError("--explain draws into the video: it needs --output, or the window")
     if arguments.csv is not None:

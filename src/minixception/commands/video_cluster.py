@@ -11,13 +11,12 @@ from pathlib import Path
 from minixception.cluster.films import FilmPart, cut_film, make_part_worker
 from minixception.cluster.sessions import connected
 from minixception.cluster.work import work_through
-from minixception.commands.hints import FILM_SUFFIXES, NOTHING_DECODED
 from minixception.commands.options import check_job, describe_rows, load_analyzer
 from minixception.commands.outputs import STANDARD_OUTPUT, check_folder
 from minixception.commands.picture_paths import FoundPictures, files_below, paths_in_folder
 from minixception.commands.picture_report import tell_of_search
 from minixception.commands.run_control import Progress, StopRequest
-from minixception.commands.video_report import TABLE_FORM, Tracks, make_tracker
+from minixception.commands.video_report import NOTHING_DECODED, TABLE_FORM, Tracks, make_tracker
 from minixception.files import atomic_path
 from minixception.inference.analyzer import FaceAnalyzer
 from minixception.inference.picture_files import failure_of
@@ -27,6 +26,10 @@ from minixception.video.cameras import is_camera
 from minixception.video.reader import describe_lost
 
 OPTIONS_FILE = "options.json"
+FILM_SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm", ".mpg", ".mpeg", ".wmv", ".3gp", ".flv"),
+    *(".ts", ".m2ts", ".mts", ".vob", ".dv", ".mxf", ".ogv", ".asf", ".m1v", ".m2v"),
+)
 
 
 def run_on_cluster(arguments: argparse.Namespace) -> int:

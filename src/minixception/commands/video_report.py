@@ -20,6 +20,7 @@ from minixception.labels import describe_scores
 from minixception.messages import csv_cell, unfiltered
 from minixception.video.tracking import FaceTracker
 
+NOTHING_DECODED = "no frame of it can be decoded; it may be damaged, or its frames too large"
 LISTED_FACES = 20
 TABLE_FORM: dict[str, Any] = {"newline": "", "encoding": "utf-8"}
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from minixception.commands.hints import NOTHING_DECODED
 from minixception.commands.options import chosen_models, load_analyzer
 from minixception.commands.outputs import STANDARD_OUTPUT
 from minixception.commands.run_control import Progress, StopRequest
 from minixception.commands.video_report import (
+    NOTHING_DECODED,
     Tracks,
     format_summary,
     longest_tracks,

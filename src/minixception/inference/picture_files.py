@@ -51,7 +51,6 @@ def analyze_file(
     read: Callable[[Any], Picture] | None = None,
     whole_picture: bool = False,
     folders: Mapping[Path, tuple[int, int]] | None = None,
-    describe: Callable[[Any, BaseException], str] = failure_of,
 ) -> tuple[PictureResult, NDArray[np.uint8] | None]:
     """Read a picture and find its faces; what cannot be read is a result too.
 
@@ -62,7 +61,6 @@ def analyze_file(
             file itself if left out.
         whole_picture: see `FaceAnalyzer.analyze`.
         folders: the `folder_states` at the start of the job.
-        describe: returns the text of an error that is the picture's own.
 
     Returns:
         The result, and the picture itself; None if it was not read, or not in full size.
@@ -84,7 +82,7 @@ def analyze_file(
     except BrokenModelError:
         raise
     except (OSError, ValueError, MemoryError, cv2.error) as error:
-        failure = describe(picture, error)
+        failure = failure_of(picture, error)
         if is_passing(error) or _has_moved(picture, folders or {}):
             raise OSError(
                 f"{failure}: this may be temporary, and not the picture's fault. "
