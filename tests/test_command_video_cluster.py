@@ -187,8 +187,8 @@ def test_what_stops_a_job_leaves_old_tables_and_goes_on(
     ("arguments", "message"),
     [
         ((".",), "--cluster needs --csv FOLDER"),
-        ((".", "--csv", "-"), "--cluster needs --csv FOLDER"),
-        ((".", "--csv", "out", "--plot", "a.png"), "leave out --plot"),
+        ((".", "--csv", "-"), "--csv must be a folder"),
+        ((".", "--csv", "out", "--plot", "a.png"), "--plot does not go with --cluster"),
         ((".", "--csv", "a.csv"), "--csv must be a folder"),
         ((".", "--csv", "out", "--detect-every", "0"), "--detect-every must be 1 or more"),
         ((".", "--csv", "out", "--smoothing", "-1"), "`smoothing_seconds` must be 0 or more"),

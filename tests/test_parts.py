@@ -159,9 +159,8 @@ def test_a_worker_takes_paths_and_contents(portraits: Path, here: Path) -> None:
     [
         ([], "give one of --parquet, --csv, --jsonl"),
         (["--csv", "a", "--jsonl", "b"], "give one of --parquet, --csv, --jsonl"),
-        (["--csv", "a", "--output", "drawn"], "leave out --output"),
-        (["--csv", "a", "--engine", "keras"], "leave out --engine"),
-        (["--csv", "-"], "--csv must name a folder for the parts"),
+        (["--csv", "a", "--output", "drawn"], "--output does not go with --cluster"),
+        (["--csv", "a", "--engine", "keras"], "--engine does not go with --cluster"),
         (["--csv", "a.csv"], "--csv must be a folder"),
         (["--csv", "a", "--cluster", "ray://host:1"], "HOST:PORT of the head"),
         (["--csv", "a", "--cluster", "localhost:1"], "no Ray cluster answers at localhost:1"),

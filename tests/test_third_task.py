@@ -129,12 +129,10 @@ def test_what_is_no_third_task(
     portraits: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    shutil.copytree(glasses, "again")
     change_card(Path(shutil.copytree(glasses, "clash")), task="gender_woman")
     emotion = options[0].split("=")[1]
     for more, message in (
-        ("again", "--classifier takes one model for each task"),
-        (emotion, "is a model of emotion: give it to --emotion-model"),
+        (emotion, "emotion has a model"),
         ("clash", "The columns of two tasks must have different names"),
         ("nowhere", "neither a checkpoint folder"),
     ):

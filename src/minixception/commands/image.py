@@ -40,6 +40,7 @@ from minixception.commands.options import (
     describe_rows,
     load_analyzer,
     path_or_url,
+    refuse_together,
 )
 from minixception.commands.outputs import STANDARD_OUTPUT, TABLE_FORMATS, check_file, check_table
 from minixception.commands.picture_paths import find_pictures, output_paths
@@ -128,23 +129,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check_options(arguments: argparse.Namespace, tables: Mapping[str, Path | str]) -> None:
     """Refuse options that contradict each other."""
-    if arguments.no_draw and (arguments.output is not None or arguments.bars):
-        other = "--bars" if arguments.output is None else "--output"
-        raise ValueError(f"--no-draw and {other} contradict each other: leave one out")
-    detector_options = ("detector", "scale_factor", "min_neighbors", "min_face", "yunet")
-    given = [name for name in detector_options if getattr(arguments, name) is not None]
-    if arguments.whole_picture and given:
-        option = given[0].replace("_", "-")
-        raise ValueError(f"--whole-picture looks for no faces: leave it out, or --{option}")
-    if arguments.resume and not tables:
-        options = ", ".join(f"--{name}" for name in TABLE_FORMATS)
-        raise ValueError(f"--resume continues a table: it needs one of {options}")
-    if arguments.resume and STANDARD_OUTPUT in tables.values():
-        raise ValueError("--resume continues a file, and - is standard output: name a file")
+    if arguments.no_draw:
+        refuse_together(arguments, ("output", "bars"), "--no-draw")
+    if arguments.whole_picture:
+        detector_options = ("detector", "scale_factor", "min_neighbors", "min_face", "yunet")
+        refuse_together(arguments, detector_options, "--whole-picture")
+    if arguments.resume and (not tables or STANDARD_OUTPUT in tables.values()):
+        raise ValueError("--resume continues tables in files: name one or more, and not -")
     if arguments.workers is not None and arguments.workers < 1:
         raise ValueError(f"--workers must be 1 or more. Received: {arguments.workers}")
-    if arguments.engine == "keras" and (arguments.workers or 1) > 1:
-        raise ValueError("--engine keras uses all cores for one picture: leave out --workers")
+    if arguments.engine == "keras" and arguments.workers != 1:  # it uses all cores for one picture
+        refuse_together(arguments, ["workers"], "--engine keras")
     if arguments.cluster is not None:
         return
     places = (*arguments.pictures, *tables.values())

@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +107,13 @@ def add_cluster_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def refuse_together(arguments: argparse.Namespace, names: Iterable[str], other: str) -> None:
+    """Raise ValueError for the first of these options that is given, since another one is, too."""
+    for name in names:
+        if getattr(arguments, name) not in (None, False):
+            raise ValueError(f"--{name.replace('_', '-')} does not go with {other}: leave one out")
+
+
 def chosen_models(arguments: argparse.Namespace) -> dict[str, str]:
     """Return task -> name or folder of each model that the options ask for.
 
@@ -119,13 +126,8 @@ def chosen_models(arguments: argparse.Namespace) -> dict[str, str]:
     models = {task: model for task, model in named.items() if model != "none"}
     for classifier in arguments.classifier:
         task = read_card(find_model(classifier)).task
-        if task in TASKS:
-            raise ValueError(f"{classifier} is a model of {task}: give it to --{task}-model")
         if task in models:
-            raise ValueError(
-                f"--classifier takes one model for each task. Received: {models[task]} and "
-                f"{classifier}, both of {task}"
-            )
+            raise ValueError(f"--classifier {classifier}: {task} has a model, {models[task]}")
         models[task] = classifier
     return models
 
@@ -149,13 +151,10 @@ def make_detector(arguments: argparse.Namespace) -> "FaceDetector":
     given = {option: getattr(arguments, option) for option in _HAAR_OPTIONS}
     for_haar = {option: value for option, value in given.items() if value is not None}
     name = arguments.detector or ("yunet" if file else "haar" if for_haar else DEFAULT_DETECTOR)
-    if file is not None and name != "yunet":
-        raise ValueError(f"--yunet is for the detector yunet: leave it out, or --detector {name}")
-    if arguments.trust_yunet and file is None:
-        raise ValueError("--trust-yunet is for a file of your own: it needs --yunet FILE")
-    if for_haar and name != "haar":
-        flag = next(iter(for_haar)).replace("_", "-")
-        raise ValueError(f"--{flag} is for the Haar cascade: leave it out, or --detector haar")
+    if name != "yunet":
+        refuse_together(arguments, ("yunet", "trust_yunet"), f"the detector {name}")
+    if name != "haar":
+        refuse_together(arguments, _HAAR_OPTIONS, f"the detector {name}")
     options: dict[str, Any] = {"min_face": arguments.min_face, **for_haar}
     if file is not None:
         options |= {"model_path": file, "trust": arguments.trust_yunet}

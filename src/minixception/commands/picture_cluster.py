@@ -12,8 +12,13 @@ from minixception.cluster.parts import Job, PartWorker, begin_job, part_name, pa
 from minixception.cluster.places import Folder
 from minixception.cluster.sessions import connected
 from minixception.cluster.work import core_count, work_through
-from minixception.commands.options import check_job, describe_rows, load_analyzer
-from minixception.commands.outputs import STANDARD_OUTPUT, check_folder
+from minixception.commands.options import (
+    check_job,
+    describe_rows,
+    load_analyzer,
+    refuse_together,
+)
+from minixception.commands.outputs import check_folder
 from minixception.commands.picture_paths import FoundPictures, find_pictures
 from minixception.commands.picture_report import Report, tell_of_search
 from minixception.commands.run_control import Progress, StopRequest
@@ -68,17 +73,10 @@ def _check_options(
     if len(given) != 1:
         options = ", ".join(f"--{name}" for name in FORMATS)
         raise ValueError(f"--cluster writes one folder of parts: give one of {options}")
-    others = ("output", "bars", "json", "workers")
-    refused = [name for name in others if getattr(arguments, name)]
-    refused += ["engine"] if arguments.engine != "litert" else []
-    if refused:
-        raise ValueError(
-            f"--cluster writes tables, by LiteRT, on all cores: leave out --{refused[0]}"
-        )
+    others = ["output", "bars", "json", "workers"] + ["engine"] * (arguments.engine != "litert")
+    refuse_together(arguments, others, "--cluster")
     (form,) = given
     target = tables[form]
-    if target == STANDARD_OUTPUT:
-        raise ValueError(f"--{form} must name a folder for the parts. Received: -")
     if isinstance(target, Path):
         check_folder(target, f"--{form}")
     return form, target

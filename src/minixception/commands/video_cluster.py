@@ -11,8 +11,13 @@ from pathlib import Path
 from minixception.cluster.films import FilmPart, cut_film, make_part_worker
 from minixception.cluster.sessions import connected
 from minixception.cluster.work import work_through
-from minixception.commands.options import check_job, describe_rows, load_analyzer
-from minixception.commands.outputs import STANDARD_OUTPUT, check_folder
+from minixception.commands.options import (
+    check_job,
+    describe_rows,
+    load_analyzer,
+    refuse_together,
+)
+from minixception.commands.outputs import check_folder
 from minixception.commands.picture_paths import FoundPictures, files_below, paths_in_folder
 from minixception.commands.picture_report import tell_of_search
 from minixception.commands.run_control import Progress, StopRequest
@@ -50,12 +55,10 @@ def _check_options(arguments: argparse.Namespace) -> None:
     """Refuse options that a cluster has no use for, and what could not be written to."""
     require("ray", "pyarrow", what="--cluster")
     make_tracker(arguments)  # refuses impossible times
-    refused = [name for name in ("output", "plot", "explain", "bars") if getattr(arguments, name)]
-    if refused:
-        raise ValueError(f"--cluster writes tables: leave out --{refused[0]}")
+    refuse_together(arguments, ("output", "plot", "explain", "bars"), "--cluster")
     if "://" in arguments.input or is_camera(arguments.input):
         raise ValueError(f"--cluster takes a folder of videos. Received: {arguments.input}")
-    if arguments.csv is None or arguments.csv == STANDARD_OUTPUT:
+    if arguments.csv is None:
         raise ValueError("--cluster needs --csv FOLDER, for a table of each video")
     check_folder(arguments.csv, "--csv")
 
