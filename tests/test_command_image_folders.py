@@ -290,7 +290,7 @@ def test_killed_jobs_go_on(
     wait_for_rows(process, part, 12)
     process.kill()
     assert process.wait(60) == -signal.SIGKILL
-    assert "is left of an interrupted job that had done" in image(*options).stderr
+    assert "pictures of an interrupted job: add --resume" in image(*options).stderr
     begun = part.read_bytes()
     for other in (
         ["--min-face", "80"],

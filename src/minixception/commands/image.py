@@ -184,13 +184,10 @@ def run_job(
     stream = arguments.standard_output
     targets: list[TableWriter | TableStream] = [writer]
     targets += [TableStream(table, stream.buffer) for table in tables if table not in files]
-    if writer.is_finished:
+    if files and not writer.tables:
         print("an earlier job has finished all tables: they stay, whatever options it had")
-        files = []
-    if writer.done:
+    if arguments.resume:
         print(f"continuing after {len(writer.done)} of {counted(len(pictures), 'picture')}")
-    elif arguments.resume and files:
-        print("no interrupted job of these tables: all pictures are done from the start")
     are_few = len(pictures) <= FEW_PICTURES
     is_shown = not (are_few or arguments.quiet)
     report = Report(len(pictures), done=writer.done, shows_progress=is_shown, one_by_one=are_few)
@@ -219,7 +216,7 @@ def run_job(
             for target in targets:
                 target.finish()
     drawn_to = None if arguments.no_draw else arguments.output or Path.cwd()
-    return report.summarize([table.target for table in files], drawn_to, stop)
+    return report.summarize([table.target for table in writer.tables], drawn_to, stop)
 
 
 def process_picture(

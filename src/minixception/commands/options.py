@@ -200,24 +200,19 @@ def _describe_model(folder: Path) -> str:
     return f"{card['name']} {content_checksum(contents)}"
 
 
-def check_row_options(part: Path | str, then: Mapping[str, str], now: Mapping[str, str]) -> None:
-    """Refuse to continue a part whose rows were made with other options, and name these."""
+def check_job(
+    place: Path | str, holds: str, then: Mapping[str, str], now: Mapping[str, str], *, resume: bool
+) -> None:
+    """Refuse to continue the job of a file or folder without --resume, or with other options."""
+    if not resume:
+        raise FileExistsError(
+            f"{place} holds {holds}: add --resume to continue it, or delete {place} to start again"
+        )
     # An option left at its default reads None, as does one that was not recorded then.
     changed = [name for name in {**then, **now} if str(then.get(name)) != str(now.get(name))]
     if changed:
         raise ValueError(
-            f"{part} was started with other options: "
+            f"{place} was started with other options: "
             + "; ".join(f"{name} was {then.get(name)}, now {now.get(name)}" for name in changed)
-            + f". Give the same options to continue it, or delete {part} to start again."
+            + f". Give the same options to continue it, or delete {place} to start again."
         )
-
-
-def check_job(
-    folder: Path | str, holds: str, then: Mapping[str, str], now: Mapping[str, str], *, resume: bool
-) -> None:
-    """Refuse to continue the job that a folder holds without --resume, or with other options."""
-    if not resume:
-        raise FileExistsError(
-            f"{folder} holds {holds}: add --resume to continue it, or name another folder"
-        )
-    check_row_options(folder, then, now)

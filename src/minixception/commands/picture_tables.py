@@ -9,12 +9,11 @@ The first line holds the options that the rows depend on: rows of two models mus
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from itertools import islice, zip_longest
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
-from minixception.commands.options import check_row_options
+from minixception.commands.options import check_job
 from minixception.commands.picture_paths import short_name
 from minixception.files import atomic_path, naming, open_grown, refuse_link
 from minixception.inference.picture_files import PictureResult
@@ -32,15 +31,11 @@ def journal_of(table: Path) -> Path:
 class TableWriter:
     """Keeps the journal of a job, and writes the tables from it at the end.
 
-    Args:
-        tables: what to write; there need not be any.
-        pictures: all pictures of the job, in order.
-        resume: whether to continue an interrupted job.
-        options: what the rows depend on besides the pictures, see `describe_rows`.
+    The rows depend on the options, see `describe_rows`, and on the pictures of the job, in order.
 
     Attributes:
         done: number of faces, and error, of each picture that is already done.
-        is_finished: whether an earlier job finished all tables; then nothing is written.
+        tables: those to write: none if an earlier job has finished them all.
 
     Raises:
         FileExistsError: without `resume`, if an interrupted job has done pictures.
@@ -55,7 +50,7 @@ class TableWriter:
         resume: bool,
         options: Mapping[str, str],
     ) -> None:
-        self._tables, self._options = tables, options
+        self.tables, self._options = tables, options
         self._file: IO[bytes] | None = None
         self._end = 0
         self.done: list[Outcome] = []
@@ -63,15 +58,11 @@ class TableWriter:
         for place in places:
             refuse_link(place)
         parts = [place for place in places if place.exists()]
-        if len(parts) > 1:
-            raise ValueError(f"{parts[0]} and {parts[1]} are of two jobs: delete one of them")
         self._part = (parts or places or [Path()])[0]
         if parts:
             self._read(list(map(str, pictures)), resume=resume)
-        elif resume:
-            self.done = _done_in_targets(tables, pictures)
-        self.is_finished = bool(self.done and not parts)
-        self._tables = () if self.is_finished else tables
+        elif resume and (finished := _done_in_targets(tables, pictures)):
+            self.done, self.tables = finished, ()
 
     def _read(self, pictures: list[str], *, resume: bool) -> None:
         """Find which pictures are in the journal, and where the last one ends."""
@@ -80,25 +71,18 @@ class TableWriter:
         for line, self._end in journal:
             names.append(line["picture"])
             self.done.append((len(line["faces"]), line["error"]))
-        if names and not resume:
-            raise FileExistsError(
-                f"{part} is left of an interrupted job that had done "
-                f"{counted(len(names), 'picture')}: add --resume to continue it, or "
-                "delete the file to start again"
-            )
-        for number, (then, now) in enumerate(zip_longest(names, pictures[: len(names)]), start=1):
-            if then != now:
-                raise ValueError(
-                    f"{part} was started with other pictures (number {number} was {as_text(then)}, "
-                    f"now it is {as_text(now or 'missing')}): give the same paths as then, or "
-                    "delete the file to start again"
-                )
         if names:
-            check_row_options(part, first["options"], self._options)
+            holds = f"{counted(len(names), 'picture')} of an interrupted job"
+            check_job(part, holds, first["options"], self._options, resume=resume)
+        if names != pictures[: len(names)]:
+            raise ValueError(
+                f"{part} was started with other pictures: give the same paths as then, or delete "
+                "the file to start again"
+            )
 
     def open(self) -> None:
         """Open the journal, cut off after its last whole line."""
-        if self._tables:
+        if self.tables:
             self._file = open_grown(self._part)
             self._file.truncate(self._end)
             self._file.seek(0, io.SEEK_END)
@@ -123,11 +107,11 @@ class TableWriter:
     def finish(self) -> None:
         """Write all tables; the journal is deleted last, so this may be interrupted too."""
         self.close()
-        for table in self._tables:
+        for table in self.tables:
             lines = (line for line, _ in islice(read_journal(self._part), 1, None))
             with atomic_path(table.target) as temporary, temporary.open("wb") as file:
                 table.write(file, lines)
-        if self._tables:
+        if self.tables:
             self._part.unlink()
 
 
@@ -137,28 +121,25 @@ class TableStream:
     def __init__(self, table: Table, file: IO[bytes]) -> None:
         self._table, self._file = table, file
         self._lines: list[Line] = []
-        with self._written():
-            file.write(table.header)
+        self._print(table.header)
 
     def write(self, result: PictureResult) -> None:
         """Write the rows of a picture."""
         if self._table.format == "json":
             self._lines.append(line_of(result))
-            return
-        with self._written():
-            self._file.write(self._table.encode(line_of(result)))
+        else:
+            self._print(self._table.encode(line_of(result)))
 
     def finish(self) -> None:
         """Write the JSON object."""
         if self._table.format == "json":
-            with self._written():
-                self._table.write(self._file, self._lines)
+            content = io.BytesIO()
+            self._table.write(content, self._lines)
+            self._print(content.getvalue())
 
-    @contextmanager
-    def _written(self) -> Iterator[None]:
-        """Write at once what the block writes."""
+    def _print(self, rows: bytes) -> None:
         with naming("standard output"):
-            yield
+            self._file.write(rows)
             self._file.flush()
 
 
