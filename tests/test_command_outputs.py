@@ -37,7 +37,7 @@ def test_progress_tells_the_time_that_is_left(capsys: pytest.CaptureFixture[str]
     progress = SteadyProgress(1000, shown=True, item="picture")
     progress._told_at = -math.inf
     progress.update(100)
-    assert "picture 100 of 1000, 2.0 pictures per second, 8 min left" in capsys.readouterr().err
+    assert "picture 100 of 1000, 2.0 pictures per second, 0:07:30 left" in capsys.readouterr().err
 
 
 @needs_links
@@ -47,7 +47,7 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
     read = {"--data": tmp_path / "file"}
     with pytest.raises(ValueError, match=r"another file than --data\. Received: .*link"):
         check_file(tmp_path / "link", "--output", apart_from=read)
-    with pytest.raises(NotADirectoryError, match=r"whose name ends in \.pdf has to be there"):
+    with pytest.raises(NotADirectoryError, match="named like a file has to be there"):
         check_folder(tmp_path / "out.pdf", "--output")
     check_folder(tmp_path / "rate_0.5", "--output")
     for check in (check_file, check_folder):

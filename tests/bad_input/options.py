@@ -48,7 +48,7 @@ OPTIONS = [
     *options(
         "image",
         image_options,
-        ("--output", "out.pdf", "--output must be a folder or end in one of"),
+        ("--output", "out.pdf", "--output must be a folder; one named like a file"),
         ("--output", "a.jpg", "--output must be another file"),
         ("--output", "a.jpg/b.png", "a.jpg is in the way"),
         ("--no-draw", "--csv", "folder", "--csv must name a file"),
@@ -172,7 +172,7 @@ OPTIONS = [
     *options(
         "explain",
         explained,
-        ("--class", "joy", "--class must be one of"),
+        ("--class", "joy", "must mean the same as one of angry"),
         ("--output", "a.jpg", "--output must be a folder"),
         ("--output", "a.jpg/b", "a.jpg is in the way"),
     ),
@@ -216,7 +216,7 @@ FORBIDDEN = [
             "output folder",
             "image",
             "folder",
-            "folder/a_faces.jpg",
+            "folder",
             image_options("--output", "folder"),
         ),
         (

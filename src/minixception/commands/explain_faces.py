@@ -17,6 +17,7 @@ error; one that cannot be read is reported, the others are done, and the exit co
 import argparse
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ from minixception.commands.outputs import check_folder
 from minixception.commands.picture_paths import find_pictures, paths_in_folder
 from minixception.commands.picture_report import format_count, tell_of_search
 from minixception.labels import index_of
-from minixception.locks import sole_writer
+from minixception.locks import own_folder
 from minixception.messages import one_line
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     explainer: Any = None
     failures = len(found.failures)
-    with sole_writer(*filter(None, [arguments.output])):
+    with nullcontext() if arguments.output is None else own_folder(arguments.output):
         for picture, output in outputs.items():
             result, image = analyze_file(analyzer, picture)
             if result.error is not None:
@@ -108,21 +109,14 @@ def _find_model(arguments: argparse.Namespace) -> Path:
     from minixception.checkpoints.card import read_card
     from minixception.checkpoints.shipped import find_model
 
-    task, class_name = arguments.task, arguments.class_name
+    task = arguments.task
     tasks = TASKS if task is None else (task,)
     folder = find_model(arguments.model or DEFAULT_MODELS[task or "emotion"], tasks=tasks)
     card = read_card(folder)
     if task not in (None, card.task):
-        raise ValueError(
-            f"--model must be a model of the task {task}. Received: {card.name}, whose card says "
-            f"{card.task}; leave out --task"
-        )
-    if class_name is not None:
-        try:
-            index_of(class_name, card.class_names)
-        except ValueError as error:
-            known = ", ".join(card.class_names)
-            raise ValueError(f"--class must be one of {known}. Received: {class_name}") from error
+        raise ValueError(f"--task {task}: {card.name} is a model of the task {card.task}")
+    if arguments.class_name is not None:
+        index_of(arguments.class_name, card.class_names)
     return folder
 
 

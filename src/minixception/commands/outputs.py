@@ -54,25 +54,17 @@ def check_file(
 
 
 def check_folder(path: Path, option: str) -> None:
-    """Refuse a path that could not be written as a folder, or looks like a file; create nothing.
+    """Refuse a path that could not be written as a folder, or is named like a file: `.pdf`, `-`.
 
-    Raises:
-        OSError: if it is a file or named like one, or cannot be made or written to.
+    Nothing is created. A name such as `rate_0.5` is fine.
     """
-    if path.exists() and not path.is_dir():
-        raise NotADirectoryError(f"{option} must be a folder. Received: {path}")
-    if is_file_name(path):
+    is_file_name = path == STANDARD_OUTPUT or re.fullmatch(r"\.[A-Za-z]\w*", path.suffix)
+    if not path.is_dir() and (path.exists() or is_file_name):
         raise NotADirectoryError(
-            f"{option} must be a folder; one whose name ends in {path.suffix or path} has to be "
-            f"there already. Received: {path}"
+            f"{option} must be a folder; one named like a file has to be there already. "
+            f"Received: {path}"
         )
     _check_place(path, path)
-
-
-def is_file_name(path: Path) -> bool:
-    """Tell whether a path that is no folder ends as files do: `.pdf`, but not `.5`; or is `-`."""
-    has_suffix = re.fullmatch(r"\.[A-Za-z]\w*", path.suffix) is not None
-    return not path.is_dir() and (has_suffix or path == STANDARD_OUTPUT)
 
 
 def _check_place(folder: Path, named: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count, takewhile
 from pathlib import Path
 
-from minixception.commands.outputs import is_file_name
+from minixception.commands.outputs import check_folder
 from minixception.files import PICTURE_SUFFIXES, walk_files
 
 LONGEST_NAME = 255  # of a file, in bytes, on all common file systems
@@ -151,27 +151,18 @@ def _results_among(pictures: list[Path], start: Path, output: Path | None) -> se
 
 
 def output_paths(places: dict[Path, Path], output: Path | None) -> dict[Path, Path]:
-    """Return the file that each picture is drawn to.
+    """Return the file that each picture is drawn to: `output` itself, or one in this folder.
 
-    `places` are the folders of the pictures below the output folder. `output` is a picture file or
-    a folder; None is the current folder.
+    `places` are the folders of the pictures below the output folder; None is the current one.
     """
     from minixception.images import WRITABLE_SUFFIXES
 
-    if output is None or output.is_dir():
-        return paths_in_folder(places, output or Path())
-    if output.suffix.lower() in WRITABLE_SUFFIXES:
-        if len(places) > 1:
-            raise ValueError(
-                f"--output must be a folder for {len(places)} pictures. Received: {output}"
-            )
-        return {next(iter(places)): output}
-    if output.is_file() or is_file_name(output):
-        raise ValueError(
-            f"--output must be a folder or end in one of {', '.join(WRITABLE_SUFFIXES)}. "
-            f"Received: {output}"
-        )
-    return paths_in_folder(places, output)
+    folder = output or Path()
+    is_file_name = not folder.is_dir() and folder.suffix.lower() in WRITABLE_SUFFIXES
+    if is_file_name and len(places) == 1:
+        return {next(iter(places)): folder}
+    check_folder(folder, "--output")
+    return paths_in_folder(places, folder)
 
 
 def paths_in_folder(

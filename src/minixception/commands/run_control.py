@@ -6,6 +6,7 @@ import sys
 import time
 from collections import deque
 from contextlib import suppress
+from datetime import timedelta
 from types import FrameType
 from typing import Any
 
@@ -84,7 +85,7 @@ class Progress:
         total = f" of {self._total}" if self._total else ""
         text = f"{self._item} {done}{total}, {rate:.1f} {self._item}s per second"
         if rate and done < self._total:
-            text += f", {format_duration((self._total - done) / rate)} left"
+            text += f", {timedelta(seconds=math.ceil((self._total - done) / rate))} left"
         self._print(f"\r{text:<75}" if self._on_terminal else f"{text}\n")
 
     def close(self) -> None:
@@ -95,15 +96,3 @@ class Progress:
     def _print(self, text: str) -> None:
         with suppress(OSError):
             print(text, end="", file=self._file, flush=True)
-
-
-def format_duration(seconds: float) -> str:
-    """Return a duration in words.
-
-    >>> [format_duration(value) for value in (8.2, 95, 3700)]
-    ['9 s', '2 min', '1 h 2 min']
-    """
-    if seconds <= 90:
-        return f"{math.ceil(seconds)} s"
-    hours, minutes = divmod(math.ceil(seconds / 60), 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
