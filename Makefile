@@ -25,7 +25,7 @@ test-light: $(LIGHT)/.installed $(VENV)/.installed-dev  ## run the tests of an i
 	MINIXCEPTION_LIGHT=$(LIGHT) $(BIN)/python -m pytest tests/test_light.py
 
 test-cluster: $(VENV)/.installed-cluster $(VENV)/.installed-dev  ## run the tests of Ray jobs and of several devices on this machine
-	MINIXCEPTION_CLUSTER=1 $(BIN)/python -m pytest -n 0 tests/test_cluster.py tests/test_cluster_films.py \
+	MINIXCEPTION_CLUSTER=1 $(BIN)/python -m pytest -n 0 tests/test_cluster.py \
 		tests/test_command_video_cluster.py tests/test_devices.py
 
 web: web/dist/sw.js  ## build the page into web/dist, a folder for any static host

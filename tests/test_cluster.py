@@ -18,6 +18,7 @@ from made_up_data import write_album
 from minixception.commands import main
 from minixception.messages import as_text
 from systems import for_test_cluster
+from test_command_video_cluster import run_video, write_film
 
 pytestmark = [
     for_test_cluster,
@@ -251,28 +252,6 @@ def test_items_that_cannot_be_done() -> None:
 
 
 @pytest.mark.usefixtures("local")
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can mount")
-def test_a_full_output_disk(
-    image: Callable[..., int], expected: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = expected / "full"
-    folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", folder]).returncode:
-        pytest.skip("no file system can be mounted here")
-    try:
-        options = ("--cluster", "local", "--csv", "full")
-        assert image(*options) == 1
-        message = capsys.readouterr().err.splitlines()[-1]
-        assert ".csv: No space left on device; what is done is kept, and the same" in message
-        assert 0 < len(list(folder.glob("part-*"))) < COUNT // 8
-        subprocess.run(["mount", "-o", "remount,size=4m", folder], check=True)
-        assert image(*options, "--resume") == 1
-        assert joined(folder, "csv") == (expected / "expected.csv").read_bytes()
-    finally:
-        subprocess.run(["umount", folder], check=True)
-
-
-@pytest.mark.usefixtures("local")
 def test_other_file_systems(
     image: Callable[..., int], expected: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -285,6 +264,18 @@ def test_other_file_systems(
     assert given == (expected / "expected.csv").read_bytes()
     assert image(*options, paths=(f"{url}/album/a", f"{url}/album/b/*.[jp][pn]g")) == 1
     assert "holds a job of 120 pictures" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("local")
+def test_films_have_the_tables_of_one_pass(tmp_path: Path) -> None:
+    films, tables, whole = (tmp_path / name for name in ("films", "tables", "whole.csv"))
+    films.mkdir()
+    for name in ("a.mp4", "b.mkv"):
+        write_film(films / name, seconds=35)
+    assert run_video(films, "--cluster", "local", "--csv", tables) == 0
+    for film in films.iterdir():
+        assert run_video(film, "--csv", whole) == 0
+        assert (tables / f"{film.stem}.csv").read_bytes() == whole.read_bytes()
 
 
 @pytest.mark.usefixtures("local")

@@ -18,7 +18,6 @@ from made_up_data import STRANGE, write_album
 from minixception.commands import main
 from minixception.commands.picture_paths import find_pictures, output_paths
 from minixception.commands.picture_report import FEW_PICTURES
-from minixception.files import atomic_path
 from minixception.inference.tables import Table
 from own_process import SOURCE
 from stored_files import read_rows
@@ -126,14 +125,6 @@ def test_drawn_pictures_keep_their_folder(here: Path) -> None:
         "p/s/a.png": "out/s/a_faces.png",
         "q/s/a.png": "out/s/a_faces_2.png",
     }
-
-
-def test_nothing_to_do(image: Run, here: Path) -> None:
-    touch("p/notes.txt")
-    messages = image("p", "*.gif", "--csv", "f.csv").stderr.splitlines()
-    assert messages[0].startswith("p: no picture found; pictures end in .jpg, .jpeg")
-    assert messages[1].startswith("*.gif: no picture found")
-    assert names_in(here) == ["p/notes.txt"]
 
 
 # The whole command
@@ -314,16 +305,3 @@ def test_killed_jobs_go_on(
     for option, table in (("--csv", "f.csv"), ("--jsonl", "f.jsonl")):
         assert (here / table).read_bytes() == whole[option].read_bytes()
     assert {path.name for path in here.iterdir()} == {"f.csv", "f.jsonl"}
-
-
-def test_what_a_killed_job_left_goes_away_and_what_lives_stays(
-    image: Run, portraits: Path, here: Path
-) -> None:
-    """Two jobs may draw into one folder, the one by --output and the other by default."""
-    killed = here / ".writing-ab12cd34"
-    killed.mkdir()
-    (killed / ".lock").touch()
-    with atomic_path(here / "other.png") as at_work:
-        at_work.touch()
-        image(portraits, "--output", ".", code=0)
-    assert {path.name for path in here.iterdir()} == {"other.png", "portraits_faces.jpg"}

@@ -56,9 +56,7 @@ def follow(arguments: argparse.Namespace) -> int:
                     break
             seconds = time.perf_counter() - start
         if not reader.done:
-            is_far = "://" in arguments.input
-            advice = ", or its server sends no parts of files: download it" * is_far
-            raise ValueError(f"{arguments.input}: {NOTHING_DECODED}{advice}")
+            raise ValueError(f"{arguments.input}: {NOTHING_DECODED}")
         frames = counted(reader.done, "frame")
         code = stop.tell(f"{frames}; what is done is kept") if stop.number else 0
         remarks = () if arguments.quiet else (*reader.remarks, *session.remarks)
