@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from conftest import Run
 from minixception import files as storage
 from minixception import images
 from minixception.cluster import places
 from minixception.cluster.parts import JOB_FILE, PartWorker, begin_job, part_numbers, read_job
 from minixception.cluster.pictures import PictureWorker
 from minixception.cluster.places import Folder, list_files, read_bytes
-from minixception.commands import main
 from minixception.inference.analyzer import FaceAnalyzer
 from minixception.inference.picture_files import analyze_file
 from minixception.inference.tables import Table
@@ -167,18 +167,13 @@ def test_a_worker_takes_paths_and_contents(portraits: Path, here: Path) -> None:
     ],
 )
 def test_what_a_cluster_cannot_do_is_refused(
-    options: list[str],
-    message: str,
-    portraits: Path,
-    here: Path,
-    capsys: pytest.CaptureFixture[str],
+    options: list[str], message: str, run: Run, portraits: Path, here: Path
 ) -> None:
-    assert main(["image", str(portraits), "--cluster", "local", *options]) == 1
-    (line,) = capsys.readouterr().err.splitlines()
+    (line,) = run("image", portraits, "--cluster=local", *options, code=1).stderr.splitlines()
     assert message in line
     assert list(here.iterdir()) == []
 
 
-def test_urls_take_a_cluster(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["image", "s3://bucket/a.jpg"]) == 1
-    assert "URLs are read and written with --cluster only" in capsys.readouterr().err
+def test_urls_take_a_cluster(run: Run) -> None:
+    said = run("image", "s3://bucket/a.jpg", code=1).stderr
+    assert "URLs are read and written with --cluster only" in said

@@ -4,19 +4,21 @@ import errno
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from conftest import Run
 from minixception import files as storage
 from minixception.checkpoints.engines import BrokenModelError
-from minixception.commands import main
 from minixception.datasets import load_class_folders
 from minixception.images import decode_image, read_image, write_image
 from minixception.inference.analyzer import FaceAnalyzer
 
+READER = "minixception.inference.sources.read_image"
 NUMBERS = (errno.EMFILE, errno.ENFILE, errno.ENOTCONN, errno.ESTALE, errno.EIO, errno.ENODEV)
 
 
@@ -30,6 +32,12 @@ def album(here: Path) -> Path:
     for name in ("a", "b", "c"):
         write_image(here / "album" / "happy" / f"{name}.png", np.full((40, 40, 3), 200, np.uint8))
     return here / "album"
+
+
+@pytest.fixture
+def image(run: Run, album: Path, model_options: list[str]) -> Run:
+    """Return a function that runs the command on the album, with the name of a table."""
+    return partial(run, "image", "album", "--no-draw", "--workers=1", *model_options, "--csv")
 
 
 def failing(error: Exception, times: int) -> Callable[[Path], np.ndarray]:
@@ -60,53 +68,38 @@ def test_what_passes_is_told_from_what_stays() -> None:
     "error", [OSError(errno.EMFILE, "many"), MemoryError(), NO_MEMORY], ids=repr
 )
 def test_a_passing_failure_is_retried_then_stops_the_job(
-    album: Path,
-    error: Exception,
-    model_options: list[str],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    error: Exception, image: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = ["image", "album", "--no-draw", "--workers", "1", *model_options, "--csv"]
-    assert main([*options, "expected.csv"]) == 0
+    image("expected.csv")
     expected = Path("expected.csv").read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr("minixception.inference.sources.read_image", failing(error, 2))
-        assert main([*options, "f.csv"]) == 0
+        patch.setattr(READER, failing(error, 2))
+        image("f.csv")
         assert Path("f.csv").read_bytes() == expected
-        patch.setattr("minixception.inference.sources.read_image", failing(error, 3))
-        assert main([*options, "g.csv"]) == 1
-    message = capsys.readouterr().err.strip().splitlines()[-1]
+        patch.setattr(READER, failing(error, 3))
+        message = image("g.csv", code=1).stderr.splitlines()[-1]
     assert "b.png" in message
     assert "this may be temporary" in message
     assert not Path("g.csv").exists()
     assert Path(".g.csv.part").read_bytes().count(b"\n") == 2
-    assert main([*options, "g.csv", "--resume"]) == 0
+    image("g.csv", "--resume")
     assert Path("g.csv").read_bytes() == expected
 
 
 def test_a_broken_model_is_no_fault_of_a_picture(
-    album: Path,
-    here: Path,
-    model_options: list[str],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    image: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(self: FaceAnalyzer, *_: object, **__: object) -> None:
         raise BrokenModelError("model.tflite gives no probabilities")
 
     monkeypatch.setattr(FaceAnalyzer, "analyze", fail)
-    assert main(["image", "album", "--no-draw", "--csv", "f.csv", *model_options]) == 1
-    assert capsys.readouterr().err.count("model.tflite gives no probabilities") == 1
-    assert not (here / "f.csv").exists()
+    assert image("f.csv", code=1).stderr.count("model.tflite gives no probabilities") == 1
+    assert not Path("f.csv").exists()
 
 
 @pytest.mark.parametrize("leaves_folder", [False, True])
 def test_a_folder_that_goes_away_stops_the_job(
-    album: Path,
-    leaves_folder: bool,
-    model_options: list[str],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    album: Path, leaves_folder: bool, image: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def read(path: Path, **_: object) -> np.ndarray:
         if Path(path).stem == "b":
@@ -115,11 +108,9 @@ def test_a_folder_that_goes_away_stops_the_job(
                 (album / "happy").mkdir(parents=True)
         return read_image(path)
 
-    monkeypatch.setattr("minixception.inference.sources.read_image", read)
-    options = [*model_options, "--no-draw", "--workers", "1", "--csv", "f.csv"]
+    monkeypatch.setattr(READER, read)
     monkeypatch.setattr(storage, "PAUSES", ())
-    assert main(["image", "album", *options]) == 1
-    assert "this may be temporary" in capsys.readouterr().err
+    assert "this may be temporary" in image("f.csv", code=1).stderr
     assert Path(".f.csv.part").read_bytes().count(b"\n") == 2
 
 
