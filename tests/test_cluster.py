@@ -14,11 +14,12 @@ import psutil
 import pytest
 from PIL import Image
 
+from conftest import Run
 from made_up_data import write_album
 from minixception.commands import main
 from minixception.messages import as_text
 from systems import for_test_cluster
-from test_command_video_cluster import run_video, write_film
+from test_command_video_cluster import OPTIONS, write_film
 
 pytestmark = [
     for_test_cluster,
@@ -267,14 +268,14 @@ def test_other_file_systems(
 
 
 @pytest.mark.usefixtures("local")
-def test_films_have_the_tables_of_one_pass(tmp_path: Path) -> None:
+def test_films_have_the_tables_of_one_pass(tmp_path: Path, run: Run) -> None:
     films, tables, whole = (tmp_path / name for name in ("films", "tables", "whole.csv"))
     films.mkdir()
     for name in ("a.mp4", "b.mkv"):
         write_film(films / name, seconds=35)
-    assert run_video(films, "--cluster", "local", "--csv", tables) == 0
+    run("video", films, "--cluster", "local", "--csv", tables, *OPTIONS)
     for film in films.iterdir():
-        assert run_video(film, "--csv", whole) == 0
+        run("video", film, "--csv", whole, *OPTIONS)
         assert (tables / f"{film.stem}.csv").read_bytes() == whole.read_bytes()
 
 

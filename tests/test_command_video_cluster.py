@@ -4,6 +4,7 @@ import errno
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import cv2
 import numpy as np
 import pytest
 
+from conftest import Run
 from minixception.cluster import films as parts
-from minixception.commands import run_command, video_cluster
+from minixception.commands import video_cluster
 from minixception.images import read_image
 from stored_files import file_size_limit
 from systems import for_test_cluster, needs_links
@@ -48,14 +50,14 @@ def write_film(
     return path
 
 
-def said_of(film: Path, capsys: pytest.CaptureFixture[str]) -> str:
+def said_of(film: Path, messages: str) -> str:
     """Return what was said of a film, without how far the work was, which a slow machine tells."""
-    lines = capsys.readouterr().err.splitlines()
-    return "\n".join(line for line in lines if line.startswith(str(film)))
+    return "\n".join(line for line in messages.splitlines() if line.startswith(str(film)))
 
 
-def run_video(*arguments: object) -> int:
-    return run_command("video", [*map(str, (*arguments, *OPTIONS))])
+@pytest.fixture
+def video(run: Run) -> Run:
+    return partial(run, "video", *OPTIONS)
 
 
 @pytest.fixture
@@ -86,33 +88,24 @@ def no_ray(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     ],
 )
 def test_parts_make_the_table_of_one_pass(
-    name: str,
-    codec: str,
-    context: dict[str, Any],
-    no_ray: list[Any],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    name: str, codec: str, context: dict[str, Any], no_ray: list[Any], tmp_path: Path, video: Run
 ) -> None:
-    seconds = 11 if name == "a.avi" else 23
+    seconds, whole = 11 if name == "a.avi" else 23, tmp_path / "whole.csv"
     film = write_film(tmp_path / name, codec, seconds=seconds, **context)
     if name == "a.mp4":  # damage is counted once, wherever it lies
         middle = film.stat().st_size // 2
         blank(film, middle, middle + 600)
-    assert run_video(film, "--csv", tmp_path / "whole.csv") == 0
-    said = said_of(film, capsys)
+    said = said_of(film, video(film, "--csv", whole).stderr)
     assert ("is damaged" in said, "deinterlaced" in said) == (name == "a.mp4", name == "a.mkv")
-    options = ("--cluster", "local", "--csv", tmp_path / "out")
-    assert run_video(film, *options) == 0
-    assert (tmp_path / "out" / "a.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    done = video(film, "--cluster", "local", "--csv", tmp_path / "out")
+    assert (tmp_path / "out" / "a.csv").read_bytes() == whole.read_bytes()
     assert len(no_ray) == (1 if name == "a.avi" else 3)
-    assert said_of(film, capsys) == said
-    assert len((tmp_path / "whole.csv").read_text().splitlines()) > 8 * seconds
+    assert said_of(film, done.stderr) == said
+    assert len(whole.read_text().splitlines()) > 8 * seconds
 
 
 @needs_links
-def test_a_folder_of_films(
-    no_ray: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_of_films(no_ray: list[Any], tmp_path: Path, video: Run) -> None:
     films, tables = tmp_path / "films", tmp_path / "out"
     (films / "sub").mkdir(parents=True)
     write_film(films / "a.mp4", seconds=2)
@@ -122,53 +115,42 @@ def test_a_folder_of_films(
     (films / "empty.mov").write_bytes(whole.replace(b"stsd", b"xxxx"))
     (films / "notes.txt").touch()
     (films / "again").symlink_to(films / "sub", target_is_directory=True)
-    options = ("--cluster", "local", "--csv", tables)
-    assert run_video(films, *options) == 1
-    printed = capsys.readouterr()
+    job = partial(video, "--cluster", "local", "--csv", tables, code=1)
+    said = job(films).stderr
     assert {path.name for path in tables.rglob("*.csv")} == {"a.csv"}
     assert (tables / "sub" / "a.csv").read_bytes() == (tables / "a.csv").read_bytes()
-    assert f"not done: {films / 'bad.mp4'} is no video" in printed.err
-    assert f"not done: {films / 'empty.mov'}" in printed.err
-    assert "2 of 4 videos could not be done" in printed.err
-    assert "left out, not videos: .txt 1" in printed.err
-    assert "left out as links to folders: 1" in printed.err
+    assert f"not done: {films / 'bad.mp4'} is no video" in said
+    assert f"not done: {films / 'empty.mov'}" in said
+    assert "2 of 4 videos could not be done" in said
+    assert "left out, not videos: .txt 1" in said
+    assert "left out as links to folders: 1" in said
     (tables / "sub" / "a.csv").unlink()
     (tables / "a.csv").write_text("old")
     no_ray.clear()
-    assert run_video(films, *options) == 1
-    assert "add --resume" in capsys.readouterr().err
-    assert run_video(films, *options, "--resume", "--detect-every", 3) == 1
-    assert "--detect-every was 4, now 3" in capsys.readouterr().err
-    assert run_video(films, *options, "--resume") == 1
-    assert "continuing after 1 of 4 videos" in capsys.readouterr().out
+    assert "add --resume" in job(films).stderr
+    said = job(films, "--resume", "--detect-every", 3).stderr
+    assert "--detect-every was 4, now 3" in said
+    assert "continuing after 1 of 4 videos" in job(films, "--resume").stdout
     assert {part.film for part in no_ray} == {str(films / "sub" / "a.ts")}
     assert (tables / "a.csv").read_text() == "old"
     assert not [path for path in tables.rglob(".*") if path.is_dir()]
-    (films / "a.mp4").rename(films / "a.mov")
-    assert run_video(films, *options, "--resume") == 1
-    assert f"{tables / 'a.csv'} is of {films / 'a.mp4'}, and now" in capsys.readouterr().err
     write_film(films / "a.avi", "mpeg4", seconds=2)  # its table would be that of a.mp4
-    (films / "a.mov").rename(films / "a.mp4")
-    assert run_video(films, *options, "--resume") == 1
-    assert f"{tables / 'a.csv'} is of {films / 'a.mp4'}, and now" in capsys.readouterr().err
+    said = job(films, "--resume").stderr
+    assert f"{tables / 'a.csv'} is of {films / 'a.mp4'}, and now" in said
     (films / "a.avi").unlink()
-    assert run_video(films.rename(tmp_path / "others"), *options, "--resume") == 1
-    assert f"FILE was {films}, now" in capsys.readouterr().err
+    said = job(films.rename(tmp_path / "others"), "--resume").stderr
+    assert f"FILE was {films}, now" in said
 
 
 def test_what_stops_a_job_leaves_old_tables_and_goes_on(
-    no_ray: list[Any],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    no_ray: list[Any], tmp_path: Path, video: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     film, table = write_film(tmp_path / "a.mp4", seconds=2), tmp_path / "out" / "a.csv"
     table.parent.mkdir()
     table.write_text("old")
-    options = ("--cluster", "local", "--csv", table.parent)
+    job = partial(video, film, "--cluster", "local", "--csv", table.parent, code=1)
     with file_size_limit(3000):
-        assert run_video(film, *options) == 1
-    assert str(table) in capsys.readouterr().err
+        assert str(table) in job().stderr
 
     def lose_disk(*_: object) -> None:
         raise OSError(errno.EIO, "Input/output error", str(film))
@@ -176,8 +158,7 @@ def test_what_stops_a_job_leaves_old_tables_and_goes_on(
     monkeypatch.setattr(parts, "_analyze_part", lose_disk)
     monkeypatch.setattr("minixception.files.PAUSES", ())
     (table.parent / video_cluster.OPTIONS_FILE).unlink()
-    assert run_video(film, *options) == 1
-    assert "this may be temporary; --resume continues" in capsys.readouterr().err
+    assert "this may be temporary; --resume continues" in job().stderr
     assert table.read_text() == "old"
     names = {path.name for path in table.parent.iterdir()}
     assert names <= {"a.csv", ".lock", video_cluster.OPTIONS_FILE}
@@ -187,27 +168,17 @@ def test_what_stops_a_job_leaves_old_tables_and_goes_on(
     ("arguments", "message"),
     [
         ((".",), "--cluster needs --csv FOLDER"),
-        ((".", "--csv", "-"), "--csv must be a folder"),
         ((".", "--csv", "out", "--plot", "a.png"), "--plot does not go with --cluster"),
         ((".", "--csv", "a.csv"), "--csv must be a folder"),
         ((".", "--csv", "out", "--detect-every", "0"), "--detect-every must be 1 or more"),
         ((".", "--csv", "out", "--smoothing", "-1"), "`smoothing_seconds` must be 0 or more"),
         ((".", "--csv", "out"), "no video found"),
         (("http://127.0.0.1/a.mp4", "--csv", "out"), "takes a folder of videos"),
-        (("0", "--csv", "out"), "takes a folder of videos"),
     ],
 )
 def test_options_for_a_cluster(
-    arguments: tuple[str, ...],
-    message: str,
-    no_ray: list[Any],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...], message: str, no_ray: list[Any], here: Path, video: Run
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert run_video(*arguments, "--cluster", "local") == 1
-    assert message in capsys.readouterr().err
-    assert run_video("a.mp4", "--resume") == 1
-    assert "--resume needs --cluster" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
+    assert message in video(*arguments, "--cluster", "local", code=1).stderr
+    assert "--resume needs --cluster" in video("a.mp4", "--resume", code=1).stderr
+    assert list(here.iterdir()) == []
