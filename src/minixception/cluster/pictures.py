@@ -39,9 +39,7 @@ _LARGE = LARGEST_PICTURE // 4
 class PictureWorker:
     """Analyzes pictures in one of many processes.
 
-    Args:
-        analyzer: finds the faces and classifies them.
-        whole_picture: see `FaceAnalyzer.analyze`.
+    `whole_picture` is as in `FaceAnalyzer.analyze`.
     """
 
     def __init__(self, analyzer: FaceAnalyzer, *, whole_picture: bool = False) -> None:
@@ -165,12 +163,6 @@ class _DatasetWorker:
     def __call__(self, batch: "pyarrow.Table") -> "pyarrow.Table":
         import pyarrow
 
-        if "path" not in batch.column_names:
-            raise ValueError(
-                "the dataset must have a column `path`, as "
-                "`ray.data.read_binary_files(..., include_paths=True)` gives. "
-                f"Received: {', '.join(batch.column_names)}"
-            )
         names = batch.column("path").to_pylist()
         has_contents = "bytes" in batch.column_names
         contents = batch.column("bytes").to_pylist() if has_contents else None

@@ -109,14 +109,13 @@ def _run_plainly(command: str, arguments: Sequence[str], program: str, is_lost: 
     except Exception as error:
         if os.environ.get(TRACEBACK_VARIABLE):
             traceback.print_exc()
-        if isinstance(error, OSError | ValueError | ImportError | MemoryError):
-            print(f"{program}: error: {explain(error)}", file=sys.stderr)
-            return 1
-        # An error of a library, or a bug of this program.
-        unexpected = f"unexpected {type(error).__name__}: {explain(error)}"
-        advice = f"({TRACEBACK_VARIABLE}=1 shows where)"
-        print(f"{program}: error: {unexpected} {advice}", file=sys.stderr)
-        return UNEXPECTED
+        message, code = explain(error), 1
+        if not isinstance(error, OSError | ValueError | ImportError | MemoryError):
+            # An error of a library, or a bug of this program.
+            message = f"unexpected {type(error).__name__}: {message}"
+            message, code = f"{message} ({TRACEBACK_VARIABLE}=1 shows where)", UNEXPECTED
+        print(f"{program}: error: {message}", file=sys.stderr)
+        return code
 
 
 def _run_parsed(command: str, arguments: Sequence[str], program: str, is_lost: bool) -> int:

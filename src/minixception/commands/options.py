@@ -115,11 +115,7 @@ def refuse_together(arguments: argparse.Namespace, names: Iterable[str], other: 
 
 
 def chosen_models(arguments: argparse.Namespace) -> dict[str, str]:
-    """Return task -> name or folder of each model that the options ask for.
-
-    Raises:
-        FileNotFoundError, ValueError: if a `--classifier` is none, or of a task that has a model.
-    """
+    """Return task -> name or folder of each model that the options ask for."""
     from minixception.checkpoints.card import read_card
 
     named = {task: getattr(arguments, f"{task}_model") for task in TASKS}

@@ -34,11 +34,8 @@ def check_file(
 ) -> None:
     """Refuse a path that could not be written as a file; nothing is created.
 
-    Args:
-        path: the file.
-        option: the option that named it, for the message.
-        suffixes: it must end in one of these, if any; upper case is fine.
-        apart_from: what each other file is -> that file, which must not be overwritten.
+    It must end in one of the suffixes, if any, in upper or lower case. `apart_from` says what each
+    other file is -> that file, which must not be overwritten.
     """
     if path.is_dir():
         raise ValueError(f"{option} must name a file. Received: the folder {path}")

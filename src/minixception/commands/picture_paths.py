@@ -43,15 +43,10 @@ class FoundPictures:
 def find_pictures(paths: Iterable[Path | str], *, output: Path | None = None) -> FoundPictures:
     """Replace folders and patterns by the pictures they stand for, in the order given.
 
-    A folder is searched with all below it, sorted by name; links to folders are not followed. Of
-    what is found, only files with a picture's suffix count, and hidden ones do not. Left out are
-    the results of an earlier run: what lies in the output folder where that is part of the
-    searched one, and NAME_faces.jpg and NAME_explained_1.png beside a picture NAME. Files named
-    one by one all stay. A URL may be a file, folder or pattern likewise.
-
-    Raises:
-        OSError: if a URL cannot be listed.
-        ValueError, ImportError: if nobody can read it.
+    A folder is searched with all below it, sorted by name. Left out are hidden files, those without
+    a picture's suffix, and the results of an earlier run: what lies in the output folder where that
+    is part of the searched one, and NAME_faces.jpg and NAME_explained_1.png beside a picture NAME.
+    Files named one by one all stay. A URL may be a file, folder or pattern likewise.
     """
     found = FoundPictures()
     for path in paths:
@@ -175,13 +170,12 @@ def paths_in_folder(
 ) -> dict[Path, Path]:
     """Return NAME_faces.jpg or .png in the folder, below their places, for each picture.
 
-    A number keeps equal names, and the pictures themselves, apart. Upper and lower case count as
-    equal, as they do to some file systems. Without a `suffix` a JPEG stays one, and all others
-    become PNG; `spare` bytes may still be added to a name.
+    A number keeps equal names, and the pictures themselves, apart. Without a `suffix` a JPEG stays
+    one, and all others become PNG; `spare` bytes may still be added to a name.
     """
 
     def identity(path: Path) -> str:
-        return os.path.realpath(path).casefold()
+        return os.path.realpath(path).casefold()  # as some file systems see it
 
     taken = {identity(picture) for picture in places}
     numbers: dict[str, Iterator[int]] = defaultdict(lambda: count(2))  # left for each name

@@ -14,6 +14,7 @@ from minixception.messages import counted, one_line
 if TYPE_CHECKING:
     from minixception.inference.picture_files import PictureResult
     from minixception.inference.predictions import FacePrediction
+    from minixception.inference.tables import Outcome
 
 # Up to this many pictures, each is reported when it is done.
 FEW_PICTURES = 20
@@ -41,15 +42,14 @@ def tell_of_search(found: FoundPictures, kind: str = "pictures") -> None:
 class Report:
     """Tells of each picture when it is done (`one_by_one`), or of the progress and a summary.
 
-    The argument `done` has number of faces and error of those that an interrupted job finished; the
-    attribute is the number of pictures done so far.
+    The argument `done` is what an interrupted job finished, the attribute how many are done so far.
     """
 
     def __init__(
         self,
         total: int,
         *,
-        done: Iterable[tuple[int, str | None]],
+        done: Iterable["Outcome"],
         shows_progress: bool = False,
         one_by_one: bool = False,
     ) -> None:
@@ -60,10 +60,9 @@ class Report:
         self._one_by_one = one_by_one
         self._progress = Progress(total, shown=shows_progress, item="picture")
         for faces, error in done:
-            self.count(faces, error)
+            self._count(faces, error)
 
-    def count(self, faces: int, error: str | None) -> None:
-        """Count a picture with this many faces, or one that failed."""
+    def _count(self, faces: int, error: str | None) -> None:
         self.done += 1
         self._faces += faces
         if error is not None:
@@ -71,7 +70,7 @@ class Report:
 
     def tell(self, result: "PictureResult") -> None:
         """Count a picture, and print its faces or the progress."""
-        self.count(len(result.faces), result.error)
+        self._count(len(result.faces), result.error)
         if not self._one_by_one:
             self._progress.update(self.done)
         elif result.error is not None:

@@ -181,19 +181,11 @@ def _wants_window(arguments: argparse.Namespace) -> bool:
 
 
 def load_overlay(arguments: argparse.Namespace) -> Overlay | None:
-    """Load what `--explain` asks for, None if it does not.
-
-    Raises:
-        FileNotFoundError: if the model has no `model.keras`.
-        ValueError: if there is no model of that task, or it is damaged.
-    """
+    """Load what `--explain` asks for, None if it does not."""
     if not (task := arguments.explain):
         return None
     if task not in (models := chosen_models(arguments)):
-        raise ValueError(
-            f"--explain {task} needs a model of that task. Received: models of "
-            f"{', '.join(models) or 'none'}"
-        )
+        raise ValueError(f"--explain {task} needs a model of that task")
     from minixception.checkpoints.shipped import find_model
     from minixception.drawing.explanations import draw_maps
     from minixception.explain import Explainer
