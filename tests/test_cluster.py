@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,14 +90,10 @@ def expected(album: Path) -> Path:
 
 
 @pytest.fixture
-def image(expected: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    """Return a function that runs the command on the album."""
+def image(expected: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> Run:
+    """Return a function that runs the command beside the album; some pictures always fail."""
     monkeypatch.chdir(expected)
-
-    def run(*arguments: str, paths: tuple[str, ...] = ("album",)) -> int:
-        return main(["image", *paths, *arguments])
-
-    return run
+    return partial(run, "image", code=1)
 
 
 @pytest.fixture
@@ -139,11 +136,12 @@ def worker_of_these_nodes() -> psutil.Process:
 
 
 def test_on_this_machine(
-    image: Callable[..., int], expected: Path, capfd: pytest.CaptureFixture[str]
+    expected: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     import pandas
 
-    assert image("--cluster", "local", "--parquet", "local") == 1
+    monkeypatch.chdir(expected)
+    assert main(["image", "album", "--cluster", "local", "--parquet", "local"]) == 1
     output = capfd.readouterr()
     assert output.out.startswith(f"{faces_in(expected)} faces in {COUNT} pictures\n")
     assert output.out.endswith("written to local\n")
@@ -179,10 +177,7 @@ def test_a_worker_and_a_node_are_killed(
 
 @pytest.mark.usefixtures("local")
 def test_a_killed_job_goes_on_with_what_is_missing(
-    job: Callable[..., "subprocess.Popen[str]"],
-    image: Callable[..., int],
-    expected: Path,
-    capsys: pytest.CaptureFixture[str],
+    job: Callable[..., "subprocess.Popen[str]"], image: Run, expected: Path
 ) -> None:
     folder = expected / "resumed"
     process = job("--cluster", "local", "--jsonl", "resumed")
@@ -190,22 +185,20 @@ def test_a_killed_job_goes_on_with_what_is_missing(
     process.send_signal(signal.SIGKILL)
     process.communicate()
     before = {part: part.stat().st_mtime_ns for part in folder.glob("part-*")}
-    assert image("--cluster", "local", "--jsonl", "resumed") == 1
-    assert "add --resume to continue it" in capsys.readouterr().err
-    options = ("--cluster", "local", "--jsonl", "resumed", "--resume")
-    assert image(*options, "--min-face", "80") == 1
-    assert "started with other options: --min-face was None, now 80" in capsys.readouterr().err
-    assert image(*options) == 1
-    assert capsys.readouterr().out.startswith("continuing after ")
+    options = ("album", "--cluster", "local", "--jsonl", "resumed")
+    assert "add --resume to continue it" in image(*options).stderr
+    said = image(*options, "--resume", "--min-face", "80").stderr
+    assert "started with other options: --min-face was None, now 80" in said
+    assert image(*options, "--resume").stdout.startswith("continuing after ")
     assert joined(folder, "jsonl") == (expected / "expected.jsonl").read_bytes()
     assert {part: part.stat().st_mtime_ns for part in before} == before
-    assert image(*options) == 1  # nothing is left, and Ray is not started
-    assert capsys.readouterr().out.startswith(f"{faces_in(expected)} faces in {COUNT} pictures\n")
+    output = image(*options, "--resume").stdout  # nothing is left, and Ray is not started
+    assert output.startswith(f"{faces_in(expected)} faces in {COUNT} pictures\n")
 
 
 @pytest.mark.usefixtures("local")
 def test_the_head_is_lost(
-    job: Callable[..., "subprocess.Popen[str]"], image: Callable[..., int], expected: Path
+    job: Callable[..., "subprocess.Popen[str]"], image: Run, expected: Path
 ) -> None:
     from ray.cluster_utils import Cluster
 
@@ -221,7 +214,7 @@ def test_the_head_is_lost(
     (message,) = [line for line in messages.splitlines() if not line.startswith("picture ")]
     assert message.startswith("minixception image: error: the head of the cluster, ")
     assert message.endswith("the same command with --resume goes on")
-    assert image("--cluster", "local", "--csv", "lost", "--resume") == 1
+    image("album", "--cluster", "local", "--csv", "lost", "--resume")
     assert joined(expected / "lost", "csv") == (expected / "expected.csv").read_bytes()
 
 
@@ -253,18 +246,15 @@ def test_items_that_cannot_be_done() -> None:
 
 
 @pytest.mark.usefixtures("local")
-def test_other_file_systems(
-    image: Callable[..., int], expected: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_other_file_systems(image: Run, expected: Path) -> None:
     """`file` is Arrow's own, `local` comes by fsspec; a host is part of neither."""
     url = f"local://{expected}"
-    options = ("--cluster", "local", "--csv", f"file://{expected}/from urls")
-    assert image(*options, paths=(f"{url}/album/a", f"{url}/album/b/*.[jp][pn]g")) == 1
-    assert "4 of 120 pictures failed." in capsys.readouterr().err
+    paths = (f"{url}/album/a", f"{url}/album/b/*.[jp][pn]g")
+    options = (*paths, "--cluster", "local", "--csv", f"file://{expected}/from urls")
+    assert "4 of 120 pictures failed." in image(*options).stderr
     given = joined(expected / "from urls", "csv").replace(f"{url}/".encode(), b"")
     assert given == (expected / "expected.csv").read_bytes()
-    assert image(*options, paths=(f"{url}/album/a", f"{url}/album/b/*.[jp][pn]g")) == 1
-    assert "holds a job of 120 pictures" in capsys.readouterr().err
+    assert "holds a job of 120 pictures" in image(*options).stderr
 
 
 @pytest.mark.usefixtures("local")

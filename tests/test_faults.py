@@ -48,7 +48,7 @@ def test_an_output_folder_that_is_removed_meanwhile(
     album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The drawn pictures that follow appear in a new folder; the table is elsewhere, and whole."""
-    original, calls = image.process_picture, []
+    original, calls = image.draw_result, []
 
     def remove_first(*arguments: object, **options: object) -> object:
         calls.append(1)
@@ -56,7 +56,7 @@ def test_an_output_folder_that_is_removed_meanwhile(
             shutil.rmtree(tmp_path / "drawn")
         return original(*arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("minixception.commands.image.process_picture", remove_first)
+    monkeypatch.setattr("minixception.commands.image.draw_result", remove_first)
     table = tmp_path / "faces.csv"
     options = [f"--output={tmp_path / 'drawn'}", f"--csv={table}", "--workers=1", *NO_MODELS]
     assert run_command("image", [str(album), *options]) == 0

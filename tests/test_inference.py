@@ -1,7 +1,6 @@
 import io
 import json
 import weakref
-from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -18,7 +17,7 @@ from minixception import FaceAnalyzer, FaceClassifier, FacePrediction, draw_pred
 from minixception.boxes import Box
 from minixception.checkpoints.engines import available_cores
 from minixception.checkpoints.shipped import DEFAULT_DETECTOR
-from minixception.commands.image import process_picture
+from minixception.commands.image import draw_result
 from minixception.images import read_image, write_image
 from minixception.inference.analyzer import PICTURES_PER_BATCH
 from minixception.inference.classifier import FACES_AT_A_TIME
@@ -123,7 +122,7 @@ def test_faces_of_a_large_jpeg_are_found_in_a_smaller_copy(
     for read in (None, lambda _: io.BytesIO(path.read_bytes())):
         found, whole_image = analyze_file(nobody, path, read=read)
         assert (found.error, found.smallest_face, whole_image) == (None, min(image.shape[:2]), None)
-    result = process_picture(analyzer, path, drawn, {}, Namespace(whole_picture=False, bars=False))
+    result = draw_result(*analyze_file(analyzer, path), drawn, bars=False)
     assert_same(result.faces, faces)
     assert read_image(drawn).shape == image.shape
 

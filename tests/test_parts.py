@@ -172,8 +172,3 @@ def test_what_a_cluster_cannot_do_is_refused(
     (line,) = run("image", portraits, "--cluster=local", *options, code=1).stderr.splitlines()
     assert message in line
     assert list(here.iterdir()) == []
-
-
-def test_urls_take_a_cluster(run: Run) -> None:
-    said = run("image", "s3://bucket/a.jpg", code=1).stderr
-    assert "URLs are read and written with --cluster only" in said

@@ -26,6 +26,7 @@ PICTURES = [
         ("truncated", lambda p: p.write("a.jpg", p.picture[:9999]), "a complete picture"),
         ("a folder without pictures", lambda _: "folder", "folder: no picture found"),
         ("a pattern without matches", lambda _: "*.xyz", "no picture found"),
+        ("an address", lambda _: "s3://bucket/a.jpg", "read and written with --cluster only"),
         ("a pipe", lambda _: pipe("a.jpg"), "a pipe or device"),
         ("a folder with a pipe in it", lambda _: str(Path(pipe("folder/a.jpg")).parent), PIPE),
         ("a link to itself", lambda _: loop("a.jpg"), "Too many levels of symbolic links"),

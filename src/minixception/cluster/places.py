@@ -82,7 +82,7 @@ def list_files(url: str) -> tuple[str, list[str]] | None:
     if plain < len(parts) and _info(url).type != FileType.NotFound:
         plain = len(parts)  # a name with a bracket
     start = "/".join(parts[:plain]).rstrip("/")
-    with _connection(start, called=url) as (system, path):
+    with _connection(start) as (system, path):
         if plain < len(parts):
             from fsspec.implementations.arrow import ArrowFSWrapper
 
@@ -104,16 +104,13 @@ def _info(url: str) -> Any:
 
 
 @contextmanager
-def _connection(url: str, *, called: str | None = None) -> Iterator[tuple[Any, str]]:
-    """Give what `locate` returns; whatever a library raises becomes an OSError that names `called`.
-
-    That is the URL itself unless it is given.
-    """
+def _connection(url: str) -> Iterator[tuple[Any, str]]:
+    """Give what `locate` returns; whatever a library raises becomes an OSError of the URL."""
     system, path = locate(url)
     try:
         yield system, path
     except Exception as error:
-        raise OSError(errno.EIO, explain(error), called or url) from error
+        raise OSError(errno.EIO, explain(error), url) from error
 
 
 def read_bytes(url: str, *, most: float | None = None) -> bytes:

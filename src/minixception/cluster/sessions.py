@@ -9,8 +9,6 @@ from contextlib import contextmanager
 
 from minixception.messages import explain
 
-LOCAL, AUTO = "local", "auto"
-
 # Bytes: only names of files and counts pass through. Ray's default is 30 % of the memory, which has
 # to fit into /dev/shm.
 _OBJECT_STORE = 128 << 20
@@ -56,10 +54,9 @@ def connected(cluster: str, *, verbose: bool = False) -> Iterator[None]:
 
 def _check(cluster: str) -> None:
     """Refuse a bad address, or one where nobody answers: Ray would wait for minutes."""
-    if cluster in (LOCAL, AUTO):
+    if cluster in ("local", "auto"):
         return
-    found = re.fullmatch(r"(.+):(\d{1,5})", cluster)
-    if found is None or "://" in cluster:
+    if "://" in cluster or not re.fullmatch(r".+:\d{1,5}", cluster):
         raise ValueError(
             "--cluster must be local, auto or HOST:PORT of the head of a Ray cluster to which this "
             f"machine belongs; from outside use `ray job submit`. Received: {cluster}"
@@ -83,7 +80,7 @@ def _join(cluster: str, *, verbose: bool) -> None:
     import ray
 
     level = logging.INFO if verbose else logging.CRITICAL
-    if cluster != LOCAL:
+    if cluster != "local":
         ray.init(cluster, log_to_driver=verbose, logging_level=level)
         return
     from minixception.checkpoints.engines import available_cores

@@ -50,7 +50,9 @@ from minixception.locks import made, sole_writer
 from minixception.messages import counted, require
 
 if TYPE_CHECKING:
-    from minixception.inference.analyzer import FaceAnalyzer
+    import numpy as np
+    from numpy.typing import NDArray
+
     from minixception.inference.picture_files import PictureResult
 
 
@@ -171,7 +173,7 @@ def run_job(
 
     from minixception.checkpoints.engines import available_cores
     from minixception.commands.picture_tables import TableStream, TableWriter
-    from minixception.inference.picture_files import folder_states
+    from minixception.inference.picture_files import analyze_file, folder_states
     from minixception.inference.tables import Table
     from minixception.inference.workers import Room, in_order
 
@@ -196,8 +198,10 @@ def run_job(
     folders, room = folder_states(pictures), Room()
 
     def work(picture: Path) -> "PictureResult":
+        is_face = arguments.whole_picture
         with room.keep(picture):
-            return process_picture(analyzer, picture, outputs[picture], folders, arguments)
+            found = analyze_file(analyzer, picture, whole_picture=is_face, folders=folders)
+            return draw_result(*found, outputs[picture], bars=arguments.bars)
 
     with StopRequest() as stop, ExitStack() as held, closing(report), closing(writer):
         if workers > 1:
@@ -219,28 +223,17 @@ def run_job(
     return report.summarize([table.target for table in writer.tables], drawn_to, stop)
 
 
-def process_picture(
-    analyzer: "FaceAnalyzer",
-    picture: Path,
-    output: Path | None,
-    folders: Mapping[Path, tuple[int, int]],
-    arguments: argparse.Namespace,
+def draw_result(
+    result: "PictureResult", image: "NDArray[np.uint8] | None", output: Path | None, *, bars: bool
 ) -> "PictureResult":
-    """Return what comes of a picture, drawn to `output` if there is one; see `analyze_file`.
-
-    Raises:
-        OSError: if the drawn picture cannot be written, which will fail for others as well.
-    """
+    """Draw a result of `analyze_file`, if there is an output for it."""
     from minixception.drawing.faces import draw_predictions
     from minixception.images import colour_profile, read_image, write_image
-    from minixception.inference.picture_files import analyze_file
 
-    is_face = arguments.whole_picture
-    result, image = analyze_file(analyzer, picture, whole_picture=is_face, folders=folders)
     if output is None or result.error is not None:
         return result
     if image is None:  # its faces were found in a smaller copy
-        image = read_image(picture)
-    drawn = draw_predictions(image, result.faces, bars=arguments.bars)
-    write_image(output, drawn, profile=colour_profile(picture))
+        image = read_image(result.picture)
+    drawn = draw_predictions(image, result.faces, bars=bars)
+    write_image(output, drawn, profile=colour_profile(result.picture))
     return replace(result, drawn=output)

@@ -26,34 +26,22 @@ TABLE_FORM: dict[str, Any] = {"newline": "", "encoding": "utf-8"}
 
 
 class TrackHistory:
-    """The scores of one track over time; 8 bytes per time and 4 per score.
-
-    Args:
-        face: any of the track, for its classes.
-
-    Attributes:
-        class_names: task -> names of its classes.
-    """
+    """The times and scores of one track, whose classes are those of `face`."""
 
     def __init__(self, face: FacePrediction) -> None:
         self.class_names = {task: tuple(scores) for task, scores in face.scores.items()}
-        self._times = array("d")
+        self.times = array("d")  # in seconds
         self._scores = {task: array("f") for task in self.class_names}
 
     def __len__(self) -> int:
         """Return the number of frames with this face."""
-        return len(self._times)
+        return len(self.times)
 
     def add(self, face: FacePrediction, time_seconds: float) -> None:
         """Append one frame."""
-        self._times.append(time_seconds)
+        self.times.append(time_seconds)
         for task, names in self.class_names.items():
             self._scores[task].extend(face.scores[task][name] for name in names)
-
-    @property
-    def times(self) -> NDArray[np.float64]:
-        """Seconds, float64 (frames,)."""
-        return np.array(self._times, dtype=np.float64)
 
     def scores(self, task: str) -> NDArray[np.float32]:
         """Return the probabilities of a task, float32 (frames, classes)."""
@@ -64,10 +52,8 @@ class TrackHistory:
 class Tracks:
     """Follows the faces of a video frame by frame; keeps their scores, and writes them down.
 
-    Args:
-        tracker: numbers and smooths the faces.
-        file: gets a row for each face and frame, if there is one.
-        columns: of the rows, after frame, time and track.
+    The file, if there is one, gets a row for each face and frame, with these columns after frame,
+    time and track.
 
     Attributes:
         histories: scores over time by track number.

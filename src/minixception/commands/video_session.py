@@ -114,8 +114,7 @@ class Session:
             self.remarks = writer.remarks
         if _wants_window(arguments):
             height, width = frame.image.shape[:2]
-            window = Window("minixception", height=height, width=width)
-            self._window = stack.enter_context(closing(window))
+            self._window = stack.enter_context(closing(Window(height=height, width=width)))
         is_shown = self._window is None and not arguments.quiet
         self._progress = Progress(reader.promised, shown=is_shown)
         stack.callback(self._progress.close)
@@ -160,7 +159,10 @@ class Session:
             self.remarks.append(f"{self._arguments.plot}: {text}")
         names = next((history.class_names["emotion"] for history in longest.values()), ())
         plot_timeline(
-            {f"face {n}": (one.times, one.scores("emotion")) for n, one in longest.items()},
+            {
+                f"face {n}": (np.array(one.times), one.scores("emotion"))
+                for n, one in longest.items()
+            },
             names,
             self._arguments.plot,
             frame_times=np.array(self.tracks.frame_times),

@@ -12,15 +12,16 @@ from PIL import Image, ImageDraw, ImageFont
 from minixception.drawing.faces import PANEL_COLOUR, WHITE
 from minixception.images import rgb_to_bgr
 
+TITLE = "minixception"
+
 
 class Window:
     """A window on the screen for frames of this size; see `display_problem` before opening one."""
 
-    def __init__(self, title: str, *, height: int, width: int) -> None:
-        self._title = title
-        cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+    def __init__(self, *, height: int, width: int) -> None:
+        cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
         scale = min(1.0, 1280 / width, 720 / height)
-        cv2.resizeWindow(title, round(scale * width), round(scale * height))
+        cv2.resizeWindow(TITLE, round(scale * width), round(scale * height))
 
     def close(self) -> None:
         """Close the window."""
@@ -28,7 +29,7 @@ class Window:
 
     def show(self, image: NDArray[np.uint8]) -> bool:
         """Show a frame; return False once the user has closed the window."""
-        cv2.imshow(self._title, rgb_to_bgr(image))
+        cv2.imshow(TITLE, rgb_to_bgr(image))
         return self.wait(0.0)
 
     def wait(self, seconds: float) -> bool:
@@ -37,7 +38,7 @@ class Window:
         The keys q and Escape close it too.
         """
         key = cv2.waitKey(max(1, min(round(1000 * seconds), 100))) & 0xFF
-        is_closed = cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1
+        is_closed = cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) < 1
         return not is_closed and key not in (ord("q"), 27)
 
 
