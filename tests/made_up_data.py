@@ -2,7 +2,7 @@
 
 import os
 import tarfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,16 @@ def write_noise(
     path.parent.mkdir(parents=True, exist_ok=True)
     generator = np.random.default_rng(seed)
     Image.fromarray(generator.integers(least, 256, (*size, 3), dtype=np.uint8)).save(path)
+
+
+def write_film(path: Path, images: Iterable[np.ndarray], rate: float = 10) -> None:
+    """Write a film of these pictures, so many per second."""
+    from minixception.video.cameras import Frame
+    from minixception.video.writer import VideoWriter  # which not every installation has
+
+    with VideoWriter(path, rate=rate) as writer:
+        for number, image in enumerate(images):
+            writer.write(Frame(number, number / rate, image))
 
 
 def make_dataset(

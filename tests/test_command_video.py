@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from conftest import Run
+from made_up_data import write_film
 from minixception.checkpoints.card import Card
 from minixception.commands import run_command
 from minixception.commands import video_session as command
@@ -66,16 +67,14 @@ def no_display(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "display_problem", lambda: "there is no display")
 
 
-def write_clip(path: Path, frames: int = 20, *, rate: float = 10, face: bool = True) -> Path:
+def write_clip(path: Path, frames: int = 20, *, face: bool = True) -> Path:
     """Write a film of a face that moves to the right before a plain background."""
     portrait = cv2.resize(read_image(ASTRONAUT)[20:220, 120:320], (120, 120))
-    with VideoWriter(path, rate=rate) as writer:
-        for number in range(frames):
-            image = np.full((160, 320, 3), 200, np.uint8)
-            image[:10, :10] = 0  # tells which way is up
-            if face:
-                image[20:140, 20 + 4 * number : 140 + 4 * number] = portrait
-            writer.write(Frame(number, number / rate, image))
+    images = np.full((frames, 160, 320, 3), 200, np.uint8)
+    images[:, :10, :10] = 0  # tells which way is up
+    for number in range(frames * face):
+        images[number, 20:140, 20 + 4 * number : 140 + 4 * number] = portrait
+    write_film(path, images)
     return path
 
 

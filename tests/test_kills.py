@@ -16,12 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from made_up_data import fer2013_csv
+from made_up_data import fer2013_csv, write_film
 from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL
 from minixception.commands import run_command
 from minixception.images import read_image
-from minixception.video.cameras import Frame
-from minixception.video.writer import VideoWriter
 from own_process import SOURCE
 from systems import needs_kill
 
@@ -74,18 +72,12 @@ def test_a_killed_evaluation_leaves_nothing_or_the_whole(tmp_path: Path) -> None
     assert json.loads((folder / "scores.json").read_text()) == expected
 
 
-def write_film(path: Path, portraits: Path, frames: int) -> None:
-    picture = read_image(portraits)[::2, ::2]
-    with VideoWriter(path, rate=10) as writer:
-        for number in range(frames):
-            writer.write(Frame(number, number / 10, np.roll(picture, 2 * number, axis=1)))
-
-
 def test_a_killed_film_leaves_what_was_there_and_a_second_run_gives_all(
     tmp_path: Path, portraits: Path
 ) -> None:
     film, table, drawn = (tmp_path / name for name in ("film.avi", "faces.csv", "o.avi"))
-    write_film(film, portraits, 40)
+    picture = read_image(portraits)[::2, ::2]
+    write_film(film, (np.roll(picture, 2 * number, axis=1) for number in range(40)))
     script = "video_emotion_gender_demo.py"
     options = ["--input", film, "--no-window", "--csv", table, "--output", drawn]
     assert start(script, *options).wait() == 0

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from made_up_data import write_film
 from minixception import (
     FaceAnalyzer,
     draw_predictions,
@@ -26,10 +27,8 @@ from minixception.datasets.registry import dataset_names, get_entry
 from minixception.inference.predictions import to_rows
 from minixception.labels import TAKEN_NAMES
 from minixception.models import build
-from minixception.video.cameras import Frame
 from minixception.video.reader import VideoReader
 from minixception.video.tracking import FaceTracker
-from minixception.video.writer import VideoWriter
 from stored_files import change_card
 
 NAMES = ("glasses", "none", "sunglasses")
@@ -108,9 +107,7 @@ def test_pictures_and_films(
         scores = [str(score) for score in face["glasses_scores"].values()]
         assert scores == [row[name] for name in COLUMNS]
     image = read_image(portraits)
-    with VideoWriter(here / "film.mp4", rate=10) as writer:
-        for number in range(3):
-            writer.write(Frame(number, number / 10, image))
+    write_film(here / "film.mp4", [image] * 3)
     assert main(["video", "film.mp4", *options, "--csv", "film.csv", "--output", "drawn.mp4"]) == 0
     assert "gender            glasses" in capsys.readouterr().out
     rows = read_table("film.csv")

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from made_up_data import write_film
+
 LONG = "x" * 300
 TEXT = b"hello " * 300
 PIPE = "a pipe or device"
@@ -117,12 +119,7 @@ def film_options(*options: str) -> Arguments:
 
 
 def clip(place: Place) -> str:
-    from minixception.video.cameras import Frame
-    from minixception.video.writer import VideoWriter
-
-    with VideoWriter("clip.avi", rate=10) as writer:
-        for number in range(3):
-            writer.write(Frame(number, number / 10, np.full((64, 64, 3), 99, np.uint8)))
+    write_film(Path("clip.avi"), [np.full((64, 64, 3), 99, np.uint8)] * 3)
     return "clip.avi"
 
 
