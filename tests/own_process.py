@@ -3,10 +3,30 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 SOURCE = Path(__file__).parents[1] / "src"
 MAIN = "import sys; from minixception.commands import main; sys.exit(main(sys.argv[1:]))"
+
+
+@contextmanager
+def started(*arguments: object, **options: Any) -> Iterator[Any]:
+    """Start Python, with options of `Popen`; what still runs at the end is killed."""
+    process = subprocess.Popen(
+        [sys.executable, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def run_python(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -4,7 +4,6 @@ import importlib.util
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -19,6 +18,7 @@ from conftest import Run
 from made_up_data import write_album
 from minixception.commands import main
 from minixception.messages import as_text
+from own_process import started
 from systems import for_test_cluster
 from test_command_video_cluster import OPTIONS, write_film
 
@@ -97,20 +97,9 @@ def image(expected: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> Run:
 
 
 @pytest.fixture
-def job(expected: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
-    """Return a function that starts the command as a process; what still runs is killed."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start(*arguments: str) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-c", COMMAND, "image", "album", *arguments]
-        options: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        started.append(subprocess.Popen(command, cwd=expected, **options))
-        return started[-1]
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+def job(expected: Path) -> Callable[..., Any]:
+    """Return a function that starts the command on the album as a process; see `started`."""
+    return partial(started, "-c", COMMAND, "image", "album", cwd=expected)
 
 
 def joined(folder: Path, form: str) -> bytes:
@@ -159,14 +148,14 @@ def faces_in(expected: Path) -> int:
 
 
 def test_a_worker_and_a_node_are_killed(
-    job: Callable[..., "subprocess.Popen[str]"], nodes: Any, expected: Path
+    job: Callable[..., Any], nodes: Any, expected: Path
 ) -> None:
-    process = job("--cluster", nodes.address, "--csv", "killed")
-    wait_for_parts(expected / "killed", 1, process)
-    worker_of_these_nodes().kill()
-    wait_for_parts(expected / "killed", 4, process)
-    nodes.remove_node(next(iter(nodes.worker_nodes)), allow_graceful=False)
-    output, messages = process.communicate(timeout=120)
+    with job("--cluster", nodes.address, "--csv", "killed") as process:
+        wait_for_parts(expected / "killed", 1, process)
+        worker_of_these_nodes().kill()
+        wait_for_parts(expected / "killed", 4, process)
+        nodes.remove_node(next(iter(nodes.worker_nodes)), allow_graceful=False)
+        output, messages = process.communicate(timeout=120)
     assert process.returncode == 1, messages
     assert output.startswith(f"{faces_in(expected)} faces in {COUNT} pictures\n")
     lines = [line for line in messages.splitlines() if not line.startswith("picture ")]
@@ -177,13 +166,11 @@ def test_a_worker_and_a_node_are_killed(
 
 @pytest.mark.usefixtures("local")
 def test_a_killed_job_goes_on_with_what_is_missing(
-    job: Callable[..., "subprocess.Popen[str]"], image: Run, expected: Path
+    job: Callable[..., Any], image: Run, expected: Path
 ) -> None:
     folder = expected / "resumed"
-    process = job("--cluster", "local", "--jsonl", "resumed")
-    wait_for_parts(folder, 2, process)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    with job("--cluster", "local", "--jsonl", "resumed") as process:  # it is killed at the end
+        wait_for_parts(folder, 2, process)
     before = {part: part.stat().st_mtime_ns for part in folder.glob("part-*")}
     options = ("album", "--cluster", "local", "--jsonl", "resumed")
     assert "add --resume to continue it" in image(*options).stderr
@@ -197,17 +184,15 @@ def test_a_killed_job_goes_on_with_what_is_missing(
 
 
 @pytest.mark.usefixtures("local")
-def test_the_head_is_lost(
-    job: Callable[..., "subprocess.Popen[str]"], image: Run, expected: Path
-) -> None:
+def test_the_head_is_lost(job: Callable[..., Any], image: Run, expected: Path) -> None:
     from ray.cluster_utils import Cluster
 
     nodes = Cluster(initialize_head=True, head_node_args={"include_dashboard": False})
     try:
-        process = job("--cluster", nodes.address, "--csv", "lost")
-        wait_for_parts(expected / "lost", 2, process)
-        nodes.head_node.kill_gcs_server()
-        _, messages = process.communicate(timeout=60)
+        with job("--cluster", nodes.address, "--csv", "lost") as process:
+            wait_for_parts(expected / "lost", 2, process)
+            nodes.head_node.kill_gcs_server()
+            _, messages = process.communicate(timeout=60)
     finally:
         nodes.shutdown()
     assert process.returncode == 1

@@ -16,7 +16,7 @@ from minixception.boxes import Box
 from minixception.commands import main
 from minixception.images import read_image, write_image
 from minixception.labels import EMOTIONS_FER2013, GENDERS
-from own_process import SOURCE, run_python
+from own_process import SOURCE, run_python, started
 from stored_files import read_rows
 
 SCRIPT = SOURCE / "image_emotion_gender_demo.py"
@@ -116,18 +116,11 @@ def test_unusual_names(model_options: list[str], portraits: Path, here: Path) ->
 def test_closed_pipe_is_no_error_message(
     model_options: list[str], portraits: Path, tmp_path: Path
 ) -> None:
-    process = subprocess.Popen(
-        [sys.executable, str(SCRIPT), str(portraits), *model_options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=tmp_path,
-    )
-    assert process.stdout is not None
-    process.stdout.close()
-    assert process.stderr is not None
-    with process.stderr as stderr:
-        assert [line for line in stderr if not line.startswith(b"INFO: Created")] == []
-    assert process.wait(60) == 1
+    with started(SCRIPT, portraits, *model_options, cwd=tmp_path) as process:
+        process.stdout.close()
+        said = process.stderr.readlines()
+        assert [line for line in said if not line.startswith("INFO: Created")] == []
+        assert process.wait(60) == 1
 
 
 def test_interrupted_while_it_starts(

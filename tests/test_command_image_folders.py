@@ -4,9 +4,7 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +17,7 @@ from minixception.commands import main
 from minixception.commands.picture_paths import find_pictures, output_paths
 from minixception.commands.picture_report import FEW_PICTURES
 from minixception.inference.tables import Table
-from own_process import SOURCE
+from own_process import SOURCE, started
 from stored_files import read_rows
 from systems import needs_kill
 
@@ -232,22 +230,6 @@ def test_parquet_in_groups_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     pandas.testing.assert_frame_equal(*frames)
 
 
-@pytest.fixture
-def job(model_options: list[str], here: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Return a function that starts the script; what still runs is killed at the end."""
-    started = []
-
-    def start(*arguments: str) -> subprocess.Popen[str]:
-        command = [sys.executable, str(SCRIPT), *model_options, *arguments]
-        started.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
-        return started[-1]
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
 def wait_for_rows(process: subprocess.Popen[str], part: Path, rows: int) -> None:
     """Wait until the part has so many lines."""
     end = time.monotonic() + 60
@@ -273,14 +255,13 @@ def whole(
 
 @needs_kill
 def test_killed_jobs_go_on(
-    job: Callable[..., subprocess.Popen[str]], image: Run, whole: dict[str, Path], here: Path
+    model_options: list[str], image: Run, whole: dict[str, Path], here: Path
 ) -> None:
     options = (str(whole["album"]), "--no-draw", "--jsonl", "f.jsonl", "--csv", "f.csv")
-    part, resume = here / ".f.csv.part", ("--workers", "2", "--resume")
-    process = job(*options, "--workers", "2")
-    wait_for_rows(process, part, 12)
-    process.kill()
-    assert process.wait(60) == -signal.SIGKILL
+    part, job = here / ".f.csv.part", (SCRIPT, *model_options, *options, "--workers=2")
+    with started(*job) as process:
+        wait_for_rows(process, part, 12)
+    assert process.returncode == -signal.SIGKILL
     assert "pictures of an interrupted job: add --resume" in image(*options).stderr
     begun = part.read_bytes()
     for other in (
@@ -294,12 +275,12 @@ def test_killed_jobs_go_on(
         said = image(*options, "--resume", *other).stderr
         assert f"started with other options: {option} was" in said
     assert part.read_bytes() == begun
-    process = job(*options, *resume)
-    wait_for_rows(process, part, begun.count(b"\n") + 12)
-    process.terminate()
-    assert "add --resume to continue" in process.communicate(timeout=60)[1]
-    assert process.returncode == 128 + signal.SIGTERM
-    done = image(*options, *resume)
+    with started(*job, "--resume") as process:
+        wait_for_rows(process, part, begun.count(b"\n") + 12)
+        process.terminate()
+        assert "add --resume to continue" in process.communicate(timeout=60)[1]
+        assert process.returncode == 128 + signal.SIGTERM
+    done = image(*options, "--workers=2", "--resume")
     assert done.stdout.startswith("continuing after ")
     assert "12 of 96 pictures failed." in done.stderr
     for option, table in (("--csv", "f.csv"), ("--jsonl", "f.jsonl")):

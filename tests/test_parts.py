@@ -20,7 +20,6 @@ from minixception.cluster.places import Folder, list_files, read_bytes
 from minixception.inference.analyzer import FaceAnalyzer
 from minixception.inference.picture_files import analyze_file
 from minixception.inference.tables import Table
-from stored_files import file_size_limit
 
 needs_arrow = pytest.mark.skipif(
     not all(map(importlib.util.find_spec, ("pyarrow", "fsspec"))), reason="no pyarrow or fsspec"
@@ -63,14 +62,6 @@ def test_a_folder_holds_what_is_written_whole(folder: Folder) -> None:
     for content in (b"", b"first", b"second"):
         folder.write("a", content)
     assert (folder.names(), folder.read("a"), folder.holds("a")) == (["a"], b"second", True)
-
-
-def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
-    folder = Folder(str(tmp_path))
-    with file_size_limit(1000), pytest.raises(OSError, match="File too large") as caught:
-        folder.write("part-000001.csv", bytes(5000))
-    assert caught.value.filename == f"{tmp_path}/part-000001.csv"
-    assert list(tmp_path.iterdir()) == []
 
 
 @needs_arrow

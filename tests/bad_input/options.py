@@ -213,14 +213,6 @@ FORBIDDEN = [
             "folder/a.csv",
             image_options("--no-draw", "--csv", "folder/a.csv"),
         ),
-        ("film", "video", "folder", "folder/a.mp4", film_options("--output", "folder/a.mp4")),
-        (
-            "scores",
-            "evaluate",
-            "folder",
-            "folder/s.json",
-            scored("fer2013", table, "--output", "folder/s.json"),
-        ),
         ("run", "train-emotion", "folder", "folder/run", training("--output", "folder/run")),
     )
 ]

@@ -61,17 +61,10 @@ def _file_system(root: str) -> tuple[Any, str]:
 
 
 def list_files(url: str) -> tuple[str, list[str]] | None:
-    """Return the folder that a URL names, or begins with, and the files that it stands for.
+    """Return the URL of a folder, and the names of the files below it, unsorted; None for a file.
 
-    Args:
-        url: a folder, which stands for all files below it, or a pattern, where ** stands for any
-            folders.
-
-    Returns:
-        The URL of the folder, and names relative to it, unsorted; None if it is no folder.
-
-    Raises:
-        OSError: if it cannot be listed.
+    A pattern, where ** stands for any folders, names the files that match it below the folder that
+    it begins with. An OSError says what cannot be listed.
     """
     import glob
 
@@ -117,9 +110,8 @@ def read_bytes(url: str, *, most: float | None = None) -> bytes:
     """Return the content of a file of at most so many bytes, by default those of a picture.
 
     Raises:
-        FileNotFoundError, IsADirectoryError, PermissionError: if there is no file to read.
-        ValueError: if it is too large for a picture.
-        OSError: if it cannot be read now; see `files.is_passing`.
+        ValueError: if it is larger.
+        OSError: if there is no file to read, or none that can be read now; see `files.is_passing`.
     """
     most = _MOST_BYTES if most is None else most
     system, path = locate(url)

@@ -20,14 +20,13 @@ _ANSWER_SECONDS = 5.0
 def connected(cluster: str, *, verbose: bool = False) -> Iterator[None]:
     """Start Ray on this machine, or join a cluster, inside the block.
 
-    A program that has called `ray.init` keeps its cluster. Every machine needs the package.
+    A program that has called `ray.init` keeps its cluster. Every machine needs the package. Two
+    environment variables of Ray stay set in this process, against telemetry and a second start.
 
     Args:
         cluster: `local` for all cores of this machine; `auto` for the cluster that this machine
             belongs to; or HOST:PORT of the head of that cluster.
         verbose: show what Ray logs.
-
-    Two environment variables of Ray stay set in this process, against telemetry and a second start.
 
     Raises:
         ValueError: if `cluster` is none of the three.

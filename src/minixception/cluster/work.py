@@ -37,8 +37,8 @@ def work_through(
     """Yield the results for the items as they become ready, from one process per core.
 
     Args:
-        make_worker: called once in each process; returns the function of an item. It is pickled,
-            as are items and results. Relative paths are relative to the folder of this process.
+        make_worker: called once in each process, in a folder of the same name as this process is
+            in; returns the function of an item. It is pickled, as are items and results.
         items: what to work on, each large enough to be worth 20 ms of Ray's time.
         stop: asked once a second; once it says yes, no more results come.
 
@@ -67,9 +67,8 @@ def work_through(
                 # Calls to a machine that has just gone fail before Ray knows that it is gone.
                 attempts = attempts + 1 if len(left) == before else 0
                 if attempts == 2:
-                    lines = [line for line in str(error).splitlines() if line.strip()]
                     # Above the last line is the worker's traceback.
-                    reason = lines[-1].strip() if lines else type(error).__name__
+                    *_, reason = (str(error).strip() or type(error).__name__).splitlines()
                     failure = RuntimeError(f"the cluster gave up: {reason}")
                     failure.__cause__ = error
                     results.put(failure)
@@ -163,16 +162,10 @@ def spread(
     grows: bool = True,
     **options: Any,
 ) -> Any:
-    """Return a Ray dataset mapped by `size` processes with a core each.
+    """Return a Ray dataset mapped by `size` processes with a core each, more as the cluster grows.
 
-    Args:
-        method: `map` or `map_batches` of a dataset.
-        worker: a class, made once in each process with `arguments`, and called with rows or
-            batches.
-        arguments: of the class.
-        size: number of processes.
-        grows: Ray starts more where cores are free, as when machines join.
-        options: of the method.
+    `method` is `map` or `map_batches` of a dataset, `options` are its own. The class `worker` is
+    made once in each process with `arguments`, and called with rows or batches.
     """
     from ray.data import ActorPoolStrategy, DataContext
     from ray.util.annotations import RayDeprecationWarning

@@ -27,8 +27,6 @@ from minixception.inference.tables import Outcome, Table
 from minixception.locks import own_folder
 from minixception.messages import counted, explain, require
 
-FORMATS = ("parquet", "csv", "jsonl")
-
 
 def run_on_cluster(arguments: argparse.Namespace, tables: Mapping[str, Path | str]) -> int:
     """Find the pictures or the job to resume, have it done, and return the exit code."""
@@ -69,10 +67,9 @@ def _check_options(
 ) -> tuple[str, Path | str]:
     """Return form and folder of the parts; refuse options that do not go with a cluster."""
     require("ray", "pyarrow", what="--cluster")
-    given = [name for name in FORMATS if name in tables]
+    given = tables.keys() - {"json"}
     if len(given) != 1:
-        options = ", ".join(f"--{name}" for name in FORMATS)
-        raise ValueError(f"--cluster writes one folder of parts: give one of {options}")
+        raise ValueError("--cluster writes one folder: give one of --parquet, --csv, --jsonl")
     others = ["output", "bars", "json", "workers"] + ["engine"] * (arguments.engine != "litert")
     refuse_together(arguments, others, "--cluster")
     (form,) = given
