@@ -1,4 +1,4 @@
-"""Which pictures a command reads, and where each is drawn to."""
+"""Which pictures or videos a command reads, and where the result of each goes."""
 
 import glob
 import os
@@ -19,9 +19,11 @@ _DRAWN_NAME = re.compile(r"(.+)_(?:faces|explained)(?:_\d+){0,2}\.(?:png|jpg)")
 
 @dataclass(frozen=True)
 class FoundPictures:
-    """The pictures to do, and what else was found.
+    """The pictures, or videos, to do, and what else was found.
 
     Attributes:
+        kind: "picture" or "video".
+        suffixes: of the names of such files, in lower case.
         places: picture -> its folder below the folder or pattern that it was found by.
         left_out: pictures that are results of an earlier run.
         others: other files beside the pictures, except hidden ones.
@@ -31,6 +33,8 @@ class FoundPictures:
         urls: pictures in other file systems.
     """
 
+    kind: str = "picture"
+    suffixes: tuple[str, ...] = PICTURE_SUFFIXES
     places: dict[Path, Path] = field(default_factory=dict)
     left_out: list[Path] = field(default_factory=list)
     others: list[Path] = field(default_factory=list)
@@ -40,7 +44,13 @@ class FoundPictures:
     urls: list[str] = field(default_factory=list)
 
 
-def find_pictures(paths: Iterable[Path | str], *, output: Path | None = None) -> FoundPictures:
+def find_pictures(
+    paths: Iterable[Path | str],
+    *,
+    output: Path | None = None,
+    kind: str = "picture",
+    suffixes: tuple[str, ...] = PICTURE_SUFFIXES,
+) -> FoundPictures:
     """Replace folders and patterns by the pictures they stand for, in the order given.
 
     A folder is searched with all below it, sorted by name. Left out are hidden files, those without
@@ -48,14 +58,14 @@ def find_pictures(paths: Iterable[Path | str], *, output: Path | None = None) ->
     is part of the searched one, and NAME_faces.jpg and NAME_explained_1.png beside a picture NAME.
     Files named one by one all stay. A URL may be a file, folder or pattern likewise.
     """
-    found = FoundPictures()
+    found = FoundPictures(kind, suffixes)
     for path in paths:
         failures = len(found.failures)
         if isinstance(path, str):
             _find_urls(path, found)
             continue
         if path.is_dir():
-            start, files = path, list(files_below(path, found))
+            start, files = path, list(_files_below(path, found))
         elif glob.has_magic(str(path)) and not os.path.lexists(path):
             # Unlike `Path.glob` this leaves out hidden folders.
             matches = map(Path, glob.glob(str(path), recursive=True))  # noqa: PTH207
@@ -92,25 +102,20 @@ def _choose(
     is_whole: bool = True,
 ) -> list[Path]:
     """Return the pictures to do among the files that a path stands for, sorted; note the rest."""
-    pictures = sorted(filter(is_picture_name, files), key=lambda file: file.parts)
-    if not pictures and is_whole:
-        found.empty.append(
-            f"{path}: no picture found; pictures end in {', '.join(PICTURE_SUFFIXES)}"
-        )
-    elif pictures:
-        others = (file for file in files if not is_picture_name(file))
-        found.others.extend(file for file in others if not file.name.startswith("."))
+    visible = [file for file in files if not file.name.startswith(".")]
+    pictures = [file for file in visible if file.suffix.lower() in found.suffixes]
+    pictures.sort(key=lambda file: file.parts)
+    if pictures:
+        found.others.extend(file for file in visible if file.suffix.lower() not in found.suffixes)
+    elif is_whole:
+        endings = f"{found.kind}s end in {', '.join(found.suffixes)}"
+        found.empty.append(f"{path}: no {found.kind} found; {endings}")
     results = _results_among(pictures, start, output)
     found.left_out.extend(picture for picture in pictures if picture in results)
     return [picture for picture in pictures if picture not in results]
 
 
-def is_picture_name(path: Path) -> bool:
-    """Tell by its name whether a file is a picture, and not hidden."""
-    return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
-
-
-def files_below(folder: Path, found: FoundPictures) -> Iterator[Path]:
+def _files_below(folder: Path, found: FoundPictures) -> Iterator[Path]:
     """Yield the files below a folder, except in hidden folders; note in `found` what fails."""
 
     def tell(error: OSError) -> None:

@@ -21,7 +21,7 @@ FEW_PICTURES = 20
 LISTED_FAILURES = 20
 
 
-def tell_of_search(found: FoundPictures, kind: str = "pictures") -> None:
+def tell_of_search(found: FoundPictures) -> None:
     """Print which paths have no pictures, or videos, and what was left out."""
     messages = [*found.empty, *(f"not done: {text}" for text in found.failures)]
     if found.left_out:
@@ -34,7 +34,7 @@ def tell_of_search(found: FoundPictures, kind: str = "pictures") -> None:
             f"left out as links to folders: {len(found.links)}, such as {one_line(found.links[0])}"
         )
     if found.others:
-        messages.append(f"left out, not {kind}: {count_suffixes(found.others)}")
+        messages.append(f"left out, not {found.kind}s: {count_suffixes(found.others)}")
     for message in messages:
         print(message, file=sys.stderr)
 

@@ -18,7 +18,7 @@ from minixception.commands.options import (
     refuse_together,
 )
 from minixception.commands.outputs import check_folder
-from minixception.commands.picture_paths import FoundPictures, files_below, paths_in_folder
+from minixception.commands.picture_paths import find_pictures, paths_in_folder
 from minixception.commands.picture_report import tell_of_search
 from minixception.commands.run_control import Progress, StopRequest
 from minixception.commands.video_report import NOTHING_DECODED, TABLE_FORM, Tracks, make_tracker
@@ -40,15 +40,18 @@ FILM_SUFFIXES = (
 def run_on_cluster(arguments: argparse.Namespace) -> int:
     """Have the videos done that have no table yet; return the exit code."""
     _check_options(arguments)
-    films, unlisted = find_films(Path(arguments.input))
-    tables = paths_in_folder(films, arguments.csv, ending="", suffix=".csv")
+    found = find_pictures([Path(arguments.input)], kind="video", suffixes=FILM_SUFFIXES)
+    tell_of_search(found)
+    if not found.places:
+        return 1
+    tables = paths_in_folder(found.places, arguments.csv, ending="", suffix=".csv")
     stop = StopRequest()
     with own_folder(arguments.csv):
         analyzer = load_analyzer(arguments)
         _keep_options(arguments, analyzer, tables)
         job = _Job(arguments, analyzer, tables)
         job.run(stop)
-        return job.summarize(stop, unlisted=unlisted)
+        return job.summarize(stop, unlisted=len(found.failures))
 
 
 def _check_options(arguments: argparse.Namespace) -> None:
@@ -90,23 +93,6 @@ def _keep_options(
         films = {**before, **films}
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps({**options, "videos": films}), encoding="utf-8")
-
-
-def find_films(path: Path) -> tuple[dict[Path, Path], int]:
-    """Return the videos of a folder, or the one that is named, with their folders below it.
-
-    Also return how many folders cannot be listed. A folder without a video is refused.
-    """
-    if not path.is_dir():
-        return {path: Path()}, 0
-    found = FoundPictures()
-    files = [file for file in files_below(path, found) if not file.name.startswith(".")]
-    films = sorted(file for file in files if file.suffix.lower() in FILM_SUFFIXES)
-    found.others.extend(sorted(set(files) - set(films)))
-    tell_of_search(found, "videos")
-    if not films and not found.failures:
-        raise ValueError(f"{path}: no video found; videos end in {', '.join(FILM_SUFFIXES)}")
-    return {film: film.parent.relative_to(path) for film in films}, len(found.failures)
 
 
 class _Job:
