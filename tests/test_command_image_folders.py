@@ -14,7 +14,7 @@ from PIL import Image
 from conftest import Run
 from made_up_data import STRANGE, write_album
 from minixception.commands import main
-from minixception.commands.picture_paths import find_pictures, output_paths
+from minixception.commands.picture_paths import find_files, output_paths
 from minixception.commands.picture_report import FEW_PICTURES
 from minixception.inference.tables import Table
 from own_process import SOURCE, started
@@ -56,7 +56,7 @@ def touch(*names: str) -> None:
 def test_folder_is_searched_with_all_below_it(here: Path) -> None:
     touch("p/b.JPG", "p/a.png", "p/sub/deep/c.webp", "p/notes.txt", "p/.hidden.png", "p/.git/x.png")
     touch("p/b.jpg.txt", "p/Thumbs.db", "p/a/z.tif", "q.gif")
-    found = find_pictures([Path("p"), Path("q.gif"), Path("p/a.png")])
+    found = find_files([Path("p"), Path("q.gif"), Path("p/a.png")])
     places = [path.as_posix() for path in found.places]
     assert places == ["p/a/z.tif", "p/a.png", "p/b.JPG", "p/sub/deep/c.webp", "q.gif"]
     assert found.places[Path("p/sub/deep/c.webp")] == Path("sub/deep")
@@ -76,7 +76,7 @@ def test_folder_is_searched_with_all_below_it(here: Path) -> None:
 )
 def test_patterns(here: Path, pattern: str, expected: dict[str, str]) -> None:
     touch("b.png", "p/a.png", "p/s/c.png", "p/s/d[1].jpg", "p/s/stray.txt", "p/.h/x.png")
-    found = find_pictures([Path(pattern)])
+    found = find_files([Path(pattern)])
     assert {path.as_posix(): place.as_posix() for path, place in found.places.items()} == expected
     assert len(found.empty) == (not expected)
     assert found.others == ([Path("p/s/stray.txt")] if pattern == "p/**/*" else [])
@@ -86,14 +86,14 @@ def test_what_an_earlier_run_has_drawn_is_left_out(here: Path) -> None:
     touch(
         "a.jpg", "a_faces.jpg", "a_faces_2.png", "b_faces.png", "out/s/a_faces.png", "out/own.png"
     )
-    found = find_pictures([Path()], output=Path("out"))
+    found = find_files([Path()], output=Path("out"))
     assert [str(path) for path in found.places] == ["a.jpg", "b_faces.png"]
     assert len(found.left_out) == 4
-    assert list(find_pictures([Path("out")], output=Path("out")).places) == [
+    assert list(find_files([Path("out")], output=Path("out")).places) == [
         Path("out/own.png"),
         Path("out/s/a_faces.png"),
     ]
-    assert list(find_pictures([Path("a_faces.jpg")]).places) == [Path("a_faces.jpg")]
+    assert list(find_files([Path("a_faces.jpg")]).places) == [Path("a_faces.jpg")]
 
 
 def test_what_was_drawn_into_a_folder_of_the_searched_one_is_left_out(
@@ -101,14 +101,14 @@ def test_what_was_drawn_into_a_folder_of_the_searched_one_is_left_out(
 ) -> None:
     touch("a.jpg", "s/c.jpg", "b/own_faces.png", "b/a_faces.jpg", "b/s/c_faces.jpg")
     monkeypatch.chdir(here / "b")
-    found = find_pictures([Path("..")])
+    found = find_files([Path("..")])
     assert sorted(map(str, found.left_out)) == ["../b/a_faces.jpg", "../b/s/c_faces.jpg"]
 
 
 def test_no_drawn_picture_takes_the_place_of_another_or_of_one_to_read(here: Path) -> None:
     touch("a/face.jpg", "b/face.jpg", "out/face_faces.jpg")
     pictures = list(map(Path, ("a/face.jpg", "b/face.jpg", "out/face_faces.jpg")))
-    outputs = output_paths(find_pictures(pictures).places, Path("out"))
+    outputs = output_paths(find_files(pictures).places, Path("out"))
     drawn = [path.as_posix() for path in outputs.values()]
     names = ("face_faces_2.jpg", "face_faces_3.jpg", "face_faces_faces.jpg")
     assert drawn == [f"out/{name}" for name in names]
@@ -116,7 +116,7 @@ def test_no_drawn_picture_takes_the_place_of_another_or_of_one_to_read(here: Pat
 
 def test_drawn_pictures_keep_their_folder(here: Path) -> None:
     touch("p/a.png", "p/s/a.png", "p/s/a.jpg", "q/s/a.png")
-    outputs = output_paths(find_pictures([Path("p"), Path("q")]).places, Path("out"))
+    outputs = output_paths(find_files([Path("p"), Path("q")]).places, Path("out"))
     assert {path.as_posix(): drawn.as_posix() for path, drawn in outputs.items()} == {
         "p/a.png": "out/a_faces.png",
         "p/s/a.jpg": "out/s/a_faces.jpg",

@@ -37,8 +37,8 @@ def work_through(
     """Yield the results for the items as they become ready, from one process per core.
 
     Args:
-        make_worker: called once in each process, in a folder of the same name as this process is
-            in; returns the function of an item. It is pickled, as are items and results.
+        make_worker: called once in each process; returns the function of an item. It is pickled,
+            as are items and results. Relative paths are relative to the folder of this process.
         items: what to work on, each large enough to be worth 20 ms of Ray's time.
         stop: asked once a second; once it says yes, no more results come.
 
@@ -68,7 +68,7 @@ def work_through(
                 attempts = attempts + 1 if len(left) == before else 0
                 if attempts == 2:
                     # Above the last line is the worker's traceback.
-                    *_, reason = (str(error).strip() or type(error).__name__).splitlines()
+                    reason = (str(error).strip() or type(error).__name__).splitlines()[-1].strip()
                     failure = RuntimeError(f"the cluster gave up: {reason}")
                     failure.__cause__ = error
                     results.put(failure)
@@ -162,7 +162,7 @@ def spread(
     grows: bool = True,
     **options: Any,
 ) -> Any:
-    """Return a Ray dataset mapped by `size` processes with a core each, more as the cluster grows.
+    """Return a Ray dataset mapped by `size` processes with a core each, or more if it `grows`.
 
     `method` is `map` or `map_batches` of a dataset, `options` are its own. The class `worker` is
     made once in each process with `arguments`, and called with rows or batches.

@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from minixception.checkpoints.shipped import DEFAULT_MODELS, TASKS
 from minixception.commands.options import add_detector_arguments, make_detector
 from minixception.commands.outputs import check_folder
-from minixception.commands.picture_paths import find_pictures, paths_in_folder
-from minixception.commands.picture_report import format_count, tell_of_search
+from minixception.commands.picture_paths import find_files, paths_in_folder
+from minixception.commands.picture_report import format_count
 from minixception.labels import index_of
 from minixception.locks import own_folder
 from minixception.messages import one_line
@@ -71,8 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     folder = _find_model(arguments)
     target = arguments.output or Path()
     check_folder(target, "--output")
-    found = find_pictures(arguments.pictures, output=arguments.output)
-    tell_of_search(found)
+    found = find_files(arguments.pictures, output=arguments.output)
     if not found.places:
         return 1
     outputs = paths_in_folder(

@@ -43,8 +43,8 @@ from minixception.commands.options import (
     refuse_together,
 )
 from minixception.commands.outputs import STANDARD_OUTPUT, TABLE_FORMATS, check_file, check_table
-from minixception.commands.picture_paths import find_pictures, output_paths
-from minixception.commands.picture_report import FEW_PICTURES, Report, tell_of_search
+from minixception.commands.picture_paths import find_files, output_paths
+from minixception.commands.picture_report import FEW_PICTURES, Report
 from minixception.commands.run_control import StopRequest
 from minixception.locks import made, sole_writer
 from minixception.messages import counted, require
@@ -111,8 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
         from minixception.commands.picture_cluster import run_on_cluster
 
         return run_on_cluster(arguments, tables)
-    found = find_pictures(arguments.pictures, output=arguments.output)
-    tell_of_search(found)
+    found = find_files(arguments.pictures, output=arguments.output)
     if not found.places:
         return 1
     outputs: dict[Path, Path | None] = dict.fromkeys(found.places)

@@ -19,8 +19,8 @@ from minixception.commands.options import (
     refuse_together,
 )
 from minixception.commands.outputs import check_folder
-from minixception.commands.picture_paths import FoundPictures, find_pictures
-from minixception.commands.picture_report import Report, tell_of_search
+from minixception.commands.picture_paths import FoundFiles, find_files
+from minixception.commands.picture_report import Report
 from minixception.commands.run_control import Progress, StopRequest
 from minixception.files import remove_leftovers
 from minixception.inference.tables import Outcome, Table
@@ -43,8 +43,7 @@ def run_on_cluster(arguments: argparse.Namespace, tables: Mapping[str, Path | st
         if job := read_job(folder):
             holds = f"a job of {counted(len(job.items), 'picture')}"
             check_job(folder.name, holds, job.options, options, resume=arguments.resume)
-        found = FoundPictures() if job else find_pictures(arguments.pictures)
-        tell_of_search(found)
+        found = FoundFiles() if job else find_files(arguments.pictures)
         named = dict.fromkeys([*map(str, found.places), *found.urls])
         pictures = job.items if job else list(named)
         if not pictures:

@@ -3,6 +3,7 @@
 import glob
 import os
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -10,7 +11,8 @@ from itertools import count, takewhile
 from pathlib import Path
 
 from minixception.commands.outputs import check_folder
-from minixception.files import PICTURE_SUFFIXES, walk_files
+from minixception.files import PICTURE_SUFFIXES, count_suffixes, walk_files
+from minixception.messages import counted, one_line
 
 LONGEST_NAME = 255  # of a file, in bytes, on all common file systems
 JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")
@@ -18,7 +20,7 @@ _DRAWN_NAME = re.compile(r"(.+)_(?:faces|explained)(?:_\d+){0,2}\.(?:png|jpg)")
 
 
 @dataclass(frozen=True)
-class FoundPictures:
+class FoundFiles:
     """The pictures, or videos, to do, and what else was found.
 
     Attributes:
@@ -44,21 +46,22 @@ class FoundPictures:
     urls: list[str] = field(default_factory=list)
 
 
-def find_pictures(
+def find_files(
     paths: Iterable[Path | str],
     *,
     output: Path | None = None,
     kind: str = "picture",
     suffixes: tuple[str, ...] = PICTURE_SUFFIXES,
-) -> FoundPictures:
+) -> FoundFiles:
     """Replace folders and patterns by the pictures they stand for, in the order given.
 
     A folder is searched with all below it, sorted by name. Left out are hidden files, those without
     a picture's suffix, and the results of an earlier run: what lies in the output folder where that
     is part of the searched one, and NAME_faces.jpg and NAME_explained_1.png beside a picture NAME.
-    Files named one by one all stay. A URL may be a file, folder or pattern likewise.
+    Files named one by one all stay. A URL may be a file, folder or pattern likewise. What is left
+    out is printed.
     """
-    found = FoundPictures(kind, suffixes)
+    found = FoundFiles(kind, suffixes)
     for path in paths:
         failures = len(found.failures)
         if isinstance(path, str):
@@ -76,10 +79,29 @@ def find_pictures(
         is_whole = len(found.failures) == failures  # else more may be there
         for picture in _choose(found, path, start, files, output=output, is_whole=is_whole):
             found.places.setdefault(picture, picture.parent.relative_to(start))
+    _tell(found)
     return found
 
 
-def _find_urls(url: str, found: FoundPictures) -> None:
+def _tell(found: FoundFiles) -> None:
+    """Print which paths have no pictures, or videos, and what was left out."""
+    messages = [*found.empty, *(f"not done: {text}" for text in found.failures)]
+    if found.left_out:
+        messages.append(
+            f"left out as results of an earlier run: {counted(len(found.left_out), 'picture')}, "
+            f"such as {one_line(found.left_out[0])}; to include them, name them one by one"
+        )
+    if found.links:
+        messages.append(
+            f"left out as links to folders: {len(found.links)}, such as {one_line(found.links[0])}"
+        )
+    if found.others:
+        messages.append(f"left out, not {found.kind}s: {count_suffixes(found.others)}")
+    for message in messages:
+        print(message, file=sys.stderr)
+
+
+def _find_urls(url: str, found: FoundFiles) -> None:
     from minixception.cluster.places import list_files
 
     listed = list_files(url)
@@ -93,7 +115,7 @@ def _find_urls(url: str, found: FoundPictures) -> None:
 
 
 def _choose(
-    found: FoundPictures,
+    found: FoundFiles,
     path: Path | str,
     start: Path,
     files: list[Path],
@@ -115,7 +137,7 @@ def _choose(
     return [picture for picture in pictures if picture not in results]
 
 
-def _files_below(folder: Path, found: FoundPictures) -> Iterator[Path]:
+def _files_below(folder: Path, found: FoundFiles) -> Iterator[Path]:
     """Yield the files below a folder, except in hidden folders; note in `found` what fails."""
 
     def tell(error: OSError) -> None:

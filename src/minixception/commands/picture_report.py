@@ -5,9 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minixception.commands.picture_paths import FoundPictures
 from minixception.commands.run_control import Progress, StopRequest
-from minixception.files import count_suffixes
 from minixception.labels import describe_scores
 from minixception.messages import counted, one_line
 
@@ -19,24 +17,6 @@ if TYPE_CHECKING:
 # Up to this many pictures, each is reported when it is done.
 FEW_PICTURES = 20
 LISTED_FAILURES = 20
-
-
-def tell_of_search(found: FoundPictures) -> None:
-    """Print which paths have no pictures, or videos, and what was left out."""
-    messages = [*found.empty, *(f"not done: {text}" for text in found.failures)]
-    if found.left_out:
-        messages.append(
-            f"left out as results of an earlier run: {counted(len(found.left_out), 'picture')}, "
-            f"such as {one_line(found.left_out[0])}; to include them, name them one by one"
-        )
-    if found.links:
-        messages.append(
-            f"left out as links to folders: {len(found.links)}, such as {one_line(found.links[0])}"
-        )
-    if found.others:
-        messages.append(f"left out, not {found.kind}s: {count_suffixes(found.others)}")
-    for message in messages:
-        print(message, file=sys.stderr)
 
 
 class Report:

@@ -18,8 +18,7 @@ from minixception.commands.options import (
     refuse_together,
 )
 from minixception.commands.outputs import check_folder
-from minixception.commands.picture_paths import find_pictures, paths_in_folder
-from minixception.commands.picture_report import tell_of_search
+from minixception.commands.picture_paths import find_files, paths_in_folder
 from minixception.commands.run_control import Progress, StopRequest
 from minixception.commands.video_report import NOTHING_DECODED, TABLE_FORM, Tracks, make_tracker
 from minixception.files import atomic_path
@@ -40,8 +39,7 @@ FILM_SUFFIXES = (
 def run_on_cluster(arguments: argparse.Namespace) -> int:
     """Have the videos done that have no table yet; return the exit code."""
     _check_options(arguments)
-    found = find_pictures([Path(arguments.input)], kind="video", suffixes=FILM_SUFFIXES)
-    tell_of_search(found)
+    found = find_files([Path(arguments.input)], kind="video", suffixes=FILM_SUFFIXES)
     if not found.places:
         return 1
     tables = paths_in_folder(found.places, arguments.csv, ending="", suffix=".csv")
