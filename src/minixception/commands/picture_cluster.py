@@ -3,9 +3,10 @@
 import argparse
 import io
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from minixception.cluster.parts import Job, PartWorker, begin_job, part_name, part_numbers, read_job
@@ -21,7 +22,7 @@ from minixception.commands.options import (
 from minixception.commands.outputs import check_folder
 from minixception.commands.picture_paths import FoundFiles, find_files
 from minixception.commands.picture_report import Report
-from minixception.commands.run_control import Progress, StopRequest
+from minixception.commands.run_control import StopRequest
 from minixception.files import remove_leftovers
 from minixception.inference.tables import Outcome, Table
 from minixception.locks import own_folder
@@ -49,15 +50,18 @@ def run_on_cluster(arguments: argparse.Namespace, tables: Mapping[str, Path | st
         if not pictures:
             return 1
         done = _read_done(job, folder, table) if job else {}
+        outcomes = chain.from_iterable(done.values())
+        report = Report(len(pictures), done=outcomes, shows_progress=not arguments.quiet)
         if job is None or len(done) < len(job.parts):
+            if job:
+                print(f"continuing after {report.done} of {counted(len(pictures), 'picture')}")
             held.enter_context(connected(arguments.cluster, verbose=arguments.verbose))
             held.enter_context(stop)  # after Ray, which has a handler of its own
             job = job or begin_job(folder, options, pictures, workers=core_count())
             is_face = arguments.whole_picture
             make_worker = partial(PartWorker, analyzer, table, folder, whole_picture=is_face)
-            _do_rest(job, make_worker, done, stop, shows_progress=not arguments.quiet)
-    outcomes = [outcome for number in sorted(done) for outcome in done[number]]
-    report = Report(len(pictures), done=outcomes)
+            rest = [part for part in job.parts.items() if part[0] not in done]
+            _do_rest(rest, make_worker, report, stop)
     return report.summarize([folder.name], None, stop) or int(bool(found.failures))
 
 
@@ -81,7 +85,7 @@ def _check_options(
 def _read_done(job: Job, folder: Folder, table: Table) -> dict[int, list[Outcome]]:
     """Return the results of the pictures of each finished part; refuse a damaged one."""
     done = {}
-    for number in part_numbers(folder, table.suffix) & set(job.parts):
+    for number in sorted(part_numbers(folder, table.suffix) & job.parts.keys()):
         name = part_name(number, table.suffix)
         done[number] = [outcome for _, outcome in table.read(io.BytesIO(folder.read(name)))]
         if len(done[number]) != len(job.parts[number]):
@@ -90,28 +94,21 @@ def _read_done(job: Job, folder: Folder, table: Table) -> dict[int, list[Outcome
 
 
 def _do_rest(
-    job: Job,
+    parts: Sequence[tuple[int, Sequence[str]]],
     make_worker: Callable[[], PartWorker],
-    done: dict[int, list[Outcome]],
+    report: Report,
     stop: StopRequest,
-    *,
-    shows_progress: bool,
 ) -> None:
-    """Do the parts missing from `done` and add their results; an OSError says how to go on."""
-    rest = [part for part in job.parts.items() if part[0] not in done]
-    count = sum(map(len, done.values()))
-    if done:
-        print(f"continuing after {count} of {counted(len(job.items), 'picture')}")
-    progress = Progress(len(job.items), shown=shows_progress, item="picture")
+    """Do the parts and report their results; an OSError says how to go on."""
+    left = dict(parts)
     try:
-        with closing(progress):
-            for number, outcomes in work_through(make_worker, rest, stop=lambda: stop.number):
-                done[number] = outcomes
-                count += len(outcomes)
-                progress.update(count)
+        with closing(report):
+            for number, outcomes in work_through(make_worker, parts, stop=lambda: stop.number):
+                del left[number]
+                report.add(outcomes)
     except (OSError, RuntimeError) as error:
         message = explain(error)
-        first = next((items for number, items in rest if number not in done), None)
+        first = next(iter(left.values()), None)
         if isinstance(error, RuntimeError) and first:
             message += f"; it may be a picture of those from {first[0]} to {first[-1]}"
         if "--resume" not in message:

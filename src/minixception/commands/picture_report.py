@@ -39,21 +39,23 @@ class Report:
         self._failures: list[str] = []
         self._one_by_one = one_by_one
         self._progress = Progress(total, shown=shows_progress, item="picture")
-        for faces, error in done:
-            self._count(faces, error)
+        self.add(done)
 
-    def _count(self, faces: int, error: str | None) -> None:
-        self.done += 1
-        self._faces += faces
-        if error is not None:
-            self._failures.append(f"not done: {error}")
+    def add(self, outcomes: Iterable["Outcome"]) -> None:
+        """Count pictures, and show the progress."""
+        for faces, error in outcomes:
+            self.done += 1
+            self._faces += faces
+            if error is not None:
+                self._failures.append(f"not done: {error}")
+        self._progress.update(self.done)
 
     def tell(self, result: "PictureResult") -> None:
         """Count a picture, and print its faces or the progress."""
-        self._count(len(result.faces), result.error)
+        self.add([(len(result.faces), result.error)])
         if not self._one_by_one:
-            self._progress.update(self.done)
-        elif result.error is not None:
+            return
+        if result.error is not None:
             print(self._failures[-1], file=sys.stderr)
         else:
             print(format_table(result.picture, result.faces))
