@@ -1,7 +1,6 @@
 import errno
 import io
 import itertools
-import math
 import os
 import signal
 import time
@@ -21,7 +20,6 @@ from minixception.checkpoints.card import Card
 from minixception.commands import run_command
 from minixception.commands import video_session as command
 from minixception.commands.options import load_analyzer, make_detector
-from minixception.commands.run_control import Progress
 from minixception.drawing.plots import plot_timeline
 from minixception.images import read_image
 from minixception.inference.analyzer import FaceAnalyzer, FaceClassifier
@@ -260,14 +258,6 @@ class GoneTerminal(io.StringIO):
 
     def write(self, _: str) -> int:
         raise OSError(errno.EIO, "Input/output error")
-
-
-def test_a_terminal_that_has_gone_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stderr", GoneTerminal())
-    progress = Progress(1000, shown=True)
-    progress._told_at = -math.inf
-    progress.update(100)
-    progress.close()
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no SIGHUP here")

@@ -64,7 +64,7 @@ def display_problem() -> str | None:
     attempt = "import cv2; cv2.namedWindow('minixception'); cv2.destroyAllWindows()"
     command = [sys.executable, "-c", attempt]
     try:
-        code = subprocess.run(command, capture_output=True, timeout=30, check=False).returncode
-    except subprocess.TimeoutExpired:
-        return "the display does not answer"
-    return f"OpenCV cannot open one here (display {displays[0]})" if code else None
+        subprocess.run(command, capture_output=True, timeout=30, check=True)
+    except subprocess.SubprocessError:
+        return f"OpenCV cannot open one here (display {displays[0]})"
+    return None
