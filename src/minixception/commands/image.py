@@ -182,9 +182,9 @@ def run_job(
     files = [table for table in tables if table.target != STANDARD_OUTPUT]
     options = describe_rows(arguments, analyzer)
     writer = TableWriter(files, pictures, resume=arguments.resume, options=options)
-    stream = arguments.standard_output
-    targets: list[TableWriter | TableStream] = [writer]
-    targets += [TableStream(table, stream.buffer) for table in tables if table not in files]
+    stream = arguments.standard_output.buffer
+    live = [TableStream(table, stream) for table in tables if table not in files]
+    targets: list[TableWriter | TableStream] = [writer, *live]
     if files and not writer.tables:
         print("an earlier job has finished all tables: they stay, whatever options it had")
     if arguments.resume:

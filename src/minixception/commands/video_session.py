@@ -193,8 +193,4 @@ def load_overlay(arguments: argparse.Namespace) -> Overlay | None:
     from minixception.explain import Explainer
 
     explainer = Explainer.load(find_model(models[task], tasks=(task,)))
-
-    def draw(image: NDArray[np.uint8], faces: Sequence[FacePrediction]) -> NDArray[np.uint8]:
-        return draw_maps(image, *explainer.map_in_image(image, faces, task))
-
-    return draw
+    return lambda image, faces: draw_maps(image, *explainer.map_in_image(image, faces, task))
