@@ -42,7 +42,7 @@ from minixception.commands.options import (
     path_or_url,
     refuse_together,
 )
-from minixception.commands.outputs import STANDARD_OUTPUT, TABLE_FORMATS, check_file, check_table
+from minixception.commands.outputs import STANDARD_OUTPUT, TABLE_SUFFIXES, check_file
 from minixception.commands.picture_paths import find_files, output_paths
 from minixception.commands.picture_report import FEW_PICTURES, Report
 from minixception.commands.run_control import StopRequest
@@ -104,7 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Find the pictures, analyze, draw, print, write; return the exit code."""
     tables = {
-        name: path for name in TABLE_FORMATS if (path := getattr(arguments, name)) is not None
+        name: path for name in TABLE_SUFFIXES if (path := getattr(arguments, name)) is not None
     }
     _check_options(arguments, tables)
     if arguments.cluster is not None:
@@ -155,10 +155,8 @@ def _check_outputs(tables: Mapping[str, Path], outputs: Mapping[Path, Path | Non
     taken = {os.path.realpath(picture): "a picture to read" for picture in outputs}
     drawn = [("output", path) for path in outputs.values() if path is not None]
     for name, path in [*drawn, *tables.items()]:
-        if name in tables:
-            check_table(path, name)
-        else:
-            check_file(path, "--output")
+        if path != STANDARD_OUTPUT or name == "parquet":  # which is not written row by row
+            check_file(path, f"--{name}", suffixes=TABLE_SUFFIXES.get(name, ()))
         use = taken.setdefault(os.path.realpath(path), f"written by --{name}")
         if use != f"written by --{name}":
             raise ValueError(f"--{name} must be another file. Received: {path}, {use}")

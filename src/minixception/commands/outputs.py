@@ -10,19 +10,13 @@ from minixception.files import refuse_special_file
 
 STANDARD_OUTPUT = Path("-")
 
-TABLE_FORMATS = ("json", "csv", "jsonl", "parquet")  # also the options' names
-
-
-def check_table(
-    path: Path, form: str, *, apart_from: Mapping[str, Path | None] | None = None
-) -> None:
-    """Refuse a path that a table of this form cannot be written to, see `check_file`.
-
-    `-`, standard output, is fine except for Parquet, which cannot be written row by row.
-    """
-    if path != STANDARD_OUTPUT or form == "parquet":
-        suffixes = (".jsonl", ".ndjson") if form == "jsonl" else (f".{form}",)
-        check_file(path, f"--{form}", suffixes=suffixes, apart_from=apart_from)
+# Form of a table, which is also the option's name -> how the names of such files end.
+TABLE_SUFFIXES = {
+    "json": (".json",),
+    "csv": (".csv",),
+    "jsonl": (".jsonl", ".ndjson"),
+    "parquet": (".parquet",),
+}
 
 
 def check_file(

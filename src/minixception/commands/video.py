@@ -25,7 +25,7 @@ from minixception.commands.options import (
     add_detector_arguments,
     add_model_arguments,
 )
-from minixception.commands.outputs import check_file, check_table
+from minixception.commands.outputs import STANDARD_OUTPUT, TABLE_SUFFIXES, check_file
 from minixception.files import require_utf8
 from minixception.messages import require
 
@@ -90,8 +90,8 @@ def _check_arguments(arguments: argparse.Namespace) -> None:
     film = {"the video": Path(arguments.input)}
     if arguments.explain and arguments.output is None and arguments.no_window:
         raise ValueError("--explain draws into the video: it needs --output, or the window")
-    if arguments.csv is not None:
-        check_table(arguments.csv, "csv", apart_from=film)
+    if arguments.csv not in (None, STANDARD_OUTPUT):
+        check_file(arguments.csv, "--csv", suffixes=TABLE_SUFFIXES["csv"], apart_from=film)
     if arguments.plot is not None:
         from minixception.images import WRITABLE_SUFFIXES as PICTURES
 
