@@ -32,9 +32,13 @@ READABLE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
 
 _JPEG = ("JPEG", "MPO")
 
-# AVIF and HEIC begin with a box `ftyp` that lists brands.
+# AVIF and HEIC begin with a box `ftyp` that lists brands, and take more than every Pillow has.
 _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+_NEEDS = {
+    "AVIF": "an AVIF picture, which takes Pillow 11.3 or newer",
+    "HEIF": "a HEIC picture, which takes an extra: pip install 'minixception[heif]'",
+}
 _HEAD_BYTES = 48
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _LARGEST_REPAIR = 64 << 20  # bytes
@@ -42,7 +46,7 @@ _LARGEST_REPAIR = 64 << 20  # bytes
 _KIND_OF_TIFF, _SMALL_COPY = 254, 1
 
 _PIXELS_AT_A_TIME = 1 << 20
-_HIGHEST_OF_12_BITS = 4095
+_BRIGHTEST_OF_12_BITS = 16  # once it is read: 4095 of 65535
 _SIXTEEN_BITS = (";16", "65535")  # in what Pillow knows of a file, which it may reduce to 8
 _BRIGHTEST = 1.5  # of a float picture whose white is 1
 
@@ -113,16 +117,9 @@ def picture_size(
                 return 0, 0
             with Path(picture).open("rb") as file:
                 return picture_size(file, reducible=reducible)
-        stream = io.BytesIO(picture) if isinstance(picture, bytes) else picture
-        place = stream.tell()
-        try:
-            formats = _formats_of(stream.read(_HEAD_BYTES), stream.seek(0, io.SEEK_END), "")
-            stream.seek(place)
-            with Image.open(stream, formats=formats) as opened:
-                is_wanted = opened.format in _JPEG or not reducible
-                return (opened.height, opened.width) if is_wanted else (0, 0)
-        finally:
-            stream.seek(place)
+        with _head(io.BytesIO(picture) if isinstance(picture, bytes) else picture) as opened:
+            is_wanted = opened.format in _JPEG or not reducible
+            return (opened.height, opened.width) if is_wanted else (0, 0)
     except Exception:  # the reader will say what is wrong
         return 0, 0
 
@@ -133,13 +130,23 @@ def colour_profile(path: str | os.PathLike[str]) -> bytes | None:
     Phones write one of Display P3, cameras of Adobe RGB. `read_image` leaves the values as they
     are. None if there is no profile, or one of CMYK or grey, or the head cannot be read.
     """
-    with contextlib.suppress(Exception), Path(path).open("rb") as file:
-        formats = _formats_of(file.read(_HEAD_BYTES), 0, str(path))
-        file.seek(0)
-        with Image.open(file, formats=formats) as opened:
-            profile = opened.info.get("icc_profile") or b""
-            return profile if profile[16:20] == b"RGB " else None
+    with contextlib.suppress(Exception), Path(path).open("rb") as file, _head(file) as opened:
+        profile = opened.info.get("icc_profile") or b""
+        return profile if profile[16:20] == b"RGB " else None
     return None
+
+
+@contextlib.contextmanager
+def _head(stream: BinaryIO) -> Iterator[Image.Image]:
+    """Give a picture whose pixels are not decoded; the stream stays where it is."""
+    place = stream.tell()
+    try:
+        formats = _formats_of(stream.read(_HEAD_BYTES), stream.seek(0, io.SEEK_END), "")
+        stream.seek(place)
+        with Image.open(stream, formats=formats) as opened:
+            yield opened
+    finally:
+        stream.seek(place)
 
 
 def pillow_to_rgb(picture: Image.Image) -> np.ndarray:
@@ -190,10 +197,8 @@ def _decode_as(
             picture = Image.fromarray(np.asarray(picture).astype(np.uint16))
         if "I;12" in stored:  # white is 4095
             picture = picture.point(lambda value: value * 16)
-        if picture.mode in ("RGB", "RGBA") and any(mark in stored for mark in _SIXTEEN_BITS):
-            highest = max(most for _, most in picture.getextrema()[:3])  # type: ignore[misc]
-            _tell_of_dark_values(256 * highest, name)
-        return _picture_to_rgb(_upright(picture), name)
+        is_deep = any(mark in stored for mark in _SIXTEEN_BITS)
+        return _picture_to_rgb(_upright(picture), name, is_deep=is_deep)
 
 
 def _upright(picture: Image.Image) -> Image.Image:
@@ -214,21 +219,16 @@ def _formats_of(head: bytes, size: int, name: str) -> tuple[str, ...]:
         check_read_whole(size, name)
     if not is_boxed:
         return READABLE_FORMATS
+    form = "AVIF" if brands & _AVIF_BRANDS else "HEIF"
+    if form == "HEIF":
+        with contextlib.suppress(ImportError):
+            from pillow_heif import register_heif_opener
+
+            register_heif_opener()
     Image.init()
-    if brands & _AVIF_BRANDS:
-        if "AVIF" not in Image.OPEN:
-            raise ValueError(
-                f"{name} is an AVIF picture, which takes Pillow 11.3 or newer"
-            ) from ImportError("no AVIF")
-        return ("AVIF",)
-    try:
-        from pillow_heif import register_heif_opener
-    except ImportError:
-        raise ValueError(
-            f"{name} is a HEIC picture, which takes an extra: pip install 'minixception[heif]'"
-        ) from ImportError("no HEIC")
-    register_heif_opener()
-    return ("HEIF",)
+    if form not in Image.OPEN:
+        raise ValueError(f"{name} is {_NEEDS[form]}") from ImportError(form)
+    return (form,)
 
 
 def _without_broken_comments(file: BinaryIO) -> BinaryIO:
@@ -284,19 +284,13 @@ def _silence_libtiff() -> None:
         ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
 
 
-def _picture_to_rgb(picture: Image.Image, name: str) -> np.ndarray:
+def _picture_to_rgb(picture: Image.Image, name: str, *, is_deep: bool = False) -> np.ndarray:
     """Convert some rows at a time: the largest picture takes 1.3 GB so, and 2.7 GB at once."""
     if picture.mode == "I":
         raise ValueError("32-bit whole numbers as pixels")
-    highest = 1.0
-    if picture.mode in ("F", "I;16"):
-        highest = float(picture.getextrema()[1])  # type: ignore[arg-type]
-    elif picture.mode.startswith("I;16"):  # another byte order, of which Pillow gives no extrema
-        highest = float(np.asarray(picture).max())
+    highest = float(picture.getextrema()[1]) if picture.mode == "F" else 1.0  # type: ignore[arg-type]
     # A float picture up to 1 may overshoot a little, as enlarging does.
     white = np.float32(255 if _BRIGHTEST < highest <= 255 else 1)
-    if picture.mode != "F":
-        _tell_of_dark_values(highest, name)
     is_transparent = picture.has_transparency_data
     result = np.empty((picture.height, picture.width, 3), np.uint8)
     count = max(1, _PIXELS_AT_A_TIME // picture.width)
@@ -311,15 +305,11 @@ def _picture_to_rgb(picture: Image.Image, name: str) -> np.ndarray:
         else:
             values = np.asarray(rows.convert("RGBA" if is_transparent else "RGB"))
         result[start : start + count] = as_rgb(values)
-    return result
-
-
-def _tell_of_dark_values(highest: float, name: str) -> None:
-    """Warn that the 16-bit picture of a scientific camera is read as nearly black."""
-    if 1 < highest < _HIGHEST_OF_12_BITS + 2:  # of 8 bits it is rounded up
+    is_deep = is_deep or picture.mode.startswith("I;16")
+    if is_deep and result.max() <= _BRIGHTEST_OF_12_BITS:
         _LOGGER.warning(
-            "%s: its 16-bit values end below %d, as cameras of 10 or 12 bits write them. White is "
-            "65535, so it is read as nearly black: shift its values up",
+            "%s: its 16-bit values end at 4095 or so, as cameras of 10 or 12 bits write them. "
+            "White is 65535, so it is read as nearly black: shift its values up",
             one_line(name),
-            _HIGHEST_OF_12_BITS + 1,
         )
+    return result
