@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol
 
@@ -12,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from minixception.boxes import Box, shared_area
-from minixception.drawing.fonts import Font, label_font
+from minixception.drawing.fonts import label_font
 from minixception.images import as_rgb, pillow_to_rgb
 from minixception.labels import canonical_name, describe_scores, most_probable
 
@@ -57,15 +56,23 @@ class DrawableFace(Protocol):
         """Task to class name to probability; nothing is written of a task without classes."""
 
 
-@dataclass(frozen=True)
-class _Style:
-    """Sizes in pixels that belong together for one face in one image."""
+class _Face:
+    """A face to draw, and the sizes in pixels that belong together for it."""
 
-    font: Font
-    font_size: int
-    stroke: int
-    padding: int
-    line_height: int
+    def __init__(self, face: DrawableFace, font_size: int) -> None:
+        self.given, self.box = face, face.box
+        self.emotions = face.scores.get("emotion", {})
+        self.lines = label_lines(face)
+        self.colour = emotion_colour(most_probable(self.emotions))
+        self.font_size = font_size
+        self.font = label_font(font_size, [*self.emotions, *self.lines])
+        self.stroke = max(2, round(font_size / 7)) if face.box.width >= 40 else 1
+        self.padding = max(2, font_size // 4)
+        self.line_height = round(font_size * 1.25)
+
+    def width_of(self, lines: Iterable[str]) -> float:
+        """Return the width of the longest line."""
+        return max(map(self.font.getlength, lines))
 
 
 class _Canvas:
@@ -82,12 +89,11 @@ class _Canvas:
         """Return the first of the places, moved into the picture, that covers least."""
 
         def cost(place: Box) -> int:
-            faces = sum(
-                (_COST_OF_OWN_FACE if face == own else _COST_OF_OTHER_FACE)
-                * shared_area(place, face)
-                for face in self._faces
-            )
-            return faces + _COST_OF_DRAWING * sum(shared_area(place, box) for box in self._drawn)
+            total = _COST_OF_DRAWING * sum(shared_area(place, box) for box in self._drawn)
+            for face in self._faces:
+                weight = _COST_OF_OWN_FACE if face == own else _COST_OF_OTHER_FACE
+                total += weight * shared_area(place, face)
+            return total
 
         place = min((_moved_inside(place, self.picture.size) for place in places), key=cost)
         self._drawn.append(place)
@@ -96,11 +102,11 @@ class _Canvas:
     def take_free_place(self, places: Iterable[Box], *, may_cover_faces: bool) -> Box | None:
         """Return the first of the places, moved into the picture, that covers nothing, if any."""
         width, height = self.picture.size
-        covered = self._drawn if may_cover_faces else [*self._drawn, *self._faces]
+        taken = self._drawn if may_cover_faces else [*self._drawn, *self._faces]
         for place in places:
             place = _moved_inside(place, self.picture.size)
             fits = place.width <= width and place.height <= height
-            if fits and not any(shared_area(place, other) for other in covered):
+            if fits and not any(shared_area(place, other) for other in taken):
                 self._drawn.append(place)
                 return place
         return None
@@ -132,20 +138,14 @@ def draw_predictions(
     Raises:
         TypeError, ValueError: as `images.as_rgb`; `read_image` makes an array of a file.
     """
-    faces = list(faces)
     picture = Image.fromarray(np.ascontiguousarray(as_rgb(image)))  # RGB is copied by Pillow
-    canvas = _Canvas(picture, [face.box for face in faces])
-    styles = [_style_for(face, picture.size) for face in faces]
-    texts = [label_lines(face) for face in faces]
-    if numbers is not None:
-        for lines, number in zip(texts, numbers, strict=True):
-            lines[:1] = [" ".join([f"#{number}", *lines[:1]])]
-    for face, style in zip(faces, styles, strict=True):
-        _draw_box(canvas, face, style)
-    for face, style, lines in zip(faces, styles, texts, strict=True):
-        _draw_label(canvas, face, style, lines)
-    for face, style in zip(faces, styles, strict=True) if bars else ():
-        _draw_bars(canvas, face, style)
+    drawn = [_Face(face, _font_size(face.box, picture.size)) for face in faces]
+    for number, face in zip(numbers, drawn, strict=True) if numbers is not None else ():
+        face.lines[:1] = [" ".join([f"#{number}", *face.lines[:1]])]
+    canvas = _Canvas(picture, [face.box for face in drawn])
+    for draw in (_draw_box, _draw_label, _draw_bars)[: 2 + bars]:
+        for face in drawn:
+            draw(canvas, face)
     return pillow_to_rgb(picture)  # NumPy would copy it twice
 
 
@@ -159,120 +159,88 @@ def emotion_colour(name: str | None) -> Colour:
     return _COLOUR_OF_MEANING.get(meaning, palette[zlib.crc32(meaning.encode()) % len(palette)])
 
 
-def _emotions(face: DrawableFace) -> Mapping[str, float]:
-    return face.scores.get("emotion", {})
-
-
 def label_lines(face: DrawableFace) -> list[str]:
     """Return what is written at a face: a line per task, with its most probable class."""
     return [text for scores in face.scores.values() if (text := describe_scores(scores))]
 
 
-def _style_for(face: DrawableFace, picture_size: tuple[int, int]) -> _Style:
-    """Return text sizes that follow the face, within bounds that keep the text readable.
+def _font_size(box: Box, picture_size: tuple[int, int]) -> int:
+    """Return the size of letters that follows the face, within bounds that keep them readable.
 
     A picture is viewed as a whole, whatever its number of pixels: 1/70 of its longer side is about
     the smallest readable text, 1/28 looks like a heading. Letters below 11 pixels blur; they are
     used, down to 6 pixels, only where a label ("surprise 93 %", 7 times the font size) would not
     fit into the picture.
     """
-    box, longer_side = face.box, max(picture_size)
+    longer_side = max(picture_size)
     smallest, largest = max(11, longer_side // 70), max(14, longer_side // 28)
-    font_size = min(max(box.width // 9, smallest), largest)
-    return _make_style(face, max(6, min(font_size, picture_size[0] // 7)))
+    size = min(max(box.width // 9, smallest), largest)
+    return max(6, min(size, picture_size[0] // 7))
 
 
-def _make_style(face: DrawableFace, font_size: int) -> _Style:
-    return _Style(
-        font=label_font(font_size, [*_emotions(face), *label_lines(face)]),
-        font_size=font_size,
-        stroke=max(2, round(font_size / 7)) if face.box.width >= 40 else 1,
-        padding=max(2, font_size // 4),
-        line_height=round(font_size * 1.25),
-    )
-
-
-def _draw_box(canvas: _Canvas, face: DrawableFace, style: _Style) -> None:
+def _draw_box(canvas: _Canvas, face: _Face) -> None:
     """Draw the frame around the face's pixels, with dark edges that show on light."""
-    box, colour = face.box, emotion_colour(most_probable(_emotions(face)))
-    left, top = box.x, box.y
-    right, bottom = max(left, box.x + box.width - 1), max(top, box.y + box.height - 1)
-    edge = style.stroke
-    for reach, ink, thickness in ((edge + 2, BLACK, edge + 2), (edge + 1, colour, edge)):
+    left, top, width, height = face.box
+    right, bottom = left + max(0, width - 1), top + max(0, height - 1)
+    edge = face.stroke
+    for reach, ink, thickness in ((edge + 2, BLACK, edge + 2), (edge + 1, face.colour, edge)):
         corners = (left - reach, top - reach, right + reach, bottom + reach)
         canvas.draw.rectangle(corners, outline=ink, width=thickness)
 
 
-def _draw_label(canvas: _Canvas, face: DrawableFace, style: _Style, lines: list[str]) -> None:
+def _draw_label(canvas: _Canvas, face: _Face) -> None:
     """Draw the label on a plate in the face's colour."""
-    if not lines:
+    if not face.lines:
         return
     draw, texts = canvas.draw, {}
-    for each in ([" · ".join(lines)], lines):
-        width = round(max(draw.textlength(line, font=style.font) for line in each))
-        texts[width + 2 * style.padding, len(each) * style.line_height + style.padding] = each
+    for lines in ([" · ".join(face.lines)], face.lines):
+        width = round(face.width_of(lines)) + 2 * face.padding
+        texts[width, len(lines) * face.line_height + face.padding] = lines
     # A label much wider than its face runs into the neighbours: each task has a line then.
-    room = min(1.4 * face.box.width + 2 * style.padding, canvas.picture.width)
+    room = min(1.4 * face.box.width + 2 * face.padding, canvas.picture.width)
     sizes = [size for size in texts if size[0] <= room] or [*texts][-1:]
-    places = [_places_for_label(face.box, size, style.stroke) for size in sizes]
+    places = [_places_for_label(face.box, size, face.stroke) for size in sizes]
     plate = canvas.take_place(chain.from_iterable(places), face.box)
-    colour = emotion_colour(most_probable(_emotions(face)))
-    draw.rectangle(_corners(plate), fill=colour)
+    draw.rectangle(_corners(plate), fill=face.colour)
     for number, line in enumerate(texts[plate.width, plate.height]):
-        middle = plate.y + style.padding / 2 + (number + 0.5) * style.line_height
-        position = (plate.x + style.padding, middle)
-        draw.text(position, line, fill=_ink_on(colour), font=style.font, anchor="lm")
+        middle = plate.y + face.padding / 2 + (number + 0.5) * face.line_height
+        position = (plate.x + face.padding, middle)
+        draw.text(position, line, fill=_ink_on(face.colour), font=face.font, anchor="lm")
 
 
-def _draw_bars(canvas: _Canvas, face: DrawableFace, style: _Style) -> None:
+def _draw_bars(canvas: _Canvas, face: _Face) -> None:
     """Draw a panel with name, bar and percentage of each emotion, if there is room for it.
 
     A single face may fill its picture: if there is no other place, the panel covers part of it.
     """
-    if not _emotions(face):
+    if not face.emotions:
         return
-    sizes = [max(round(share * style.font_size), _SMALLEST_PANEL_FONT) for share in _PANEL_SIZES]
-    styles = [style, *(_make_style(face, size) for size in sizes if size < style.font_size)]
-    for may_cover in (False, True) if canvas.has_one_face else (False,):
-        for one in styles:
-            size, names_width = _measure_panel(canvas.draw, face, one)
-            places = _places_for_panel(face.box, size, one)
-            panel = canvas.take_free_place(places, may_cover_faces=may_cover)
+    sizes = [max(round(share * face.font_size), _SMALLEST_PANEL_FONT) for share in _PANEL_SIZES]
+    smaller = [_Face(face.given, size) for size in sizes if size < face.font_size]
+    for may_cover in (False, True)[: 1 + canvas.has_one_face]:
+        for one in [face, *smaller]:
+            panel = canvas.take_free_place(_places_for_panel(one), may_cover_faces=may_cover)
             if panel is not None:
-                _fill_panel(canvas, panel, face, one, names_width)
+                _fill_panel(canvas, panel, one)
                 return
 
 
-def _measure_panel(
-    draw: ImageDraw.ImageDraw, face: DrawableFace, style: _Style
-) -> tuple[tuple[int, int], float]:
-    """Return width and height of a panel, and the width of its names."""
-    names_width = max(draw.textlength(name, font=style.font) for name in _emotions(face))
-    values_width = draw.textlength("100 %", font=style.font)
-    width = round(names_width + 5 * style.font_size + values_width) + 8 * style.padding
-    height = len(_emotions(face)) * style.line_height + 2 * style.padding
-    return (width, height), names_width
-
-
-def _fill_panel(
-    canvas: _Canvas, panel: Box, face: DrawableFace, style: _Style, names_width: float
-) -> None:
-    draw, gap, bar_width = canvas.draw, 2 * style.padding, 5 * style.font_size
+def _fill_panel(canvas: _Canvas, panel: Box, face: _Face) -> None:
+    draw, gap, bar_width = canvas.draw, 2 * face.padding, 5 * face.font_size
     # 215 of 255: dark enough for the text, and the scene behind still shows.
     shade = Image.new("L", (panel.width, panel.height), 215)
     canvas.picture.paste(PANEL_COLOUR, _corners(panel), shade)
-    bar_x, value_x = round(panel.x + gap + names_width + gap), panel.x + panel.width - gap
-    half = max(1, round(style.font_size * 0.3))
-    for number, (name, score) in enumerate(_emotions(face).items()):
-        middle = panel.y + style.padding + (number + 0.5) * style.line_height
-        draw.text((bar_x - gap, middle), name, fill=WHITE, font=style.font, anchor="rm")
-        left, right = bar_x, bar_x + bar_width - 1
+    left = round(panel.x + gap + face.width_of(face.emotions) + gap)
+    half = max(1, round(face.font_size * 0.3))
+    for number, (name, score) in enumerate(face.emotions.items()):
+        middle = panel.y + face.padding + (number + 0.5) * face.line_height
+        draw.text((left - gap, middle), name, fill=WHITE, font=face.font, anchor="rm")
         top, bottom = round(middle) - half, round(middle) + half - 1
-        draw.rectangle((left, top, right, bottom), fill=BAR_TRACK_COLOUR)
+        draw.rectangle((left, top, left + bar_width - 1, bottom), fill=BAR_TRACK_COLOUR)
         if filled := round(bar_width * min(max(score, 0.0), 1.0)):
             draw.rectangle((left, top, left + filled - 1, bottom), fill=emotion_colour(name))
-        text = f"{100 * score:.0f} %"
-        draw.text((value_x, middle), text, fill=WHITE, font=style.font, anchor="rm")
+        place = panel.x + panel.width - gap, middle
+        draw.text(place, f"{100 * score:.0f} %", fill=WHITE, font=face.font, anchor="rm")
 
 
 def _ink_on(colour: Colour) -> Colour:
@@ -298,17 +266,19 @@ def _places_for_label(box: Box, size: tuple[int, int], stroke: int) -> list[Box]
     return [Box(x, y, width, height) for x, y in stacked + beside + inside]
 
 
-def _places_for_panel(box: Box, size: tuple[int, int], style: _Style) -> list[Box]:
+def _places_for_panel(face: _Face) -> list[Box]:
     """Return places beside, below and above the box, the favourite first."""
-    width, height = size
-    gap = 3 * style.stroke
+    box, gap = face.box, 3 * face.stroke
+    texts = face.width_of(face.emotions) + 5 * face.font_size + face.width_of(["100 %"])
+    width = round(texts) + 8 * face.padding
+    height = len(face.emotions) * face.line_height + 2 * face.padding
     right, left = box.x + box.width + gap, box.x - gap - width
-    top, bottom = box.y - style.stroke, box.y + box.height + style.stroke - height
+    top, bottom = box.y - face.stroke, box.y + box.height + face.stroke - height
     beside = [(x, y) for y in (top, bottom) for x in (right, left)]
     # Below and above once more with room for a label of two lines in between.
     stacked = [
         (x, y)
-        for room in (gap, gap + 3 * style.line_height)
+        for room in (gap, gap + 3 * face.line_height)
         for y in (box.y + box.height + room, box.y - room - height)
         for x in (box.x, box.x + box.width - width)
     ]
