@@ -47,31 +47,21 @@ class Preprocessor:
 
     def __post_init__(self) -> None:
         """Check the fields."""
-        sides = self.image_size
-        if (
-            not _holds(sides, int | np.integer)
-            or len(sides) != 2
-            or min(sides) < 1
-            or max(sides) > LARGEST_SIDE
-        ):
+        if not _holds(self.image_size, 2, int | np.integer, (1, LARGEST_SIDE)):
             raise ValueError(
                 "`image_size` must be (height, width) in pixels, at least 1 and at most "
                 f"{LARGEST_SIDE} each. Received: image_size={self.image_size}"
             )
         if self.channels not in (1, 3):
             raise ValueError(f"`channels` must be 1 or 3. Received: channels={self.channels}")
-        bounds = self.value_range
-        is_range = _holds(bounds, int | float | np.number) and len(bounds) == 2
-        if not is_range or not -LARGEST_BOUND <= bounds[0] < bounds[1] <= LARGEST_BOUND:
+        number, ends = int | float | np.number, self.value_range
+        is_range = _holds(ends, 2, number, (-LARGEST_BOUND, LARGEST_BOUND))
+        if not is_range or ends[0] >= ends[1]:
             raise ValueError(
                 f"`value_range` must be (low, high), finite numbers up to {LARGEST_BOUND:g}. "
                 f"Received: value_range={self.value_range}"
             )
-        if self.mean is not None and (
-            not _holds(self.mean, int | float | np.number)
-            or len(self.mean) != self.channels
-            or not all(0 <= value <= 255 for value in self.mean)
-        ):
+        if self.mean is not None and not _holds(self.mean, self.channels, number, (0, 255)):
             raise ValueError(
                 f"`mean` must have {counted(self.channels, 'number')} from 0 to 255, one per "
                 f"channel. Received: mean={self.mean}"
@@ -183,6 +173,8 @@ def _match_channels(images: NDArray[np.uint8], channels: int) -> NDArray[np.uint
     return to_grey(images.reshape(batch * height, width, found)).reshape(batch, height, width, 1)
 
 
-def _holds(values: Any, kind: Any) -> bool:
-    """Return whether a value is a sequence of values of a type."""
-    return isinstance(values, tuple | list) and all(isinstance(each, kind) for each in values)
+def _holds(values: Any, count: int, kind: Any, bounds: tuple[float, float]) -> bool:
+    """Return whether a value is a sequence of so many numbers of a type, all within bounds."""
+    if not isinstance(values, tuple | list) or len(values) != count:
+        return False
+    return all(isinstance(each, kind) and bounds[0] <= each <= bounds[1] for each in values)

@@ -29,22 +29,18 @@ def as_rgb(array: np.ndarray) -> np.ndarray:
             f"Received: {type(array).__name__}"
         )
     array = np.asarray(array)  # a matrix would keep two dimensions
-    _require_image_shape(array)
-    image = _as_uint8(array.reshape(*array.shape[:2], -1))
-    if image.shape[2] == 1:
-        return np.repeat(image, 3, axis=2)
-    if image.shape[2] == 4:
-        return _on_white(image)
-    return image
-
-
-def _require_image_shape(array: np.ndarray) -> None:
     known = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4))
     if not known or array.size == 0:
         raise ValueError(
             "`array` must have the shape (height, width) or (height, width, channels), with 1, 3 "
             f"or 4 channels last, and must not be empty. Received: shape={array.shape}"
         )
+    image = _as_uint8(array.reshape(*array.shape[:2], -1))
+    if image.shape[2] == 1:
+        return np.repeat(image, 3, axis=2)
+    if image.shape[2] == 4:
+        return _on_white(image)
+    return image
 
 
 def _as_uint8(array: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from functools import partial
 from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, overload
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,26 +156,6 @@ class FaceAnalyzer:
         """
         (faces,) = self._predict([self._find(picture, bgr=bgr, whole_picture=whole_picture)])
         return faces
-
-    @overload
-    def analyze_many(
-        self,
-        pictures: Iterable[Picture],
-        *,
-        bgr: bool = False,
-        whole_picture: bool = False,
-        return_exceptions: Literal[False] = False,
-    ) -> Iterator[list[FacePrediction]]: ...
-
-    @overload
-    def analyze_many(
-        self,
-        pictures: Iterable[Picture],
-        *,
-        bgr: bool = False,
-        whole_picture: bool = False,
-        return_exceptions: Literal[True],
-    ) -> Iterator[list[FacePrediction] | Exception]: ...
 
     def analyze_many(
         self,
@@ -333,10 +313,9 @@ class _Faces:
 def _load_classifier(model: Model, task: str, engine: str) -> FaceClassifier:
     if not isinstance(model, FaceClassifier):
         if not isinstance(model, str | PathLike):
-            kind = "" if task in TASKS else ", as the model of a task,"
             raise TypeError(
-                f"`{task}`{kind} must be the name of a shipped model, a checkpoint folder or a "
-                f"FaceClassifier{', or None' * (task in TASKS)}. Received: {type(model).__name__}"
+                f"`{task}`, as the model of a task, must be the name of a shipped one, a folder of a "
+                f"checkpoint or a FaceClassifier. Received: {type(model).__name__}"
             )
         model = FaceClassifier.load(find_model(Path(model), tasks=(task,)), engine=engine)
     if model.card.task != task:
