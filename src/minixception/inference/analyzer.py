@@ -314,8 +314,8 @@ def _load_classifier(model: Model, task: str, engine: str) -> FaceClassifier:
     if not isinstance(model, FaceClassifier):
         if not isinstance(model, str | PathLike):
             raise TypeError(
-                f"`{task}`, as the model of a task, must be the name of a shipped one, a folder of a "
-                f"checkpoint or a FaceClassifier. Received: {type(model).__name__}"
+                f"`{task}`, as the model of a task, must be the name of a shipped one, a folder "
+                f"with a checkpoint, or a FaceClassifier. Received: {type(model).__name__}"
             )
         model = FaceClassifier.load(find_model(Path(model), tasks=(task,)), engine=engine)
     if model.card.task != task:
