@@ -1,5 +1,4 @@
 import contextlib
-import io
 import os
 import struct
 from importlib.util import find_spec
@@ -109,7 +108,7 @@ def test_grey_and_palette_and_one_bit_pictures(tmp_path: Path) -> None:
     [(".png", "<", "I;16"), (".tif", "<", "I;16"), (".tif", ">", "I;16B"), (".pgm", "<", "I")],
 )
 def test_sixteen_bit_pictures_are_scaled(
-    tmp_path: Path, suffix: str, order: str, mode: str, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, suffix: str, order: str, mode: str
 ) -> None:
     path = tmp_path / f"deep{suffix}"
     deep = np.array([[0, 128, 129, 32896, 65535]], f"{order}u2")
@@ -117,24 +116,23 @@ def test_sixteen_bit_pictures_are_scaled(
     with Image.open(path) as opened:
         assert opened.mode == mode
     assert read_image(path)[0, :, 0].tolist() == [0, 0, 1, 128, 255]
-    assert not caplog.records
-    Image.fromarray(np.array([[0, 4095]], np.uint16)).save(path)  # of a camera with 12 bits
-    assert read_image(path)[0, :, 0].tolist() == [0, 16]
-    (told,) = caplog.messages
-    assert told.startswith(str(path))
-    assert "shift its values up" in told
 
 
-@pytest.mark.parametrize("suffix", [".png", ".tif", ".ppm"])
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".pnm"])
 @pytest.mark.parametrize("white", [4095, 65535])
-def test_each_file_with_dark_colours_is_named(
-    tmp_path: Path, suffix: str, white: int, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("shape", [[5, 7], [5, 7, 3]])
+def test_each_dark_file_is_named(
+    tmp_path: Path,
+    suffix: str,
+    white: int,
+    shape: tuple[int, ...],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     paths = [tmp_path / f"{number}{suffix}" for number in range(2)]
     for path in paths:
-        cv2.imwrite(str(path), np.full((5, 7, 3), white, np.uint16))
-        assert read_image(path).max() == white // 257 + (white == 4095 and suffix == ".ppm")
-    dark = paths if white == 4095 else []
+        cv2.imwrite(str(path), np.full(shape, white, np.uint16))
+        assert abs(read_image(path).max() - white / 257) < 1
+    dark = paths if white == 4095 else []  # of a camera with 12 bits
     assert [text.split(": ")[0] for text in caplog.messages] == list(map(str, dark))
 
 
@@ -160,12 +158,6 @@ def test_transparent_parts_become_white(tmp_path: Path) -> None:
     palette.putpixel((1, 0), 1)
     palette.save(tmp_path / "palette.png", transparency=0)
     assert read_image(tmp_path / "palette.png")[0].tolist() == [list(WHITE), list(GREEN)]
-
-
-def test_first_frame_of_an_animation(tmp_path: Path) -> None:
-    frames = [Image.new("RGB", (4, 4), colour) for colour in (RED, GREEN)]
-    frames[0].save(tmp_path / "two.gif", save_all=True, append_images=frames[1:])
-    assert read_image(tmp_path / "two.gif")[0, 0].tolist() == list(RED)
 
 
 def test_files_that_are_no_picture(tmp_path: Path) -> None:
@@ -348,13 +340,13 @@ def test_the_small_copy_in_a_raw_file_is_not_taken_for_the_photograph(tmp_path: 
     assert read_image(tmp_path / "b.tif").shape == (480, 640, 3)
 
 
-def test_pages_that_are_not_read_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_first_frame_or_page_is_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     one, two = Image.new("L", (9, 9), 255), Image.new("L", (9, 9))
     one.save(tmp_path / "a.tif")
-    assert read_image(tmp_path / "a.tif").all()
-    assert caplog.messages == []
+    one.save(tmp_path / "a.gif", save_all=True, append_images=[two])
     one.save(tmp_path / "b.tif", save_all=True, append_images=[two])
-    assert read_image(tmp_path / "b.tif").all()
+    for name in ("a.tif", "a.gif", "b.tif"):
+        assert read_image(tmp_path / name).all()
     assert caplog.messages == [f"{tmp_path / 'b.tif'}: of its pages, the first is read"]
 
 

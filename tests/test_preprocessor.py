@@ -53,7 +53,9 @@ def test_black_to_white_spans_the_range(value_range: tuple[float, float]) -> Non
 def test_grey_from_rgb_has_the_usual_weights() -> None:
     image = random_image(8, 8, 3)
     expected = image @ np.array([0.299, 0.587, 0.114])
-    grey = Preprocessor((8, 8), value_range=(0, 255))([image])[0, :, :, 0]
+    preprocess = Preprocessor((8, 8), value_range=(0, 255))
+    grey = preprocess([image])[0, :, :, 0]
+    np.testing.assert_array_equal(preprocess([Image.fromarray(image)])[0, :, :, 0], grey)  # type: ignore[list-item]
     assert np.abs(grey - expected).max() <= 0.51  # rounded to whole numbers
 
 
@@ -90,41 +92,23 @@ def test_an_image_comes_out_the_same_alone_and_in_a_batch(channels: int) -> None
 @pytest.mark.parametrize(
     "images",
     [
-        np.zeros((2, 48, 48, 1), np.float32),
-        np.zeros((2, 48, 48, 1), np.float64),
-        np.zeros((2, 48, 48, 1), np.int64),
-        np.zeros((2, 48, 48), np.uint8),
-        np.zeros((2, 48, 48, 2), np.uint8),
-        np.zeros((48, 48, 1), np.uint8),
+        *(np.zeros((2, 48, 48, 1), kind) for kind in (np.float32, np.float64, np.int64)),
+        *(np.zeros(shape, np.uint8) for shape in ((2, 48, 48), (2, 48, 48, 2), (48, 48, 1))),
+        "photo.jpg",
+        ["photo.jpg"],
+        [Image.new("P", (48, 48))],
     ],
-    ids=["float32", "float64", "int64", "no channels", "two channels", "one image"],
 )
 def test_what_is_no_batch_of_uint8_images_is_refused(images: Any) -> None:
-    with pytest.raises(ValueError, match="a sequence of uint8 arrays") as caught:
+    with pytest.raises(ValueError, match=r"sequence of uint8 arrays.*`read_image` makes one"):
         Preprocessor((48, 48))(images)
-    assert f"dtype={images.dtype}" in str(caught.value)
 
 
-def test_a_sequence_may_hold_pillow_pictures_but_no_paths() -> None:
-    image = np.arange(48 * 48 * 3, dtype=np.uint8).reshape(48, 48, 3)
-    preprocess = Preprocessor((64, 64))
-    assert np.array_equal(preprocess([Image.fromarray(image)]), preprocess([image]))  # type: ignore[list-item]
-    for wrong in ("photo.jpg", ["photo.jpg"], [Image.new("P", (48, 48))]):
-        with pytest.raises(ValueError, match="`read_image` makes one of a file"):
-            preprocess(wrong)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    "preprocessor",
-    [
-        Preprocessor((64, 64)),
-        Preprocessor((48, 40), 3, (0.0, 1.0), (0.1, 1 / 3, 254.9)),
-        Preprocessor((1, 1), mean=(127.5,)),
-    ],
-)
-def test_json_round_trip(preprocessor: Preprocessor) -> None:
-    text = json.dumps(preprocessor.to_json())
-    assert Preprocessor.from_json(json.loads(text)) == preprocessor
+def test_json_round_trip() -> None:
+    other = Preprocessor((48, 40), 3, (0.0, 1.0), (0.1, 1 / 3, 254.9))
+    for preprocessor in (Preprocessor((64, 64)), other):
+        text = json.dumps(preprocessor.to_json())
+        assert Preprocessor.from_json(json.loads(text)) == preprocessor
 
 
 @pytest.mark.parametrize(
