@@ -62,12 +62,10 @@ def test_margin_is_a_fraction_of_the_box(margin: float, expected: Box) -> None:
 
 def test_margins_and_what_is_refused() -> None:
     assert [as_margin(value) for value in (0.1, 1, [0.1] * 4)] == [0.1, 1.0, 0.1]
-    for value in (None, "0.1", True, [0.1], [0.1] * 5, [0.1] * 3 + [None], [0.1, 0.2, 0.3, 0.4]):
-        with pytest.raises(ValueError, match="one number, the same for all sides"):
+    refused = [None, "0.1", True, [0.1], [0.1] * 5, [0.1] * 3 + [None], [0.1, 0.2, 0.3, 0.4]]
+    for value in (*refused, -0.5, -3.0, float("nan"), float("inf"), [float("inf")] * 4):
+        with pytest.raises(ValueError, match=r"fraction above -0\.5.*the same for all sides"):
             as_margin(value)
-    for fraction in (-0.5, -3.0, float("nan"), float("inf"), [float("inf")] * 4):
-        with pytest.raises(ValueError, match=r"fraction above -0\.5"):
-            as_margin(fraction)
 
 
 @given(boxes, boxes)

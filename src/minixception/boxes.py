@@ -65,30 +65,21 @@ def as_margin(value: Any) -> float:
     """Return how far a crop reaches beyond its box: on each side, a fraction of the box.
 
     0.1 adds a tenth of the box's width on the left and on the right, and a tenth of its height
-    above and below; a negative fraction cuts some off. Early cards have four equal numbers, one per
-    side.
+    above and below; a negative fraction cuts some off. Early cards have four equal numbers.
 
     Raises:
-        ValueError: if `value` is not one number for all sides, is not above -0.5, so that the crop
-            would lose the middle of the box, or is above `LARGEST_MARGIN`.
+        ValueError: if `value` is not one number for all sides, above -0.5, which leaves the middle
+            of the box, and at most `LARGEST_MARGIN`.
     """
     sides = value if isinstance(value, list | tuple) and len(value) == 4 else [value]
-    if not all(map(_is_number, sides)) or any(side != sides[0] for side in sides[1:]):
+    is_number = isinstance(sides[0], int | float) and not isinstance(sides[0], bool)
+    # Written so that NaN fails too.
+    if not is_number or not -0.5 < sides[0] <= LARGEST_MARGIN or sides.count(sides[0]) < len(sides):
         raise ValueError(
-            "`margin` must be one number, the same for all sides of a box. "
-            f"Received: margin={value!r}"
+            "`margin` must be a fraction above -0.5, which leaves the middle of the box, and at "
+            f"most {LARGEST_MARGIN}, the same for all sides. Received: margin={value!r}"
         )
-    margin = float(sides[0])
-    if not -0.5 < margin <= LARGEST_MARGIN:  # written so that NaN fails too
-        raise ValueError(
-            "`margin` must be a fraction above -0.5, which leaves the middle of the box, and "
-            f"at most {LARGEST_MARGIN}. Received: margin={margin}"
-        )
-    return margin
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return float(sides[0])
 
 
 def expand(box: Box, margin: float) -> Box:
@@ -96,16 +87,14 @@ def expand(box: Box, margin: float) -> Box:
 
     The result holds the pixel in the middle of the box.
     """
-    left, right = _expand_side(box.x, box.width, margin)
-    top, bottom = _expand_side(box.y, box.height, margin)
-    return Box(left, top, right - left, bottom - top)
-
-
-def _expand_side(start: int, length: int, margin: float) -> tuple[int, int]:
-    """Return where a side begins and ends; the pixel in its middle is always inside."""
-    middle = start + (length - 1) // 2
-    begin = min(round(start - margin * length), middle)
-    return begin, max(round(start + length + margin * length), middle + 1)
+    sides = []
+    for start, length in ((box.x, box.width), (box.y, box.height)):
+        middle = start + (length - 1) // 2
+        begin = min(round(start - margin * length), middle)
+        end = max(round(start + length + margin * length), middle + 1)
+        sides.append((begin, end - begin))
+    (left, width), (top, height) = sides
+    return Box(left, top, width, height)
 
 
 def clip(box: Box, height: int, width: int) -> Box:

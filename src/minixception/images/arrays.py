@@ -74,9 +74,8 @@ def _on_white(image: np.ndarray) -> np.ndarray:
 def resize_image(image: np.ndarray, size: tuple[int, int], *, cubic: bool = False) -> np.ndarray:
     """Resize an image, whatever its proportions.
 
-    Growing is bilinear, as for the published networks, which took the 48 px faces of FER2013 at
-    64 px. Shrinking averages over the area, since bilinear would skip most pixels of a large face.
-    If one side grows and the other shrinks, both are bilinear.
+    Growing is bilinear, as for the published networks, which took faces of 48 px at 64; so is
+    growing one side alone. Shrinking averages: bilinear would skip most pixels of a large face.
 
     Args:
         image: (height, width) or (height, width, C), uint8 or float32.
@@ -174,14 +173,9 @@ def cut_face(image: np.ndarray, box: Box, margin: float, *, angle: float = 0.0) 
 def map_in_place(
     one: np.ndarray, box: Box, margin: float, size: tuple[int, int], *, angle: float = 0.0
 ) -> tuple[Box, np.ndarray]:
-    """Turn a map of what `cut_face` cut out back, as the face is turned in the image.
+    """Turn a map of what `cut_face` cut out, float32 (H, W), back as the face is turned.
 
-    Args:
-        one: float32 (H, W), any size.
-        box: as for `cut_face`.
-        margin: likewise.
-        size: height and width of the image.
-        angle: as for `cut_face`.
+    `size` is the height and width of the image; the other arguments are those of `cut_face`.
 
     Returns:
         The part of the image that holds what was cut out, and a map (H, W) of it, with 0 in the

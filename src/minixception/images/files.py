@@ -92,14 +92,7 @@ def read_image(path: str | os.PathLike[str], *, reduction: int = 1) -> np.ndarra
 
 
 def decode_image(content: bytes, name: str, *, reduction: int = 1) -> np.ndarray:
-    """Decode the content of a picture file as `read_image` does; messages call it `name`.
-
-    Returns:
-        RGB uint8 (height, width, 3), a new array.
-
-    Raises:
-        ValueError: as `read_image`.
-    """
+    """Decode the content of a picture file just as `read_image` does; messages call it `name`."""
     return _decode(io.BytesIO(content), name, len(content), reduction)
 
 
@@ -127,8 +120,8 @@ def picture_size(
 def colour_profile(path: str | os.PathLike[str]) -> bytes | None:
     """Return the ICC profile that says which colours the RGB of a picture file are.
 
-    Phones write one of Display P3, cameras of Adobe RGB. `read_image` leaves the values as they
-    are. None if there is no profile, or one of CMYK or grey, or the head cannot be read.
+    Phones write Display P3, cameras Adobe RGB; `read_image` leaves the values as they are. None if
+    there is none, or one of CMYK or grey, or the head cannot be read.
     """
     with contextlib.suppress(Exception), Path(path).open("rb") as file, _head(file) as opened:
         profile = opened.info.get("icc_profile") or b""
@@ -150,14 +143,7 @@ def _head(stream: BinaryIO) -> Iterator[Image.Image]:
 
 
 def pillow_to_rgb(picture: Image.Image) -> np.ndarray:
-    """Turn a Pillow picture, which stays as it is, into an array just as `read_image` does.
-
-    Returns:
-        RGB uint8 (height, width, 3), a new array.
-
-    Raises:
-        ValueError: as `read_image`.
-    """
+    """Turn a Pillow picture, which stays as it is, into an array just as `read_image` does."""
     name = getattr(picture, "filename", "") or "a Pillow picture"
     with _clear_errors(name):
         return _picture_to_rgb(_upright(picture), name)

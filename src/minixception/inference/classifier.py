@@ -86,12 +86,11 @@ class FaceClassifier:
     def features(
         self, crops: Picture | Iterable[Picture], *, bgr: bool = False
     ) -> NDArray[np.float32]:
-        """Return the features (N, D) of N faces: what the network computes before it decides.
+        """Return the features (N, D) of N faces; the arguments are those of `predict`.
 
         They are the input of the last convolution or dense layer, averaged over all positions: 128
-        numbers for mini_xception. Whatever the engine, Keras computes them from the checkpoint's
-        `model.keras`; TensorFlow is imported at the first call. The arguments are those of
-        `predict`.
+        numbers for mini_xception. Keras computes them from the checkpoint's `model.keras`, whatever
+        the engine; TensorFlow is imported at the first call.
 
         Raises:
             ImportError: without Keras.

@@ -1,6 +1,7 @@
 """Results for picture files, including those that cannot be read."""
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,9 @@ class PictureResult:
     Attributes:
         picture: its path or URL.
         faces: from left to right; empty if `error` is set.
-        error: why the picture could not be read, None if it could.
-        drawn: the file it was drawn to, None if it was not.
-        smallest_face: if no face is found, the side in pixels below which none is searched for;
-            None if there is no such limit.
+        error: why the picture could not be read, if so.
+        drawn: the file it was drawn to, if so.
+        smallest_face: if no face is found, the side in pixels from which on they are searched for.
     """
 
     picture: Path | str
@@ -57,8 +57,7 @@ def analyze_file(
     Args:
         analyzer: finds the faces and classifies them.
         picture: its path or URL.
-        read: returns the picture for `picture`, in any form that `FaceAnalyzer.analyze` takes; the
-            file itself if left out.
+        read: returns what `FaceAnalyzer.analyze` takes for `picture`; it reads files if left out.
         whole_picture: see `FaceAnalyzer.analyze`.
         folders: the `folder_states` at the start of the job.
 
@@ -97,15 +96,14 @@ def analyze_file(
 def folder_states(pictures: Iterable[Path]) -> dict[Path, tuple[int, int]]:
     """Return the folders of the pictures with device and number, to know them again."""
     folders = {picture.parent for picture in pictures}
-    return {folder: state for folder in folders if (state := _state(folder)) is not None}
+    return {folder: _state(folder) for folder in folders}
 
 
-def _state(folder: Path) -> tuple[int, int] | None:
-    try:
+def _state(folder: Path) -> tuple[int, int]:
+    with suppress(OSError):
         status = folder.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
+        return status.st_dev, status.st_ino
+    return 0, 0  # of none
 
 
 def _has_moved(picture: Path | str, folders: Mapping[Path, tuple[int, int]]) -> bool:

@@ -19,8 +19,7 @@ def load_picture(picture: Picture, *, bgr: bool = False, reduction: int = 1) -> 
 
     Args:
         picture: a path, the bytes of a picture file, a file object opened in binary mode or a
-            Pillow picture, which are treated as by `images.read_image`; or an array as
-            `images.as_rgb` takes it: RGB, RGBA or grey, uint8, uint16, bool or float in [0, 1].
+            Pillow picture, see `images.read_image`; or an array, see `images.as_rgb`.
         bgr: arrays are BGR or BGRA, as OpenCV returns them; it does not matter for files.
         reduction: of a JPEG, see `images.read_image`.
 
