@@ -83,10 +83,9 @@ class Explainer:
     It takes any functional classifier that ends in a softmax, whatever its layers are called. See
     `dissection.dissect` for how the feature maps are found.
 
-    Sources: R. R. Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via
-    Gradient-based Localization", arXiv 1610.02391 (also guided Grad-CAM); R. L. Draelos, L. Carin,
-    "Use HiResCAM instead of Grad-CAM", arXiv 2011.08891; guided backpropagation: see
-    `gradients.guided_relu`.
+    Sources: R. R. Selvaraju et al., "Grad-CAM", arXiv 1610.02391 (also guided Grad-CAM); R. L.
+    Draelos, L. Carin, "Use HiResCAM instead of Grad-CAM", arXiv 2011.08891; guided backpropagation:
+    see `gradients.guided_relu`.
 
     Args:
         model: the network; it is not changed.
@@ -128,13 +127,8 @@ class Explainer:
         """Load a shipped model by its name, or a checkpoint folder; see `load_checkpoint`."""
         checkpoint = load_checkpoint(name_or_folder)
         card = checkpoint.card
-        return cls(
-            checkpoint.model,
-            card.preprocessor,
-            card.class_names,
-            temperature=card.temperature,
-            crop_margin=card.crop_margin,
-        )
+        options = {"temperature": card.temperature, "crop_margin": card.crop_margin}
+        return cls(checkpoint.model, card.preprocessor, card.class_names, **options)
 
     def explain(self, faces: Images, class_name: str | Sequence[str] | None = None) -> Explanation:
         """Return maps of the parts of each face that support a class.
@@ -155,13 +149,12 @@ class Explainer:
         names = self.class_names
         inputs = self.preprocessor(faces)
         wanted = self._wanted(class_name, len(inputs))
-        starts = range(0, len(inputs), LARGEST_BATCH)
-        slices = [slice(start, start + LARGEST_BATCH) for start in starts]
-        batches = [self._run(inputs[part], wanted[part]) for part in slices]
-        size = self.preprocessor.image_size
-        empty = [np.zeros((0, len(names)), np.float32), np.zeros(0, np.int64)]
-        empty += [np.zeros((0, *size), np.float32)] * 4
-        parts = [np.concatenate(each) for each in zip(empty, *batches, strict=True)]
+        empty: list[NDArray[Any]] = [np.zeros((0, len(names)), np.float32), np.zeros(0, np.int64)]
+        batches = [empty + [np.zeros((0, *self.preprocessor.image_size), np.float32)] * 4]
+        for start in range(0, len(inputs), LARGEST_BATCH):
+            part = slice(start, start + LARGEST_BATCH)
+            batches.append(self._run(inputs[part], wanted[part]))
+        parts = [np.concatenate(each) for each in zip(*batches, strict=True)]
         require_probabilities(parts[0], (len(inputs), len(names)), source="The network to explain")
         is_plain = np.ptp(inputs, axis=(1, 2)).max(axis=-1, initial=0) == 0
         maps = [_relative_to_peak(np.where(is_plain[:, None, None], 0, each)) for each in parts[2:]]

@@ -106,9 +106,8 @@ class Preprocessor:
         pixels = _match_channels(images, self.channels).astype(np.float32)
         if self.mean is not None:
             pixels -= np.asarray(self.mean, np.float32)
-            pixels *= scale
-        else:
-            pixels *= scale
+        pixels *= scale
+        if self.mean is None:
             pixels += np.float32(low)
         return pixels
 
@@ -126,12 +125,8 @@ class Preprocessor:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for `card.json`."""
-        return {
-            "image_size": list(self.image_size),
-            "channels": self.channels,
-            "value_range": list(self.value_range),
-            "mean": None if self.mean is None else list(self.mean),
-        }
+        fields = vars(self).items()
+        return {name: list(one) if isinstance(one, tuple) else one for name, one in fields}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Preprocessor":
@@ -140,14 +135,12 @@ class Preprocessor:
         Raises:
             KeyError, TypeError, ValueError: for missing or impossible entries.
         """
-        height, width = data["image_size"]
-        low, high = data["value_range"]
-        mean = data["mean"]
+        (height, width), (low, high), mean = data["image_size"], data["value_range"], data["mean"]
         return cls(
             image_size=(int(height), int(width)),
             channels=int(data.get("channels", 1)),
             value_range=(float(low), float(high)),
-            mean=None if mean is None else tuple(float(value) for value in mean),
+            mean=None if mean is None else tuple(map(float, mean)),
         )
 
 

@@ -11,12 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from minixception.boxes import Box, clip
-from minixception.drawing.faces import (
-    BAR_TRACK_COLOUR,
-    PANEL_COLOUR,
-    WHITE,
-    emotion_colour,
-)
+from minixception.drawing.faces import BAR_TRACK_COLOUR, PANEL_COLOUR, WHITE, emotion_colour
 from minixception.drawing.fonts import label_font
 from minixception.images import as_rgb, resize_image, to_grey
 
@@ -113,10 +108,9 @@ def _map_tile(values: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 def _draw_caption(picture: Image.Image, place: tuple[int, int], caption: str) -> None:
     middle = (place[0] + TILE / 2, place[1] + TILE + CAPTION / 2)
-    draw, size = ImageDraw.Draw(picture), FONT_SIZE
-    while draw.textlength(caption, font=label_font(size, [caption])) > TILE and size > 6:
-        size -= 1
-    draw.text(middle, caption, fill=WHITE, font=label_font(size, [caption]), anchor="mm")
+    fonts = [label_font(size, [caption]) for size in range(FONT_SIZE, 5, -1)]
+    font = next((font for font in fonts if font.getlength(caption) <= TILE), fonts[-1])
+    ImageDraw.Draw(picture).text(middle, caption, fill=WHITE, font=font, anchor="mm")
 
 
 def _draw_probabilities(
