@@ -75,13 +75,15 @@ def table_columns(class_names: Mapping[str, Iterable[str]]) -> list[str]:
 
 def to_rows(faces: Iterable[FacePrediction]) -> list[dict[str, Any]]:
     """Return a flat record per face: box, labels, then a column per class and task."""
-    rows = []
-    for face in faces:
-        labels = [face.label(task) for task in face.scores]
-        scores = [score for each in face.scores.values() for score in each.values()]
-        columns = table_columns(face.scores)
-        rows.append(dict(zip(columns, [*face.box, *labels, *scores], strict=True)))
-    return rows
+    return [to_row(face.to_json()) for face in faces]
+
+
+def to_row(face: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the row of a face as `FacePrediction.to_json` gives it."""
+    scores = {key.removesuffix("_scores"): face[key] for key in face if key.endswith("_scores")}
+    values = [*face["box"], *(face[task] for task in scores)]
+    values += [score for each in scores.values() for score in each.values()]
+    return dict(zip(table_columns(scores), values, strict=True))
 
 
 def to_frame(faces: Iterable[FacePrediction]) -> "pandas.DataFrame":

@@ -14,9 +14,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from minixception.boxes import Box
 from minixception.inference.picture_files import PictureResult
-from minixception.inference.predictions import FacePrediction, table_columns, to_rows
+from minixception.inference.predictions import table_columns, to_row
 from minixception.messages import as_text, csv_cell, plain_json
 
 if TYPE_CHECKING:
@@ -40,13 +39,10 @@ def line_of(result: PictureResult) -> Line:
 
 def picture_rows(line: Line, class_names: Mapping[str, Iterable[str]]) -> list[dict[str, Any]]:
     """Return a row per face of a picture, or one with None in its other cells if there is none."""
-    faces = [
-        FacePrediction(Box(*face["box"]), {task: face[f"{task}_scores"] for task in class_names})
-        for face in line["faces"]
-    ]
+    rows = [to_row(face) for face in line["faces"]]
     empty = dict.fromkeys(picture_columns(class_names))
-    head = {"picture": line["picture"], "faces": len(faces), "error": line["error"]}
-    return [{**empty, **head, **row} for row in to_rows(faces) or [{}]]
+    head = {"picture": line["picture"], "faces": len(rows), "error": line["error"]}
+    return [{**empty, **head, **row} for row in rows or [{}]]
 
 
 def picture_columns(class_names: Mapping[str, Iterable[str]]) -> list[str]:
