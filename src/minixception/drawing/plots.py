@@ -35,17 +35,9 @@ _LETTERS_IN_LINE = 16
 def plot_history(history: Mapping[str, Sequence[float]], path: str | os.PathLike[str]) -> None:
     """Draw loss and accuracy of a training run, with the best validation epoch of each marked.
 
-    `history` maps a metric to one value per epoch, as in Keras: `loss` and, where measured,
-    `val_loss`, `accuracy` and `val_accuracy`. Other metrics are left out.
-
-    Raises:
-        ValueError: if `history` has no `loss`, or no epoch.
+    `history` maps a metric to one value per epoch, at least one, as in Keras: `loss` and, where
+    measured, `val_loss`, `accuracy` and `val_accuracy`. Other metrics are left out.
     """
-    if not history.get("loss"):
-        raise ValueError(
-            "`history` must have `loss` for at least one epoch. "
-            f"Received: history with {sorted(history)}"
-        )
     metrics = [metric for metric in ("loss", "accuracy") if metric in history]
     figure = new_figure(width=5.0 * len(metrics), height=4.0)
     for number, metric in enumerate(metrics, start=1):
@@ -81,22 +73,13 @@ def _finish_axes(axes: Any, metric: str) -> None:
 
 
 def plot_runs(
-    histories: Mapping[str, Mapping[str, Sequence[float]]],
-    path: str | os.PathLike[str],
+    histories: Mapping[str, Mapping[str, Sequence[float]]], path: str | os.PathLike[str]
 ) -> None:
     """Draw loss and accuracy of several training runs, a colour per run.
 
     Lines of the training set are thin and dashed, those of the validation set are solid.
     `histories` lead from the text of the legend to a history as for `plot_history`.
-
-    Raises:
-        ValueError: if there is no run, or one without `loss` or without an epoch.
     """
-    if not histories or not all(history.get("loss") for history in histories.values()):
-        raise ValueError(
-            "`histories` must hold at least one run, each with `loss` for at least one epoch. "
-            f"Received: {list(histories)}"
-        )
     figure = new_figure(width=11.0, height=4.5)
     for number, metric in enumerate(("loss", "accuracy"), start=1):
         axes = figure.add_subplot(1, 2, number)
@@ -118,14 +101,9 @@ def _add_run_legend(figure: Figure, axes: Any) -> None:
     handles, labels = axes.get_legend_handles_labels()
     handles += [Line2D([], [], color="grey", linestyle=style) for style in ("--", "-")]
     labels += ["training", "validation"]
-    columns = _LEGEND_LETTERS // (max(map(len, labels)) + 8)
-    figure.legend(
-        handles,
-        labels,
-        loc="outside lower center",
-        ncols=max(1, min(len(labels), columns)),
-        frameon=False,
-    )
+    fitting = _LEGEND_LETTERS // (max(map(len, labels)) + 8)
+    columns = max(1, min(len(labels), fitting))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
 
 
 def plot_confusion_matrix(
