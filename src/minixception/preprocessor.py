@@ -112,13 +112,7 @@ class Preprocessor:
         return pixels
 
     def centred_on(self, images: Images) -> "Preprocessor":
-        """Return a copy whose `mean` is the mean pixel of these images, the training set.
-
-        Raises:
-            ValueError: if there are none.
-        """
-        if len(images) == 0:
-            raise ValueError("A mean needs at least one image. Received: 0 images")
+        """Return a copy whose `mean` is the mean pixel of these images, the training set."""
         pixels = _match_channels(self.resize(images), self.channels)
         mean = pixels.mean(axis=(0, 1, 2), dtype=np.float64)
         return replace(self, mean=tuple(float(value) for value in mean))

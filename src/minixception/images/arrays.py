@@ -78,21 +78,14 @@ def resize_image(image: np.ndarray, size: tuple[int, int], *, cubic: bool = Fals
     growing one side alone. Shrinking averages: bilinear would skip most pixels of a large face.
 
     Args:
-        image: (height, width) or (height, width, C), uint8 or float32.
+        image: (height, width) or (height, width, C), uint8 or float32, not empty.
         size: (height, width) of the result, at least 1 each.
         cubic: grow bicubic instead, which keeps small faces sharper.
 
     Returns:
         An array of that size, of the same dtype and rank; `image` itself if it has that size.
-
-    Raises:
-        ValueError: if a side of `size` is below 1, or `image` is empty.
     """
     height, width = size
-    if height < 1 or width < 1:
-        raise ValueError(f"`size` must be at least (1, 1). Received: size={tuple(size)}")
-    if image.size == 0:
-        raise ValueError(f"`image` must not be empty. Received: shape={image.shape}")
     if image.shape[:2] == (height, width):
         return image
     shrinks = height <= image.shape[0] and width <= image.shape[1]
@@ -110,15 +103,7 @@ def to_grey(image: np.ndarray) -> np.ndarray:
 
     Returns:
         An array (height, width, 1) of the same dtype.
-
-    Raises:
-        ValueError: for another shape.
     """
-    if image.ndim != 3 or image.shape[2] not in (1, 3):
-        raise ValueError(
-            "`image` must have the shape (height, width, 3) or (height, width, 1). "
-            f"Received: shape={image.shape}"
-        )
     if image.shape[2] == 1:
         return image
     return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[:, :, np.newaxis]
