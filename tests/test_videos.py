@@ -58,7 +58,6 @@ def encode(
     size: tuple[int, int] = (320, 160),
     rate: Fraction = Fraction(10),
     frames: int = 12,
-    times: list[float] | None = None,
     shift: int = 0,
     grain: int = 0,
     sound: tuple[str, float] | None = None,
@@ -78,14 +77,12 @@ def encode(
         (stream.width, stream.height), stream.pix_fmt = size, form
         for name, value in context.items():
             setattr(stream.codec_context, name, value)
-        tick = Fraction(1, 1000) if times else 1 / rate
-        stream.codec_context.time_base = tick
+        stream.codec_context.time_base = 1 / rate
         for number in range(frames):
             image = scene(number, size[1], size[0])
             image -= grains.integers(0, grain + 1, image.shape, np.uint8)
             frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=form)
-            frame.pts = round(times[number] * 1000) if times else number
-            frame.time_base = tick
+            frame.pts, frame.time_base = number, 1 / rate
             container.mux(_shifted(stream.encode(frame), shift))
         if sound:
             wave = np.sin(np.arange(round(48000 * sound[1])) / 20, dtype=np.float32)[None]
@@ -246,7 +243,8 @@ def test_odd_rates(rate: float, suffix: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", WRITABLE_SUFFIXES)
 def test_a_variable_rate_is_kept(suffix: str, tmp_path: Path) -> None:
     times = [0.0, 0.1, 0.2, 1.0, 1.1, 3.0, 3.3]
-    path = encode(tmp_path / "a.mp4", frames=7, times=times)
+    images = [Frame(number, time, scene(number)) for number, time in enumerate(times)]
+    path = write_frames(tmp_path / "a.mp4", images, rate=10)
     _, writer = copy_film(path, tmp_path / f"b{suffix}")
     assert writer.remarks == []
     frames, _ = read(tmp_path / f"b{suffix}")

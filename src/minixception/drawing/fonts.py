@@ -16,6 +16,8 @@ Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
 _DEJAVU = "mpl-data/fonts/ttf/DejaVuSans.ttf"
 
+_CHECKED: set[str] = set()  # letters
+
 log = logging.getLogger(__name__)
 
 
@@ -32,10 +34,14 @@ def label_font(size: int, texts: Iterable[str]) -> Font:
 
 
 def warn_of_lacking(text: str) -> None:
-    """Name the letters that become empty boxes, once."""
-    letters = {each for each in text if each.isprintable() and not each.isascii()}
-    if lacking := "".join(sorted(filter(_is_lacking, letters))):
-        _warn_once(lacking)
+    """Name the letters that become empty boxes, each once."""
+    letters = {each for each in text if each.isprintable() and not each.isascii()} - _CHECKED
+    _CHECKED.update(letters)
+    if letters:
+        font = _font(16, False)
+        box = bytes(font.getmask("\uffff"))  # of a letter that does not exist
+        if lacking := "".join(sorted(one for one in letters if bytes(font.getmask(one)) == box)):
+            log.warning("Empty boxes are drawn for letters that are in no font here: %s", lacking)
 
 
 @lru_cache(maxsize=64)
@@ -46,15 +52,3 @@ def _font(size: int, is_ascii: bool) -> Font:
     found = find_spec("matplotlib")  # not imported, which would take longer than drawing
     assert found is not None
     return ImageFont.truetype(Path(str(found.origin)).parent / _DEJAVU, size)
-
-
-@lru_cache(maxsize=1024)
-def _is_lacking(letter: str) -> bool:
-    """Return whether the font draws a letter as one that does not exist."""
-    font = _font(16, False)
-    return bytes(font.getmask(letter)) == bytes(font.getmask("\uffff"))
-
-
-@lru_cache(maxsize=64)  # and not for each face
-def _warn_once(lacking: str) -> None:
-    log.warning("Empty boxes are drawn for letters that are in no font here: %s", lacking)
