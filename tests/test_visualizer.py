@@ -1,4 +1,3 @@
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +13,16 @@ from minixception.drawing.faces import (
 from minixception.drawing.fonts import label_font
 from minixception.drawing.plots import plot_confusion_matrix, plot_history
 from minixception.images import read_image
+from minixception.inference.predictions import FacePrediction
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-
-
 HAPPY = {name: 0.93 if name == "happy" else 0.01 for name in EMOTIONS}
 WOMAN = {"woman": 0.88, "man": 0.12}
+SCORES: dict[str, dict[str, float]] = {"emotion": HAPPY, "gender": WOMAN}
 
 
-@dataclass(frozen=True)
-class Face:
-    box: Box
-    scores: dict[str, dict[str, float]] = field(
-        default_factory=lambda: {"emotion": HAPPY, "gender": WOMAN}
-    )
+def make_face(box: Box, scores: dict[str, dict[str, float]] = SCORES) -> FacePrediction:
+    return FacePrediction(box, scores)
 
 
 def changed_pixels(before: np.ndarray, after: np.ndarray) -> np.ndarray:
@@ -46,7 +41,7 @@ def background() -> np.ndarray:
 @pytest.mark.parametrize("bars", [False, True])
 def test_drawing_returns_a_new_image(background: np.ndarray, bars: bool) -> None:
     before = background.copy()
-    drawn = draw_predictions(background, [Face(Box(200, 200, 100, 100))], bars=bars)
+    drawn = draw_predictions(background, [make_face(Box(200, 200, 100, 100))], bars=bars)
     np.testing.assert_array_equal(background, before)
     assert drawn.shape == background.shape
     assert drawn.dtype == np.uint8
@@ -56,13 +51,15 @@ def test_drawing_returns_a_new_image(background: np.ndarray, bars: bool) -> None
 
 
 def test_bars_cover_no_face(background: np.ndarray) -> None:
-    faces = [Face(Box(10 + 160 * x, 60 + 150 * y, 90, 90)) for x in (0, 1, 3) for y in range(3)]
+    faces = [
+        make_face(Box(10 + 160 * x, 60 + 150 * y, 90, 90)) for x in (0, 1, 3) for y in range(3)
+    ]
     plain = draw_predictions(background, faces)
     drawn = draw_predictions(background, faces, bars=True)
     for x, y, width, height in (face.box for face in faces):
         part = (slice(y, y + height), slice(x, x + width))
         assert np.array_equal(drawn[part], plain[part])
-    alone = draw_predictions(background, [Face(Box(0, 0, 640, 480))], bars=True)
+    alone = draw_predictions(background, [make_face(Box(0, 0, 640, 480))], bars=True)
     for each in (drawn, alone):
         assert (each == (80, 80, 80)).all(axis=2).any()  # the tracks of the bars
 
@@ -73,15 +70,15 @@ def test_bars_cover_no_face(background: np.ndarray) -> None:
 def test_labels_at_borders_and_corners_are_whole(
     background: np.ndarray, x: int, y: int, bars: bool
 ) -> None:
-    drawn = draw_predictions(background, [Face(Box(x, y, 100, 100))], bars=bars)
-    reference = draw_predictions(background, [Face(Box(270, 190, 100, 100))])
+    drawn = draw_predictions(background, [make_face(Box(x, y, 100, 100))], bars=bars)
+    reference = draw_predictions(background, [make_face(Box(270, 190, 100, 100))])
     frame = 2 * 4 * 106  # the frame around the face may be cut off by the border
     assert plate_pixels(drawn) > plate_pixels(reference) - frame
 
 
 @pytest.mark.parametrize("side", [1, 20, 48, 200, 470])
 def test_text_follows_the_face_and_stays_readable(background: np.ndarray, side: int) -> None:
-    drawn = draw_predictions(background, [Face(Box(5, 5, side, side))])
+    drawn = draw_predictions(background, [make_face(Box(5, 5, side, side))])
     plate = (drawn == EMOTION_COLOURS["happy"]).all(axis=2)
     assert plate.sum() > 500  # a label of 11 pixels high letters covers more
     assert plate.sum() < 0.2 * plate.size
@@ -90,7 +87,7 @@ def test_text_follows_the_face_and_stays_readable(background: np.ndarray, side: 
 def test_labels_of_a_crowd_do_not_overlap(background: np.ndarray) -> None:
     places = [(160 * column - 5, 240 * row - 5) for row in range(2) for column in range(4)]
     faces = [
-        Face(Box(*place, 170, 250), {"emotion": {name: 0.9}, "gender": WOMAN})
+        make_face(Box(*place, 170, 250), {"emotion": {name: 0.9}, "gender": WOMAN})
         for place, name in zip(places, EMOTION_COLOURS, strict=True)
     ]
     together = draw_predictions(background, faces)
@@ -103,12 +100,12 @@ def test_labels_of_a_crowd_do_not_overlap(background: np.ndarray) -> None:
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 300, 3), (48, 48, 1), (20, 20), (3000, 10, 3)])
 def test_tiny_images_do_not_crash(shape: tuple[int, ...]) -> None:
     image = np.zeros(shape, np.uint8)
-    for faces in ([Face(Box(0, 0, shape[1], shape[0]))], []):
+    for faces in ([make_face(Box(0, 0, shape[1], shape[0]))], []):
         assert draw_predictions(image, faces, bars=True).shape == (*shape[:2], 3)
 
 
 def test_numbers_are_in_the_labels_and_cover_no_face(background: np.ndarray) -> None:
-    faces = [Face(Box(200, 200, 40, 40)), Face(Box(400, 200, 40, 40), {})]
+    faces = [make_face(Box(200, 200, 40, 40)), make_face(Box(400, 200, 40, 40), {})]
     plain = draw_predictions(background, faces)
     drawn = draw_predictions(background, faces, numbers=(1, 12))
     assert plate_pixels(drawn) > plate_pixels(plain)
@@ -118,14 +115,14 @@ def test_numbers_are_in_the_labels_and_cover_no_face(background: np.ndarray) -> 
 
 
 def test_a_face_without_predictions_gets_a_box_only(background: np.ndarray) -> None:
-    face = Face(Box(200, 200, 100, 100), {})
+    face = make_face(Box(200, 200, 100, 100), {})
     drawn = draw_predictions(background, [face], bars=True)
     rows, columns = np.nonzero(changed_pixels(background, drawn))
     assert rows.min() >= 190
     assert columns.max() <= 310
     assert label_lines(face) == []
-    assert label_lines(Face(face.box)) == ["happy 93 %", "woman 88 %"]
-    assert label_lines(Face(face.box, {"emotion": {}, "gender": WOMAN})) == ["woman 88 %"]
+    assert label_lines(make_face(face.box)) == ["happy 93 %", "woman 88 %"]
+    assert label_lines(make_face(face.box, {"emotion": {}, "gender": WOMAN})) == ["woman 88 %"]
 
 
 def test_letters_of_other_alphabets_are_drawn() -> None:
@@ -141,7 +138,7 @@ def test_letters_that_cannot_be_drawn_are_told_once(
     recwarn: pytest.WarningsRecorder,
 ) -> None:
     scores = [{"emotion": {"радость": one, "幸せ": 1 - one}} for one in (0.3, 0.8)]
-    draw_predictions(background, [Face(Box(200, 200, 100, 100), each) for each in scores])
+    draw_predictions(background, [make_face(Box(200, 200, 100, 100), each) for each in scores])
     plot_confusion_matrix(np.eye(2, dtype=int), ("радость", "幸せ"), tmp_path / "matrix.png")
     assert [record.getMessage()[-2:] for record in caplog.records] == ["せ幸"]
     assert not recwarn.list

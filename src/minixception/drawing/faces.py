@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -14,6 +14,9 @@ from minixception.boxes import Box, shared_area
 from minixception.drawing.fonts import label_font
 from minixception.images import as_rgb, pillow_to_rgb
 from minixception.labels import canonical_name, describe_scores, most_probable
+
+if TYPE_CHECKING:
+    from minixception.inference.predictions import FacePrediction
 
 Colour = tuple[int, int, int]
 
@@ -44,22 +47,10 @@ _PANEL_SIZES = (0.75, 0.5)
 _SMALLEST_PANEL_FONT = 9  # pixels; smaller letters cannot be read
 
 
-class DrawableFace(Protocol):
-    """What a face must have to be drawn; `inference.FacePrediction` has it."""
-
-    @property
-    def box(self) -> Box:
-        """Where the face is."""
-
-    @property
-    def scores(self) -> Mapping[str, Mapping[str, float]]:
-        """Task to class name to probability; nothing is written of a task without classes."""
-
-
 class _Face:
     """A face to draw, and the sizes in pixels that belong together for it."""
 
-    def __init__(self, face: DrawableFace, font_size: int) -> None:
+    def __init__(self, face: FacePrediction, font_size: int) -> None:
         self.given, self.box = face, face.box
         self.emotions = face.scores.get("emotion", {})
         self.lines = label_lines(face)
@@ -114,7 +105,7 @@ class _Canvas:
 
 def draw_predictions(
     image: np.ndarray,
-    faces: Iterable[DrawableFace],
+    faces: Iterable[FacePrediction],
     *,
     bars: bool = False,
     numbers: Iterable[int] | None = None,
@@ -159,7 +150,7 @@ def emotion_colour(name: str | None) -> Colour:
     return _COLOUR_OF_MEANING.get(meaning, palette[zlib.crc32(meaning.encode()) % len(palette)])
 
 
-def label_lines(face: DrawableFace) -> list[str]:
+def label_lines(face: FacePrediction) -> list[str]:
     """Return what is written at a face: a line per task, with its most probable class."""
     return [text for scores in face.scores.values() if (text := describe_scores(scores))]
 
