@@ -121,19 +121,20 @@ def test_a_chunk_larger_than_what_is_in_it() -> None:
         check_tensors(stream.getvalue(), ALLOWED_ANYWAY)
 
 
-def test_what_a_state_holds_is_bounded(tmp_path: Path) -> None:
-    path = tmp_path / "training_state.npz"
-    np.savez_compressed(path, facts=np.array("{}"), model_0=np.zeros(10 << 20))
-    with pytest.raises(ValueError, match="would unpack to more than 8 times its size"):
-        read_state(path)
-
-
-def test_the_archive_of_a_detector_is_bounded(tmp_path: Path) -> None:
+def test_what_other_packed_files_hold_is_bounded(tmp_path: Path) -> None:
+    state, mat = tmp_path / "training_state.npz", tmp_path / "imdb.mat"
+    np.savez_compressed(state, facts=np.array("{}"), model_0=np.zeros(10 << 20))
+    savemat(mat, {f"v{number}": np.zeros(4 << 20) for number in range(3)}, do_compression=True)
     write_labelled_pictures(tmp_path)
     zeros = tar(*((tarfile.TarInfo(str(number)), bytes(60 << 20)) for number in range(2)))
     (tmp_path / "photographs.tar").write_bytes(gzip.compress(zeros, 1))
-    with pytest.raises(ValueError, match=r"photographs\.tar would unpack to more than 8 times"):
-        list(read_labelled_pictures(tmp_path, "photographs"))
+    for read in (
+        lambda: read_state(state),
+        lambda: check_mat_size(mat),
+        lambda: list(read_labelled_pictures(tmp_path, "photographs")),
+    ):
+        with pytest.raises(ValueError, match="would unpack to more than 8 times its size"):
+            read()
 
 
 def test_weights_that_are_no_numbers(tmp_path: Path) -> None:
@@ -240,13 +241,6 @@ def test_the_holes_of_a_sparse_archive_are_bounded(tmp_path: Path) -> None:
     (tmp_path / "faces.tar").write_bytes(tar(*members))
     with pytest.raises(ValueError, match="would unpack to more than 8 times its size"):
         list(tar_contents(tmp_path / "faces.tar"))
-
-
-def test_what_a_mat_file_holds_is_bounded(tmp_path: Path) -> None:
-    path = tmp_path / "imdb.mat"
-    savemat(path, {f"v{number}": np.zeros(4 << 20) for number in range(3)}, do_compression=True)
-    with pytest.raises(ValueError, match="would unpack to more than"):
-        check_mat_size(path)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems may store the hole")

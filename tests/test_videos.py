@@ -475,11 +475,6 @@ def test_the_cover_of_an_album_is_no_film(clip: Path, tmp_path: Path) -> None:
             assert_not_open(path)
 
 
-def packets(path: Path) -> list[tuple[int, int]]:
-    with av.open(str(path)) as container:
-        return [(p.pos or 0, p.size) for p in container.demux(video=0) if p.size]
-
-
 # The part of the frame from which on it is blank. What comes in the middle of a frame of HEVC is
 # decoded, whatever it is.
 @pytest.mark.parametrize(
@@ -501,7 +496,9 @@ def test_what_cannot_be_decoded_is_missing_and_counted(
     x265 = {"x265-params": "log-level=none:keyint=12:bframes=0"} if codec == "libx265" else {}
     path = encode(tmp_path / name, codec, frames=24, gop_size=12, max_b_frames=0, options=x265)
     whole = images_by_time(path)
-    start, size = packets(path)[hit]
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        start, size = packets[hit].pos or 0, packets[hit].size
     begin = start + max(6, int(part * size))
     frames, reader = read(blank(path, begin, start + size))
     lost = 24 - len(frames)
