@@ -36,14 +36,10 @@ Change = Callable[[bytearray, random.Random], None]
 
 
 def flip_bytes(content: bytearray, dice: random.Random) -> None:
+    most = dice.choice((len(content), 64))  # headers decide about sizes and formats
     for _ in range(dice.choice((1, 1, 2, 5, 30))):
-        content[dice.randrange(len(content))] = dice.randrange(256)
-
-
-def change_head(content: bytearray, dice: random.Random) -> None:
-    """Headers decide about sizes and formats."""
-    for _ in range(dice.choice((1, 2, 4))):
-        content[dice.randrange(min(len(content), 64))] = dice.choice((0, 1, 127, 128, 255))
+        value = dice.choice((0, 1, 127, 128, 255, dice.randrange(256)))
+        content[dice.randrange(min(most, len(content)))] = value
 
 
 def cut_off(content: bytearray, dice: random.Random) -> None:
@@ -66,7 +62,7 @@ def insert_word(content: bytearray, dice: random.Random) -> None:
     content[start:start] = dice.choice(words)
 
 
-CHANGES: tuple[Change, ...] = (flip_bytes, change_head, cut_off, cut_out, repeat_part, insert_word)
+CHANGES: tuple[Change, ...] = (flip_bytes, flip_bytes, cut_off, cut_out, repeat_part, insert_word)
 
 
 def broken(whole: bytes, dice: random.Random) -> bytes:
