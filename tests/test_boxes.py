@@ -74,9 +74,6 @@ def test_intersection_over_union_is_symmetric_and_bounded(first: Box, second: Bo
     assert 0 <= value <= 1
     assert value == intersection_over_union(second, first)
     assert intersection_over_union(first, first) == 1
-
-
-def test_intersection_over_union_of_known_boxes() -> None:
     assert intersection_over_union(Box(0, 0, 10, 10), Box(5, 0, 10, 10)) == pytest.approx(1 / 3)
     assert intersection_over_union(Box(0, 0, 0, 0), Box(0, 0, 0, 0)) == 0
 

@@ -152,9 +152,6 @@ def test_match_boxes_prefers_the_largest_overlap() -> None:
     assert match_boxes([here], {7: far}) == {}
     assert match_boxes([here, near], {7: far, 8: near}, {7: here, 8: here}) == {1: 8, 0: 7}
     assert match_boxes([], {7: here}) == match_boxes([here], {}) == {}
-
-
-def test_each_in_a_crowd_is_matched() -> None:
     crowd = [Box(15 * (number % 80), 15 * (number // 80), 12, 12) for number in range(4000)]
     assert match_boxes(crowd[:100], dict(enumerate(crowd))) == {n: n for n in range(100)}
 
