@@ -28,7 +28,6 @@ from minixception.checkpoints.shipped import DEFAULT_GENDER_MODEL, find_model
 from minixception.datasets import load_fer2013, load_imdb, load_utkface, read_ferplus_votes
 from minixception.images import READABLE_FORMATS, read_image
 from minixception.labels import FERPLUS_COLUMNS
-from minixception.preprocessor import Preprocessor
 
 CASES = int(os.environ.get("MINIXCEPTION_FUZZ_CASES", "40"))
 
@@ -147,18 +146,7 @@ def test_votes(tmp_path: Path) -> None:
 
 
 def example_card() -> dict[str, Any]:
-    card = Card(
-        name="example",
-        task="gender",
-        architecture="mini_xception",
-        parameters=52_658,
-        class_names=("woman", "man"),
-        preprocessor=Preprocessor(image_size=(64, 64), mean=(120.0,)),
-        data={"name": "utkface", "sizes": {"train": 5}},
-        recipe={"epochs": 3},
-        metrics={"test": {"accuracy": 0.5}},
-    )
-    return card.to_json()
+    return read_card(find_model(DEFAULT_GENDER_MODEL)).to_json()
 
 
 def test_cards(tmp_path: Path) -> None:
