@@ -71,13 +71,10 @@ def encode(
     """
     grains = np.random.default_rng(0)
     quiet = {"x265-params": "log-level=none"} if codec == "libx265" else {}
+    context |= {"width": size[0], "height": size[1], "pix_fmt": form, "time_base": 1 / rate}
     with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream(codec, rate, options=quiet | (options or {}))
+        stream: Any = container.add_stream(codec, rate, quiet | (options or {}), **context)
         tone: Any = container.add_stream(sound[0], 48000, layout=layout) if sound else None
-        (stream.width, stream.height), stream.pix_fmt = size, form
-        for name, value in context.items():
-            setattr(stream.codec_context, name, value)
-        stream.codec_context.time_base = 1 / rate
         for number in range(frames):
             image = scene(number, size[1], size[0])
             image -= grains.integers(0, grain + 1, image.shape, np.uint8)
@@ -403,8 +400,7 @@ def test_colours_that_a_film_does_not_name(
     frame = av.VideoFrame.from_ndarray(orange, format="rgb24")
     frame = frame.reformat(format="yuv420p", dst_colorspace=colours)
     with av.open(str(path := tmp_path / "a.mp4"), "w") as container:
-        stream: Any = container.add_stream("libx264", 10)
-        (stream.width, stream.height), stream.pix_fmt = size, "yuv420p"
+        stream: Any = container.add_stream("libx264", 10, width=size[0], height=size[1])
         container.mux(stream.encode(frame) + stream.encode(None))
     ((first,), _) = read(path)
     assert np.abs(first.image - orange.astype(int)).max() <= 5
