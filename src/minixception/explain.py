@@ -83,9 +83,10 @@ class Explainer:
     It takes any functional classifier that ends in a softmax, whatever its layers are called. See
     `dissection.dissect` for how the feature maps are found.
 
-    Sources: R. R. Selvaraju et al., "Grad-CAM", arXiv 1610.02391 (also guided Grad-CAM); R. L.
-    Draelos, L. Carin, "Use HiResCAM instead of Grad-CAM", arXiv 2011.08891; guided backpropagation:
-    see `gradients.guided_relu`.
+    Sources: R. R. Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via
+    Gradient-based Localization", arXiv 1610.02391 (also guided Grad-CAM); R. L. Draelos, L. Carin,
+    "Use HiResCAM instead of Grad-CAM", arXiv 2011.08891; guided backpropagation: see
+    `gradients.guided_relu`.
 
     Args:
         model: the network; it is not changed.

@@ -29,18 +29,22 @@ def as_rgb(array: np.ndarray) -> np.ndarray:
             f"Received: {type(array).__name__}"
         )
     array = np.asarray(array)  # a matrix would keep two dimensions
-    known = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4))
-    if not known or array.size == 0:
-        raise ValueError(
-            "`array` must have the shape (height, width) or (height, width, channels), with 1, 3 "
-            f"or 4 channels last, and must not be empty. Received: shape={array.shape}"
-        )
+    _require_image_shape(array)
     image = _as_uint8(array.reshape(*array.shape[:2], -1))
     if image.shape[2] == 1:
         return np.repeat(image, 3, axis=2)
     if image.shape[2] == 4:
         return _on_white(image)
     return image
+
+
+def _require_image_shape(array: np.ndarray) -> None:
+    known = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4))
+    if not known or array.size == 0:
+        raise ValueError(
+            "`array` must have the shape (height, width) or (height, width, channels), with 1, 3 "
+            f"or 4 channels last, and must not be empty. Received: shape={array.shape}"
+        )
 
 
 def _as_uint8(array: np.ndarray) -> np.ndarray:
@@ -74,18 +78,26 @@ def _on_white(image: np.ndarray) -> np.ndarray:
 def resize_image(image: np.ndarray, size: tuple[int, int], *, cubic: bool = False) -> np.ndarray:
     """Resize an image, whatever its proportions.
 
-    Growing is bilinear, as for the published networks, which took faces of 48 px at 64; so is
-    growing one side alone. Shrinking averages: bilinear would skip most pixels of a large face.
+    Growing is bilinear, as for the published networks, which took the 48 px faces of FER2013 at
+    64 px. Shrinking averages over the area, since bilinear would skip most pixels of a large face.
+    If one side grows and the other shrinks, both are bilinear.
 
     Args:
-        image: (height, width) or (height, width, C), uint8 or float32, not empty.
+        image: (height, width) or (height, width, C), uint8 or float32.
         size: (height, width) of the result, at least 1 each.
         cubic: grow bicubic instead, which keeps small faces sharper.
 
     Returns:
         An array of that size, of the same dtype and rank; `image` itself if it has that size.
+
+    Raises:
+        ValueError: if a side of `size` is below 1, or `image` is empty.
     """
     height, width = size
+    if height < 1 or width < 1:
+        raise ValueError(f"`size` must be at least (1, 1). Received: size={tuple(size)}")
+    if image.size == 0:
+        raise ValueError(f"`image` must not be empty. Received: shape={image.shape}")
     if image.shape[:2] == (height, width):
         return image
     shrinks = height <= image.shape[0] and width <= image.shape[1]
@@ -103,7 +115,15 @@ def to_grey(image: np.ndarray) -> np.ndarray:
 
     Returns:
         An array (height, width, 1) of the same dtype.
+
+    Raises:
+        ValueError: for another shape.
     """
+    if image.ndim != 3 or image.shape[2] not in (1, 3):
+        raise ValueError(
+            "`image` must have the shape (height, width, 3) or (height, width, 1). "
+            f"Received: shape={image.shape}"
+        )
     if image.shape[2] == 1:
         return image
     return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[:, :, np.newaxis]
@@ -158,9 +178,14 @@ def cut_face(image: np.ndarray, box: Box, margin: float, *, angle: float = 0.0) 
 def map_in_place(
     one: np.ndarray, box: Box, margin: float, size: tuple[int, int], *, angle: float = 0.0
 ) -> tuple[Box, np.ndarray]:
-    """Turn a map of what `cut_face` cut out, float32 (H, W), back as the face is turned.
+    """Turn a map of what `cut_face` cut out back, as the face is turned in the image.
 
-    `size` is the height and width of the image; the other arguments are those of `cut_face`.
+    Args:
+        one: float32 (H, W), any size.
+        box: as for `cut_face`.
+        margin: likewise.
+        size: height and width of the image.
+        angle: as for `cut_face`.
 
     Returns:
         The part of the image that holds what was cut out, and a map (H, W) of it, with 0 in the

@@ -292,7 +292,7 @@ def _picture_to_rgb(picture: Image.Image, name: str, *, is_deep: bool = False) -
             values = np.asarray(rows.convert("RGBA" if is_transparent else "RGB"))
         result[start : start + count] = as_rgb(values)
     is_deep = is_deep or picture.mode.startswith("I;16")
-    if is_deep and result.max() <= _BRIGHTEST_OF_12_BITS:
+    if is_deep and 0 < result.max() <= _BRIGHTEST_OF_12_BITS:
         _LOGGER.warning(
             "%s: its 16-bit values end at 4095 or so, as cameras of 10 or 12 bits write them. "
             "White is 65535, so it is read as nearly black: shift its values up",

@@ -6,7 +6,7 @@ from functools import partial
 from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,20 +48,23 @@ class FaceAnalyzer:
     the engine is Keras.
 
     Args:
-        emotion: name of a shipped model, checkpoint folder or loaded classifier; None: none.
+        emotion: name of a shipped model, checkpoint folder or loaded classifier; None leaves
+            emotion out.
         gender: likewise.
         others: a model for each further task, such as `glasses="runs/glasses"`; the keyword is
             the task on the model's card.
         detector: one of `detection.registry.DETECTORS`, or an object with a method `detect`, such
             as `MiniXceptionDetector(min_face=40)`, see `detection.search.FaceDetector`.
-        engine: one of `engines.ENGINES`, for classifiers given by name or folder.
+        engine: runs the classifiers given by name or folder, one of `engines.ENGINES`. Faces are
+            found and turned by LiteRT.
         upright: whether faces that are turned in the image plane are turned back before they are
-            classified; or what tells the angle: a checker, its folder or the name of a shipped one.
+            classified; or what says by how many degrees: a checker, a folder or the name of a
+            shipped one.
 
     Attributes:
         classifiers: task -> classifier, without the tasks that were left out.
         detector: finds the faces.
-        checker: tells by how many degrees they are turned; None where they stay as they are.
+        checker: says by how many degrees faces are turned; None where they stay as they are.
 
     Raises:
         FileNotFoundError: for an unknown name, or a folder without a checkpoint.
@@ -154,6 +157,26 @@ class FaceAnalyzer:
         (faces,) = self._predict([self._find(picture, bgr=bgr, whole_picture=whole_picture)])
         return faces
 
+    @overload
+    def analyze_many(
+        self,
+        pictures: Iterable[Picture],
+        *,
+        bgr: bool = False,
+        whole_picture: bool = False,
+        return_exceptions: Literal[False] = False,
+    ) -> Iterator[list[FacePrediction]]: ...
+
+    @overload
+    def analyze_many(
+        self,
+        pictures: Iterable[Picture],
+        *,
+        bgr: bool = False,
+        whole_picture: bool = False,
+        return_exceptions: Literal[True],
+    ) -> Iterator[list[FacePrediction] | Exception]: ...
+
     def analyze_many(
         self,
         pictures: Iterable[Picture],
@@ -167,10 +190,15 @@ class FaceAnalyzer:
         At most `workers.LOOK_AHEAD` pictures per core are taken ahead of the results, so that
         neither need fit into memory. An array must not change until its result has come.
 
+            paths = sorted(Path("holidays").glob("*.jpg"))
+            for path, faces in zip(paths, analyzer.analyze_many(paths)):
+                print(path, [face.emotion for face in faces])
+
         Args:
-            pictures: any iterable of what `analyze` takes, such as an array (N, H, W, 3).
-            bgr: as for `analyze`, like `whole_picture`.
-            whole_picture: see there.
+            pictures: any iterable of what `analyze` takes, such as a generator or an array
+                (N, H, W, 3).
+            bgr: as for `analyze`.
+            whole_picture: as for `analyze`.
             return_exceptions: yield the exception for a picture that cannot be read, without its
                 traceback, which would keep pixels. Otherwise it is raised, and the iteration ends.
 
@@ -196,7 +224,8 @@ class FaceAnalyzer:
 
         Args:
             picture: as for `analyze`.
-            boxes: (x, y, width, height) in pixels, see `boxes.as_boxes`; cut off at the border.
+            boxes: (x, y, width, height) in pixels, see `boxes.as_boxes`. Parts outside the picture
+                are left out.
             bgr: as for `analyze`.
 
         Raises:
@@ -239,7 +268,8 @@ class FaceAnalyzer:
         """Return how many times smaller than stored a JPEG is read along each side: 1, 2, 4 or 8.
 
         The smallest face that the detector searches for keeps as many pixels as the networks take.
-        It is 1 below some 26 megapixels, for other files, and for detectors without such a method.
+        It is 1 below some 26 megapixels, for all but JPEG files, and for detectors without a method
+        for it.
         """
         rule = getattr(self.detector, "reduction", None)
         if rule is None or isinstance(picture, np.ndarray | Image.Image):
@@ -303,9 +333,10 @@ class _Faces:
 def _load_classifier(model: Model, task: str, engine: str) -> FaceClassifier:
     if not isinstance(model, FaceClassifier):
         if not isinstance(model, str | PathLike):
+            kind = "" if task in TASKS else ", as the model of a task,"
             raise TypeError(
-                f"`{task}`, as the model of a task, must be the name of a shipped one, a folder "
-                f"with a checkpoint, or a FaceClassifier. Received: {type(model).__name__}"
+                f"`{task}`{kind} must be the name of a shipped model, a checkpoint folder or a "
+                f"FaceClassifier{', or None' * (task in TASKS)}. Received: {type(model).__name__}"
             )
         model = FaceClassifier.load(find_model(Path(model), tasks=(task,)), engine=engine)
     if model.card.task != task:

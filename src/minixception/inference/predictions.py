@@ -80,7 +80,11 @@ def to_rows(faces: Iterable[FacePrediction]) -> list[dict[str, Any]]:
 
 def to_row(face: Mapping[str, Any]) -> dict[str, Any]:
     """Return the row of a face as `FacePrediction.to_json` gives it."""
-    scores = {key.removesuffix("_scores"): face[key] for key in face if key.endswith("_scores")}
+    scores = {
+        key.removesuffix("_scores"): value
+        for key, value in face.items()
+        if isinstance(value, Mapping)
+    }
     values = [*face["box"], *map(most_probable, scores.values())]
     values += [score for each in scores.values() for score in each.values()]
     return dict(zip(table_columns(scores), values, strict=True))

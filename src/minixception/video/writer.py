@@ -95,7 +95,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         self._resamplers: dict[Any, av.AudioResampler] = {}  # by the kind of sound
         self._ends: dict[int, float] = {}  # of each sound, in seconds
         self._container: Any = None
-        self._size = 0, 0
+        self._size, self._is_open = (0, 0), False
         self._reformatter = VideoReformatter()
         self._tick, self._last = TICK, -1
         self._stack = ExitStack()
@@ -150,10 +150,14 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             with suppress(av.FFmpegError):
                 container.close()
             height, width = self._size
-            problem = (
-                f"the video cannot be written ({error.strerror}); is the disk full, are frames of "
-                f"{width}x{height} pixels too large for it, or is it an .avi with a long gap?"
-            )
+            cause = ""
+            if isinstance(error, OSError):  # of the system
+                cause = "; is the disk full?"
+            elif not self._is_open:
+                cause = f"; are frames of {width}x{height} pixels too large for it?"
+            elif self._suffix == ".avi":
+                cause = f"; an .avi cannot hold a gap this long: {KEEPERS}"
+            problem = f"the video cannot be written ({error.strerror}){cause}"
             with self._stack:
                 raise OSError(error.errno or errno.EIO, problem, str(self._path)) from error
 
@@ -188,6 +192,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         self._stream.codec_context.flags |= Flags.frame_duration.value
         self._add_sound()
         self._container.start_encoding()
+        self._is_open = True
 
     def _choose_encoder(self) -> str:
         names = ENCODERS.get(self._suffix, H264)
