@@ -241,9 +241,10 @@ def test_models_and_detectors_are_taken_in_every_form(
         emotion=emotion, gender=str(checkpoints["gender"]), detector=DEFAULT_DETECTOR
     )
     assert_same(analyzer.analyze(portraits), faces)
-    for task in ("emotion", "min_face"):
-        with pytest.raises(TypeError, match=f"`{task}`, as the model of a task.*Received: int"):
-            FaceAnalyzer(**{task: 3})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"`emotion` must be the name .*\. Received: int"):
+        FaceAnalyzer(emotion=3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="`min_face`, as the model of a task, must be the name"):
+        FaceAnalyzer(min_face=40)  # type: ignore[arg-type]
     for detector, known, error in (("mtcnn", "haar, yunet", ValueError), (3, "a name", TypeError)):
         with pytest.raises(error, match=f"must be {known}.* Received: .*{detector!r}"):
             FaceAnalyzer(emotion=None, gender=None, detector=detector)  # type: ignore[arg-type]
@@ -301,7 +302,7 @@ def test_many_pictures_come_in_order_and_as_they_are_asked_for(
         ahead = len(taken) - number
         assert ahead < 1 + (LOOK_AHEAD + PICTURES_PER_BATCH) * available_cores()
     assert list(analyzer.analyze_many([])) == []
-    (alone,) = analyzer.analyze_many(portraits)  # type: ignore[arg-type]
+    (alone,) = analyzer.analyze_many(portraits)  # type: ignore[call-overload]
     assert_same(alone, faces)
     stack = np.zeros((6, 30, 40, 3), np.uint8)
     assert [len(found) for found in analyzer.analyze_many(stack, whole_picture=True)] == [1] * 6
