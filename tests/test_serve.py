@@ -137,7 +137,7 @@ REFUSALS: dict[str, tuple[dict[str, Any], int, str]] = {
     "broken form": (form(b"", "multipart/form-data"), 422, "Missing boundary"),
     "a cut-off form": (form(png(8, 8)), 422, "ends too early"),
     "a name in no known letters": (
-        form(b"x\r\n--x--\r\n", "multipart/form-data; boundary=x; charset=punycode"),
+        form(b"x\r\n--x--\r\n", "multipart/form-data; boundary=x; charset=undefined"),
         422,
         "use UTF-8",
     ),

@@ -16,10 +16,11 @@ import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError, _imaging
+from PIL.ImageFile import ImageFile
 
 from minixception.bounds import check_read_whole, check_scans
 from minixception.images.arrays import as_rgb
@@ -145,8 +146,10 @@ def _head(stream: BinaryIO) -> Iterator[Image.Image]:
 def pillow_to_rgb(picture: Image.Image) -> np.ndarray:
     """Turn a Pillow picture, which stays as it is, into an array just as `read_image` does."""
     name = getattr(picture, "filename", "") or "a Pillow picture"
-    with _clear_errors(name):
+    try:
         return _picture_to_rgb(_upright(picture), name)
+    except Exception as error:
+        _raise_clearly(error, name)
 
 
 def _decode(file: BinaryIO, name: str, size: int, reduction: int) -> np.ndarray:
@@ -165,26 +168,33 @@ def _decode_as(
     formats: tuple[str, ...], file: BinaryIO, name: str, size: int, reduction: int
 ) -> np.ndarray:
     file.seek(0)
-    with _clear_errors(name, size), Image.open(file, formats=formats) as opened:
-        picture: Image.Image = opened
-        stored = str(opened.tile[:1])
-        if getattr(opened, "tag_v2", {}).get(_KIND_OF_TIFF) == _SMALL_COPY:
-            raise ValueError("its first picture is a small copy, as in the raw files of cameras")
-        if opened.format == "TIFF" and getattr(opened, "is_animated", False):
-            _LOGGER.warning("%s: of its pages, the first is read", one_line(name))
-        if opened.format in _JPEG:
-            check_scans(file, opened.width * opened.height)
-            if reduction > 1:
-                width, height = opened.width // reduction, opened.height // reduction
-                opened.draft(None, (width, height))
-                picture = opened.crop((0, 0, width, height))
-        picture.load()
-        if opened.format == "PPM" and picture.mode == "I":  # 16 bits, white is 65535
-            picture = Image.fromarray(np.asarray(picture).astype(np.uint16))
-        if "I;12" in stored:  # white is 4095
-            picture = picture.point(lambda value: value * 16)
-        is_deep = any(mark in stored for mark in _SIXTEEN_BITS)
-        return _picture_to_rgb(_upright(picture), name, is_deep=is_deep)
+    try:
+        with Image.open(file, formats=formats) as opened:
+            return _pixels_of(opened, file, name, reduction)
+    except Exception as error:
+        _raise_clearly(error, name, size)
+
+
+def _pixels_of(opened: ImageFile, file: BinaryIO, name: str, reduction: int) -> np.ndarray:
+    picture: Image.Image = opened
+    stored = str(opened.tile[:1])
+    if getattr(opened, "tag_v2", {}).get(_KIND_OF_TIFF) == _SMALL_COPY:
+        raise ValueError("its first picture is a small copy, as in the raw files of cameras")
+    if opened.format == "TIFF" and getattr(opened, "is_animated", False):
+        _LOGGER.warning("%s: of its pages, the first is read", one_line(name))
+    if opened.format in _JPEG:
+        check_scans(file, opened.width * opened.height)
+        if reduction > 1:
+            width, height = opened.width // reduction, opened.height // reduction
+            opened.draft(None, (width, height))
+            picture = opened.crop((0, 0, width, height))
+    picture.load()
+    if opened.format == "PPM" and picture.mode == "I":  # 16 bits, white is 65535
+        picture = Image.fromarray(np.asarray(picture).astype(np.uint16))
+    if "I;12" in stored:  # white is 4095
+        picture = picture.point(lambda value: value * 16)
+    is_deep = any(mark in stored for mark in _SIXTEEN_BITS)
+    return _picture_to_rgb(_upright(picture), name, is_deep=is_deep)
 
 
 def _upright(picture: Image.Image) -> Image.Image:
@@ -232,33 +242,30 @@ def _without_broken_comments(file: BinaryIO) -> BinaryIO:
     return io.BytesIO(b"".join(kept))
 
 
-@contextlib.contextmanager
-def _clear_errors(name: str, size: int = 0) -> Iterator[None]:
-    """Turn errors about a picture into clear ones; `size` is that of its file in bytes."""
-    try:
-        yield
-    except UnidentifiedImageError as error:
+def _raise_clearly(error: Exception, name: str, size: int = 0) -> NoReturn:
+    """Turn an error about a picture into a clear one; `size` is that of its file in bytes.
+
+    No context manager: that of Python 3.13 ties errors, and the content of files, into a circle.
+    """
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno is not None):
+        raise error  # from the system, such as a disk that goes away; Pillow's own have no number
+    if isinstance(error, UnidentifiedImageError):
         formats = ", ".join((*READABLE_FORMATS, "AVIF", "HEIC"))
         raise ValueError(
             f"`path` must be a picture in one of the formats {formats}. Received: "
             f"path='{name}', a file of {size} bytes that is none of them, or of a rare kind"
         ) from error
-    except Image.DecompressionBombError as error:
+    if isinstance(error, Image.DecompressionBombError):
         raise ValueError(
             f"`path` must be a picture of at most {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels; "
             f"shrink it first. Received: path='{name}'"
         ) from error
-    except MemoryError:
-        raise
     # Pillow raises many kinds for a damaged file: an AssertionError for a PNG without its palette,
     # a TypeError for a TIFF with text for a number.
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # from the system, such as a disk that goes away; Pillow's own have no number
-        raise ValueError(
-            f"`path` must be a complete picture; copy or download it again, or convert it to "
-            f"8-bit PNG. Received: path='{name}' ({str(error) or type(error).__name__})"
-        ) from error
+    raise ValueError(
+        f"`path` must be a complete picture; copy or download it again, or convert it to 8-bit "
+        f"PNG. Received: path='{name}' ({str(error) or type(error).__name__})"
+    ) from error
 
 
 @functools.cache

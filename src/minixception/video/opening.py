@@ -51,15 +51,17 @@ def _open(source: str) -> Any:
             "of other files); copy it again, or convert it to .mp4"
         )
     allowed = {"protocol_whitelist": protocols, "format_whitelist": formats}
-    # With these the decoders that probe the file crash on MPEG before PyAV 18.
-    options = _BOUND if int(av.__version__.split(".")[0]) >= 18 else {}
+    # With the bound the decoders that probe the file crash on MPEG before PyAV 18; before 19, tags
+    # that are not UTF-8 are an error unless they are replaced.
+    version = int(av.__version__.split(".")[0])
+    tags: Any = {"metadata_errors": "replace"} if version < 19 else {}
     try:
         return av.open(
             name,
-            options=options,
+            options=_BOUND if version >= 18 else {},
             container_options=allowed,
             timeout=NETWORK_SECONDS,
-            metadata_errors="replace",
+            **tags,
         )
     except av.FFmpegError as problem:
         raise error from problem

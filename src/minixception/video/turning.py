@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 def display_matrix(picture: Any) -> list[int]:
     """Return a, b, 0, c, d of x' = a x + c y and y' = b x + d y, in 1/65536; [] if not turned."""
     # `picture.side_data` would be in a circle with the frame, and keep it in memory.
-    for mark in SideDataContainer(picture):  # type: ignore[call-arg]
-        if mark.type.name == "DISPLAYMATRIX":
-            return np.frombuffer(bytes(mark)[:20], np.int32).tolist()
-    return []
+    mark = SideDataContainer(picture).get("DISPLAYMATRIX")  # type: ignore[call-arg]
+    return [] if mark is None else np.frombuffer(bytes(mark)[:20], np.int32).tolist()
 
 
 def turn_upright(image: NDArray[Any], matrix: list[int]) -> NDArray[Any]:
