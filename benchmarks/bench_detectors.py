@@ -13,7 +13,7 @@ import itertools
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -25,20 +25,15 @@ from PIL import Image, ImageDraw, ImageFont
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from minixception.boxes import Box, intersection_over_union
+from minixception.boxes import Box, intersections_over_unions
 from minixception.checkpoints.versions import checkout_commit
 from minixception.datasets.candidates import load_candidates
 from minixception.datasets.facial_expressions import _pictures_by_name, _read_legend
 from minixception.datasets.pictures import named_contents
 from minixception.datasets.registry import get_entry
 from minixception.detection.checker import LEAST_SHARE, FaceChecker
-from minixception.detection.columns import MIDDLE, SIDE
-from minixception.detection.evaluation import (
-    DetectorScores,
-    evaluate_detector,
-    false_boxes,
-    held_out_scenes,
-)
+from minixception.detection.columns import MIDDLE, SIDE, squares_of
+from minixception.detection.evaluation import evaluate_detector, false_boxes, held_out_scenes
 from minixception.detection.haar import HaarDetector
 from minixception.detection.labelled_pictures import (
     LabelledPicture,
@@ -47,21 +42,11 @@ from minixception.detection.labelled_pictures import (
     read_labelled_pictures,
     read_sources,
 )
-from minixception.detection.network_detector import (
-    SCORE_THRESHOLD,
-    MiniXceptionDetector,
-    boxes_of,
-)
+from minixception.detection.network_detector import SCORE_THRESHOLD, MiniXceptionDetector
 from minixception.detection.scene_pixels import LETTERS, put_on_sunglasses
 from minixception.detection.search import FaceDetector, boxes_in_image
-from minixception.detection.yunet import (
-    YUNET_SMALLEST_INPUT,
-    YuNetDetector,
-    _with_border,
-    haar_frame,
-    load_yunet,
-)
-from minixception.images import as_rgb, decode_image, resize_image, rgb_to_bgr
+from minixception.detection.yunet import YuNetDetector, haar_frame
+from minixception.images import as_rgb, decode_image, resize_image
 from minixception.inference.analyzer import FaceAnalyzer
 from minixception.labels import EMOTIONS_8, index_of
 from minixception.video.finding import FaceFinder
@@ -89,6 +74,11 @@ class Contestant:
     detector: FaceDetector
     threshold: float
     scored: Callable[[np.ndarray], np.ndarray]
+
+
+Contestants = Mapping[str, Contestant]
+Tile = tuple[np.ndarray, Box]
+"""A grey picture and where its face is."""
 
 
 @dataclass(frozen=True)
@@ -139,45 +129,55 @@ def main() -> None:
     print(f"written to {arguments.output}")
 
 
-def load_contestants(model: str, data: Path) -> dict[str, Contestant]:
+def load_contestants(model: str, data: Path) -> Contestants:
     """Return name -> detector."""
-    yunet = data / "models" / "face_detection_yunet.onnx"
+    file = data / "models" / "face_detection_yunet.onnx"
+    yunet, loose_yunet = (YuNetDetector(file, score_threshold=each) for each in (0.8, LEAST_SCORE))
     ours = MiniXceptionDetector(model)
     # A mean with the checker's probability: of the network's own scores it asks for the square.
     loose = MiniXceptionDetector(model, score_threshold=LEAST_SCORE**0.5)
     published, haar = HaarDetector(scale_factor=1.3), HaarDetector()
     return {
-        ours.card.name: Contestant(ours, SCORE_THRESHOLD, boxes_of(loose)),
+        ours.card.name: Contestant(ours, SCORE_THRESHOLD, loose.find_boxes),
         "Haar 1.3": Contestant(published, 0.5, _unscored(published)),
         "Haar": Contestant(haar, 0.5, _unscored(haar)),
-        "YuNet": Contestant(YuNetDetector(yunet), 0.8, _scored_yunet(yunet)),
+        "YuNet": Contestant(yunet, 0.8, _scored_yunet(loose_yunet)),
     }
 
 
 def _unscored(detector: FaceDetector) -> Callable[[np.ndarray], np.ndarray]:
     """Return boxes with score 1: the cascade gives none."""
-    return lambda image: np.array(
-        [(1.0, *box) for box in detector.detect(as_rgb(image))], np.float64
-    ).reshape(-1, 5)
+    return lambda image: as_rows([(1.0, *box) for box in detector.detect(image)], 5)
 
 
-def _scored_yunet(path: Path) -> Callable[[np.ndarray], np.ndarray]:
+def _scored_yunet(detector: YuNetDetector) -> Callable[[np.ndarray], np.ndarray]:
     """Return YuNet's boxes at its own size of the picture, framed as Haar boxes, with scores."""
-    network = load_yunet(path.read_bytes(), path, LEAST_SCORE)
 
     def find(image: np.ndarray) -> np.ndarray:
-        image = _with_border(as_rgb(image), YUNET_SMALLEST_INPUT)
-        network.setInputSize(image.shape[1::-1])
-        rows = network.detect(rgb_to_bgr(image))[1]
         size = image.shape[:2]
         found = [
             (row[14], *box)
-            for row in ([] if rows is None else rows.tolist())
+            for row in detector.look(as_rgb(image))
             for box in boxes_in_image([haar_frame(*row[:4])], size, *size)
         ]
-        return np.array(found, np.float64).reshape(-1, 5)
+        return as_rows(found, 5)
 
     return find
+
+
+def as_rows(values: Sequence[Sequence[float]], width: int) -> np.ndarray:
+    """Return an array (n, width), also of nothing."""
+    return np.array(values, np.float64).reshape(-1, width)
+
+
+def overlaps(boxes: Sequence[Box], others: Sequence[Box]) -> np.ndarray:
+    """Return the IoU (n, m) of boxes with others."""
+    return intersections_over_unions(as_rows(boxes, 4), as_rows(others, 4))
+
+
+def is_found(faces: Sequence[Box], boxes: Sequence[Box]) -> np.ndarray:
+    """Return for each face (n,) whether a box frames it, with an IoU of 0.5 or more."""
+    return overlaps(faces, boxes).max(axis=1, initial=0.0) >= 0.5
 
 
 def load_photographs(data: Path, *, every: int) -> list[Photograph]:
@@ -198,33 +198,25 @@ def load_photographs(data: Path, *, every: int) -> list[Photograph]:
 
 def _faces_in(image: np.ndarray, labelled: LabelledPicture) -> list[Box]:
     """Return the faces of a stored picture in the photograph that it was made from."""
-    squares = [
-        [*(face[MIDDLE] - face[SIDE] / 2), face[SIDE], face[SIDE]] for face in labelled.faces
-    ]
-    return boxes_in_image(squares, labelled.image.shape, *image.shape[:2])
+    return boxes_in_image(squares_of(labelled.faces), labelled.image.shape, *image.shape[:2])
 
 
-def compare_photographs(
-    contestants: Mapping[str, Contestant], photographs: Sequence[Photograph]
-) -> str:
+def compare_photographs(contestants: Contestants, photographs: Sequence[Photograph]) -> str:
     """Count found faces, false boxes and right emotions, and take the time."""
     analyzer = FaceAnalyzer.from_pretrained(gender_model=None)
+    count = len(photographs)
     rows = []
     for name, contestant in contestants.items():
-        found = false = right = 0
         start = time.process_time()
         boxes = [contestant.detector.detect(photograph.image) for photograph in photographs]
-        milliseconds = 1000 * (time.process_time() - start) / len(photographs)
-        for photograph, seen in zip(photographs, boxes, strict=True):
-            overlaps = [[intersection_over_union(a, b) for b in photograph.faces] for a in seen]
-            found += any(max(row) >= 0.5 for row in overlaps)
-            false += sum(max(row) < SAME_FACE for row in overlaps)
-            right += _is_right(analyzer, photograph, seen)
-        count = len(photographs)
-        rows.append(
-            [name, f"{found / count:.1%}", f"{right / count:.1%}", f"{false / count:.1%}",
-             f"{milliseconds:.1f}"]
-        )  # fmt: skip
+        milliseconds = 1000 * (time.process_time() - start) / count
+        pairs = list(zip(photographs, boxes, strict=True))
+        found = sum(is_found(photograph.faces, seen).any() for photograph, seen in pairs)
+        right = sum(_is_right(analyzer, photograph, seen) for photograph, seen in pairs)
+        best = [overlaps(seen, photograph.faces).max(axis=1) for photograph, seen in pairs]
+        false = (np.concatenate(best) < SAME_FACE).sum()
+        shares = [f"{each / count:.1%}" for each in (found, right, false)]
+        rows.append([name, *shares, f"{milliseconds:.1f}"])
     return (
         f"## Photographs\n\n{len(photographs)} photographs of facial_expressions, none of which "
         "were used in training. Found: the share of photographs in which a box matches a face "
@@ -238,14 +230,11 @@ def compare_photographs(
 def _is_right(analyzer: FaceAnalyzer, photograph: Photograph, boxes: Sequence[Box]) -> bool:
     largest = sorted(boxes, key=lambda box: box.area)[-1:]
     faces = analyzer.classify(photograph.image, largest)
-    return any(_meaning(face.emotion) == photograph.emotion for face in faces)
+    right = EMOTIONS_8.index(photograph.emotion)
+    return any(index_of(face.emotion or "", EMOTIONS_8) == right for face in faces)
 
 
-def _meaning(emotion: str | None) -> str:
-    return EMOTIONS_8[index_of(emotion or "", EMOTIONS_8)]
-
-
-def compare_turns(contestants: Mapping[str, Contestant], photographs: Sequence[Photograph]) -> str:
+def compare_turns(contestants: Contestants, photographs: Sequence[Photograph]) -> str:
     """Turn the photographs and look again."""
     analyzers = [FaceAnalyzer(gender=None, upright=upright) for upright in (True, False)]
     rows = []
@@ -320,12 +309,12 @@ def without_people(held_out: SceneSources) -> list[LabelledPicture]:
     ]
 
 
-def compare_backgrounds(contestants: Mapping[str, Contestant], held_out: SceneSources) -> str:
+def compare_backgrounds(contestants: Contestants, held_out: SceneSources) -> str:
     """Count boxes in pictures without a face."""
     empty = without_people(held_out)
     rows = []
     for name, contestant in contestants.items():
-        own = sum(len(contestant.detector.detect(as_rgb(p.image[..., None]))) for p in empty)
+        own = sum(len(contestant.detector.detect(picture.image)) for picture in empty)
         at_half = (
             "" if "Haar" in name else str(false_boxes(contestant.scored, empty, threshold=0.5))
         )
@@ -337,39 +326,28 @@ def compare_backgrounds(contestants: Mapping[str, Contestant], held_out: SceneSo
     )
 
 
-def compare_words_and_sunglasses(
-    contestants: Mapping[str, Contestant], held_out: SceneSources
-) -> str:
+def compare_words_and_sunglasses(contestants: Contestants, held_out: SceneSources) -> str:
     """Count boxes in pictures with words on them, and the faces with sunglasses that are found."""
     empty = without_people(held_out)
     titled = [
         write_title(empty[index % len(empty)].image, np.random.default_rng(index))
         for index in range(TITLED_PICTURES)
     ]
-    single = [picture for picture in held_out.photographs if len(picture.faces) == 1]
-    faces = [_faces_in(picture.image, picture)[0] for picture in single]
-    disguised = [picture.image.copy() for picture in single]
-    for index, (image, picture) in enumerate(zip(disguised, single, strict=True)):
+    single = with_one_face(held_out)
+    plain = [picture.image for picture in single]
+    faces = [_faces_in(picture.image, picture) for picture in single]
+    covered = [image.copy() for image in plain]
+    for index, (image, picture) in enumerate(zip(covered, single, strict=True)):
         put_on_sunglasses(image, picture.faces[0], np.random.default_rng(index))
-    plain, covered = (
-        [as_rgb(image[..., None]) for image in images]
-        for images in ([picture.image for picture in single], disguised)
-    )
     rows = []
     for name, contestant in contestants.items():
         detect = contestant.detector.detect
         shares = [
-            np.mean(
-                [
-                    any(intersection_over_union(face, box) >= 0.5 for box in detect(image))
-                    for image, face in zip(images, faces, strict=True)
-                ]
-            )
+            np.mean([is_found(*each) for each in zip(faces, map(detect, images), strict=True)])
             for images in (plain, covered)
         ]
-        rows.append(
-            [name, str(sum(len(detect(image)) for image in titled)), *(f"{x:.1%}" for x in shares)]
-        )
+        words = sum(len(detect(image)) for image in titled)
+        rows.append([name, str(words), *(f"{share:.1%}" for share in shares)])
     height, width = TITLES
     return (
         f"## Words and sunglasses\n\nBoxes in {len(titled)} pictures of {width}x{height} without "
@@ -383,7 +361,7 @@ def compare_words_and_sunglasses(
 def write_title(picture: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Return a grey picture enlarged, in RGB, with words of any size and colour on it."""
     enlarged = cv2.resize(picture, TITLES[::-1], interpolation=cv2.INTER_CUBIC)
-    image = Image.fromarray(as_rgb(enlarged[..., None]))
+    image = Image.fromarray(as_rgb(enlarged))
     for _ in range(generator.integers(1, 5)):
         word = "".join(generator.choice(LETTERS, generator.integers(3, 12)))
         size = float(np.exp(generator.uniform(np.log(14), np.log(160))))
@@ -397,23 +375,24 @@ def write_title(picture: np.ndarray, generator: np.random.Generator) -> np.ndarr
     return np.asarray(image)
 
 
-def compare_scenes(
-    contestants: Mapping[str, Contestant], held_out: SceneSources, count: int
-) -> str:
+def compare_scenes(contestants: Contestants, held_out: SceneSources, count: int) -> str:
     """Score the detectors on composed scenes."""
     scenes = held_out_scenes(held_out, count=count, size=256)
     scores = {
         name: evaluate_detector(contestant.scored, scenes, [], threshold=contestant.threshold)
         for name, contestant in contestants.items()
     }
-    measures: dict[str, Callable[[DetectorScores], float]] = {
-        "average precision": lambda one: one.average_precision,
-        "from 20 px on": lambda one: one.average_precision_20,
-        "recall": lambda one: one.recall,
-        "false boxes per scene": lambda one: one.false_per_scene,
-        "recall at 0.1 false boxes per scene": lambda one: one.recall_at_false_rate,
+    measures = {
+        "average precision": "average_precision",
+        "from 20 px on": "average_precision_20",
+        "recall": "recall",
+        "false boxes per scene": "false_per_scene",
+        "recall at 0.1 false boxes per scene": "recall_at_false_rate",
     }
-    rows = [[name, *(f"{one[name]:.3f}" for one in _each(scores, measures))] for name in measures]
+    rows = [
+        [title, *(f"{getattr(one, field):.3f}" for one in scores.values())]
+        for title, field in measures.items()
+    ]
     first = next(iter(scores.values()))
     for title, field in (("px", "by_size"), ("degrees", "by_angle"), ("mean grey", "by_light")):
         for key, (_, faces) in getattr(first, field).items():
@@ -427,75 +406,77 @@ def compare_scenes(
     )
 
 
-def _each(
-    scores: Mapping[str, DetectorScores], measures: Mapping[str, Callable[[DetectorScores], float]]
-) -> list[dict[str, float]]:
-    return [{name: of(one) for name, of in measures.items()} for one in scores.values()]
-
-
-def compare_mosaics(
-    contestants: Mapping[str, Contestant], model: str, held_out: SceneSources
-) -> str:
+def compare_mosaics(contestants: Contestants, model: str, held_out: SceneSources) -> str:
     """Look for small faces in pictures full of them."""
     empty = [picture.image for picture in without_people(held_out)]
-    mosaics = {side: list(_mosaics(held_out.photographs, empty, side)) for side in MOSAIC_FACES}
+    single = with_one_face(held_out)
+    mosaics = [mosaics_of([tile(each, side) for each in single], empty) for side in MOSAIC_FACES]
     (name, first), *others = [(name, one.detector) for name, one in contestants.items()]
     asked = MiniXceptionDetector(model, min_face=8)
     rows = []
     for title, detector in ((name, first), (f"{name}, `--min-face 8`", asked), *others):
         cells = []
-        for pictures in mosaics.values():
-            found = other = count = 0
-            for image, faces in pictures:
-                boxes = detector.detect(image)
-                overlaps = [[intersection_over_union(a, b) for b in boxes] for a in faces]
-                seen = sum(max(row, default=0.0) >= 0.5 for row in overlaps)
-                found, other, count = found + seen, other + len(boxes) - seen, count + len(faces)
-            cells.append(f"{found / count:.1%}, {other}")
+        for pictures in mosaics:
+            boxes = [detector.detect(image) for image, _ in pictures]
+            found = [
+                is_found(faces, seen) for (_, faces), seen in zip(pictures, boxes, strict=True)
+            ]
+            seen = np.concatenate(found)
+            cells.append(f"{seen.mean():.1%}, {sum(map(len, boxes)) - seen.sum()}")
         rows.append([title, *cells])
     height, width = MOSAIC
     return (
-        f"## Small faces\n\n{count} held-out photographs with one face, shrunk until it has this "
-        f"side, side by side on {width}x{height} pictures without a face: the share that is found, "
-        "and the number of other boxes.\n\n"
+        f"## Small faces\n\n{len(seen)} held-out photographs with one face, shrunk until it has "
+        f"this side, side by side on {width}x{height} pictures without a face: the share that is "
+        "found, and the number of other boxes.\n\n"
         + table(["detector", *(f"{side} px" for side in MOSAIC_FACES)], rows)
     )
 
 
-def _mosaics(
-    photographs: Sequence[LabelledPicture], grounds: Sequence[np.ndarray], side: int
-) -> Iterator[tuple[np.ndarray, list[Box]]]:
-    """Lay photographs in rows, until a picture is full."""
+def with_one_face(held_out: SceneSources) -> list[LabelledPicture]:
+    """Return the held-out photographs with one face."""
+    return [picture for picture in held_out.photographs if len(picture.faces) == 1]
+
+
+def tile(picture: LabelledPicture, side: int) -> Tile:
+    """Shrink a photograph until its face has this side."""
+    face = picture.faces[0]
+    scale = side / float(face[SIDE])
+    height, width = (max(round(length * scale), 1) for length in picture.image.shape)
+    x, y = (face[MIDDLE] * scale - side / 2).tolist()
+    return resize_image(picture.image, (height, width)), Box(round(x), round(y), side, side)
+
+
+def lay(image: np.ndarray, one: Tile, left: int, top: int) -> Box:
+    """Lay a tile over a grey image, in place; return where its face is."""
+    pixels, face = one
+    image[top : top + len(pixels), left : left + pixels.shape[1]] = pixels
+    return face._replace(x=face.x + left, y=face.y + top)
+
+
+def mosaics_of(
+    tiles: Sequence[Tile], grounds: Sequence[np.ndarray]
+) -> list[tuple[np.ndarray, list[Box]]]:
+    """Lay tiles in rows, and begin another picture when one is full."""
     height, width = MOSAIC
-    waiting = [picture for picture in reversed(photographs) if len(picture.faces) == 1]
     backgrounds = itertools.cycle(grounds)
-    while waiting:
-        image, faces = cv2.resize(next(backgrounds), (width, height)), []
-        left = top = lowest = 0
-        while waiting:
-            picture = waiting[-1]
-            face = picture.faces[0]
-            scale = side / float(face[SIDE])
-            down, across = (max(round(length * scale), 1) for length in picture.image.shape)
-            if left + across > width:
-                left, top = 0, lowest + MOSAIC_GAP
-            if top + down > height or across > width:
-                break
-            image[top : top + down, left : left + across] = resize_image(
-                picture.image, (down, across)
-            )
-            x, y = face[MIDDLE] * scale - side / 2 + (left, top)
-            faces.append(Box(round(float(x)), round(float(y)), side, side))
-            left, lowest = left + across + MOSAIC_GAP, max(lowest, top + down)
-            waiting.pop()
-        if faces:
-            yield as_rgb(image[..., None]), faces
-        else:
-            waiting.pop()  # it is larger than the picture
+    mosaics: list[tuple[np.ndarray, list[Box]]] = []
+    left, lowest = width, height  # no room yet
+    for one in tiles:
+        down, across = one[0].shape
+        if left + across > width:
+            left, top = 0, lowest + MOSAIC_GAP
+        if top + down > height:
+            mosaics.append((cv2.resize(next(backgrounds), (width, height)), []))
+            left = top = lowest = 0
+        image, faces = mosaics[-1]
+        faces.append(lay(image, one, left, top))
+        left, lowest = left + across + MOSAIC_GAP, max(lowest, top + down)
+    return mosaics
 
 
 def compare_times(
-    contestants: Mapping[str, Contestant], held_out: SceneSources, data: Path, *, rounds: int = 15
+    contestants: Contestants, held_out: SceneSources, data: Path, *, rounds: int = 15
 ) -> str:
     """Take the time for a frame of a film in several sizes, and for pictures of all kinds."""
     with VideoReader(str(data / "media" / "single_face.mp4")) as frames:
@@ -508,8 +489,7 @@ def compare_times(
     size = TIMED_SIZES[0]
     for title, pictures in (("photographs", held_out.photographs), ("without a face", empty)):
         chosen = [
-            cv2.resize(as_rgb(picture.image[..., None]), size[::-1])
-            for picture in pictures[:TIMED_PICTURES]
+            cv2.resize(as_rgb(picture.image), size[::-1]) for picture in pictures[:TIMED_PICTURES]
         ]
         times = _cpu_times(contestants, chosen)
         rows.append([f"{title}, {size[1]}x{size[0]}", *(f"{np.mean(t):.1f}" for t in times)])
@@ -520,9 +500,7 @@ def compare_times(
     )
 
 
-def _cpu_times(
-    contestants: Mapping[str, Contestant], pictures: Sequence[np.ndarray]
-) -> list[list[float]]:
+def _cpu_times(contestants: Contestants, pictures: Sequence[np.ndarray]) -> list[list[float]]:
     """Return each detector's times for the pictures; they take turns."""
     times: list[list[float]] = [[] for _ in contestants]
     for image in pictures:
@@ -533,7 +511,7 @@ def _cpu_times(
     return times
 
 
-def compare_groups(contestants: Mapping[str, Contestant], held_out: SceneSources) -> str:
+def compare_groups(contestants: Contestants, held_out: SceneSources) -> str:
     """Look for 72 small faces in a large photograph."""
     image, faces = group_photograph(held_out)
     rows = []
@@ -541,10 +519,7 @@ def compare_groups(contestants: Mapping[str, Contestant], held_out: SceneSources
         start = time.perf_counter()
         boxes = contestant.detector.detect(image)
         seconds = time.perf_counter() - start
-        overlaps = np.array(
-            [[intersection_over_union(a, b) for a in boxes] or [0.0] for b in faces]
-        )
-        found = int((overlaps.max(axis=1) >= 0.5).sum())
+        found = int(is_found(faces, boxes).sum())
         rows.append([name, f"{found} of {len(faces)}", str(len(boxes) - found), f"{seconds:.2f}"])
     height, width, side = GROUP
     return (
@@ -557,23 +532,16 @@ def compare_groups(contestants: Mapping[str, Contestant], held_out: SceneSources
 def group_photograph(held_out: SceneSources) -> tuple[np.ndarray, list[Box]]:
     """Lay photographs in rows over a grey wall."""
     height, width, side = GROUP
-    image = np.full((height, width, 3), 110, np.uint8)
-    faces = []
-    chosen = [p for p in held_out.photographs if len(p.faces) == 1 and is_held_out(p.name, 0.1)]
-    for index, picture in enumerate(chosen[:72]):
-        scale = side / float(picture.faces[0, SIDE])
-        size = [round(length * scale) for length in picture.image.shape]
-        x = 150 + (index % 12) * 320
-        y = 200 + (index // 12) * 460
-        image[y : y + size[0], x : x + size[1]] = resize_image(picture.image, (size[0], size[1]))[
-            ..., None
-        ]
-        corner = picture.faces[0, MIDDLE] * scale - side / 2
-        faces.append(Box(x + round(float(corner[0])), y + round(float(corner[1])), side, side))
-    return image, faces
+    image = np.full((height, width), 110, np.uint8)
+    chosen = [picture for picture in with_one_face(held_out) if is_held_out(picture.name, 0.1)]
+    faces = [
+        lay(image, tile(picture, side), 150 + (index % 12) * 320, 200 + (index // 12) * 460)
+        for index, picture in enumerate(chosen[:72])
+    ]
+    return as_rgb(image), faces
 
 
-def compare_videos(contestants: Mapping[str, Contestant], data: Path) -> str:
+def compare_videos(contestants: Contestants, data: Path) -> str:
     """Follow a face through a film with both classifiers, without drawing."""
     with VideoReader(str(data / "media" / "single_face.mp4")) as reader:
         frames = list(reader)

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from minixception.detection.cells import assign_faces, cell_places, decode_faces
 from minixception.detection.columns import FACE_COLUMNS, LANDMARKS, MIDDLE, SIDE, SURE
 from minixception.detection.evaluation import average_precision, match_faces, recall, threshold_for
 from minixception.detection.labelled_pictures import SceneSources, is_held_out, read_sources
-from minixception.detection.scene_pixels import put_on_sunglasses, write_word
+from minixception.detection.scene_pixels import put_on_sunglasses
 from minixception.detection.scenes import compose_scene
 from minixception.detector_training.scene_batches import scene_batches
 
@@ -63,32 +62,31 @@ def test_held_out_pictures_are_no_training_pictures_and_a_person_stays_together(
         assert len(names[0]) + len(names[1]) == count
     everybody = [picture.name for picture in training.photographs]
     assert not read_sources(folder, held_out=False, leave_out=everybody).photographs
-    people = [f"Person_{number}_{{:04d}}.jpg" for number in range(200)]
-    assert 5 < sum(is_held_out(name.format(1), 0.1) for name in people) < 40
-    assert all(
-        is_held_out(name.format(1), 0.1) == is_held_out(name.format(7), 0.1) for name in people
+    first, other = (
+        [is_held_out(f"Person_{number}_{photograph:04d}.jpg", 0.1) for number in range(200)]
+        for photograph in (1, 7)
     )
+    assert first == other
+    assert 5 < sum(first) < 40
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda rows: [row[:-1] for row in rows], "lacks the columns left_mouth_y"),
-        (lambda rows: [*rows[:3], [*rows[3][:2], "wide", *rows[3][3:]], *rows[4:]], "line 4"),
         (lambda rows: [*rows[:3], rows[3][:-1], *rows[4:]], "line 4"),
         (lambda rows: [*rows, ["99999.jpg", *rows[-1][1:]]], "lacks 1 picture of its table"),
     ],
 )
 def test_a_table_that_is_wrong_is_named(
-    tmp_path: Path, folder: Path, change: Callable[[list[list[str]]], list[list[str]]], message: str
+    tmp_path: Path, change: Callable[[list[list[str]]], list[list[str]]], message: str
 ) -> None:
-    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    write_labelled_pictures(tmp_path)
     table = tmp_path / "photographs.csv"
     rows = [line.split(",") for line in table.read_text().splitlines()]
     table.write_text("".join(",".join(row) + "\n" for row in change(rows)))
-    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+    with pytest.raises(ValueError, match=f"{re.escape(str(tmp_path))}.*{message}"):
         read_sources(tmp_path, held_out=False)
-    assert str(tmp_path) in str(caught.value)
 
 
 def test_a_scene_depends_on_its_seed_alone(sources: SceneSources) -> None:
@@ -105,19 +103,14 @@ def test_a_scene_depends_on_its_seed_alone(sources: SceneSources) -> None:
     assert not np.array_equal(first[0][0], first[1][0])
 
 
-def test_sunglasses_cover_the_eyes_and_words_what_is_behind() -> None:
+def test_sunglasses_cover_the_eyes_and_nothing_else() -> None:
     face = np.zeros(FACE_COLUMNS, np.float32)
     face[SIDE], face[LANDMARKS] = 60, [70, 80, 100, 85, 85, 100, 73, 115, 97, 118]
     for seed in range(20):
-        generator = np.random.default_rng(seed)
         image = np.full((160, 160), 200, np.uint8)
-        put_on_sunglasses(image, face, generator)
+        put_on_sunglasses(image, face, np.random.default_rng(seed))
         assert max(image[80, 70], image[85, 100]) < 100
         assert min(image[115, 73], image[118, 97], image[20, 20]) == 200
-        plain = np.full((160, 160), 200, np.uint8)
-        for _ in range(8):
-            write_word(plain, generator)
-        assert np.ptp(plain) > 20
 
 
 def test_labels_of_a_scene_lie_on_its_faces(sources: SceneSources) -> None:
@@ -128,25 +121,21 @@ def test_labels_of_a_scene_lie_on_its_faces(sources: SceneSources) -> None:
     contrasts, sides, turned = [], [], 0
     for seed in range(60):
         image, faces = compose_scene(sources, 160, np.random.default_rng(seed))
-        assert image.shape == (160, 160)
-        assert image.dtype == np.uint8
+        assert (image.shape, image.dtype) == ((160, 160), np.uint8)
         for row in faces[faces[:, SURE] > 0]:
             places = np.round(row[LANDMARKS]).astype(int).reshape(5, 2)
-            middle = np.round(row[MIDDLE]).astype(int)
             right_eye, left_eye, nose, right_mouth, left_mouth = places
-            assert row[SIDE] >= 8
             # The person's right is the left of the picture, up to turns of 45 degrees.
             assert right_eye[0] < left_eye[0]
             assert right_mouth[0] < left_mouth[0]
             assert right_eye[1] + left_eye[1] < right_mouth[1] + left_mouth[1]
             turned += abs(int(right_eye[1]) - int(left_eye[1])) > 0.2 * row[SIDE]
             sides.append(row[SIDE])
-            inside = (places >= 0).all() and (places < 160).all() and (middle < 160).all()
-            if inside and row[SIDE] > 24:
+            if row[SIDE] > 24 and (places >= 0).all() and (places < 160).all():
                 eyes = [image[y, x] for x, y in (right_eye, left_eye)]
                 contrasts.append(float(image[nose[1], nose[0]]) - np.mean(eyes))
     assert np.median(contrasts) > 40
-    assert min(sides) < 14
+    assert 8 <= min(sides) < 14
     assert max(sides) > 120
     assert turned > 5
 
@@ -177,25 +166,19 @@ def test_cells_on_a_face_that_is_not_sure_count_neither_way() -> None:
     assert not assign_faces(np.zeros((0, FACE_COLUMNS), np.float32), middles, lengths).any()
 
 
-def found_boxes(*rows: tuple[float, ...]) -> np.ndarray:
-    return np.array(rows, float).reshape(-1, 5)
-
-
 def test_scores_of_a_detector() -> None:
     """Two images with three sure faces; by hand: found at .9 and .6, false at .8, .3 and .2."""
     faces = [
         np.stack([face(50, 50, 40), face(150, 50, 40), face(50, 150, 40, sure=False)]),
         face(100, 100, 60)[None],
     ]
-    found = [
-        found_boxes(
-            (0.9, 30, 30, 40, 40),
-            (0.7, 30, 130, 40, 40),  # on the face that is not sure
-            (0.3, 32, 32, 40, 40),  # the first face again
-            (0.8, 180, 180, 20, 20),
-        ),
-        found_boxes((0.6, 75, 75, 60, 60), (0.2, 0, 0, 30, 30)),
+    boxes = [
+        (0.9, 30, 30, 40, 40),
+        (0.7, 30, 130, 40, 40),  # on the face that is not sure
+        (0.3, 32, 32, 40, 40),  # the first face again
+        (0.8, 180, 180, 20, 20),
     ]
+    found = [np.array(boxes), np.array([(0.6, 75, 75, 60, 60), (0.2, 0, 0, 30, 30)])]
     matches = match_faces(found, faces, (200, 200))
     assert matches.scores.tolist() == [0.9, 0.8, 0.6, 0.3, 0.2]
     assert matches.correct.tolist() == [True, False, True, False, False]
@@ -204,7 +187,7 @@ def test_scores_of_a_detector() -> None:
     assert recall(matches, 0.7) == pytest.approx(1 / 3)
     assert recall(matches, threshold_for(matches, 0.5)) == pytest.approx(2 / 3)
     assert threshold_for(matches, 0.0) > 0.8
-    nothing = match_faces([found_boxes()], [face(50, 50, 40)[None]], (100, 100))
+    nothing = match_faces([np.zeros((0, 5))], [face(50, 50, 40)[None]], (100, 100))
     assert (average_precision(nothing), recall(nothing, 0.5)) == (0, 0)
     assert np.isnan(average_precision(match_faces([], [], (100, 100))))
 
@@ -226,24 +209,21 @@ def test_a_card_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    "change",
     [
-        ({"task": "emotion"}, "not a detector's card"),
-        ({"strides": [8, 24]}, "double from one to the next"),
-        ({"strides": 8}, "not iterable"),
-        ({"score_offsets": [0.0]}, "as many as `strides`"),
-        ({"score_threshold": 7}, "between 0 and 1"),
-        ({"score_threshold": float("nan")}, "between 0 and 1"),
-        ({"recipe": "fast"}, "`recipe` must be an object"),
+        {"task": "emotion"},
+        {"strides": [8, 24]},
+        {"strides": 8},
+        {"score_offsets": [0.0]},
+        {"score_threshold": float("nan")},
+        {"recipe": "fast"},
     ],
 )
-def test_a_card_that_is_wrong_is_refused(
-    tmp_path: Path, change: dict[str, object], message: str
-) -> None:
-    (tmp_path / "card.json").write_text(json.dumps(CARD.to_json() | change))
-    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+def test_a_card_that_is_wrong_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    path = tmp_path / "card.json"
+    path.write_text(json.dumps(CARD.to_json() | change))
+    with pytest.raises(ValueError, match=f"{re.escape(str(path))} cannot be used"):
         read_detector_card(tmp_path)
-    assert str(tmp_path / "card.json") in str(caught.value)
 
 
 def test_parts_of_a_face_are_no_faces() -> None:

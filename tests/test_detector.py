@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from minixception.boxes import Box, clip, intersection_over_union
+from minixception.boxes import Box, intersection_over_union
 from minixception.detection.haar import HaarDetector, load_cascade
 from minixception.detection.network_detector import MiniXceptionDetector
 from minixception.detection.search import FaceDetector
@@ -91,27 +91,23 @@ def group_picture(name: str, side: int, height: int, width: int) -> tuple[np.nda
     return picture, boxes
 
 
+def count_seen(faces: list[Box], boxes: list[Box]) -> int:
+    return sum(any(intersection_over_union(box, face) > 0.4 for box in boxes) for face in faces)
+
+
 @pytest.mark.parametrize(("name", "side"), [("astronaut.jpg", 50), ("grace_hopper.jpg", 80)])
 def test_faces_of_a_group_are_found(haar: HaarDetector, name: str, side: int) -> None:
     picture, expected = group_picture(name, side, 1980, 2640)
-    found = haar.detect(picture)
-    published = HaarDetector(scale_factor=1.3).detect(picture)
-
-    def seen(boxes: list[Box]) -> int:
-        return sum(
-            any(intersection_over_union(box, face) > 0.4 for box in boxes) for face in expected
-        )
-
-    assert seen(found) >= max(0.95 * len(expected), seen(published))
+    published = count_seen(expected, HaarDetector(scale_factor=1.3).detect(picture))
+    found = count_seen(expected, haar.detect(picture))
+    assert found >= max(0.95 * len(expected), published)
 
 
 def test_the_network_enlarges_small_pictures() -> None:
     """At its own size the picture shows the network faces of some two cells each."""
     picture, expected = group_picture("grace_hopper.jpg", 20, 240, 320)
     found = MiniXceptionDetector().detect(picture)
-    assert len(found) == len(expected)
-    for face in expected:
-        assert max(intersection_over_union(box, face) for box in found) > 0.4
+    assert len(found) == count_seen(expected, found) == len(expected)
     assert MiniXceptionDetector(working_size=320).detect(picture) == []
 
 
@@ -122,31 +118,19 @@ def test_min_face_leaves_out_smaller_ones_and_finds_tinier(three_faces: np.ndarr
     # Numbers beyond those of OpenCV find nothing.
     assert HaarDetector(min_face=10**12).detect(three_faces) == []
     assert HaarDetector(min_neighbors=10**12).detect(three_faces) == []
-    # The bound is told.
-    assert HaarDetector().smallest_face(1920, 9000) is None
-    assert HaarDetector().smallest_face(4000, 3000) == 75
-    assert HaarDetector(min_face=50).smallest_face(4000, 3000) == 50
-    assert HaarDetector(scale_factor=1.3).smallest_face(4000, 3000) is None
 
 
-def test_a_picture_is_shrunk_no_further_than_its_smallest_face_allows(
-    mini_xception: MiniXceptionDetector,
-) -> None:
-    assert [HaarDetector().reduction(*size, 64) for size in ((5000, 9000), (5200, 9000))] == [1, 2]
-    assert mini_xception.reduction(12000, 14000, 64) == 4
-    assert HaarDetector(min_face=300).reduction(12000, 14000, 64) == 1
-    assert HaarDetector(scale_factor=1.3).reduction(12000, 14000, 64) == 1
-
-
-@pytest.mark.parametrize("corner", [(0, 0), (0, 348), (200, 0), (200, 348)])
-def test_face_in_a_corner_is_found_inside_the_image(
-    haar: HaarDetector, three_faces: np.ndarray, corner: tuple[int, int]
-) -> None:
-    top, left = corner
-    canvas = np.full((344, 492, 3), 128, np.uint8)
-    canvas[top : top + 144, left : left + 144] = three_faces[95:239, 79:223]
-    (box,) = haar.detect(canvas)
-    assert clip(box, 344, 492) == box
+def test_the_smallest_face_is_told_and_bounds_the_reduction() -> None:
+    for detector, size, smallest, reduction in (
+        (HaarDetector(), (1920, 9000), None, 1),
+        (HaarDetector(), (4000, 3000), 75, 1),
+        (HaarDetector(), (5200, 9000), 130, 2),
+        (HaarDetector(min_face=300), (12000, 14000), 300, 1),
+        (HaarDetector(scale_factor=1.3), (12000, 14000), None, 1),
+        (MiniXceptionDetector(), (12000, 14000), 300, 4),
+    ):
+        assert detector.smallest_face(*size) == smallest
+        assert detector.reduction(*size, 64) == reduction
 
 
 @pytest.mark.parametrize("name", ["haar", "yunet", "mini_xception"])
@@ -161,10 +145,9 @@ def test_four_threads_see_what_one_sees(
         assert list(threads.map(detect, variants)) == expected
 
 
-SMALL_SHAPES = [(1, 1), (1, 20000), (20000, 1, 3), (5, 5, 3), (23, 23), (24, 24, 4), (2000, 40, 3)]
-
-
-@pytest.mark.parametrize("shape", SMALL_SHAPES)
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (1, 20000), (20000, 1, 3), (5, 5, 3), (23, 23), (24, 24, 4), (2000, 40, 3)]
+)
 @pytest.mark.parametrize("name", ["haar", "yunet", "mini_xception"])
 def test_nothing_is_found_in_plain_images(
     request: pytest.FixtureRequest, name: str, shape: tuple[int, ...]

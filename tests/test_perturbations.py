@@ -14,8 +14,6 @@ from minixception.limits.perturbations import (
     perturb,
 )
 
-each = pytest.mark.parametrize("perturbation", PERTURBATIONS, ids=lambda one: one.name)
-
 
 def faces(*, count: int = 3, size: int = 48, channels: int = 1) -> np.ndarray:
     """Smooth faces: a bright disc off the middle, another for each."""
@@ -28,44 +26,24 @@ def faces(*, count: int = 3, size: int = 48, channels: int = 1) -> np.ndarray:
     return np.repeat(grey[..., np.newaxis], channels, axis=3)
 
 
-@each
+@pytest.mark.parametrize("perturbation", PERTURBATIONS, ids=lambda one: one.name)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_every_level_gives_faces_and_leaves_its_argument(
+def test_every_level_gives_faces_and_the_seed_decides(
     perturbation: Perturbation, channels: int
 ) -> None:
-    images = faces(channels=channels)
+    images = faces(count=20, channels=channels)
     before = images.copy()
     for level in perturbation.levels_for(48):
         changed = perturb(images, perturbation, level, seed=0)
         assert changed.dtype == np.uint8
         width = int(level) if perturbation is SIZE else 48
-        assert changed.shape == (3, width, width, channels)
+        assert changed.shape == (20, width, width, channels)
         if level == perturbation.levels_for(48)[0] and perturbation is not UPRIGHT:
             np.testing.assert_array_equal(changed, images)
     np.testing.assert_array_equal(images, before)
-
-
-@each
-def test_the_seed_decides(perturbation: Perturbation) -> None:
-    images, level = faces(count=20), perturbation.levels[-1]
-    first = perturb(images, perturbation, level, seed=0)
-    np.testing.assert_array_equal(perturb(images, perturbation, level, seed=0), first)
-    differs = not np.array_equal(perturb(images, perturbation, level, seed=1), first)
+    np.testing.assert_array_equal(perturb(images, perturbation, level, seed=0), changed)
+    differs = not np.array_equal(perturb(images, perturbation, level, seed=1), changed)
     assert differs == (perturbation in (DARKNESS, ROTATION, UPRIGHT))
-
-
-@pytest.mark.parametrize("perturbation", [BLUR, DARKNESS, ROTATION], ids=lambda one: one.name)
-def test_a_small_strength_changes_little_and_a_greater_one_more(perturbation: Perturbation) -> None:
-    images = faces().astype(int)
-
-    def change(level: float) -> float:
-        changed = perturb(faces(), perturbation, level, seed=0)
-        return float(np.abs(changed - images).mean())
-
-    assert change(perturbation.levels[0] / 100) < 0.5
-    changes = [change(level) for level in perturbation.levels]
-    assert changes[0] > 0
-    assert changes == sorted(changes)
 
 
 def test_a_shrunken_face_keeps_its_brightness_and_proportions() -> None:

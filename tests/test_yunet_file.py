@@ -1,7 +1,8 @@
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
@@ -13,36 +14,15 @@ from minixception.detection.yunet import fetch_yunet
 CONTENT = b"a network" * 10_000
 
 
-class Zoo(ThreadingHTTPServer):
-    """Serves `content`, or 404 without it, and counts the requests."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answer)
-        self.content: bytes | None = CONTENT
-        self.requests = 0
-
-
-class Answer(BaseHTTPRequestHandler):
-    server: Zoo
-
-    def do_GET(self) -> None:
-        self.server.requests += 1
-        content = self.server.content
-        if content is None:
-            self.send_error(404)
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass
-
-
 @pytest.fixture
-def zoo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Zoo]:
-    with Zoo() as server:
+def zoo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """Return the file that a server of this machine has to offer."""
+    folder = tmp_path / "zoo"
+    folder.mkdir()
+    (folder / "yunet.onnx").write_bytes(CONTENT)
+    monkeypatch.setattr(SimpleHTTPRequestHandler, "log_message", lambda *_: None)
+    answer = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), answer) as server:
         thread = Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         url = f"http://127.0.0.1:{server.server_port}/yunet.onnx"
@@ -50,13 +30,13 @@ def zoo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Zoo]:
         monkeypatch.setattr(yunet_file, "YUNET_SHA256", hashlib.sha256(CONTENT).hexdigest())
         monkeypatch.setenv("MINIXCEPTION_CACHE", str(tmp_path / "cache"))
         monkeypatch.setenv("no_proxy", "127.0.0.1")
-        yield server
+        yield folder / "yunet.onnx"
         server.shutdown()
         thread.join()
 
 
 def test_file_is_fetched_once_and_then_without_network(
-    zoo: Zoo, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    zoo: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = fetch_yunet()
     assert path.read_bytes() == CONTENT
@@ -67,20 +47,20 @@ def test_file_is_fetched_once_and_then_without_network(
     path.write_bytes(CONTENT[:100])  # damaged: it is fetched anew
     assert fetch_yunet().read_bytes() == CONTENT
     capfd.readouterr()
-    zoo.content = None
+    zoo.unlink()
     assert fetch_yunet() == path
-    assert zoo.requests == 2
     assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("content", [b"another file", b"", None, "nobody"])
 def test_wrong_answer_leaves_nothing_behind(
-    zoo: Zoo, tmp_path: Path, content: bytes | str | None, monkeypatch: pytest.MonkeyPatch
+    zoo: Path, tmp_path: Path, content: bytes | str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if isinstance(content, str):
+    zoo.unlink()
+    if content == "nobody":
         monkeypatch.setattr(yunet_file, "YUNET_URL", "http://127.0.0.1:9/yunet.onnx")
-    else:
-        zoo.content = content
+    elif isinstance(content, bytes):
+        zoo.write_bytes(content)
     said = r"Get http.*save it as .*cache.*yunet_2023mar\.onnx"
     with pytest.raises(OSError, match=said) as caught:
         fetch_yunet()
@@ -88,7 +68,8 @@ def test_wrong_answer_leaves_nothing_behind(
     assert [*tmp_path.glob("cache/*")] == []
 
 
-def test_two_at_a_time_get_the_whole_file(zoo: Zoo) -> None:
+@pytest.mark.usefixtures("zoo")
+def test_two_at_a_time_get_the_whole_file() -> None:
     with ThreadPoolExecutor(2) as threads:
         paths = list(threads.map(lambda _: fetch_yunet(), range(2)))
     assert [path.read_bytes() for path in paths] == [CONTENT, CONTENT]

@@ -165,7 +165,6 @@ OPTIONS = [
         "report-limits",
         reported,
         ("--output", "page.html", "must be a file ending in .md"),
-        ("--emotion-model", "ferplus_mini_xception", "must have the classes of FER2013"),
         ("--seed", "-1", "--seed must not be negative"),
     ),
 ]

@@ -18,9 +18,9 @@ from minixception.datasets.pictures import PictureForm, picture_names
 from minixception.detection.columns import (
     LANDMARKS,
     MIDDLE,
-    SIDE,
     SURE,
     clipped_boxes,
+    squares_of,
 )
 from minixception.detection.labelled_pictures import (
     LabelledPicture,
@@ -152,7 +152,7 @@ def _turned(picture: LabelledPicture, generator: np.random.Generator) -> Iterato
         return
     face = picture.faces[0]
     middle = float(face[MIDDLE][0]), float(face[MIDDLE][1])
-    (box,) = as_boxes([(*(face[MIDDLE] - face[SIDE] / 2), face[SIDE], face[SIDE])])
+    (box,) = as_boxes(squares_of(picture.faces[:1]))
     for _ in range(TURNS):
         is_small = generator.random() < 0.5
         angle = generator.normal(0, 20) if is_small else generator.uniform(-180, 180)

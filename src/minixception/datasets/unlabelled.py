@@ -20,7 +20,7 @@ from minixception.datasets.pictures import (
     read_listed,
     sole_archive,
 )
-from minixception.detection.columns import MIDDLE, SIDE, SURE
+from minixception.detection.columns import SURE, squares_of
 from minixception.detection.labelled_pictures import read_labelled_pictures
 from minixception.detection.registry import default_checksum
 from minixception.files import PICTURE_SUFFIXES, content_checksum, files_below
@@ -160,8 +160,7 @@ def _labelled_faces(path: Path, form: PictureForm) -> FaceDataset:
         image = picture.image[:, :, None]
         content = picture_digest(image)
         sure = picture.faces[picture.faces[:, SURE] == 1]
-        corners = sure[:, MIDDLE] - sure[:, SIDE, None] / 2
-        for box in as_boxes(np.column_stack([corners, sure[:, [SIDE, SIDE]]])):
+        for box in as_boxes(squares_of(sure)):
             images.append(form.resize(crop(image, clip(box, *image.shape[:2]))))
             names.append(picture.name)
             contents.append(content)

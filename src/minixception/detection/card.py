@@ -40,17 +40,15 @@ class DetectorCard:
     def __post_init__(self) -> None:
         """Check the entries."""
         pairs = zip(self.strides, self.strides[1:], strict=False)
-        if not self.strides or self.strides[0] < 1 or any(b != 2 * a for a, b in pairs):
+        is_doubling = all(coarser == 2 * finer for finer, coarser in pairs)
+        if min(self.strides, default=0) < 1 or not is_doubling:
             raise ValueError(
                 "`strides` must be at least 1 and double from one to the next. "
                 f"Received: strides={self.strides}"
             )
-        check_threshold(self.score_threshold)
         if len(self.score_offsets) != len(self.strides):
-            raise ValueError(
-                "`score_offsets` must be as many as `strides`. "
-                f"Received: score_offsets={self.score_offsets}"
-            )
+            raise ValueError("`score_offsets` must be as many as `strides`")
+        check_threshold(self.score_threshold)
         for name in ("data", "recipe", "versions", "metrics"):
             if not isinstance(getattr(self, name), Mapping):
                 raise TypeError(f"`{name}` must be an object with named entries")

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from minixception.detection.columns import LANDMARKS, MIDDLE, SCORE, SIDE, SURE
+from minixception.detection.columns import LANDMARKS, MIDDLE, SCORE, SIDE, SURE, squares_of
 
 # A map answers for faces with a side of so many strides. In FCOS (arXiv 1904.01355, section 3.2)
 # each face belongs to one map; here the ranges overlap, and answers just outside of them count
@@ -147,11 +147,8 @@ def keep_best(faces: NDArray[np.float32]) -> NDArray[np.intp]:
     Of squares that overlap, the best is kept; squares inside a larger and better one are not: an
     eye or a mouth may look like a small face.
     """
-    corners = faces[:, MIDDLE] - faces[:, SIDE, None] / 2
-    squares = np.column_stack([corners, faces[:, SIDE], faces[:, SIDE]]).astype(np.float64)
-    kept = cv2.dnn.NMSBoxes(
-        squares.tolist(), faces[:, 0].tolist(), 0.0, MOST_OVERLAP, top_k=MOST_CANDIDATES
-    )
+    squares, scores = squares_of(faces).tolist(), faces[:, SCORE].tolist()
+    kept = cv2.dnn.NMSBoxes(squares, scores, 0.0, MOST_OVERLAP, top_k=MOST_CANDIDATES)
     best = np.asarray(kept, np.intp).reshape(-1)
     side, middle = faces[best, SIDE], faces[best, MIDDLE]
     apart = np.abs(middle[:, None] - middle[None]).max(axis=2)

@@ -15,6 +15,12 @@ LANDMARKS = slice(4, 14)
 FACE_COLUMNS = 14
 
 
+def squares_of(faces: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return the squares (n, 4) of faces (n, 14): x, y, width, height."""
+    side = faces[:, SIDE, None]
+    return np.concatenate([faces[:, MIDDLE] - side / 2, side, side], axis=1)
+
+
 def clipped_boxes(faces: NDArray[np.floating], size: tuple[int, int]) -> NDArray[np.float64]:
     """Return the boxes (n, 4) of faces (n, 14) in an image: x, y, width, height."""
     half = faces[:, SIDE, None] / 2

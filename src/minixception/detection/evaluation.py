@@ -8,18 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minixception.boxes import intersections_over_unions
-from minixception.detection.columns import (
-    LANDMARKS,
-    SIDE,
-    SURE,
-    clipped_boxes,
-)
+from minixception.detection.columns import LANDMARKS, SIDE, SURE, clipped_boxes
 from minixception.detection.labelled_pictures import LabelledPicture, SceneSources
 from minixception.detection.scenes import compose_scene
 
 Scenes = Sequence[tuple[NDArray[np.uint8], NDArray[np.float32]]]
 FindBoxes = Callable[[NDArray[np.uint8]], NDArray[np.floating]]
-"""From an image, uint8 (height, width, 1), to boxes (n, 5): score, x, y, width, height."""
+"""From a grey image, uint8 (height, width), to boxes (n, 5): score, x, y, width, height."""
 
 SCENE_SEED = 20171020
 SIZES = (8, 14, 18, 25, 40, 80, 160, 400)
@@ -67,18 +62,19 @@ def match_faces(
         overlaps = intersections_over_unions(boxes[:, 1:], clipped_boxes(labels, size))
         for box, row in zip(boxes, overlaps, strict=True):
             free = np.where(sure & (at < 0), row, 0.0)
-            if free.max(initial=0.0) >= LEAST_OVERLAP:
+            is_correct = free.max(initial=0.0) >= LEAST_OVERLAP
+            if is_correct:
                 at[free.argmax()] = box[0]
             elif np.where(sure, 0.0, row).max(initial=0.0) >= UNSURE_OVERLAP:
                 continue
             scores.append(float(box[0]))
-            correct.append(free.max(initial=0.0) >= LEAST_OVERLAP)
+            correct.append(is_correct)
         found_at.append(at[sure])
     order = np.argsort(-np.array(scores), kind="stable")
     return Matches(
         scores=np.array(scores)[order],
         correct=np.array(correct, bool)[order],
-        found_at=np.concatenate(found_at) if found_at else np.zeros(0),
+        found_at=np.concatenate([np.zeros(0), *found_at]),
         images=len(found),
     )
 
@@ -156,7 +152,7 @@ def evaluate_detector(
     """
     size = scenes[0][0].shape
     faces = [labels for _, labels in scenes]
-    found = [find(image[..., None]) for image, _ in scenes]
+    found = [find(image) for image, _ in scenes]
     matches = match_faces(found, faces, size)
     large = [_sure_from(labels, 20.0) for labels in faces]
     sure = [labels[labels[:, SURE] > 0] for labels in faces]
@@ -184,9 +180,7 @@ def false_boxes(
     find: FindBoxes, backgrounds: Sequence[LabelledPicture], *, threshold: float
 ) -> int:
     """Count the boxes in pictures without a face."""
-    return sum(
-        int((find(picture.image[..., None])[:, 0] >= threshold).sum()) for picture in backgrounds
-    )
+    return sum(int((find(one.image)[:, 0] >= threshold).sum()) for one in backgrounds)
 
 
 def format_scores(scores: DetectorScores) -> str:

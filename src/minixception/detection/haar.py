@@ -148,14 +148,12 @@ def load_cascade() -> Any:
     Raises:
         ImportError: if the installed OpenCV has no cascades.
     """
-    path = Path(cv2.data.haarcascades) / CASCADE_NAME if hasattr(cv2, "data") else Path()
-    if path.is_file():
-        with path.open("rb"):
-            pass  # OpenCV would take a failure of the system for a missing file
-    cascade = cv2.CascadeClassifier(str(path)) if hasattr(cv2, "CascadeClassifier") else None
-    if cascade is None or cascade.empty():
+    try:
+        path = Path(cv2.data.haarcascades) / CASCADE_NAME  # type: ignore[attr-defined]
+        path.open("rb").close()  # OpenCV would take a failure of the system for a missing file
+        return cv2.CascadeClassifier(str(path))
+    except (AttributeError, FileNotFoundError) as error:
         raise ImportError(
             f"OpenCV {cv2.__version__} comes without the cascade {CASCADE_NAME}; version 5 dropped "
             'it. Run: pip install "opencv-python>=4.8,<5"'
-        )
-    return cascade
+        ) from error

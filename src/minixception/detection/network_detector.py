@@ -1,7 +1,6 @@
 """The face detector trained in this project, run by LiteRT."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +15,14 @@ from minixception.checkpoints.shipped import ROLL_MODEL, find_model
 from minixception.detection.card import TASK, check_threshold, read_detector_card
 from minixception.detection.cells import decode_faces, keep_best, prepare_images
 from minixception.detection.checker import FRAMES, FaceChecker
-from minixception.detection.columns import FACE_COLUMNS, LANDMARKS, MIDDLE, SCORE, SIDE
+from minixception.detection.columns import (
+    FACE_COLUMNS,
+    LANDMARKS,
+    MIDDLE,
+    SCORE,
+    SIDE,
+    squares_of,
+)
 from minixception.detection.search import SizedSearch, boxes_in_image, size_of_copy
 from minixception.images import as_rgb, resize_image, to_grey
 
@@ -114,10 +120,9 @@ class MiniXceptionDetector(SizedSearch):
         self._checker = (
             checker if isinstance(checker, FaceChecker | None) else FaceChecker.load(checker)
         )
-        self._threshold = SCORE_THRESHOLD if self._checker else self.card.score_threshold
-        if score_threshold is not None:
-            check_threshold(score_threshold)
-            self._threshold = score_threshold
+        default = SCORE_THRESHOLD if self._checker else self.card.score_threshold
+        self._threshold = default if score_threshold is None else score_threshold
+        check_threshold(self._threshold)
         # A mean with a probability of 1 lets a score of its square pass.
         self._least_score = self._threshold ** (2 if self._checker else 1)
         # An engine for each look: to change its size costs as much as to search a small picture.
@@ -143,6 +148,11 @@ class MiniXceptionDetector(SizedSearch):
             found = [face for face in lying if face.score >= LYING_THRESHOLD]
         return sorted(found, key=lambda face: face.box)
 
+    def find_boxes(self, image: np.ndarray) -> NDArray[np.float64]:
+        """Return the boxes of the faces, float64 (n, 5): score, x, y, width, height."""
+        rows = [(face.score, *face.box) for face in self.find(image)]
+        return np.array(rows, np.float64).reshape(-1, 5)
+
     def _seen(self, grey: NDArray[np.uint8]) -> list[FoundFace]:
         """Return what the network takes for faces."""
         height, width = grey.shape[:2]
@@ -166,8 +176,8 @@ class MiniXceptionDetector(SizedSearch):
     def _in_image(self, faces: NDArray[np.float32], height: int, width: int) -> list[FoundFace]:
         """Return the faces that are large enough, with boxes clipped to the image."""
         found = []
-        for face in faces[faces[:, SIDE] >= (self._min_face or 0)]:
-            square = [*(face[MIDDLE] - face[SIDE] / 2), face[SIDE], face[SIDE]]
+        large = faces[faces[:, SIDE] >= (self._min_face or 0)]
+        for face, square in zip(large, squares_of(large), strict=True):
             landmarks = tuple((float(x), float(y)) for x, y in face[LANDMARKS].reshape(-1, 2))
             for box in boxes_in_image([square], (height, width), height, width):
                 found.append(FoundFace(box, float(face[SCORE]), landmarks))
@@ -273,13 +283,3 @@ def _frames_the_same(box: Box, other: Box) -> bool:
         abs(2 * box.y + box.height - 2 * other.y - other.height),
     )
     return apart / 2 < SAME_MIDDLE * max(*box[2:], *other[2:])
-
-
-def boxes_of(detector: MiniXceptionDetector) -> Callable[[np.ndarray], NDArray[np.float64]]:
-    """Return the function from an image to boxes (n, 5): score, x, y, width, height."""
-
-    def find(image: np.ndarray) -> NDArray[np.float64]:
-        rows = [(face.score, *face.box) for face in detector.find(image)]
-        return np.array(rows, np.float64).reshape(-1, 5)
-
-    return find

@@ -104,12 +104,21 @@ class YuNetDetector(SizedSearch):
 
     def _search(self, image: np.ndarray, size: tuple[int, int]) -> list[Box]:
         """Search a copy of this size (height, width); return boxes in the image."""
-        working_copy = _with_border(resize_image(image, size), YUNET_SMALLEST_INPUT)
-        network = self._network.value
-        network.setInputSize(working_copy.shape[1::-1])
-        rows = network.detect(rgb_to_bgr(working_copy))[1]
-        found = [] if rows is None else [haar_frame(*row[:4]) for row in rows.tolist()]
+        found = [haar_frame(*row[:4]) for row in self.look(resize_image(image, size))]
         return boxes_in_image(found, size, *image.shape[:2])
+
+    def look(self, image: np.ndarray) -> list[list[float]]:
+        """Return what the network finds in an RGB image in its own size.
+
+        Rows are x, y, width, height, x and y of five landmarks, and a score.
+        """
+        height, width = image.shape[:2]
+        down, right = (max(YUNET_SMALLEST_INPUT - side, 0) for side in (height, width))
+        filled = cv2.copyMakeBorder(rgb_to_bgr(image), 0, down, 0, right, cv2.BORDER_CONSTANT)
+        network = self._network.value
+        network.setInputSize((width + right, height + down))
+        rows = network.detect(filled)[1]
+        return [] if rows is None else rows.tolist()
 
 
 def load_yunet(content: bytes, path: Path, score_threshold: float) -> Any:
@@ -129,14 +138,6 @@ def load_yunet(content: bytes, path: Path, score_threshold: float) -> Any:
             f"`model_path` must be a YuNet ONNX file; get it from {YUNET_URL}. "
             f"Received: model_path='{path}'"
         ) from error
-
-
-def _with_border(image: np.ndarray, smallest_side: int) -> np.ndarray:
-    """Return the image, with black rows below and columns to the right if it is too small."""
-    missing = [max(smallest_side - side, 0) for side in image.shape[:2]]
-    if not any(missing):
-        return image
-    return np.pad(image, ((0, missing[0]), (0, missing[1]), (0, 0)))
 
 
 def haar_frame(x: float, y: float, width: float, height: float) -> tuple[float, ...]:

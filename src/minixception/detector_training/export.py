@@ -1,11 +1,9 @@
 """A trained detector as a LiteRT file, with the score from which on it calls a thing a face."""
 
 import math
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import keras
 import numpy as np
@@ -25,7 +23,7 @@ from minixception.detection.evaluation import (
     held_out_scenes,
 )
 from minixception.detection.labelled_pictures import SceneSources
-from minixception.detection.network_detector import MiniXceptionDetector, boxes_of
+from minixception.detection.network_detector import MiniXceptionDetector
 from minixception.detector_training.trainer import LEAST_SCORE
 from minixception.files import atomic_path
 
@@ -54,18 +52,8 @@ def load_detector_model(folder: str | Path) -> keras.Model:
     return model
 
 
-def export_detector(folder: str | Path, images: Sequence[NDArray[np.uint8]]) -> float:
-    """Write `model.tflite` and compare it with the `model.keras` that it comes from.
-
-    `images` are grey pictures (height, width) to compare on, of any sizes that are multiples of the
-    last stride.
-
-    Returns:
-        The largest difference of a score (0 to 1) or of a place (in strides).
-
-    Raises:
-        FileNotFoundError, ValueError: as in `load_detector_model`, or as in `require_equal`.
-    """
+def _export(folder: str | Path, images: Sequence[NDArray[np.uint8]]) -> float:
+    """Write `model.tflite`; return how far it is from `model.keras` on grey images."""
     model = load_detector_model(folder)
     output = Path(folder) / LITERT_FILE
     with atomic_path(output) as path:
@@ -91,20 +79,25 @@ def _comparable(outputs: NDArray[np.float32]) -> NDArray[np.float32]:
 def finish_detector(folder: str | Path, held_out: SceneSources, *, scenes: int = SCENES) -> float:
     """Export a trained detector, make its maps alike on held-out scenes, and score it on them.
 
-    The card gets the offsets and the scores. The result is that of `export_detector`.
+    The card gets the offsets and the scores.
+
+    Returns:
+        The largest difference of a score (0 to 1) or of a place (in strides) from the Keras model.
+
+    Raises:
+        FileNotFoundError, ValueError: as in `load_detector_model`, or as in `require_equal`.
     """
     composed = held_out_scenes(held_out, count=scenes, size=SCENE_SIZE)
-    difference = export_detector(folder, [image for image, _ in composed[:3]])
+    difference = _export(folder, [image for image, _ in composed[:3]])
     card = replace(read_detector_card(folder), score_threshold=0.5)
+    detector = MiniXceptionDetector(folder, score_threshold=LEAST_SCORE, checker=None)
     offsets = []
-    with TemporaryDirectory() as copy:  # whoever is cut off here leaves no odd card
-        shutil.copy(Path(folder, LITERT_FILE), copy)
-        for number in range(len(card.strides)):
-            alone = tuple(0.0 if other == number else SILENT for other in range(len(card.strides)))
-            write_card(copy, replace(card, score_offsets=alone))
-            false = _false_scores(copy, composed)
-            threshold = false[int(FALSE_PER_SCENE * scenes / len(card.strides))]
-            offsets.append(round(math.log(1 / threshold - 1), 2))
+    for number in range(len(card.strides)):
+        alone = tuple(0.0 if other == number else SILENT for other in range(len(card.strides)))
+        detector.card = replace(card, score_offsets=alone)
+        false = _false_scores(detector, composed)
+        threshold = false[int(FALSE_PER_SCENE * scenes / len(card.strides))]
+        offsets.append(round(math.log(1 / threshold - 1), 2))
     card = replace(card, score_offsets=tuple(offsets))
     write_card(folder, card)
     scores = evaluate_on_held_out(folder, held_out, scenes=scenes)
@@ -112,12 +105,11 @@ def finish_detector(folder: str | Path, held_out: SceneSources, *, scenes: int =
     return difference
 
 
-def _false_scores(folder: str | Path, scenes: Scenes) -> list[float]:
+def _false_scores(detector: MiniXceptionDetector, scenes: Scenes) -> list[float]:
     """Return the scores of the boxes that lie on no face, highest first; 0.5 after the last."""
-    find = boxes_of(MiniXceptionDetector(folder, score_threshold=LEAST_SCORE, checker=None))
     scores: list[float] = []
     for image, faces in scenes:
-        boxes = find(image[..., None])
+        boxes = detector.find_boxes(image)
         middles = boxes[:, None, 1:3] + boxes[:, None, 3:] / 2
         away = np.abs(middles - faces[None, :, MIDDLE]).max(axis=2) > faces[None, :, SIDE] / 2
         scores += boxes[away.all(axis=1), 0].tolist()
@@ -130,7 +122,7 @@ def evaluate_on_held_out(
     """Score an exported detector on composed scenes, and on the backgrounds without a face."""
     detector = MiniXceptionDetector(folder, score_threshold=LEAST_SCORE, checker=None)
     return evaluate_detector(
-        boxes_of(detector),
+        detector.find_boxes,
         held_out_scenes(held_out, count=scenes, size=SCENE_SIZE),
         [picture for picture in held_out.backgrounds if not len(picture.faces)],
         threshold=detector.card.score_threshold,

@@ -3,7 +3,6 @@
 import logging
 import time
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -106,19 +105,16 @@ class DetectorRun:
             "parameters": self.model.count_params(),
             "recipe": asdict(self.recipe),
             "seed": self.seed,
-            **self._sources,
+            "training": _checksum(self.training),
+            "validation": _checksum(self.validation),
         }
 
-    @cached_property
-    def _sources(self) -> dict[str, str]:
-        """Part -> checksum of its pictures and faces."""
-        return {
-            name: content_checksum(
-                (picture.name, picture.image.tobytes() + picture.faces.tobytes())
-                for picture in (*part.photographs, *part.backgrounds)
-            )
-            for name, part in (("training", self.training), ("validation", self.validation))
-        }
+
+def _checksum(sources: SceneSources) -> str:
+    return content_checksum(
+        (picture.name, picture.image.tobytes() + picture.faces.tobytes())
+        for picture in (*sources.photographs, *sources.backgrounds)
+    )
 
 
 def train_detector(run: DetectorRun, *, resume: bool = False) -> History:
@@ -136,17 +132,18 @@ def train_detector(run: DetectorRun, *, resume: bool = False) -> History:
         FileExistsError, FileNotFoundError, ValueError: see `state_to_go_on_from`; or the loss is no
             finite number any more.
     """
+    identity = run.identity()
     with own_folder(run.folder):
-        state = state_to_go_on_from(run.folder, run.identity(), resume=resume)
+        state = state_to_go_on_from(run.folder, identity, resume=resume)
         if state is not None:
             if len(state.history) == run.recipe.epochs:
                 log.warning("%s is complete: nothing to do.", run.folder)
                 return state.history
             log.info("Continuing after epoch %d.", len(state.history))
-        return _fit(run, state)
+        return _fit(run, state, identity)
 
 
-def _fit(run: DetectorRun, state: TrainingState | None) -> History:
+def _fit(run: DetectorRun, state: TrainingState | None, identity: dict[str, Any]) -> History:
     recipe = run.recipe
     history: History = list(state.history) if state else []
     model = accelerated(run.model, replicas=recipe.replicas, devices=run.devices)
@@ -177,9 +174,11 @@ def _fit(run: DetectorRun, state: TrainingState | None) -> History:
             row["seconds"] = time.time() - start
             history.append(row)
             if best_epoch(history, MONITOR) == epoch:
-                _keep(run, history)
+                scores = {name: row[name] for name in row if name.startswith("val_")}
+                card = run.card.with_metrics({"validation": scores})
+                write_checkpoint(run.folder, run.model, card, history)
         log.info(" ".join(f"{name}={value:.5g}" for name, value in row.items()))
-        record_epoch(run.folder, model, history, identity=run.identity())
+        record_epoch(run.folder, model, history, identity=identity)
     return history
 
 
@@ -196,9 +195,3 @@ def _validate(run: DetectorRun, scenes: Scenes) -> dict[str, float]:
         MONITOR: average_precision(matches),
         "val_recall": recall(matches, threshold_for(matches, FALSE_PER_IMAGE)),
     }
-
-
-def _keep(run: DetectorRun, history: History) -> None:
-    scores = {name: value for name, value in history[-1].items() if name.startswith("val_")}
-    card = run.card.with_metrics({"validation": scores})
-    write_checkpoint(run.folder, run.model, card, history)

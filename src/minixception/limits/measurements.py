@@ -1,7 +1,8 @@
 """Scores by group of faces, by class, and by strength of a perturbation, as tables."""
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,6 @@ from minixception.datasets.utkface import ETHNICITIES
 from minixception.evaluation import Scores, score, wilson_interval
 from minixception.files import find_data
 from minixception.inference.analyzer import FaceClassifier
-from minixception.labels import EMOTIONS_FER2013, lacking
 from minixception.limits.perturbations import PERTURBATIONS, perturb
 
 if TYPE_CHECKING:
@@ -77,10 +77,10 @@ def measure_limits(
 ) -> Limits:
     """Score two models on held-out faces: by group, by class, and made harder to read.
 
-    `emotion` knows the seven emotions of FER2013, and is scored on a split of it, "PublicTest" or
-    "PrivateTest"; `gender` was trained on UTKFace. `emotion_data` and `gender_data` are
-    their paths; None looks in `datasets/`. `seed` decides noise and the direction of turns;
-    `report` is called with a line after each level of a perturbation.
+    `emotion` is scored on a split of FER2013, "PublicTest" or "PrivateTest"; `gender` was trained
+    on UTKFace. `emotion_data` and `gender_data` are their paths; None looks in `datasets/`. `seed`
+    decides noise and the direction of turns; `report` is called with a line after each level of a
+    perturbation.
 
     Raises:
         FileNotFoundError: a data set is missing.
@@ -89,7 +89,6 @@ def measure_limits(
     """
     import pandas
 
-    _require_fer2013_classes(emotion.card)
     fer2013 = load_dataset("fer2013", emotion_data)
     faces, training = fer2013.split(split), fer2013.split(DATASETS["fer2013"].training_split)
     held_out = _held_out_faces(gender_data, gender.card)
@@ -102,19 +101,10 @@ def measure_limits(
         emotion=_subject(emotion, faces, split),
         gender=_subject(gender, test, "test"),
         twins=int(twins_of(faces, training).sum()),
-        groups=_score_kinds_of_groups(gender, held_out),
+        groups=score_groups(gender, held_out),
         levels=pandas.DataFrame(levels),
         seed=seed,
     )
-
-
-def _require_fer2013_classes(card: Card) -> None:
-    names = card.class_names
-    if lacking(names, EMOTIONS_FER2013) or lacking(EMOTIONS_FER2013, names):
-        raise ValueError(
-            "--emotion-model must have the classes of FER2013, which the page is measured on: "
-            f"{', '.join(EMOTIONS_FER2013)}. Received: {card.name}, with {', '.join(names)}"
-        )
 
 
 def _held_out_faces(path: Path | None, card: Card) -> FaceDataset:
@@ -133,8 +123,26 @@ def _subject(classifier: FaceClassifier, faces: FaceDataset, split: str) -> Subj
     return Subject(classifier.card, faces, split, scores)
 
 
-def _score_kinds_of_groups(classifier: FaceClassifier, faces: FaceDataset) -> "pandas.DataFrame":
-    """Score each kind of group on the test split, and on test and validation together."""
+def age_bands(ages: NDArray[np.int64]) -> NDArray[np.str_]:
+    """Return the age band of each age in years, at least 0; the names sort as the ages do.
+
+    >>> age_bands(np.array([7, 16, 19, 20, 69, 101])).tolist()
+    [' 0 to 15', '16 to 19', '16 to 19', '20 to 29', '60 to 69', '70 and older']
+    """
+    names = [f"{start:2d} to {end - 1}" for start, end in itertools.pairwise(_BAND_STARTS)]
+    names.append(f"{_BAND_STARTS[-1]} and older")
+    return np.array(names)[np.searchsorted(_BAND_STARTS, ages, side="right") - 1]
+
+
+def score_groups(classifier: FaceClassifier, faces: FaceDataset) -> "pandas.DataFrame":
+    """Score age bands and ethnicity codes, on the test faces and on all.
+
+    Returns:
+        A row per `kind` of group, `split` ("test", "test + validation") and `group` that occurs,
+        last everybody: `faces`, for each class its number of faces (NAME) and of those recognized
+        (NAME_correct), `balanced_accuracy` with the bounds of its 95 % interval (`low`, `high`),
+        `accuracy`.
+    """
     import pandas
 
     probabilities = classifier.predict_faces(faces)
@@ -143,62 +151,23 @@ def _score_kinds_of_groups(classifier: FaceClassifier, faces: FaceDataset) -> "p
         "age": age_bands(faces.attributes["age"]),
         "ethnicity code": np.array(codes)[faces.attributes["ethnicity"]],
     }
-    parts = {
-        "test": np.asarray(faces.splits == "test"),
-        "test + validation": np.ones(len(faces), bool),
-    }
-    return pandas.DataFrame(
-        {"kind": kind, "group": row.pop("group"), "split": split, **row}
-        for kind, groups in kinds.items()
-        for split, rows in parts.items()
-        for row in score_groups(
-            faces.labels[rows], probabilities[rows], faces.class_names, groups[rows]
-        )
-    )
-
-
-def age_bands(ages: NDArray[np.int64]) -> NDArray[np.str_]:
-    """Return the age band of each age in years, at least 0; the names sort as the ages do.
-
-    >>> age_bands(np.array([7, 16, 19, 20, 69, 101])).tolist()
-    [' 0 to 15', '16 to 19', '16 to 19', '20 to 29', '60 to 69', '70 and older']
-    """
-    ends = [f"{following - 1:2d}" for following in _BAND_STARTS[1:]]
-    names = [f"{start:2d} to {end}" for start, end in zip(_BAND_STARTS, ends, strict=False)]
-    names.append(f"{_BAND_STARTS[-1]} and older")
-    return np.array(names)[np.searchsorted(_BAND_STARTS, ages, side="right") - 1]
-
-
-def score_groups(
-    labels: NDArray[np.int64],
-    probabilities: NDArray[np.float32],
-    class_names: Sequence[str],
-    groups: NDArray[np.str_],
-) -> list[dict[str, Any]]:
-    """Score each group of faces, then all of them; a group without faces does not appear.
-
-    Labels are int64 (N,), probabilities (N, K), and groups str (N,), the group of each face.
-
-    Returns:
-        A row per group, by name: `group`, `faces`, for each class its number of faces (NAME) and of
-        those recognized (NAME_correct), `balanced_accuracy` with the bounds of its 95 % interval
-        (`low`, `high`), `accuracy`.
-
-    Raises:
-        ValueError: if there are no faces.
-    """
-
-    def scored(name: str, rows: NDArray[np.bool_]) -> dict[str, Any]:
-        scores = score(labels[rows], probabilities[rows], class_names)
-        row: dict[str, Any] = {"group": name, "faces": scores.n}
-        for one in scores.per_class:
-            row |= {one.name: one.total, f"{one.name}_correct": one.correct}
-        low, high = balanced_interval(scores)
-        row |= {"balanced_accuracy": scores.balanced_accuracy, "low": low, "high": high}
-        return {**row, "accuracy": scores.accuracy}
-
-    each = [scored(str(name).strip(), groups == name) for name in np.unique(groups)]
-    return [*each, scored(EVERYBODY, np.ones(len(labels), bool))]
+    is_test = np.asarray(faces.splits == "test")
+    splits = {"test": is_test, "test + validation": np.ones_like(is_test)}
+    rows = []
+    for (kind, groups), (split, chosen) in itertools.product(kinds.items(), splits.items()):
+        for name in [*np.unique(groups[chosen]), EVERYBODY]:
+            these = chosen & ((groups == name) | (name == EVERYBODY))
+            scores = score(faces.labels[these], probabilities[these], faces.class_names)
+            counts: dict[str, int] = {"faces": scores.n}
+            for one in scores.per_class:
+                counts |= {one.name: one.total, f"{one.name}_correct": one.correct}
+            low, high = balanced_interval(scores)
+            rows.append(
+                {"kind": kind, "group": str(name).strip(), "split": split, **counts}
+                | {"balanced_accuracy": scores.balanced_accuracy, "low": low, "high": high}
+                | {"accuracy": scores.accuracy}
+            )
+    return pandas.DataFrame(rows)
 
 
 def balanced_interval(scores: Scores) -> tuple[float, float]:
@@ -236,13 +205,11 @@ def recall_table(scores: Scores) -> "pandas.DataFrame":
     """Return how many faces of each emotion are recognized, with the 95 % interval."""
     import pandas
 
-    rows = []
-    for row in scores.per_class:
-        low, high = wilson_interval(row.correct, row.total) if row.total else (0.0, 1.0)
-        counts = {"emotion": row.name, "faces": row.total, "correct": row.correct}
-        shares = {"recall": row.recall, "low": low, "high": high, "precision": row.precision}
-        rows.append({**counts, **shares})
-    return pandas.DataFrame(rows)
+    table = pandas.DataFrame(map(asdict, scores.per_class))
+    counts = zip(table.correct, table.total, strict=True)
+    table[["low", "high"]] = [wilson_interval(*each) if each[1] else (0.0, 1.0) for each in counts]
+    table = table.rename(columns={"name": "emotion", "total": "faces"})
+    return table[["emotion", "faces", "correct", "recall", "low", "high", "precision"]]
 
 
 def confusion_table(scores: Scores) -> "pandas.DataFrame":

@@ -123,8 +123,6 @@ def _extremes(kind: str, rows: "pandas.DataFrame") -> str:
     """Say which group fares worst and best, and whether chance may have made the difference."""
     each = rows[rows.group != EVERYBODY].sort_values("balanced_accuracy", kind="stable")
     worst, best = each.iloc[0], each.iloc[-1]
-    if len(each) < 2:
-        return f"By {kind} there is one group only: {worst.group}."
     verdict = (
         "The two intervals do not overlap: the model does not serve all groups equally well."
         if worst.high < best.low
@@ -237,18 +235,12 @@ def _level_section(levels: "pandas.DataFrame", perturbation: Perturbation) -> st
 
 def _method_table(*subjects: Subject) -> str:
     header = ("model", "network", "trained on", "commit", "tested on", "checksum")
-    rows = (
-        (
-            card.name,
-            f"{card.architecture}, {card.parameters:,} parameters",
-            card.data.get("name", "not recorded"),
-            card.versions.get("commit", "not recorded"),
-            f"{subject.faces.name} {subject.split}",
-            subject.faces.checksum,
-        )
-        for subject in subjects
-        for card in (subject.card,)
-    )
+    rows = []
+    for card, faces, split in ((one.card, one.faces, one.split) for one in subjects):
+        network = f"{card.architecture}, {card.parameters:,} parameters"
+        data = card.data.get("name", "not recorded")
+        commit = card.versions.get("commit", "not recorded")
+        rows.append((card.name, network, data, commit, f"{faces.name} {split}", faces.checksum))
     return _table(header, rows)
 
 

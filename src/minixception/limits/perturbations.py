@@ -7,7 +7,8 @@ them even so, by what the roll network reads.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,7 +18,7 @@ from minixception.boxes import Box
 from minixception.detection.checker import FaceChecker
 from minixception.images import cut_face, resize_image
 
-Image = NDArray[np.uint8]
+Image = NDArray[Any]
 Change = Callable[[Image, float, np.random.Generator], Image]
 
 # Electrons of a pixel at white, and the standard deviation of its read noise: assumed, typical of
@@ -81,7 +82,7 @@ def _blur(image: Image, share: float, _: np.random.Generator) -> Image:
         return image
     sigma = share * image.shape[1]
     blurred = cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(blurred, np.uint8).reshape(image.shape)
+    return blurred.reshape(image.shape)
 
 
 def _darken(image: Image, stops: float, generator: np.random.Generator) -> Image:
@@ -103,10 +104,8 @@ def _turn(image: Image, degrees: float, generator: np.random.Generator) -> Image
     height, width = image.shape[:2]
     angle = degrees * generator.choice((-1.0, 1.0))
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1.0)
-    turned = cv2.warpAffine(
-        image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return np.asarray(turned, np.uint8).reshape(image.shape)
+    turned = cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    return turned.reshape(image.shape)
 
 
 def _turn_back(image: Image, degrees: float, generator: np.random.Generator) -> Image:
@@ -117,7 +116,7 @@ def _turn_back(image: Image, degrees: float, generator: np.random.Generator) -> 
     return cut_face(turned, box, margin=0.0, angle=angle)
 
 
-@lru_cache(maxsize=1)
+@cache
 def _checker() -> FaceChecker:
     return FaceChecker.load()
 
