@@ -28,8 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from minixception.boxes import Box, intersections_over_unions
 from minixception.checkpoints.versions import checkout_commit
 from minixception.datasets.candidates import load_candidates
-from minixception.datasets.facial_expressions import _pictures_by_name, _read_legend
-from minixception.datasets.pictures import named_contents
+from minixception.datasets.facial_expressions import read_legend
 from minixception.datasets.registry import get_entry
 from minixception.detection.checker import LEAST_SHARE, FaceChecker
 from minixception.detection.columns import MIDDLE, SIDE, squares_of
@@ -183,14 +182,13 @@ def is_found(faces: Sequence[Box], boxes: Sequence[Box]) -> np.ndarray:
 def load_photographs(data: Path, *, every: int) -> list[Photograph]:
     """Return the photographs whose legend is without contradiction and whose faces are known."""
     path = data / "facial_expressions" / "facial_expressions_subset.tar"
-    files = dict(sorted(named_contents(path)))
-    pictures = _pictures_by_name(files)
-    rows = sorted(_read_legend(path, files, pictures)[0], key=lambda row: row.file)
+    rows, contents, _ = read_legend(path)
+    rows.sort(key=lambda row: row.file)
     labelled = {p.name: p for p in read_labelled_pictures(data / "detection", "photographs")}
     photographs = []
     for row in rows[::every]:
         if row.file in labelled and len(labelled[row.file].faces):
-            image = decode_image(files[pictures[row.file]], row.file)
+            image = decode_image(contents[row.file], row.file)
             faces = _faces_in(image, labelled[row.file])
             photographs.append(Photograph(image, EMOTIONS_8[row.label], faces))
     return photographs

@@ -17,8 +17,7 @@ import cv2
 import numpy as np
 
 from minixception.boxes import Box, intersection_over_union
-from minixception.datasets.facial_expressions import _pictures_by_name, _read_legend
-from minixception.datasets.pictures import named_contents
+from minixception.datasets.facial_expressions import read_legend
 from minixception.detection.haar import HaarDetector
 from minixception.detection.search import FaceDetector
 from minixception.detection.yunet import YuNetDetector
@@ -70,10 +69,9 @@ def main() -> None:
 
 def load_photographs(path: Path) -> tuple[list[np.ndarray], list[str]]:
     """Return every third photograph with the name of its emotion."""
-    files = dict(sorted(named_contents(path)))
-    pictures = _pictures_by_name(files)
-    rows = sorted(_read_legend(path, files, pictures)[0], key=lambda row: row.file)[::3]
-    images = [decode_image(files[pictures[row.file]], row.file) for row in rows]
+    rows, contents, _ = read_legend(path)
+    rows = sorted(rows, key=lambda row: row.file)[::3]
+    images = [decode_image(contents[row.file], row.file) for row in rows]
     return images, [EMOTIONS_8[row.label] for row in rows]
 
 

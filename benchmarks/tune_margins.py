@@ -21,8 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from bench_detectors import table  # type: ignore[import-not-found]
 from minixception.boxes import Box
 from minixception.checkpoints.shipped import shipped_models
-from minixception.datasets.facial_expressions import _pictures_by_name, _read_legend
-from minixception.datasets.pictures import named_contents
+from minixception.datasets.facial_expressions import read_legend
 from minixception.detection.labelled_pictures import is_held_out
 from minixception.detection.registry import DETECTORS, load_detector
 from minixception.detection.search import FaceDetector
@@ -80,14 +79,13 @@ def shares(folder: Path, faces: Sequence[Face], meaning: Callable[[str], str]) -
 def load_photographs(data: Path, detector: FaceDetector) -> list[Face]:
     """Return the largest face of each photograph of the development part."""
     path = data / "facial_expressions" / "facial_expressions_subset.tar"
-    files = dict(sorted(named_contents(path)))
-    pictures = _pictures_by_name(files)
-    rows = sorted(_read_legend(path, files, pictures)[0], key=lambda row: row.file)
+    rows, contents, _ = read_legend(path)
+    rows.sort(key=lambda row: row.file)
     return [
         (image, box, EMOTIONS_8[row.label])
         for row in rows
         if is_held_out(row.file, 0.5)
-        for image in [decode_image(files[pictures[row.file]], row.file)]
+        for image in [decode_image(contents[row.file], row.file)]
         for box in largest(detector, image)
     ]
 

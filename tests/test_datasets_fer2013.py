@@ -43,8 +43,7 @@ def test_pixels_labels_and_splits_come_back(
 ) -> None:
     path = write(tmp_path / "fer2013.csv", lines)
     dataset = load_fer2013(path, use_cache=False)
-    assert "fer2013.csv does not have the rows of FER2013 (Training 28709" in caplog.text
-    assert "Received: Training 3, PublicTest 3, PrivateTest 3" in caplog.text
+    assert "fer2013.csv does not have the rows of FER2013" in caplog.text
     assert dataset.images.shape == (9, 48, 48, 1)
     assert np.array_equal(dataset.images.reshape(9, -1), images)
     assert dataset.labels.tolist() == [0, 1, 2, 3, 4, 5, 6, 0, 1]
@@ -66,38 +65,17 @@ def test_other_forms_of_the_table(tmp_path: Path, images: np.ndarray, lines: lis
     paths = [
         write(tmp_path / "swapped.csv", swapped, header="emotion, Usage, pixels"),
         write(tmp_path / "quoted.csv", quoted, header=f"\ufeff{HEADER}", end="\r\n"),
-        write(tmp_path / "empty lines at the end.csv", [*lines, "", ""], end="\r\n"),
+        write(tmp_path / "empty lines.csv", ["", *lines, "", ""], end="\r\n"),
     ]
     paths[1].write_bytes(paths[1].read_bytes().rstrip(b"\r\n"))
     for path in paths:
         assert np.array_equal(load_fer2013(path, use_cache=False).images.reshape(9, -1), images)
 
 
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        (f"1,{pixel_text([1] * (PIXELS + 1))},Training", "2304 pixels. Received: 2305 pixels"),
-        ("1,,Training", "Received: 0 pixels"),
-        (f",{pixel_text([1] * PIXELS)},Training", r"`emotion` must be in 0..6"),
-        ("", "it is empty"),
-        ("1,2 3,Training,4", "3 fields expected. Received: 4"),
-    ],
-    ids=["pixels", "no pixels", "no label", "empty", "fields"],
-)
-def test_a_wrong_row_is_named(tmp_path: Path, lines: list[str], line: str, message: str) -> None:
-    """Other rows and files are in `bad_input`."""
-    path = write(tmp_path / "fer2013.csv", [*lines[:6], line, *lines[7:]])
-    with pytest.raises(ValueError, match=rf"fer2013.csv, row 7 \(line 8\): .*{message}"):
-        load_fer2013(path)
-
-
-def test_a_missing_file_and_an_archive(tmp_path: Path) -> None:
-    path = tmp_path / "fer2013.csv"
+def test_a_missing_file_is_told_where_to_get(tmp_path: Path) -> None:
+    """Broken files are in `bad_input`."""
     with pytest.raises(FileNotFoundError, match=r"Kaggle.*datasets/fer2013"):
-        load_fer2013(path)
-    path.write_bytes(b"fer2013/fer2013.csv\0\0\0\0000644")
-    with pytest.raises(ValueError, match=r"fer2013.csv.*unpack an archive first"):
-        load_fer2013(path)
+        load_fer2013(tmp_path / "fer2013.csv")
 
 
 def test_the_cache_is_used(
@@ -112,13 +90,15 @@ def test_the_cache_is_used(
 @settings(max_examples=100, deadline=None)
 @given(st.text("0129 x-+\r", max_size=12))
 def test_pixels_are_read_as_int_reads_them_or_refused(text: str) -> None:
-    field = pixel_text([*[7] * (PIXELS - 2), text]).encode()
+    field = pixel_text([*[7] * (PIXELS - 2), text])
     words = text.split()
     if len(words) == 2 and all(word.isdigit() and int(word) < 256 for word in words):
-        assert fer2013_module._parse_pixels(field)[-2:].tolist() == [int(word) for word in words]
+        assert fer2013_module._parse_pixels("row 1", field)[-2:].tolist() == [
+            int(word) for word in words
+        ]
     else:
-        with pytest.raises(ValueError, match="pixel"):
-            fer2013_module._parse_pixels(field)
+        with pytest.raises(ValueError, match="row 1: `pixels`"):
+            fer2013_module._parse_pixels("row 1", field)
 
 
 def test_the_real_file(real_data: Callable[[str], Path]) -> None:

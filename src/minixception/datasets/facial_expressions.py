@@ -6,10 +6,9 @@ Source: https://github.com/muxspace/facial_expressions. Licence: Apache-2.0.
 the person shown is in the file name (`Abdullah_Gul_0004.jpg`).
 """
 
-import csv
-import io
 import re
 from collections import defaultdict
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
 from minixception.datasets.face_dataset import FaceDataset
@@ -20,101 +19,69 @@ from minixception.datasets.pictures import (
     named_contents,
 )
 from minixception.datasets.published import PublishedSet, Reader
+from minixception.datasets.tables import read_rows
 from minixception.files import PICTURE_SUFFIXES
 from minixception.labels import EMOTIONS_8, index_of, lacking
 
 _LEGEND = "legend.csv"
-_COLUMNS = ("image", "emotion")
 # What follows the person in a file name: a number.
 _PICTURE_NUMBER = re.compile(r"_\d+$")
 
 
 def _read(path: Path, read: Reader) -> FaceDataset:
-    files = dict(sorted(named_contents(path)))
-    pictures = _pictures_by_name(files)
-    rows, dropped = _read_legend(path, files, pictures)
-    # Plain names, so that folder and archive have the same checksum.
-    contents = {name: files[file] for name, file in sorted(pictures.items())}
+    rows, contents, dropped = read_legend(path)
     return read(
-        path,
-        rows,
-        dropped=dropped,
-        content_of=contents.__getitem__,
-        summed=[(_LEGEND, files[_legend_file(files)]), *contents.items()],
+        path, rows, dropped=dropped, content_of=contents.__getitem__, summed=contents.items()
     )
 
 
-def _pictures_by_name(files: dict[str, bytes]) -> dict[str, str]:
-    """Return plain name -> path of each picture, the first by path where names repeat."""
-    pictures: dict[str, str] = {}
+def read_legend(path: Path) -> tuple[list[ListedPicture], dict[str, bytes], dict[str, int]]:
+    """Read the set from a folder or archive.
+
+    Returns:
+        A row per usable picture, whose file is its plain name; the contents of the legend and of
+        all pictures by these names; and how many rows are left out, by reason.
+    """
+    files = dict(sorted(named_contents(path)))
+    legends = [file for file in files if PurePosixPath(file).name.lower() == _LEGEND]
+    if not legends:
+        raise ValueError(f"{path} must hold the file {_LEGEND}")
+    legend = min(legends, key=lambda file: file.count("/"))
+    pictures: dict[str, bytes] = {}
     for file in map(PurePosixPath, files):
         if file.suffix.lower() in PICTURE_SUFFIXES and not file.name.startswith("."):
-            pictures.setdefault(file.name, file.as_posix())
-    return pictures
+            pictures.setdefault(file.name, files[file.as_posix()])
+    rows, dropped = _usable_rows(path / legend, files[legend], pictures)
+    # By plain names, so that folder and archive have the same checksum.
+    return rows, {_LEGEND: files[legend], **dict(sorted(pictures.items()))}, dropped
 
 
-def _legend_file(files: dict[str, bytes]) -> str:
-    """Return the path of the legend nearest to the root, "" where there is none."""
-    found = [file for file in map(PurePosixPath, files) if file.name.lower() == _LEGEND]
-    return min(found, key=lambda file: len(file.parts)).as_posix() if found else ""
-
-
-def _read_legend(
-    path: Path, files: dict[str, bytes], pictures: dict[str, str]
+def _usable_rows(
+    legend: Path, content: bytes, pictures: Collection[str]
 ) -> tuple[list[ListedPicture], dict[str, int]]:
-    """Return a row per usable picture, and how many rows are left out by reason."""
-    header, table = _read_table(path, files)
-    places = [header.index(name) for name in _COLUMNS]
     left_out: dict[str, list[str]] = defaultdict(list)
-    copies: dict[str, list[tuple[str, ListedPicture]]] = defaultdict(list)
-    for number, fields in enumerate(table, start=1):
-        row = _parse_row(fields, places, pictures)
-        if isinstance(row, ListedPicture):
-            copies[row.file].append((f"row {number}: {row.file}", row))
-        elif fields:  # an empty line is an empty list
-            left_out[row].append(f"row {number}: {','.join(fields)[:80]}")
+    copies: dict[str, dict[str, int]] = defaultdict(dict)
+    lines = content.splitlines(keepends=True)
+    for where, (name, emotion) in read_rows(legend, lines, ("image", "emotion")):
+        if not (name and emotion):
+            left_out["malformed row"].append(where)
+        elif lacking([emotion], EMOTIONS_8):
+            left_out["unknown emotion"].append(f"{where}: {emotion}")
+        elif name not in pictures:  # plain names only, so no path leads elsewhere
+            left_out["missing picture"].append(f"{where}: {name}")
+        else:
+            copies[name][where] = index_of(emotion, EMOTIONS_8)
     rows = []
-    for group in copies.values():
-        if len({row.label for _, row in group}) > 1:
-            left_out["contradictory emotion"] += [where for where, _ in group]
+    for name, labels in copies.items():
+        first, *others = labels
+        if len(set(labels.values())) > 1:
+            left_out["contradictory emotion"] += labels
             continue
-        rows.append(group[0][1])
-        left_out["repeated row"] += [where for where, _ in group[1:]]
-    used = {reason: where for reason, where in left_out.items() if where}
-    return rows, count_dropped(used, "row")
-
-
-def _read_table(path: Path, files: dict[str, bytes]) -> tuple[list[str], list[list[str]]]:
-    """Return the header of the legend, with all of `_COLUMNS` in it, and its rows."""
-    legend = _legend_file(files)
-    text = files.get(legend, b"").decode("utf-8-sig", errors="replace")
-    try:
-        table = list(csv.reader(io.StringIO(text, newline="")))
-    except csv.Error as error:
-        raise ValueError(f"{path}: {legend} must be a CSV file. {error}") from error
-    header = [name.strip().lower() for name in table[0]] if table else []
-    missing = [name for name in _COLUMNS if name not in header]
-    if missing:
-        raise ValueError(
-            f"{path} must hold {_LEGEND} with the columns {', '.join(_COLUMNS)}. "
-            f"Missing: {', '.join(missing) if legend else 'the file'}"
-        )
-    return header, table[1:]
-
-
-def _parse_row(
-    fields: list[str], places: list[int], pictures: dict[str, str]
-) -> ListedPicture | str:
-    """Return a row, or the reason to leave it out."""
-    if len(fields) <= max(places):
-        return "malformed row"
-    picture, emotion = (fields[place].strip() for place in places)
-    if lacking([emotion], EMOTIONS_8):
-        return "unknown emotion"
-    if picture not in pictures:  # plain names only, so no path leads elsewhere
-        return "missing picture"
-    subject = _PICTURE_NUMBER.sub("", PurePosixPath(picture).stem)
-    return ListedPicture(picture, index_of(emotion, EMOTIONS_8), facts={"subject": subject})
+        if others:
+            left_out["repeated row"] += others
+        subject = _PICTURE_NUMBER.sub("", PurePosixPath(name).stem)
+        rows.append(ListedPicture(name, labels[first], facts={"subject": subject}))
+    return rows, count_dropped(left_out, "row")
 
 
 load_facial_expressions = PublishedSet(

@@ -7,13 +7,16 @@ redistribution.
 
 import hashlib
 import logging
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from minixception.bounds import open_unpacked
 from minixception.datasets.cache import cached_dataset
 from minixception.datasets.face_dataset import FaceDataset
+from minixception.datasets.tables import read_rows
 from minixception.labels import EMOTIONS_FER2013
 from minixception.messages import counted
 
@@ -33,8 +36,7 @@ IMAGE_SIZE = (48, 48)
 _COLUMNS = ("emotion", "pixels", "Usage")
 _PIXELS_PER_ROW = IMAGE_SIZE[0] * IMAGE_SIZE[1]
 _LOADER_VERSION = 2
-_LABELS = {str(label).encode(): label for label in range(len(EMOTIONS_FER2013))}
-_USAGES = {usage.encode(): usage for usage in FER2013_SPLIT_COUNTS}
+_LABELS = {str(label): label for label in range(len(EMOTIONS_FER2013))}
 # A row is at most 2304 numbers of four characters, about 9 kB; a longer "line" is not this file.
 _LONGEST_LINE = 1 << 18
 
@@ -57,55 +59,42 @@ def load_fer2013(path: str | Path, *, use_cache: bool = True) -> FaceDataset:
         ValueError: The file is damaged or is not FER2013; the message names file and row.
     """
     path = Path(path)
-    if path.is_dir():
-        raise ValueError(f"`path` must be a CSV file, not a folder. Received: {path}")
     if not path.is_file():
         raise FileNotFoundError(
             f"There is no file {path}. Get fer2013.csv from Kaggle, 'Challenges in Representation "
             "Learning: Facial Expression Recognition Challenge', and put it into datasets/fer2013/."
         )
     dataset = cached_dataset(
-        path,
-        lambda: _read(path),
-        loader="fer2013",
-        version=_LOADER_VERSION,
-        use_cache=use_cache,
+        path, lambda: _read(path), loader="fer2013", version=_LOADER_VERSION, use_cache=use_cache
     )
     counts = {name: int(np.sum(dataset.splits == name)) for name in FER2013_SPLIT_COUNTS}
     if counts != FER2013_SPLIT_COUNTS:
-        shown = (
-            ", ".join(f"{name} {count}" for name, count in rows.items())
-            for rows in (FER2013_SPLIT_COUNTS, counts)
-        )
         _LOGGER.warning(
             "%s does not have the rows of FER2013 (%s): scores on it cannot be compared with "
             "others. Received: %s",
-            path,
-            *shown,
+            *(path, FER2013_SPLIT_COUNTS, counts),
         )
     return dataset
 
 
 def _read(path: Path) -> FaceDataset:
     digest = hashlib.md5(usedforsecurity=False)
-    rows: list[tuple[np.ndarray, int, str]] = []
-    empty_row = 0
-    with open_unpacked(path) as stream:
-        header = stream.readline(_LONGEST_LINE)
-        digest.update(header)
-        positions, count = _find_columns(path, header)
-        for row, line in enumerate(iter(lambda: stream.readline(_LONGEST_LINE), b""), start=1):
+
+    def lines(stream: IO[bytes]) -> Iterator[bytes]:
+        while line := stream.readline(_LONGEST_LINE):
             digest.update(line)
-            fields = [field.strip(b' "\r\n') for field in line.split(b",")]
-            if fields == [b""]:  # allowed at the end only
-                empty_row = row
-            elif empty_row:
-                raise _row_error(path, empty_row, "it is empty")
-            else:
-                try:
-                    rows.append(_parse_row(fields, positions, count))
-                except ValueError as error:
-                    raise _row_error(path, row, str(error)) from None
+            yield line
+
+    rows = []
+    with open_unpacked(path) as stream:
+        for where, (emotion, pixels, usage) in read_rows(path, lines(stream), _COLUMNS):
+            if emotion not in _LABELS:
+                allowed = f"`emotion` must be in 0..{len(_LABELS) - 1}"
+                raise ValueError(f"{where}: {allowed}. Received: {emotion!r:.40}")
+            if usage not in FER2013_SPLIT_COUNTS:
+                allowed = f"`Usage` must be one of {', '.join(FER2013_SPLIT_COUNTS)}"
+                raise ValueError(f"{where}: {allowed}. Received: {usage!r:.40}")
+            rows.append((_parse_pixels(where, pixels), _LABELS[emotion], usage))
     if not rows:
         raise ValueError(f"{path} has a header and no rows.")
     images, labels, splits = zip(*rows, strict=True)
@@ -120,63 +109,13 @@ def _read(path: Path) -> FaceDataset:
     )
 
 
-def _row_error(path: Path, row: int, problem: str) -> ValueError:
-    """Return an error that names the row, counted from 1; the header is line 1."""
-    return ValueError(f"{path}, row {row} (line {row + 1}): {problem}")
-
-
-def _find_columns(path: Path, header: bytes) -> tuple[list[int], int]:
-    """Return the positions of `_COLUMNS` and the number of columns."""
-    if not header.strip():
-        raise ValueError(f"{path} is empty.")
-    try:
-        text = header.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not a CSV text file; unpack an archive first.") from error
-    if "\0" in text:
-        raise ValueError(f"{path} is not a CSV text file; unpack an archive first.")
-    names = [field.strip(' "\r\n') for field in text.split(",")]
-    missing = [name for name in _COLUMNS if name not in names]
-    if missing:
-        raise ValueError(
-            f"{path} must have the columns {', '.join(_COLUMNS)}. Missing: {', '.join(missing)}. "
-            f"Received: {', '.join(names)[:200]}"
-        )
-    return [names.index(name) for name in _COLUMNS], len(names)
-
-
-def _parse_row(
-    fields: list[bytes], positions: list[int], count: int
-) -> tuple[np.ndarray, int, str]:
-    """Return pixels uint8 (2304,), label and split of a row."""
-    if len(fields) != count:
-        raise ValueError(f"{count} fields expected. Received: {counted(len(fields), 'field')}")
-    emotion, pixels, usage = (fields[position] for position in positions)
-    if emotion not in _LABELS:
-        raise ValueError(f"`emotion` must be in 0..{len(_LABELS) - 1}. Received: {_shown(emotion)}")
-    if usage not in _USAGES:
-        raise ValueError(
-            f"`Usage` must be one of {', '.join(FER2013_SPLIT_COUNTS)}. Received: {_shown(usage)}"
-        )
-    return _parse_pixels(pixels), _LABELS[emotion], _USAGES[usage]
-
-
-def _parse_pixels(field: bytes) -> np.ndarray:
+def _parse_pixels(where: str, field: str) -> np.ndarray:
     """Return uint8 (2304,)."""
-    if not field.translate(None, b"0123456789 \t\r"):
-        pixels = np.fromstring(field, np.int64, sep=" ")
-        if len(pixels) == _PIXELS_PER_ROW and pixels.max() <= 255:
-            return pixels.astype(np.uint8)
-    words = field.split()
-    for position, word in enumerate(words, start=1):
-        if not word.isdigit() or len(word.lstrip(b"0")) > 3 or int(word) > 255:
-            raise ValueError(
-                f"pixel {position} must be a whole number in 0..255. Received: {_shown(word)}"
-            )
-    received = counted(len(words), "pixel")
-    raise ValueError(f"a row must have {_PIXELS_PER_ROW} pixels. Received: {received}")
-
-
-def _shown(word: bytes) -> str:
-    """Return bytes of unknown origin and length as a message may show them."""
-    return repr(word[:20].decode("ascii", errors="backslashreplace"))
+    is_plain = not field.encode().translate(None, b"0123456789 \t\r")
+    pixels = np.fromstring(field, np.int64, sep=" ") if is_plain else np.zeros(0)
+    if len(pixels) != _PIXELS_PER_ROW or pixels.max() > 255:
+        raise ValueError(
+            f"{where}: `pixels` must be {_PIXELS_PER_ROW} whole numbers in 0..255. "
+            f"Received: {counted(len(field.split()), 'word')}, {field!r:.40}"
+        )
+    return pixels.astype(np.uint8)

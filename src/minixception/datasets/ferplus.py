@@ -9,16 +9,16 @@ A checksum recognizes the original files. Others are refused if their labels, wh
 voters for most faces, show that the rows are in another order.
 """
 
-import csv
-import io
 import logging
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
 
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.fer2013 import FER2013_LICENCE, load_fer2013
+from minixception.datasets.tables import read_rows
 from minixception.files import content_checksum, file_checksum
 from minixception.labels import EMOTIONS_8, FERPLUS_COLUMNS, index_of, lacking
 from minixception.messages import counted
@@ -127,34 +127,24 @@ def read_ferplus_votes(votes_path: str | Path, *, splits: np.ndarray | None) -> 
             f"There is no file {path}. Get fer2013new.csv from "
             "https://github.com/microsoft/FERPlus and put it into datasets/ferplus/."
         )
-    try:
-        rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not a CSV text file: {error}.") from error
-    header = [name.strip() for name in rows[0]] if rows else []
-    missing = [name for name in ("Usage", *FERPLUS_COLUMNS) if name not in header]
-    if missing:
+    usages, votes = [], []
+    with path.open("rb") as stream:
+        for where, (usage, *words) in read_rows(path, stream, ("Usage", *FERPLUS_COLUMNS)):
+            if not all(word.isascii() and word.isdigit() and len(word) < 6 for word in words):
+                raise ValueError(
+                    f"{where}: {len(words)} votes, whole numbers of at least 0, expected. "
+                    f"Received: {', '.join(words)[:80]}"
+                )
+            usages.append(usage)
+            votes.append([int(word) for word in words])
+    if splits is not None and usages != splits.tolist():
+        pairs = zip(usages, splits.tolist(), strict=False)
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
         raise ValueError(
-            f"{path} must have the columns Usage, {', '.join(FERPLUS_COLUMNS)}. "
-            f"Missing: {', '.join(missing)}"
+            f"{path} must have one row per FER2013 row ({len(splits)}), with its `Usage`. "
+            f"Received: {counted(len(usages), 'row')}, of which the first {same} are these"
         )
-    places = [header.index(name) for name in ("Usage", *FERPLUS_COLUMNS)]
-    if splits is not None and len(rows) - 1 != len(splits):
-        raise ValueError(
-            f"{path} must have one row per FER2013 row ({len(splits)}). "
-            f"Received: {counted(len(rows) - 1, 'row')}"
-        )
-    votes = np.zeros((len(rows) - 1, len(FERPLUS_COLUMNS)), dtype=np.int64)
-    for number, row in enumerate(rows[1:]):
-        usage = None if splits is None else str(splits[number])
-        try:
-            votes[number] = _parse_row(row, places, len(header), usage)
-        except ValueError as error:
-            raise ValueError(
-                f"{path}, row {number + 1} (line {number + 2}): {error}. "
-                f"Received: {','.join(row)[:80]!r}"
-            ) from None
-    return votes
+    return np.array(votes, np.int64).reshape(-1, len(FERPLUS_COLUMNS))
 
 
 def votes_as_targets(
@@ -246,17 +236,3 @@ def _check_same_order(
         "checked by the labels only, as far as these differ.",
         *(fer2013_path, votes_path),
     )
-
-
-def _parse_row(row: list[str], places: list[int], count: int, usage: str | None) -> list[int]:
-    """Return the votes of a row of `count` fields, its usage and votes at `places`.
-
-    `usage` is its split in FER2013. A ValueError says what the row should have held.
-    """
-    fields = [row[place].strip() if place < len(row) else "" for place in places]
-    if usage is not None and (len(row) != count or fields[0] != usage):
-        raise ValueError(f"{count} fields and the `Usage` of FER2013, {usage}, expected")
-    votes = fields[1:]
-    if not all(vote.isascii() and vote.isdigit() and len(vote) < 6 for vote in votes):
-        raise ValueError(f"{len(votes)} votes, whole numbers of at least 0, expected")
-    return [int(vote) for vote in votes]

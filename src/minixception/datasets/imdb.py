@@ -25,6 +25,7 @@ _SOURCE = (
     "Get imdb_crop.tar from https://data.vision.ee.ethz.ch/cvl/rrothe/imdb-wiki/ and unpack it "
     "into datasets/, which makes datasets/imdb_crop/."
 )
+# In 01/nm0000001_rm124825600_1899-5-10_1968.jpg; a picture of another name is a person of its own.
 _PERSON = re.compile(r"nm[0-9]+(?=_)")
 
 
@@ -61,43 +62,25 @@ def load_imdb(path: str | Path, *, minimum_face_score: float = 3.0, **options: A
 
 
 def _read(path: Path, read: Reader, *, minimum_face_score: float) -> FaceDataset:
-    metadata_file = path / _METADATA_FILE if path.is_dir() else path
-    if not metadata_file.is_file():
-        raise FileNotFoundError(f"There is no file {metadata_file}. {_SOURCE}")
-    metadata = read_struct(metadata_file, "imdb", _FIELDS)
-    filtered, dropped = _filter_rows(metadata, minimum_face_score)
-    folder = metadata_file.parent
-    paths = [str(path).strip() for path in metadata["full_path"]]
-    exists = np.array([_is_file_below(folder, paths[row]) for row in filtered], dtype=bool)
-    missing = [str(folder / paths[row]) for row in filtered[~exists]]
-    rows = filtered[exists]
-    dataset = read(
-        folder,
-        [
-            ListedPicture(
-                paths[row],
-                int(metadata["gender"][row]),
-                facts={"subject": _subject(paths[row])},
-            )
-            for row in rows
-        ],
-        dropped={**dropped, **count_dropped({"missing picture": missing})},
-        summed=(),
-    )
+    file = path / _METADATA_FILE if path.is_dir() else path
+    if not file.is_file():
+        raise FileNotFoundError(f"There is no file {file}. {_SOURCE}")
+    metadata = read_struct(file, "imdb", _FIELDS)
+    rows, dropped = _filter_rows(metadata, minimum_face_score)
+    listed, missing = [], []
+    for row in rows:
+        name = str(metadata["full_path"][row]).strip()
+        if _is_file_below(file.parent, name):
+            person = _PERSON.match(PurePosixPath(name).name)
+            facts = {"subject": person.group() if person else name}
+            listed.append(ListedPicture(name, int(metadata["gender"][row]), facts=facts))
+        else:
+            missing.append(str(file.parent / name))
+    dropped |= count_dropped({"missing picture": missing})
+    dataset = read(file.parent, listed, dropped=dropped, summed=())
     listing = "\n".join(dataset.attributes["file"]).encode("utf-8", "surrogateescape")
-    checksum = content_checksum(
-        [(_METADATA_FILE, metadata_file.read_bytes()), ("pictures", listing)]
-    )
+    checksum = content_checksum([(_METADATA_FILE, file.read_bytes()), ("pictures", listing)])
     return replace(dataset, checksum=checksum)
-
-
-def _subject(path: str) -> str:
-    """Return the person's number at IMDB, from `01/nm0000001_rm124825600_1899-5-10_1968.jpg`.
-
-    A name of another form counts as a person of its own.
-    """
-    number = _PERSON.match(PurePosixPath(path).name)
-    return number.group() if number else path
 
 
 def _is_file_below(folder: Path, path: str) -> bool:
@@ -116,13 +99,12 @@ def _filter_rows(
 ) -> tuple[np.ndarray, dict[str, int]]:
     """Return the rows to keep, int64 (M,), and how many are left out by reason."""
     kept = np.ones(len(metadata["gender"]), dtype=bool)
-    reasons = {
+    dropped = {}
+    for reason, applies in {
         "low face score": ~(metadata["face_score"] > minimum_face_score),
         "second face": ~np.isnan(metadata["second_face_score"]),
         "unknown gender": ~np.isin(metadata["gender"], (0, 1)),
-    }
-    dropped = {}
-    for reason, applies in reasons.items():
+    }.items():
         dropped[reason] = int((kept & applies).sum())
         kept &= ~applies
     return np.flatnonzero(kept), dropped

@@ -20,7 +20,7 @@ def read_struct(file: Path, struct: str, fields: Sequence[str]) -> dict[str, np.
     """Read fields of a struct in a `.mat` file of version 5: the first of words, others of numbers.
 
     Returns:
-        Field name -> array (N,): str for the first, and the file's own number type for the others.
+        Field name -> array (N,): str for the first, float64 for the others.
 
     Raises:
         ValueError: The file is damaged, or holds no such struct.
@@ -50,22 +50,15 @@ def _main() -> None:
     """Write the fields to standard output as an `.npz` file; any error ends in a traceback."""
     from scipy.io import loadmat
 
-    file, struct, *fields = sys.argv[1:]
-    content = loadmat(file, squeeze_me=True, variable_names=[struct])
-    names = content[struct].dtype.names if struct in content else None
-    missing = [field for field in fields if field not in (names or ())]
-    if missing:
-        raise ValueError(f"Missing: {', '.join(missing)}")
-    found = {field: np.atleast_1d(content[struct][field].item()) for field in fields}
-    found[fields[0]] = np.array([str(word) for word in found[fields[0]]], dtype=np.str_)
-    lengths = {field: values.size for field, values in found.items()}
-    if len(set(lengths.values())) != 1 or any(values.ndim != 1 for values in found.values()):
-        raise ValueError(f"It must have fields of one length. Received: {lengths}")
-    words = [field for field in fields[1:] if found[field].dtype.kind not in "buif"]
-    if words:
-        raise ValueError(f"Its fields {', '.join(words)} must hold numbers")
+    file, struct, first, *others = sys.argv[1:]
+    content = loadmat(file, squeeze_me=True, variable_names=[struct])[struct]
+    found = {field: np.atleast_1d(content[field].item()) for field in (first, *others)}
+    shapes = {field: values.shape for field, values in found.items()}
+    if set(shapes.values()) != {(found[first].size,)}:
+        raise ValueError(f"Received: {shapes}")
+    numbers = {field: found[field].astype(float) for field in others}
     stream = io.BytesIO()
-    np.savez(stream, **found)  # type: ignore[arg-type]
+    np.savez(stream, **{first: found[first].astype(str)}, **numbers)  # type: ignore[arg-type]
     sys.stdout.buffer.write(stream.getvalue())
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -26,85 +26,66 @@ POSES_KDEF = ("S", "HL", "HR", "FL", "FR")
 """Straight, half and full profile, left and right: the end of a file name."""
 
 
-Facts = dict[str, str | int]
-Parsed = tuple[int, Facts] | str
-"""Label and facts of a picture, "subject" among them; or the reason to leave it out."""
+# Parts of a file name without its ending; those in `_NUMBERS` become numbers.
+_NUMBERS = ("frame", "repetition", "number")
 
-Parser = Callable[[PurePosixPath], Parsed]
-"""Takes the path of a picture, beginning with the folder of the set, and returns what it says."""
+_CK_PLUS_NAME = re.compile(r"(?P<subject>S\d+)_(?P<sequence>\d+)_(?P<frame>\d+)", re.IGNORECASE)
+
+# As KA.AN1.39.tiff; some copies have stray blanks, other separators or a second ending.
+_JAFFE_NAME = re.compile(
+    r"(?P<subject>[A-Z]{2})[\s.\-_]+(?P<emotion>AN|DI|FE|HA|NE|SA|SU)\s*(?P<repetition>\d+)"
+    r"[\s.\-_]+(?P<number>\d+)\s*(?:\.[A-Z]+\s*)*",
+    re.IGNORECASE,
+)
+
+# The subject is the same person in both sessions.
+_KDEF_NAME = re.compile(
+    r"(?P<session>[AB])(?P<subject>(?P<sex>[FM])\d\d)(?P<emotion>AF|AN|DI|HA|NE|SA|SU)"
+    r"(?P<pose>S|HL|HR|FL|FR)",
+    re.IGNORECASE,
+)
 
 
-def _read(path: Path, read: Reader, *, parse: Parser) -> FaceDataset:
+def _read(
+    path: Path,
+    read: Reader,
+    *,
+    pattern: re.Pattern[str],
+    class_names: Sequence[str],
+    poses: Sequence[str] = ("S",),
+    misnamed: str = "malformed name",
+) -> FaceDataset:
     contents = None if path.is_dir() else dict(named_contents(path))
     files = files_below(path) if contents is None else sorted(contents, key=PurePosixPath)
     listed: dict[object, ListedPicture] = {}
     left_out: dict[str, list[str]] = defaultdict(list)
     for file in map(PurePosixPath, files):
-        # The name of the folder gives the class in CK+48, also when it is that folder itself.
-        parsed = parse(PurePosixPath(path.resolve().name) / file)
+        match = pattern.fullmatch(file.stem.strip())
+        facts = _facts(match) if match else {}
+        # In CK+48 the folder gives the class, also when it is `path` itself.
+        emotion = facts.pop("emotion", file.parent.name or path.resolve().name)
         is_hidden = any(part.startswith(".") for part in file.parts)
         if is_hidden or file.suffix.strip().lower() not in PICTURE_SUFFIXES:
             left_out["stray file"].append(str(path / file))
-        elif isinstance(parsed, str):
-            left_out[parsed].append(str(path / file))
+        elif not match:
+            left_out[misnamed].append(str(path / file))
+        elif lacking([emotion], class_names):
+            left_out["unknown class folder"].append(str(path / file))
+        elif facts.get("pose", "S") not in poses:
+            left_out["other pose"].append(str(path / file))
         else:
-            label, facts = parsed
-            picture = ListedPicture(file.as_posix(), label, facts=facts)
-            if listed.setdefault((label, *facts.values()), picture) is not picture:
+            picture = ListedPicture(file.as_posix(), index_of(emotion, class_names), facts=facts)
+            if listed.setdefault((picture.label, *facts.values()), picture) is not picture:
                 left_out["duplicate"].append(str(path / file))
     dropped = count_dropped(left_out, "file")
     content_of = None if contents is None else contents.__getitem__
     return read(path, list(listed.values()), dropped=dropped, content_of=content_of)
 
 
-# Subject, sequence, frame: S010_004_00000017.
-_CK_PLUS_NAME = re.compile(r"(S\d+)_(\d+)_(\d+)", re.IGNORECASE)
-
-
-def _parse_ck_plus(file: PurePosixPath) -> Parsed:
-    match = _CK_PLUS_NAME.fullmatch(file.stem.strip())
-    if match is None:
-        return "malformed name"
-    if lacking([file.parent.name], EMOTIONS_CK_PLUS):
-        return "unknown class folder"
-    facts: Facts = {"subject": match[1].upper(), "sequence": match[2], "frame": int(match[3])}
-    return index_of(file.parent.name, EMOTIONS_CK_PLUS), facts
-
-
-# Subject, code and repetition, number: KA.AN1.39.tiff; some copies have stray blanks, other
-# separators or a second ending (KA.AN1.39.tiff.bmp).
-_JAFFE_NAME = re.compile(
-    r"\s*([A-Z]{2})[\s.\-_]+(AN|DI|FE|HA|NE|SA|SU)\s*(\d+)[\s.\-_]+(\d+)\s*(?:\.[A-Z]+\s*)+",
-    re.IGNORECASE,
-)
-
-
-def _parse_jaffe(file: PurePosixPath) -> Parsed:
-    match = _JAFFE_NAME.fullmatch(file.name)
-    if match is None:
-        return "malformed name"
-    facts: Facts = {
-        "subject": match[1].upper(),
-        "repetition": int(match[3]),
-        "number": int(match[4]),
-    }
-    return index_of(match[2], EMOTIONS_JAFFE), facts
-
-
-# Session, sex, number, expression, pose: AF01ANS.JPG.
-_KDEF_NAME = re.compile(r"([AB])([FM])(\d\d)(AF|AN|DI|HA|NE|SA|SU)(S|HL|HR|FL|FR)", re.IGNORECASE)
-
-
-def _parse_kdef(file: PurePosixPath, *, poses: Sequence[str]) -> Parsed:
-    match = _KDEF_NAME.fullmatch(file.stem.strip())
-    if match is None:
-        return "unknown code"
-    session, sex, number, emotion, pose = (group.upper() for group in match.groups())
-    if pose not in poses:
-        return "other pose"
-    # The subject is the same person in both sessions.
-    facts: Facts = {"subject": sex + number, "session": session, "sex": sex, "pose": pose}
-    return index_of(emotion, EMOTIONS_KDEF), facts
+def _facts(match: re.Match[str]) -> dict[str, Any]:
+    """Return the named parts of a file name: numbers, and words in upper case."""
+    parts = match.groupdict().items()
+    return {key: int(part) if key in _NUMBERS else part.upper() for key, part in parts}
 
 
 load_ck_plus = PublishedSet(
@@ -114,7 +95,7 @@ load_ck_plus = PublishedSet(
     wanted="pictures of CK+48 with names such as anger/S010_004_00000017.png",
     source="Get CK+48 from the authors of CK+ (Lucey et al. 2010); "
     "datasets/README.md says where it goes.",
-    read=partial(_read, parse=_parse_ck_plus),
+    read=partial(_read, pattern=_CK_PLUS_NAME, class_names=EMOTIONS_CK_PLUS),
 ).load
 """Load CK+48; `attributes` hold "subject" ("S010"), "sequence" ("004") and "frame".
 
@@ -129,7 +110,7 @@ load_jaffe = PublishedSet(
     wanted="pictures of JAFFE with names such as KA.AN1.39.tiff",
     source="Get JAFFE from https://zenodo.org/record/3451524; "
     "datasets/README.md says where it goes.",
-    read=partial(_read, parse=_parse_jaffe),
+    read=partial(_read, pattern=_JAFFE_NAME, class_names=EMOTIONS_JAFFE),
     subjects=("KA", "KL", "KM", "KR", "MK", "NA", "NM", "TM", "UY", "YM"),
 ).load
 """Load JAFFE; `attributes` hold "subject" ("KA"), "repetition" and "number".
@@ -168,6 +149,12 @@ def load_kdef(path: str | Path, *, poses: Sequence[str] = ("S",), **options: Any
         class_names=EMOTIONS_KDEF,
         wanted="pictures of KDEF with names such as AF01ANS.JPG",
         source="Get KDEF from https://kdef.se; datasets/README.md says where it goes.",
-        read=partial(_read, parse=partial(_parse_kdef, poses=poses)),
+        read=partial(
+            _read,
+            pattern=_KDEF_NAME,
+            class_names=EMOTIONS_KDEF,
+            poses=poses,
+            misnamed="unknown code",
+        ),
         subjects=tuple(f"{sex}{number:02}" for sex in "FM" for number in range(1, 36)),
     ).load(path, **options)
