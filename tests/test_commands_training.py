@@ -97,7 +97,7 @@ def test_a_third_task_is_trained_by_a_command(run: Run, tmp_path: Path) -> None:
     run("train", "--resume", folder)
     run("train", "--task", "glasses", *options, "--resume")
     for unnamed in (("evaluate", "--model", folder), ("train", "--task", "glasses")):
-        assert "Give the folder of your own as `dataset`" in run(*unnamed, code=1).stderr
+        assert "must be a folder of class folders" in run(*unnamed, code=1).stderr
     assert "become one of hat" in run("train", "--task", "hat", "--resume", folder, code=1).stderr
     refused = run("train-emotion", "--resume", folder, code=1)
     assert "is a run of train: minixception train --resume" in refused.stderr

@@ -35,8 +35,8 @@ class DatasetEntry:
         load: from the path to all faces, with their splits.
         tasks: what its labels may stand for; None for class folders, which may be of any task.
         default_paths: where to search in `datasets/`, best first.
-        takes_form: whether `load` takes `image_size` and `channels`, the form of the faces.
-        crops_faces: whether it cuts faces out of pictures, and `load` takes the `crop_margin`.
+        form: what `load` takes as keywords: `image_size` and `channels` of the faces, and the
+            `crop_margin` with which it cuts them out of pictures.
         is_divided: whether its splits are drawn here.
         drawn_from: which split of the other sets in these files it is a part of, "" for none.
         training_split: faces to learn from.
@@ -47,8 +47,7 @@ class DatasetEntry:
     load: Callable[..., FaceDataset]
     tasks: tuple[str, ...] | None
     default_paths: tuple[str, ...]
-    takes_form: bool = False
-    crops_faces: bool = False
+    form: tuple[str, ...] = ()
     is_divided: bool = False
     drawn_from: str = ""
     training_split: str = "train"
@@ -95,6 +94,8 @@ def _load_folder(path: Path, **form: Any) -> FaceDataset:
 
 _FER2013_FILES = ("fer2013/fer2013.csv", "fer2013/fer2013.csv.gz", "fer2013/icml_face_data.csv")
 _EMOTION, _GENDER = ("emotion",), ("gender",)
+_FORM = ("image_size", "channels")
+_FORM_OF_CROPS = (*_FORM, "crop_margin")
 
 _fer2013 = partial(
     DatasetEntry,
@@ -105,8 +106,8 @@ _fer2013 = partial(
     test_split="PrivateTest",
 )
 _divided = partial(DatasetEntry, is_divided=True)
-_pictures = partial(_divided, takes_form=True)
-_photographs = partial(_pictures, crops_faces=True)
+_pictures = partial(_divided, form=_FORM)
+_photographs = partial(_divided, form=_FORM_OF_CROPS)
 
 DATASETS: dict[str, DatasetEntry] = {
     "fer2013": _fer2013(load_fer2013),
@@ -134,7 +135,7 @@ DATASETS: dict[str, DatasetEntry] = {
         partial(load_jaffe, crop_faces=True), _EMOTION, ("jaffe", "jaffedbase", "jaffe.tar")
     ),
     "kdef": _photographs(partial(load_kdef, crop_faces=True), _EMOTION, ("kdef", "kdef.tar")),
-    "candidates": DatasetEntry(load_candidates, ("roll",), ("detection",), takes_form=True),
+    "candidates": DatasetEntry(load_candidates, ("roll",), ("detection",), _FORM),
     "folder": _pictures(_load_folder, None, ("folder",)),
     "folder_faces": _photographs(partial(_load_folder, crop_faces=True), None, ("folder",)),
 }
@@ -164,7 +165,7 @@ def _merged_entry(names: Sequence[str]) -> DatasetEntry:
 
     labelled = [set(entry.tasks) for entry in entries.values() if entry.tasks is not None]
     tasks = tuple(sorted(set.intersection(*labelled))) if labelled else None
-    return DatasetEntry(load, tasks, default_paths=(), takes_form=True, crops_faces=True)
+    return DatasetEntry(load, tasks, default_paths=(), form=_FORM_OF_CROPS)
 
 
 def dataset_names(task: str) -> tuple[str, ...]:
@@ -304,9 +305,8 @@ def load_dataset(
     entry = get_entry(name)
     if path is not None and is_special_file(path):
         raise ValueError(f"{path} is a pipe or device; copy it into a file first")
-    form: dict[str, Any] = {"crop_margin": crop_margin} if entry.crops_faces else {}
-    form |= {"image_size": image_size, "channels": channels} if entry.takes_form else {}
-    return entry.load(
-        find_data(*entry.default_paths) if path is None and entry.default_paths else path,
-        **{option: value for option, value in form.items() if value is not None},
-    )
+    if path is None and entry.default_paths:
+        path = find_data(*entry.default_paths)
+    given = {"image_size": image_size, "channels": channels, "crop_margin": crop_margin}
+    form = {name: given[name] for name in entry.form if given[name] is not None}
+    return entry.load(path, **form)

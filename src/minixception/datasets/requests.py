@@ -11,13 +11,12 @@ import numpy as np
 from minixception.datasets.face_dataset import FaceDataset, contents_of, split_names
 from minixception.datasets.registry import (
     DATASETS,
-    FOLDER_READINGS,
     DatasetEntry,
     dataset_names,
     get_entry,
     load_dataset,
 )
-from minixception.messages import counted, explain
+from minixception.messages import counted
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -60,15 +59,13 @@ def name_and_place(
     """
     if isinstance(dataset, FaceDataset):
         if data is not None:
-            raise ValueError(
-                f"`data` is for a data set by its name; {dataset.name} is loaded already."
-            )
+            raise ValueError(f"`data` is for a data set by its name. Received: {dataset.name}")
         return dataset.name, None
     known = tuple(DATASETS) if task is None else dataset_names(task)
-    if not set(default.split("+")) <= set(known):
-        default = known[0]
+    if dataset is None:
+        dataset = default if set(default.split("+")) <= set(known) else known[0]
     is_path = isinstance(dataset, str | PathLike)
-    name = default if dataset is None else fspath(dataset) if is_path else type(dataset).__name__
+    name = fspath(dataset) if is_path else type(dataset).__name__
     if set(name.split("+")) <= set(known):
         return name, as_path("data", data)
     if data is None and is_path and name and name not in DATASETS and Path(name).is_dir():
@@ -95,44 +92,15 @@ def _entry_of(dataset: FaceDataset) -> DatasetEntry:
 
 
 def load_requested(
-    dataset: str | Path | FaceDataset | None,
-    name: str,
-    path: Path | None,
-    *,
-    task: str,
-    **form: Any,
+    dataset: str | Path | FaceDataset | None, name: str, path: Path | None, **form: Any
 ) -> tuple[DatasetEntry, FaceDataset]:
     """Return the data set that is asked for, and its entry: which split plays which part.
 
-    `name` and `path` are what `name_and_place` returns for `dataset`; `task` is that of the model.
-    If the path cannot be read, the error also says which option reads such a path.
+    `name` and `path` are what `name_and_place` returns for `dataset`; `form` is for `load_dataset`.
     """
     if isinstance(dataset, FaceDataset):
         return _entry_of(dataset), dataset
-    try:
-        return get_entry(name), load_dataset(name, path, **form)
-    except (OSError, ValueError) as error:
-        hint = "" if path is None else _hint(path, name, task, is_chosen=dataset is not None)
-        if path is None and name in FOLDER_READINGS and isinstance(error, FileNotFoundError):
-            hint = "Give the folder of your own as `dataset`."
-        if not hint:
-            raise
-        raise ValueError(f"{explain(error).rstrip('.')}. {hint}") from error
-
-
-def _hint(path: Path, name: str, task: str, *, is_chosen: bool) -> str:
-    """Return which option reads what is at a path, "" if it may be the set that was asked for."""
-    is_folder, suffix = path.is_dir(), "" if path.is_dir() else path.suffix
-    readers = [
-        each
-        for each in dataset_names(task)
-        if any(Path(place).suffix == suffix for place in DATASETS[each].default_paths)
-    ]
-    if not path.exists() or not readers or (name in readers and (is_chosen or not is_folder)):
-        return ""
-    if is_folder:
-        return "A folder with a folder of pictures per class is the data set `folder`."
-    return f"A {suffix} file is read as the data set {' or '.join(readers)}."
+    return get_entry(name), load_dataset(name, path, **form)
 
 
 def parts_to_learn_from(

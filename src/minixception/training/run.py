@@ -228,7 +228,6 @@ class _Request:
             dataset,
             recipe.dataset,
             self.place,
-            task=self.task,
             image_size=recipe.image_size,
             channels=3 if recipe.augmentation.changes_colour else recipe.channels,
             crop_margin=as_margin(recipe.crop_margin),

@@ -174,7 +174,6 @@ def load_for(
         dataset,
         name,
         place,
-        task=card.task,
         image_size=card.preprocessor.image_size,
         channels=card.preprocessor.channels,
         crop_margin=card.crop_margin,
