@@ -20,26 +20,25 @@ def make(**changes: Any) -> FaceDataset:
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "message"),
+    ("field", "value"),
     [
-        ("images", np.zeros((6, 4, 5, 1), np.float32), "`images` must be uint8"),
-        ("images", np.zeros((6, 4, 5), np.uint8), "`images` must be uint8"),
-        ("images", np.zeros((6, 4, 5, 2), np.uint8), "1 or 3 channels"),
-        ("labels", np.zeros(6, np.int32), "`labels` must be int64"),
-        ("labels", np.zeros(5, np.int64), "one entry per image"),
-        ("labels", np.full(6, 3), r"`labels` must be in 0..2. Received: 3..3"),
-        ("labels", np.full(6, -1), "in 0..2"),
-        ("splits", np.array(["train"]), "`splits` must have one entry"),
-        ("splits", ["train"] * 6, r"`splits` must be an array. Received: list"),
-        ("attributes", {"age": [0] * 6}, r"`attributes\['age'\]` must be an array"),
-        ("attributes", {"age": np.zeros(2)}, r"`attributes\['age'\]`"),
-        ("targets", np.ones((6, 3), np.float32), "each row must sum to 1"),
-        ("targets", np.full((6, 3), np.nan, np.float32), "each row must sum to 1"),
-        ("targets", np.ones((6, 2), np.float32), r"float32 \(6, 3\)"),
+        ("images", np.zeros((6, 4, 5, 1), np.float32)),
+        ("images", np.zeros((6, 4, 5), np.uint8)),
+        ("images", np.zeros((6, 4, 5, 2), np.uint8)),
+        ("labels", np.zeros(6, np.int32)),
+        ("labels", np.zeros(5, np.int64)),
+        ("labels", np.full(6, 3)),
+        ("labels", np.full(6, -1)),
+        ("splits", np.array(["train"])),
+        ("splits", ["train"] * 6),
+        ("attributes", {"age": np.zeros(2)}),
+        ("targets", np.ones((6, 3), np.float32)),
+        ("targets", np.full((6, 3), np.nan, np.float32)),
+        ("targets", np.ones((6, 2), np.float32)),
     ],
 )
-def test_inconsistent_fields_are_refused(field: str, value: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+def test_inconsistent_fields_are_refused(field: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"`{field}.* must be .* Received: "):
         make(**{field: value})
 
 
@@ -67,8 +66,8 @@ def test_select_by_mask_and_by_index() -> None:
     assert dataset.select(np.array([5, 0])).attributes["age"].tolist() == [5, 0]
     assert len(dataset.select(dataset.labels == 1)) == 2
     assert len(dataset.select(np.array([], dtype=int))) == 0
-    for rows in (np.array([True, False]), np.array([0.5]), np.array([[0]])):
-        with pytest.raises(ValueError, match="`rows` must"):
+    for rows in (np.array([True, False]), np.array([0.5]), np.array([6])):
+        with pytest.raises(IndexError):
             dataset.select(rows)
 
 
@@ -76,7 +75,7 @@ def test_twins_are_found_by_content() -> None:
     dataset = make()
     reference = dataset.select(np.array([1, 4]))
     assert twins_of(dataset, reference).tolist() == [False, True, False, False, True, False]
-    with pytest.raises(ValueError, match="images of one shape"):
+    with pytest.raises(ValueError, match="`reference` must be of the form"):
         twins_of(dataset, make(images=np.zeros((6, 4, 4, 1), np.uint8)))
 
 

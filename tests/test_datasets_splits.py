@@ -191,7 +191,7 @@ def test_a_class_without_a_picture_in_a_split_is_told(
 
 
 def test_what_cannot_be_split() -> None:
-    with pytest.raises(ValueError, match="`subjects` must have one entry per"):
+    with pytest.raises(ValueError, match="`subjects` must be names for each"):
         content_split(["a"], subjects=["b", "c"])
     with pytest.raises(ValueError, match="`fractions` must be positive"):
         content_split(["a"], fractions={"train": 0.5})

@@ -3,10 +3,9 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
-
-from minixception.messages import counted
 
 # A vote distribution in float32 adds up to 1 within a few units of rounding (1.2e-7 each).
 _ROW_SUM_TOLERANCE = 1e-4
@@ -52,17 +51,26 @@ class FaceDataset:
     dropped: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _check_images(self.images)
-        _check_labels(self.labels, len(self.images), len(self.class_names))
+        images, labels, targets = self.images, self.labels, self.targets
+        count, classes = len(images), len(self.class_names)
+        is_right = images.dtype == np.uint8 and images.ndim == 4 and images.shape[3] in (1, 3)
+        require(is_right, "images", images, "uint8 (N, height, width, channels), 1 or 3 channels")
+        is_right = labels.dtype == np.int64 and labels.shape == (count,)
+        require(is_right, "labels", labels, f"int64 ({count},)")
+        is_right = bool(((labels >= 0) & (labels < classes)).all())
+        require(is_right, "labels", labels, f"in 0..{classes - 1}")
         columns = {f"attributes[{name!r}]": values for name, values in self.attributes.items()}
-        if self.splits is not None:
-            columns["splits"] = self.splits
+        columns |= {} if self.splits is None else {"splits": self.splits}
         for name, values in columns.items():
-            if not isinstance(values, np.ndarray):  # a list has no rows to select
-                raise ValueError(f"`{name}` must be an array. Received: {type(values).__name__}")
-            check_row_count(name, values, len(self.images))
-        if self.targets is not None:
-            _check_targets(self.targets, len(self.images), len(self.class_names))
+            # A list has no rows to select.
+            is_right = isinstance(values, np.ndarray) and len(values) == count
+            require(is_right, name, values, f"an array with one entry per image ({count})")
+        if targets is not None:
+            is_right = targets.dtype == np.float32 and targets.shape == (count, classes)
+            require(is_right, "targets", targets, f"float32 ({count}, {classes})")
+            sums_to_one = np.abs(targets.sum(axis=1) - 1.0) <= _ROW_SUM_TOLERANCE  # False for NaN
+            is_right = bool((targets >= 0).all() and sums_to_one.all())
+            require(is_right, "targets", targets, "at least 0, and 1 in the sum of each row")
 
     def __len__(self) -> int:
         return len(self.images)
@@ -91,17 +99,8 @@ class FaceDataset:
         """Return the rows named by an integer index array or a bool mask (N,), in that order.
 
         Raises:
-            ValueError: `rows` is neither, or a mask of another length.
-            IndexError: An index is outside the data set.
+            IndexError: `rows` is neither, or an index is outside the data set.
         """
-        rows = np.asarray(rows)
-        if rows.ndim != 1 or not (rows.dtype == np.bool_ or np.issubdtype(rows.dtype, np.integer)):
-            raise ValueError(
-                "`rows` must be a one-dimensional integer or bool array. "
-                f"Received: dtype={rows.dtype}, shape={rows.shape}"
-            )
-        if rows.dtype == np.bool_:
-            check_row_count("rows", rows, len(self))
         return replace(
             self,
             images=self.images[rows],
@@ -143,11 +142,9 @@ def stratified_split(
         str (N,), the split of each row. Within a class, each split is within one row of its share.
 
     Raises:
-        ValueError: `labels` is not one-dimensional, or `fractions` are not shares of 1.
+        ValueError: `fractions` are not shares of 1.
     """
     labels = np.asarray(labels)
-    if labels.ndim != 1:
-        raise ValueError(f"`labels` must have shape (N,). Received: shape={labels.shape}")
     shares = shares_of(fractions)
     generator = np.random.default_rng(seed)
     names = np.array(list(fractions))
@@ -203,50 +200,15 @@ def twins_of(dataset: FaceDataset, reference: FaceDataset) -> np.ndarray:
     Raises:
         ValueError: The images of the two sets differ in height, width or channels.
     """
-    if dataset.images.shape[1:] != reference.images.shape[1:]:
-        raise ValueError(
-            "`dataset` and `reference` must have images of one shape. "
-            f"Received: {dataset.images.shape[1:]} and {reference.images.shape[1:]}"
-        )
+    is_alike = dataset.images.shape[1:] == reference.images.shape[1:]
+    require(is_alike, "reference", reference.images, f"of the form {dataset.images.shape[1:]}")
     known = set(map(picture_digest, reference.images))
     return np.array([picture_digest(image) in known for image in dataset.images], dtype=bool)
 
 
-def _check_images(images: np.ndarray) -> None:
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
-        raise ValueError(
-            "`images` must be uint8 (N, height, width, channels) with 1 or 3 channels. "
-            f"Received: dtype={images.dtype}, shape={images.shape}"
-        )
-
-
-def _check_labels(labels: np.ndarray, row_count: int, class_count: int) -> None:
-    if labels.dtype != np.int64 or labels.ndim != 1:
-        raise ValueError(
-            f"`labels` must be int64 (N,). Received: dtype={labels.dtype}, shape={labels.shape}"
-        )
-    check_row_count("labels", labels, row_count)
-    if len(labels) and not (labels.min() >= 0 and labels.max() < class_count):
-        raise ValueError(
-            f"`labels` must be in 0..{class_count - 1}. Received: {labels.min()}..{labels.max()}"
-        )
-
-
-def check_row_count(field_name: str, values: np.ndarray, row_count: int) -> None:
-    """Raise ValueError unless there is one entry per row."""
-    if len(values) != row_count:
-        raise ValueError(
-            f"`{field_name}` must have one entry per image ({row_count}). "
-            f"Received: {counted(len(values), 'entry')}"
-        )
-
-
-def _check_targets(targets: np.ndarray, row_count: int, class_count: int) -> None:
-    if targets.dtype != np.float32 or targets.shape != (row_count, class_count):
-        raise ValueError(
-            f"`targets` must be float32 ({row_count}, {class_count}). "
-            f"Received: dtype={targets.dtype}, shape={targets.shape}"
-        )
-    sums_to_one = np.abs(targets.sum(axis=1) - 1.0) <= _ROW_SUM_TOLERANCE  # False for NaN
-    if not ((targets >= 0).all() and sums_to_one.all()):
-        raise ValueError("`targets` must be at least 0 and each row must sum to 1.")
+def require(is_right: bool, name: str, values: Any, rule: str) -> None:
+    """Raise ValueError for an array that is not what it must be."""
+    if not is_right:
+        is_array = isinstance(values, np.ndarray)
+        found = f"{values.dtype} {values.shape}" if is_array else type(values).__name__
+        raise ValueError(f"`{name}` must be {rule}. Received: {found}")

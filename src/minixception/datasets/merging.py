@@ -41,11 +41,8 @@ def with_classes(dataset: FaceDataset, class_names: Sequence[str]) -> FaceDatase
         )
     kept = dataset.select(new_labels[dataset.labels] >= 0)
     labels = new_labels[kept.labels]
-    left_out = {
-        f"class {name}": count
-        for (name, count), label in zip(dataset.class_counts().items(), new_labels, strict=True)
-        if label < 0 and count
-    }
+    counts, others = dataset.class_counts(), lacking(dataset.class_names, class_names)
+    left_out = {f"class {name}": counts[name] for name in others if counts[name]}
     return replace(
         kept,
         labels=labels,
@@ -92,7 +89,6 @@ def merge_datasets(
     classes: Sequence[str] | None = None,
     image_size: tuple[int, int] | None = None,
     channels: int | None = None,
-    splits: Mapping[str, str] = COMMON_SPLITS,
     name: str | None = None,
 ) -> FaceDataset:
     """Put data sets one after the other, all in the same classes and the same image form.
@@ -106,35 +102,30 @@ def merge_datasets(
             first.
         image_size: (height, width); None takes that of the first set.
         channels: 1 or 3; None takes 3 when every set is in colour, else 1.
-        splits: Split name -> its name in the result; others stay as they are.
         name: Name of the result; None joins the source names by "+".
 
     Returns:
         All rows, each once, in order; `attributes` hold "source", the name of the set, "source_row"
-        int64, the row in that set, and what all sets have. `splits` is None when no set has any,
-        `targets` when no set has any; a set without gets probability 1 for its labels. `dropped`
-        counts as "source: reason".
+        int64, the row in that set, and what all sets have. `splits`, by the names of
+        `COMMON_SPLITS`, is None when no set has any, and so is `targets`; a set without these gets
+        probability 1 for its labels. `dropped` counts as "source: reason".
 
     Raises:
         ValueError: There is nothing to merge, some sets have splits and others not, a set shares no
             class with `classes`, or an option is not allowed.
     """
-    if not datasets:
-        raise ValueError("`datasets` must hold at least one data set. Received: none")
-    without = [source for source, part in datasets.items() if part.splits is None]
-    if 0 < len(without) < len(datasets):
+    first, *others = datasets.values()
+    if any((part.splits is None) != (first.splits is None) for part in others):
         raise ValueError(
-            "`datasets` must all have splits, or none of them; give the others some with "
-            f"`stratified_split`. Received: no splits in {', '.join(without)}"
+            "`datasets` must all have splits, or none of them: `draw_splits` draws them"
         )
-    first = next(iter(datasets.values()))
     form = PictureForm(
         first.images.shape[1:3] if image_size is None else image_size,
         min(part.images.shape[3] for part in datasets.values()) if channels is None else channels,
     )
     class_names = _all_classes(datasets.values()) if classes is None else tuple(classes)
     parts = {
-        source: with_classes(_with_origin(part, source, splits), class_names)
+        source: with_classes(_with_origin(part, source), class_names)
         for source, part in datasets.items()
     }
     return _concatenate(parts, form, class_names, "+".join(datasets) if name is None else name)
@@ -148,20 +139,21 @@ def _all_classes(parts: Iterable[FaceDataset]) -> tuple[str, ...]:
     return tuple(found.values())
 
 
-def _with_origin(part: FaceDataset, source: str, names: Mapping[str, str]) -> FaceDataset:
+def _with_origin(part: FaceDataset, source: str) -> FaceDataset:
     """Return a set with its splits renamed, and attributes that say where each row comes from."""
+
+    def common(splits: Iterable[str]) -> list[str]:
+        return [COMMON_SPLITS.get(split, split) for split in splits]
+
     origin = {
         "content": contents_of(part),
         "source": np.full(len(part), source),
         "source_row": np.arange(len(part), dtype=np.int64),
     }
-    splits = None
-    if part.splits is not None:
-        splits = np.array([names.get(split, split) for split in part.splits.tolist()], dtype=str)
     return replace(
         part,
-        splits=splits,
-        drawn_splits=tuple(names.get(split, split) for split in part.drawn_splits),
+        splits=None if part.splits is None else np.array(common(part.splits.tolist()), dtype=str),
+        drawn_splits=tuple(common(part.drawn_splits)),
         attributes={**part.attributes, **origin},
     )
 

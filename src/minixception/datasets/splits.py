@@ -13,14 +13,15 @@ import hashlib
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from minixception.datasets.face_dataset import (
     DEFAULT_FRACTIONS,
     FaceDataset,
-    check_row_count,
     contents_of,
+    require,
     shares_of,
     split_names,
 )
@@ -59,7 +60,8 @@ def content_split(
     ['train', 'train', 'train', 'test']
     """
     names = np.asarray(contents, dtype=str) if subjects is None else np.asarray(subjects, dtype=str)
-    check_row_count("subjects", names, len(contents))
+    is_right = len(names) == len(contents)
+    require(is_right, "subjects", names, f"names for each of {len(contents)} pictures")
     ends = np.cumsum(shares_of(fractions))[:-1]
     positions = _positions(names, seed, roster)
     if subjects is not None:
@@ -117,30 +119,22 @@ def draw_splits(
     Raises:
         ValueError: `fractions` are not shares of 1.
     """
-    splits = _choose_splits(dataset, fractions, seed, roster)
+    splits = _choose_splits(dataset, fractions=fractions, seed=seed, roster=roster)
     return _divided(dataset, splits, tuple(fractions))
 
 
 def draw_validation(dataset: FaceDataset) -> FaceDataset:
     """Return the data set with a tenth of `train` as the split `validation`, drawn with seed 0."""
-    assert dataset.splits is not None
-    splits = dataset.splits.astype(np.dtype("<U10"))
+    splits = np.asarray(dataset.splits).astype("<U10")
     training = splits == "train"
     shares = {"train": 0.9, "validation": 0.1}
-    splits[training] = _choose_splits(dataset.select(training), shares)
+    splits[training] = _choose_splits(dataset.select(training), fractions=shares)
     return _divided(dataset, splits, tuple(dict.fromkeys((*dataset.drawn_splits, *shares))))
 
 
-def _choose_splits(
-    dataset: FaceDataset,
-    fractions: Mapping[str, float],
-    seed: int = 0,
-    roster: Collection[str] = (),
-) -> np.ndarray:
+def _choose_splits(dataset: FaceDataset, **options: Any) -> np.ndarray:
     subjects = dataset.attributes.get("subject")
-    return content_split(
-        contents_of(dataset), fractions=fractions, seed=seed, subjects=subjects, roster=roster
-    )
+    return content_split(contents_of(dataset), subjects=subjects, **options)
 
 
 def _divided(dataset: FaceDataset, splits: np.ndarray, drawn: tuple[str, ...]) -> FaceDataset:
@@ -150,6 +144,7 @@ def _divided(dataset: FaceDataset, splits: np.ndarray, drawn: tuple[str, ...]) -
     absent = []
     for label, class_name in enumerate(dataset.class_names):
         found = splits[dataset.labels == label]
+        names = dict.fromkeys((*drawn, *split_names(divided)))
         counts = {name: int((found == name).sum()) for name in names}
         if len(found) and not all(counts.values()):
             shown = ", ".join(f"{name} {count}" for name, count in counts.items())
@@ -158,7 +153,6 @@ def _divided(dataset: FaceDataset, splits: np.ndarray, drawn: tuple[str, ...]) -
         _LOGGER.warning(
             "%s: a split has no picture of %s. Add pictures, or make the splits by hand: folders "
             "train, validation and test, or a text index.",
-            dataset.name,
-            "; ".join(absent),
+            *(dataset.name, "; ".join(absent)),
         )
     return divided
