@@ -75,7 +75,7 @@ def test_stray_and_unreadable_files_are_counted_and_logged(
     assert dataset.dropped == {"stray entry": 3, "unreadable picture": 1}
     assert "broken.jpg" in caplog.text
     assert "readme.txt" in caplog.text
-    assert "Left out 3 entries, no suffix 2, .txt 1" in caplog.text
+    assert "Left out 3 entries (stray entry)" in caplog.text
     assert "Left out 1 class folder (without a picture)" in caplog.text
 
 

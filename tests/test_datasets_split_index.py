@@ -9,11 +9,9 @@ from minixception.datasets import (
     load_class_folders,
     read_split_index,
     split_per_class,
-    with_classes,
     write_split_index,
 )
 from minixception.datasets.registry import load_dataset
-from minixception.labels import EMOTIONS_FER2013
 
 
 @pytest.fixture
@@ -61,23 +59,20 @@ def test_what_is_written_is_read(root: Path, divided: FaceDataset, tmp_path: Pat
         assert np.array_equal(ours.images[:, 0, 0, 0], 20 * ours.labels + numbers)
 
 
-def test_labels_are_read_by_name(root: Path, divided: FaceDataset) -> None:
-    write_split_index(root, divided)
-    (root / "classes.txt").write_text("Happiness\r\nfear\r\nSad\r\n")
-    dataset = read_split_index(root)
-    assert dataset.class_names == ("Happiness", "fear", "Sad")
-    by_meaning = with_classes(dataset, EMOTIONS_FER2013)
-    assert by_meaning.class_counts()["sad"] == by_meaning.class_counts()["happy"] == 10
-
-
 def test_the_command_line_follows_an_index(root: Path, divided: FaceDataset) -> None:
     write_split_index(root, divided)
+    (root / "classes.txt").write_text("Happiness\r\nfear\r\nSad\r\n")
     dataset = load_dataset("folder", root)
+    assert dataset.class_names == ("Happiness", "fear", "Sad")
     test = dataset.split("test").attributes["file"]
     assert set(test) == set(divided.split("test").attributes["file"])
     assert len(dataset.split("train")) + len(dataset.split("validation")) == 24
     # Other files would change who is validated on, and not who is tested.
     assert set(dataset.drawn_splits) == {"train", "validation"}
+    (root / "test.txt").rename(root / "Val.txt")  # as a folder of that split may be called
+    dataset = load_dataset("folder", root)
+    assert dataset.drawn_splits == ()
+    assert len(dataset.split("validation")) == 6
 
 
 @pytest.mark.parametrize("missing", ["classes.txt", "train.txt"])
@@ -86,18 +81,8 @@ def test_a_part_of_an_index_is_not_passed_over(
 ) -> None:
     write_split_index(root, divided)
     (root / missing).unlink()
-    with pytest.raises(ValueError, match=rf"a part of a text index.*without {missing}"):
+    with pytest.raises(ValueError, match="holds a part of a text index"):
         load_dataset("folder", root)
-    with pytest.raises(ValueError, match="a part of a text index"):
-        read_split_index(root)
-
-
-def test_splits_may_be_called_as_their_folders_may(root: Path, divided: FaceDataset) -> None:
-    write_split_index(root, divided)
-    (root / "test.txt").rename(root / "Val.txt")
-    dataset = load_dataset("folder", root)
-    assert dataset.drawn_splits == ()
-    assert len(dataset.split("validation")) == 6
 
 
 def test_missing_and_unreadable_pictures_are_counted(
@@ -131,16 +116,13 @@ def test_malformed_and_repeated_lines(root: Path, divided: FaceDataset) -> None:
 def test_nothing_to_read_or_write(root: Path, divided: FaceDataset, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="There is no index"):
         read_split_index(root)
-    with pytest.raises(ValueError, match="must have splits and the attribute"):
-        write_split_index(root, load_class_folders(root))
-    other = split_per_class(divided, fractions={"mine": 0.5, "yours": 0.5})
-    with pytest.raises(ValueError, match=r"among train, validation, test\. Received: mine, yours"):
-        write_split_index(root, other)
+    others = split_per_class(divided, fractions={"mine": 0.5, "yours": 0.5})
+    for dataset in (load_class_folders(root), others):
+        with pytest.raises(ValueError, match="must have splits among train, validation, test"):
+            write_split_index(root, dataset)
     write_split_index(root, divided)
     with pytest.raises(ValueError, match=r"index.* names, 30 pictures.*missing picture: 30"):
         read_split_index(root, root=tmp_path)
     (root / "classes.txt").write_text("fear\nfear\n")
-    with pytest.raises(
-        ValueError, match=r"classes\.txt must hold a different class name.*mean different things"
-    ):
+    with pytest.raises(ValueError, match=r"classes\.txt must hold a different class name"):
         read_split_index(root)

@@ -6,7 +6,7 @@ from typing import Any
 
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.pictures import ListedPicture, PictureForm, count_dropped, read_listed
-from minixception.files import PICTURE_SUFFIXES, count_suffixes
+from minixception.files import PICTURE_SUFFIXES
 from minixception.labels import check_class_names
 
 SPLIT_FOLDERS = {
@@ -53,11 +53,7 @@ def load_class_folders(
     empty: list[str] = []
     pictures = list(_list_pictures(path, strays, empty))
     count_dropped({"without a picture": empty}, "class folder")
-    dropped = count_dropped(
-        {"stray entry": [str(entry) for entry in strays]},
-        "entry",
-        kinds=f", {count_suffixes(strays)}",
-    )
+    dropped = count_dropped({"stray entry": list(map(str, strays))}, "entry")
     class_names = sorted({file.parent.name for file, _ in pictures})
     check_found_names(class_names, f"{path} has class folders to rename:")
     labels = {name: label for label, name in enumerate(class_names)}

@@ -66,16 +66,11 @@ class PictureForm:
         return to_grey(resized) if self.channels == 1 else as_rgb(resized)
 
 
-def count_dropped(
-    left_out: Mapping[str, Sequence[str]], noun: str = "picture", *, kinds: str = ""
-) -> dict[str, int]:
-    """Count what is left out by reason, and log a warning per reason with the first names.
-
-    `noun` is what each is; `kinds` is shown behind their number.
-    """
+def count_dropped(left_out: Mapping[str, Sequence[str]], noun: str = "picture") -> dict[str, int]:
+    """Count what is left out by reason, and log a warning per reason with the first names."""
     for reason, names in left_out.items():
         if names:
-            count = counted(len(names), noun) + kinds
+            count = counted(len(names), noun)
             _LOGGER.warning("Left out %s (%s): %s", count, reason, _first_of(names))
     return {reason: len(names) for reason, names in left_out.items()}
 

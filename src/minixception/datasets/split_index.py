@@ -53,18 +53,15 @@ def write_split_index(folder: str | Path, dataset: FaceDataset) -> list[Path]:
             line break.
         OSError: A file cannot be written.
     """
-    if dataset.splits is None or "file" not in dataset.attributes:
+    splits = split_names(dataset)
+    if not splits or not set(splits) <= set(INDEX_SPLITS) or "file" not in dataset.attributes:
         raise ValueError(
-            "`dataset` must have splits and the attribute 'file', as from "
-            f"split_per_class(load_class_folders(...)). Received: {dataset!r}"
-        )
-    if others := set(split_names(dataset)) - set(INDEX_SPLITS):
-        raise ValueError(
-            f"`dataset` must have splits among {', '.join(INDEX_SPLITS)}. "
-            f"Received: {', '.join(sorted(others))}"
+            f"`dataset` must have splits among {', '.join(INDEX_SPLITS)} and the attribute 'file', "
+            "as from split_per_class(load_class_folders(...)). "
+            f"Received: {dataset!r}, {', '.join(splits) or 'no splits'}"
         )
     texts = {CLASSES_FILE: list(dataset.class_names)}
-    for split in split_names(dataset):
+    for split in splits:
         part = dataset.split(split)
         pairs = zip(part.attributes["file"], part.labels, strict=True)
         texts[f"{split}.txt"] = [f"{file} {label}" for file, label in pairs]
@@ -77,7 +74,7 @@ def write_split_index(folder: str | Path, dataset: FaceDataset) -> list[Path]:
     for name, lines in texts.items():
         with atomic_path(Path(folder) / name) as temporary:
             temporary.write_text("".join(f"{line}\n" for line in lines), newline="\n", **_ENCODING)
-    for split in set(INDEX_SPLITS) - set(split_names(dataset)):
+    for split in set(INDEX_SPLITS) - set(splits):
         Path(folder, f"{split}.txt").unlink(missing_ok=True)  # of an earlier index
     return [Path(folder) / name for name in texts]
 
@@ -90,16 +87,15 @@ def has_split_index(folder: str | Path) -> bool:
     """
     splits = _split_files(Path(folder))
     has_classes = (Path(folder) / CLASSES_FILE).is_file()
-    found = [*[CLASSES_FILE] * has_classes, *(file.name for file in splits)]
-    needed = {CLASSES_FILE: has_classes, "train.txt": "train" in splits.values()}
-    missing = [name for name, is_there in needed.items() if not is_there]
-    if found and missing:
+    is_whole = has_classes and "train" in splits.values()
+    found = [file.name for file in splits] + [CLASSES_FILE] * has_classes
+    if found and not is_whole:
         raise ValueError(
-            f"{folder} holds a part of a text index, {', '.join(found)}, without "
-            f"{' and '.join(missing)}. Add what is missing ({CLASSES_FILE}: the name of each label "
-            "in a line, from label 0 on), or move the files away."
+            f"{folder} holds a part of a text index: {CLASSES_FILE}, the name of each label in a "
+            "line, and train.txt must be there. Add what is missing, or move the files away. "
+            f"Received: {', '.join(found)}"
         )
-    return not missing
+    return is_whole
 
 
 def read_split_index(
@@ -129,19 +125,15 @@ def read_split_index(
     folder = Path(folder)
     root = folder if root is None else Path(root)
     if not has_split_index(folder):
-        raise FileNotFoundError(
-            f"There is no index in {folder}: {CLASSES_FILE} and train.txt are expected; "
-            "`write_split_index` writes them."
-        )
+        raise FileNotFoundError(f"There is no index in {folder}: `write_split_index` writes one.")
     index = folder / CLASSES_FILE
     class_names = _text_lines(index) or [""]
     check_found_names(class_names, f"{index} must hold a different class name in each line.")
     pictures = list(_read_lines(folder, len(class_names)))
     present = [row for row in pictures if (root / row.file).is_file()]
-    named = {row.file for row in pictures}
-    missing = sorted(named - {row.file for row in present})
-    found = () if root != folder else (f for f in folder.rglob("*") if is_picture(f))
-    unnamed = sorted({file.relative_to(folder).as_posix() for file in found} - named)
+    named, there = ({root / row.file for row in rows} for rows in (pictures, present))
+    found = set(filter(is_picture, folder.rglob("*"))) if root == folder else set()
+    left_out = {"missing picture": named - there, "not in the index": found - named}
     return read_listed(
         root,
         present,
@@ -149,12 +141,7 @@ def read_split_index(
         class_names=class_names,
         name=name,
         licence=licence,
-        dropped=count_dropped(
-            {
-                "missing picture": [str(root / file) for file in missing],
-                "not in the index": [str(root / file) for file in unnamed],
-            }
-        ),
+        dropped=count_dropped({why: sorted(map(str, some)) for why, some in left_out.items()}),
         wanted=f"what the index in {folder} names, {counted(len(pictures), 'picture')}",
     )
 
@@ -171,29 +158,21 @@ def _split_files(folder: Path) -> dict[Path, str]:
 def _read_lines(folder: Path, class_count: int) -> Iterator[ListedPicture]:
     """Yield the lines of all splits that there are, in the order of `INDEX_SPLITS`."""
     seen: dict[str, str] = {}
-    for file, split in _split_files(folder).items():
-        for number, text in enumerate(_text_lines(file), start=1):
-            where = f"{file}, line {number}"
-            line = _parse_line(where, text, class_count, split)
-            if line.file in seen:
+    for index, split in _split_files(folder).items():
+        for number, text in enumerate(_text_lines(index), start=1):
+            where = f"{index}, line {number}"
+            file, _, label = text.rpartition(" ")
+            path = PurePosixPath(file)
+            is_label = label.isascii() and label.isdigit() and len(label) < 10
+            is_label = is_label and int(label) < class_count
+            if not file or path.is_absolute() or ".." in path.parts or not is_label:
                 raise ValueError(
-                    f"{where}: a picture must stand in one line only. Received: {line.file!r}, "
-                    f"which is also in {seen[line.file]}"
+                    f"{where}: a path inside the root, one blank and a label from 0 to "
+                    f"{class_count - 1} expected. Received: {text[:120]!r}"
                 )
-            seen[line.file] = where
-            yield line
-
-
-def _parse_line(where: str, text: str, class_count: int, split: str) -> ListedPicture:
-    file, _, label = text.rpartition(" ")
-    path = PurePosixPath(file)
-    is_label = label.isascii() and label.isdigit() and len(label) < 10 and int(label) < class_count
-    if not file or path.is_absolute() or ".." in path.parts or not is_label:
-        raise ValueError(
-            f"{where}: a path inside the root, one blank and a label from 0 to {class_count - 1} "
-            f"expected. Received: {text[:120]!r}"
-        )
-    return ListedPicture(path.as_posix(), int(label), split)
+            if seen.setdefault(path.as_posix(), where) != where:
+                raise ValueError(f"{where}: {file!r} is also in {seen[path.as_posix()]}")
+            yield ListedPicture(path.as_posix(), int(label), split)
 
 
 def _text_lines(file: Path) -> list[str]:
