@@ -173,7 +173,7 @@ FOLDERS = [
         ("missing", lambda _: "none", "must be a folder of class folders. Received: none"),
         ("empty", lambda _: "folder", "must hold class folders with pictures"),
         ("a file", content(TEXT, "a.txt"), "must be a folder of class folders"),
-        ("unreadable pictures", unreadable_picture, "none of them readable"),
+        ("unreadable pictures", unreadable_picture, "Received: 1 picture (unreadable picture: 1)"),
         ("a pipe for a picture", pipe_for_a_picture, "must hold class folders with pictures"),
         ("two folders of one class", named_folders("happy", "Happiness"), "different things"),
         ("a class name with a line break", named_folders("a\nb"), "must be printable"),

@@ -15,13 +15,7 @@ from minixception.boxes import Box, as_boxes, intersections_over_unions
 from minixception.datasets.cache import cached_dataset
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.pictures import PictureForm, picture_names
-from minixception.detection.columns import (
-    LANDMARKS,
-    MIDDLE,
-    SURE,
-    clipped_boxes,
-    squares_of,
-)
+from minixception.detection.columns import LANDMARKS, MIDDLE, SURE, clipped_boxes, squares_of
 from minixception.detection.labelled_pictures import (
     LabelledPicture,
     SceneSources,
@@ -62,7 +56,6 @@ def load_candidates(
     scored: str | Path | None = None,
     image_size: tuple[int, int] = (48, 48),
     channels: int = 1,
-    use_cache: bool = True,
 ) -> FaceDataset:
     """Load what may be faces, as the boxes of a detector show it.
 
@@ -78,7 +71,6 @@ def load_candidates(
             `datasets/`.
         image_size: See `PictureForm`.
         channels: See `PictureForm`.
-        use_cache: Keep the faces in the cache folder.
 
     Returns:
         Images uint8 (N, height, width, channels) with the classes `ROLLS` and "none". `targets`
@@ -93,19 +85,16 @@ def load_candidates(
     tests = frozenset(picture_names(find_data(*_SCORED) if scored is None else Path(scored)))
     form = PictureForm(image_size, channels)
     detector = MiniXceptionDetector(score_threshold=LEAST_SCORE, checker=None)
-    options = {
-        "image_size": list(image_size),
-        "channels": channels,
-        "tests": content_checksum((name, b"") for name in sorted(tests)),
-        "detector": file_checksum(detector.file),
-    }
     return cached_dataset(
         path,
         lambda: _read(path, form, tests, detector),
         loader="candidates",
         version=_LOADER_VERSION,
-        options=options,
-        use_cache=use_cache,
+        options={
+            **form.to_json(),
+            "tests": content_checksum((name, b"") for name in sorted(tests)),
+            "detector": file_checksum(detector.file),
+        },
     )
 
 

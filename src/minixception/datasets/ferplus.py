@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from minixception.datasets.face_dataset import FaceDataset
+from minixception.datasets.face_dataset import FaceDataset, require
 from minixception.datasets.fer2013 import FER2013_LICENCE, load_fer2013
 from minixception.datasets.tables import read_rows
 from minixception.files import content_checksum, file_checksum
-from minixception.labels import EMOTIONS_8, FERPLUS_COLUMNS, index_of, lacking
+from minixception.labels import EMOTIONS_8, FERPLUS_COLUMNS, index_of
 from minixception.messages import counted
 
 FERPLUS_LICENCE = f"votes MIT; pictures {FER2013_LICENCE}"
@@ -166,11 +166,10 @@ def votes_as_targets(
         ValueError: `votes` has another shape or a negative entry, or a class is no FER+ emotion.
     """
     votes = np.asarray(votes)
-    if votes.ndim != 2 or votes.shape[1] != len(FERPLUS_COLUMNS) or (votes < 0).any():
-        raise ValueError(
-            f"`votes` must have shape (N, {len(FERPLUS_COLUMNS)}) and be at least 0. "
-            f"Received: shape={votes.shape}"
-        )
+    is_right = (
+        votes.ndim == 2 and votes.shape[1] == len(FERPLUS_COLUMNS) and bool((votes >= 0).all())
+    )
+    require(is_right, "votes", votes, f"of the shape (N, {len(FERPLUS_COLUMNS)}) and at least 0")
     chosen = _votes_for(votes, class_names).astype(np.float64)
     has_votes = chosen.sum(axis=1) > 0
     chosen[~has_votes] = 1.0
@@ -179,10 +178,6 @@ def votes_as_targets(
 
 def _votes_for(votes: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
     """Pick the columns of `class_names` (K) from votes (N, 10), in the order of the names."""
-    if unknown := lacking(class_names, FERPLUS_COLUMNS):
-        raise ValueError(
-            f"`class_names` must be among {', '.join(FERPLUS_COLUMNS)}. Received: {unknown}"
-        )
     return votes[:, [index_of(name, FERPLUS_COLUMNS) for name in class_names]]
 
 
@@ -190,24 +185,22 @@ def _rows_by_rule(
     rule: str, votes: np.ndarray, splits: np.ndarray | None
 ) -> tuple[np.ndarray, dict[str, int]]:
     """Return the rows to keep by a rule, bool (N,), and how many are left out by reason."""
-    best_emotion = _votes_for(votes, EMOTIONS_8).max(axis=1)
-    is_emotion = (best_emotion > 0) & (
-        best_emotion >= _votes_for(votes, ("unknown", "NF")).max(axis=1)
-    )
+    best = _votes_for(votes, EMOTIONS_8).max(axis=1)
+    is_emotion = (best > 0) & (best >= _votes_for(votes, ("unknown", "NF")).max(axis=1))
     counted = np.where(votes > 1, votes, 0)
     has_majority = 2 * counted.max(axis=1) > counted.sum(axis=1)
     winners = np.where(has_majority, np.array(FERPLUS_COLUMNS)[counted.argmax(axis=1)], "")
     by_majority = np.full(len(votes), rule == "majority")
     if rule == "train-on-votes":
         by_majority = np.asarray(splits) != "Training"
-    dropped = {}
+    left_out = {}
     if rule != "majority":
-        dropped = {"most votes unknown or not a face": int((~is_emotion & ~by_majority).sum())}
+        left_out["most votes unknown or not a face"] = ~is_emotion & ~by_majority
     if rule != "distribution":
         for winner, reason in _MAJORITY_REASONS.items():
-            dropped[reason] = int((by_majority & (winners == winner)).sum())
-    kept = np.where(by_majority, ~np.isin(winners, list(_MAJORITY_REASONS)), is_emotion)
-    return kept, dropped
+            left_out[reason] = by_majority & (winners == winner)
+    dropped = {reason: int(rows.sum()) for reason, rows in left_out.items()}
+    return ~np.any(list(left_out.values()), axis=0), dropped
 
 
 def _check_same_order(

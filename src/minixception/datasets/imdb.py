@@ -57,7 +57,6 @@ def load_imdb(path: str | Path, *, minimum_face_score: float = 3.0, **options: A
         source=_SOURCE,
         read=partial(_read, minimum_face_score=minimum_face_score),
         form=PictureForm(image_size=(64, 64)),
-        takes_archive=False,
     ).load(path, **options)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -60,6 +60,10 @@ class PictureForm:
         as_margin(self.crop_margin)
         Preprocessor(self.image_size, self.channels)
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the size and channels as plain data, for the cache."""
+        return {"image_size": list(self.image_size), "channels": self.channels}
+
     def resize(self, image: np.ndarray) -> np.ndarray:
         """Return an image uint8 (H, W, 1 or 3) as (height, width, channels), without a crop."""
         resized = resize_image(image, self.image_size)
@@ -76,8 +80,8 @@ def count_dropped(left_out: Mapping[str, Sequence[str]], noun: str = "picture") 
 
 
 def _first_of(names: Sequence[str]) -> str:
-    more = len(names) - _NAMES_SHOWN
-    return "; ".join([*names[:_NAMES_SHOWN], *([f"and {more} more"] if more > 0 else [])])
+    more = [f"and {len(names) - _NAMES_SHOWN} more"] if len(names) > _NAMES_SHOWN else []
+    return "; ".join([*names[:_NAMES_SHOWN], *more])
 
 
 @dataclass(frozen=True)
@@ -136,9 +140,8 @@ def read_listed(
     dropped = {**(dropped or {}), **count_dropped(left_out)}
     if not kept:
         reasons = ", ".join(f"{reason}: {count}" for reason, count in dropped.items() if count)
-        unusable = f", none of them readable{' with a face' * form.crop_faces}" if listed else ""
         raise ValueError(
-            f"{place} must hold {wanted}. Received: {counted(len(listed), 'picture')}{unusable} "
+            f"{place} must hold {wanted}. Received: {counted(len(listed), 'picture')} "
             f"({reasons or 'no file at all'})"
         )
     if summed is None:

@@ -13,10 +13,7 @@ from minixception.datasets.splits import draw_splits
 from minixception.detection.registry import default_checksum
 
 Reader = Callable[..., FaceDataset]
-"""`read_listed` with form, names and licence of one set filled in.
-
-It takes the place and the listed pictures, and `dropped`, `content_of` and `summed`.
-"""
+"""`read_listed` with form, names and licence of one set filled in."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +28,6 @@ class PublishedSet:
         source: Where to get the set, a sentence for messages.
         read: From a place, and `read_listed` for this set, to all faces without splits.
         form: What is made of a picture, unless the caller asks for another form.
-        takes_archive: Whether `read` also takes a tar archive.
         version: Of what `read` returns, for the cache; 0 for a set that is read fast.
         subjects: Everybody in the whole set, where that is known.
     """
@@ -43,7 +39,6 @@ class PublishedSet:
     source: str
     read: Callable[[Path, Reader], FaceDataset]
     form: PictureForm = field(default_factory=PictureForm)
-    takes_archive: bool = True
     version: int = 0
     subjects: tuple[str, ...] = ()
 
@@ -81,32 +76,26 @@ class PublishedSet:
         path, wanted = Path(path), replace(self.form, **form)
         if not (path.is_dir() or path.is_file()):  # a pipe would be waited for
             raise FileNotFoundError(f"There is nothing at {path}. {self.source}")
-        if self.takes_archive:
-            path = sole_archive(path)
-        options: dict[str, Any] = {
-            "image_size": list(wanted.image_size),
-            "channels": wanted.channels,
-        }
+        path = sole_archive(path)
+        options = wanted.to_json()
         if wanted.crop_faces != self.form.crop_faces:
             options["crop_faces"] = wanted.crop_faces
         if wanted.crop_faces:
             options |= {"detector": default_checksum(), "crop_margin": wanted.crop_margin}
+        read_pictures = partial(
+            read_listed,
+            form=wanted,
+            class_names=self.class_names,
+            name=self.name,
+            licence=self.licence,
+            wanted=self.wanted,
+        )
         dataset = cached_dataset(
             path,
-            lambda: self.read(path, self._reader(wanted)),
+            lambda: self.read(path, read_pictures),
             loader=self.name,
             version=self.version,
             options=options,
             use_cache=use_cache and self.version > 0 and wanted.detector is None,
         )
         return draw_splits(dataset, seed=seed, roster=self.subjects)
-
-    def _reader(self, form: PictureForm) -> Reader:
-        return partial(
-            read_listed,
-            form=form,
-            class_names=self.class_names,
-            name=self.name,
-            licence=self.licence,
-            wanted=self.wanted,
-        )

@@ -69,11 +69,7 @@ def load_unlabelled(
         lambda: _read(path, form),
         loader="unlabelled",
         version=_LOADER_VERSION,
-        options={
-            "image_size": list(image_size),
-            "channels": channels,
-            "detector": default_checksum(),
-        },
+        options={**form.to_json(), "detector": default_checksum()},
         use_cache=use_cache,
     )
     is_scored = np.isin(faces.attributes["file"], sorted(leave_out))
@@ -115,36 +111,13 @@ def gather_unlabelled(
 
 def describe_unlabelled(faces: FaceDataset) -> dict[str, Any]:
     """Return plain data for the card of a model that learned from these faces."""
-    return {
-        "name": faces.name,
-        "checksum": faces.checksum,
-        "faces": len(faces),
-        "dropped": dict(faces.dropped),
-    }
+    facts = {"name": faces.name, "checksum": faces.checksum, "faces": len(faces)}
+    return {**facts, "dropped": dict(faces.dropped)}
 
 
 def _read(path: Path, form: PictureForm) -> FaceDataset:
-    if (path / "photographs.csv").is_file():
-        faces = _labelled_faces(path, form)
-    else:
-        place = sole_archive(path)
-        is_folder = place.is_dir()
-        names = files_below(place) if is_folder else archive_names(place)
-        faces = read_listed(
-            path,
-            [
-                ListedPicture(name, 0)
-                for name in names
-                if Path(name).suffix.lower() in PICTURE_SUFFIXES
-            ],
-            form,
-            class_names=_UNLABELLED,
-            name=None,
-            licence=_LICENCE,
-            wanted="pictures of faces",
-            content_of=None if is_folder else contents_in_turn(place),
-            summed=(),
-        )
+    is_detection_set = (path / "photographs.csv").is_file()
+    faces = _labelled_faces(path, form) if is_detection_set else _largest_faces(path, form)
     plain = np.array([Path(name).name for name in faces.attributes["file"]])
     return replace(
         faces,
@@ -153,17 +126,33 @@ def _read(path: Path, form: PictureForm) -> FaceDataset:
     )
 
 
+def _largest_faces(path: Path, form: PictureForm) -> FaceDataset:
+    place = sole_archive(path)
+    is_folder = place.is_dir()
+    names = files_below(place) if is_folder else archive_names(place)
+    return read_listed(
+        path,
+        [ListedPicture(name, 0) for name in names if Path(name).suffix.lower() in PICTURE_SUFFIXES],
+        form,
+        class_names=_UNLABELLED,
+        name=None,
+        licence=_LICENCE,
+        wanted="pictures of faces",
+        content_of=None if is_folder else contents_in_turn(place),
+        summed=(),
+    )
+
+
 def _labelled_faces(path: Path, form: PictureForm) -> FaceDataset:
     """Return the faces that a detection set is sure of."""
     images, names, contents = [], [], []
     for picture in read_labelled_pictures(path, "photographs"):
         image = picture.image[:, :, None]
-        content = picture_digest(image)
         sure = picture.faces[picture.faces[:, SURE] == 1]
         for box in as_boxes(squares_of(sure)):
             images.append(form.resize(crop(image, clip(box, *image.shape[:2]))))
-            names.append(picture.name)
-            contents.append(content)
+        names += [picture.name] * len(sure)
+        contents += [picture_digest(image)] * len(sure)
     if not images:
         raise ValueError(f"{path} must hold pictures of faces. Received: no face")
     return FaceDataset(
