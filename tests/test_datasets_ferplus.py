@@ -102,11 +102,10 @@ def test_train_on_votes(fer2013_path: Path, votes_path: Path) -> None:
     assert dataset.dropped["no majority"] == 0
 
 
-def test_columns_are_found_by_name(tmp_path: Path, votes_path: Path) -> None:
+def test_columns_are_found_by_name(tmp_path: Path) -> None:
     votes, columns = [row[::-1] for row in VOTES], FERPLUS_COLUMNS[::-1]
     reordered = write_votes(tmp_path / "reordered.csv", votes=votes, columns=columns)
-    for path in (votes_path, reordered):
-        assert np.array_equal(read_ferplus_votes(path, splits=None), VOTES)
+    assert np.array_equal(read_ferplus_votes(reordered, splits=None), VOTES)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +166,7 @@ def test_the_stand_in_for_report_000(real_data: Callable[[str], Path]) -> None:
     assert counts == {"train": 2300, "validation": 266, "test": 633}
 
 
-@pytest.mark.parametrize("order", ["original", "sorted", "part sorted", "shifted", "150 shuffled"])
+@pytest.mark.parametrize("order", ["original", "part sorted", "shifted"])
 def test_votes_of_other_faces_are_refused(
     tmp_path: Path, order: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -180,10 +179,8 @@ def test_votes_of_other_faces_are_refused(
     votes_path = write_votes(tmp_path / "fer2013new.csv", votes=votes, usages=usages)
     labels = {
         "original": labels,
-        "sorted": np.sort(labels),
         "part sorted": np.concatenate([labels[:250], np.sort(labels[250:])]),
         "shifted": np.roll(labels, 1),
-        "150 shuffled": np.concatenate([labels[:220], labels[369:219:-1], labels[370:]]),
     }[order]
     path = write_faces(tmp_path / "fer2013.csv", labels.tolist(), usages)
     if order == "original":

@@ -38,17 +38,6 @@ def ck_plus() -> FaceDataset:
     )
 
 
-def test_select_classes_maps_by_meaning(fer2013: FaceDataset) -> None:
-    chosen = select_classes(fer2013, ("Happiness", "anger"))
-    assert chosen.class_names == ("Happiness", "anger")
-    assert chosen.labels.tolist() == [1, 0]
-    assert chosen.images[:, 0, 0, 0].tolist() == [0, 3]
-    assert chosen.splits is not None
-    assert chosen.splits.tolist() == ["Training", "Training"]
-    assert sum(chosen.dropped.values()) == 5
-    assert chosen.dropped["class disgust"] == 1
-
-
 def test_vote_distributions_follow_their_classes() -> None:
     targets = np.zeros((2, 8), dtype=np.float32)
     targets[0, [0, 1]] = 0.25, 0.75  # anger, contempt

@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,6 @@ from minixception.datasets import (
     FaceDataset,
     content_split,
     draw_splits,
-    load_ck_plus,
     load_utkface,
     merge_datasets,
 )
@@ -67,39 +65,20 @@ def copy_with_one_removed(folder: Path) -> Path:
     return copy
 
 
-def half(folder: Path) -> Path:
-    copy = Path(shutil.copytree(folder, folder.parent / "half"))
-    for path in sorted(copy.rglob("*.png"))[::2]:
-        path.unlink()
-    return copy
-
-
-def other_names_in_another_container(folder: Path) -> Path:
-    for number, path in enumerate(sorted(folder.rglob("*.png"))):
-        other = folder.parent / "again" / path.parent.name / f"{PICTURES - number}.tiff"
-        write_image(other, read_image(path))
-    return folder.parent / "again"
-
-
-def other_classes(folder: Path) -> Path:
-    copy = Path(shutil.copytree(folder, folder.parent / "classes"))
-    (copy / "happy").mkdir()
-    for path in sorted(copy.glob("man/*"))[:30]:
-        path.rename(copy / "happy" / path.name)
-    return copy
-
-
-@pytest.mark.parametrize("changed", [half, other_names_in_another_container, other_classes])
-def test_a_picture_keeps_its_side(folder: Path, changed: Callable[[Path], Path]) -> None:
+def test_a_picture_keeps_its_side(folder: Path) -> None:
+    """Half of the pictures, under other names, in another container, some in another class."""
     expected = sides(load_dataset("folder", folder))
     assert len(expected) == PICTURES
-    other = changed(folder)
-    for name in ("folder", "folder_faces"):
-        found = sides(load_dataset(name, other))
-        assert PICTURES / 4 < len(found) <= len(expected)
-        assert found.items() <= expected.items()
     counts = [list(expected.values()).count(split) for split in ("train", "validation", "test")]
     assert counts == pytest.approx([80, 10, 10], abs=9)
+    for number, path in enumerate(sorted(folder.rglob("*.png"))[::2]):
+        name = path.parent.name if number % 3 else "happy"
+        other = folder.parent / "again" / name / f"{PICTURES - number}.tiff"
+        write_image(other, read_image(path))
+    for name in ("folder", "folder_faces"):
+        found = sides(load_dataset(name, folder.parent / "again"))
+        assert PICTURES / 4 < len(found) <= PICTURES / 2
+        assert found.items() <= expected.items()
 
 
 def test_duplicates_are_together_in_whatever_class_and_set(folder: Path) -> None:
@@ -120,14 +99,11 @@ def test_duplicates_are_together_in_whatever_class_and_set(folder: Path) -> None
 
 def test_utkface_has_the_sides_of_its_pictures_in_folders(tmp_path: Path) -> None:
     for number in range(60):
-        path = tmp_path / "utkface" / f"30_{number % 2}_0_{number:017}.jpg.chip.jpg"
-        other = tmp_path / "folder" / ("man", "woman")[number % 2] / f"{number}.jpg"
-        for file in (path, other):
-            write_noise(file, number)
-    first = load_utkface(tmp_path / "utkface")
+        write_noise(tmp_path / "set" / f"30_{number % 2}_0_{number:017}.jpg", number)
+        write_noise(tmp_path / "folder" / ("man", "woman")[number % 2] / f"{number}.jpg", number)
+    first = load_utkface(tmp_path / "set")
     assert sides(first) == sides(load_dataset("folder", tmp_path / "folder"))
-    assert sides(load_utkface(tmp_path / "utkface")) == sides(first)  # out of the cache
-    assert sides(load_utkface(tmp_path / "utkface", seed=1)) != sides(first)
+    assert sides(load_utkface(tmp_path / "set", seed=1)) != sides(first)
 
 
 def test_only_pixels_count_for_a_digest() -> None:
@@ -244,16 +220,6 @@ def test_a_model_without_hashes_is_scored_on_other_sets(folder: Path) -> None:
         refuse("ferplus", ferplus, splits=["PublicTest"], trained_on=part)
 
 
-def test_ck_plus_is_read_alike_from_a_part_of_it(tmp_path: Path) -> None:
-    for subject in range(30):
-        name = f"{('happy', 'fear')[subject % 2]}/S{subject:03}_001_00000001.png"
-        write_noise(tmp_path / "CK+48" / name, subject, size=(8, 8))
-    expected = sides(load_ck_plus(tmp_path))
-    part = sides(load_ck_plus(tmp_path / "CK+48" / "happy"))
-    assert len(part) == 15
-    assert part.items() <= expected.items()
-
-
 def test_learned_faces_are_known_again_however_a_set_is_read(
     folder: Path, checkpoints: dict[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -282,20 +248,17 @@ def test_learned_faces_are_known_again_however_a_set_is_read(
 @pytest.mark.parametrize(
     ("command", "options"),
     [
-        ("evaluate", ["--split=test", "--engine=litert", "--model"]),
-        ("evaluate", ["--split=test", "--engine=litert", "--without-twins", "--model"]),
-        ("train-gender", ["--output=new", "--image-size=48", "--initial-weights"]),
-        ("train-gender", ["--output=new", "--image-size=48", "--teacher"]),
+        ("evaluate", "--split=test --engine=litert --model"),
+        ("evaluate", "--split=test --engine=litert --without-twins --model"),
+        ("train-gender", "--output=new --image-size=48 --initial-weights"),
+        ("train-gender", "--output=new --image-size=48 --teacher"),
         (
             "train-gender",
-            [
-                *("--output=new", "--image-size=48", "--teacher=utkface_mini_xception"),
-                *("--unlabelled=faces", "--unlabelled-teacher"),
-            ],
+            "--output=new --image-size=48 --teacher=utkface_mini_xception --unlabelled=faces "
+            "--unlabelled-teacher",
         ),
-        ("export", ["--output=new.tflite", "--format=litert-int8"]),
+        ("export", "--output=new.tflite --format=litert-int8"),
     ],
-    ids=lambda value: value if isinstance(value, str) else value[-1],
 )
 def test_a_model_of_an_earlier_version_is_refused_where_it_may_have_seen_test_faces(
     folder: Path,
@@ -303,14 +266,12 @@ def test_a_model_of_an_earlier_version_is_refused_where_it_may_have_seen_test_fa
     checkpoints: dict[str, Path],
     run: Run,
     command: str,
-    options: list[str],
+    options: str,
 ) -> None:
     old = shutil.copytree(checkpoints["gender"], here / "old")
     change_card(old, data=old_card_data("folder", load_dataset("folder", folder)))
-    refused = run(command, *options, old, "--dataset", "folder", "--data", folder, code=1)
+    refused = run(command, *options.split(), old, "--dataset=folder", "--data", folder, code=1)
     assert "gender was trained on faces in splits that are not those of now" in refused.stderr
-    assert "training faces may be among the test faces" in refused.stderr
-    assert "Train it again, or give faces that it has not seen" in refused.stderr
     assert not list(here.glob("new*"))
 
 
