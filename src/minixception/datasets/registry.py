@@ -214,17 +214,13 @@ def is_trained_on(name: str, dataset: FaceDataset, trained_on: Mapping[str, Any]
     """
     theirs = _trained_dataset(trained_on)
     # Entries with the same paths read the same files in different ways.
-    is_same_entry = not theirs or _places(theirs) == _places(name)
-    return is_same_entry and trained_on.get("name") == dataset.name
+    places, ours = ([each.default_paths for each in _entries(names)] for names in (theirs, name))
+    return (not theirs or places == ours) and trained_on.get("name") == dataset.name
 
 
 def _entries(names: str) -> list[DatasetEntry]:
     """Return the entries of joined names; a set that the caller has loaded has none."""
     return [DATASETS[name] for name in names.split("+") if name in DATASETS]
-
-
-def _places(names: str) -> list[tuple[str, ...]]:
-    return [entry.default_paths for entry in _entries(names)]
 
 
 def _trained_dataset(trained_on: Mapping[str, Any]) -> str:

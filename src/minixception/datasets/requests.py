@@ -113,21 +113,20 @@ def parts_to_learn_from(
     Raises:
         ValueError: one of the two splits has no face, or there are fewer than two classes.
     """
-    if len(dataset.class_names) < 2:
+    names, found = dataset.class_names, split_names(dataset)
+    if len(names) < 2:
         raise ValueError(
             f"{dataset.name} must have two classes or more, to be told apart. "
-            f"Received: {', '.join(dataset.class_names) or 'none'}"
+            f"Received: {', '.join(names) or 'none'}"
         )
     training_split, validation_split = entry.training_split, entry.validation_split
-    found = split_names(dataset)
     if not {training_split, validation_split} <= set(found):
-        sizes = ", ".join(f"{name} {len(dataset.split(name))}" for name in found)
         raise ValueError(
             f"{dataset.name} must have faces to train on, the split {training_split}, and others "
             f"to choose the best epoch on, {validation_split}: add pictures, or divide them by "
-            f"hand. Received: {sizes or 'no face'}"
+            f"hand. Received: {', '.join(found) or 'no face'}"
         )
-    training = dataset.split(training_split)
+    training, validation = dataset.split(training_split), dataset.split(validation_split)
     absent = [name for name, count in training.class_counts().items() if not count]
     if absent and training_split not in dataset.drawn_splits:  # or there is a warning already
         _LOGGER.warning(
@@ -135,7 +134,6 @@ def parts_to_learn_from(
             "other splits?",
             *(dataset.name, training_split, ", ".join(absent)),
         )
-    validation = dataset.split(validation_split)
     if twins := np.isin(contents_of(validation), contents_of(training)).sum():
         _LOGGER.warning(
             "%s: %d of %s of %s are in %s too, which makes its scores too good.",
