@@ -1,7 +1,6 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -108,26 +107,14 @@ def test_columns_are_found_by_name(tmp_path: Path) -> None:
     assert np.array_equal(read_ferplus_votes(reordered, splits=None), VOTES)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"votes": VOTES[:5]}, "one row per FER2013 row"),
-        ({"columns": FERPLUS_COLUMNS[1:]}, "Missing: neutral"),
-        ({"votes": [*VOTES[:3], ("1.5", *VOTES[3][1:]), *VOTES[4:]]}, r"row 4 \(line 5\)"),
-        ({"usages": USAGES[::-1]}, "of which the first 0 are these"),
-    ],
-)
-def test_malformed_votes(
-    tmp_path: Path, fer2013_path: Path, changes: dict[str, Any], message: str
-) -> None:
-    votes_path = write_votes(tmp_path / "wrong.csv", **changes)
-    with pytest.raises(ValueError, match=rf"wrong.csv.*{message}"):
-        load_ferplus(fer2013_path, votes_path)
-
-
-def test_missing_file_and_unknown_rule(
+def test_votes_of_other_rows_and_unknown_rules(
     fer2013_path: Path, votes_path: Path, tmp_path: Path
 ) -> None:
+    """Broken files are in `bad_input`."""
+    for changes in ({"votes": VOTES[:5]}, {"usages": USAGES[::-1]}):
+        wrong = write_votes(tmp_path / "wrong.csv", **changes)
+        with pytest.raises(ValueError, match=r"wrong\.csv must have one row per FER2013 row"):
+            load_ferplus(fer2013_path, wrong)
     with pytest.raises(FileNotFoundError, match="microsoft/FERPlus"):
         load_ferplus(fer2013_path, tmp_path / "none.csv")
     with pytest.raises(ValueError, match=r"distribution, train-on-votes. Received: labels='soft'"):
@@ -142,27 +129,19 @@ def test_seven_class_targets_leave_out_contempt() -> None:
     assert targets[3] == pytest.approx(1 / 7)
     assert targets[5].tolist() == [0, 0, 0, 0, 0, 0, 1]
     assert targets[0, EMOTIONS_FER2013.index("happy")] == pytest.approx(0.9)
-    for votes, names, message in (
-        (np.zeros((2, 8), int), EMOTIONS_8, "shape"),
-        (np.full((2, 10), -1), EMOTIONS_8, "at least 0"),
-        (np.zeros((2, 10), int), ["woman"], "woman"),
-    ):
-        with pytest.raises(ValueError, match=message):
+    for votes, names in ((np.zeros((2, 8)), EMOTIONS_8), (np.zeros((2, 10)), ["woman"])):
+        with pytest.raises(ValueError, match="must"):
             votes_as_targets(votes, names)
 
 
-def test_the_real_public_test_rows(real_data: Callable[[str], Path]) -> None:
+def test_the_real_rows(real_data: Callable[[str], Path]) -> None:
     faces, votes = real_data("fer2013/fer2013.csv.gz"), real_data("fer2013/fer2013new.csv")
     dataset = load_ferplus(faces, votes)
     public = dataset.split("PublicTest")
     assert list(public.class_counts().values()) == [287, 13, 24, 62, 865, 1182, 351, 415]
     assert sum(dataset.dropped.values()) == 35887 - len(dataset)
-
-
-def test_the_stand_in_for_report_000(real_data: Callable[[str], Path]) -> None:
-    dataset = load_dataset("ferplus_public", real_data("fer2013/fer2013.csv.gz"))
-    assert dataset.class_names == EMOTIONS_8
-    counts = {split: len(dataset.split(split)) for split in split_names(dataset)}
+    stand_in = load_dataset("ferplus_public", faces)  # for report 000
+    counts = {split: len(stand_in.split(split)) for split in split_names(stand_in)}
     assert counts == {"train": 2300, "validation": 266, "test": 633}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,22 +127,19 @@ def read_listed(
             (see `is_passing`): without it this would be another set.
     """
     images = np.empty((len(listed), *form.image_size, form.channels), dtype=np.uint8)
-    left_out: dict[str, list[str]] = {"unreadable picture": [], "no face": []}
+    reasons = ["unreadable picture", *["no face"] * form.crop_faces]
+    left_out: dict[str, list[str]] = {reason: [] for reason in reasons}
     kept: list[ListedPicture] = []
-    digests: list[str] = []
-    for row, image, digest in _read_pictures(place, listed, form, content_of, left_out):
+    for row, image in _read_pictures(place, listed, form, content_of, left_out):
         images[len(kept)] = image
         kept.append(row)
-        digests.append(digest)
-    if not form.crop_faces:
-        del left_out["no face"]
-    _warn_of_contradictions(kept, digests)
+    _warn_of_contradictions(kept)
     dropped = {**(dropped or {}), **count_dropped(left_out)}
     if not kept:
-        reasons = ", ".join(f"{reason}: {count}" for reason, count in dropped.items() if count)
+        told = ", ".join(f"{reason}: {count}" for reason, count in dropped.items() if count)
         raise ValueError(
             f"{place} must hold {wanted}. Received: {counted(len(listed), 'picture')} "
-            f"({reasons or 'no file at all'})"
+            f"({told or 'no file at all'})"
         )
     if summed is None:
         summed = (
@@ -159,19 +156,16 @@ def read_listed(
         splits=np.array([row.split for row in kept]) if any(row.split for row in listed) else None,
         attributes={
             "file": np.array([row.file for row in kept]),
-            "content": np.array(digests),
             **{key: np.array([row.facts[key] for row in kept]) for key in kept[0].facts},
         },
         dropped=dropped,
     )
 
 
-def _warn_of_contradictions(listed: Sequence[ListedPicture], digests: Sequence[str]) -> None:
+def _warn_of_contradictions(listed: Sequence[ListedPicture]) -> None:
     """Log a warning of pictures that are in two classes."""
-    first: dict[str, ListedPicture] = {}
-    pairs = [
-        (first.setdefault(digest, row), row) for row, digest in zip(listed, digests, strict=True)
-    ]
+    first: dict[object, ListedPicture] = {}
+    pairs = [(first.setdefault(row.facts["content"], row), row) for row in listed]
     found = [f"{one.file} and {other.file}" for one, other in pairs if one.label != other.label]
     if found:
         count = f"{counted(len(found), 'picture')} {'is' if len(found) == 1 else 'are'}"
@@ -184,8 +178,8 @@ def _read_pictures(
     form: PictureForm,
     content_of: Callable[[str], bytes] | None,
     left_out: Mapping[str, list[str]],
-) -> Iterator[tuple[ListedPicture, np.ndarray, str]]:
-    """Yield the pictures that can be used, in their form, with the hash of each as decoded."""
+) -> Iterator[tuple[ListedPicture, np.ndarray]]:
+    """Yield the pictures that can be used, with the hash of each as decoded, and in their form."""
     finder = load_detector(form.detector) if form.crop_faces else None
     for row in with_reports(listed, "read"):
         if content_of is None:
@@ -208,7 +202,8 @@ def _read_pictures(
                 left_out["no face"].append(name)
                 continue
             face = cut_face(image, max(boxes, key=lambda box: box.area), form.crop_margin)
-        yield row, form.resize(face), picture_digest(image)
+        facts = {"content": picture_digest(image), **row.facts}
+        yield replace(row, facts=facts), form.resize(face)
 
 
 def named_contents(path: Path) -> Iterator[tuple[str, bytes]]:
