@@ -18,7 +18,6 @@ from bad_input.place import (
     Case,
     Place,
     content,
-    loop,
     pipe,
     scored,
     table,
@@ -76,14 +75,11 @@ TABLES = [
         ("empty", csv(lambda _: ""), "Missing: emotion, pixels, Usage"),
         ("header only", csv(lambda text: text.splitlines()[0]), "has a header and no rows"),
         ("binary", csv(lambda _: bytes(range(256)) * 9), "Missing: emotion, pixels, Usage"),
-        ("UTF-16", csv(lambda text: text.encode("utf-16")), "Missing: emotion, pixels, Usage"),
         ("a folder", scored("fer2013", lambda _: "folder"), "There is no file folder"),
         ("a pipe", scored("fer2013", lambda _: pipe("a.csv")), PIPE),
-        ("a link to itself", scored("fer2013", lambda _: loop("a.csv")), "There is no file a.csv"),
         ("truncated", csv(lambda text: text[:30000]), "`Usage` must be one of"),
         ("a row of three pixels", csv(lambda t: t + "1,7 7 7,Training\n"), "row 16 (line 17)"),
         ("a pixel that is NaN", first_row(",7", ",nan"), "must be 2304 whole numbers in 0..255"),
-        ("a pixel of 300", first_row(" 7", " 300"), "row 1 (line 2): `pixels` must be"),
         ("an unknown label", first_row("0,7", "9,7"), "`emotion` must be in 0..6"),
         ("an unknown Usage", first_row("Training", "Test"), "`Usage` must be one of"),
         (
@@ -134,7 +130,6 @@ VOTES = [
             "row 1 (line 2): 10 votes, whole numbers of at least 0",
         ),
         ("no vote at all", lambda text: text.replace(",9,1", ",0,0"), "no row with a majority"),
-        ("a vote of -1", lambda text: text.replace(",9", ",-1", 1), "row 1 (line 2): 10 votes"),
     )
 ]
 
@@ -172,7 +167,6 @@ FOLDERS = [
     for given, make, said in (
         ("missing", lambda _: "none", "must be a folder of class folders. Received: none"),
         ("empty", lambda _: "folder", "must hold class folders with pictures"),
-        ("a file", content(TEXT, "a.txt"), "must be a folder of class folders"),
         ("unreadable pictures", unreadable_picture, "Received: 1 picture (unreadable picture: 1)"),
         ("a pipe for a picture", pipe_for_a_picture, "must hold class folders with pictures"),
         ("two folders of one class", named_folders("happy", "Happiness"), "different things"),
@@ -190,7 +184,6 @@ ARCHIVES = [
     Case("archive (.tar)", given, "evaluate", arguments, said)
     for given, arguments, said in (
         ("missing", utkface(lambda _: "a.tar"), "nothing at a.tar"),
-        ("empty", utkface(content(b"", "a.tar")), "a whole tar archive"),
         ("text", utkface(content(TEXT, "a.tar")), "a whole tar archive"),
         ("a pipe", utkface(lambda _: pipe("a.tar")), PIPE),
         ("no face in it", archive("readme.txt", b"x"), "Received: 0 pictures"),
@@ -204,7 +197,6 @@ MATS = [
     Case(".mat", given, "evaluate", arguments, said)
     for given, arguments, said in (
         ("missing", imdb(lambda _: "a.mat"), "There is nothing at a.mat"),
-        ("empty", imdb(content(b"", "a.mat")), "is not a MATLAB file"),
         ("text", imdb(content(TEXT, "a.mat")), "is not a MATLAB file"),
         ("a folder", imdb(lambda _: "folder"), "There is no file"),
         ("a missing field", mat(gender=None), "gender"),

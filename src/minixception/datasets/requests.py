@@ -78,29 +78,20 @@ def name_and_place(
     )
 
 
-def _entry_of(dataset: FaceDataset) -> DatasetEntry:
-    """Return which splits of a loaded set play which part: those of its name, or the usual ones."""
-    if dataset.splits is None:
-        raise ValueError(
-            f"{dataset.name} has no splits to train and to validate on: "
-            "`minixception.datasets.draw_splits` draws them."
-        )
-    entry = DATASETS.get(dataset.name)
-    if entry is not None and entry.training_split in split_names(dataset):
-        return entry
-    return DatasetEntry(load=lambda _: dataset, tasks=(), default_paths=())
-
-
 def load_requested(
     dataset: str | Path | FaceDataset | None, name: str, path: Path | None, **form: Any
 ) -> tuple[DatasetEntry, FaceDataset]:
     """Return the data set that is asked for, and its entry: which split plays which part.
 
     `name` and `path` are what `name_and_place` returns for `dataset`; `form` is for `load_dataset`.
+    The splits of a loaded set play the parts as in the set of its name, or the usual ones.
     """
-    if isinstance(dataset, FaceDataset):
-        return _entry_of(dataset), dataset
-    return get_entry(name), load_dataset(name, path, **form)
+    if not isinstance(dataset, FaceDataset):
+        return get_entry(name), load_dataset(name, path, **form)
+    entry = DATASETS.get(dataset.name)
+    if entry is None or entry.training_split not in split_names(dataset):
+        entry = DatasetEntry(load=lambda _: dataset, tasks=(), default_paths=())
+    return entry, dataset
 
 
 def parts_to_learn_from(
@@ -123,8 +114,8 @@ def parts_to_learn_from(
     if not {training_split, validation_split} <= set(found):
         raise ValueError(
             f"{dataset.name} must have faces to train on, the split {training_split}, and others "
-            f"to choose the best epoch on, {validation_split}: add pictures, or divide them by "
-            f"hand. Received: {', '.join(found) or 'no face'}"
+            f"to choose the best epoch on, {validation_split}: add pictures, divide them by hand, "
+            f"or see `draw_splits`. Received: {', '.join(found) or 'no splits'}"
         )
     training, validation = dataset.split(training_split), dataset.split(validation_split)
     absent = [name for name, count in training.class_counts().items() if not count]
