@@ -75,8 +75,8 @@ def test_stray_and_unreadable_files_are_counted_and_logged(
     assert dataset.dropped == {"stray entry": 3, "unreadable picture": 1}
     assert "broken.jpg" in caplog.text
     assert "readme.txt" in caplog.text
-    assert "Left out 3 entries (stray entry)" in caplog.text
-    assert "Left out 1 class folder (without a picture)" in caplog.text
+    assert "Left out 3 (stray entry)" in caplog.text
+    assert "Left out 1 (class folder without a picture)" in caplog.text
 
 
 def test_a_picture_that_may_not_be_read_is_left_out(

@@ -96,7 +96,7 @@ def test_missing_and_unreadable_pictures_are_counted(
     assert len(dataset) == 28
     dropped = {"missing picture": 1, "not in the index": 1, "unreadable picture": 1}
     assert dataset.dropped == dropped
-    assert "Left out 1 picture (missing picture)" in caplog.text
+    assert "Left out 1 (missing picture)" in caplog.text
     assert "Zoë 0 .png" in caplog.text
 
 

@@ -12,12 +12,7 @@ from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
 from minixception.datasets.face_dataset import FaceDataset
-from minixception.datasets.pictures import (
-    ListedPicture,
-    PictureForm,
-    count_dropped,
-    named_contents,
-)
+from minixception.datasets.pictures import ListedPicture, PictureForm, named_contents
 from minixception.datasets.published import PublishedSet, Reader
 from minixception.datasets.tables import read_rows
 from minixception.files import PICTURE_SUFFIXES
@@ -29,18 +24,17 @@ _PICTURE_NUMBER = re.compile(r"_\d+$")
 
 
 def _read(path: Path, read: Reader) -> FaceDataset:
-    rows, contents, dropped = read_legend(path)
-    return read(
-        path, rows, dropped=dropped, content_of=contents.__getitem__, summed=contents.items()
-    )
+    rows, contents, left_out = read_legend(path)
+    content_of = contents.__getitem__
+    return read(path, rows, left_out=left_out, content_of=content_of, summed=contents.items())
 
 
-def read_legend(path: Path) -> tuple[list[ListedPicture], dict[str, bytes], dict[str, int]]:
+def read_legend(path: Path) -> tuple[list[ListedPicture], dict[str, bytes], dict[str, list[str]]]:
     """Read the set from a folder or archive.
 
     Returns:
         A row per usable picture, whose file is its plain name; the contents of the legend and of
-        all pictures by these names; and how many rows are left out, by reason.
+        all pictures by these names; and the rows that are left out, by reason.
     """
     files = dict(sorted(named_contents(path)))
     legends = [file for file in files if PurePosixPath(file).name.lower() == _LEGEND]
@@ -51,14 +45,14 @@ def read_legend(path: Path) -> tuple[list[ListedPicture], dict[str, bytes], dict
     for file in map(PurePosixPath, files):
         if file.suffix.lower() in PICTURE_SUFFIXES and not file.name.startswith("."):
             pictures.setdefault(file.name, files[file.as_posix()])
-    rows, dropped = _usable_rows(path / legend, files[legend], pictures)
+    rows, left_out = _usable_rows(path / legend, files[legend], pictures)
     # By plain names, so that folder and archive have the same checksum.
-    return rows, {_LEGEND: files[legend], **dict(sorted(pictures.items()))}, dropped
+    return rows, {_LEGEND: files[legend], **dict(sorted(pictures.items()))}, left_out
 
 
 def _usable_rows(
     legend: Path, content: bytes, pictures: Collection[str]
-) -> tuple[list[ListedPicture], dict[str, int]]:
+) -> tuple[list[ListedPicture], dict[str, list[str]]]:
     left_out: dict[str, list[str]] = defaultdict(list)
     copies: dict[str, dict[str, int]] = defaultdict(dict)
     lines = content.splitlines(keepends=True)
@@ -81,7 +75,7 @@ def _usable_rows(
             left_out["repeated row"] += others
         subject = _PICTURE_NUMBER.sub("", PurePosixPath(name).stem)
         rows.append(ListedPicture(name, labels[first], facts={"subject": subject}))
-    return rows, count_dropped(left_out, "row")
+    return rows, left_out
 
 
 load_facial_expressions = PublishedSet(

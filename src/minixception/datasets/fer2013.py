@@ -30,13 +30,10 @@ FER2013_SPLIT_COUNTS = {"Training": 28_709, "PublicTest": 3_589, "PrivateTest": 
 
 FER2013_LICENCE = "Kaggle competition data, research use, no redistribution"
 
-IMAGE_SIZE = (48, 48)
-"""Height and width of every face."""
-
 _COLUMNS = ("emotion", "pixels", "Usage")
-_PIXELS_PER_ROW = IMAGE_SIZE[0] * IMAGE_SIZE[1]
+_SIDE = 48
 _LOADER_VERSION = 2
-_LABELS = {str(label): label for label in range(len(EMOTIONS_FER2013))}
+_LABELS = tuple(map(str, range(len(EMOTIONS_FER2013))))
 # A row is at most 2304 numbers of four characters, about 9 kB; a longer "line" is not this file.
 _LONGEST_LINE = 1 << 18
 
@@ -94,12 +91,12 @@ def _read(path: Path) -> FaceDataset:
             if usage not in FER2013_SPLIT_COUNTS:
                 allowed = f"`Usage` must be one of {', '.join(FER2013_SPLIT_COUNTS)}"
                 raise ValueError(f"{where}: {allowed}. Received: {usage!r:.40}")
-            rows.append((_parse_pixels(where, pixels), _LABELS[emotion], usage))
+            rows.append((_parse_pixels(where, pixels), int(emotion), usage))
     if not rows:
         raise ValueError(f"{path} has a header and no rows.")
     images, labels, splits = zip(*rows, strict=True)
     return FaceDataset(
-        images=np.stack(images).reshape(-1, *IMAGE_SIZE, 1),
+        images=np.stack(images).reshape(-1, _SIDE, _SIDE, 1),
         labels=np.array(labels, np.int64),
         class_names=EMOTIONS_FER2013,
         name="fer2013",
@@ -113,9 +110,9 @@ def _parse_pixels(where: str, field: str) -> np.ndarray:
     """Return uint8 (2304,)."""
     is_plain = not field.encode().translate(None, b"0123456789 \t\r")
     pixels = np.fromstring(field, np.int64, sep=" ") if is_plain else np.zeros(0)
-    if len(pixels) != _PIXELS_PER_ROW or pixels.max() > 255:
+    if len(pixels) != _SIDE * _SIDE or pixels.max() > 255:
         raise ValueError(
-            f"{where}: `pixels` must be {_PIXELS_PER_ROW} whole numbers in 0..255. "
+            f"{where}: `pixels` must be {_SIDE * _SIDE} whole numbers in 0..255. "
             f"Received: {counted(len(field.split()), 'word')}, {field!r:.40}"
         )
     return pixels.astype(np.uint8)

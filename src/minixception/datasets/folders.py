@@ -50,10 +50,9 @@ def load_class_folders(
     if not path.is_dir():
         raise FileNotFoundError(f"`path` must be a folder of class folders. Received: {path}")
     strays: list[Path] = []
-    empty: list[str] = []
+    empty: list[Path] = []
     pictures = list(_list_pictures(path, strays, empty))
-    count_dropped({"without a picture": empty}, "class folder")
-    dropped = count_dropped({"stray entry": list(map(str, strays))}, "entry")
+    count_dropped({"class folder without a picture": empty})
     class_names = sorted({file.parent.name for file, _ in pictures})
     check_found_names(class_names, f"{path} has class folders to rename:")
     labels = {name: label for label, name in enumerate(class_names)}
@@ -67,7 +66,7 @@ def load_class_folders(
         class_names=class_names,
         name=name,
         licence=licence,
-        dropped=dropped,
+        left_out={"stray entry": strays},
         wanted=f"class folders with pictures ({', '.join(PICTURE_SUFFIXES)}), alone or in folders "
         "train, validation and test",
         summed=_contents(path, [file for file, _ in pictures]),
@@ -84,7 +83,7 @@ def _contents(path: Path, files: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
         yield file.relative_to(path).as_posix(), content
 
 
-def _list_pictures(path: Path, strays: list[Path], empty: list[str]) -> Iterator[tuple[Path, str]]:
+def _list_pictures(path: Path, strays: list[Path], empty: list[Path]) -> Iterator[tuple[Path, str]]:
     """Yield each picture with the name of its split, "" where there are none, sorted by path."""
     folders = _take(path, Path.is_dir, strays)
     named = [folder for folder in folders if folder.name.lower() in SPLIT_FOLDERS]
@@ -94,7 +93,7 @@ def _list_pictures(path: Path, strays: list[Path], empty: list[str]) -> Iterator
     for parent in splits or [path]:
         for folder in _take(parent, Path.is_dir, strays) if splits else folders:
             pictures = _take(folder, is_picture, strays)
-            empty.extend([] if pictures else [str(folder)])
+            empty.extend([] if pictures else [folder])
             split = SPLIT_FOLDERS[parent.name.lower()] if splits else ""
             yield from ((picture, split) for picture in pictures)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from minixception.datasets.face_dataset import FaceDataset
 from minixception.datasets.mat_reader import read_struct
-from minixception.datasets.pictures import ListedPicture, PictureForm, count_dropped
+from minixception.datasets.pictures import ListedPicture, PictureForm
 from minixception.datasets.published import PublishedSet, Reader
 from minixception.files import content_checksum, is_passing
 from minixception.labels import GENDERS
@@ -65,18 +65,24 @@ def _read(path: Path, read: Reader, *, minimum_face_score: float) -> FaceDataset
     if not file.is_file():
         raise FileNotFoundError(f"There is no file {file}. {_SOURCE}")
     metadata = read_struct(file, "imdb", _FIELDS)
-    rows, dropped = _filter_rows(metadata, minimum_face_score)
-    listed, missing = [], []
-    for row in rows:
-        name = str(metadata["full_path"][row]).strip()
-        if _is_file_below(file.parent, name):
-            person = _PERSON.match(PurePosixPath(name).name)
-            facts = {"subject": person.group() if person else name}
-            listed.append(ListedPicture(name, int(metadata["gender"][row]), facts=facts))
-        else:
-            missing.append(str(file.parent / name))
-    dropped |= count_dropped({"missing picture": missing})
-    dataset = read(file.parent, listed, dropped=dropped, summed=())
+    reasons = {
+        "low face score": ~(metadata["face_score"] > minimum_face_score),
+        "second face": ~np.isnan(metadata["second_face_score"]),
+        "unknown gender": ~np.isin(metadata["gender"], (0, 1)),
+    }
+    listed = []
+    left_out: dict[str, list[str]] = {reason: [] for reason in (*reasons, "missing picture")}
+    for row, name in enumerate(map(str.strip, metadata["full_path"].tolist())):
+        reason = next((reason for reason, rows in reasons.items() if rows[row]), "")
+        if not reason and not _is_file_below(file.parent, name):
+            reason = "missing picture"
+        if reason:
+            left_out[reason].append(name)
+            continue
+        person = _PERSON.match(PurePosixPath(name).name)
+        facts = {"subject": person.group() if person else name}
+        listed.append(ListedPicture(name, int(metadata["gender"][row]), facts=facts))
+    dataset = read(file.parent, listed, left_out=left_out, summed=())
     listing = "\n".join(dataset.attributes["file"]).encode("utf-8", "surrogateescape")
     checksum = content_checksum([(_METADATA_FILE, file.read_bytes()), ("pictures", listing)])
     return replace(dataset, checksum=checksum)
@@ -91,19 +97,3 @@ def _is_file_below(folder: Path, path: str) -> bool:
         if is_passing(error):
             raise
         return False
-
-
-def _filter_rows(
-    metadata: dict[str, np.ndarray], minimum_face_score: float
-) -> tuple[np.ndarray, dict[str, int]]:
-    """Return the rows to keep, int64 (M,), and how many are left out by reason."""
-    kept = np.ones(len(metadata["gender"]), dtype=bool)
-    dropped = {}
-    for reason, applies in {
-        "low face score": ~(metadata["face_score"] > minimum_face_score),
-        "second face": ~np.isnan(metadata["second_face_score"]),
-        "unknown gender": ~np.isin(metadata["gender"], (0, 1)),
-    }.items():
-        dropped[reason] = int((kept & applies).sum())
-        kept &= ~applies
-    return np.flatnonzero(kept), dropped

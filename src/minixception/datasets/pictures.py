@@ -70,18 +70,17 @@ class PictureForm:
         return to_grey(resized) if self.channels == 1 else as_rgb(resized)
 
 
-def count_dropped(left_out: Mapping[str, Sequence[str]], noun: str = "picture") -> dict[str, int]:
+def count_dropped(left_out: Mapping[str, Sequence[object]]) -> dict[str, int]:
     """Count what is left out by reason, and log a warning per reason with the first names."""
     for reason, names in left_out.items():
         if names:
-            count = counted(len(names), noun)
-            _LOGGER.warning("Left out %s (%s): %s", count, reason, _first_of(names))
+            _LOGGER.warning("Left out %d (%s): %s", len(names), reason, _first_of(names))
     return {reason: len(names) for reason, names in left_out.items()}
 
 
-def _first_of(names: Sequence[str]) -> str:
+def _first_of(names: Sequence[object]) -> str:
     more = [f"and {len(names) - _NAMES_SHOWN} more"] if len(names) > _NAMES_SHOWN else []
-    return "; ".join([*names[:_NAMES_SHOWN], *more])
+    return "; ".join([*map(str, names[:_NAMES_SHOWN]), *more])
 
 
 @dataclass(frozen=True)
@@ -110,16 +109,16 @@ def read_listed(
     name: str | None,
     licence: str,
     wanted: str,
-    dropped: Mapping[str, int] | None = None,
+    left_out: Mapping[str, Sequence[object]] | None = None,
     content_of: Callable[[str], bytes] | None = None,
     summed: Iterable[tuple[str, bytes]] | None = None,
 ) -> FaceDataset:
     """Read listed pictures into a data set, with the attributes "file", "content" and their facts.
 
     They are files in the folder `place`, or `content_of` gives what comes from there, by name and
-    in their order. `dropped` counts what the list leaves out already. `name` None takes that of
-    the place, and `summed`, names and contents for the checksum, None takes the pictures that could
-    be used.
+    in their order. `left_out` is what the list lacks already: reason -> names. `name` None takes
+    that of the place, and `summed`, names and contents for the checksum, None takes the pictures
+    that could be used.
 
     Raises:
         ValueError: No picture can be used; the message says what is `wanted`.
@@ -128,13 +127,13 @@ def read_listed(
     """
     images = np.empty((len(listed), *form.image_size, form.channels), dtype=np.uint8)
     reasons = ["unreadable picture", *["no face"] * form.crop_faces]
-    left_out: dict[str, list[str]] = {reason: [] for reason in reasons}
+    unusable: dict[str, list[str]] = {reason: [] for reason in reasons}
     kept: list[ListedPicture] = []
-    for row, image in _read_pictures(place, listed, form, content_of, left_out):
+    for row, image in _read_pictures(place, listed, form, content_of, unusable):
         images[len(kept)] = image
         kept.append(row)
     _warn_of_contradictions(kept)
-    dropped = {**(dropped or {}), **count_dropped(left_out)}
+    dropped = count_dropped({**(left_out or {}), **unusable})
     if not kept:
         told = ", ".join(f"{reason}: {count}" for reason, count in dropped.items() if count)
         raise ValueError(

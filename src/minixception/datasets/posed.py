@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from minixception.datasets.face_dataset import FaceDataset
-from minixception.datasets.pictures import ListedPicture, count_dropped, named_contents
+from minixception.datasets.pictures import ListedPicture, named_contents
 from minixception.datasets.published import PublishedSet, Reader
 from minixception.files import PICTURE_SUFFIXES, files_below
 from minixception.labels import EMOTIONS_8, index_of, lacking
@@ -58,7 +58,7 @@ def _read(
     contents = None if path.is_dir() else dict(named_contents(path))
     files = files_below(path) if contents is None else sorted(contents, key=PurePosixPath)
     listed: dict[object, ListedPicture] = {}
-    left_out: dict[str, list[str]] = defaultdict(list)
+    left_out: dict[str, list[Path]] = defaultdict(list)
     for file in map(PurePosixPath, files):
         match = pattern.fullmatch(file.stem.strip())
         facts = _facts(match) if match else {}
@@ -66,20 +66,19 @@ def _read(
         emotion = facts.pop("emotion", file.parent.name or path.resolve().name)
         is_hidden = any(part.startswith(".") for part in file.parts)
         if is_hidden or file.suffix.strip().lower() not in PICTURE_SUFFIXES:
-            left_out["stray file"].append(str(path / file))
+            left_out["stray file"].append(path / file)
         elif not match:
-            left_out[misnamed].append(str(path / file))
+            left_out[misnamed].append(path / file)
         elif lacking([emotion], class_names):
-            left_out["unknown class folder"].append(str(path / file))
+            left_out["unknown class folder"].append(path / file)
         elif facts.get("pose", "S") not in poses:
-            left_out["other pose"].append(str(path / file))
+            left_out["other pose"].append(path / file)
         else:
             picture = ListedPicture(file.as_posix(), index_of(emotion, class_names), facts=facts)
             if listed.setdefault((picture.label, *facts.values()), picture) is not picture:
-                left_out["duplicate"].append(str(path / file))
-    dropped = count_dropped(left_out, "file")
+                left_out["duplicate"].append(path / file)
     content_of = None if contents is None else contents.__getitem__
-    return read(path, list(listed.values()), dropped=dropped, content_of=content_of)
+    return read(path, list(listed.values()), left_out=left_out, content_of=content_of)
 
 
 def _facts(match: re.Match[str]) -> dict[str, Any]:

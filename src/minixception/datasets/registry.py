@@ -6,6 +6,7 @@ Names joined by "+" stand for several sets as one: `fer2013+ck_plus+jaffe`.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -77,19 +78,14 @@ def _load_ferplus(path: Path, **options: Any) -> FaceDataset:
 
 
 def _load_folder(path: Path, **form: Any) -> FaceDataset:
-    """Take the splits of the index or of split folders, and draw those that are missing.
-
-    Without any, the shares are 80, 10 and 10 %; if only validation is missing, it is a tenth of
-    `train`.
-    """
+    """Take the splits of the index or of split folders, and draw those that are missing."""
     load = read_split_index if has_split_index(path) else load_class_folders
     dataset = load(path, **form)
-    if dataset.splits is None:
-        return draw_splits(dataset)
     names = split_names(dataset)
-    if "validation" in names or "train" not in names:
-        return dataset
-    return draw_validation(dataset)
+    if not names:
+        return draw_splits(dataset)
+    is_whole = "validation" in names or "train" not in names
+    return dataset if is_whole else draw_validation(dataset)
 
 
 _FER2013_FILES = ("fer2013/fer2013.csv", "fer2013/fer2013.csv.gz", "fer2013/icml_face_data.csv")
@@ -238,12 +234,8 @@ def may_share(
     face; and for a split of the source that its set is a part of. `name` is what loaded the set,
     not necessarily a key of `DATASETS`.
     """
-    pairs = [
-        (one, other)
-        for one in _entries(name)
-        for other in _entries(_trained_dataset(trained_on))
-        if one.default_paths == other.default_paths
-    ]
+    every = product(_entries(name), _entries(_trained_dataset(trained_on)))
+    pairs = [(one, other) for one, other in every if one.default_paths == other.default_paths]
     if any(other.drawn_from in splits for _, other in pairs):
         return True
     is_divided_too = any(one.is_divided and other.is_divided for one, other in pairs)
@@ -294,8 +286,7 @@ def load_dataset(
     pictures here, see `boxes.as_margin`.
 
     Raises:
-        ValueError: The name is unknown, the path is a pipe or device, or the file does not hold
-            what it should.
+        ValueError: The name is unknown, or the path does not hold what it should.
         FileNotFoundError: The file or folder is missing.
     """
     entry = get_entry(name)

@@ -14,7 +14,7 @@ from typing import Any
 
 from minixception.datasets.face_dataset import FaceDataset, split_names, stratified_split
 from minixception.datasets.folders import SPLIT_FOLDERS, check_found_names, is_picture
-from minixception.datasets.pictures import ListedPicture, PictureForm, count_dropped, read_listed
+from minixception.datasets.pictures import ListedPicture, PictureForm, read_listed
 from minixception.datasets.splits import DRAWN_RULE
 from minixception.files import atomic_path
 from minixception.messages import counted
@@ -112,9 +112,8 @@ def read_split_index(
     `load_class_folders`.
 
     Returns:
-        See `load_class_folders`; rows are in the order of the lines, classes in that of
-        `classes.txt`, and `dropped` also counts pictures that are missing, and those in `folder`
-        that the index does not name.
+        Rows are in the order of the lines, classes in that of `classes.txt`, and `dropped` also
+        counts pictures that are missing, and those in `folder` that the index does not name.
 
     Raises:
         FileNotFoundError: There is no index.
@@ -141,7 +140,7 @@ def read_split_index(
         class_names=class_names,
         name=name,
         licence=licence,
-        dropped=count_dropped({why: sorted(map(str, some)) for why, some in left_out.items()}),
+        left_out={reason: sorted(files) for reason, files in left_out.items()},
         wanted=f"what the index in {folder} names, {counted(len(pictures), 'picture')}",
     )
 

@@ -110,11 +110,7 @@ def draw_splits(
 ) -> FaceDataset:
     """Return the data set with splits, by subject where its attributes name one.
 
-    Args:
-        dataset: With or without the attribute "content", see `contents_of`.
-        fractions: Split name -> its share.
-        seed: Seed of the split.
-        roster: See `content_split`.
+    The pictures are known by `contents_of`; for the other arguments see `content_split`.
 
     Raises:
         ValueError: `fractions` are not shares of 1.

@@ -11,12 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from minixception.datasets.face_dataset import FaceDataset
-from minixception.datasets.pictures import (
-    ListedPicture,
-    PictureForm,
-    count_dropped,
-    named_contents,
-)
+from minixception.datasets.pictures import ListedPicture, PictureForm, named_contents
 from minixception.datasets.published import PublishedSet, Reader
 from minixception.labels import GENDERS
 
@@ -43,7 +38,7 @@ def _read(path: Path, read: Reader) -> FaceDataset:
     dataset = read(
         path,
         listed,
-        dropped=count_dropped({"malformed name": malformed}, "file"),
+        left_out={"malformed name": malformed},
         content_of=contents.__getitem__,
         summed=[(names[file], contents[file]) for file in files],
     )
