@@ -11,7 +11,6 @@ voters for most faces, show that the rows are in another order.
 
 import logging
 from collections.abc import Sequence
-from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -138,11 +137,9 @@ def read_ferplus_votes(votes_path: str | Path, *, splits: np.ndarray | None) -> 
             usages.append(usage)
             votes.append([int(word) for word in words])
     if splits is not None and usages != splits.tolist():
-        pairs = zip(usages, splits.tolist(), strict=False)
-        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
         raise ValueError(
             f"{path} must have one row per FER2013 row ({len(splits)}), with its `Usage`. "
-            f"Received: {counted(len(usages), 'row')}, of which the first {same} are these"
+            f"Received: {counted(len(usages), 'row')}"
         )
     return np.array(votes, np.int64).reshape(-1, len(FERPLUS_COLUMNS))
 
@@ -166,10 +163,9 @@ def votes_as_targets(
         ValueError: `votes` has another shape or a negative entry, or a class is no FER+ emotion.
     """
     votes = np.asarray(votes)
-    is_right = (
-        votes.ndim == 2 and votes.shape[1] == len(FERPLUS_COLUMNS) and bool((votes >= 0).all())
-    )
-    require(is_right, "votes", votes, f"of the shape (N, {len(FERPLUS_COLUMNS)}) and at least 0")
+    count = len(FERPLUS_COLUMNS)
+    is_right = votes.ndim == 2 and votes.shape[1] == count and bool((votes >= 0).all())
+    require(is_right, "votes", votes, f"of the shape (N, {count}) and at least 0")
     chosen = _votes_for(votes, class_names).astype(np.float64)
     has_votes = chosen.sum(axis=1) > 0
     chosen[~has_votes] = 1.0

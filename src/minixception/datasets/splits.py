@@ -140,7 +140,6 @@ def _divided(dataset: FaceDataset, splits: np.ndarray, drawn: tuple[str, ...]) -
     absent = []
     for label, class_name in enumerate(dataset.class_names):
         found = splits[dataset.labels == label]
-        names = dict.fromkeys((*drawn, *split_names(divided)))
         counts = {name: int((found == name).sum()) for name in names}
         if len(found) and not all(counts.values()):
             shown = ", ".join(f"{name} {count}" for name, count in counts.items())
