@@ -169,8 +169,9 @@ def test_a_class_without_a_picture_in_a_split_is_told(
 def test_what_cannot_be_split() -> None:
     with pytest.raises(ValueError, match="`subjects` must be names for each"):
         content_split(["a"], subjects=["b", "c"])
-    with pytest.raises(ValueError, match="`fractions` must be positive"):
-        content_split(["a"], fractions={"train": 0.5})
+    for fractions in ({}, {"train": 0.5}, {"train": 1.5, "test": -0.5}):
+        with pytest.raises(ValueError, match="`fractions` must be positive and sum to 1"):
+            content_split(["a"], fractions=fractions)
 
 
 def old_card_data(name: str, dataset: FaceDataset) -> dict[str, Any]:

@@ -19,7 +19,13 @@ from minixception.datasets.pictures import picture_names
 from minixception.training.teaching import Teacher, taught, taught_once
 from pattern_runs import SMALL, divided_faces, faces
 
-IMAGES = Path(__file__).parents[1] / "images"
+
+@pytest.fixture
+def album(tmp_path: Path, portraits: Path) -> Path:
+    """A folder with a picture of three faces."""
+    (tmp_path / "album").mkdir()
+    shutil.copy(portraits, tmp_path / "album")
+    return tmp_path / "album"
 
 
 def test_the_faces_of_a_detection_set_are_framed_by_its_table(tmp_path: Path) -> None:
@@ -34,10 +40,7 @@ def test_the_faces_of_a_detection_set_are_framed_by_its_table(tmp_path: Path) ->
     assert again.images.shape == (5, 48, 48, 3)
 
 
-def test_names_are_left_out_whatever_the_archive_is_called(tmp_path: Path) -> None:
-    album = tmp_path / "album"
-    album.mkdir()
-    shutil.copy(IMAGES / "portraits.jpg", album)
+def test_names_are_left_out_whatever_the_archive_is_called(tmp_path: Path, album: Path) -> None:
     for name in ("a.tar", "a.tar.gz", "a.tgz"):
         place = tmp_path / name.replace(".", "_")
         (place / "below").mkdir(parents=True)
@@ -45,11 +48,9 @@ def test_names_are_left_out_whatever_the_archive_is_called(tmp_path: Path) -> No
         assert picture_names(place) == {name, "portraits.jpg"}
 
 
-def test_the_largest_face_of_each_photograph_is_taken(tmp_path: Path) -> None:
-    album, packed = tmp_path / "album", tmp_path / "packed"
-    album.mkdir()
+def test_the_largest_face_of_each_photograph_is_taken(tmp_path: Path, album: Path) -> None:
+    packed = tmp_path / "packed"
     packed.mkdir()
-    shutil.copy(IMAGES / "portraits.jpg", album)
     (album / "notes.txt").write_text("no picture")
     pack(album, packed / "album.tar")
     for place in (album, packed):
@@ -64,10 +65,7 @@ def test_the_largest_face_of_each_photograph_is_taken(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("is_packed", [False, True])
-def test_photographs_are_read_one_by_one(is_packed: bool, tmp_path: Path) -> None:
-    album = tmp_path / "album"
-    album.mkdir()
-    shutil.copy(IMAGES / "portraits.jpg", album)
+def test_photographs_are_read_one_by_one(is_packed: bool, tmp_path: Path, album: Path) -> None:
     for number in range(40):
         (album / f"{number}.jpg").write_bytes(bytes(1 << 20))
     place = pack(album, tmp_path / "album.tar") if is_packed else album
