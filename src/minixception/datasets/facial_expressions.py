@@ -57,12 +57,13 @@ def _usable_rows(
     copies: dict[str, dict[str, int]] = defaultdict(dict)
     lines = content.splitlines(keepends=True)
     for where, (name, emotion) in read_rows(legend, lines, ("image", "emotion")):
+        where += f": {name}, {emotion}"
         if not (name and emotion):
             left_out["malformed row"].append(where)
         elif lacking([emotion], EMOTIONS_8):
-            left_out["unknown emotion"].append(f"{where}: {emotion}")
+            left_out["unknown emotion"].append(where)
         elif name not in pictures:  # plain names only, so no path leads elsewhere
-            left_out["missing picture"].append(f"{where}: {name}")
+            left_out["missing picture"].append(where)
         else:
             copies[name][where] = index_of(emotion, EMOTIONS_8)
     rows = []
