@@ -1,6 +1,6 @@
 """CK+48, JAFFE and KDEF, on small synthetic copies of their folders."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -98,20 +98,15 @@ def test_names_tell_everything(
 
 
 @pytest.mark.parametrize(
-    ("load", "name", "classes", "count", "training"),
+    ("load", "name", "classes", "count"),
     [
-        (load_ck_plus, "ck_plus", EMOTIONS_CK_PLUS, 30, 147),
-        (load_jaffe, "jaffe", EMOTIONS_JAFFE, 10, 56),
-        (load_kdef, "kdef", EMOTIONS_KDEF, 8, None),
+        (load_ck_plus, "ck_plus", EMOTIONS_CK_PLUS, 30),
+        (load_jaffe, "jaffe", EMOTIONS_JAFFE, 10),
+        (load_kdef, "kdef", EMOTIONS_KDEF, 8),
     ],
 )
 def test_subjects_are_apart(
-    load: Loader,
-    name: str,
-    classes: tuple[str, ...],
-    count: int,
-    training: int | None,
-    request: pytest.FixtureRequest,
+    load: Loader, name: str, classes: Sequence[str], count: int, request: pytest.FixtureRequest
 ) -> None:
     dataset = load(request.getfixturevalue(name))
     assert dataset.images.shape == (count * len(classes), 48, 48, 1)
@@ -120,7 +115,6 @@ def test_subjects_are_apart(
     sides = set(zip(dataset.attributes["subject"], dataset.splits, strict=True))
     assert len({subject for subject, _ in sides}) == len(sides)
     assert {split for _, split in sides} == {"train", "validation", "test"}
-    assert training in (None, len(dataset.split("train")))
 
 
 def test_ck_plus_in_the_wild(ck_plus: Path) -> None:
