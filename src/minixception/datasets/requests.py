@@ -111,11 +111,12 @@ def parts_to_learn_from(
             f"Received: {', '.join(names) or 'none'}"
         )
     training_split, validation_split = entry.training_split, entry.validation_split
-    if not {training_split, validation_split} <= set(found):
+    if dataset.splits is not None and not {training_split, validation_split} <= set(found):
+        sizes = ", ".join(f"{name} {len(dataset.split(name))}" for name in found)
         raise ValueError(
             f"{dataset.name} must have faces to train on, the split {training_split}, and others "
-            f"to choose the best epoch on, {validation_split}: add pictures, divide them by hand, "
-            f"or see `draw_splits`. Received: {', '.join(found) or 'no splits'}"
+            f"to choose the best epoch on, {validation_split}: add pictures, or divide them by "
+            f"hand. Received: {sizes or 'no face'}"
         )
     training, validation = dataset.split(training_split), dataset.split(validation_split)
     absent = [name for name, count in training.class_counts().items() if not count]
