@@ -106,7 +106,7 @@ OPTIONS = [
         ("--dataset", "utkface", "to train on emotion"),
         ("--dataset", "cifar", "`dataset` must be one of"),
         ("--network", "resnet", "The network must be one of"),
-        ("--data", "folder", "There is no file folder"),
+        ("--data", "folder", "the data set is `folder`"),
         ("--epochs", "0", "`epochs` must be at least 1"),
         ("--epochs", "many", "invalid int value"),
         ("--learning-rate", "nan", "`learning_rate` must be above 0"),

@@ -56,6 +56,7 @@ def load_candidates(
     scored: str | Path | None = None,
     image_size: tuple[int, int] = (48, 48),
     channels: int = 1,
+    use_cache: bool = True,
 ) -> FaceDataset:
     """Load what may be faces, as the boxes of a detector show it.
 
@@ -71,6 +72,7 @@ def load_candidates(
             `datasets/`.
         image_size: See `PictureForm`.
         channels: See `PictureForm`.
+        use_cache: Keep the faces in the cache folder.
 
     Returns:
         Images uint8 (N, height, width, channels) with the classes `ROLLS` and "none". `targets`
@@ -95,6 +97,7 @@ def load_candidates(
             "tests": content_checksum((name, b"") for name in sorted(tests)),
             "detector": file_checksum(detector.file),
         },
+        use_cache=use_cache,
     )
 
 

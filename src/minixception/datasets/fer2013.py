@@ -57,9 +57,11 @@ def load_fer2013(path: str | Path, *, use_cache: bool = True) -> FaceDataset:
     """
     path = Path(path)
     if not path.is_file():
+        own = " For class folders of your own, the data set is `folder`." * path.is_dir()
         raise FileNotFoundError(
             f"There is no file {path}. Get fer2013.csv from Kaggle, 'Challenges in Representation "
             "Learning: Facial Expression Recognition Challenge', and put it into datasets/fer2013/."
+            + own
         )
     dataset = cached_dataset(
         path, lambda: _read(path), loader="fer2013", version=_LOADER_VERSION, use_cache=use_cache
