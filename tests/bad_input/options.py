@@ -152,7 +152,7 @@ OPTIONS = [
     *options(
         "explain",
         explained,
-        ("--class", "joy", "must mean the same as one of angry"),
+        ("--class", "joy", "--class must be one of angry"),
         ("--output", "a.jpg", "--output must be a folder"),
     ),
     *options(

@@ -29,7 +29,7 @@ from minixception.commands.options import add_detector_arguments, make_detector
 from minixception.commands.outputs import check_folder
 from minixception.commands.picture_paths import find_files, paths_in_folder
 from minixception.commands.picture_report import format_count
-from minixception.labels import index_of
+from minixception.labels import lacking
 from minixception.locks import own_folder
 from minixception.messages import one_line
 
@@ -114,8 +114,10 @@ def _find_model(arguments: argparse.Namespace) -> Path:
     card = read_card(folder)
     if task not in (None, card.task):
         raise ValueError(f"--task {task}: {card.name} is a model of the task {card.task}")
-    if arguments.class_name is not None:
-        index_of(arguments.class_name, card.class_names)
+    name = arguments.class_name
+    if name is not None and lacking([name], card.class_names):
+        known = ", ".join(card.class_names)
+        raise ValueError(f"--class must be one of {known}. Received: {name}")
     return folder
 
 

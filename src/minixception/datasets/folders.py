@@ -48,7 +48,9 @@ def load_class_folders(
     picture_form = PictureForm(**form)
     path = Path(path)
     if not path.is_dir():
-        raise FileNotFoundError(f"`path` must be a folder of class folders. Received: {path}")
+        raise FileNotFoundError(
+            f"`path` must be a folder of class folders. Received: {path}; `data` names yours"
+        )
     strays: list[Path] = []
     empty: list[Path] = []
     pictures = list(_list_pictures(path, strays, empty))
