@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -160,7 +161,9 @@ def test_without_a_home_nothing_is_cached(
 ) -> None:
     for name in ("HOME", "XDG_CACHE_HOME", "MINIXCEPTION_CACHE"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as for an unknown user
+    # As for a user unknown to the system.
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    monkeypatch.setattr(Path, "home", Mock(side_effect=RuntimeError("no home directory")))
     (tmp_path / "fer2013.csv").write_text(fer2013_csv({"Training": 2, "PublicTest": 2}))
     assert len(load_fer2013(tmp_path / "fer2013.csv")) == 4
     assert "name a folder in MINIXCEPTION_CACHE" in caplog.text
