@@ -1,7 +1,7 @@
 """Jobs that are killed at random moments: what they leave is valid, and going on gives the same.
 
 `make fuzz` kills often; the usual test run kills each kind of job once. Training has a kill of its
-own in test_commands_training.py, folders of pictures theirs in test_command_image_folders.py.
+own in test_commands_training.py, folders of pictures one in test_command_image_folders.py.
 """
 
 import json
@@ -19,7 +19,7 @@ import pytest
 from made_up_data import fer2013_csv, write_film
 from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL
 from minixception.commands import run_command
-from minixception.images import read_image
+from minixception.images import read_image, write_image
 from own_process import SOURCE
 from systems import needs_kill
 
@@ -97,6 +97,26 @@ def test_a_killed_film_leaves_what_was_there_and_a_second_run_gives_all(
     assert start(script, *options).wait() == 0
     assert (table.read_bytes(), drawn.read_bytes()) == expected
     assert set(tmp_path.iterdir()) == {film, table, drawn, neighbour}
+
+
+@pytest.mark.skipif(not OFTEN, reason="`make fuzz` kills a folder of pictures many times")
+def test_a_folder_job_killed_again_and_again(tmp_path: Path, portraits: Path) -> None:
+    album, picture = tmp_path / "album", read_image(portraits)
+    for number in range(60):
+        write_image(album / f"{number:02d}.jpg", np.roll(picture, 9 * number, axis=1))
+
+    def options(name: str) -> list[object]:
+        tables = [f"--{form}={tmp_path / name / f'faces.{form}'}" for form in ("csv", "json")]
+        return [album, "--output", tmp_path / name / "drawn", *tables]
+
+    script, dice = "image_emotion_gender_demo.py", random.Random(3)
+    assert start(script, *options("whole")).wait() == 0
+    while kill_after(start(script, *options("killed"), "--resume"), dice.uniform(0.5, 3)):
+        assert not (tmp_path / "killed" / "faces.csv").exists()
+    for file in (tmp_path / "whole").rglob("*.*"):
+        other = tmp_path / "killed" / file.relative_to(tmp_path / "whole")
+        assert file.read_bytes() == other.read_bytes()
+    assert [*(tmp_path / "killed").rglob(".*")] == []
 
 
 @pytest.mark.skipif(not OFTEN, reason="`make fuzz` kills a training run many times")

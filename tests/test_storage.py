@@ -74,6 +74,9 @@ def test_leftovers_of_a_killed_writer_are_removed(tmp_path: Path) -> None:
     for place in (folder / ".writing-ab12cd34", tmp_path / ".writing-12ab34cd"):
         (place / "contents").mkdir(parents=True)
         (place / ".lock").touch()
+    empty = folder / ".writing-0a1b2c3d"  # of one that was killed before it had a lock
+    empty.mkdir()
+    os.utime(empty, (0, 0))
     strangers = [folder / "history.csv", folder / ".writing-like-me", tmp_path / ".run.settings"]
     for place in strangers:
         place.mkdir()

@@ -215,11 +215,11 @@ def _workshop(place: Path, path: Path) -> Iterator[Path]:
 
     It is locked while the writer lives; see `remove_leftovers`.
     """
+    from filelock import FileLock
+
     _remove_leftovers_once(os.path.realpath(place), os.getpid())
     try:
         with tempfile.TemporaryDirectory(prefix=_WORKSHOP, dir=place) as name:
-            from filelock import FileLock
-
             lock = FileLock(Path(name, LOCK_NAME), blocking=False)
             with contextlib.suppress(OSError):  # a file system without locks
                 lock.acquire()
@@ -249,6 +249,8 @@ def remove_leftovers(*folders: str | Path) -> None:
             if lock.is_file():
                 with FileLock(lock, blocking=False):
                     shutil.rmtree(unfinished)
+            elif time.time() - unfinished.stat().st_mtime > 2:  # none takes longer to lock
+                unfinished.rmdir()
 
 
 @functools.lru_cache(maxsize=1000)
