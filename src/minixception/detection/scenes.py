@@ -31,14 +31,19 @@ from minixception.detection.scene_pixels import (
     texture,
     write_word,
 )
+from minixception.images import resize_image
 
 Image = NDArray[Any]
 Faces = NDArray[np.float32]
 
-SMALLEST_FACE = 8.0  # pixels; smaller ones count neither as faces nor as background
+# Pixels of the camera; smaller faces count neither as faces nor as background.
+SMALLEST_FACE = 8.0
 LEAST_CONTRAST = 5.0  # standard deviation of the grey values in a face's square; likewise
 SUNGLASSES = 0.08  # share of the photographs whose face gets some
-WORDS = 0.2  # share of the scenes with words behind the faces
+WORDS = 0.3  # share of the scenes with words behind the faces
+# Share of the scenes from a camera with fewer pixels, up to so many times in each direction, since
+# the search enlarges small pictures.
+ENLARGED, MOST_ENLARGED = 0.25, 2.5
 LEAST_VISIBLE = 0.5  # of a face's square inside the scene; with less it counts neither way
 
 # Right and left change places in a mirror: of the landmarks' ten columns, which go where.
@@ -85,8 +90,11 @@ class _Composer:
             self._add_faces(count=min(count, 24), decoys=decoys)
         faces = np.stack(self.faces) if self.faces else np.zeros((0, FACE_COLUMNS), np.float32)
         erase(self.image, faces, generator)
-        image = degrade(self.image, generator)
-        return image, _judge(faces, image)
+        times = generator.uniform(1.25, MOST_ENLARGED) if generator.random() < ENLARGED else 1.0
+        seen = round(self._size / times)
+        image = degrade(resize_image(self.image, (seen, seen)), generator)
+        image = resize_image(image, (self._size, self._size), cubic=True)
+        return image, _judge(faces, image, smallest=SMALLEST_FACE * times)
 
     def _draw(self, pictures: Sequence[LabelledPicture]) -> LabelledPicture:
         return pictures[int(self._generator.integers(len(pictures)))]
@@ -292,13 +300,13 @@ def shuffle_tiles(picture: LabelledPicture, generator: np.random.Generator) -> L
     return LabelledPicture(picture.name, shuffled.reshape(height, width), picture.faces[:0])
 
 
-def _judge(faces: Faces, image: Image) -> Faces:
+def _judge(faces: Faces, image: Image, *, smallest: float) -> Faces:
     """Return the visible faces; those too small, too dim or mostly cut off are not sure."""
     boxes = clipped_boxes(faces, image.shape)
     visible = boxes[:, 2:].prod(axis=1) / np.maximum(faces[:, SIDE] ** 2, 1e-6)
     faces, boxes, visible = faces[visible > 0].copy(), boxes[visible > 0], visible[visible > 0]
     for face, (x, y, width, height), share in zip(faces, boxes, visible, strict=True):
         part = image[int(y) : math.ceil(y + height), int(x) : math.ceil(x + width)]
-        if share < LEAST_VISIBLE or face[SIDE] < SMALLEST_FACE or part.std() < LEAST_CONTRAST:
+        if share < LEAST_VISIBLE or face[SIDE] < smallest or part.std() < LEAST_CONTRAST:
             face[SURE] = 0
     return faces
