@@ -212,3 +212,16 @@ def test_yunet_finds_one_more_than_the_cascade(
     assert len(HaarDetector().detect(group)) == 4
     large = yunet.detect(resize_image(group, (667 * 3, 1000 * 3)))
     assert_same_faces(large, [Box(*(3 * value for value in box)) for box in boxes])
+
+
+def test_beside_a_close_face_those_behind_are_found_too(
+    mini_xception: MiniXceptionDetector, three_faces: np.ndarray
+) -> None:
+    close = resize_image(three_faces[50:300, 30:280], (750, 750))
+    picture = np.full((750, 1100, 3), 90, np.uint8)
+    picture[:, :750] = close
+    behind = [resize_image(three_faces[20:270, 540:790], (side, side)) for side in (250, 75)]
+    picture[60:310, 800:1050], picture[500:575, 900:975] = behind
+    first, second = mini_xception.detect(picture)
+    assert first.width > 300 and second.width > 90
+    assert len(MiniXceptionDetector(min_face=20).detect(picture)) == 3  # a tenth of the first

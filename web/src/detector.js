@@ -48,9 +48,8 @@ export class Detector {
     const side = this.rules.overview;
     const overview = side / Math.max(height, width);
     const faces = await this.look(grey, overview, { least: side });
-    const most = this.mostEnlarged(height, width, faces);
-    const scale = this.scaleFor(height, width, workingSize, most);
-    if (scale === overview) return faces;
+    const scale = this.scaleFor(height, width, workingSize, this.most(height, width, faces));
+    if (scale <= overview) return faces;
     const isFilm = workingSize !== null;
     return this.keepBest([...faces, ...(await this.look(grey, scale, { isFilm }))]);
   }
@@ -88,13 +87,17 @@ export class Detector {
     return best;
   }
 
-  /** Return how much a picture may be enlarged in which the overview shows these faces. */
-  mostEnlarged(height, width, seen) {
-    const { portrait, small_picture: pixels, most_enlarged: most } = this.rules;
-    const close = portrait * Math.min(height, width);
-    if (seen.some(({ score, side }) => score >= this.card.score_threshold && side >= close)) return 1;
+  /** Return how large a copy is worth it where the overview shows these faces. */
+  most(height, width, seen) {
+    const { small_picture: pixels, most_enlarged: most, face_pixels: smallest } = this.rules;
     const halves = Math.floor(2 * Math.sqrt(pixels / (height * width)));
-    return Math.min(Math.max(halves / 2, 1), most);
+    const enlarged = Math.min(Math.max(halves / 2, 1), most);
+    const sure = seen.filter(({ score }) => score >= this.card.score_threshold);
+    if (!sure.length) return enlarged;
+    const largest = Math.max(...sure.map(({ side }) => side));
+    const overview = this.rules.overview / Math.max(height, width);
+    const needed = smallest / (this.rules.beside_largest * largest * overview);
+    return Math.min(overview * 2 ** (Math.ceil(2 * Math.log2(needed)) / 2), enlarged);
   }
 
   scaleFor(height, width, workingSize, most) {

@@ -34,12 +34,14 @@ FACE_PIXELS = 24
 # this longer side: shrunk for large faces, or enlarged if the picture is small.
 OVERVIEW = 128
 
+# Unless a smallest face is asked for, none is looked for whose side is a smaller share of that of
+# the largest face of the overview.
+BESIDE_LARGEST = 0.2
+
 # Smaller pictures are enlarged by halves, up to so many times and to so many pixels, and further if
-# a smallest face is asked for: see the mosaics in docs/detectors.md. Portraits, which a face fills
-# to a share of `PORTRAIT` of the shorter side, gain nothing.
+# a smallest face is asked for: see the mosaics in docs/detectors.md.
 MOST_ENLARGED, SMALL_PICTURE = 2.0, 640 * 480
 MOST_IF_ASKED, SMALL_IF_ASKED = 3.0, 1280 * 960
-PORTRAIT = 0.4
 
 # The network's squares are smaller than the frames that it learned from: of held-out faces of 120
 # to 170 pixels, which most of them have, by 1.5 %.
@@ -81,17 +83,17 @@ class MiniXceptionDetector(SizedSearch):
 
     Its boxes are squares like those that the classifiers were trained on, each with five landmarks.
     Pictures with a shorter side above 960 pixels are shrunk to it, which leaves 24 pixels for the
-    smallest face; small ones without a close face are enlarged. Where none is found, pictures are
-    searched once more, turned to either side. Beside upright faces half of the lying ones are
-    missed: looking for them in every picture would take as long again. Threads may share a
-    detector.
+    smallest face; small ones are enlarged. Beside a close face none is looked for that has less
+    than a fifth of its side. Where none is found, pictures are searched once more, turned to either
+    side. Beside upright faces half of the lying ones are missed: looking for them in every picture
+    would take as long again. Threads may share a detector.
 
     Args:
         folder: a detector's folder, or the name of a shipped one.
         score_threshold: lowest score of a face, 0 to 1; None for `SCORE_THRESHOLD`, without a
             checker for that of the card.
         min_face: side of the smallest face to find, in pixels of the image; smaller ones are not
-            reported. None: 2.5 % of the shorter side.
+            reported. None: 2.5 % of the shorter side, and a fifth of a close face.
         working_size: as for `HaarDetector`.
         checker: looks at each face once more, a loaded one, a folder or the name of a shipped
             one; None leaves that out.
@@ -158,8 +160,8 @@ class MiniXceptionDetector(SizedSearch):
         height, width = grey.shape[:2]
         overview = OVERVIEW / max(height, width)
         faces = self._look(_copy_of(grey, overview), grey, self._overview, least=OVERVIEW)
-        scale = self._scale(height, width, most=self._most_enlarged(height, width, faces))
-        if scale != overview:
+        scale = self._scale(height, width, most=self._most(height, width, faces))
+        if scale > overview:
             more = self._look(_copy_of(grey, scale), grey, self._whole)
             faces = np.concatenate([faces, more])
             faces = faces[keep_best(faces)]
@@ -183,16 +185,20 @@ class MiniXceptionDetector(SizedSearch):
                 found.append(FoundFace(box, float(face[SCORE]), landmarks))
         return found
 
-    def _most_enlarged(self, height: int, width: int, seen: NDArray[np.float32]) -> float:
-        """Return how much a picture may be enlarged in which the overview shows these faces."""
-        sides = seen[seen[:, SCORE] >= self.card.score_threshold, SIDE]
-        if self._min_face is None and (sides >= PORTRAIT * min(height, width)).any():
-            return 1.0
+    def _most(self, height: int, width: int, seen: NDArray[np.float32]) -> float:
+        """Return how large a copy is worth it where the overview shows these faces."""
         most, pixels = MOST_ENLARGED, SMALL_PICTURE
         if self._min_face is not None:
             most, pixels = MOST_IF_ASKED, SMALL_IF_ASKED
         halves = math.floor(2 * math.sqrt(pixels / (height * width)))
-        return min(max(halves / 2, 1.0), most)
+        most = min(max(halves / 2, 1.0), most)
+        sides = seen[seen[:, SCORE] >= self.card.score_threshold, SIDE]
+        if self._min_face is not None or not len(sides):
+            return most
+        # In steps, since an engine that keeps its size is faster.
+        overview = OVERVIEW / max(height, width)
+        needed = FACE_PIXELS / (BESIDE_LARGEST * float(sides.max()) * overview)
+        return min(overview * 2 ** (math.ceil(2 * math.log2(needed)) / 2), most)
 
     def _checked(self, grey: NDArray[np.uint8], faces: list[FoundFace]) -> list[FoundFace]:
         """Return the faces of which both networks are sure, framed anew where that helps."""
