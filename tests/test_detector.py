@@ -223,5 +223,6 @@ def test_beside_a_close_face_those_behind_are_found_too(
     behind = [resize_image(three_faces[20:270, 540:790], (side, side)) for side in (250, 75)]
     picture[60:310, 800:1050], picture[500:575, 900:975] = behind
     first, second = mini_xception.detect(picture)
-    assert first.width > 300 and second.width > 90
+    assert first.width > 300
+    assert second.width > 90
     assert len(MiniXceptionDetector(min_face=20).detect(picture)) == 3  # a tenth of the first
