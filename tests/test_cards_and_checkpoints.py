@@ -22,6 +22,7 @@ from minixception.checkpoints.keras_model import (
     save_checkpoint,
     save_keras_file,
 )
+from minixception.detection.card import DetectorCard
 from minixception.preprocessor import Preprocessor
 from stored_files import change_card, contents
 
@@ -171,6 +172,17 @@ def test_some_entries_may_be_missing_and_others_are_named(folder: Path, card: Ca
         (folder / CARD_FILE).write_text(json.dumps(rest))
         with pytest.raises(ValueError, match=f"the entry '{name}' is missing"):
             read_card(folder)
+
+
+def test_both_kinds_of_cards_read_alike_what_they_need_not_have(card: Card) -> None:
+    detector = DetectorCard("trial", "made up", 10, (8, 16), (-1.0, 0.0), 0.4, seed=3)
+    for each in (card, detector):
+        data, read = each.to_json(), type(each).from_json
+        assert read(json.loads(json.dumps(data))) == each
+        assert read({**data, "command": 5}).command == "5"
+        for name in ("data", "recipe", "versions", "metrics", "seed"):
+            with pytest.raises(TypeError, match=f"`{name}` must be .* Received: 'fast'"):
+                read({**data, name: "fast"})
 
 
 @pytest.mark.parametrize("breaks", ["write_card", "write_history"])

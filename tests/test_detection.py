@@ -216,7 +216,6 @@ def test_a_card_is_read_as_it_was_written(tmp_path: Path) -> None:
         {"strides": 8},
         {"score_offsets": [0.0]},
         {"score_threshold": float("nan")},
-        {"recipe": "fast"},
     ],
 )
 def test_a_card_that_is_wrong_is_refused(tmp_path: Path, change: dict[str, object]) -> None:

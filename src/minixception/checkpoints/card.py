@@ -29,17 +29,47 @@ CHECKPOINT_FILES = (
 )
 """What training writes into a folder; converting leaves some out."""
 
-_MAPPINGS = ("data", "recipe", "versions", "metrics")  # entries that may be missing
-
 # A card has some ten thousand characters.
 _LARGEST_CARD = 16 << 20
 
 AnyCard = TypeVar("AnyCard")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where a model comes from: what every card may say, and none needs.
+
+    Attributes:
+        data: name, checksum, licence and sizes of the training data; `split_rule`, "source" where
+            the data comes with its splits, else that of the `FaceDataset`. Cards of earlier
+            versions have "drawn", or none, which means the same.
+        recipe: every setting of the training.
+        seed: of initial weights, order and augmentation.
+        command: the command that trained the model.
+        versions: of Python, the libraries and this project.
+        metrics: split or measurement -> scores.
+        known_weaknesses: what the model is bad at, in words.
+    """
+
+    data: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    seed: int | None = None
+    command: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    known_weaknesses: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data, the content of `card.json`: first the entries that it must have."""
+        shared = [one.name for one in fields(Origin)]
+        own = [one.name for one in fields(self) if one.name not in shared]
+        values = ((name, getattr(self, name)) for name in (*own, *shared))
+        return {name: _plain(value) for name, value in values}
+
+
 @dataclass(frozen=True)
-class Card:
-    """The record that travels with a model.
+class Card(Origin):
+    """The record that travels with a model; what it may say besides is in `Origin`.
 
     Attributes:
         name: of the checkpoint, the name of its folder.
@@ -52,15 +82,6 @@ class Card:
         crop_margin: from a detected box to the crop, as a fraction of the box; see `as_margin`.
         temperature: what `FaceClassifier` divides the logits by, so that probabilities match
             accuracies (Guo et al. 2017, arXiv 1706.04599).
-        data: name, checksum, licence and sizes of the training data; `split_rule`, "source" where
-            the data comes with its splits, else that of the `FaceDataset`. Cards of earlier
-            versions have "drawn", or none, which means the same.
-        recipe: every setting of the training.
-        seed: of initial weights, order and augmentation.
-        command: the command that trained the model.
-        versions: of Python, the libraries and this project.
-        metrics: split -> scores.
-        known_weaknesses: what the model is bad at, in words.
     """
 
     name: str
@@ -71,13 +92,6 @@ class Card:
     preprocessor: Preprocessor
     crop_margin: float = 0.0
     temperature: float = 1.0
-    data: Mapping[str, Any] = field(default_factory=dict)
-    recipe: Mapping[str, Any] = field(default_factory=dict)
-    seed: int | None = None
-    command: str = ""
-    versions: Mapping[str, str] = field(default_factory=dict)
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-    known_weaknesses: str = ""
 
     def __post_init__(self) -> None:
         """Check task, margin, temperature and class names."""
@@ -114,15 +128,6 @@ class Card:
             self, metrics={**self.metrics, split: {**self.metrics.get(split, {}), **scores}}
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data, the content of `card.json`."""
-        own = [(one.name, getattr(self, one.name)) for one in fields(self)]
-        return {
-            **{name: dict(value) if isinstance(value, Mapping) else value for name, value in own},
-            "class_names": list(self.class_names),
-            "preprocessor": self.preprocessor.to_json(),
-        }
-
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Card":
         """Read what `to_json` wrote; the first seven entries are required.
@@ -130,29 +135,51 @@ class Card:
         Raises:
             KeyError, TypeError, ValueError, OverflowError: for missing or impossible entries.
         """
-        data = {**{name: {} for name in _MAPPINGS}, **data}
         return cls(
             name=str(data["name"]),
             task=str(data["task"]),
             architecture=str(data["architecture"]),
             parameters=int(data["parameters"]),
             class_names=tuple(data["class_names"]),
-            preprocessor=Preprocessor.from_json(_entries(data, "preprocessor")),
+            preprocessor=Preprocessor.from_json(_object(data, "preprocessor")),
             crop_margin=as_margin(data["crop_margin"]),
             temperature=float(data.get("temperature", 1.0)),
-            seed=data.get("seed"),
-            command=str(data.get("command", "")),
-            known_weaknesses=str(data.get("known_weaknesses", "")),
-            **{name: _entries(data, name) for name in _MAPPINGS},
+            **origin_entries(data),
         )
 
 
-def _entries(data: Mapping[str, Any], name: str) -> dict[str, Any]:
+def origin_entries(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those entries of a card that are fields of `Origin`.
+
+    Raises:
+        TypeError: for one of another type.
+    """
+    found = {one.name: data[one.name] for one in fields(Origin) if one.name in data}
+    for name, value in found.items():
+        if name in ("command", "known_weaknesses"):
+            found[name] = str(value)
+        elif name == "seed":
+            if not isinstance(value, int | None):
+                raise TypeError(f"`seed` must be a whole number or null. Received: {value!r:.100}")
+        else:
+            found[name] = _object(data, name)
+    return found
+
+
+def _object(data: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return a copy of the object that a card holds under a name."""
     value = data[name]
     if not isinstance(value, dict):
         raise TypeError(f"`{name}` must be an object with named entries. Received: {value!r:.100}")
     return dict(value)
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "to_json"):
+        return value.to_json()
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def read_card(folder: str | Path) -> Card:

@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from minixception.checkpoints.card import read_json_card
+from minixception.checkpoints.card import Origin, origin_entries, read_json_card
 
 TASK = "detector"
 
 
 @dataclass(frozen=True)
-class DetectorCard:
+class DetectorCard(Origin):
     """The record that travels with a detector; the other entries are those of a `Card`.
 
     Attributes:
@@ -20,7 +20,6 @@ class DetectorCard:
         score_offsets: added to the logits of each map before they become scores, chosen on held-out
             scenes so that all maps give equally few false boxes.
         score_threshold: lowest score of a face, 0 to 1.
-        metrics: measurement -> value, on held-out data.
     """
 
     name: str
@@ -29,13 +28,6 @@ class DetectorCard:
     strides: tuple[int, ...]
     score_offsets: tuple[float, ...]
     score_threshold: float
-    data: Mapping[str, Any] = field(default_factory=dict)
-    recipe: Mapping[str, Any] = field(default_factory=dict)
-    seed: int | None = None
-    command: str = ""
-    versions: Mapping[str, str] = field(default_factory=dict)
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-    known_weaknesses: str = ""
 
     def __post_init__(self) -> None:
         """Check the entries."""
@@ -49,9 +41,6 @@ class DetectorCard:
         if len(self.score_offsets) != len(self.strides):
             raise ValueError("`score_offsets` must be as many as `strides`")
         check_threshold(self.score_threshold)
-        for name in ("data", "recipe", "versions", "metrics"):
-            if not isinstance(getattr(self, name), Mapping):
-                raise TypeError(f"`{name}` must be an object with named entries")
 
     def with_metrics(self, metrics: Mapping[str, Any]) -> "DetectorCard":
         """Return a copy with these measurements added."""
@@ -59,7 +48,7 @@ class DetectorCard:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data, the content of `card.json`."""
-        return {"task": TASK, **asdict(self)}
+        return {"task": TASK, **super().to_json()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "DetectorCard":
@@ -70,7 +59,6 @@ class DetectorCard:
         """
         if data.get("task") != TASK:
             raise ValueError(f"it is not a detector's card: its `task` is {data.get('task')!r}")
-        optional = ("data", "recipe", "seed", "command", "versions", "metrics", "known_weaknesses")
         return cls(
             name=str(data["name"]),
             architecture=str(data["architecture"]),
@@ -78,7 +66,7 @@ class DetectorCard:
             strides=tuple(int(stride) for stride in data["strides"]),
             score_offsets=tuple(float(offset) for offset in data["score_offsets"]),
             score_threshold=float(data["score_threshold"]),
-            **{entry: data[entry] for entry in optional if entry in data},
+            **origin_entries(data),
         )
 
 
