@@ -114,10 +114,12 @@ class YuNetDetector(SizedSearch):
         """
         height, width = image.shape[:2]
         down, right = (max(YUNET_SMALLEST_INPUT - side, 0) for side in (height, width))
-        filled = cv2.copyMakeBorder(rgb_to_bgr(image), 0, down, 0, right, cv2.BORDER_CONSTANT)
+        bgr = rgb_to_bgr(image)
+        if down or right:
+            bgr = cv2.copyMakeBorder(bgr, 0, down, 0, right, cv2.BORDER_CONSTANT)
         network = self._network.value
         network.setInputSize((width + right, height + down))
-        rows = network.detect(filled)[1]
+        rows = network.detect(bgr)[1]
         return [] if rows is None else rows.tolist()
 
 
