@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from conftest import Run, eagerly
 from made_up_data import fer2013_csv, write_noise
@@ -22,11 +23,13 @@ COUNTS = {"Training": 35, "PublicTest": 14, "PrivateTest": 7}
 EPOCHS = 3
 
 
-# Ends without any cleaning up, between the history and the state of its second epoch.
+# Ends without any cleaning up, between the history and the state of its second epoch. Sums are
+# rounded otherwise by another number of threads, which is that of the process.
 DYING = """
 import os, sys, tensorflow
 from minixception.training import state
 tensorflow.config.run_functions_eagerly(True)
+tensorflow.config.threading.set_intra_op_parallelism_threads({threads})
 write, calls = state.write_state, []
 def write_once(*arguments):
     calls.append(write(*arguments) if not calls else os._exit(9))
@@ -60,7 +63,9 @@ def trained(csv_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = training_options(Path(csv_file.name), folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(csv_file.parent)
-        assert run_python("-c", DYING + MAIN, "train-emotion", *options).returncode == 9
+        threads = tf.config.threading.get_intra_op_parallelism_threads()
+        script = DYING.format(threads=threads) + MAIN
+        assert run_python("-c", script, "train-emotion", *options).returncode == 9
     assert finished_epochs(folder) == 2
     with eagerly():
         assert run_command("train-emotion", ["--resume", str(folder)]) == 0
