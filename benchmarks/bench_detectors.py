@@ -13,7 +13,7 @@ import itertools
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -52,6 +52,7 @@ from minixception.video.finding import FaceFinder
 from minixception.video.reader import VideoReader
 from minixception.video.tracking import FaceTracker
 
+PHOTOGRAPHS = "facial_expressions/facial_expressions_subset.tar"
 LEAST_SCORE = 0.05
 SAME_FACE = 0.3  # IoU from which on a box means a labelled face
 TURNS = (0, 15, 30, 45, 90)
@@ -179,19 +180,29 @@ def is_found(faces: Sequence[Box], boxes: Sequence[Box]) -> np.ndarray:
     return overlaps(faces, boxes).max(axis=1, initial=0.0) >= 0.5
 
 
-def load_photographs(data: Path, *, every: int) -> list[Photograph]:
-    """Return the photographs whose legend is without contradiction and whose faces are known."""
-    path = data / "facial_expressions" / "facial_expressions_subset.tar"
+def read_photographs(
+    path: Path, *, every: int = 1, takes: Callable[[str], bool] = bool
+) -> Iterator[tuple[str, np.ndarray, str]]:
+    """Yield file, picture and emotion of facial_expressions, by the names of the files.
+
+    The legend tells the emotion without contradiction. Of every n-th file those that are not taken
+    are left out.
+    """
     rows, contents, _ = read_legend(path)
-    rows.sort(key=lambda row: row.file)
-    labelled = {p.name: p for p in read_labelled_pictures(data / "detection", "photographs")}
-    photographs = []
-    for row in rows[::every]:
-        if row.file in labelled and len(labelled[row.file].faces):
-            image = decode_image(contents[row.file], row.file)
-            faces = _faces_in(image, labelled[row.file])
-            photographs.append(Photograph(image, EMOTIONS_8[row.label], faces))
-    return photographs
+    for row in sorted(rows, key=lambda row: row.file)[::every]:
+        if takes(row.file):
+            yield row.file, decode_image(contents[row.file], row.file), EMOTIONS_8[row.label]
+
+
+def load_photographs(data: Path, *, every: int) -> list[Photograph]:
+    """Return the photographs whose faces are known."""
+    pictures = read_labelled_pictures(data / "detection", "photographs")
+    labelled = {picture.name: picture for picture in pictures if len(picture.faces)}
+    read = read_photographs(data / PHOTOGRAPHS, every=every, takes=labelled.__contains__)
+    return [
+        Photograph(image, emotion, _faces_in(image, labelled[file]))
+        for file, image, emotion in read
+    ]
 
 
 def _faces_in(image: np.ndarray, labelled: LabelledPicture) -> list[Box]:
@@ -225,11 +236,19 @@ def compare_photographs(contestants: Contestants, photographs: Sequence[Photogra
     )
 
 
+def largest(boxes: Sequence[Box]) -> list[Box]:
+    """Return the largest box, or none."""
+    return sorted(boxes, key=lambda box: box.area)[-1:]
+
+
+def is_right(analyzer: FaceAnalyzer, image: np.ndarray, emotion: str, boxes: Sequence[Box]) -> bool:
+    """Tell whether the largest face has the emotion of the legend."""
+    faces = analyzer.classify(image, largest(boxes))
+    return any(EMOTIONS_8[index_of(face.emotion or "", EMOTIONS_8)] == emotion for face in faces)
+
+
 def _is_right(analyzer: FaceAnalyzer, photograph: Photograph, boxes: Sequence[Box]) -> bool:
-    largest = sorted(boxes, key=lambda box: box.area)[-1:]
-    faces = analyzer.classify(photograph.image, largest)
-    right = EMOTIONS_8.index(photograph.emotion)
-    return any(index_of(face.emotion or "", EMOTIONS_8) == right for face in faces)
+    return is_right(analyzer, photograph.image, photograph.emotion, boxes)
 
 
 def compare_turns(contestants: Contestants, photographs: Sequence[Photograph]) -> str:
@@ -268,9 +287,7 @@ def turned(image: np.ndarray, degrees: float) -> np.ndarray:
 def compare_rolls(data: Path) -> str:
     """Compare the rolls that the checker reads with those by which faces were turned."""
     checker = FaceChecker.load()
-    dataset = load_candidates(
-        data / "detection", scored=data / "facial_expressions" / "facial_expressions_subset.tar"
-    )
+    dataset = load_candidates(data / "detection", scored=data / PHOTOGRAPHS)
     faces = dataset.split(get_entry("candidates").test_split)
     looks = [checker.check(image, [Box(0, 0, *image.shape[1::-1])])[0] for image in faces.images]
     shares, rolls = np.array([(look.share, look.roll) for look in looks]).T

@@ -11,19 +11,18 @@ CPU time of one core, the smallest of three alternating rounds.
 
 import argparse
 import time
+from functools import partial
 from pathlib import Path
 
 import cv2
-import numpy as np
 
+from bench_detectors import is_right, read_photographs  # type: ignore[import-not-found]
 from minixception.boxes import Box, intersection_over_union
-from minixception.datasets.facial_expressions import read_legend
 from minixception.detection.haar import HaarDetector
 from minixception.detection.search import FaceDetector
 from minixception.detection.yunet import YuNetDetector
-from minixception.images import decode_image, read_image
+from minixception.images import read_image
 from minixception.inference.analyzer import FaceAnalyzer
-from minixception.labels import EMOTIONS_8, index_of
 
 ROUNDS = 3
 
@@ -36,7 +35,8 @@ def main() -> None:
     parser.add_argument("--yunet", type=Path, required=True)
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
-    images, labels = load_photographs(arguments.photographs)
+    photographs = list(read_photographs(arguments.photographs, every=3))
+    images, emotions = ([each[part] for each in photographs] for part in (1, 2))
     backgrounds = [read_image(path) for path in sorted(arguments.backgrounds.glob("*.jpg"))]
     sure = YuNetDetector(arguments.yunet, score_threshold=0.6)
     reference = [sure.detect(image) for image in images]
@@ -56,7 +56,7 @@ def main() -> None:
     for name, detector in detectors.items():
         found = [detector.detect(image) for image in images]
         faces = sum(map(bool, found))
-        right = sum(map(is_right, [analyzer] * len(images), images, found, labels))
+        right = sum(map(partial(is_right, analyzer), images, emotions, found))
         false = sum(map(count_false, found, reference))
         empty = sum(len(detector.detect(image)) for image in backgrounds)
         print(
@@ -65,21 +65,6 @@ def main() -> None:
             f"{empty} on {len(backgrounds)} backgrounds",
             flush=True,
         )
-
-
-def load_photographs(path: Path) -> tuple[list[np.ndarray], list[str]]:
-    """Return every third photograph with the name of its emotion."""
-    rows, contents, _ = read_legend(path)
-    rows = sorted(rows, key=lambda row: row.file)[::3]
-    images = [decode_image(contents[row.file], row.file) for row in rows]
-    return images, [EMOTIONS_8[row.label] for row in rows]
-
-
-def is_right(analyzer: FaceAnalyzer, image: np.ndarray, boxes: list[Box], label: str) -> bool:
-    """Tell whether the largest face has the emotion of the legend."""
-    largest = sorted(boxes, key=lambda box: box.area)[-1:]
-    emotions = [face.emotion or "" for face in analyzer.classify(image, largest)]
-    return any(EMOTIONS_8[index_of(emotion, EMOTIONS_8)] == label for emotion in emotions)
 
 
 def count_false(found: list[Box], reference: list[Box]) -> int:

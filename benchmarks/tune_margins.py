@@ -12,20 +12,25 @@ import csv
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from bench_detectors import table  # type: ignore[import-not-found]
+from bench_detectors import (  # type: ignore[import-not-found]
+    PHOTOGRAPHS,
+    largest,
+    read_photographs,
+    table,
+)
 from minixception.boxes import Box
 from minixception.checkpoints.shipped import shipped_models
-from minixception.datasets.facial_expressions import read_legend
 from minixception.detection.labelled_pictures import is_held_out
 from minixception.detection.registry import DETECTORS, load_detector
 from minixception.detection.search import FaceDetector
-from minixception.images import decode_image, read_image
+from minixception.images import read_image
 from minixception.inference.classifier import FaceClassifier
 from minixception.labels import EMOTIONS_8, index_of
 
@@ -78,15 +83,11 @@ def shares(folder: Path, faces: Sequence[Face], meaning: Callable[[str], str]) -
 
 def load_photographs(data: Path, detector: FaceDetector) -> list[Face]:
     """Return the largest face of each photograph of the development part."""
-    path = data / "facial_expressions" / "facial_expressions_subset.tar"
-    rows, contents, _ = read_legend(path)
-    rows.sort(key=lambda row: row.file)
+    taken = partial(is_held_out, share=0.5)
     return [
-        (image, box, EMOTIONS_8[row.label])
-        for row in rows
-        if is_held_out(row.file, 0.5)
-        for image in [decode_image(contents[row.file], row.file)]
-        for box in largest(detector, image)
+        (image, box, emotion)
+        for _, image, emotion in read_photographs(data / PHOTOGRAPHS, takes=taken)
+        for box in largest(detector.detect(image))
     ]
 
 
@@ -101,13 +102,8 @@ def load_portraits(data: Path, detector: FaceDetector) -> list[Face]:
         for path in sorted(folder.rglob("*.jpg"))
         if path.stem in genders
         for image in [read_image(path)]
-        for box in largest(detector, image)
+        for box in largest(detector.detect(image))
     ]
-
-
-def largest(detector: FaceDetector, image: np.ndarray) -> list[Box]:
-    """Return the largest box, or none."""
-    return sorted(detector.detect(image), key=lambda box: box.area)[-1:]
 
 
 if __name__ == "__main__":
