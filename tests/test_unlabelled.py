@@ -103,7 +103,9 @@ def test_a_face_without_a_label_is_the_teachers_alone_or_that_of_others() -> Non
         np.testing.assert_allclose(batch[1], expected, atol=1e-6)
 
 
-def test_teachers_are_asked_once_and_again_about_other_faces(tmp_path: Path) -> None:
+def test_teachers_are_asked_once_and_again_about_other_faces(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     some = faces(6, seed=0)
     asked: list[int] = []
 
@@ -121,7 +123,10 @@ def test_teachers_are_asked_once_and_again_about_other_faces(tmp_path: Path) -> 
     np.testing.assert_array_equal(ask(some.images), [[0, 1, 0]] * 6)
     assert asked == [6]
     ask(255 - some.images)
-    assert asked == [6, 6]
+    (tmp_path / "opinions.npz").write_bytes(b"PK")
+    ask(255 - some.images)
+    assert asked == [6, 6, 6]
+    assert "opinions.npz is damaged" in caplog.text
 
 
 @pytest.mark.usefixtures("short_training")

@@ -39,7 +39,10 @@ class DetectorCard(Origin):
                 f"Received: strides={self.strides}"
             )
         if len(self.score_offsets) != len(self.strides):
-            raise ValueError("`score_offsets` must be as many as `strides`")
+            raise ValueError(
+                f"`score_offsets` must be as many as `strides`, {len(self.strides)}. "
+                f"Received: score_offsets={self.score_offsets}"
+            )
         check_threshold(self.score_threshold)
 
     def with_metrics(self, metrics: Mapping[str, Any]) -> "DetectorCard":

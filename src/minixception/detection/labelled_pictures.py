@@ -2,8 +2,10 @@
 
 import csv
 import hashlib
+import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +62,11 @@ def read_sources(
 ) -> SceneSources:
     """Read the photographs and backgrounds that are held out, or those to train on.
 
-    Photographs whose name is in `leave_out` are in neither part; see `read_labelled_pictures`.
+    Photographs whose name is in `leave_out` are in neither part.
+
+    Raises:
+        FileNotFoundError, ValueError: as in `read_labelled_pictures`; or there is no photograph
+            with a face or no background without one, of which a scene needs both.
     """
 
     def is_photograph(name: str) -> bool:
@@ -70,10 +76,17 @@ def read_sources(
         return is_held_out(name, HELD_OUT_BACKGROUNDS) == held_out
 
     photographs = read_labelled_pictures(folder, "photographs", takes=is_photograph)
-    return SceneSources(
-        [picture for picture in photographs if len(picture.faces)],
-        list(read_labelled_pictures(folder, "backgrounds", takes=is_background)),
-    )
+    with_faces = [picture for picture in photographs if len(picture.faces)]
+    backgrounds = list(read_labelled_pictures(folder, "backgrounds", takes=is_background))
+    empty = sum(not len(picture.faces) for picture in backgrounds)
+    if not (with_faces and empty):
+        part = "held-out" if held_out else "training"
+        raise ValueError(
+            f"{folder} must have {part} photographs with faces and {part} backgrounds without (a "
+            "hash of its name decides where a picture is): add some. "
+            f"Received: {len(with_faces)} and {empty}"
+        )
+    return SceneSources(with_faces, backgrounds)
 
 
 def read_labelled_pictures(
@@ -110,28 +123,31 @@ def read_labelled_pictures(
 def _read_table(path: Path) -> dict[str, tuple[str, list[list[float]]]]:
     """Return the source and the faces (rows as in `columns`) of each picture of a table."""
     pictures: dict[str, tuple[str, list[list[float]]]] = {}
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
         reader = csv.DictReader(file)
-        missing = set(_COLUMNS) - set(reader.fieldnames or ())
-        if missing:
-            raise ValueError(f"{path} lacks the columns {', '.join(sorted(missing))}")
-        for row in reader:
-            name = row["picture"]
-            _, rows = pictures.setdefault(name, (row.get("source") or name, []))
-            if row["score"]:
-                try:
+        try:
+            if missing := set(_COLUMNS) - set(reader.fieldnames or ()):
+                raise ValueError(f"it lacks the columns {', '.join(sorted(missing))}")
+            for row in reader:
+                name = row["picture"]
+                _, rows = pictures.setdefault(name, (row.get("source") or name, []))
+                if row["score"]:
                     rows.append(_face(row))
-                except ValueError as error:
-                    raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
+        except (csv.Error, ValueError) as error:
+            raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
     return pictures
 
 
 def _face(row: Mapping[str, str]) -> list[float]:
-    x, y, width, height, score, *landmarks = (
-        float(row[column] or "")  # None where a row is cut off
-        for column in _COLUMNS[1:]
-    )
+    x, y, width, height, score, *landmarks = (_number(row, column) for column in _COLUMNS[1:])
     return [float(score >= SURE_SCORE), *haar_square(x, y, width, height), *landmarks]
+
+
+def _number(row: Mapping[str, str], column: str) -> float:
+    with suppress(TypeError, ValueError):  # None where a row is cut off
+        if math.isfinite(value := float(row[column])):
+            return value
+    raise ValueError(f"`{column}` must be a finite number. Received: {row[column]!r:.40}")
 
 
 def is_held_out(name: str, share: float) -> bool:

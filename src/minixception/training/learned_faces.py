@@ -38,9 +38,12 @@ def read_learned(folders: Iterable[Path]) -> NDArray[np.uint64]:
     """Return what `write_learned` wrote; nothing for a model of an earlier version or elsewhere."""
     found = [np.zeros(0, np.uint64)]
     for file in (folder / LEARNED_FILE for folder in folders):
-        numbers = read_arrays(file)[0].get(_PICTURES) if file.is_file() else found[0]
-        if numbers is None or numbers.dtype != np.uint64:
-            raise ValueError(f"{file} is damaged: it holds no hashes of pictures")
+        try:
+            numbers = read_arrays(file)[0].get(_PICTURES) if file.is_file() else found[0]
+            if numbers is None or numbers.dtype != np.uint64:
+                raise ValueError(f"{file} is damaged (it holds no hashes of pictures)")
+        except ValueError as error:
+            raise ValueError(f"{error}. Get the folder again, or train again.") from error
         found.append(numbers)
     return np.unique(np.concatenate(found))
 

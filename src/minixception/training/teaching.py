@@ -4,6 +4,7 @@ Source: Hinton, Vinyals, Dean 2015 (arXiv 1503.02531). That teacher and student 
 augmented picture is from Beyer et al. 2022 (arXiv 2106.05237).
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from minixception.messages import with_reports
 from minixception.preprocessor import Preprocessor
 from minixception.training.acceleration import accelerated
 from minixception.training.batches import Batch
+
+log = logging.getLogger(__name__)
 
 _BATCH = 256
 _ROUNDING = 1e-5  # what a sum of float32 shares may miss
@@ -178,7 +181,7 @@ def taught_once(
     """Return targets (N, K) with the opinion of the teachers on each face as it is; see `taught`.
 
     They are kept in `file` and read from there when the same teachers are asked about the same
-    faces again.
+    faces again. A damaged one costs a warning.
     """
     question = {
         "teachers": [dict(teacher.description) for teacher in teachers],
@@ -186,10 +189,12 @@ def taught_once(
         "share": share,
         "faces": content_checksum([("images", images.tobytes()), ("targets", targets.tobytes())]),
     }
-    if file.exists():
-        arrays, facts = read_arrays(file)
+    try:
+        arrays, facts = read_arrays(file) if file.exists() else ({}, {})
         if facts == question:
             return arrays["targets"]
+    except ValueError as error:
+        log.warning("%s: the teachers are asked again", error)
     starts = with_reports(range(0, len(images), _BATCH), "batches of faces seen by the teachers")
     batches = (
         (preprocessor(images[start : start + _BATCH]), targets[start : start + _BATCH])
