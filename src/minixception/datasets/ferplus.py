@@ -183,9 +183,9 @@ def _rows_by_rule(
     """Return the rows to keep by a rule, bool (N,), and how many are left out by reason."""
     best = _votes_for(votes, EMOTIONS_8).max(axis=1)
     is_emotion = (best > 0) & (best >= _votes_for(votes, ("unknown", "NF")).max(axis=1))
-    counted = np.where(votes > 1, votes, 0)
-    has_majority = 2 * counted.max(axis=1) > counted.sum(axis=1)
-    winners = np.where(has_majority, np.array(FERPLUS_COLUMNS)[counted.argmax(axis=1)], "")
+    valid = np.where(votes > 1, votes, 0)
+    has_majority = 2 * valid.max(axis=1) > valid.sum(axis=1)
+    winners = np.where(has_majority, np.array(FERPLUS_COLUMNS)[valid.argmax(axis=1)], "")
     by_majority = np.full(len(votes), rule == "majority")
     if rule == "train-on-votes":
         by_majority = np.asarray(splits) != "Training"

@@ -114,6 +114,8 @@ def merge_datasets(
         ValueError: There is nothing to merge, some sets have splits and others not, a set shares no
             class with `classes`, or an option is not allowed.
     """
+    if not datasets:
+        raise ValueError("`datasets` must name one at least. Received: none")
     first, *others = datasets.values()
     if any((part.splits is None) != (first.splits is None) for part in others):
         raise ValueError(

@@ -34,7 +34,7 @@ def _read(path: Path, read: Reader) -> FaceDataset:
             facts = {"age": int(match[1]), "ethnicity": int(match[3])}
             listed.append(ListedPicture(file, label, facts=facts))
         else:
-            malformed.append(names[file])
+            malformed.append(file)
     dataset = read(
         path,
         listed,

@@ -61,7 +61,8 @@ def accelerated(
 def divide_cores(replicas: int) -> None:
     """Give each replica its share of the cores, where TensorFlow has not begun to compute yet.
 
-    Without it all replicas want all cores, which costs what they gain.
+    Without it all replicas want all cores, which costs what they gain. The number of threads stays
+    for the rest of the process, and sums are rounded by it.
     """
     if keras.backend.backend() != "tensorflow" or replicas == 1:
         return

@@ -71,7 +71,8 @@ def train(
         analyzer = minixception.FaceAnalyzer(emotion=run.folder)
 
     The best epoch is chosen on the validation split; the test split is not looked at. The same
-    seed on the same machine gives the same history.
+    seed on the same machine gives the same history, up to rounding where an earlier run of the
+    process had another number of replicas: TensorFlow keeps its threads.
 
     Args:
         dataset: the name of a data set, or several as in "fer2013+jaffe"; a folder with a folder of

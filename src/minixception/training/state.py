@@ -34,20 +34,6 @@ class TrainingState:
     optimizer: list[NDArray[Any]]
     start: dict[str, Any] = field(default_factory=dict)
 
-    def check_identity(
-        self, identity: Mapping[str, Any], *, where: str, but: Collection[str] = ()
-    ) -> None:
-        """Refuse to continue a run of another identity, `but` for settings that may differ."""
-        then, now = _flat(self.identity), _flat(identity)
-        names = [name for name in {**then, **now} if name not in but]
-        changed = [name for name in names if now.get(name) != then.get(name)]
-        if changed:
-            raise ValueError(
-                f"{where} holds a run with other settings: "
-                + "; ".join(f"{name} was {then.get(name)}, now {now.get(name)}" for name in changed)
-                + ". Give the same options to continue it, or another `output`."
-            )
-
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return nested settings as one level: `recipe.epochs`."""
@@ -75,7 +61,15 @@ def state_to_go_on_from(
     if not (folder / STATE_FILE).exists():
         return None
     state = read_state(folder / STATE_FILE)
-    state.check_identity(identity, where=str(folder), but=but)
+    then, now = _flat(state.identity), _flat(identity)
+    compared = [name for name in {**then, **now} if name not in but]
+    names = [name for name in compared if now.get(name) != then.get(name)]
+    if names:
+        raise ValueError(
+            f"{folder} holds a run with other settings: "
+            + "; ".join(f"{name} was {then.get(name)}, now {now.get(name)}" for name in names)
+            + ". Give the same options to continue it, or another `output`."
+        )
     return state
 
 
