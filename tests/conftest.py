@@ -10,6 +10,7 @@ import pytest
 from filelock import FileLock
 
 from made_up_data import make_card
+from made_up_detection import write_labelled_pictures
 from minixception.commands import run_command
 from minixception.labels import EMOTIONS_FER2013, GENDERS
 
@@ -100,6 +101,14 @@ def _write_checkpoint(folder: Path, class_names: tuple[str, ...]) -> None:
 def portraits() -> Path:
     """Return the path of a picture of three faces."""
     return PICTURES / "portraits.jpg"
+
+
+@pytest.fixture(scope="session")
+def detection_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a made-up detection set."""
+    folder = tmp_path_factory.mktemp("pictures")
+    write_labelled_pictures(folder)
+    return folder
 
 
 @pytest.fixture

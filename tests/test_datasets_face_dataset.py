@@ -42,33 +42,28 @@ def test_inconsistent_fields_are_refused(field: str, value: Any) -> None:
         make(**{field: value})
 
 
-def test_split_keeps_order_and_all_fields() -> None:
+def test_rows_are_selected_in_order_with_all_fields() -> None:
     targets = np.eye(3, dtype=np.float32)[np.arange(6) % 3]
     dataset = make(targets=targets)
-    test = dataset.split("test")
-    assert len(test) == 2
-    assert np.array_equal(test.images, dataset.images[[2, 5]])
-    assert test.targets is not None
-    assert np.array_equal(test.targets, targets[[2, 5]])
-    assert test.attributes["age"].tolist() == [2, 5]
-    assert test.class_counts() == {"a": 0, "b": 0, "c": 2}
-
-
-def test_unknown_split_lists_the_existing_ones() -> None:
+    mask = np.isin(np.arange(6), [2, 5])
+    for rows, part in (
+        ([2, 5], dataset.split("test")),
+        ([2, 5], dataset.select(mask)),
+        ([5, 0], dataset.select(np.array([5, 0]))),
+        ([], dataset.select(np.array([], dtype=int))),
+    ):
+        assert len(part) == len(rows)
+        assert np.array_equal(part.images, dataset.images[rows])
+        assert np.array_equal(part.distributions, targets[rows])
+        assert part.attributes["age"].tolist() == rows
+    assert dataset.split("test").class_counts() == {"a": 0, "b": 0, "c": 2}
+    for wrong in (np.array([True, False]), np.array([0.5]), np.array([6])):
+        with pytest.raises(IndexError):
+            dataset.select(wrong)
     with pytest.raises(ValueError, match=r"one of train, test. Received: split='val'"):
-        make().split("val")
+        dataset.split("val")
     with pytest.raises(ValueError, match="made up has no splits"):
         make(splits=None).split("train")
-
-
-def test_select_by_mask_and_by_index() -> None:
-    dataset = make()
-    assert dataset.select(np.array([5, 0])).attributes["age"].tolist() == [5, 0]
-    assert len(dataset.select(dataset.labels == 1)) == 2
-    assert len(dataset.select(np.array([], dtype=int))) == 0
-    for rows in (np.array([True, False]), np.array([0.5]), np.array([6])):
-        with pytest.raises(IndexError):
-            dataset.select(rows)
 
 
 def test_twins_are_found_by_content() -> None:

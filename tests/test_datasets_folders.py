@@ -104,13 +104,6 @@ def test_a_picture_in_two_classes_is_told(folder: Path, caplog: pytest.LogCaptur
     assert told in caplog.text
 
 
-def test_options_that_are_not_allowed(folder: Path) -> None:
-    wrong: dict[str, Any] = {"image_size": (0, 48), "channels": 4}
-    for option, value in wrong.items():
-        with pytest.raises(ValueError, match=f"`{option}` must be"):
-            load_class_folders(folder, **{option: value})
-
-
 @needs_any_name
 def test_a_picture_whose_name_is_not_utf8(folder: Path) -> None:
     write_picture(Path(os.fsdecode(os.fsencode(folder) + b"/sad/\xff.png")), 30)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from conftest import Run, eagerly
-from made_up_detection import write_labelled_pictures
 from minixception.boxes import clip, intersections_over_unions
 from minixception.checkpoints.engines import LiteRTEngine
 from minixception.detection.card import DetectorCard, read_detector_card
@@ -35,26 +34,19 @@ QUICK = DetectorRecipe(
 )
 
 
-def make_run(folder: Path, pictures: Path) -> DetectorRun:
+def make_run(folder: Path, detection_set: Path) -> DetectorRun:
     keras.utils.set_random_seed(1)
     model = build_detector(TINY)
-    training_part, held_out = (read_sources(pictures, held_out=each) for each in (False, True))
+    training_part, held_out = (read_sources(detection_set, held_out=each) for each in (False, True))
     parameters, offsets = model.count_params(), (0.0, 0.0, 0.0)
     card = DetectorCard(folder.name, model.name, parameters, STRIDES, offsets, score_threshold=0.5)
     return DetectorRun(model, training_part, held_out, QUICK, seed=5, folder=folder, card=card)
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pictures")
-    write_labelled_pictures(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Path:
+def trained(tmp_path_factory: pytest.TempPathFactory, detection_set: Path) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "trained"
-    run = make_run(folder, pictures)
+    run = make_run(folder, detection_set)
     with eagerly():
         train_detector(run)
     finish_detector(folder, run.validation, scenes=6)
@@ -104,7 +96,7 @@ def test_the_overlap_of_the_loss_is_that_of_the_boxes() -> None:
 
 @pytest.mark.usefixtures("eager")
 def test_a_killed_run_goes_on_like_one_that_was_not(
-    tmp_path: Path, pictures: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, detection_set: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = training.record_epoch
 
@@ -116,18 +108,18 @@ def test_a_killed_run_goes_on_like_one_that_was_not(
     with monkeypatch.context() as patch:
         patch.setattr(training, "record_epoch", record_and_die)
         with pytest.raises(KeyboardInterrupt):
-            train_detector(make_run(folder, pictures))
+            train_detector(make_run(folder, detection_set))
     with pytest.raises(FileExistsError):
-        train_detector(make_run(folder, pictures))
+        train_detector(make_run(folder, detection_set))
     with pytest.raises(ValueError, match=r"recipe\.steps was 2, now 3"):
         train_detector(
-            replace(make_run(folder, pictures), recipe=replace(QUICK, steps=3)), resume=True
+            replace(make_run(folder, detection_set), recipe=replace(QUICK, steps=3)), resume=True
         )
-    run = make_run(folder, pictures)
+    run = make_run(folder, detection_set)
     with pytest.raises(ValueError, match=r"training was md5:.*, now md5:"):  # as many others
         train_detector(replace(run, training=run.validation), resume=True)
-    history = train_detector(make_run(folder, pictures), resume=True)
-    whole = train_detector(make_run(trained, pictures), resume=True)  # complete: as it was
+    history = train_detector(make_run(folder, detection_set), resume=True)
+    whole = train_detector(make_run(trained, detection_set), resume=True)  # complete: as it was
     assert len(whole) == len(history) == 2
     for row, other in zip(whole, history, strict=True):
         del row["seconds"], other["seconds"]
@@ -187,23 +179,23 @@ def test_what_is_no_detector_is_refused(
 
 
 def test_a_detector_is_evaluated_by_the_command(
-    trained: Path, pictures: Path, run: Run, tmp_path: Path
+    trained: Path, detection_set: Path, run: Run, tmp_path: Path
 ) -> None:
     output = tmp_path / "scores.json"
-    arguments = ["evaluate", "--model", trained, "--data", pictures]
+    arguments = ["evaluate", "--model", trained, "--data", detection_set]
     assert "recall by side in pixels" in run(*arguments, "--output", output).stdout
     assert '"average_precision"' in output.read_text()
     assert "--flip is for classifiers" in run(*arguments, "--flip", code=1).stderr
 
 
 def test_the_command_refuses_before_it_works(
-    tmp_path: Path, pictures: Path, trained: Path, run: Run
+    tmp_path: Path, detection_set: Path, trained: Path, run: Run
 ) -> None:
-    output, table = tmp_path / "run", pictures / "photographs.csv"
+    output, table = tmp_path / "run", detection_set / "photographs.csv"
     for options, message in (
         (["--output", trained], "`resume`"),
         (["--output", output, "--leave-out", table], "folder or a whole tar archive"),
         (["--output", output, "--epochs", "0"], "epochs"),
     ):
-        assert message in run("train-detector", "--data", pictures, *options, code=1).stderr
+        assert message in run("train-detector", "--data", detection_set, *options, code=1).stderr
     assert not output.exists()

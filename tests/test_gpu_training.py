@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from made_up_data import fer2013_csv
+from made_up_data import write_fer2013
 from minixception import models
 from minixception.checkpoints.keras_model import load_checkpoint
 from minixception.inference.classifier import FaceClassifier
-from minixception.labels import FERPLUS_COLUMNS
 
 ROOT = Path(__file__).parents[1]
-SIZES = {"Training": 28, "PublicTest": 14, "PrivateTest": 7}
 
 
 @pytest.fixture
@@ -43,15 +41,7 @@ def test_each_head_of_a_teacher_becomes_a_model(part: Any, here: Path) -> None:
     from benchmarks.gpu_training.settings import FERPLUS, TEACHER
     from benchmarks.gpu_training.trained import write_model
 
-    folder = here / "datasets" / "fer2013"
-    folder.mkdir(parents=True)
-    (folder / "fer2013.csv").write_text(fer2013_csv(SIZES))
-    votes = [f"Usage,Image name,{','.join(FERPLUS_COLUMNS)}"]
-    for usage, size in SIZES.items():
-        for row in range(size):
-            counts = [10 * (column == row % 7) for column in range(len(FERPLUS_COLUMNS))]
-            votes.append(f"{usage},,{','.join(map(str, counts))}")
-    (folder / "fer2013new.csv").write_text("\n".join(votes) + "\n")
+    write_fer2013(here / "datasets" / "fer2013")
     (here / "gpu").mkdir()
     whole = models.build("mini_xception", (48, 48, 1), 15)
     facts = {"network": "mini_xception", "size": 48, "heads": ["fer2013", "ferplus"], "seed": 3}

@@ -18,13 +18,12 @@ import pandas
 import pytest
 
 from conftest import eagerly
-from made_up_data import fer2013_csv, write_noise
+from made_up_data import write_fer2013, write_noise
 from minixception import models
 from minixception.checkpoints.card import read_card
 from minixception.checkpoints.shipped import DEFAULT_MODELS, find_model, shipped_models
 from minixception.commands import COMMANDS, main, run_command
 from minixception.images import read_image, rgb_to_bgr, write_image
-from minixception.labels import FERPLUS_COLUMNS
 from minixception.training.recipe_book import RECIPES
 from systems import needs_links
 
@@ -133,19 +132,6 @@ def write_film(path: Path, image: np.ndarray) -> None:
     for _ in range(3):
         writer.write(rgb_to_bgr(image))
     writer.release()
-
-
-def write_fer2013(folder: Path) -> None:
-    """Write faces, and beside them the votes of FER+."""
-    sizes = {"Training": 28, "PublicTest": 14, "PrivateTest": 7}
-    votes = [f"Usage,Image name,{','.join(FERPLUS_COLUMNS)}"]
-    for usage, size in sizes.items():
-        for row in range(size):
-            counts = [10 * (column == row % 7) for column in range(len(FERPLUS_COLUMNS))]
-            votes.append(f"{usage},,{','.join(map(str, counts))}")
-    folder.mkdir(parents=True)
-    (folder / "fer2013.csv").write_text(fer2013_csv(sizes))
-    (folder / "fer2013new.csv").write_text("\n".join(votes) + "\n")
 
 
 @pytest.fixture

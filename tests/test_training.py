@@ -32,11 +32,12 @@ from pattern_runs import (
     make_run,
 )
 
+Finished = tuple[Path, training.History]
 COLUMNS = "epoch,learning_rate,loss,accuracy,val_loss,val_accuracy,val_macro_f1"
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, training.History]:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """Folder and history of a run that nothing interrupted."""
     folder = tmp_path_factory.mktemp("runs") / "finished"
     return folder, train(make_run(folder), verbose=0)
@@ -48,7 +49,7 @@ def no_curves(finished: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("minixception.training.state.plot_history", lambda *_: None)
 
 
-def test_files_of_a_run(finished: tuple[Path, training.History]) -> None:
+def test_files_of_a_run(finished: Finished) -> None:
     folder, history = finished
     assert {path.name for path in folder.iterdir()} == {
         *{"model.keras", "card.json", HISTORY_FILE, CURVES_FILE, STATE_FILE, LEARNED_FILE},
@@ -63,9 +64,7 @@ def test_files_of_a_run(finished: tuple[Path, training.History]) -> None:
     assert all(0 <= row["val_accuracy"] <= 1 for row in history)
 
 
-def test_the_best_epoch_is_kept_with_its_averaged_weights(
-    finished: tuple[Path, training.History],
-) -> None:
+def test_the_best_epoch_is_kept_with_its_averaged_weights(finished: Finished) -> None:
     folder, history = finished
     checkpoint, state = load_checkpoint(folder), read_state(folder / STATE_FILE)
     best = max(history, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
@@ -118,9 +117,7 @@ def test_a_recipe_can_leave_the_penalties_out(tmp_path: Path) -> None:
     assert np.subtract(losses[True], losses[False]) == pytest.approx([penalty] * 2, rel=1e-3)
 
 
-def test_each_improvement_has_a_file_named_by_epoch_and_accuracy(
-    finished: tuple[Path, training.History],
-) -> None:
+def test_each_improvement_has_a_file_named_by_epoch_and_accuracy(finished: Finished) -> None:
     folder, history = finished
     files = sorted((folder / IMPROVEMENTS_FOLDER).iterdir())
     assert [path.name for path in files] == [
@@ -152,18 +149,11 @@ def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path, batch_size: int, 
         train(make_run(tmp_path / "run", recipe), verbose=0)
 
 
-def test_votes_are_the_targets_where_a_set_has_them() -> None:
-    dataset = faces(3, seed=0)
-    assert np.array_equal(dataset.distributions, np.eye(3, dtype=np.float32))
-    votes = np.array([[0.5, 0.5, 0], [0, 1, 0], [0.1, 0.2, 0.7]], np.float32)
-    assert replace(dataset, targets=votes).distributions is votes
-
-
 # Going on
 
 
 def test_an_interrupted_run_goes_on_exactly(
-    tmp_path: Path, finished: tuple[Path, training.History], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, finished: Finished, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, history = finished
     other = tmp_path / "finished"
@@ -203,9 +193,7 @@ def test_a_taught_run_on_mixed_images_goes_on_exactly(
         train(replace(whole, teachers=()), resume=True, verbose=0)
 
 
-def test_a_finished_run_is_left_alone(
-    finished: tuple[Path, training.History], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_finished_run_is_left_alone(finished: Finished, caplog: pytest.LogCaptureFixture) -> None:
     folder, history = finished
     before = (folder / STATE_FILE).read_bytes()
     in_other_words = replace(EVERYTHING, name="all", summary="what can be kept", cost="a minute")
@@ -225,9 +213,7 @@ def test_a_constant_rate_can_be_prolonged(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("eager")
-def test_early_stopping_ends_a_run_until_it_has_more_patience(
-    tmp_path: Path,
-) -> None:
+def test_early_stopping_ends_a_run_until_it_has_more_patience(tmp_path: Path) -> None:
     lengths = []
     for epochs, patience in ((9, 2), (12, 2), (12, 4), (6, 9)):
         recipe = replace(STANDSTILL, epochs=epochs, early_stopping_patience=patience)
@@ -235,9 +221,7 @@ def test_early_stopping_ends_a_run_until_it_has_more_patience(
     assert lengths == [3, 3, 5, 6]
 
 
-def test_a_model_without_its_state_is_not_trained_over(
-    finished: tuple[Path, training.History], tmp_path: Path
-) -> None:
+def test_a_model_without_its_state_is_not_trained_over(finished: Finished, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(finished[0], tmp_path / "model"))
     (folder / STATE_FILE).unlink()
     before = (folder / KERAS_FILE).read_bytes()
@@ -261,7 +245,7 @@ def test_a_model_without_its_state_is_not_trained_over(
     ],
 )
 def test_a_run_with_other_settings_is_not_resumed(
-    finished: tuple[Path, training.History], changes: dict[str, Any], message: str
+    finished: Finished, changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=f"other settings.*{message}"):
         train(replace(make_run(finished[0]), **changes), resume=True, verbose=0)

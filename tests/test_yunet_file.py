@@ -1,15 +1,13 @@
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
 from minixception.detection import yunet as yunet_file
 from minixception.detection.yunet import fetch_yunet
+from static_host import static_host
 
 CONTENT = b"a network" * 10_000
 
@@ -20,19 +18,12 @@ def zoo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "zoo"
     folder.mkdir()
     (folder / "yunet.onnx").write_bytes(CONTENT)
-    monkeypatch.setattr(SimpleHTTPRequestHandler, "log_message", lambda *_: None)
-    answer = partial(SimpleHTTPRequestHandler, directory=str(folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), answer) as server:
-        thread = Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        url = f"http://127.0.0.1:{server.server_port}/yunet.onnx"
-        monkeypatch.setattr(yunet_file, "YUNET_URL", url)
+    with static_host(folder) as (address, _):
+        monkeypatch.setattr(yunet_file, "YUNET_URL", f"{address}yunet.onnx")
         monkeypatch.setattr(yunet_file, "YUNET_SHA256", hashlib.sha256(CONTENT).hexdigest())
         monkeypatch.setenv("MINIXCEPTION_CACHE", str(tmp_path / "cache"))
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         yield folder / "yunet.onnx"
-        server.shutdown()
-        thread.join()
 
 
 def test_file_is_fetched_once_and_then_without_network(
