@@ -113,11 +113,12 @@ def network(*outputs: Any, shape: tuple[Any, ...] = (8, 8, 1)) -> keras.Model:
         (network(layers.Dense(3), shape=(8, 8, 5)), "with 1 or 3 channels. Received: odd"),
         (network(layers.Softmax(), shape=(None, None, 3)), "images of one size"),
         (keras.Sequential([layers.Dense(3)], name="odd"), "must be built"),
+        (b"PK", "must be a Keras model, or the path of a file. Received: b'PK'"),
     ],
 )
 def test_what_does_not_fit_is_told_and_writes_nothing(
-    model: keras.Model, message: str, tmp_path: Path
+    model: Any, message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         make_checkpoint(tmp_path / "new", model, class_names=NAMES, value_range=(0, 1))
     assert list(tmp_path.iterdir()) == []

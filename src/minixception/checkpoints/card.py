@@ -136,34 +136,33 @@ class Card(Origin):
             KeyError, TypeError, ValueError, OverflowError: for missing or impossible entries.
         """
         return cls(
-            name=str(data["name"]),
             task=str(data["task"]),
-            architecture=str(data["architecture"]),
-            parameters=int(data["parameters"]),
             class_names=tuple(data["class_names"]),
             preprocessor=Preprocessor.from_json(_object(data, "preprocessor")),
             crop_margin=as_margin(data["crop_margin"]),
             temperature=float(data.get("temperature", 1.0)),
-            **origin_entries(data),
+            **shared_entries(data),
         )
 
 
-def origin_entries(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those entries of a card that are fields of `Origin`.
+def shared_entries(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what every card says: name, architecture, parameters, and the fields of `Origin`.
 
     Raises:
-        TypeError: for one of another type.
+        KeyError, TypeError, ValueError, OverflowError: for missing or impossible entries.
     """
-    found = {one.name: data[one.name] for one in fields(Origin) if one.name in data}
-    for name, value in found.items():
-        if name in ("command", "known_weaknesses"):
-            found[name] = str(value)
-        elif name == "seed":
-            if not isinstance(value, int | None):
-                raise TypeError(f"`seed` must be a whole number or null. Received: {value!r:.100}")
-        else:
-            found[name] = _object(data, name)
-    return found
+    mappings = [name for name in ("data", "recipe", "versions", "metrics") if name in data]
+    if not isinstance(seed := data.get("seed"), int | None):
+        raise TypeError(f"`seed` must be a whole number or null. Received: {seed!r:.100}")
+    return {
+        "name": str(data["name"]),
+        "architecture": str(data["architecture"]),
+        "parameters": int(data["parameters"]),
+        "seed": seed,
+        "command": str(data.get("command", "")),
+        "known_weaknesses": str(data.get("known_weaknesses", "")),
+        **{name: _object(data, name) for name in mappings},
+    }
 
 
 def _object(data: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -56,9 +56,6 @@ class LiteRTEngine:
     workers of its own. Dealing out whole faces takes 2 % more processor time than one core does,
     LiteRT's own threads, which meet after every layer, 9 %.
 
-    LiteRT prints "INFO: Created TensorFlow Lite XNNPACK delegate for CPU." once per process; its
-    Python interface has no way to turn that off, `minixception.hush` has.
-
     Attributes:
         content: the bytes of the file, read once.
         input_shape: (height, width, channels) of an image; -1 stands for any.

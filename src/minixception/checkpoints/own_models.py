@@ -69,6 +69,7 @@ def make_checkpoint(
             probabilities. One without a softmax at its end gets it by
             `keras.Model(model.inputs, keras.layers.Softmax()(model.output))`. Nothing is written
             then.
+        TypeError: if it is neither a Keras model nor a path.
         FileNotFoundError: if there is no such file.
         FileExistsError: if the folder holds a training run.
     """
@@ -85,6 +86,10 @@ def make_checkpoint(
             from minixception.checkpoints.keras_model import load_keras_file
 
             model = load_keras_file(model)
+        if not hasattr(model, "predict_on_batch"):
+            raise TypeError(
+                f"`model` must be a Keras model, or the path of a file. Received: {model!r:.100}"
+            )
         name, predict = model.name, model.predict_on_batch
         preprocessor = _preprocessor_of(name, getattr(model, "input_shape", None), value_range)
         if model.output_shape != (None, len(class_names)):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from minixception.checkpoints.card import Origin, origin_entries, read_json_card
+from minixception.checkpoints.card import Origin, read_json_card, shared_entries
 
 TASK = "detector"
 
@@ -63,13 +63,10 @@ class DetectorCard(Origin):
         if data.get("task") != TASK:
             raise ValueError(f"it is not a detector's card: its `task` is {data.get('task')!r}")
         return cls(
-            name=str(data["name"]),
-            architecture=str(data["architecture"]),
-            parameters=int(data["parameters"]),
             strides=tuple(int(stride) for stride in data["strides"]),
             score_offsets=tuple(float(offset) for offset in data["score_offsets"]),
             score_threshold=float(data["score_threshold"]),
-            **origin_entries(data),
+            **shared_entries(data),
         )
 
 
