@@ -74,13 +74,6 @@ def test_an_epoch_shows_every_image_once_with_its_own_target() -> None:
         assert not np.array_equal(numbers, np.arange(10))
 
 
-def test_batches_are_resized_and_prepared() -> None:
-    images, targets = batches(random_images(4, 10, 3), 1, preprocessor=Preprocessor((16, 20)))[0]
-    assert (images.shape, images.dtype) == ((4, 16, 20, 1), np.float32)
-    assert (targets.shape, targets.dtype) == ((4, 4), np.float32)
-    assert -1 <= images.min() < images.max() <= 1
-
-
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [11, 12])
 def test_flip_alone_gives_an_image_or_its_mirror_exactly(channels: int, size: int) -> None:

@@ -159,26 +159,22 @@ def train(run: TrainingRun, *, resume: bool = False, verbose: int | str = "auto"
     Raises:
         ValueError: the loss is no finite number any more; see also `state_to_go_on_from`.
     """
-    with own_folder(run.folder):
-        state = _state_to_go_on_from(run, resume=resume)
-        if state is not None:
-            if _is_over(state.history, run.recipe):
-                log.warning("%s is complete: nothing to do.", run.folder)
-                return state.history
-            log.info("Continuing after epoch %d.", len(state.history))
-        return _fit(run, state, verbose)
-
-
-def _state_to_go_on_from(run: TrainingRun, *, resume: bool) -> TrainingState | None:
-    free = [*REMARKS, *(PROLONGING if run.recipe.schedule == "constant" else ())]
+    free = (*REMARKS, *(PROLONGING if run.recipe.schedule == "constant" else ()))
     but = [f"recipe.{name}" for name in free]
-    state = state_to_go_on_from(run.folder, run.identity(), resume=resume, but=but)
-    if state is not None and (begun := read_card(run.folder).task) != run.card.task:
-        raise ValueError(
-            f"{run.folder} holds a run of the task {begun}, which cannot become one of "
-            f"{run.card.task}. Give the same `task` to continue it, or another `output`."
-        )
-    return state
+    with own_folder(run.folder):
+        state = state_to_go_on_from(run.folder, run.identity(), resume=resume, but=but)
+        if state is None:
+            return _fit(run, None, verbose)
+        if (begun := read_card(run.folder).task) != run.card.task:
+            raise ValueError(
+                f"{run.folder} holds a run of the task {begun}, which cannot become one of "
+                f"{run.card.task}. Give the same `task` to continue it, or another `output`."
+            )
+        if _is_over(state.history, run.recipe):
+            log.warning("%s is complete: nothing to do.", run.folder)
+            return state.history
+        log.info("Continuing after epoch %d.", len(state.history))
+        return _fit(run, state, verbose)
 
 
 def _is_over(history: History, recipe: Recipe) -> bool:
