@@ -65,6 +65,25 @@ def test_a_folder_holds_what_is_written_whole(folder: Folder) -> None:
 
 
 @needs_arrow
+def test_an_upload_that_fails_leaves_nothing(memory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("connection reset by peer")
+
+    folder, system = Folder(memory), "fsspec.implementations.memory.MemoryFileSystem"
+    folder.write(".part-000000.csv", b"a user's own")
+    for failing, left in (({"mv"}, 0), ({"mv", "rm"}, 1)):  # the second as if it was killed
+        with monkeypatch.context() as patch:
+            for name in failing:
+                patch.setattr(f"{system}.{name}", fail)
+            with pytest.raises(OSError, match="connection reset"):
+                folder.write("part-000000.csv", b"content")
+            folder.clear()
+        assert len(folder.names()) == 1 + left
+    folder.clear()
+    assert folder.names() == [".part-000000.csv"]
+
+
+@needs_arrow
 def test_a_connection_that_fails_is_no_fault_of_a_picture(
     memory: str, portraits: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,20 +6,22 @@ and percent signs.
 
 import errno
 import math
+import re
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from minixception.bounds import LARGEST_PICTURE
-from minixception.files import atomic_path
+from minixception.files import atomic_path, remove_leftovers
 from minixception.messages import explain
 
 # The largest picture, uncompressed, with four channels of 16 bits: files are read whole.
 _MOST_BYTES = 8 * LARGEST_PICTURE
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{32}\.part")
 
 
 def is_url(name: str) -> bool:
@@ -179,9 +181,23 @@ class Folder:
         with _connection(self._url(name)) as (system, path):
             folder, _, _ = path.rpartition("/")
             hidden = f"{folder}/.{name}.{uuid.uuid4().hex}.part"
-            with system.open_output_stream(hidden) as stream:
-                stream.write(content)
-            system.move(hidden, path)
+            try:
+                with system.open_output_stream(hidden) as stream:
+                    stream.write(content)
+                system.move(hidden, path)
+            except BaseException:
+                with suppress(Exception):  # it may not be there
+                    system.delete_file(hidden)
+                raise
+
+    def clear(self) -> None:
+        """Remove what killed writers left unfinished; what cannot be removed stays."""
+        if not is_url(self.name):
+            remove_leftovers(self.name)
+            return
+        with suppress(OSError), _connection(self.name) as (system, path):
+            for name in filter(_UNFINISHED.fullmatch, self.names()):
+                system.delete_file(f"{path}/{name}")
 
     def _url(self, name: str) -> str:
         return self.name + "/" * (not self.name.endswith("/")) + name

@@ -23,7 +23,6 @@ from minixception.commands.outputs import check_folder
 from minixception.commands.picture_paths import FoundFiles, find_files
 from minixception.commands.picture_report import Report
 from minixception.commands.run_control import StopRequest
-from minixception.files import remove_leftovers
 from minixception.inference.tables import Outcome, Table
 from minixception.locks import own_folder
 from minixception.messages import counted, explain, require
@@ -40,7 +39,7 @@ def run_on_cluster(arguments: argparse.Namespace, tables: Mapping[str, Path | st
     with ExitStack() as held:
         if isinstance(target, Path):
             held.enter_context(own_folder(target))
-            held.callback(remove_leftovers, target)  # of workers that were killed
+        held.callback(folder.clear)
         if job := read_job(folder):
             holds = f"a job of {counted(len(job.items), 'picture')}"
             check_job(folder.name, holds, job.options, options, resume=arguments.resume)
