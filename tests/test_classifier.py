@@ -7,9 +7,12 @@ import keras
 import numpy as np
 import pytest
 
-from minixception import Explainer, FaceClassifier, read_image, write_image
+from minixception import Explainer, FaceAnalyzer, FaceClassifier, read_image, write_image
+from minixception.checkpoints.card import read_card
 from minixception.checkpoints.keras_model import load_checkpoint
+from minixception.checkpoints.shipped import find_model
 from minixception.models.dissection import feature_extractor
+from minixception.training.runs import RunRecord
 
 FACES = np.random.default_rng(0).integers(0, 256, (3, 48, 48), dtype=np.uint8)
 
@@ -81,11 +84,14 @@ def test_a_model_that_ends_in_another_model_has_no_features() -> None:
         feature_extractor(outer, (48, 48, 1))
 
 
-def test_shipped_names_are_taken_wherever_a_folder_is() -> None:
+def test_shipped_names_and_runs_are_taken_wherever_a_folder_is() -> None:
     name = "utkface_mini_xception"
+    run = RunRecord(find_model(name), read_card(find_model(name)), {})
+    assert FaceAnalyzer(emotion=None, gender=run).classifiers["gender"].card == run.card
     assert FaceClassifier.load(name).card.name == name
     assert load_checkpoint(name).card.name == name
     assert Explainer.load(name).class_names == ("woman", "man")
     for load in (FaceClassifier.load, load_checkpoint, Explainer.load):
+        load(run)
         with pytest.raises(FileNotFoundError, match=rf"nope is neither .* {name}"):
             load("nope")

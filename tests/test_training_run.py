@@ -35,7 +35,7 @@ def test_a_loaded_set_is_trained_on_and_scored(
     assert len(run.history["val_accuracy"]) == 2
     learned = np.unique(numbers_of(patterns.split("train")))
     assert np.array_equal(read_learned([run.folder]), learned)
-    scores = minixception.evaluate("run", patterns)
+    scores = minixception.evaluate(run, patterns)
     assert scores.to_json() == run.card.metrics["validation"]
     assert minixception.evaluate("run", patterns, split="test").n == 6
     with pytest.raises(ValueError, match=r"`split` must be one of train.*Received: split=\['test"):
@@ -51,7 +51,7 @@ def test_a_run_in_the_default_folder_goes_on_like_any_other(
     options: dict[str, Any] = {"schedule": "constant", "verbose": 0, **SMALL}
     options["initial_weights"] = minixception.train(
         divided_faces(), output="a", epochs=1, **options
-    ).folder
+    )
     begun = minixception.train(divided_faces(), epochs=1, resume=True, **options)
     assert begun.folder.parent == Path("runs")
     exported = begun.folder / "model.tflite"

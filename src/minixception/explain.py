@@ -20,7 +20,7 @@ nothing supports the class.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -124,7 +124,7 @@ class Explainer:
         )
 
     @classmethod
-    def load(cls, name_or_folder: str | Path) -> "Explainer":
+    def load(cls, name_or_folder: str | PathLike[str]) -> "Explainer":
         """Load a shipped model by its name, or a checkpoint folder; see `load_checkpoint`."""
         checkpoint = load_checkpoint(name_or_folder)
         card = checkpoint.card

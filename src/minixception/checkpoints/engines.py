@@ -8,6 +8,7 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
+from os import PathLike
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -278,7 +279,7 @@ def require_probabilities(
         )
 
 
-def load_engine(model: str | Path, *, engine: str = "litert") -> tuple[Card, Engine]:
+def load_engine(model: str | PathLike[str], *, engine: str = "litert") -> tuple[Card, Engine]:
     """Load the card and the model of a shipped name or a checkpoint folder, by one of `ENGINES`.
 
     Raises:

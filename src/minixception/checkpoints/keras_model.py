@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def write_checkpoint(
         (Path(folder) / LITERT_FILE).unlink(missing_ok=True)  # of other weights
 
 
-def load_checkpoint(name_or_folder: str | Path) -> Checkpoint:
+def load_checkpoint(name_or_folder: str | PathLike[str]) -> Checkpoint:
     """Load a Keras model with its card, in safe mode (no code is run from the file).
 
     Args:

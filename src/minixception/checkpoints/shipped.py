@@ -37,7 +37,9 @@ def shipped_models(task: str) -> dict[str, Path]:
     return {card.parent.name: card.parent for card in sorted(folder.glob("*/card.json"))}
 
 
-def find_model(name_or_folder: str | Path, *, tasks: tuple[str, ...] = CLASSIFIER_TASKS) -> Path:
+def find_model(
+    name_or_folder: str | PathLike[str], *, tasks: tuple[str, ...] = CLASSIFIER_TASKS
+) -> Path:
     """Return the checkpoint folder for a shipped model's name, or for a folder given as such.
 
     Args:
@@ -52,13 +54,14 @@ def find_model(name_or_folder: str | Path, *, tasks: tuple[str, ...] = CLASSIFIE
         raise TypeError(
             f"A model is given by its name or its folder. Received: {type(name_or_folder).__name__}"
         )
-    if Path(name_or_folder).is_dir():
-        return Path(name_or_folder)
+    folder = Path(name_or_folder)
+    if folder.is_dir():
+        return folder
     shipped = {name: path for task in tasks for name, path in shipped_models(task).items()}
-    if str(name_or_folder) in shipped:
-        return shipped[str(name_or_folder)]
+    if str(folder) in shipped:
+        return shipped[str(folder)]
     raise FileNotFoundError(
-        f"{name_or_folder} is neither a checkpoint folder nor a shipped {' or '.join(tasks)} model "
+        f"{folder} is neither a checkpoint folder nor a shipped {' or '.join(tasks)} model "
         f"({', '.join(shipped) or 'there are none'}). For a model file: "
         "`minixception.make_checkpoint`"
     )

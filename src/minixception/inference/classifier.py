@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,7 +37,9 @@ class FaceClassifier:
     engine: Engine
 
     @classmethod
-    def load(cls, name_or_folder: str | Path, *, engine: str = "litert") -> "FaceClassifier":
+    def load(
+        cls, name_or_folder: str | PathLike[str], *, engine: str = "litert"
+    ) -> "FaceClassifier":
         """Load a shipped model by its name, or a checkpoint folder; see `engines.load_engine`."""
         return cls(*load_engine(name_or_folder, engine=engine))
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,11 +55,11 @@ def train(
     output: str | Path | None = None,
     seed: int = 0,
     resume: bool = False,
-    teachers: Sequence[str | Path] = (),
-    initial_weights: str | Path | None = None,
+    teachers: Sequence[str | PathLike[str]] = (),
+    initial_weights: str | PathLike[str] | None = None,
     backbone_weights: str | Path | None = None,
     unlabelled: Sequence[str | Path] = (),
-    unlabelled_teachers: Sequence[str | Path] = (),
+    unlabelled_teachers: Sequence[str | PathLike[str]] = (),
     leave_out: str | Path | None = None,
     devices: int = 1,
     command: Sequence[str] = (),
@@ -68,7 +69,7 @@ def train(
     """Train a network on faces and write it, with card, history and curves, to a folder.
 
         run = minixception.train("pictures", epochs=20, output="runs/pictures")
-        analyzer = minixception.FaceAnalyzer(emotion=run.folder)
+        analyzer = minixception.FaceAnalyzer(emotion=run)
 
     The best epoch is chosen on the validation split; the test split is not looked at. The same
     seed on the same machine gives the same history, up to rounding where an earlier run of the

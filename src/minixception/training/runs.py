@@ -19,7 +19,7 @@ _LARGEST_VALUE = 1e30
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A training run, as far as it has got.
+    """A training run, as far as it has got; it can be given wherever a model is asked for.
 
     Attributes:
         folder: that training wrote.
@@ -30,6 +30,10 @@ class RunRecord:
     folder: Path
     card: Card = field(repr=False)
     history: Mapping[str, Sequence[float]] = field(repr=False)
+
+    def __fspath__(self) -> str:
+        """Return the folder, as a path of which every function takes the run."""
+        return str(self.folder)
 
     @property
     def best(self) -> int:

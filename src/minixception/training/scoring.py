@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ class SplitScores:
 
 
 def evaluate(
-    model: str | Path,
+    model: str | PathLike[str],
     dataset: str | Path | FaceDataset | None = None,
     *,
     split: str | None = None,
@@ -112,7 +113,7 @@ def evaluate(
 
 
 def score_splits(
-    model: str | Path,
+    model: str | PathLike[str],
     dataset: str | Path | FaceDataset | None = None,
     *,
     splits: Sequence[str] = (),
