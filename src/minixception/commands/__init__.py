@@ -55,9 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog=f"commands:\n{overview}\n\nminixception COMMAND --help lists its options.",
         formatter_class=_HelpFormatter,
     )
-    parser.add_argument(
-        "command", choices=COMMANDS, metavar="COMMAND", help="what to do, see below"
-    )
+    text = "what to do, see below"
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help=text)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.parse_args(arguments)
     return 2
@@ -127,12 +126,8 @@ def _run_parsed(command: str, arguments: Sequence[str], program: str, is_lost: b
     )
     module.add_arguments(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
-    parser.add_argument(
-        "-v",
-        "--verbose",
-        action="store_true",
-        help="also show the messages of TensorFlow, LiteRT and CUDA",
-    )
+    text = "also show the messages of TensorFlow, LiteRT and CUDA"
+    parser.add_argument("-v", "--verbose", action="store_true", help=text)
     if any(argument == "" or re.fullmatch(r"--[\w-]+=", argument) for argument in arguments):
         parser.error("an argument is empty; is a variable of the shell not set?")
     # Shells leave --output=~/a as it is, and a folder named "~" would be made here.

@@ -13,13 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add = parser.add_argument
     add("runs", nargs="+", type=Path, metavar="RUN", help="folder of a training run")
-    add(
-        "--output",
-        type=Path,
-        default=Path("output/runs.png"),
-        metavar="FILE.png",
-        help="the picture to write",
-    )
+    target = Path("output/runs.png")
+    add("--output", type=Path, default=target, metavar="FILE.png", help="the picture to write")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -38,20 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("file", type=Path, metavar="FILE.hdf5", help="the authors' weight file")
     add("--task", choices=CROP_MARGINS, required=True, help="what the model classifies")
     add("--output", type=Path, required=True, metavar="FOLDER", help="the checkpoint to write")
-    add(
-        "--class-names",
-        action="extend",
-        nargs="+",
-        metavar="NAME",
-        help="in the order of the outputs (default: FER2013's seven emotions; woman, man)",
+    names = "in the order of the outputs (default: FER2013's seven emotions; woman, man)"
+    add("--class-names", action="extend", nargs="+", metavar="NAME", help=names)
+    margin = (
+        "how far crops reach beyond the box of a detected face, as a fraction of it (default: 0 "
+        "for emotion; 0.3 for gender, since the authors enlarge the box); stored with the model"
     )
-    add(
-        "--crop-margin",
-        type=float,
-        metavar="FRACTION",
-        help="how far crops reach beyond the box of a detected face, as a fraction of it (default: "
-        "0 for emotion; 0.3 for gender, since the authors enlarge the box); stored with the model",
-    )
+    add("--crop-margin", type=float, metavar="FRACTION", help=margin)
 
 
 def run(arguments: argparse.Namespace) -> int:

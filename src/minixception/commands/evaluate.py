@@ -36,13 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "class (default: the one that the model was trained on)",
     )
     add("--data", type=Path, help="its file or folder (default: in datasets/)")
-    add(
-        "--split",
-        action="extend",
-        nargs="+",
-        metavar="SPLIT",
-        help="one or more splits to score on (default: the validation split)",
-    )
+    splits = "one or more splits to score on (default: the validation split)"
+    add("--split", action="extend", nargs="+", metavar="SPLIT", help=splits)
     add("--output", type=Path, metavar="FILE.json", help="file to write")
     for name, text in (
         ("flip", "average with the prediction on the mirror image"),

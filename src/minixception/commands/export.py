@@ -40,19 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add = parser.add_argument
     add("model", metavar="NAME_OR_FOLDER", help="shipped model or folder")
-    add(
-        "--format",
-        choices=SUFFIXES,
-        help="what to write (default: litert for a file ending in .tflite, onnx for .onnx)",
-    )
+    formats = "what to write (default: litert for a file ending in .tflite, onnx for .onnx)"
+    add("--format", choices=SUFFIXES, help=formats)
     add("--output", type=Path, required=True, metavar="FILE", help="file to write")
-    add(
-        "--batch-size",
-        type=int,
-        metavar="FACES",
-        help="litert, onnx: fix the number of faces in a batch, for runtimes in browsers and "
-        "devices that require it (default: any number)",
+    fixed = (
+        "litert, onnx: fix the number of faces in a batch, for runtimes in browsers and devices "
+        "that require it (default: any number)"
     )
+    add("--batch-size", type=int, metavar="FACES", help=fixed)
     add("--dataset", help="litert-int8: as for evaluate (default: the set it was trained on)")
     add("--data", type=Path, help="litert-int8: its file or folder (default: in datasets/)")
 
@@ -105,12 +100,9 @@ def _check_arguments(arguments: argparse.Namespace, folder: Path) -> None:
     # Nobody would see from the checkpoint that its model computes with 8 bits or in fixed batches.
     special = form == INT8 or batch_size is not None
     taken = folder / LITERT_FILE if special else None
-    check_file(
-        arguments.output,
-        f"--output for --format {form}",
-        suffixes=(SUFFIXES[form],),
-        apart_from={"the float32 model of the checkpoint": taken},
-    )
+    suffixes, apart_from = (SUFFIXES[form],), {"the float32 model of the checkpoint": taken}
+    option = f"--output for --format {form}"
+    check_file(arguments.output, option, suffixes=suffixes, apart_from=apart_from)
     for name in ("batch_size",) if form == INT8 else ("dataset", "data"):
         if getattr(arguments, name) is not None:
             users = "litert and onnx" if form == INT8 else INT8

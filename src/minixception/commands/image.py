@@ -59,43 +59,27 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add = parser.add_argument
-    add(
-        "pictures",
-        nargs="+",
-        type=path_or_url,
-        metavar="PATH",
-        help="picture files, folders, patterns; with --cluster also URLs",
-    )
-    add(
-        "--output",
-        type=Path,
-        metavar="FILE_OR_FOLDER",
-        help="the drawn picture, or a folder for NAME_faces.jpg (default: the current folder)",
-    )
+    paths = "picture files, folders, patterns; with --cluster also URLs"
+    add("pictures", nargs="+", type=path_or_url, metavar="PATH", help=paths)
+    drawn = "the drawn picture, or a folder for NAME_faces.jpg (default: the current folder)"
+    add("--output", type=Path, metavar="FILE_OR_FOLDER", help=drawn)
     add("--no-draw", action="store_true", help="draw nothing")
     add("--bars", action="store_true", help="draw a bar per emotion")
     add("--json", type=Path, metavar="FILE", help="picture -> list of faces")
-    for name, kind in {"csv": "a row", "jsonl": "a JSON object", "parquet": "a row"}.items():
-        needs = "; needs pyarrow" if name == "parquet" else ""
-        add(
-            f"--{name}",
-            type=path_or_url,
-            metavar="FILE",
-            help=f"{kind} per face{needs}; with --cluster a folder or URL for many such files",
-        )
+    for name, text in (
+        ("csv", "a row per face"),
+        ("jsonl", "a JSON object per face"),
+        ("parquet", "a row per face; needs pyarrow"),
+    ):
+        text += "; with --cluster a folder or URL for many such files"
+        add(f"--{name}", type=path_or_url, metavar="FILE", help=text)
     add("--resume", action="store_true", help="continue the tables of an interrupted job")
+    default = f"the number of cores; 1 for up to {FEW_PICTURES} pictures, and with --engine keras"
     add(
-        "--workers",
-        type=int,
-        metavar="N",
-        help="pictures analyzed at a time (default: the number of cores; 1 for up to "
-        f"{FEW_PICTURES} pictures, and with --engine keras)",
+        "--workers", type=int, metavar="N", help=f"pictures analyzed at a time (default: {default})"
     )
-    add(
-        "--whole-picture",
-        action="store_true",
-        help="the pictures are already cropped to a face: do not search them",
-    )
+    whole = "the pictures are already cropped to a face: do not search them"
+    add("--whole-picture", action="store_true", help=whole)
     add_cluster_argument(parser)
     add_model_arguments(parser)
     add_detector_arguments(parser)

@@ -39,19 +39,10 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, engines: bool = True
     """Declare which models run and, where there is a choice of engines, how."""
     add = parser.add_argument
     for task, model in DEFAULT_MODELS.items():
-        add(
-            f"--{task}-model",
-            default=model,
-            metavar="NAME_OR_FOLDER",
-            help=f"shipped model or checkpoint folder; `none` leaves {task} out",
-        )
-    add(
-        "--classifier",
-        action="append",
-        default=[],
-        metavar="NAME_OR_FOLDER",
-        help="another model, for the task that its card names; may be given several times",
-    )
+        text = f"shipped model or checkpoint folder; `none` leaves {task} out"
+        add(f"--{task}-model", default=model, metavar="NAME_OR_FOLDER", help=text)
+    text = "another model, for the task that its card names; may be given several times"
+    add("--classifier", action="append", default=[], metavar="NAME_OR_FOLDER", help=text)
     if engines:
         add("--engine", choices=("litert", "keras"), default="litert", help="what runs the models")
 
@@ -80,17 +71,10 @@ def add_detector_arguments(parser: argparse.ArgumentParser, *, film: bool = Fals
     ):
         add(f"--{name}", type=kind, metavar=unit, help=text)
     add("--yunet", type=Path, metavar="FILE", help="find faces with this YuNet file (.onnx)")
-    add(
-        "--upright",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="turn faces upright before they are classified",
-    )
-    add(
-        "--trust-yunet",
-        action="store_true",
-        help="load the --yunet FILE even if it is not OpenCV Zoo's; a damaged one crashes OpenCV",
-    )
+    text = "turn faces upright before they are classified"
+    add("--upright", action=argparse.BooleanOptionalAction, default=True, help=text)
+    text = "load the --yunet FILE even if it is not OpenCV Zoo's; a damaged one crashes OpenCV"
+    add("--trust-yunet", action="store_true", help=text)
 
 
 def path_or_url(text: str) -> Path | str:
@@ -100,12 +84,11 @@ def path_or_url(text: str) -> Path | str:
 
 def add_cluster_argument(parser: argparse.ArgumentParser) -> None:
     """Declare where the work is done; see `cluster.sessions.connected`."""
-    parser.add_argument(
-        "--cluster",
-        metavar="local|auto|HOST:PORT",
-        help="do the work with Ray: on this machine, on the cluster that it belongs to, or on the "
-        "cluster with this head; needs the extra `cluster`",
+    text = (
+        "do the work with Ray: on this machine, on the cluster that it belongs to, or on the "
+        "cluster with this head; needs the extra `cluster`"
     )
+    parser.add_argument("--cluster", metavar="local|auto|HOST:PORT", help=text)
 
 
 def refuse_together(arguments: argparse.Namespace, names: Iterable[str], other: str) -> None:

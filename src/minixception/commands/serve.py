@@ -27,40 +27,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="host name or address to listen on")
     add("--port", type=int, default=8000, help="0 takes any free port")
-    add(
-        "--workers",
-        type=int,
-        default=1,
-        metavar="N",
-        help="number of processes; a single one already uses all cores",
-    )
-    add(
-        "--token-file",
-        type=Path,
-        metavar="FILE",
-        help=f"require the token in this file, of {SHORTEST_TOKEN} characters or more",
-    )
-    add(
-        "--page",
-        type=Path,
-        metavar="FOLDER",
-        help="the built page (default: web/dist of the checkout)",
-    )
-    for each in fields(Limits):
-        add(
-            f"--most-{each.name}",
-            type=int,
-            default=each.default,
-            metavar="N",
-            help=each.metadata["help"],
-        )
+    token = f"require the token in this file, of {SHORTEST_TOKEN} characters or more"
+    add("--token-file", type=Path, metavar="FILE", help=token)
+    page = "the built page (default: web/dist of the checkout)"
+    add("--page", type=Path, metavar="FOLDER", help=page)
+    for name, default, text in (
+        ("workers", 1, "number of processes; a single one already uses all cores"),
+        *((f"most-{each.name}", each.default, each.metadata["help"]) for each in fields(Limits)),
+    ):
+        add(f"--{name}", type=int, default=default, metavar="N", help=text)
     add_model_arguments(parser, engines=False)
-    add(
-        "--detector",
-        choices=FILM_SIZES,
-        default=DEFAULT_DETECTOR,
-        help="detector to use unless a request names another",
-    )
+    detector = "detector to use unless a request names another"
+    add("--detector", choices=FILM_SIZES, default=DEFAULT_DETECTOR, help=detector)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -68,15 +46,11 @@ def run(arguments: argparse.Namespace) -> int:
     require("fastapi", "fastapi_offline", "prometheus_client", "uvicorn", what="serve")
     settings, host, file = _settings(arguments), arguments.host, arguments.token_file
     if file is None and not _is_loopback(host):
-        print(
-            f"anybody who can reach {host} can use this service; use --token-file, or a proxy with "
-            "a password",
-            file=sys.stderr,
-        )
+        advice = "use --token-file, or a proxy with a password"
+        print(f"anybody who can reach {host} can use this service; {advice}", file=sys.stderr)
     if file is not None and os.name != "nt" and file.stat().st_mode & 4:
-        print(
-            f"every user of this machine can read {file}; chmod o-r prevents that", file=sys.stderr
-        )
+        readers = f"every user of this machine can read {file}"
+        print(f"{readers}; chmod o-r prevents that", file=sys.stderr)
     from minixception.serve.server import run_service
 
     run_service(settings, host, arguments.port)
@@ -89,12 +63,11 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         raise ValueError(f"--workers must be 1 or more. Received: {arguments.workers}")
     if not 0 <= arguments.port < 65536:
         raise ValueError(f"--port must lie between 0 and 65535. Received: {arguments.port}")
+    limits = {each.name: getattr(arguments, f"most_{each.name}") for each in fields(Limits)}
     return Settings(
         models=chosen_models(arguments),
         detector=arguments.detector,
-        limits=Limits(
-            **{each.name: getattr(arguments, f"most_{each.name}") for each in fields(Limits)}
-        ),
+        limits=Limits(**limits),
         token=None if arguments.token_file is None else read_token(arguments.token_file),
         page=find_page(arguments.page),
         workers=arguments.workers,

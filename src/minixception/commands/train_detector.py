@@ -25,12 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add = parser.add_argument
     add("--data", type=Path, required=True, help="folder of the labelled pictures")
-    add(
-        "--leave-out",
-        type=Path,
-        metavar="ARCHIVE_OR_FOLDER",
-        help="photographs with these names are not used, so that they can serve as a test",
-    )
+    text = "photographs with these names are not used, so that they can serve as a test"
+    add("--leave-out", type=Path, metavar="ARCHIVE_OR_FOLDER", help=text)
     for name, kind, text in (
         ("epochs", int, "how often the run is validated and saved"),
         ("steps", int, "batches in an epoch"),

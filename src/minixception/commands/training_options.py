@@ -29,12 +29,9 @@ def add_arguments(
     if task is None:
         add("--task", help="a word for what the classes are about")
     parser.set_defaults(task=task)
-    add(
-        "--recipe",
-        default=task,
-        help="settings to start from; `list` prints all of them"
-        + " (default: that of the task's name, or else emotion)" * (task is None),
-    )
+    of_task = " (default: that of the task's name, or else emotion)" * (task is None)
+    text = f"settings to start from; `list` prints all of them{of_task}"
+    add("--recipe", default=task, help=text)
     instead = f", or {dataset} if the recipe's has no such labels" if dataset else ""
     add(
         "--dataset",
@@ -43,21 +40,25 @@ def add_arguments(
     )
     add("--data", type=Path, help="its file or folder (default: in datasets/)")
     add_recipe_options(parser)
-    add(
-        "--backbone-weights",
-        type=Path,
-        metavar="FILE.h5",
-        help="weights trained on VGGFace2: of a ResNet-50 for facenet, of a MobileNet for "
-        "facenet_mobilenet; nothing is downloaded",
+    backbone = (
+        "weights trained on VGGFace2: of a ResNet-50 for facenet, of a MobileNet for "
+        "facenet_mobilenet; nothing is downloaded"
     )
-    add(
-        "--initial-weights",
-        type=Path,
-        metavar="MODEL",
-        help="start from the weights of this model of the same network (fine-tuning); if its "
-        "classes differ, the last layer is initialized afresh; `none` for random weights (default: "
-        "the shipped model if there are few faces and the recipe is this project's, else none)",
+    initial = (
+        "start from the weights of this model of the same network (fine-tuning); if its classes "
+        "differ, the last layer is initialized afresh; `none` for random weights (default: the "
+        "shipped model if there are few faces and the recipe is this project's, else none)"
     )
+    left_out = (
+        "folder or tar archive of pictures that the model will be scored on: unlabelled pictures "
+        "with the same names are left out"
+    )
+    for name, metavar, text in (
+        ("backbone-weights", "FILE.h5", backbone),
+        ("initial-weights", "MODEL", initial),
+        ("leave-out", "PLACE", left_out),
+    ):
+        add(f"--{name}", type=Path, metavar=metavar, help=text)
     places = "folders or tar archives of pictures, or folders of detection sets: their faces are"
     for name, metavar, text in (
         ("teacher", "MODEL", "models whose probabilities go into the targets (distillation)"),
@@ -66,38 +67,24 @@ def add_arguments(
     ):
         several: dict[str, Any] = {"action": "extend", "nargs": "+", "default": []}
         add(f"--{name}", type=Path, **several, metavar=metavar, help=text)
-    add(
-        "--leave-out",
-        type=Path,
-        metavar="PLACE",
-        help="folder or tar archive of pictures that the model will be scored on: unlabelled "
-        "pictures with the same names are left out",
-    )
     add("--seed", type=int, default=0, help="seed of weights, order, augmentation")
     add("--output", type=Path, help="folder to write (default: runs/DATASET_NETWORK_RECIPE)")
     add_devices_argument(parser)
-    add(
-        "--resume",
-        nargs="?",
-        const=True,
-        default=False,
-        type=Path,
-        metavar="FOLDER",
-        help="continue the run in this folder, or in that of --output, with the options that it "
-        "was started with; more --epochs extend a run with a constant learning rate",
+    resume = (
+        "continue the run in this folder, or in that of --output, with the options that it was "
+        "started with; more --epochs extend a run with a constant learning rate"
     )
+    of_folder: dict[str, Any] = {"nargs": "?", "const": True, "default": False, "type": Path}
+    add("--resume", **of_folder, metavar="FOLDER", help=resume)
 
 
 def add_devices_argument(parser: argparse.ArgumentParser) -> None:
     """Declare --devices."""
-    parser.add_argument(
-        "--devices",
-        type=int,
-        default=1,
-        metavar="N",
-        help="accelerators that share each batch, at most as many as --replicas; the history stays "
-        "the same (default: %(default)s)",
+    text = (
+        "accelerators that share each batch, at most as many as --replicas; the history stays the "
+        "same (default: %(default)s)"
     )
+    parser.add_argument("--devices", type=int, default=1, metavar="N", help=text)
 
 
 def run(arguments: argparse.Namespace) -> int:
