@@ -1,6 +1,5 @@
 """A full disk, and folders that are removed meanwhile: one message, and no half files."""
 
-import csv
 import os
 import shutil
 import subprocess
@@ -17,7 +16,7 @@ from minixception.commands import image, run_command
 from minixception.datasets import load_fer2013
 from minixception.files import atomic_folder
 from minixception.images import read_image, write_image
-from stored_files import contents, file_size_limit
+from stored_files import contents, file_size_limit, read_rows
 
 NO_MODELS = ("--emotion-model=none", "--gender-model=none")
 
@@ -62,8 +61,7 @@ def test_an_output_folder_that_is_removed_meanwhile(
     options = [f"--output={tmp_path / 'drawn'}", f"--csv={table}", "--workers=1", *NO_MODELS]
     assert run_command("image", [str(album), *options]) == 0
     assert "written to" in capsys.readouterr().out
-    with table.open(newline="") as file:
-        assert len(list(csv.DictReader(file))) == 30
+    assert len(read_rows(table)) == 30
     drawn = list((tmp_path / "drawn").iterdir())
     assert len(drawn) == 26  # all but the first four
     for picture in drawn:

@@ -1,7 +1,6 @@
 """Files made to fill memory or time, to be taken for something else, or to command a terminal."""
 
 import bz2
-import csv
 import gzip
 import io
 import json
@@ -15,6 +14,7 @@ import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,7 @@ from scipy.io import savemat
 
 from made_up_detection import write_labelled_pictures
 from minixception import bounds
-from minixception.bounds import (
-    ALLOWED_ANYWAY,
-    LARGEST_PICTURE,
-    check_mat_size,
-    open_unpacked,
-    tar_contents,
-)
+from minixception.bounds import check_mat_size, open_unpacked, tar_contents
 from minixception.checkpoints.engines import LiteRTEngine
 from minixception.checkpoints.export import litert_converter
 from minixception.checkpoints.keras_model import load_keras_file
@@ -48,6 +42,7 @@ from minixception.images import read_image
 from minixception.inference.workers import Room
 from minixception.messages import csv_cell, printable
 from minixception.training.state import TrainingState, read_state, write_state
+from stored_files import read_rows
 
 # Networks (layers, shape of an image) in whose configurations 77 becomes a huge number.
 Networks = dict[str, tuple[list[layers.Layer], tuple[int, ...]]]
@@ -114,11 +109,11 @@ def test_a_chunk_larger_than_what_is_in_it() -> None:
         options: Any = {"maxshape": (None,), "chunks": (1 << 26,), "compression": "gzip"}
         file.create_dataset("numbers", shape=(10,), dtype=np.float32, **options)
     with pytest.raises(ValueError, match="its tensors would take"):
-        check_tensors(stream.getvalue(), ALLOWED_ANYWAY)
+        check_tensors(stream.getvalue(), bounds.ALLOWED_ANYWAY)
     with h5py.File(stream, "w") as file:
         file["nothing"] = h5py.Empty("f4")
     with pytest.raises(ValueError, match="it is damaged"):
-        check_tensors(stream.getvalue(), ALLOWED_ANYWAY)
+        check_tensors(stream.getvalue(), bounds.ALLOWED_ANYWAY)
 
 
 def test_what_other_packed_files_hold_is_bounded(tmp_path: Path) -> None:
@@ -228,12 +223,8 @@ def test_the_holes_of_a_sparse_archive_are_bounded(tmp_path: Path) -> None:
     members = []
     for number in range(5):
         member = tarfile.TarInfo(str(number))
-        member.pax_headers = {
-            "GNU.sparse.major": "1",
-            "GNU.sparse.minor": "0",
-            "GNU.sparse.name": str(number),
-            "GNU.sparse.realsize": str(60 << 20),
-        }
+        facts = {"major": 1, "minor": 0, "name": number, "realsize": 60 << 20}
+        member.pax_headers = {f"GNU.sparse.{name}": str(fact) for name, fact in facts.items()}
         members.append((member, f"1\n{60 << 20}\n0\n".encode().ljust(512, b"\0")))
     (tmp_path / "faces.tar").write_bytes(tar(*members[:1]))
     ((_, content),) = tar_contents(tmp_path / "faces.tar")
@@ -280,7 +271,7 @@ def test_the_scans_of_a_jpeg_are_bounded(tmp_path: Path) -> None:
 
 
 def test_workers_share_the_room_of_one_large_picture(tmp_path: Path) -> None:
-    side = int((0.6 * LARGEST_PICTURE) ** 0.5)
+    side = int((0.6 * bounds.LARGEST_PICTURE) ** 0.5)
     Image.new("1", (side, side)).save(tmp_path / "large.png")
     room, begun, at_once = Room(), threading.Barrier(2), []
     in_work: set[int] = set()
@@ -293,11 +284,8 @@ def test_workers_share_the_room_of_one_large_picture(tmp_path: Path) -> None:
             time.sleep(0.1)
             in_work.remove(number)
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(work, range(2)))
     assert at_once == [1, 1]
 
 
@@ -327,9 +315,8 @@ def test_names_of_pictures_on_their_way_out(here: Path, capsys: pytest.CaptureFi
     rows = [json.loads(line) for line in Path("t.jsonl").read_text().splitlines()]
     assert set(strange) <= {row["picture"] for row in rows}
     assert r"\x1b[2Jbroken.png" in printed.err
-    with Path("t.csv").open(newline="") as file:
-        names = [row["picture"] for row in csv.DictReader(file)]
-    assert {"'=1+1.png", "'@a.png", "'-b.png", r"\x1b[31mred.png"} <= set(names)
+    names = {row["picture"] for row in read_rows(here / "t.csv")}
+    assert {"'=1+1.png", "'@a.png", "'-b.png", r"\x1b[31mred.png"} <= names
     assert main([*options, "--resume"]) == 1
 
 

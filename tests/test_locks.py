@@ -3,14 +3,15 @@
 import errno
 import os
 import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from conftest import Run
 from minixception.locks import lock_file, own_folder, sole_writer
-from own_process import SOURCE
+from own_process import SOURCE, started
 
 HOLD = """
 import sys
@@ -22,23 +23,16 @@ with own_folder(sys.argv[1]):
 
 
 @pytest.fixture
-def holder(tmp_path: Path) -> subprocess.Popen[str]:
+def holder(tmp_path: Path) -> Iterator[Any]:
     """Another process that has the folder `run`."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path / "run")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(SOURCE)},
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "held\n"
-    return process
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    place = tmp_path / "run"
+    with started("-c", HOLD, place, stdin=subprocess.PIPE, env=environment) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
 
 
-def test_a_second_run_is_refused_until_the_first_ends(
-    holder: subprocess.Popen[str], tmp_path: Path
-) -> None:
+def test_a_second_run_is_refused_until_the_first_ends(holder: Any, tmp_path: Path) -> None:
     with pytest.raises(BlockingIOError, match=r"run is being written by another run"):
         own_folder(tmp_path / "run").__enter__()
     holder.communicate("")
@@ -58,7 +52,7 @@ def test_folders_that_stay_empty_go_away_again(tmp_path: Path) -> None:
     assert (tmp_path / "new" / "deep" / "file").exists()
 
 
-def test_a_killed_run_leaves_nothing_locked(holder: subprocess.Popen[str], tmp_path: Path) -> None:
+def test_a_killed_run_leaves_nothing_locked(holder: Any, tmp_path: Path) -> None:
     holder.kill()
     holder.communicate()
     assert lock_file(tmp_path / "run").exists()

@@ -1,6 +1,5 @@
 """A task beside emotion and gender: glasses, classified by a model of the user's own."""
 
-import csv
 import json
 import re
 import shutil
@@ -10,26 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from conftest import Run
 from made_up_data import write_film
-from minixception import (
-    FaceAnalyzer,
-    draw_predictions,
-    make_checkpoint,
-    read_image,
-    to_frame,
-    video,
-)
+from minixception import FaceAnalyzer, draw_predictions, make_checkpoint, to_frame, video
 from minixception.boxes import Box
 from minixception.checkpoints.card import read_card
-from minixception.commands import main
 from minixception.commands.video_report import Tracks
 from minixception.datasets.registry import dataset_names, get_entry
+from minixception.images import read_image
 from minixception.inference.predictions import to_rows
 from minixception.labels import TAKEN_NAMES
 from minixception.models import build
 from minixception.video.reader import VideoReader
 from minixception.video.tracking import FaceTracker
-from stored_files import change_card
+from stored_files import change_card, read_rows
 
 NAMES = ("glasses", "none", "sunglasses")
 COLUMNS = [f"glasses_{name}" for name in NAMES]
@@ -46,11 +39,6 @@ def glasses(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def options(model_options: list[str], glasses: Path) -> list[str]:
     return [*model_options, f"--classifier={glasses}"]
-
-
-def read_table(name: str) -> list[dict[str, str]]:
-    with Path(name).open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def test_from_analyzer_to_drawing(
@@ -89,17 +77,10 @@ def test_tracking_smooths_every_task(glasses: Path) -> None:
     assert tracks.histories[1].scores("emotion").shape == (2, 0)
 
 
-def test_pictures_and_films(
-    options: list[str],
-    glasses: Path,
-    here: Path,
-    portraits: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    tables = ["--csv", "faces.csv", "--json", "faces.json"]
-    assert main(["image", str(portraits), *options, *tables]) == 0
-    assert "gender            glasses" in capsys.readouterr().out
-    rows = read_table("faces.csv")
+def test_pictures_and_films(options: list[str], here: Path, portraits: Path, run: Run) -> None:
+    done = run("image", portraits, *options, "--csv", "faces.csv", "--json", "faces.json")
+    assert "gender            glasses" in done.stdout
+    rows = read_rows(here / "faces.csv")
     assert list(rows[0])[-3:] == COLUMNS
     (faces,) = json.loads((here / "faces.json").read_text(encoding="utf-8")).values()
     for row, face in zip(rows, faces, strict=True):
@@ -108,9 +89,9 @@ def test_pictures_and_films(
         assert scores == [row[name] for name in COLUMNS]
     image = read_image(portraits)
     write_film(here / "film.mp4", [image] * 3)
-    assert main(["video", "film.mp4", *options, "--csv", "film.csv", "--output", "drawn.mp4"]) == 0
-    assert "gender            glasses" in capsys.readouterr().out
-    rows = read_table("film.csv")
+    done = run("video", "film.mp4", *options, "--csv", "film.csv", "--output", "drawn.mp4")
+    assert "gender            glasses" in done.stdout
+    rows = read_rows(here / "film.csv")
     assert len(rows) == 9
     assert all(row["glasses"] in NAMES for row in rows)
     _, example, _ = re.split(r"\n\n(?=    import)|\n\n(?=Reader)", str(video.__doc__))
@@ -120,11 +101,7 @@ def test_pictures_and_films(
 
 
 def test_what_is_no_third_task(
-    options: list[str],
-    glasses: Path,
-    here: Path,
-    portraits: Path,
-    capsys: pytest.CaptureFixture[str],
+    options: list[str], glasses: Path, here: Path, portraits: Path, run: Run
 ) -> None:
     change_card(Path(shutil.copytree(glasses, "clash")), task="gender_woman")
     emotion = options[0].split("=")[1]
@@ -133,8 +110,7 @@ def test_what_is_no_third_task(
         ("clash", "The columns of two tasks must have different names"),
         ("nowhere", "neither a checkpoint folder"),
     ):
-        assert main(["image", str(portraits), *options, "--classifier", more]) == 1
-        assert message in capsys.readouterr().err
+        assert message in run("image", portraits, *options, "--classifier", more, code=1).stderr
     model = next(glasses.glob("*.tflite"))
     for name in (*TAKEN_NAMES, "emotion_scores", "two words", ""):
         with pytest.raises(ValueError, match="`task` must be a word such as"):
