@@ -8,8 +8,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from urllib.parse import urlsplit
 
 import cv2
@@ -33,11 +32,12 @@ from minixception import FaceAnalyzer
 from minixception.checkpoints.shipped import DEFAULT_DETECTOR, DEFAULT_MODELS, find_model
 from minixception.serve.app import FACES, build_app
 from minixception.serve.settings import Limits, Settings, find_page, read_token
-from own_process import SOURCE
+from own_process import SOURCE, started
 from systems import needs_kill
 
 JPEG = {"Content-Type": "image/jpeg"}
 TOKEN = "a-token-of-many-characters"
+Events = tuple[threading.Event, threading.Event]
 
 
 @contextmanager
@@ -60,7 +60,7 @@ def content(portraits: Path) -> bytes:
 
 
 @pytest.fixture
-def stalled(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+def stalled(monkeypatch: pytest.MonkeyPatch) -> Events:
     """Let an analysis set the first event, and wait for the second."""
     began, goes_on = threading.Event(), threading.Event()
 
@@ -177,12 +177,8 @@ def test_a_failure_has_its_status_and_figure_and_tells_no_place_of_files(
 ) -> None:
     with client_of() as client:
         for place, error, status, said in FAILURES:
-
-            def fail(*_: Any, error: Exception = error, **__: Any) -> None:
-                raise error
-
             with monkeypatch.context() as patch:
-                patch.setattr(place, fail)
+                patch.setattr(place, Mock(side_effect=error))
                 params = {"explain": "gender"} if place == EXPLAINER else {}
                 answer = ask(client, content, **params)
             assert answer.status_code == status
@@ -195,9 +191,7 @@ def test_a_failure_has_its_status_and_figure_and_tells_no_place_of_files(
         assert counted in figures
 
 
-def test_requests_above_the_bound_are_told_to_come_again(
-    content: bytes, stalled: tuple[threading.Event, threading.Event]
-) -> None:
+def test_requests_above_the_bound_are_told_to_come_again(content: bytes, stalled: Events) -> None:
     (began, goes_on), answers = stalled, []
     with client_of(limits=Limits(requests=1)) as client:
         first = threading.Thread(target=lambda: answers.append(ask(client, content)))
@@ -213,7 +207,7 @@ def test_requests_above_the_bound_are_told_to_come_again(
 
 
 def test_a_request_that_the_end_of_the_service_cuts_short_is_told_so(
-    content: bytes, stalled: tuple[threading.Event, threading.Event]
+    content: bytes, stalled: Events
 ) -> None:
     began, goes_on = stalled
     app = build_app(Settings(models=DEFAULT_MODELS))
@@ -300,15 +294,8 @@ def test_the_description_is_whole_and_needs_no_other_machine(client: TestClient)
 
 
 @contextmanager
-def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    process = subprocess.Popen(
-        [sys.executable, str(SOURCE / "serve_faces.py"), "--port", "0", *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
+def running(*options: str) -> Iterator[tuple[Any, str]]:
+    with started(SOURCE / "serve_faces.py", "--port", "0", *options) as process:
         address = process.stdout.readline().split(" ")[0]
         for _ in range(100):
             try:
@@ -317,9 +304,6 @@ def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
             except httpx.TransportError:
                 time.sleep(0.1)
         yield process, address
-    finally:
-        process.kill()
-        process.communicate()
 
 
 @pytest.fixture(scope="module")
