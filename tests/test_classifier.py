@@ -1,7 +1,5 @@
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -22,29 +20,15 @@ def classifier(checkpoints: dict[str, Path]) -> FaceClassifier:
     return FaceClassifier.load(checkpoints["emotion"])
 
 
-FORMS: dict[str, Callable[[Path], Any]] = {
-    "array (N, H, W, 1)": lambda _: FACES[..., None],
-    "colours": lambda _: np.repeat(FACES[..., None], 3, axis=3),
-    "list": lambda _: list(FACES),
-    "generator": lambda _: (face for face in FACES),
-    "grey and colours": lambda _: [FACES[0], np.dstack([FACES[1]] * 3), FACES[2]],
-    "floats": lambda _: FACES / 255.0,
-    "paths": lambda folder: sorted(folder.glob("*.png")),
-}
-
-
-@pytest.mark.parametrize("form", FORMS)
 def test_faces_are_predicted_in_every_form(
-    classifier: FaceClassifier, form: str, tmp_path: Path
+    classifier: FaceClassifier, portraits: Path, tmp_path: Path
 ) -> None:
-    for number, face in enumerate(FACES):
-        write_image(tmp_path / f"{number}.png", face)
+    """One by one, the forms are those of `test_picture_sources.py`."""
     expected = classifier.engine.predict(classifier.card.preprocessor(FACES[..., None]))
-    found = classifier.predict(FORMS[form](tmp_path))
-    np.testing.assert_allclose(found, expected, atol=1e-6)
-
-
-def test_none_and_one_keep_the_rank(classifier: FaceClassifier, portraits: Path) -> None:
+    write_image(tmp_path / "face.png", FACES[0])
+    mixed = [tmp_path / "face.png", np.dstack([FACES[1]] * 3), FACES[2] / 255.0]
+    for form in (FACES, np.repeat(FACES[..., None], 3, axis=3), mixed, iter(FACES)):
+        np.testing.assert_allclose(classifier.predict(form), expected, atol=1e-6)
     assert classifier.predict([]).shape == (0, 7)
     for one in (FACES[0], portraits, np.zeros((300, 20, 3), np.uint8)):
         assert classifier.predict(one).shape == (1, 7)

@@ -8,16 +8,14 @@ import pytest
 
 from conftest import Run, eagerly
 from made_up_data import fer2013_csv, write_noise
-from minixception import models
 from minixception.checkpoints.card import read_card
 from minixception.commands import run_command
 from minixception.datasets import select_classes
 from minixception.datasets.registry import get_entry, load_dataset
-from minixception.training.origins import check_backbone, load_backbone
 from minixception.training.recipe_book import get_recipe
 
 CLASSES = ("angry", "disgust", "happy")
-
+MERGED = "fer2013+ck_plus"
 
 pytestmark = pytest.mark.usefixtures("short_training")
 
@@ -36,9 +34,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def data_options(folder: Path) -> list[str]:
     return ["--dataset", "folder", "--data", str(folder)]
-
-
-MERGED = "fer2013+ck_plus"
 
 
 @pytest.fixture
@@ -142,11 +137,3 @@ def test_scores_of_several_sets_are_told_apart(
         assert row["correct"] == sum(part["per_class"][name]["correct"] for part in parts.values())
     table = [line.split() for line in said.splitlines()]
     assert ["ck_plus", "fer2013"] in table
-
-
-def test_a_network_without_backbone_needs_no_weights() -> None:
-    model = models.build("lenet5_rgb", (48, 48, 3), 2)
-    assert load_backbone(model, None, np.zeros(0, np.float32)) == {}
-    check_backbone("lenet5_rgb", None)
-    with pytest.raises(ValueError, match=r"goes with `network` facenet or .*: lenet5_rgb"):
-        check_backbone("lenet5_rgb", Path("weights.h5"))

@@ -2,7 +2,6 @@ import io
 import json
 import weakref
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -71,12 +70,10 @@ def brightness(analyzer: FaceAnalyzer) -> tuple[FaceClassifier, Brightness]:
 
 
 def assert_same(found: Sequence[FacePrediction], expected: Sequence[FacePrediction]) -> None:
-    assert [face.box for face in found] == [face.box for face in expected]
-    assert [face.emotion for face in found] == [face.emotion for face in expected]
     for face, other in zip(found, expected, strict=True):
-        for name, score in other.emotion_scores.items():
-            assert face.emotion_scores[name] == pytest.approx(score, abs=1e-5)
-        assert face.gender_scores == pytest.approx(other.gender_scores, abs=1e-5)
+        assert (face.box, face.emotion) == (other.box, other.emotion)
+        for task, scores in other.scores.items():
+            assert face.scores[task] == pytest.approx(scores, abs=1e-5)
 
 
 def test_three_faces_from_left_to_right(faces: list[FacePrediction]) -> None:
@@ -247,15 +244,14 @@ def test_models_and_detectors_are_taken_in_every_form(
         FaceAnalyzer(min_face=40)  # type: ignore[arg-type]
     for detector, known, error in (("mtcnn", "haar, yunet", ValueError), (3, "a name", TypeError)):
         with pytest.raises(error, match=f"must be {known}.* Received: .*{detector!r}"):
-            FaceAnalyzer(emotion=None, gender=None, detector=detector)  # type: ignore[arg-type]
+            FaceAnalyzer(detector=detector)  # type: ignore[arg-type]
 
 
 def test_boxes_are_taken_as_detectors_give_them(
     analyzer: FaceAnalyzer, portraits: Path, faces: list[FacePrediction]
 ) -> None:
-    boxes = [tuple(face.box) for face in faces]
-    for form in (boxes, np.array(boxes), np.array(boxes, np.float32), iter(boxes)):
-        assert_same(analyzer.classify(portraits, form), faces)
+    boxes = [tuple(face.box) for face in faces]  # for other forms see `test_boxes.py`
+    assert_same(analyzer.classify(portraits, np.array(boxes, np.float32)), faces)
     assert_same(analyzer.classify(portraits, boxes[0]), faces[:1])
     assert analyzer.classify(portraits, ()) == []  # as OpenCV gives where it finds none
     assert analyzer.classify(portraits, np.zeros((0, 4))) == []
@@ -308,6 +304,13 @@ def test_many_pictures_come_in_order_and_as_they_are_asked_for(
     assert [len(found) for found in analyzer.analyze_many(stack, whole_picture=True)] == [1] * 6
 
 
+def test_workers_that_share_an_analyzer_find_the_same(
+    analyzer: FaceAnalyzer, faces: list[FacePrediction], portraits: Path
+) -> None:
+    for found in in_order(analyzer.analyze, [portraits] * 8, workers=4):
+        assert_same(found, faces)
+
+
 @pytest.mark.parametrize("workers", [1, 4])
 def test_workers_keep_the_order_and_stop_early(workers: int) -> None:
     numbers = list(range(200))
@@ -345,14 +348,6 @@ def test_an_error_among_many_keeps_no_picture(analyzer: FaceAnalyzer) -> None:
     del picture
     assert isinstance(error, TypeError)
     assert kept() is None
-
-
-def test_threads_share_an_analyzer(
-    analyzer: FaceAnalyzer, faces: list[FacePrediction], portraits: Path
-) -> None:
-    with ThreadPoolExecutor(4) as pool:
-        for found in pool.map(analyzer.analyze, [portraits] * 8):
-            assert_same(found, faces)
 
 
 def test_importing_is_quick_and_analyzing_needs_no_training_framework(

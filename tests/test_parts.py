@@ -46,10 +46,9 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
 
 @needs_arrow
 def test_a_name_with_a_bracket_is_a_name_first(tmp_path: Path) -> None:
-    (tmp_path / "photos [2020]").mkdir()
-    (tmp_path / "photos [2020]" / "a.jpg").write_bytes(b"")
-    (tmp_path / "photos 2").mkdir()
-    (tmp_path / "photos 2" / "b.jpg").write_bytes(b"")
+    for name in ("photos [2020]/a.jpg", "photos 2/b.jpg"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
     base = tmp_path.as_uri()
     assert list_files(f"{base}/photos [2020]") == (f"{base}/photos [2020]", ["a.jpg"])
     assert list_files(f"{base}/photos [2-3]/*") == (base, ["photos 2/b.jpg"])

@@ -66,11 +66,8 @@ def test_centring_takes_the_mean_pixel_of_what_the_network_sees() -> None:
     np.testing.assert_allclose(batch[0], (images[0] - np.array(mean)) / 255 * 2, atol=1e-6)
     centred = Preprocessor((8, 8), 3, value_range=(0, 255)).centred_on(images)
     assert centred.mean == pytest.approx(np.mean(images, axis=(0, 1, 2)))
-    np.testing.assert_allclose(centred(images).mean(axis=(0, 1, 2)), 0, atol=1e-4)
-    grey = Preprocessor((4, 4)).centred_on(images)
-    assert grey.mean is not None
-    assert len(grey.mean) == 1
-    assert abs(float(grey(images).mean())) < 1e-6
+    for each in (centred, Preprocessor((4, 4)).centred_on(images)):
+        np.testing.assert_allclose(each(images).mean(axis=(0, 1, 2)), 0, atol=1e-4)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

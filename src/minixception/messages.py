@@ -256,6 +256,8 @@ def explain(error: BaseException) -> str:
 
     >>> explain(FileNotFoundError(2, "No such file or directory", "photo.jpg"))
     'photo.jpg: No such file or directory'
+    >>> explain(MemoryError())
+    'too little memory is free'
     """
     if isinstance(error, FileExistsError) and error.filename is not None:
         return f"{error.filename} is in the way: it is a file, and a folder is needed"
@@ -263,4 +265,5 @@ def explain(error: BaseException) -> str:
         error = explained(error)
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename2 or error.filename}: {error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
+    nameless = "too little memory is free" if isinstance(error, MemoryError) else ""
+    return " ".join(str(error).split()) or nameless or type(error).__name__

@@ -10,18 +10,7 @@ import numpy as np
 from scipy.io import savemat
 
 from bad_input.broken_media import jpeg
-from bad_input.place import (
-    LONG,
-    PIPE,
-    TEXT,
-    Arguments,
-    Case,
-    Place,
-    content,
-    pipe,
-    scored,
-    table,
-)
+from bad_input.place import LONG, PIPE, TEXT, Arguments, Case, Place, content, pipe, scored, table
 
 utkface = partial(scored, "utkface", task="gender")
 imdb = partial(scored, "imdb", task="gender")
@@ -134,15 +123,9 @@ VOTES = [
 ]
 
 
-def unreadable_picture(place: Place) -> str:
-    place.write("set/happy/a.jpg", b"x")
-    return "set"
-
-
 def pipe_for_a_picture(place: Place) -> str:
     place.write("set/happy/b.txt", b"")
-    pipe("set/happy/a.jpg")
-    return "set"
+    return pipe("set/happy/a.jpg").split("/")[0]
 
 
 def other_classes(place: Place) -> str:
@@ -153,21 +136,22 @@ def other_classes(place: Place) -> str:
     return "set"
 
 
-def named_folders(*names: str) -> Callable[[Place], str]:
+def named_folders(*names: str, picture: bytes | None = None) -> Callable[[Place], str]:
     def make(place: Place) -> str:
         for name in names:
-            place.write(f"set/{name}/a.jpg", place.picture)
+            place.write(f"set/{name}/a.jpg", picture or place.picture)
         return "set"
 
     return make
 
 
+UNREADABLE = "Received: 1 picture (unreadable picture: 1)"
 FOLDERS = [
     Case("folder of classes", given, "evaluate", scored("folder", make), said)
     for given, make, said in (
         ("missing", lambda _: "none", "must be a folder of class folders. Received: none"),
         ("empty", lambda _: "folder", "must hold class folders with pictures"),
-        ("unreadable pictures", unreadable_picture, "Received: 1 picture (unreadable picture: 1)"),
+        ("unreadable pictures", named_folders("happy", picture=b"x"), UNREADABLE),
         ("a pipe for a picture", pipe_for_a_picture, "must hold class folders with pictures"),
         ("two folders of one class", named_folders("happy", "Happiness"), "different things"),
         ("a class name with a line break", named_folders("a\nb"), "must be printable"),

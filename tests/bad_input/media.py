@@ -3,18 +3,7 @@
 from pathlib import Path
 
 from bad_input.broken_media import BOMB_TEXT, avi, bmp, float_tiff, gif, jpeg, png, tiff, webp
-from bad_input.place import (
-    LONG,
-    PIPE,
-    TEXT,
-    Case,
-    clip,
-    content,
-    film,
-    loop,
-    picture,
-    pipe,
-)
+from bad_input.place import LONG, PIPE, TEXT, Case, clip, content, film, loop, picture, pipe
 
 TOO_LARGE = "at most 178956970 pixels"
 PICTURES = [

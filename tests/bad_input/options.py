@@ -189,13 +189,7 @@ FORBIDDEN = [
         (".tflite", "image", "model/model.tflite", "model.tflite", model(Place.checkpoint)),
         (".hdf5", "convert", "model.hdf5", "model.hdf5", converted(hdf5(str))),
         ("YuNet file", "image", "a.jpg", "a.jpg", image_options("--yunet", "a.jpg")),
-        (
-            "output folder",
-            "image",
-            "folder",
-            "folder",
-            image_options("--output", "folder"),
-        ),
+        ("output folder", "image", "folder", "folder", image_options("--output", "folder")),
         (
             "table",
             "image",

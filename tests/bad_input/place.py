@@ -48,25 +48,22 @@ class Place:
         change(card)
         return self.checkpoint(card=json.dumps(card).encode())
 
-    def keras(self, change: Callable[[dict[str, bytes]], object]) -> str:
-        """Copy the emotion model, the members of its archive changed."""
+    def keras(self, **changes: bytes | None) -> str:
+        """Copy the emotion model, some members of its archive replaced; None leaves one out."""
         with zipfile.ZipFile(self.emotion / "model.keras") as archive:
             members = {name: archive.read(name) for name in archive.namelist()}
-        change(members)
         with zipfile.ZipFile("broken.keras", "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, content in members.items():
-                archive.writestr(name, content)
+            for name, content in {**members, **changes}.items():
+                if content is not None:
+                    archive.writestr(name, content)
         return "broken.keras"
 
     def layer(self, **changes: Any) -> str:
         """Copy the emotion model, its second layer changed."""
-
-        def change(members: dict[str, bytes]) -> None:
-            config = json.loads(members["config.json"])
-            config["config"]["layers"][1].update(changes)
-            members["config.json"] = json.dumps(config).encode()
-
-        return self.keras(change)
+        with zipfile.ZipFile(self.emotion / "model.keras") as archive:
+            config = json.loads(archive.read("config.json"))
+        config["config"]["layers"][1].update(changes)
+        return self.keras(**{"config.json": json.dumps(config).encode()})
 
 
 Arguments = Callable[[Place], list[str]]
@@ -110,7 +107,7 @@ def model(make: Callable[[Place], str]) -> Arguments:
 
 def film(make: Callable[[Place], str], *options: str) -> Arguments:
     return lambda place: [
-        *["--input", make(place), "--no-window", "--csv", "out.csv", *models(place), *options],
+        *["--input", make(place), "--no-window", "--csv", "out.csv", *models(place), *options]
     ]
 
 

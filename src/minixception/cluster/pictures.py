@@ -16,11 +16,7 @@ from minixception.cluster.work import settle, spread
 from minixception.files import refuse_link
 from minixception.images import picture_size
 from minixception.inference.analyzer import FaceAnalyzer
-from minixception.inference.picture_files import (
-    PictureResult,
-    analyze_file,
-    folder_states,
-)
+from minixception.inference.picture_files import PictureResult, analyze_file, folder_states
 from minixception.inference.tables import line_of, picture_frame, picture_rows
 from minixception.inference.workers import Room, in_order
 from minixception.messages import require

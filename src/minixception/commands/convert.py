@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     file, output, task = arguments.file, arguments.output, arguments.task
     check_folder(output, "--output")
     if (output / CARD_FILE).exists():
-        raise FileExistsError(f"{output} already holds a checkpoint. Give another one.")
+        raise FileExistsError(f"{output} already holds a checkpoint: give another --output")
     margin = arguments.crop_margin
     margin = as_margin(CROP_MARGINS[task] if margin is None else margin)
     published = load_keras_file(file)
@@ -106,5 +106,6 @@ def rebuild(published: "keras.Model", path: Path) -> "keras.Model":
             return model
     raise ValueError(
         f"{path} has {published.count_params():,} parameters in {len(shapes)} tensors; none of "
-        f"{', '.join(models.network_names())} looks like that."
+        f"{', '.join(models.network_names())} looks like that. For a network of another kind: "
+        "`minixception.make_checkpoint`"
     )

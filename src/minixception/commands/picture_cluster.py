@@ -13,12 +13,7 @@ from minixception.cluster.parts import Job, PartWorker, begin_job, part_name, pa
 from minixception.cluster.places import Folder
 from minixception.cluster.sessions import connected
 from minixception.cluster.work import core_count, work_through
-from minixception.commands.options import (
-    check_job,
-    describe_rows,
-    load_analyzer,
-    refuse_together,
-)
+from minixception.commands.options import check_job, describe_rows, load_analyzer, refuse_together
 from minixception.commands.outputs import check_folder
 from minixception.commands.picture_paths import FoundFiles, find_files
 from minixception.commands.picture_report import Report
@@ -39,10 +34,10 @@ def run_on_cluster(arguments: argparse.Namespace, tables: Mapping[str, Path | st
     with ExitStack() as held:
         if isinstance(target, Path):
             held.enter_context(own_folder(target))
-        held.callback(folder.clear)
         if job := read_job(folder):
             holds = f"a job of {counted(len(job.items), 'picture')}"
             check_job(folder.name, holds, job.options, options, resume=arguments.resume)
+        held.callback(folder.clear)  # of workers that were killed
         found = FoundFiles() if job else find_files(arguments.pictures)
         named = dict.fromkeys([*map(str, found.places), *found.urls])
         pictures = job.items if job else list(named)

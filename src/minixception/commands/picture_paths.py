@@ -72,7 +72,9 @@ def find_files(
         elif glob.has_magic(str(path)) and not os.path.lexists(path):
             # Unlike `Path.glob` this leaves out hidden folders.
             matches = map(Path, glob.glob(str(path), recursive=True))  # noqa: PTH207
-            start, files = _start_of(path), [match for match in matches if not match.is_dir()]
+            # Its parts before the first with a wildcard.
+            start = Path(*takewhile(lambda part: not glob.has_magic(part), path.parts[:-1]))
+            files = [match for match in matches if not match.is_dir()]
         else:
             found.places.setdefault(path, Path())
             continue
@@ -144,11 +146,6 @@ def _files_below(folder: Path, found: FoundFiles) -> Iterator[Path]:
         found.failures.append(f"{error.filename}: {error.strerror}")
 
     return walk_files(folder, found.links, tell, skips=lambda name: name.startswith("."))
-
-
-def _start_of(pattern: Path) -> Path:
-    """Return the folder of a pattern: its parts before the first with a wildcard."""
-    return Path(*takewhile(lambda part: not glob.has_magic(part), pattern.parts[:-1]))
 
 
 def _results_among(pictures: list[Path], start: Path, output: Path | None) -> set[Path]:

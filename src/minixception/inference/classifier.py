@@ -101,7 +101,8 @@ class FaceClassifier:
         """
         compute = getattr(self.engine, "features", None)
         if compute is None:
-            raise ValueError(f"This engine has no features: {type(self.engine).__name__}")
+            name = type(self.engine).__name__
+            raise ValueError(f"{name} has no features: load {self.card.name} by name or folder")
         return compute(self._prepare(crops, bgr=bgr))
 
     def _predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -164,10 +164,7 @@ def _add_faces(
         openapi_extra={"requestBody": REQUEST_BODY},
         summary="Faces in pictures",
     )
-    async def find_faces(
-        request: Request,
-        options: Annotated[chosen, Query()],
-    ) -> Response:
+    async def find_faces(request: Request, options: Annotated[chosen, Query()]) -> Response:
         """Find and classify the faces in one or several pictures; name -> faces."""
         answer = {}
         try:

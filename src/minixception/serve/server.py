@@ -54,10 +54,7 @@ class _ImpatientProtocol(H11Protocol):
 def run_service(settings: Settings, host: str, port: int) -> None:
     """Serve until a signal comes, then finish the requests in progress.
 
-    Args:
-        settings: of the service.
-        host: name or address to listen on.
-        port: 0 for any that is free; the address is printed.
+    Port 0 is any that is free; the address is printed.
 
     Raises:
         OSError: if the address is not available.
