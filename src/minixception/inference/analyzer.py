@@ -48,8 +48,8 @@ class FaceAnalyzer:
     the engine is Keras.
 
     Args:
-        emotion: name of a shipped model, checkpoint folder or loaded classifier; None leaves
-            emotion out.
+        emotion: name of a shipped model, checkpoint folder, what `train` returned, or loaded
+            classifier; None leaves emotion out.
         gender: likewise.
         others: a model for each further task, such as `glasses="runs/glasses"`; the keyword is
             the task on the model's card.
