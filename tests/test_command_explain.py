@@ -24,8 +24,14 @@ def explainers_are_loaded_once() -> Iterator[None]:
 
 
 def test_a_picture_per_face(
-    checkpoints: dict[str, Path], run: Run, here: Path, portraits: Path
+    checkpoints: dict[str, Path],
+    run: Run,
+    here: Path,
+    portraits: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("minixception.messages._SECONDS_BETWEEN_REPORTS", -1)
     write_image("holidays/wall.png", np.full((80, 100, 3), 200, np.uint8))
     write_image("holidays/beach/three.png", read_image(portraits))
     Path("holidays/broken.jpg").write_text("no picture")
@@ -35,6 +41,7 @@ def test_a_picture_per_face(
     assert "holidays/beach/three.png: 3 faces" in done.stdout
     assert "not done:" in done.stderr
     assert "holidays/broken.jpg" in done.stderr
+    assert "2 of 3 pictures explained, " in caplog.messages[-1]
     written = sorted(path.relative_to("out").as_posix() for path in Path("out").rglob("*.*"))
     assert written == [f"beach/three_explained_{number}.png" for number in (1, 2, 3)]
     cards = [read_image(Path("out", name)) for name in written]

@@ -1,3 +1,4 @@
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -62,15 +63,22 @@ def test_confusions_are_all_errors_the_most_frequent_first() -> None:
     assert found.share.iloc[-1] == 0
 
 
-def test_a_level_tells_the_most_frequent_answer() -> None:
+def test_a_level_tells_the_most_frequent_answer_and_what_remains(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr("minixception.messages._SECONDS_BETWEEN_REPORTS", -1)
     model: Any = SimpleNamespace(
         card=SimpleNamespace(task="gender"),
         predict_faces=lambda faces: certain(np.zeros(len(faces), int)),
     )
     faces = make_dataset(GENDERS, [0, 1, 1, 1], shape=(16, 16, 1))
-    for row in score_levels(model, faces, seed=0, report=lambda _: None):
+    rows = [*score_levels((model, faces), seed=0)]
+    for row in rows:
         assert row["most_frequent_answer"] == "woman"
         assert (row["its_share"], row["accuracy"], row["mean_probability"]) == (1, 0.25, 1)
+    assert re.match(rf"1 of {len(rows)} levels measured, \d+ s left", caplog.messages[2])
+    assert "gender, size 16: accuracy 0.2500" in caplog.messages
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ from minixception.commands.picture_paths import find_files, paths_in_folder
 from minixception.commands.picture_report import format_count
 from minixception.labels import lacking
 from minixception.locks import own_folder
-from minixception.messages import one_line
+from minixception.messages import one_line, with_reports
 
 if TYPE_CHECKING:
     from minixception.explain import Explanation
@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     explainer: Any = None
     failures = len(found.failures)
     with nullcontext() if arguments.output is None else own_folder(arguments.output):
-        for picture, output in outputs.items():
+        for picture, output in with_reports([*outputs.items()], "pictures explained"):
             result, image = analyze_file(analyzer, picture)
             if result.error is not None:
                 failures += 1

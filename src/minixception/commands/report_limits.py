@@ -79,7 +79,6 @@ def run(arguments: argparse.Namespace) -> int:
             gender_data=arguments.gender_data,
             split=arguments.split,
             seed=arguments.seed,
-            report=lambda line: print(line, flush=True),
         )
         command = shlex.join(arguments.command_line)
         write_page(limits, arguments.output, command=command, commit=commit, example=example)

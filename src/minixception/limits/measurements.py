@@ -1,7 +1,8 @@
 """Scores by group of faces, by class, and by strength of a perturbation, as tables."""
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from minixception.evaluation import Scores, score, wilson_interval
 from minixception.files import find_data
 from minixception.inference.analyzer import FaceClassifier
 from minixception.limits.perturbations import PERTURBATIONS, perturb
+from minixception.messages import with_reports
 
 if TYPE_CHECKING:
     import pandas
@@ -31,6 +33,8 @@ SMALLEST_CLASS = 30
 EVERYBODY = "all"
 # A drop of accuracy that users of a model will notice.
 NOTICEABLE_DROP = 0.05
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -73,14 +77,12 @@ def measure_limits(
     gender_data: Path | None,
     split: str,
     seed: int,
-    report: Callable[[str], None],
 ) -> Limits:
     """Score two models on held-out faces: by group, by class, and made harder to read.
 
     `emotion` is scored on a split of FER2013, "PublicTest" or "PrivateTest"; `gender` was trained
     on UTKFace. `emotion_data` and `gender_data` are their paths; None looks in `datasets/`. `seed`
-    decides noise and the direction of turns; `report` is called with a line after each level of a
-    perturbation.
+    decides noise and the direction of turns. Each level is logged, and the time that remains.
 
     Raises:
         FileNotFoundError: a data set is missing.
@@ -93,10 +95,7 @@ def measure_limits(
     faces, training = fer2013.split(split), fer2013.split(DATASETS["fer2013"].training_split)
     held_out = _held_out_faces(gender_data, gender.card)
     test = held_out.split("test")
-    levels = [
-        *score_levels(emotion, faces, seed=seed, report=report),
-        *score_levels(gender, test, seed=seed, report=report),
-    ]
+    levels = score_levels((emotion, faces), (gender, test), seed=seed)
     return Limits(
         emotion=_subject(emotion, faces, split),
         gender=_subject(gender, test, "test"),
@@ -234,37 +233,42 @@ def levels_of(levels: "pandas.DataFrame", perturbation: str, task: str) -> "pand
 
 
 def score_levels(
-    classifier: FaceClassifier, faces: FaceDataset, *, seed: int, report: Callable[[str], None]
+    *subjects: tuple[FaceClassifier, FaceDataset], seed: int
 ) -> Iterator[dict[str, Any]]:
-    """Score faces at each level of each perturbation.
+    """Score models, each on its own faces, at each level of each perturbation.
 
     Yields:
         A row per level: `perturbation`, `level`, `task`, `faces`, `accuracy` with the bounds of its
         95 % interval (`low`, `high`), `balanced_accuracy`, `most_frequent_answer` with `its_share`
         of the faces, and `mean_probability`, which the model gives to its answers.
     """
-    task = classifier.card.task
-    for perturbation in PERTURBATIONS:
-        for level in perturbation.levels_for(faces.images.shape[2]):
-            images = perturb(faces.images, perturbation, level, seed=seed)
-            probabilities = classifier.predict_faces(replace(faces, images=images))
-            scores = score(faces.labels, probabilities, faces.class_names)
-            answers = np.sum(scores.confusion_matrix, axis=0)
-            low, high = scores.accuracy_interval
-            report(f"{task}, {perturbation.name} {level:g}: accuracy {scores.accuracy:.4f}")
-            yield {
-                "perturbation": perturbation.name,
-                "level": level,
-                "task": task,
-                "faces": scores.n,
-                "accuracy": scores.accuracy,
-                "low": low,
-                "high": high,
-                "balanced_accuracy": scores.balanced_accuracy,
-                "most_frequent_answer": faces.class_names[int(answers.argmax())],
-                "its_share": float(answers.max() / scores.n),
-                "mean_probability": float(probabilities.max(axis=1).mean()),
-            }
+    steps = [
+        (*subject, perturbation, level)
+        for subject in subjects
+        for perturbation in PERTURBATIONS
+        for level in perturbation.levels_for(subject[1].images.shape[2])
+    ]
+    for classifier, faces, perturbation, level in with_reports(steps, "levels measured"):
+        images = perturb(faces.images, perturbation, level, seed=seed)
+        probabilities = classifier.predict_faces(replace(faces, images=images))
+        scores = score(faces.labels, probabilities, faces.class_names)
+        answers = np.sum(scores.confusion_matrix, axis=0)
+        low, high = scores.accuracy_interval
+        task, name = classifier.card.task, perturbation.name
+        _LOGGER.info("%s, %s %g: accuracy %.4f", task, name, level, scores.accuracy)
+        yield {
+            "perturbation": name,
+            "level": level,
+            "task": task,
+            "faces": scores.n,
+            "accuracy": scores.accuracy,
+            "low": low,
+            "high": high,
+            "balanced_accuracy": scores.balanced_accuracy,
+            "most_frequent_answer": faces.class_names[int(answers.argmax())],
+            "its_share": float(answers.max() / scores.n),
+            "mean_probability": float(probabilities.max(axis=1).mean()),
+        }
 
 
 def first_noticeable(accuracies: Sequence[float]) -> int | None:
