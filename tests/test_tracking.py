@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from minixception.boxes import Box
-from minixception.commands.video_report import Tracks
+from minixception.commands.video_report import Tracks, format_summary
 from minixception.images import resize_image
 from minixception.inference.predictions import FacePrediction
 from minixception.video.finding import follow_boxes
@@ -167,3 +167,12 @@ def test_histories_hold_times_and_scores() -> None:
     np.testing.assert_allclose(histories[1].scores("emotion")[:, 1], np.arange(5) / 10, rtol=1e-6)
     assert histories[1].class_names["emotion"] == NAMES
     assert histories[2].scores("gender").shape == (1, 2)
+
+
+def test_a_summary_weighs_frames_by_the_time_that_they_stand() -> None:
+    tracks = Tracks(FaceTracker(smoothing_seconds=0))
+    for number, (time_seconds, happy) in enumerate([(0, 0.0), (0.1, 1.0), (0.9, 0.5)]):
+        tracks.add([make_face(20, happy=happy)], number, time_seconds)
+    assert "happy 85 %" in format_summary(tracks, 0.1)  # of 1 s, 0.8 s and half of 0.1 s
+    assert "happy 77 %" in format_summary(tracks, 0.4)
+    assert format_summary(Tracks(FaceTracker()), 0.0) == "no face found"

@@ -120,15 +120,25 @@ def open_table(path: Path, standard_output: TextIO) -> Iterator[IO[str]]:
             raise
 
 
-def format_summary(histories: dict[int, TrackHistory]) -> str:
-    """Return a table with a line per face: when it was seen, and its mean scores."""
+def format_summary(tracks: Tracks, last_seconds: float) -> str:
+    """Return a table with a line per face: when it was seen, and its mean scores.
+
+    A frame counts as long as it stands: until the next; the last one `last_seconds`, 0 if unknown.
+    """
+    histories = tracks.histories
     if not histories:
         return "no face found"
-    longest = sorted(longest_tracks(histories, LISTED_FACES).items())
-    lines = [f"face      from        to  frames   {format_cells(longest[0][1].class_names)}"]
+    frames = np.array(tracks.frame_times)
+    steps = np.diff(frames)
+    last = last_seconds or (np.median(steps) if len(steps) else 1.0)
+    weights = np.append(steps, last)
+    longest = longest_tracks(histories, LISTED_FACES).items()
+    tasks = next(iter(histories.values())).class_names
+    lines = [f"face      from        to  frames   {format_cells(tasks)}"]
     for number, history in longest:
         times = history.times
-        labels = format_cells(_mean_label(history, task) for task in history.class_names)
+        seconds = weights[np.searchsorted(frames, times)]
+        labels = format_cells(_mean_label(history, task, seconds) for task in history.class_names)
         seen = f"{times[0]:8.1f} s{times[-1]:8.1f} s{len(history):8d}"
         lines.append(f"{number:4d}{seen}   {labels}")
     if len(histories) > LISTED_FACES:
@@ -136,8 +146,8 @@ def format_summary(histories: dict[int, TrackHistory]) -> str:
     return "\n".join(lines)
 
 
-def _mean_label(history: TrackHistory, task: str) -> str:
-    means = history.scores(task).mean(axis=0)
+def _mean_label(history: TrackHistory, task: str, seconds: NDArray[np.float64]) -> str:
+    means = seconds @ history.scores(task) / seconds.sum()
     return describe_scores(dict(zip(history.class_names[task], means, strict=True))) or "-"
 
 

@@ -64,7 +64,7 @@ def follow(arguments: argparse.Namespace) -> int:
             print(remark, file=sys.stderr)
         for path in files:
             print(f"written to {path}")
-        print(format_summary(session.tracks.histories))
+        print(format_summary(session.tracks, frame.duration_seconds))
         rate = f"{reader.done / seconds:.1f} frames per second"
         print(f"{frames} in {seconds:.1f} s, {rate}")
     return code
