@@ -104,6 +104,16 @@ def test_tiny_images_do_not_crash(shape: tuple[int, ...]) -> None:
         assert draw_predictions(image, faces, bars=True).shape == (*shape[:2], 3)
 
 
+@pytest.mark.parametrize(("side", "is_labelled"), [(32, False), (40, True), (60, True)])
+def test_a_label_that_no_letters_make_fit_is_left_out(side: int, is_labelled: bool) -> None:
+    face = make_face(Box(side // 4, side // 4, side // 2, side // 2))
+    drawn = draw_predictions(np.zeros((side, side)), [face])
+    labelled = draw_predictions(np.zeros((side, 400)), [face])
+    assert plate_pixels(drawn) > 50  # the box is there in any case
+    assert (plate_pixels(drawn) > 4 * side) == is_labelled
+    assert plate_pixels(labelled) > 4 * side
+
+
 def test_numbers_are_in_the_labels_and_cover_no_face(background: np.ndarray) -> None:
     faces = [make_face(Box(200, 200, 40, 40)), make_face(Box(400, 200, 40, 40), {})]
     plain = draw_predictions(background, faces)

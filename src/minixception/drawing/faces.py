@@ -45,18 +45,19 @@ _COST_OF_OWN_FACE = 1
 # Letter sizes to try where a panel has no room, as shares of the label's.
 _PANEL_SIZES = (0.75, 0.5)
 _SMALLEST_PANEL_FONT = 9  # pixels; smaller letters cannot be read
+_SMALLEST_FONT = 6  # where a label would not fit into the picture
 
 
 class _Face:
     """A face to draw, and the sizes in pixels that belong together for it."""
 
-    def __init__(self, face: FacePrediction, font_size: int) -> None:
+    def __init__(self, face: FacePrediction, lines: list[str], font_size: int) -> None:
         self.given, self.box = face, face.box
         self.emotions = face.scores.get("emotion", {})
-        self.lines = label_lines(face)
+        self.lines = lines
         self.colour = emotion_colour(most_probable(self.emotions))
         self.font_size = font_size
-        self.font = label_font(font_size, [*self.emotions, *self.lines])
+        self.font = label_font(font_size, [*self.emotions, *lines])
         self.stroke = max(2, round(font_size / 7)) if face.box.width >= 40 else 1
         self.padding = max(2, font_size // 4)
         self.line_height = round(font_size * 1.25)
@@ -64,6 +65,16 @@ class _Face:
     def width_of(self, lines: Iterable[str]) -> float:
         """Return the width of the longest line."""
         return max(map(self.font.getlength, lines))
+
+    def plates(self, picture_size: tuple[int, int]) -> dict[tuple[int, int], list[str]]:
+        """Return the lines of each label that a picture has room for, by its width and height."""
+        plates = {}
+        for lines in ([" · ".join(self.lines)], self.lines):
+            width = round(self.width_of(lines)) + 2 * self.padding
+            height = len(lines) * self.line_height + self.padding
+            if width <= picture_size[0] and height <= picture_size[1]:
+                plates[width, height] = lines
+        return plates
 
 
 class _Canvas:
@@ -130,9 +141,11 @@ def draw_predictions(
         TypeError, ValueError: as `images.as_rgb`; `read_image` makes an array of a file.
     """
     picture = Image.fromarray(np.ascontiguousarray(as_rgb(image)))  # RGB is copied by Pillow
-    drawn = [_Face(face, _font_size(face.box, picture.size)) for face in faces]
-    for number, face in zip(numbers, drawn, strict=True) if numbers is not None else ():
-        face.lines[:1] = [" ".join([f"#{number}", *face.lines[:1]])]
+    faces = [*faces]
+    labels = [label_lines(face) for face in faces]
+    for number, lines in zip(numbers, labels, strict=True) if numbers is not None else ():
+        lines[:1] = [" ".join([f"#{number}", *lines[:1]])]
+    drawn = [_sized(*each, picture.size) for each in zip(faces, labels, strict=True)]
     canvas = _Canvas(picture, [face.box for face in drawn])
     for draw in (_draw_box, _draw_label, _draw_bars)[: 2 + bars]:
         for face in drawn:
@@ -159,14 +172,19 @@ def _font_size(box: Box, picture_size: tuple[int, int]) -> int:
     """Return the size of letters that follows the face, within bounds that keep them readable.
 
     A picture is viewed as a whole, whatever its number of pixels: 1/70 of its longer side is about
-    the smallest readable text, 1/28 looks like a heading. Letters below 11 pixels blur; they are
-    used, down to 6 pixels, only where a label ("surprise 93 %", 7 times the font size) would not
-    fit into the picture.
+    the smallest readable text, 1/28 looks like a heading. Letters below 11 pixels blur.
     """
     longer_side = max(picture_size)
     smallest, largest = max(11, longer_side // 70), max(14, longer_side // 28)
-    size = min(max(box.width // 9, smallest), largest)
-    return max(6, min(size, picture_size[0] // 7))
+    return min(max(box.width // 9, smallest), largest)
+
+
+def _sized(face: FacePrediction, lines: list[str], picture_size: tuple[int, int]) -> _Face:
+    """Return a face with letters that suit it, or smaller ones if its label would not fit."""
+    sized = _Face(face, lines, _font_size(face.box, picture_size))
+    while lines and sized.font_size > _SMALLEST_FONT and not sized.plates(picture_size):
+        sized = _Face(face, lines, sized.font_size - 1)
+    return sized
 
 
 def _draw_box(canvas: _Canvas, face: _Face) -> None:
@@ -180,15 +198,12 @@ def _draw_box(canvas: _Canvas, face: _Face) -> None:
 
 
 def _draw_label(canvas: _Canvas, face: _Face) -> None:
-    """Draw the label on a plate in the face's colour."""
-    if not face.lines:
+    """Draw the label on a plate in the face's colour, unless the picture is too small for it."""
+    draw, texts = canvas.draw, face.plates(canvas.picture.size) if face.lines else {}
+    if not texts:
         return
-    draw, texts = canvas.draw, {}
-    for lines in ([" · ".join(face.lines)], face.lines):
-        width = round(face.width_of(lines)) + 2 * face.padding
-        texts[width, len(lines) * face.line_height + face.padding] = lines
     # A label much wider than its face runs into the neighbours: each task has a line then.
-    room = min(1.4 * face.box.width + 2 * face.padding, canvas.picture.width)
+    room = 1.4 * face.box.width + 2 * face.padding
     sizes = [size for size in texts if size[0] <= room] or [*texts][-1:]
     places = [_places_for_label(face.box, size, face.stroke) for size in sizes]
     plate = canvas.take_place(chain.from_iterable(places), face.box)
@@ -207,7 +222,7 @@ def _draw_bars(canvas: _Canvas, face: _Face) -> None:
     if not face.emotions:
         return
     sizes = [max(round(share * face.font_size), _SMALLEST_PANEL_FONT) for share in _PANEL_SIZES]
-    smaller = [_Face(face.given, size) for size in sizes if size < face.font_size]
+    smaller = [_Face(face.given, face.lines, size) for size in sizes if size < face.font_size]
     for may_cover in (False, True)[: 1 + canvas.has_one_face]:
         for one in [face, *smaller]:
             panel = canvas.take_free_place(_places_for_panel(one), may_cover_faces=may_cover)
