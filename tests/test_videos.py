@@ -61,6 +61,7 @@ def encode(
     shift: int = 0,
     grain: int = 0,
     sound: tuple[str, float] | None = None,
+    hertz: int = 48000,
     layout: str = "mono",
     options: dict[str, str] | None = None,
     **context: Any,
@@ -74,7 +75,7 @@ def encode(
     context |= {"width": size[0], "height": size[1], "pix_fmt": form, "time_base": 1 / rate}
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(codec, rate, quiet | (options or {}), **context)
-        tone: Any = container.add_stream(sound[0], 48000, layout=layout) if sound else None
+        tone: Any = container.add_stream(sound[0], hertz, layout=layout) if sound else None
         for number in range(frames):
             image = scene(number, size[1], size[0])
             image -= grains.integers(0, grain + 1, image.shape, np.uint8)
@@ -82,9 +83,9 @@ def encode(
             frame.pts, frame.time_base = number, 1 / rate
             container.mux(_shifted(stream.encode(frame), shift))
         if sound:
-            wave = np.sin(np.arange(round(48000 * sound[1])) / 20, dtype=np.float32)[None]
+            wave = np.sin(np.arange(round(hertz * sound[1])) / 20, dtype=np.float32)[None]
             audio = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
-            audio.sample_rate, audio.pts = 48000, 0
+            audio.sample_rate, audio.pts = hertz, 0
             container.mux(tone.encode(audio) + tone.encode(None))
         container.mux(_shifted(stream.encode(None), shift))
     return path
@@ -547,6 +548,14 @@ def test_a_film_that_begins_late_lacks_nothing(tmp_path: Path) -> None:
     assert read_whole(broadcast, 1)[0].time_seconds == 0
 
 
+@pytest.mark.parametrize("seconds", [0.9, 2.0])
+def test_sound_without_durations_may_outlast_the_pictures(seconds: float, tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.mkv", frames=5, sound=("wavpack", seconds))
+    read_whole(path, 5)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert f"its header promises {seconds} s" in read(path)[1].losses[-1] or seconds < 1
+
+
 def test_subtitles_may_outlast_the_pictures(clip: Path, tmp_path: Path) -> None:
     (tmp_path / "a.srt").write_text("1\n00:00:01,000 --> 00:00:09,000\nhello\n\n")
     path = tmp_path / "a.mkv"
@@ -614,6 +623,13 @@ def test_sound_that_a_format_does_not_take_is_converted(
         assert writer.remarks == [f"{copy}: the sound is converted from {codec} to {encoder}"]
     assert sound_of(copy)[-1][1] == pytest.approx(1.5, abs=0.1)
     assert read(copy)[0][0].time_seconds == pytest.approx(read(path)[0][0].time_seconds, abs=0.05)
+
+
+def test_no_sample_of_converted_sound_is_lost(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.mkv", frames=10, sound=("pcm_s16le", 1.5), hertz=8000)
+    copy_film(path, tmp_path / "b.webm")
+    with av.open(str(tmp_path / "b.webm")) as container:
+        assert sum(sound.samples for sound in container.decode(audio=0)) == 1.5 * 48000
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm"])

@@ -24,6 +24,7 @@ from minixception.video.writer import SLOWEST_RATE, UNKNOWN_RATE, Sound, usual_c
 
 LARGEST_DAMAGE = 1000  # errors: in a damaged file, reading fails once per lost packet
 LONGEST_GAP = 10.0  # seconds in a broadcast; FFmpeg's `dts_delta_threshold` is the same
+UNKNOWN_SOUND = 1.0  # at most, of a packet that does not say, as WavPack in Matroska
 LONGEST_LAG = 60.0  # seconds from a sound to the picture beside it
 LARGEST_HOLE = 100_000  # frames; times may be damaged too
 # These have at most a kilobyte of headers between packets; a larger gap is damage.
@@ -95,10 +96,9 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         self._promised_end = 0.0 if form.flags & _UNMEASURED else seconds
         self.length = seconds if form.name in INDEXED else 0.0
         sounds = self._container.streams.audio if with_sound else ()
-        # Players begin with the earliest picture or sound.
-        self.sound = Sound(sounds, start if self._is_broadcast else 0.0)
-        if self._container.start_time is None:  # of a raw stream, or a single picture
-            self.sound.origin = math.inf
+        # Players begin with the earliest picture or sound. A raw stream has no times.
+        origin = math.inf if self._container.start_time is None else start * self._is_broadcast
+        self.sound = Sound(sounds, origin)
         self.remarks: list[str] = []
         if hdr := HDR.get(self._stream.codec_context.color_trc):
             self.remarks.append(f"{self.source}: HDR ({hdr}) is not tone-mapped; colours are pale")
@@ -180,7 +180,8 @@ class VideoReader(AbstractContextManager["VideoReader"]):
                     is_picture = packet.stream == self._stream
                     if self._is_broadcast and None not in (packet.pts, packet.dts):
                         self._join(packet)
-                    duration = float((packet.duration or 0) * packet.time_base)
+                    unknown = UNKNOWN_SOUND * (packet.stream.type == "audio")
+                    duration = float((packet.duration or 0) * packet.time_base) or unknown
                     # A track of time codes is one packet, as long as the film.
                     if packet.dts is not None and (is_picture or duration < LONGEST_LAG):
                         self._end = max(self._end, _seconds(packet, 0.0) + duration)
@@ -238,21 +239,20 @@ class VideoReader(AbstractContextManager["VideoReader"]):
 
     def _decoded(self) -> Iterator[Any]:
         """Give the frames, except those that would show something made up."""
-        is_spoilt = False
-        for packet in chain(self._wanted(), [None]):
-            if self._matrix is None and packet is not None:
+        is_spoilt, end = False, av.Packet()
+        end.opaque = _Mark(math.nan)  # which is not missing, whatever happens
+        for packet in chain(self._wanted(), [end]):
+            if self._matrix is None:
                 with suppress(av.FFmpegError):
                     for frame in self._stream.codec_context.decode(packet):
                         self._matrix = display_matrix(frame)
             try:
                 frames = self._codec.decode(packet)
             except av.FFmpegError:
-                frames = []
-                if packet is not None:
-                    packet.opaque.is_lost = True
-                    self._missing.add(packet.opaque)
-            if packet is not None:  # frames come later where their order changes
-                packet.opaque.ratio = self._codec.sample_aspect_ratio
+                frames, packet.opaque.is_lost = [], True
+                self._missing.add(packet.opaque)
+            # Frames come later where their order changes.
+            packet.opaque.ratio = self._codec.sample_aspect_ratio
             for frame in frames:
                 mark = frame.opaque or _Mark(math.inf, is_lost=True)  # made up, without a packet
                 is_spoilt = (is_spoilt and not mark.is_key) or frame.is_corrupt or mark.is_lost
@@ -335,13 +335,13 @@ def _deinterlacer(frame: Any) -> Graph:
 
 def _filter(graph: Graph | None, frame: Any) -> Iterator[Any]:
     """Give what a filter, if there is one, makes of a frame; for None, what it has kept back."""
-    if graph is None:
-        yield from [frame] * (frame is not None)
-        return
-    graph.vpush(frame)
-    with suppress(av.BlockingIOError, av.EOFError):
-        while True:
-            yield graph.vpull()
+    if graph is not None:
+        graph.vpush(frame)
+        with suppress(av.BlockingIOError, av.EOFError):
+            while True:
+                yield graph.vpull()
+    elif frame is not None:
+        yield frame
 
 
 def describe_lost(source: str, lost: int, done: int) -> list[str]:

@@ -92,7 +92,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         self._rate = Fraction(rate).limit_denominator(max(1, min(1001, int(65535 / rate))))
         self._sound = sound or Sound()
         self._copies: dict[int, Any] = {}  # by the number of the stream of sound
-        self._resamplers: dict[Any, av.AudioResampler] = {}  # by the kind of sound
+        self._resamplers: dict[int, tuple[Any, av.AudioResampler]] = {}  # and what they take
         self._ends: dict[int, float] = {}  # of each sound, in seconds
         self._container: Any = None
         self._size, self._is_open = (0, 0), False
@@ -109,7 +109,8 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             self._copy_sound(math.inf if self._sound.is_whole else self._last * self._tick)
             for copy in self._copies.values():
                 if copy.codec_context.is_encoder:
-                    self._mux(copy.encode(None), ValueError)
+                    for part in (*self._resampled(copy, None), None):
+                        self._mux(copy.encode(part), ValueError)
             self._container.close()
         self._stack.close()
 
@@ -248,22 +249,34 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             dts = packet.dts - round(origin / packet.time_base)
             if dts < 0 or packet.stream_index not in self._copies:
                 continue
-            copy, sounds = self._copies[packet.stream_index], []
+            copy = self._copies[packet.stream_index]
             self._note_gap(packet, float(dts * packet.time_base))
-            if not copy.codec_context.is_encoder:
+            if copy.codec_context.is_encoder:
+                self._convert(packet, copy)
+            else:
                 packet.pts, packet.dts, packet.stream = dts, dts, copy
                 self._mux([packet], ValueError)
-                continue
-            with suppress(av.FFmpegError):  # a damaged packet is left out
-                sounds = [sound for sound in packet.decode() if sound.pts is not None]
-            for sound in sounds:
-                sound.pts -= round(origin / sound.time_base)
-                # Broadcasts change from surround sound to stereo and back.
-                kind = packet.stream_index, sound.format.name, sound.layout.name, sound.sample_rate
-                if kind not in self._resamplers:
-                    self._resamplers[kind] = av.AudioResampler(copy.format, copy.layout, copy.rate)
-                for part in self._resamplers[kind].resample(sound):
-                    self._mux(copy.encode(part), ValueError)
+
+    def _convert(self, packet: Any, copy: Any) -> None:
+        sounds = []
+        with suppress(av.FFmpegError):  # a damaged packet is left out
+            sounds = [sound for sound in packet.decode() if sound.pts is not None]
+        for sound in sounds:
+            sound.pts -= round(self._sound.origin / sound.time_base)
+            for part in self._resampled(copy, sound):
+                self._mux(copy.encode(part), ValueError)
+
+    def _resampled(self, copy: Any, sound: Any) -> list[Any]:
+        """Return a sound as its encoder takes it; for None, the end of what was resampled."""
+        kind = sound and (sound.format.name, sound.layout.name, sound.sample_rate)
+        before, resampler = self._resamplers.get(copy.index, (None, None))
+        parts: list[Any] = []
+        if resampler and kind != before:  # broadcasts change from surround sound to stereo and back
+            parts = [part for part in resampler.resample(None) if part]
+        if sound and kind != before:
+            resampler = av.AudioResampler(copy.format, copy.layout, copy.rate)
+            self._resamplers[copy.index] = kind, resampler
+        return parts + (resampler.resample(sound) if sound and resampler else [])
 
     def _note_gap(self, packet: Any, start: float) -> None:
         """Remark on a gap before a packet, or at the beginning: sound in an .avi has no times."""
