@@ -96,7 +96,7 @@ def write_noise(
     Image.fromarray(generator.integers(least, 256, (*size, 3), dtype=np.uint8)).save(path)
 
 
-def write_film(path: Path, images: Iterable[np.ndarray], rate: float = 10) -> None:
+def write_film(path: Path, images: Iterable[np.ndarray], rate: float = 10) -> Path:
     """Write a film of these pictures, so many per second."""
     from minixception.video.cameras import Frame
     from minixception.video.writer import VideoWriter  # which not every installation has
@@ -104,6 +104,7 @@ def write_film(path: Path, images: Iterable[np.ndarray], rate: float = 10) -> No
     with VideoWriter(path, rate=rate) as writer:
         for number, image in enumerate(images):
             writer.write(Frame(number, number / rate, image))
+    return path
 
 
 def make_dataset(

@@ -16,6 +16,7 @@ import pytest
 
 from conftest import Run
 from made_up_data import write_film
+from made_up_films import portrait
 from minixception.checkpoints.card import Card
 from minixception.commands import run_command
 from minixception.commands import video_session as command
@@ -30,7 +31,6 @@ from minixception.video.writer import VideoWriter
 from stored_files import file_size_limit, read_rows
 
 EMOTIONS = ("angry", "happy", "neutral")
-ASTRONAUT = Path(__file__).parents[1] / "images" / "astronaut.jpg"
 
 
 class FakeEngine:
@@ -67,13 +67,12 @@ def no_display(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def write_clip(path: Path, frames: int = 20, *, face: bool = True) -> Path:
     """Write a film of a face that moves to the right before a plain background."""
-    portrait = cv2.resize(read_image(ASTRONAUT)[20:220, 120:320], (120, 120))
+    face_image = portrait()
     images = np.full((frames, 160, 320, 3), 200, np.uint8)
     images[:, :10, :10] = 0  # tells which way is up
     for number in range(frames * face):
-        images[number, 20:140, 20 + 4 * number : 140 + 4 * number] = portrait
-    write_film(path, images)
-    return path
+        images[number, 20:140, 20 + 4 * number : 140 + 4 * number] = face_image
+    return write_film(path, images)
 
 
 @pytest.fixture(scope="module")

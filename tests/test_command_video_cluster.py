@@ -4,26 +4,23 @@ import errno
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import av
-import cv2
 import numpy as np
 import pytest
 
 from conftest import Run
+from made_up_films import blank, encode, portrait
 from minixception.cluster import films as parts
 from minixception.commands import video_cluster
-from minixception.images import read_image
 from stored_files import file_size_limit
 from systems import for_test_cluster, needs_links
-from test_videos import blank
 
 pytestmark = for_test_cluster
 
-ASTRONAUT = Path(__file__).parents[1] / "images" / "astronaut.jpg"
 OPTIONS = ("--gender-model", "none", "--min-face", 48, "--no-window")
 
 
@@ -31,23 +28,19 @@ def write_film(
     path: Path, codec: str = "libx264", *, seconds: int, rate: int = 8, **context: Any
 ) -> Path:
     """Write a film of two faces, one of which moves to and fro, and goes away now and then."""
-    portrait = cv2.resize(read_image(ASTRONAUT)[20:220, 120:320], (120, 120))
-    with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream(codec, rate)
-        stream.width, stream.height, stream.pix_fmt = 420, 140, "yuv420p"
-        for name, value in ({"gop_size": 27} | context).items():
-            setattr(stream.codec_context, name, value)
-        for number in range(seconds * rate):
-            image = np.full((140, 420, 3), 200, np.uint8)
-            image[10:130, 290:410] = portrait
-            x = round(10 + 80 * (1 + np.sin(number / rate)))
-            if number // rate % 9 != 8:
-                image[10:130, x : x + 120] = portrait
-            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-            frame.pts = number
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
+    face = portrait()
+
+    def draw(number: int) -> np.ndarray:
+        image = np.full((140, 420, 3), 200, np.uint8)
+        image[10:130, 290:410] = face
+        x = round(10 + 80 * (1 + np.sin(number / rate)))
+        if number // rate % 9 != 8:
+            image[10:130, x : x + 120] = face
+        return image
+
+    size, frames = (420, 140), seconds * rate
+    options = {"size": size, "rate": Fraction(rate), "frames": frames, "gop_size": 27, **context}
+    return encode(path, codec, draw=draw, **options)
 
 
 def said_of(film: Path, messages: str) -> str:

@@ -15,8 +15,9 @@ import cv2
 import numpy as np
 import pytest
 
+from made_up_data import write_film
+from made_up_films import blank, encode, scene, shifted
 from minixception.commands import video_window
-from minixception.images import resize_image
 from minixception.video import writer as writing
 from minixception.video.cameras import Camera, Frame, is_camera
 from minixception.video.reader import VideoReader
@@ -25,14 +26,6 @@ from static_host import static_host
 from stored_files import file_size_limit
 
 IS_OLD = av.library_versions["libavformat"][0] < 62  # FFmpeg before 8
-
-
-def scene(number: int, height: int = 160, width: int = 320) -> np.ndarray:
-    """Return a bar that moves to the right below a dark upper left corner."""
-    image = np.full((160, 320, 3), 200, np.uint8)
-    image[:40, :40] = 20
-    image[60:140, 60 + 4 * number : 120 + 4 * number] = (250, 180, 20)
-    return resize_image(image, (height, width))
 
 
 def write_frames(path: Path, frames: list[Frame], *, rate: float = 30) -> Path:
@@ -47,48 +40,7 @@ def scenes(count: int, *, rate: float = 10, begin: float = 0) -> list[Frame]:
 
 
 def write_clip(path: Path, frames: int = 20, *, rate: float = 10) -> Path:
-    return write_frames(path, scenes(frames, rate=rate), rate=rate)
-
-
-def encode(
-    path: Path,
-    codec: str = "libx264",
-    form: str = "yuv420p",
-    *,
-    size: tuple[int, int] = (320, 160),
-    rate: Fraction = Fraction(10),
-    frames: int = 12,
-    shift: int = 0,
-    grain: int = 0,
-    sound: tuple[str, float] | None = None,
-    hertz: int = 48000,
-    layout: str = "mono",
-    options: dict[str, str] | None = None,
-    **context: Any,
-) -> Path:
-    """Write a video with PyAV alone; `context` are attributes of the encoder.
-
-    `sound` is the codec and the seconds of a tone.
-    """
-    grains = np.random.default_rng(0)
-    quiet = {"x265-params": "log-level=none"} if codec == "libx265" else {}
-    context |= {"width": size[0], "height": size[1], "pix_fmt": form, "time_base": 1 / rate}
-    with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream(codec, rate, quiet | (options or {}), **context)
-        tone: Any = container.add_stream(sound[0], hertz, layout=layout) if sound else None
-        for number in range(frames):
-            image = scene(number, size[1], size[0])
-            image -= grains.integers(0, grain + 1, image.shape, np.uint8)
-            frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=form)
-            frame.pts, frame.time_base = number, 1 / rate
-            container.mux(_shifted(stream.encode(frame), shift))
-        if sound:
-            wave = np.sin(np.arange(round(hertz * sound[1])) / 20, dtype=np.float32)[None]
-            audio = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
-            audio.sample_rate, audio.pts = hertz, 0
-            container.mux(tone.encode(audio) + tone.encode(None))
-        container.mux(_shifted(stream.encode(None), shift))
-    return path
+    return write_film(path, map(scene, range(frames)), rate)
 
 
 def mux(container: Any, packets: Iterable[Any], stream: Any) -> None:
@@ -124,12 +76,6 @@ def copy_film(
 def join(path: Path, *parts: Path) -> Path:
     path.write_bytes(b"".join(part.read_bytes() for part in parts))
     return path
-
-
-def _shifted(packets: list[Any], shift: int) -> list[Any]:
-    for packet in packets:
-        packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
-    return packets
 
 
 def read(path: Path | str) -> tuple[list[Frame], VideoReader]:
@@ -527,13 +473,6 @@ def images_by_time(path: Path) -> dict[float, np.ndarray]:
     return {round(frame.time_seconds, 2): frame.image for frame in read(path)[0]}
 
 
-def blank(path: Path, start: int, end: int) -> Path:
-    content = bytearray(path.read_bytes())
-    content[start:end] = bytes(end - start)
-    path.write_bytes(content)
-    return path
-
-
 def assert_as_before(frames: list[Frame], whole: dict[float, np.ndarray]) -> None:
     """Assert that no frame is made up, or stands at the time of another."""
     for frame in frames:
@@ -662,7 +601,7 @@ def test_sounds_keep_their_language_and_title(suffix: str, tmp_path: Path) -> No
 def test_an_avi_plays_sound_after_a_gap_too_early(suffix: str, first: int, tmp_path: Path) -> None:
     def delay(packets: list[Any]) -> list[Any]:
         late = [one for one in packets if one.stream.type == "audio" and one.size][first:]
-        _shifted(late, 1000)
+        shifted(late, 1000)
         return packets
 
     copy = tmp_path / f"b{suffix}"
