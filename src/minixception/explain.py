@@ -154,7 +154,8 @@ class Explainer:
         batches = [empty + [np.zeros((0, *self.preprocessor.image_size), np.float32)] * 4]
         for start in range(0, len(inputs), LARGEST_BATCH):
             part = slice(start, start + LARGEST_BATCH)
-            batches.append(self._run(inputs[part], wanted[part]))
+            found = self._explain(*map(ops.convert_to_tensor, (inputs[part], wanted[part])))
+            batches.append([np.asarray(ops.convert_to_numpy(each)) for each in found])
         parts = [np.concatenate(each) for each in zip(*batches, strict=True)]
         require_probabilities(parts[0], (len(inputs), len(names)), source="The network to explain")
         is_plain = np.ptp(inputs, axis=(1, 2)).max(axis=-1, initial=0) == 0
@@ -190,10 +191,6 @@ class Explainer:
                 f"Received: {counted(len(chosen), 'name')}"
             )
         return np.array([index_of(name, self.class_names) for name in chosen], np.int32)
-
-    def _run(self, inputs: NDArray[np.float32], wanted: NDArray[np.int32]) -> list[NDArray[Any]]:
-        results = self._explain(ops.convert_to_tensor(inputs), ops.convert_to_tensor(wanted))
-        return [np.asarray(ops.convert_to_numpy(each)) for each in results]
 
     def _explain_batch(self, images: Any, wanted: Any) -> list[Any]:
         """Return probabilities, classes, and the maps in the order of `Explanation`, unscaled."""

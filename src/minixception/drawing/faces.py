@@ -45,7 +45,7 @@ _COST_OF_OWN_FACE = 1
 # Letter sizes to try where a panel has no room, as shares of the label's.
 _PANEL_SIZES = (0.75, 0.5)
 _SMALLEST_PANEL_FONT = 9  # pixels; smaller letters cannot be read
-_SMALLEST_FONT = 6  # where a label would not fit into the picture
+_SMALLEST_FONT = 6
 
 
 class _Face:
@@ -168,20 +168,16 @@ def label_lines(face: FacePrediction) -> list[str]:
     return [text for scores in face.scores.values() if (text := describe_scores(scores))]
 
 
-def _font_size(box: Box, picture_size: tuple[int, int]) -> int:
-    """Return the size of letters that follows the face, within bounds that keep them readable.
+def _sized(face: FacePrediction, lines: list[str], picture_size: tuple[int, int]) -> _Face:
+    """Return a face with letters that follow its size, within bounds that keep them readable.
 
     A picture is viewed as a whole, whatever its number of pixels: 1/70 of its longer side is about
-    the smallest readable text, 1/28 looks like a heading. Letters below 11 pixels blur.
+    the smallest readable text, 1/28 looks like a heading. Letters below 11 pixels blur; they are
+    used only where a label would not fit into the picture.
     """
     longer_side = max(picture_size)
     smallest, largest = max(11, longer_side // 70), max(14, longer_side // 28)
-    return min(max(box.width // 9, smallest), largest)
-
-
-def _sized(face: FacePrediction, lines: list[str], picture_size: tuple[int, int]) -> _Face:
-    """Return a face with letters that suit it, or smaller ones if its label would not fit."""
-    sized = _Face(face, lines, _font_size(face.box, picture_size))
+    sized = _Face(face, lines, min(max(face.box.width // 9, smallest), largest))
     while lines and sized.font_size > _SMALLEST_FONT and not sized.plates(picture_size):
         sized = _Face(face, lines, sized.font_size - 1)
     return sized

@@ -95,7 +95,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         self._resamplers: dict[int, tuple[Any, av.AudioResampler]] = {}  # and what they take
         self._ends: dict[int, float] = {}  # of each sound, in seconds
         self._container: Any = None
-        self._size, self._is_open = (0, 0), False
+        self._size = 0, 0
         self._reformatter = VideoReformatter()
         self._tick, self._last = TICK, -1
         self._stack = ExitStack()
@@ -154,7 +154,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             cause = ""
             if isinstance(error, OSError):  # of the system
                 cause = "; is the disk full?"
-            elif not self._is_open:
+            elif self._last < 0:  # no frame has been written
                 cause = f"; are frames of {width}x{height} pixels too large for it?"
             elif self._suffix == ".avi":
                 cause = f"; an .avi cannot hold a gap this long: {KEEPERS}"
@@ -193,7 +193,6 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         self._stream.codec_context.flags |= Flags.frame_duration.value
         self._add_sound()
         self._container.start_encoding()
-        self._is_open = True
 
     def _choose_encoder(self) -> str:
         names = ENCODERS.get(self._suffix, H264)
