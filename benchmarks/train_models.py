@@ -54,6 +54,8 @@ STEPS = {
     "detector": _DETECTOR,
     "detector_again": f"{_DETECTOR} --initial-weights {RUNS}/detector --seed 1 --epochs 45 "
     "--learning-rate 2e-3",
+    "detector_longer": f"{_DETECTOR} --initial-weights {RUNS}/detector_again --seed 5 --epochs 80 "
+    "--learning-rate 2e-3",
     "roll": "train --task roll",
     "gender_teacher": "train-gender --recipe face-teacher --dataset utkface --epochs 14 "
     f"--crop-margin -0.2 {_BACKBONE}",

@@ -106,7 +106,7 @@ def test_faces_of_a_group_are_found(haar: HaarDetector, name: str, side: int) ->
 
 def test_the_network_enlarges_small_pictures() -> None:
     """At its own size the picture shows the network faces of some two cells each."""
-    picture, expected = group_picture("grace_hopper.jpg", 20, 240, 320)
+    picture, expected = group_picture("grace_hopper.jpg", 16, 240, 320)
     found = MiniXceptionDetector().detect(picture)
     assert len(found) == count_seen(expected, found) == len(expected)
     assert MiniXceptionDetector(working_size=320).detect(picture) == []

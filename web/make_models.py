@@ -157,7 +157,6 @@ def rules() -> dict[str, Any]:
             "part_of_face": cells.PART_OF_FACE,
             "most_candidates": cells.MOST_CANDIDATES,
             "score_threshold": network_detector.SCORE_THRESHOLD,
-            "frame_scale": network_detector.FRAME_SCALE,
             "turned_side": network_detector.TURNED_SIDE,
             "lying_threshold": network_detector.LYING_THRESHOLD,
             "same_middle": network_detector.SAME_MIDDLE,

@@ -128,7 +128,7 @@ export class Detector {
     const down = grey.height / height;
     return this.decode(maps, size).map((face) => {
       const [x, y] = turnedBack(face, height, width, quarter);
-      const side = face.side * this.rules.frame_scale * Math.sqrt(across * down);
+      const side = face.side * Math.sqrt(across * down);
       return { score: face.score, x: x * across, y: y * down, side };
     });
   }
