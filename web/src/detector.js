@@ -4,7 +4,7 @@ import { clip, compare, intersectionOverUnion, round } from "./boxes.js";
 import { resize, scaleInto, toGrey } from "./pixels.js";
 
 const COLUMNS = 14; // of a cell: a score logit, middle x and y, logarithm of the side, landmarks
-const MOST_MODELS = 5; // of different sizes in memory; a film takes three
+const MOST_MODELS = 8; // of different sizes in memory; a film takes three, and more as faces come closer
 
 export class Detector {
   /**
@@ -97,7 +97,7 @@ export class Detector {
     const largest = Math.max(...sure.map(({ side }) => side));
     const overview = this.rules.overview / Math.max(height, width);
     const needed = smallest / (this.rules.beside_largest * largest * overview);
-    return Math.min(overview * 2 ** (Math.ceil(2 * Math.log2(needed)) / 2), enlarged);
+    return Math.min((overview * Math.ceil(2 * needed)) / 2, enlarged);
   }
 
   scaleFor(height, width, workingSize, most) {

@@ -191,10 +191,10 @@ class MiniXceptionDetector(SizedSearch):
         sides = seen[seen[:, SCORE] >= self.card.score_threshold, SIDE]
         if self._min_face is not None or not len(sides):
             return most
-        # In steps, since an engine that keeps its size is faster.
+        # In steps of 64 pixels, since an engine that keeps its size is faster.
         overview = OVERVIEW / max(height, width)
         needed = FACE_PIXELS / (BESIDE_LARGEST * float(sides.max()) * overview)
-        return min(overview * 2 ** (math.ceil(2 * math.log2(needed)) / 2), most)
+        return min(overview * math.ceil(2 * needed) / 2, most)
 
     def _checked(self, grey: NDArray[np.uint8], faces: list[FoundFace]) -> list[FoundFace]:
         """Return the faces of which both networks are sure, framed anew where that helps."""
