@@ -4,7 +4,8 @@ import { clip, compare, intersectionOverUnion, round } from "./boxes.js";
 import { resize, scaleInto, toGrey } from "./pixels.js";
 
 const COLUMNS = 14; // of a cell: a score logit, middle x and y, logarithm of the side, landmarks
-const MOST_MODELS = 8; // of different sizes in memory; a film takes three, and more as faces come closer
+// Of different sizes in memory. A film takes three, and more as faces come closer.
+const MOST_MODELS = 8;
 
 export class Detector {
   /**
