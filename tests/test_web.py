@@ -377,11 +377,11 @@ def test_a_size_is_compiled_once_and_the_least_used_one_is_given_back() -> None:
         const detector = new Detector({{}}, rules, Promise.resolve(new Uint8Array(8)), compile);
         await Promise.all([1, 1, 2, 2].map((side) => detector.modelFor([side, side], false)));
         const before = [made, deleted];
-        for (const side of [3, 1, 4, 5, 6]) await detector.modelFor([side, side], false);
+        for (const side of [3, 1, 4, 5, 6, 7, 8, 9]) await detector.modelFor([side, side], false);
         await detector.modelFor([1, 1], false);
         console.log(JSON.stringify([...before, made, deleted]));
     """)
-    assert answer == [2, 0, 6, 1]
+    assert answer == [2, 0, 9, 1]
 
 
 def test_a_timeline_goes_on_when_a_model_with_other_classes_is_chosen() -> None:
