@@ -7,7 +7,7 @@
 Each step goes on where it was cut, and one that is complete is passed over, so the same command is
 typed again until it has nothing to do. The steps read `datasets/` (datasets/README.md) and write to
 `runs/models/` and `runs/gpu/`. `gpu` and `gpu_again` take a quarter of an hour of a large GPU and
-need `jax[cuda13]`, see `benchmarks/gpu_training`; the others take some thirteen hours of two cores.
+need `jax[cuda13]`, see `benchmarks/gpu_training`; the others take some fourteen hours of two cores.
 """
 
 import argparse

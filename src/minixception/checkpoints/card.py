@@ -36,8 +36,8 @@ AnyCard = TypeVar("AnyCard")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Origin:
-    """Where a model comes from: what every card may say, and none needs.
+class Remarks:
+    """What every card may say besides: no answer of a model depends on it.
 
     Attributes:
         data: name, checksum, licence and sizes of the training data; `split_rule`, "source" where
@@ -61,15 +61,15 @@ class Origin:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data, the content of `card.json`: first the entries that it must have."""
-        shared = [one.name for one in fields(Origin)]
+        shared = [one.name for one in fields(Remarks)]
         own = [one.name for one in fields(self) if one.name not in shared]
         values = ((name, getattr(self, name)) for name in (*own, *shared))
         return {name: _plain(value) for name, value in values}
 
 
 @dataclass(frozen=True)
-class Card(Origin):
-    """The record that travels with a model; what it may say besides is in `Origin`.
+class Card(Remarks):
+    """The record that travels with a model; what it may say besides is in `Remarks`.
 
     Attributes:
         name: of the checkpoint, the name of its folder.
@@ -146,7 +146,7 @@ class Card(Origin):
 
 
 def shared_entries(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what every card says: name, architecture, parameters, and the fields of `Origin`.
+    """Return what every card says: name, architecture, parameters, and the fields of `Remarks`.
 
     Raises:
         KeyError, TypeError, ValueError, OverflowError: for missing or impossible entries.

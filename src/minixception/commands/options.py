@@ -3,6 +3,7 @@
 import argparse
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +26,6 @@ FILM_SIZES = {"mini_xception": 640, "haar": 1280, "yunet": 640}
 
 _HAAR_OPTIONS = ("scale_factor", "min_neighbors")  # they choose the cascade
 
-# Entries of a card that no row depends on.
-_REMARKS = ("data", "recipe", "seed", "command", "versions", "metrics", "known_weaknesses")
 # Options about where results go and how fast; all others may change rows.
 _WITHOUT_EFFECT = {
     *("pictures", "output", "no_draw", "bars", "json", "csv", "jsonl", "parquet", "resume"),
@@ -169,11 +168,11 @@ def describe_rows(arguments: argparse.Namespace, analyzer: "FaceAnalyzer") -> di
 
 
 def _describe_model(folder: Path) -> str:
-    from minixception.checkpoints.card import KERAS_FILE, LITERT_FILE, read_json_card
+    from minixception.checkpoints.card import KERAS_FILE, LITERT_FILE, Remarks, read_json_card
     from minixception.files import content_checksum
 
-    card = read_json_card(folder, dict)
-    used = {key: value for key, value in card.items() if key not in _REMARKS}
+    card, remarks = read_json_card(folder, dict), [one.name for one in fields(Remarks)]
+    used = {key: value for key, value in card.items() if key not in remarks}
     files = [folder / file for file in (LITERT_FILE, KERAS_FILE) if (folder / file).is_file()]
     contents = [(file.name, file.read_bytes()) for file in files]
     contents.append(("card", json.dumps(used, sort_keys=True).encode()))

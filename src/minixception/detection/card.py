@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from minixception.checkpoints.card import Origin, read_json_card, shared_entries
+from minixception.checkpoints.card import Remarks, read_json_card, shared_entries
 
 TASK = "detector"
 
 
 @dataclass(frozen=True)
-class DetectorCard(Origin):
+class DetectorCard(Remarks):
     """The record that travels with a detector; the other entries are those of a `Card`.
 
     Attributes:
