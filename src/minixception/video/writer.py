@@ -33,7 +33,7 @@ H264 = ("libx264", "libopenh264", "mpeg4")
 ENCODERS = {".webm": ("libvpx-vp9", "libvpx"), ".avi": ("mpeg4",)}
 SOUND_ENCODERS = {".webm": "libopus", ".avi": "ac3"}
 # An .avi says how long a packet lasts, which FFmpeg knows of these.
-AVI_SOUNDS = ("aac", "ac3", "adpcm_ima_wav", "adpcm_ms", "flac", "mp2", "mp3", "pcm_", "wmav")
+AVI_SOUNDS = ("aac", "ac3", "mp2", "mp3", "wmav1", "wmav2")
 _QUALITY = {
     "libx264": {"preset": "superfast", "crf": "21"},
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "crf": "32", "b": "0"},
@@ -209,7 +209,8 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             if source.codec_context is None:
                 self._remark("a sound that FFmpeg does not know is left out")
                 continue
-            name, encoder = source.codec_context.name, SOUND_ENCODERS.get(self._suffix, "aac")
+            name = source.codec_context.codec.canonical_name
+            encoder = SOUND_ENCODERS.get(self._suffix, "aac")
             if self._takes(source):
                 copy = self._container.add_stream_from_template(source)
             else:
@@ -228,10 +229,11 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
 
     def _takes(self, source: Any) -> bool:
         """Tell whether the format takes a sound as it is: some say so with their header only."""
-        codec = source.codec_context
-        if self._suffix == ".avi" and not codec.name.startswith(AVI_SOUNDS):
+        context = source.codec_context
+        name = context.codec.canonical_name
+        if self._suffix == ".avi" and name not in AVI_SOUNDS and not name.startswith("pcm_"):
             return False
-        if self._suffix in (".mp4", ".m4v") and codec.layout.name.endswith("channels"):
+        if self._suffix in (".mp4", ".m4v") and context.layout.name.endswith("channels"):
             return False  # these must say where the channels are
         form = self._container.format.name
         with suppress(ValueError, av.FFmpegError), av.open(io.BytesIO(), "w", form) as trial:
@@ -282,7 +284,8 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         if self._suffix == ".avi" and start - self._ends.get(packet.stream_index, 0) > LONGEST_GAP:
             problem = "starts late or has a gap, and is too early from then on"
             self._remark(f"the sound {problem}: {KEEPERS}")
-        self._ends[packet.stream_index] = start + float((packet.duration or 0) * packet.time_base)
+        seconds = float((packet.duration or math.inf) * packet.time_base)  # some do not say
+        self._ends[packet.stream_index] = start + seconds
 
     def _mux(self, packets: list[Any], damage: type[Exception] = av.InvalidDataError) -> None:
         """Write packets. FFmpeg may complain of a damaged sound at once, or with a later packet."""
