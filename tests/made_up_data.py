@@ -4,6 +4,7 @@ import os
 import tarfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,21 @@ def write_film(path: Path, images: Iterable[np.ndarray], rate: float = 10) -> Pa
         for number, image in enumerate(images):
             writer.write(Frame(number, number / rate, image))
     return path
+
+
+def write_ck_plus(folder: Path, emotions: Iterable[str], *, frames: int = 1) -> None:
+    """Write ten subjects of CK+48, each with so many frames of every emotion."""
+    for subject, (sequence, emotion) in product(range(10), enumerate(emotions)):
+        for frame in range(12, 12 + frames):
+            name = f"{emotion}/S{subject:03d}_{sequence:03d}_{frame:08d}.png"
+            write_picture(folder / name, 20 * sequence + subject)
+
+
+def write_utkface(folder: Path, count: int, *, size: tuple[int, int] = (20, 20)) -> None:
+    """Write faces of UTKFace, of as many men as women, from 16 years on."""
+    for number in range(count):
+        facts = f"{16 + number}_{number % 2}_{number % 5}_{20170116 + number}"
+        write_noise(folder / f"{facts}.jpg.chip.jpg", number, size=size)
 
 
 def make_dataset(

@@ -6,6 +6,7 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import keras
 import numpy as np
@@ -48,7 +49,7 @@ def card(model: keras.Model) -> Card:
         model,
         CLASS_NAMES,
         name="example",
-        preprocessor=Preprocessor(SIZE, 1, (0.0, 1.0), (127.5,)),
+        preprocessor=Preprocessor(SIZE, 1, (0.0, 1.0), (382 / 3,)),
         crop_margin=0.1,
         data={"name": "animals", "sizes": {"train": 10}},
         recipe={"name": "paper", "epochs": 3},
@@ -189,11 +190,8 @@ def test_both_kinds_of_cards_read_alike_what_they_need_not_have(card: Card) -> N
 def test_a_failure_while_writing_keeps_the_old_files(
     folder: Path, model: keras.Model, card: Card, breaks: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    before = contents(folder)
-    monkeypatch.setattr(f"minixception.checkpoints.keras_model.{breaks}", fail)
+    before, full = contents(folder), OSError(28, "No space left on device")
+    monkeypatch.setattr(f"minixception.checkpoints.keras_model.{breaks}", Mock(side_effect=full))
     with pytest.raises(OSError, match="No space left"):
         save_checkpoint(folder, model, replace(card, seed=8))
     with pytest.raises(TypeError):

@@ -11,14 +11,6 @@ from minixception.commands.run_control import Progress
 from systems import needs_links
 
 
-def test_what_can_be_written_is_not_made(tmp_path: Path) -> None:
-    check_file(tmp_path / "new" / "deep" / "a.PNG", "--output", suffixes=(".png", ".jpg"))
-    check_file(tmp_path / "b", "--output", apart_from={"--data": tmp_path / "c", "--x": None})
-    check_folder(tmp_path / "new" / "deep", "--output")
-    check_folder(tmp_path, "--output")
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_tilde_is_the_home_folder_also_after_an_equals_sign(
     here: Path, run: Run, portraits: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

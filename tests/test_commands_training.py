@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from conftest import Run, eagerly
-from made_up_data import fer2013_csv, write_noise
+from made_up_data import fer2013_csv, write_ck_plus, write_noise
 from minixception.checkpoints.card import read_card
 from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, DEFAULT_GENDER_MODEL
 from minixception.commands import run_command
@@ -187,10 +187,7 @@ def test_the_card_says_who_taught_and_where_the_weights_began(
 def test_evaluate_matches_a_data_set_with_other_classes(
     trained: Path, run: Run, tmp_path: Path
 ) -> None:
-    for subject in range(10):
-        for sequence, emotion in enumerate(("anger", "contempt", "happy")):
-            name = f"{emotion}/S{subject:03d}_{sequence:03d}_00000012.png"
-            write_noise(tmp_path / "CK+48" / name, seed=10 * sequence + subject)
+    write_ck_plus(tmp_path / "CK+48", ("anger", "contempt", "happy"))
     output = tmp_path / "scores.json"
     options = ["--dataset", "ck_plus", "--data", tmp_path, "--split", "train"]
     told = run("evaluate", *options, "--model", trained, "--output", output).stdout
@@ -214,7 +211,8 @@ def test_evaluate_writes_scores_and_picture(
     both = json.loads((tmp_path / "both.json").read_text())["splits"]
     assert list(both) == ["PrivateTest", "PublicTest"]
     data = json.loads(output.read_text())
-    assert {"accuracy", "macro_f1", "per_class", "confusion_matrix", "n"} <= set(data)
+    measures = {"accuracy", "accuracy_interval", "balanced_accuracy", "macro_f1"}
+    assert measures | {"n", "calibration_error", "per_class", "confusion_matrix"} <= set(data)
     assert (data["n"], data["split"]) == (6, "PrivateTest")
     assert data["flip"] is data["without_twins"] is True
     assert list(data["per_class"]) == list(EMOTIONS_FER2013)

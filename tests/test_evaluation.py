@@ -1,6 +1,5 @@
 """Scores, by hand on small cases."""
 
-import json
 from typing import Any
 
 import numpy as np
@@ -50,18 +49,6 @@ def test_a_class_that_never_occurs() -> None:
         found = (scores.accuracy, scores.balanced_accuracy, scores.macro_f1)
         assert found == pytest.approx((accuracy, balanced, macro_f1))
         assert scores.confusion_matrix[2] == (0, 0, 0)
-
-
-def test_json_is_plain_and_complete() -> None:
-    scores = score(np.array([0, 1, 2, 2]), certain([0, 1, 2, 0]), NAMES)
-    data = json.loads(json.dumps(scores.to_json()))
-    assert set(data) == {
-        *("n", "accuracy", "accuracy_interval", "balanced_accuracy", "macro_f1"),
-        *("calibration_error", "per_class", "confusion_matrix"),
-    }
-    assert list(data["per_class"]) == list(NAMES)
-    assert data["per_class"]["owl"]["total"] == 2
-    assert data["confusion_matrix"] == [[1, 0, 0], [0, 1, 0], [1, 0, 1]]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from PIL import ExifTags, Image, ImageOps, features
 from PIL.PngImagePlugin import PngInfo
 
+from made_up_data import write_noise
 from minixception import images
 from minixception.images import (
     as_rgb,
@@ -19,7 +20,6 @@ from minixception.images import (
     read_image,
     resize_image,
     rgb_to_bgr,
-    to_grey,
     write_image,
 )
 
@@ -107,21 +107,17 @@ def test_sixteen_bit_pictures_are_scaled(
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".pnm"])
-@pytest.mark.parametrize("white", [4095, 65535])
 @pytest.mark.parametrize("shape", [[5, 7], [5, 7, 3]])
-def test_each_dark_file_is_named(
-    tmp_path: Path,
-    suffix: str,
-    white: int,
-    shape: tuple[int, ...],
-    caplog: pytest.LogCaptureFixture,
+def test_each_file_of_12_bits_is_named(
+    tmp_path: Path, suffix: str, shape: tuple[int, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
-    paths = [tmp_path / f"{number}{suffix}" for number in range(2)]
-    for path in paths:
+    whites = {"a": 4095, "b": 4095, "c": 65535}
+    for name, white in whites.items():
+        path = tmp_path / f"{name}{suffix}"
         cv2.imwrite(str(path), np.full(shape, white, np.uint16))
         assert abs(read_image(path).max() - white / 257) < 1
-    dark = paths if white == 4095 else []  # of a camera with 12 bits
-    assert [text.split(": ")[0] for text in caplog.messages] == list(map(str, dark))
+    dark = [str(tmp_path / f"{name}{suffix}") for name in "ab"]
+    assert [text.split(": ")[0] for text in caplog.messages] == dark
 
 
 def test_a_tiff_of_12_bits_is_scaled(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -150,11 +146,9 @@ def test_transparent_parts_become_white(tmp_path: Path) -> None:
 
 def test_files_that_are_no_picture(tmp_path: Path) -> None:
     path = tmp_path / "portrait.jpg"
-    with pytest.raises(FileNotFoundError, match=r"portrait\.jpg"):
-        read_image(path)
     with pytest.raises(IsADirectoryError):
         read_image(tmp_path)
-    for content in (b"", b"\xff\xd8", b"just a text", b"%PDF-1.4", b"\x00" * 999):
+    for content in (b"\xff\xd8", b"%PDF-1.4", b"\x00" * 999):  # for others see `bad_input`
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r"portrait\.jpg"):
             read_image(path)
@@ -166,8 +160,7 @@ def test_truncated_file_is_refused(
     tmp_path: Path, suffix: str, share: float, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / f"cut{suffix}"
-    noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8)
-    Image.fromarray(noise).save(path)
+    write_noise(path, size=(40, 60))
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
     with pytest.raises(ValueError, match="`path` must be"):
@@ -179,8 +172,8 @@ def test_truncated_file_is_refused(
 def test_libtiff_writes_nothing_to_the_terminal(
     tmp_path: Path, compression: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8)
-    Image.fromarray(noise).save(tmp_path / "a.tif", compression=compression)
+    noise = Image.effect_noise((60, 40), 90).convert("RGB")
+    noise.save(tmp_path / "a.tif", compression=compression)
     content = bytearray((tmp_path / "a.tif").read_bytes())
     content[200:600] = b"\xff" * 400
     (tmp_path / "a.tif").write_bytes(content)
@@ -271,12 +264,6 @@ def test_shrinking_averages_and_growing_interpolates() -> None:
     assert (resize_image(checkers, (8, 8)) == 100).all()
     step = np.array([[0, 100]], np.uint8)
     assert resize_image(step, (1, 4)).tolist() == [[0, 25, 75, 100]]
-
-
-def test_grey_weighs_red_and_not_blue(picture: np.ndarray) -> None:
-    assert to_grey(np.array([[RED, GREEN]], np.uint8)).tolist() == [[[76], [150]]]
-    grey = to_grey(picture)
-    assert to_grey(grey) is grey
 
 
 def test_mirror_and_channel_order(picture: np.ndarray) -> None:

@@ -146,29 +146,15 @@ def test_all_faces_go_through_in_one_batch(
     np.testing.assert_array_equal(image, before)
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 20000), (20000, 1, 3), (300, 300, 3)])
-def test_no_face_gives_an_empty_list(analyzer: FaceAnalyzer, shape: tuple[int, ...]) -> None:
-    assert analyzer.analyze(np.full(shape, 128, np.uint8)) == []
-
-
-@pytest.mark.parametrize(
-    "box",
-    [
-        Box(0, 0, 60, 60),
-        Box(852 - 30, -30, 60, 60),
-        Box(851, 347, 60, 60),
-        Box(0, 100, 852, 1),
-        Box(-(10**6), -(10**6), 2 * 10**6, 2 * 10**6),
-    ],
-)
-def test_boxes_at_borders_and_corners(analyzer: FaceAnalyzer, portraits: Path, box: Box) -> None:
+def test_boxes_at_borders_and_corners(analyzer: FaceAnalyzer, portraits: Path) -> None:
+    boxes = [Box(822, -30, 60, 60), Box(851, 347, 60, 60), Box(0, 100, 852, 1)]
+    boxes.append(Box(-(10**6), -(10**6), 2 * 10**6, 2 * 10**6))
     assert analyzer.emotion is not None
-    card = replace(analyzer.emotion.card, crop_margin=0.4)
-    emotion = replace(analyzer.emotion, card=card)
-    found = FaceAnalyzer(emotion=emotion, gender=None, detector=FakeDetector([box]))
-    (face,) = found.analyze(portraits)
-    assert face.box == box
-    assert face.emotion in EMOTIONS_FER2013
+    emotion = replace(analyzer.emotion, card=replace(analyzer.emotion.card, crop_margin=0.4))
+    found = FaceAnalyzer(emotion=emotion, gender=None, detector=FakeDetector(boxes))
+    faces = found.analyze(portraits)
+    assert [face.box for face in faces] == boxes
+    assert {face.emotion for face in faces} <= set(EMOTIONS_FER2013)
 
 
 def test_the_crop_is_the_box_with_the_margin_of_the_card(
@@ -302,13 +288,6 @@ def test_many_pictures_come_in_order_and_as_they_are_asked_for(
     assert_same(alone, faces)
     stack = np.zeros((6, 30, 40, 3), np.uint8)
     assert [len(found) for found in analyzer.analyze_many(stack, whole_picture=True)] == [1] * 6
-
-
-def test_workers_that_share_an_analyzer_find_the_same(
-    analyzer: FaceAnalyzer, faces: list[FacePrediction], portraits: Path
-) -> None:
-    for found in in_order(analyzer.analyze, [portraits] * 8, workers=4):
-        assert_same(found, faces)
 
 
 @pytest.mark.parametrize("workers", [1, 4])

@@ -6,7 +6,6 @@ import shutil
 import textwrap
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from conftest import Run
@@ -14,14 +13,12 @@ from made_up_data import write_film
 from minixception import FaceAnalyzer, draw_predictions, make_checkpoint, to_frame, video
 from minixception.boxes import Box
 from minixception.checkpoints.card import read_card
-from minixception.commands.video_report import Tracks
 from minixception.datasets.registry import dataset_names, get_entry
 from minixception.images import read_image
 from minixception.inference.predictions import to_rows
 from minixception.labels import TAKEN_NAMES
 from minixception.models import build
 from minixception.video.reader import VideoReader
-from minixception.video.tracking import FaceTracker
 from stored_files import change_card, read_rows
 
 NAMES = ("glasses", "none", "sunglasses")
@@ -60,21 +57,6 @@ def test_from_analyzer_to_drawing(
     image = read_image(portraits)
     drawn = [draw_predictions(image, each, bars=True) for each in (faces, two.analyze(image))]
     assert (drawn[0] != drawn[1]).any()
-
-
-def test_tracking_smooths_every_task(glasses: Path) -> None:
-    analyzer = FaceAnalyzer(emotion=None, gender=None, glasses=glasses)
-    images = np.random.default_rng(0).integers(0, 256, (2, 90, 90, 3), dtype=np.uint8)
-    tracks = Tracks(FaceTracker(smoothing_seconds=0.5))
-    for number, image in enumerate(images):
-        tracks.add(analyzer.classify(image, (9, 9, 60, 60)), number, number)
-    first, second = (
-        analyzer.classify(image, (9, 9, 60, 60))[0].scores["glasses"] for image in images
-    )
-    kept = np.exp(-1 / 0.5)
-    mixed = [kept * first[name] + (1 - kept) * second[name] for name in NAMES]
-    np.testing.assert_allclose(tracks.histories[1].scores("glasses")[1], mixed, rtol=1e-5)
-    assert tracks.histories[1].scores("emotion").shape == (2, 0)
 
 
 def test_pictures_and_films(options: list[str], here: Path, portraits: Path, run: Run) -> None:

@@ -16,11 +16,10 @@ RATE = 25.0
 
 
 def make_face(x: float, y: float = 50, *, side: int = 60, happy: float = 0.5) -> FacePrediction:
-    scores = dict(zip(NAMES, ((1 - happy) / 2, happy, (1 - happy) / 2), strict=True))
-    return FacePrediction(
-        Box(round(x), round(y), side, side),
-        {"emotion": scores, "gender": {"woman": 0.75, "man": 0.25}},
-    )
+    emotion = dict(zip(NAMES, ((1 - happy) / 2, happy, (1 - happy) / 2), strict=True))
+    gender, glasses = {"woman": 0.75, "man": 0.25}, {"glasses": happy, "none": 1 - happy}
+    scores = {"emotion": emotion, "gender": gender, "glasses": glasses, "age": {}}
+    return FacePrediction(Box(round(x), round(y), side, side), scores)
 
 
 def follow(
@@ -101,7 +100,8 @@ def test_smoothing_counts_seconds_not_frames(rate: int) -> None:
     tracker.update([make_face(50, happy=0.0)], 0.0)
     for i in range(1, rate + 1):
         faces = tracker.update([make_face(50, happy=1.0)], i / rate)
-    assert faces[1].emotion_scores["happy"] == pytest.approx(1 - math.exp(-1 / 0.5))
+    smoothed = pytest.approx(1 - math.exp(-1 / 0.5))
+    assert faces[1].emotion_scores["happy"] == faces[1].scores["glasses"]["glasses"] == smoothed
 
 
 def test_scores_are_of_their_face_alone() -> None:
@@ -167,6 +167,7 @@ def test_histories_hold_times_and_scores() -> None:
     np.testing.assert_allclose(histories[1].scores("emotion")[:, 1], np.arange(5) / 10, rtol=1e-6)
     assert histories[1].class_names["emotion"] == NAMES
     assert histories[2].scores("gender").shape == (1, 2)
+    assert histories[2].scores("age").shape == (1, 0)
 
 
 def test_a_summary_weighs_frames_by_the_time_that_they_stand() -> None:
