@@ -8,6 +8,7 @@ from subprocess import CompletedProcess
 
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 
 from made_up_data import make_card
 from made_up_detection import write_labelled_pictures
@@ -16,6 +17,10 @@ from minixception.labels import EMOTIONS_FER2013, GENDERS
 
 PICTURES = Path(__file__).parents[1] / "images"
 Run = Callable[..., CompletedProcess[str]]
+
+# Without a deadline, since the machine may be busy.
+settings.register_profile("short", max_examples=50, deadline=None)
+settings.load_profile("short")
 
 
 @contextmanager

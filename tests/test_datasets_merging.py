@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from made_up_data import make_dataset
@@ -104,7 +104,6 @@ names = st.permutations(EMOTIONS_8).map(lambda order: tuple(order[:4]))
 labels = st.lists(st.integers(0, 3), min_size=1, max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(names, labels), min_size=1, max_size=4))
 def test_no_row_is_lost_and_none_is_there_twice(parts: list[tuple[tuple[str, ...], list]]) -> None:
     datasets = {f"set{n}": make_dataset(*part) for n, part in enumerate(parts)}

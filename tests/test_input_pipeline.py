@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from minixception.preprocessor import Preprocessor
@@ -48,7 +48,6 @@ def changed(images: np.ndarray, *, seed: int = 0, **strengths: Any) -> np.ndarra
 @given(
     first_epoch=st.integers(0, 4), batch_size=st.integers(1, 12), mixup=st.sampled_from([0.0, 0.4])
 )
-@settings(max_examples=40, deadline=None)
 def test_a_resumed_stream_is_the_tail_of_the_whole_one(
     first_epoch: int, batch_size: int, mixup: float
 ) -> None:
@@ -111,7 +110,6 @@ def test_one_interpolation_is_sharper_than_two_and_a_cubic_one_sharper_still() -
 
 
 @given(value=st.integers(0, 255), seed=st.integers(0, 1000))
-@settings(max_examples=30, deadline=None)
 def test_pixels_shifted_in_repeat_the_border(value: int, seed: int) -> None:
     """A plain image stays plain, whatever the geometry."""
     images = np.full((3, 16, 16, 1), value, np.uint8)
@@ -217,7 +215,6 @@ def test_mixup_mixes_images_and_targets_by_the_same_shares() -> None:
 SHARE = st.floats(0, 0.9)
 
 
-@settings(max_examples=60)
 @given(
     st.builds(
         Augmentation,
