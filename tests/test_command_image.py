@@ -5,6 +5,7 @@ import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -126,10 +127,7 @@ def test_closed_pipe_is_no_error_message(
 def test_interrupted_while_it_starts(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupt(name: str) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("importlib.import_module", interrupt)
+    monkeypatch.setattr("importlib.import_module", Mock(side_effect=KeyboardInterrupt))
     assert main(["image", "a.jpg"]) == 130
     assert capsys.readouterr().err == "minixception image: interrupted\n"
 

@@ -13,12 +13,11 @@ from PIL import Image
 
 from conftest import Run
 from made_up_data import STRANGE, write_album
-from minixception.commands import main
 from minixception.commands.picture_paths import find_files, output_paths
 from minixception.commands.picture_report import FEW_PICTURES
 from minixception.inference.tables import Table
 from own_process import SOURCE, started
-from stored_files import read_rows
+from stored_files import contents, read_rows
 from systems import needs_kill
 
 SCRIPT = SOURCE / "image_emotion_gender_demo.py"
@@ -82,7 +81,9 @@ def test_patterns(here: Path, pattern: str, expected: dict[str, str]) -> None:
     assert found.others == ([Path("p/s/stray.txt")] if pattern == "p/**/*" else [])
 
 
-def test_what_an_earlier_run_has_drawn_is_left_out(here: Path) -> None:
+def test_what_an_earlier_run_has_drawn_is_left_out(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     touch(
         "a.jpg", "a_faces.jpg", "a_faces_2.png", "b_faces.png", "out/s/a_faces.png", "out/own.png"
     )
@@ -94,13 +95,9 @@ def test_what_an_earlier_run_has_drawn_is_left_out(here: Path) -> None:
         Path("out/s/a_faces.png"),
     ]
     assert list(find_files([Path("a_faces.jpg")]).places) == [Path("a_faces.jpg")]
-
-
-def test_what_was_drawn_into_a_folder_of_the_searched_one_is_left_out(
-    here: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    touch("a.jpg", "s/c.jpg", "b/own_faces.png", "b/a_faces.jpg", "b/s/c_faces.jpg")
-    monkeypatch.chdir(here / "b")
+    # Drawn into a folder of the one that is searched.
+    touch("p/a.jpg", "p/s/c.jpg", "p/b/own_faces.png", "p/b/a_faces.jpg", "p/b/s/c_faces.jpg")
+    monkeypatch.chdir("p/b")
     found = find_files([Path("..")])
     assert sorted(map(str, found.left_out)) == ["../b/a_faces.jpg", "../b/s/c_faces.jpg"]
 
@@ -239,25 +236,22 @@ def wait_for_rows(process: subprocess.Popen[str], part: Path, rows: int) -> None
         time.sleep(0.002)
 
 
-@pytest.fixture(scope="module")
-def whole(
-    album: Path, model_options: list[str], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Path]:
-    """Return a folder of 96 pictures, and the tables of a job that nobody has interrupted."""
+@needs_kill
+def test_killed_jobs_go_on(
+    model_options: list[str],
+    image: Run,
+    album: Path,
+    here: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     root = tmp_path_factory.mktemp("whole")
     for copy in range(4):
         shutil.copytree(album, root / "album" / str(copy))
-    tables = {"--csv": root / "f.csv", "--jsonl": root / "f.jsonl"}
-    options = [str(part) for table in tables.items() for part in table]
-    assert main(["image", *model_options, str(root / "album"), "--no-draw", *options]) == 1
-    return {"album": root / "album", **tables}
-
-
-@needs_kill
-def test_killed_jobs_go_on(
-    model_options: list[str], image: Run, whole: dict[str, Path], here: Path
-) -> None:
-    options = (str(whole["album"]), "--no-draw", "--jsonl", "f.jsonl", "--csv", "f.csv")
+    options = (str(root / "album"), "--no-draw", "--jsonl", "f.jsonl", "--csv", "f.csv")
+    image(*options)
+    expected = contents(here)
+    for name in expected:
+        (here / name).unlink()
     part, job = here / ".f.csv.part", (SCRIPT, *model_options, *options, "--workers=2")
     with started(*job) as process:
         wait_for_rows(process, part, 12)
@@ -283,6 +277,4 @@ def test_killed_jobs_go_on(
     done = image(*options, "--workers=2", "--resume")
     assert done.stdout.startswith("continuing after ")
     assert "12 of 96 pictures failed." in done.stderr
-    for option, table in (("--csv", "f.csv"), ("--jsonl", "f.jsonl")):
-        assert (here / table).read_bytes() == whole[option].read_bytes()
-    assert {path.name for path in here.iterdir()} == {"f.csv", "f.jsonl"}
+    assert contents(here) == expected

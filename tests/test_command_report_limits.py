@@ -4,12 +4,13 @@ import re
 import shutil
 from collections import Counter
 from pathlib import Path
+from unittest.mock import Mock
 
 import pandas
 import pytest
 
 from conftest import Run
-from made_up_data import fer2013_csv, write_noise
+from made_up_data import fer2013_csv, write_utkface
 from minixception.commands import run_command
 from minixception.datasets import load_utkface
 from minixception.datasets.utkface import ETHNICITIES
@@ -36,9 +37,7 @@ def fer2013(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def utkface(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """30 women and 30 men, about three of each in the test split and in the validation split."""
     folder = tmp_path_factory.mktemp("utkface") / "crop_part1"
-    for number in range(60):
-        name = f"{16 + number}_{number % 2}_{number % 5}_{10000 + number}.jpg.chip.jpg"
-        write_noise(folder / name, seed=number, size=(50, 50))
+    write_utkface(folder, 60, size=(50, 50))
     return folder
 
 
@@ -129,12 +128,9 @@ def test_the_same_seed_writes_the_same_tables(
     # Without --example the page shows no such picture.
     written = again.read_text(encoding="utf-8")
     assert "perturbed_face.jpg" not in written
-
-    def fail(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device", "limits.md")
-
     # An interrupted run leaves the old page.
-    monkeypatch.setattr("minixception.limits.page._draw", fail)
+    full = OSError(28, "No space left on device", "limits.md")
+    monkeypatch.setattr("minixception.limits.page._draw", Mock(side_effect=full))
     run("report-limits", *options, "--output", again, "--seed", 1, code=1)
     assert again.read_text(encoding="utf-8") == written
     assert {path.name for path in tmp_path.iterdir()} == {"limits.md", "limits"}

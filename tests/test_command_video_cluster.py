@@ -8,6 +8,7 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -144,11 +145,8 @@ def test_what_stops_a_job_leaves_old_tables_and_goes_on(
     job = partial(video, film, "--cluster", "local", "--csv", table.parent, code=1)
     with file_size_limit(3000):
         assert str(table) in job().stderr
-
-    def lose_disk(*_: object) -> None:
-        raise OSError(errno.EIO, "Input/output error", str(film))
-
-    monkeypatch.setattr(parts, "_analyze_part", lose_disk)
+    lost_disk = OSError(errno.EIO, "Input/output error", str(film))
+    monkeypatch.setattr(parts, "_analyze_part", Mock(side_effect=lost_disk))
     monkeypatch.setattr("minixception.files.PAUSES", ())
     (table.parent / video_cluster.OPTIONS_FILE).unlink()
     assert "this may be temporary; --resume continues" in job().stderr

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from conftest import Run, eagerly
-from made_up_data import fer2013_csv, write_noise
+from made_up_data import fer2013_csv, write_ck_plus, write_noise
 from minixception.checkpoints.card import read_card
 from minixception.commands import run_command
 from minixception.datasets import select_classes
@@ -42,10 +42,7 @@ def sets(here: Path) -> Path:
     (here / "datasets/fer2013").mkdir(parents=True)
     counts = {"Training": 21, "PublicTest": 7, "PrivateTest": 7}
     (here / "datasets/fer2013/fer2013.csv").write_text(fer2013_csv(counts), encoding="utf-8")
-    for subject in range(10):
-        for number, emotion in enumerate(("anger", "contempt", "happy")):
-            name = f"datasets/ck_plus/CK+48/{emotion}/S{subject:03}_001_00000001.png"
-            write_noise(here / name, seed=10 * number + subject, size=(48, 48))
+    write_ck_plus(here / "datasets/ck_plus/CK+48", ("anger", "contempt", "happy"))
     return here
 
 

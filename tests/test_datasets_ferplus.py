@@ -34,11 +34,6 @@ def write_faces(path: Path, labels: Sequence[int], usages: Sequence[str]) -> Pat
     return path
 
 
-@pytest.fixture
-def fer2013_path(tmp_path: Path) -> Path:
-    return write_faces(tmp_path / "fer2013.csv", [0] * 6, USAGES)
-
-
 def write_votes(
     path: Path,
     *,
@@ -55,29 +50,31 @@ def write_votes(
 
 
 @pytest.fixture
-def votes_path(tmp_path: Path) -> Path:
-    return write_votes(tmp_path / "fer2013new.csv")
+def paths(tmp_path: Path) -> tuple[Path, Path]:
+    """Return a table of faces, which are all angry there, and one of votes on them."""
+    faces = write_faces(tmp_path / "fer2013.csv", [0] * 6, USAGES)
+    return faces, write_votes(tmp_path / "fer2013new.csv")
 
 
 def names_of(dataset: FaceDataset) -> list[str]:
     return [dataset.class_names[label] for label in dataset.labels]
 
 
-def test_majority(fer2013_path: Path, votes_path: Path) -> None:
-    dataset = load_ferplus(fer2013_path, votes_path)
+def test_majority(paths: tuple[Path, Path]) -> None:
+    dataset = load_ferplus(*paths)
     assert dataset.class_names == EMOTIONS_8
     assert names_of(dataset) == ["happiness", "neutral", "contempt"]
     assert dataset.images[:, 0, 0, 0].tolist() == [0, 4, 5]
     reasons = ("no majority", "majority unknown", "majority not a face")
     assert dataset.dropped == dict.fromkeys(reasons, 1)
     assert dataset.targets is None
-    digest = hashlib.md5(votes_path.read_bytes()).hexdigest()
+    digest = hashlib.md5(paths[1].read_bytes()).hexdigest()
     assert dataset.checksum.endswith(f" + md5:{digest}")
     assert names_of(dataset.split("PrivateTest")) == ["contempt"]
 
 
-def test_distribution(fer2013_path: Path, votes_path: Path) -> None:
-    dataset = load_ferplus(fer2013_path, votes_path, labels="distribution")
+def test_distribution(paths: tuple[Path, Path]) -> None:
+    dataset = load_ferplus(*paths, labels="distribution")
     # Of two emotions with equal votes the first in class order is the label.
     assert names_of(dataset) == ["happiness", "neutral", "neutral", "contempt"]
     assert dataset.targets is not None
@@ -87,14 +84,14 @@ def test_distribution(fer2013_path: Path, votes_path: Path) -> None:
     assert dataset.dropped == {"most votes unknown or not a face": 2}
 
 
-def test_train_on_votes(fer2013_path: Path, votes_path: Path) -> None:
+def test_train_on_votes(paths: tuple[Path, Path]) -> None:
     """The tie is something to learn from, but nothing to be scored on."""
-    dataset = load_ferplus(fer2013_path, votes_path, labels="train-on-votes")
+    dataset = load_ferplus(*paths, labels="train-on-votes")
     training = dataset.split("Training")
     assert names_of(training) == ["happiness", "neutral"]
     assert training.targets is not None
     np.testing.assert_allclose(training.targets[1].max(), 0.5)
-    scored = load_ferplus(fer2013_path, votes_path, labels="majority")
+    scored = load_ferplus(*paths, labels="majority")
     for split in ("PublicTest", "PrivateTest"):
         np.testing.assert_array_equal(dataset.split(split).labels, scored.split(split).labels)
     assert dataset.dropped["most votes unknown or not a face"] == 2
@@ -107,18 +104,16 @@ def test_columns_are_found_by_name(tmp_path: Path) -> None:
     assert np.array_equal(read_ferplus_votes(reordered, splits=None), VOTES)
 
 
-def test_votes_of_other_rows_and_unknown_rules(
-    fer2013_path: Path, votes_path: Path, tmp_path: Path
-) -> None:
+def test_votes_of_other_rows_and_unknown_rules(paths: tuple[Path, Path], tmp_path: Path) -> None:
     """Broken files are in `bad_input`."""
     for changes in ({"votes": VOTES[:5]}, {"usages": USAGES[::-1]}):
         wrong = write_votes(tmp_path / "wrong.csv", **changes)
         with pytest.raises(ValueError, match=r"wrong\.csv must have one row per FER2013 row"):
-            load_ferplus(fer2013_path, wrong)
+            load_ferplus(paths[0], wrong)
     with pytest.raises(FileNotFoundError, match="microsoft/FERPlus"):
-        load_ferplus(fer2013_path, tmp_path / "none.csv")
+        load_ferplus(paths[0], tmp_path / "none.csv")
     with pytest.raises(ValueError, match=r"distribution, train-on-votes. Received: labels='soft'"):
-        load_ferplus(fer2013_path, votes_path, labels="soft")
+        load_ferplus(*paths, labels="soft")
 
 
 def test_seven_class_targets_leave_out_contempt() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from made_up_data import BrightFinder, pack, require_same, write_picture
+from made_up_data import BrightFinder, pack, require_same, write_ck_plus, write_picture
 from minixception.checkpoints.shipped import DEFAULT_DETECTOR
 from minixception.datasets import (
     EMOTIONS_CK_PLUS,
@@ -32,12 +32,8 @@ Loader = Callable[..., FaceDataset]
 @pytest.fixture
 def ck_plus(tmp_path: Path) -> Path:
     """Ten subjects, each with three frames of every emotion."""
-    folder = tmp_path / "archive" / "CK+48"
-    emotions = enumerate(EMOTIONS_CK_PLUS)
-    for subject, (sequence, emotion), frame in product(range(10), emotions, range(3)):
-        name = f"S{subject:03d}_{sequence:03d}_{frame + 12:08d}.png"
-        write_picture(folder / emotion / name, 20 * sequence + subject)
-    return folder
+    write_ck_plus(tmp_path / "archive" / "CK+48", EMOTIONS_CK_PLUS, frames=3)
+    return tmp_path / "archive" / "CK+48"
 
 
 @pytest.fixture

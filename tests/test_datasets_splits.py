@@ -59,12 +59,6 @@ def sides(dataset: FaceDataset) -> dict[str, str]:
     return dict(zip(dataset.attributes["content"].tolist(), dataset.splits.tolist(), strict=True))
 
 
-def copy_with_one_removed(folder: Path) -> Path:
-    copy = Path(shutil.copytree(folder, folder.parent / "other name"))
-    next(copy.glob("man/*")).unlink()
-    return copy
-
-
 def test_a_picture_keeps_its_side(folder: Path) -> None:
     """Half of the pictures, under other names, in another container, some in another class."""
     expected = sides(load_dataset("folder", folder))
@@ -195,7 +189,8 @@ def test_models_without_hashes_are_only_scored_where_training_faces_cannot_be(
     def check(dataset: FaceDataset, data: dict[str, Any]) -> None:
         refuse_unknown(scored, dataset, splits=["test"], model="m", trained_on=data)
 
-    copy = copy_with_one_removed(folder)
+    copy = Path(shutil.copytree(folder, folder.parent / "other name"))
+    next(copy.glob("man/*")).unlink()
     dataset = load_dataset(trained, folder)
     old = old_card_data(trained, dataset)
     now = {**old, "split_rule": "content", "drawn_splits": list(dataset.drawn_splits)}

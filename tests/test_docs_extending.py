@@ -6,12 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from conftest import Run
-from made_up_data import write_noise
+from made_up_data import write_noise, write_picture
 from minixception import models
 from minixception.checkpoints.card import read_card
 from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL
@@ -99,14 +97,10 @@ def test_a_third_task(pictures: Path, portraits: Path, run: Run) -> None:
 
 @pytest.fixture
 def my_faces(tmp_path: Path) -> Path:
-    folder = tmp_path / "my_faces"
-    folder.mkdir()
-    generator = np.random.default_rng(0)
-    lines = ["file,person,feeling"]
+    folder, lines = tmp_path / "my_faces", ["file,person,feeling"]
     for person in range(10):
         for feeling, value in (("Happiness", 200), ("sad", 60)):
-            pixels = generator.normal(value, 10, (40, 40)).clip(0, 255).astype(np.uint8)
-            Image.fromarray(pixels).save(folder / f"{person}_{feeling}.png")
+            write_picture(folder / f"{person}_{feeling}.png", value + person, size=(40, 40))
             lines.append(f"{person}_{feeling}.png,person{person},{feeling}")
     (folder / "faces.csv").write_text("\n".join(lines) + "\n")
     return folder

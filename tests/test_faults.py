@@ -11,6 +11,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
+from conftest import Run
 from made_up_data import fer2013_csv
 from minixception.commands import image, run_command
 from minixception.datasets import load_fer2013
@@ -29,23 +30,21 @@ def album(tmp_path: Path) -> Path:
     return tmp_path / "album"
 
 
-def test_a_table_on_a_full_disk_is_gone_on_with(
-    album: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    options = [str(album), "--no-draw", "--csv", str(tmp_path / "faces.csv"), *NO_MODELS]
-    assert run_command("image", options) == 0
-    expected = (tmp_path / "faces.csv").read_bytes()
-    (tmp_path / "faces.csv").unlink()
+def test_a_table_on_a_full_disk_is_gone_on_with(album: Path, tmp_path: Path, run: Run) -> None:
+    table = tmp_path / "faces.csv"
+    options = ["image", album, "--no-draw", "--csv", table, *NO_MODELS]
+    run(*options)
+    expected = table.read_bytes()
+    table.unlink()
     with file_size_limit(len(expected) // 2):
-        assert run_command("image", options) == 1
-    assert "File too large" in capsys.readouterr().err.strip().splitlines()[-1]
-    assert not (tmp_path / "faces.csv").exists()
-    assert run_command("image", [*options, "--resume"]) == 0
-    assert (tmp_path / "faces.csv").read_bytes() == expected
+        assert "File too large" in run(*options, code=1).stderr.strip().splitlines()[-1]
+    assert not table.exists()
+    run(*options, "--resume")
+    assert table.read_bytes() == expected
 
 
 def test_an_output_folder_that_is_removed_meanwhile(
-    album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
     """The drawn pictures that follow appear in a new folder; the table is elsewhere, and whole."""
     original, calls = image.draw_result, []
@@ -59,8 +58,7 @@ def test_an_output_folder_that_is_removed_meanwhile(
     monkeypatch.setattr("minixception.commands.image.draw_result", remove_first)
     table = tmp_path / "faces.csv"
     options = [f"--output={tmp_path / 'drawn'}", f"--csv={table}", "--workers=1", *NO_MODELS]
-    assert run_command("image", [str(album), *options]) == 0
-    assert "written to" in capsys.readouterr().out
+    assert "written to" in run("image", album, *options).stdout
     assert len(read_rows(table)) == 30
     drawn = list((tmp_path / "drawn").iterdir())
     assert len(drawn) == 26  # all but the first four
@@ -99,19 +97,15 @@ def test_a_file_system_of_its_own_that_is_full(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("eager")
-def test_training_on_a_full_disk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It says so in one message, and leaves no part of a checkpoint."""
-    (tmp_path / "faces.csv").write_text(fer2013_csv({"Training": 14, "PublicTest": 7}))
-    options = [
-        *["--data", str(tmp_path / "faces.csv"), "--output", str(tmp_path / "run")],
-        *["--network", "simple_cnn", "--image-size", "16", "--epochs", "1"],
-    ]
+def test_training_on_a_full_disk_leaves_no_part_of_a_checkpoint(here: Path, run: Run) -> None:
+    Path("faces.csv").write_text(fer2013_csv({"Training": 14, "PublicTest": 7}))
+    options = ["--network", "simple_cnn", "--image-size", "16", "--epochs", "1"]
+    options += ["--data", "faces.csv", "--output", "run"]
     with file_size_limit(100_000):
-        assert run_command("train-emotion", options) == 1
-    message = capsys.readouterr().err.strip().splitlines()[-1]
+        message = run("train-emotion", *options, code=1).stderr.strip().splitlines()[-1]
     assert "error: " in message
     assert "File too large" in message
-    assert not (tmp_path / "run").exists()
+    assert [path.name for path in here.iterdir()] == ["faces.csv"]
 
 
 @pytest.mark.parametrize("closed", [("stdout",), ("stderr",), ("stdin", "stdout", "stderr")])
@@ -144,9 +138,9 @@ def test_a_standard_output_that_takes_nothing_ends_no_job(
         os.dup2(os.open("/dev/full", os.O_WRONLY), writer)
     pictures = [str(shutil.copy(portraits, tmp_path / f"{name}.jpg")) for name in "ab"]
     table, drawn = tmp_path / "faces.csv", tmp_path / "drawn"
+    options = ["--csv", str(table), "--output", str(drawn), *NO_MODELS]
     with suppress(OSError), os.fdopen(writer, "w", buffering=1) as output:
         monkeypatch.setattr("sys.stdout", output)
-        options = ["--csv", str(table), "--output", str(drawn), *NO_MODELS]
         assert run_command("image", [*pictures, *options]) == 1
     error = "minixception image: error: standard output: No space left on device\n"
     assert capsys.readouterr().err == (error if stream == "full" else "")

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -74,11 +75,8 @@ def test_one_process_has_a_file_once_and_others_beside_it(tmp_path: Path) -> Non
 def test_a_file_system_without_locks_costs_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse(*_: object) -> None:
-        raise OSError(errno.ENOLCK, "No locks available")
-
-    fcntl = pytest.importorskip("fcntl")
-    monkeypatch.setattr(fcntl, "flock", refuse)
+    no_locks = OSError(errno.ENOLCK, "No locks available")
+    monkeypatch.setattr(pytest.importorskip("fcntl"), "flock", Mock(side_effect=no_locks))
     with sole_writer(tmp_path):
         pass
     assert "is not locked against other runs: No locks available" in caplog.text

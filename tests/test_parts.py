@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from minixception.inference.tables import Table
 needs_arrow = pytest.mark.skipif(
     not all(map(importlib.util.find_spec, ("pyarrow", "fsspec"))), reason="no pyarrow or fsspec"
 )
+fail = Mock(side_effect=RuntimeError("connection reset by peer"))
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="no Ray")
 
 
@@ -65,9 +67,6 @@ def test_a_folder_holds_what_is_written_whole(folder: Folder) -> None:
 
 @needs_arrow
 def test_an_upload_that_fails_leaves_nothing(memory: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise RuntimeError("connection reset by peer")
-
     folder, system = Folder(memory), "fsspec.implementations.memory.MemoryFileSystem"
     folder.write(".part-000000.csv", b"a user's own")
     for failing, left in (({"mv"}, 0), ({"mv", "rm"}, 1)):  # the second as if it was killed
@@ -97,10 +96,6 @@ def test_a_connection_that_fails_is_no_fault_of_a_picture(
     monkeypatch.setattr(places, "_MOST_BYTES", 100)
     large, _ = analyze(f"{memory}/a.jpg")
     assert str(large.error).startswith(f"{memory}/a.jpg must be a file of at most 100 bytes")
-
-    def fail(*_: object, **__: object) -> None:
-        raise RuntimeError("connection reset by peer")
-
     monkeypatch.setattr("fsspec.implementations.memory.MemoryFileSystem.open", fail)
     monkeypatch.setattr(storage, "PAUSES", (0.0,))
     with pytest.raises(OSError, match=r"a.jpg: connection reset by peer: this may be temporary"):

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import cv2
 import numpy as np
@@ -89,10 +90,8 @@ def test_a_passing_failure_is_retried_then_stops_the_job(
 def test_a_broken_model_is_no_fault_of_a_picture(
     image: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(self: FaceAnalyzer, *_: object, **__: object) -> None:
-        raise BrokenModelError("model.tflite gives no probabilities")
-
-    monkeypatch.setattr(FaceAnalyzer, "analyze", fail)
+    broken = BrokenModelError("model.tflite gives no probabilities")
+    monkeypatch.setattr(FaceAnalyzer, "analyze", Mock(side_effect=broken))
     assert image("f.csv", code=1).stderr.count("model.tflite gives no probabilities") == 1
     assert not Path("f.csv").exists()
 
@@ -125,13 +124,10 @@ def test_a_loader_leaves_out_broken_pictures_only(
     monkeypatch.setattr(reader, failing(error, 3))
     with pytest.raises(OSError, match="Too many open files"):
         load_class_folders(album)
-
-    def fail(*_: object) -> None:
-        raise OSError(errno.EIO, "Input/output error")
-
     # A disk that fails in the middle is no broken picture.
+    broken = OSError(errno.EIO, "Input/output error")
     content = (album / "happy" / "a.png").read_bytes()
-    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", fail)
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", Mock(side_effect=broken))
     with pytest.raises(OSError, match="Input/output error") as caught:
         decode_image(content, "a.png")
     assert storage.is_passing(caught.value)

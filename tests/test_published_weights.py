@@ -6,15 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from keras.layers import (
-    Activation,
-    BatchNormalization,
-    Conv2D,
-    GlobalAveragePooling2D,
-    MaxPooling2D,
-    SeparableConv2D,
-    add,
-)
+from keras import layers
 
 from conftest import Run
 from minixception import Preprocessor
@@ -30,22 +22,22 @@ def authors_mini_xception(num_classes: int) -> keras.Model:
     regularization = keras.regularizers.l2(0.01)
     x = img_input = keras.Input((64, 64, 1))
     for _ in range(2):
-        x = Conv2D(8, (3, 3), kernel_regularizer=regularization, use_bias=False)(x)
-        x = BatchNormalization()(x)
-        x = Activation("relu")(x)
+        x = layers.Conv2D(8, (3, 3), kernel_regularizer=regularization, use_bias=False)(x)
+        x = layers.BatchNormalization()(x)
+        x = layers.Activation("relu")(x)
     for filters in (16, 32, 64, 128):
-        residual = Conv2D(filters, (1, 1), strides=(2, 2), padding="same", use_bias=False)(x)
-        residual = BatchNormalization()(residual)
-        x = SeparableConv2D(filters, (3, 3), padding="same", use_bias=False)(x)
-        x = BatchNormalization()(x)
-        x = Activation("relu")(x)
-        x = SeparableConv2D(filters, (3, 3), padding="same", use_bias=False)(x)
-        x = BatchNormalization()(x)
-        x = MaxPooling2D((3, 3), strides=(2, 2), padding="same")(x)
-        x = add([x, residual])
-    x = Conv2D(num_classes, (3, 3), padding="same")(x)
-    x = GlobalAveragePooling2D()(x)
-    output = Activation("softmax", name="predictions")(x)
+        residual = layers.Conv2D(filters, 1, strides=(2, 2), padding="same", use_bias=False)(x)
+        residual = layers.BatchNormalization()(residual)
+        x = layers.SeparableConv2D(filters, (3, 3), padding="same", use_bias=False)(x)
+        x = layers.BatchNormalization()(x)
+        x = layers.Activation("relu")(x)
+        x = layers.SeparableConv2D(filters, (3, 3), padding="same", use_bias=False)(x)
+        x = layers.BatchNormalization()(x)
+        x = layers.MaxPooling2D((3, 3), strides=(2, 2), padding="same")(x)
+        x = layers.add([x, residual])
+    x = layers.Conv2D(num_classes, (3, 3), padding="same")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    output = layers.Activation("softmax", name="predictions")(x)
     return keras.Model(img_input, output)
 
 

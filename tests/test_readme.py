@@ -12,18 +12,16 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pandas
 import pytest
 
 from conftest import eagerly
-from made_up_data import write_fer2013, write_noise
+from made_up_data import write_fer2013, write_film, write_utkface
 from minixception import models
 from minixception.checkpoints.card import read_card
 from minixception.checkpoints.shipped import DEFAULT_MODELS, find_model, shipped_models
 from minixception.commands import COMMANDS, main, run_command
-from minixception.images import read_image, rgb_to_bgr, write_image
+from minixception.images import read_image, write_image
 from minixception.training.recipe_book import RECIPES
 from systems import needs_links
 
@@ -114,24 +112,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     astronaut = read_image(ROOT / "images" / "astronaut.jpg")
     for name in ("photo.jpg", "photos/first.jpg", "photos/second.jpg"):
         write_image(root / name, astronaut)
-    write_film(root / "clip.mp4", astronaut[::2, ::2])
+    write_film(root / "clip.mp4", [astronaut[::2, ::2]] * 3)
     write_fer2013(root / "datasets" / "fer2013")
-    for number in range(40):
-        name = f"{20 + number}_{number % 2}_0_{20170116 + number}.jpg.chip.jpg"
-        write_noise(root / "datasets" / "utkface" / "crop_part1" / name, seed=number)
+    write_utkface(root / "datasets" / "utkface" / "crop_part1", 40)
     models.build("mini_xception", (64, 64, 1), 7).save(root / "FILE.hdf5")
     (root / "runs").mkdir()
     for task, name in DEFAULT_MODELS.items():
         (root / "runs" / task).symlink_to(find_model(name))
     return root
-
-
-def write_film(path: Path, image: np.ndarray) -> None:
-    height, width = image.shape[:2]
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 10, (width, height))
-    for _ in range(3):
-        writer.write(rgb_to_bgr(image))
-    writer.release()
 
 
 @pytest.fixture

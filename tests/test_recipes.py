@@ -4,6 +4,7 @@ import argparse
 import json
 import runpy
 from dataclasses import asdict, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from keras import layers
 
 from minixception import models
-from minixception.commands import train, train_detector, train_emotion, train_gender
+from minixception.commands import COMMANDS, train_emotion
 from minixception.commands.training_options import recipe_changes
 from minixception.datasets.registry import DATASETS
 from minixception.training.optimization import make_optimizer
@@ -21,12 +22,6 @@ from minixception.training.recipe_book import RECIPES, get_recipe
 from minixception.training.recipes import REMARKS, Augmentation, Recipe
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = {
-    "train": train,
-    "train-detector": train_detector,
-    "train-emotion": train_emotion,
-    "train-gender": train_gender,
-}
 CONSTANT = Recipe(name="constant", summary="", optimizer="sgd", schedule="constant")
 
 
@@ -208,7 +203,8 @@ def test_the_chain_of_models_reads_what_it_has_made() -> None:
         if module != "minixception":
             continue
         parser = argparse.ArgumentParser()
-        COMMANDS[command].add_arguments(parser)
+        module_name, _ = COMMANDS[command]
+        import_module(f"minixception.commands.{module_name}").add_arguments(parser)
         step = parser.parse_args(options)
         teachers = []
         if command != "train-detector":

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from conftest import Run
 from minixception.checkpoints.card import Card, write_card
-from minixception.commands import run_command
 from minixception.drawing.plots import plot_runs
 from minixception.preprocessor import Preprocessor
 from minixception.training.recipe_book import get_recipe
@@ -85,17 +85,15 @@ def test_the_table_has_the_kept_epoch(tmp_path: Path) -> None:
     assert run.best == 2
 
 
-def test_the_command_draws_and_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folders = [str(write_run(tmp_path / f"b{size}", batch_size=size)) for size in (16, 32, 64)]
-    folders.append(str(write_run(tmp_path / "one", rows=1, batch_size=128)))
+def test_the_command_draws_and_prints(tmp_path: Path, run: Run) -> None:
+    folders = [write_run(tmp_path / f"b{size}", batch_size=size) for size in (16, 32, 64)]
+    folders.append(write_run(tmp_path / "one", rows=1, batch_size=128))
     picture = tmp_path / "new" / "runs.png"
-    assert run_command("compare", [*folders, "--output", str(picture)]) == 0
+    printed = run("compare", *folders, "--output", picture).stdout
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert [path.name for path in picture.parent.iterdir()] == ["runs.png"]
-    printed = capsys.readouterr().out
-    for size in (16, 32, 64, 128):
-        assert f"batch size {size}" in printed
-    assert str(picture) in printed
+    for told in (*(f"batch size {size}" for size in (16, 32, 64, 128)), str(picture)):
+        assert told in printed
 
 
 @pytest.mark.parametrize(
@@ -112,15 +110,14 @@ def test_the_command_draws_and_prints(tmp_path: Path, capsys: pytest.CaptureFixt
     ],
 )
 def test_a_folder_that_is_no_run_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: str | None, message: str
+    tmp_path: Path, run: Run, name: str, content: str | None, message: str
 ) -> None:
     folder, picture = write_run(tmp_path / "run"), tmp_path / "runs.png"
     if content is None:
         (folder / name).unlink()
     else:
         (folder / name).write_text(content)
-    assert run_command("compare", [str(folder), "--output", str(picture)]) == 1
-    error = capsys.readouterr().err
+    error = run("compare", folder, "--output", picture, code=1).stderr
     assert message in error
     assert str(folder) in error
     assert not picture.exists()

@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -192,17 +193,15 @@ def test_a_failure_has_its_status_and_figure_and_tells_no_place_of_files(
 
 
 def test_requests_above_the_bound_are_told_to_come_again(content: bytes, stalled: Events) -> None:
-    (began, goes_on), answers = stalled, []
-    with client_of(limits=Limits(requests=1)) as client:
-        first = threading.Thread(target=lambda: answers.append(ask(client, content)))
-        first.start()
+    began, goes_on = stalled
+    with client_of(limits=Limits(requests=1)) as client, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(ask, client, content)
         assert began.wait(10)
         second = ask(client, content)
         assert client.get("/healthz").json()["status"] == "ok"
         goes_on.set()
-        first.join()
         assert (second.status_code, second.headers["Retry-After"]) == (503, "1")
-        assert answers[0].json() == {"picture": []}
+        assert first.result().json() == {"picture": []}
         assert ask(client, content).status_code == 200
 
 
@@ -335,18 +334,13 @@ def test_the_client_of_the_documentation_works(
 def test_a_shutdown_answers_what_is_under_way(
     content: bytes, workers: str, number: signal.Signals
 ) -> None:
-    with running("--workers", workers) as (process, address):
+    with running("--workers", workers) as (process, address), ThreadPoolExecutor(1) as pool:
         files = [("p", (f"{n}.jpg", content)) for n in range(12)]
-        answers: list[httpx.Response] = []
-        thread = threading.Thread(
-            target=lambda: answers.append(httpx.post(address + FACES, files=files, timeout=60))
-        )
-        thread.start()
+        answer = pool.submit(httpx.post, address + FACES, files=files, timeout=60)
         while "minixception_pictures_total 0.0" in httpx.get(f"{address}/metrics").text:
             time.sleep(0.02)
         process.send_signal(number)
-        thread.join()
-        assert len(answers[0].json()) == 12
+        assert len(answer.result().json()) == 12
         output, errors = process.communicate(timeout=30)
         assert (process.returncode, output, errors) == (0, "", "")
 

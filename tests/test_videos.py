@@ -15,7 +15,6 @@ import cv2
 import numpy as np
 import pytest
 
-from made_up_data import write_film
 from made_up_films import blank, encode, scene, shifted
 from minixception.commands import video_window
 from minixception.video import writer as writing
@@ -28,7 +27,7 @@ from stored_files import file_size_limit
 IS_OLD = av.library_versions["libavformat"][0] < 62  # FFmpeg before 8
 
 
-def write_frames(path: Path, frames: list[Frame], *, rate: float = 30) -> Path:
+def write_frames(path: Path, frames: list[Frame], *, rate: float = 10) -> Path:
     with VideoWriter(path, rate=rate) as writer:
         for frame in frames:
             writer.write(frame)
@@ -37,10 +36,6 @@ def write_frames(path: Path, frames: list[Frame], *, rate: float = 30) -> Path:
 
 def scenes(count: int, *, rate: float = 10, begin: float = 0) -> list[Frame]:
     return [Frame(number, begin + number / rate, scene(number)) for number in range(count)]
-
-
-def write_clip(path: Path, frames: int = 20, *, rate: float = 10) -> Path:
-    return write_film(path, map(scene, range(frames)), rate)
 
 
 def mux(container: Any, packets: Iterable[Any], stream: Any) -> None:
@@ -101,7 +96,7 @@ def is_scene(image: np.ndarray, number: int) -> bool:
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_clip(tmp_path_factory.mktemp("clips") / "walk.mp4")
+    return write_frames(tmp_path_factory.mktemp("clips") / "walk.mp4", scenes(20))
 
 
 @pytest.mark.parametrize(
@@ -129,8 +124,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_every_frame_of_a_healthy_film(name: str, codec: str, form: str, tmp_path: Path) -> None:
-    rate = Fraction(25)  # MPEG-2 has no 10
-    path = encode(tmp_path / name, codec, form, rate=rate)
+    path = encode(tmp_path / name, codec, form, rate=Fraction(25))  # MPEG-2 has no 10
     frames, reader = read(path)
     assert (reader.remarks, reader.losses) == ([], [])
     begin = frames[0].time_seconds
@@ -178,7 +172,7 @@ def test_a_film_that_was_cut_at_a_key_frame(
 @pytest.mark.parametrize("rate", [0.002, 0.5, 24000 / 1001, 239.7612, 1000])
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
 def test_odd_rates(rate: float, suffix: str, tmp_path: Path) -> None:
-    frames, reader = read(write_clip(tmp_path / f"a{suffix}", 4, rate=rate))
+    frames, reader = read(write_frames(tmp_path / f"a{suffix}", scenes(4, rate=rate), rate=rate))
     assert reader.rate == pytest.approx(rate, rel=1e-3)
     times = [number / rate for number in range(4)]
     assert [frame.time_seconds for frame in frames] == pytest.approx(times, abs=6e-4)
@@ -188,7 +182,7 @@ def test_odd_rates(rate: float, suffix: str, tmp_path: Path) -> None:
 def test_a_variable_rate_is_kept(suffix: str, tmp_path: Path) -> None:
     times = [0.0, 0.1, 0.2, 1.0, 1.1, 3.0, 3.3]
     images = [Frame(number, time, scene(number)) for number, time in enumerate(times)]
-    path = write_frames(tmp_path / "a.mp4", images, rate=10)
+    path = write_frames(tmp_path / "a.mp4", images)
     _, writer = copy_film(path, tmp_path / f"b{suffix}")
     assert writer.remarks == []
     frames, _ = read(tmp_path / f"b{suffix}")
@@ -217,13 +211,13 @@ def test_the_last_frame_is_shown_as_long_as_in_the_source(suffix: str, tmp_path:
     if IS_OLD and suffix in (".mp4", ".mov"):
         pytest.skip("this FFmpeg does not read how long their frames are shown")
     images = [*scenes(19), Frame(19, 1.9, scene(19), duration_seconds=8.0)]
-    path = write_frames(tmp_path / "a.mkv", images, rate=10)
+    path = write_frames(tmp_path / "a.mkv", images)
     for _ in range(2):
         frames = read_whole(path, 20)
         assert frames[-1].duration_seconds == pytest.approx(8.0)
         with av.open(str(path)) as container:
             assert (container.duration or 0) / av.time_base == pytest.approx(9.9, abs=0.01)
-        path = write_frames(tmp_path / f"b{suffix}", frames, rate=10)
+        path = write_frames(tmp_path / f"b{suffix}", frames)
 
 
 def test_an_edit_list_takes_frames_away_or_lets_them_wait(tmp_path: Path) -> None:
@@ -329,8 +323,7 @@ def test_fields_are_put_together(
 
 
 def test_turned_fields_of_oblong_pixels(tmp_path: Path) -> None:
-    options = {"x264-params": "interlaced=1:tff=1"}
-    ratio = Fraction(16, 11)
+    options, ratio = {"x264-params": "interlaced=1:tff=1"}, Fraction(16, 11)
     path = encode(tmp_path / "a.mp4", size=(352, 288), sample_aspect_ratio=ratio, options=options)
     turn(path, (0, 1, -1, 0))
     frames, reader = read(path)
@@ -394,12 +387,6 @@ def test_odd_sizes(tmp_path: Path) -> None:
         assert np.abs(frame.image.mean((0, 1)) - (220, 30, 30)).max() < 9
 
 
-def assert_not_open(path: Path) -> None:
-    """Assert that this process has closed a file, where the system tells."""
-    for link in Path("/proc/self/fd").glob("*"):
-        assert not (link.exists() and link.samefile(path))
-
-
 def test_the_cover_of_an_album_is_no_film(clip: Path, tmp_path: Path) -> None:
     for with_film in (True, False):
         path = tmp_path / f"{with_film}.mp4"
@@ -415,7 +402,8 @@ def test_the_cover_of_an_album_is_no_film(clip: Path, tmp_path: Path) -> None:
         else:
             with pytest.raises(ValueError, match="no moving pictures"):
                 VideoReader(str(path))
-            assert_not_open(path)
+            for link in Path("/proc/self/fd").glob("*"):
+                assert not (link.exists() and link.samefile(path))  # it is closed
 
 
 # The part of the frame from which on it is blank. What comes in the middle of a frame of HEVC is
@@ -512,7 +500,7 @@ def test_subtitles_may_outlast_the_pictures(clip: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("suffix", "begin"), [(".mp4", 0), (".mp4", 5), (".mkv", 0), (".avi", 0)])
 def test_a_film_that_was_cut_off(suffix: str, begin: int, tmp_path: Path) -> None:
-    path = write_frames(tmp_path / f"a{suffix}", scenes(60, begin=begin), rate=10)
+    path = write_frames(tmp_path / f"a{suffix}", scenes(60, begin=begin))
     read_whole(path, 60)
     content = path.read_bytes()
     path.write_bytes(content[: len(content) * 2 // 3])
@@ -658,7 +646,7 @@ def test_h264_or_an_encoder_that_is_named(
     assert len(read(tmp_path / "a.mp4")[0]) == 1
     monkeypatch.setattr(writing, "H264", ("libx269",))
     with pytest.raises(OSError, match="no encoder for it: libx269"):
-        write_clip(tmp_path / "b.mp4", 1)
+        write_frames(tmp_path / "b.mp4", scenes(1))
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
 
 
@@ -754,7 +742,7 @@ def test_films_and_streams_behind_an_address(served: tuple[Path, str]) -> None:
     for name in ("a.mkv", "a.ts", "live.m3u8"):
         times = [frame.time_seconds for frame in read_whole(f"{address}{name}", 12)]
         assert times == pytest.approx(np.arange(12) / 10)
-    film = write_clip(folder / "cut.mkv").read_bytes()
+    film = write_frames(folder / "cut.mkv", scenes(20)).read_bytes()
     (folder / "cut.mkv").write_bytes(film[: len(film) // 2])
     frames, reader = read(f"{address}cut.mkv")
     assert 0 < len(frames) < 20
@@ -822,6 +810,6 @@ def test_camera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.all(np.diff(times) > 0)
     monkeypatch.chdir(tmp_path)
     assert is_camera("0")
-    write_clip(tmp_path / "0.mp4", 3).rename("0")  # a file named like a camera
+    write_frames(tmp_path / "0.mp4", scenes(3)).rename("0")  # a file named like a camera
     assert not is_camera("0")
     assert len(read("0")[0]) == 3
