@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minixception.preprocessor import Preprocessor
@@ -46,16 +46,17 @@ def changed(images: np.ndarray, *, seed: int = 0, **strengths: Any) -> np.ndarra
 
 
 @given(
-    first_epoch=st.integers(0, 4), batch_size=st.integers(1, 12), mixup=st.sampled_from([0.0, 0.4])
+    first_epoch=st.integers(0, 2), batch_size=st.integers(1, 12), mixup=st.sampled_from([0.0, 0.4])
 )
+@settings(max_examples=20)  # of four epochs each
 def test_a_resumed_stream_is_the_tail_of_the_whole_one(
     first_epoch: int, batch_size: int, mixup: float
 ) -> None:
     images = random_images(9)
     changes: dict[str, Any] = {"batch_size": batch_size, "mixup": mixup}
     steps = math.ceil(len(images) / batch_size)
-    whole = batches(images, 6 * steps, **changes)
-    resumed = batches(images, (6 - first_epoch) * steps, first_epoch=first_epoch, **changes)
+    whole = batches(images, 4 * steps, **changes)
+    resumed = batches(images, (4 - first_epoch) * steps, first_epoch=first_epoch, **changes)
     assert equal(whole[first_epoch * steps :], resumed)
     assert not equal(whole[:3], batches(images, 3, seed=1, **changes))
 
