@@ -91,6 +91,7 @@ def test_a_killed_film_leaves_what_was_there_and_a_second_run_gives_all(
         process = start(script, *options)
         while not list(tmp_path.glob(".writing-*/o.avi")) and process.poll() is None:
             time.sleep(0.01)
+        assert process.poll() is None  # killed while it writes beside the old files
         if kill_after(process, dice.uniform(0, 1)):
             assert table.read_bytes() in (b"old", expected[0])
             assert drawn.read_bytes() in (b"old", expected[1])
