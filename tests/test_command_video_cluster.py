@@ -148,11 +148,14 @@ def test_what_stops_a_job_leaves_old_tables_and_goes_on(
     lost_disk = OSError(errno.EIO, "Input/output error", str(film))
     monkeypatch.setattr(parts, "_analyze_part", Mock(side_effect=lost_disk))
     monkeypatch.setattr("minixception.files.PAUSES", ())
-    (table.parent / video_cluster.OPTIONS_FILE).unlink()
+    options = table.parent / video_cluster.OPTIONS_FILE
+    options.unlink()
     assert "this may be temporary; --resume continues" in job().stderr
+    options.write_text("{")
+    assert f"{options} is damaged" in job().stderr
     assert table.read_text() == "old"
     names = {path.name for path in table.parent.iterdir()}
-    assert names <= {"a.csv", ".lock", video_cluster.OPTIONS_FILE}
+    assert names <= {"a.csv", ".lock", options.name}
 
 
 @pytest.mark.parametrize(

@@ -79,8 +79,11 @@ def _keep_options(
     films = {str(table): str(film.resolve()) for film, table in tables.items()}
     path = arguments.csv / OPTIONS_FILE
     if path.is_file():
-        then = json.loads(path.read_text(encoding="utf-8"))
-        before = then.pop("videos", {})
+        try:
+            then = json.loads(path.read_text(encoding="utf-8"))
+            before = dict(then.pop("videos", {}))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path} is damaged: choose another folder for --csv") from error
         check_job(path.parent, "a job of videos", then, options, resume=arguments.resume)
         for table in before.keys() & films.keys():
             if before[table] != films[table] and Path(table).exists():
