@@ -105,7 +105,9 @@ def test_weights_that_know_the_validation_faces_are_not_begun_with(
     assert minixception.train(patterns, output="a", **small).card.data["initial_weights"]
     write_learned(known, numbers_of(patterns))
     assert "initial_weights" not in minixception.train(patterns, output="b", **small).card.data
-    assert "Training starts from random weights: " in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Training starts from random weights: " in said
+    assert "without_twins" not in said  # which training has not
 
 
 @pytest.mark.usefixtures("eager")

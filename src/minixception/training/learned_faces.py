@@ -54,13 +54,15 @@ def refuse_seen(
     dataset: FaceDataset,
     entry: DatasetEntry,
     splits: Sequence[str] = (),
+    advice: str = "",
 ) -> None:
     """Refuse to score a model on splits with pictures that it has learned from.
 
     A warning is enough where the split comes from the source, since some have pictures twice,
     FER2013 among them, or where the pictures are also in the training split. `name` is what loaded
     the set, `entry` tells its splits; without `splits`, those to validate and to test on are meant.
-    What a model without hashes has learned from is told by its card alone.
+    What a model without hashes has learned from is told by its card alone. `advice` ends a message:
+    how the caller's user leaves such pictures out.
 
     Raises:
         ValueError: there are other such pictures in a split that was drawn, or there may be; see
@@ -87,7 +89,7 @@ def refuse_seen(
         is_drawn = split in dataset.drawn_splits or may_share(name, dataset, [split], card.data)
         if is_drawn and (seen & ~has_twin).any():
             raise ValueError(
-                f"{told}, which were read or divided differently. Give the data set that it "
-                "was trained on, or leave them out with `without_twins`"
+                f"{told}, which were read or divided differently; give the data set that it was "
+                f"trained on{advice}"
             )
-        log.warning("%s; `without_twins` leaves them out.", told)
+        log.warning("%s%s", told, advice)

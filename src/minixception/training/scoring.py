@@ -138,7 +138,8 @@ def score_splits(
         learned = np.union1d(read_learned([folder]), training)
     parts = {split: _faces_to_score(faces, split, card, learned) for split in splits}
     if not without_twins or not (folder / LEARNED_FILE).is_file():
-        refuse_seen(folder, name, faces, entry, splits)
+        advice = "; `without_twins` leaves them out"
+        refuse_seen(folder, name, faces, entry, splits, advice=advice)
     prefix = "" if is_trained_on(name, faces, card.data) else f"{faces.name} "
     if calibrated:
         split = entry.validation_split
