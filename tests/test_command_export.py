@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -14,7 +15,7 @@ from keras import layers
 from conftest import Run
 from made_up_data import fer2013_csv
 from minixception import Preprocessor, make_checkpoint
-from minixception.checkpoints.card import read_card
+from minixception.checkpoints.card import read_card, write_card
 from minixception.checkpoints.engines import LiteRTEngine, load_engine
 from minixception.datasets import load_fer2013
 from minixception.labels import EMOTIONS_FER2013
@@ -38,7 +39,8 @@ def emotion(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ]
     )
     folder = tmp_path_factory.mktemp("models") / "emotion"
-    make_checkpoint(folder, model, class_names=EMOTIONS_FER2013, value_range=(-1, 1))
+    card = make_checkpoint(folder, model, class_names=EMOTIONS_FER2013, value_range=(-1, 1))
+    write_card(folder, replace(card, temperature=0.9))
     return folder
 
 
@@ -102,6 +104,7 @@ def test_onnx_gives_what_the_others_give_and_tells_how_to_use_it(
     path = output / "emotion.onnx"
     said = run("export", emotion, "--format", "onnx", "--output", path).stdout
     assert "largest difference" in said
+    assert "before the temperature 0.9" in said
     assert list(contents(output)) == ["emotion.onnx"]
     session = load_onnx(path)
     engines = [load_engine(emotion, engine=name)[1] for name in ("litert", "keras")]
@@ -119,6 +122,7 @@ def test_onnx_gives_what_the_others_give_and_tells_how_to_use_it(
     assert Preprocessor.from_json(entries["preprocessor"]) == card.preprocessor
     assert tuple(entries["class_names"]) == card.class_names
     assert entries["crop_margin"] == card.crop_margin
+    assert entries["temperature"] == card.temperature
     assert entries["task"] == "emotion"
 
 

@@ -21,7 +21,7 @@ from minixception.messages import explain
 EXPORT_TOLERANCE = 1e-4
 
 COMPARED_BATCHES = (1, 7, 64)
-ONNX_ENTRIES = ("task", "class_names", "preprocessor", "crop_margin")  # of the card
+ONNX_ENTRIES = ("task", "class_names", "preprocessor", "crop_margin", "temperature")  # of the card
 
 
 def export_litert(

@@ -9,11 +9,15 @@ written. `litert-int8` computes in 8 bits between float32 inputs and outputs; it
 measured on training faces, and its loss of accuracy on the validation split is printed.
 
 The input is named `faces`, the output of an ONNX file `probabilities`. An ONNX file also holds
-what its users need from the card, as JSON texts: task, class_names, preprocessor, crop_margin.
+what its users need from the card, as JSON texts: task, class_names, preprocessor, crop_margin and
+temperature. No format applies the temperature; `minixception.evaluation.with_temperature` does:
 
-    entries = onnxruntime.InferenceSession("emotion.onnx").get_modelmeta().custom_metadata_map
+    session = onnxruntime.InferenceSession("emotion.onnx")
+    entries = session.get_modelmeta().custom_metadata_map
     class_names = json.loads(entries["class_names"])
     preprocess = minixception.Preprocessor.from_json(json.loads(entries["preprocessor"]))
+    probabilities = session.run(["probabilities"], {"faces": preprocess(crops)})[0]
+    probabilities = with_temperature(probabilities, json.loads(entries["temperature"]))
 """
 
 import argparse
@@ -77,10 +81,11 @@ def run(arguments: argparse.Namespace) -> int:
     batch = "B" if arguments.batch_size is None else arguments.batch_size
     shape = ", ".join(map(str, card.preprocessor.input_shape))
     centred = "" if card.preprocessor.mean is None else ", centred as its card says"
+    scaling = f", before the temperature {card.temperature:g}" if card.temperature != 1 else ""
     print(
         f"written to {arguments.output} ({arguments.output.stat().st_size / 1000:.0f} kB)\n"
         f"input: float32 ({batch}, {shape}), pixels scaled to [{low:g}, {high:g}]{centred}\n"
-        f"output: probabilities of {', '.join(card.class_names)}"
+        f"output: probabilities of {', '.join(card.class_names)}{scaling}"
     )
     return 0
 
