@@ -97,7 +97,7 @@ def test_gender_takes_more_than_the_box(
     file, folder = tmp_path / "gender_mini_XCEPTION.hdf5", tmp_path / "converted"
     authors_model_with_weights(2).save(file)
     said = run("convert", file, "--task", "gender", "--output", folder, *options).stdout
-    assert f"Crops reach {margin:g} of a face's box beyond it" in said
+    assert f"The crop margin is {margin:g} of a face's box" in said
     card = read_card(folder)
     assert (card.crop_margin, card.class_names) == (margin, GENDERS)
 

@@ -1,10 +1,11 @@
 """Which parts of a face support a class: Grad-CAM, guided backpropagation, their product.
 
     from minixception import Explainer
-    from minixception.images import crop
+    from minixception.images import cut_face
 
     explainer = Explainer.load("fer2013_mini_xception")  # or a folder
-    crops = [crop(image, face.box) for face in faces]   # uint8, of any sizes
+    margin = explainer.crop_margin
+    crops = [cut_face(image, face.box, margin, angle=face.angle) for face in faces]  # uint8
     explanation = explainer.explain(crops)              # the most probable class of each face
     explanation = explainer.explain(crops, "surprise")  # or this one
     explanation.grad_cam                                # (N, height, width) in [0, 1]

@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     print(
         f"{file.name} is {model.name} with {card.parameters:,} parameters; largest difference of "
-        f"an output {difference:.1e}.\nCrops reach {margin:g} of a face's box beyond it; "
+        f"an output {difference:.1e}.\nThe crop margin is {margin:g} of a face's box; "
         f"--crop-margin changes that.\nWritten to {output}"
     )
     return 0

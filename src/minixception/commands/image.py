@@ -7,7 +7,8 @@
 PATH is a file, a folder (searched recursively, in sorted order) or a quoted pattern, where **
 stands for any folders. From folders and patterns, files with a picture's suffix are taken, except
 hidden ones and those drawn by an earlier run. Drawn pictures keep their sub-folder, and a JPEG
-stays a JPEG: drawn/sub/NAME_faces.jpg, or .png for other formats.
+stays a JPEG: drawn/sub/NAME_faces.jpg, or .png for other formats. Where that name is taken, as by
+a.png and a.webp, a number follows, in the order of the pictures: a_faces_2.png.
 
 --csv, --jsonl and --parquet have a row per face with `picture`, `faces`, `error`, box, labels and
 probabilities. Every picture has a row: one without a face has `faces` 0 and the rest empty, which
