@@ -18,7 +18,7 @@ from minixception.commands.picture_report import FEW_PICTURES
 from minixception.inference.tables import Table
 from own_process import SOURCE, started
 from stored_files import contents, read_rows
-from systems import needs_kill
+from systems import needs_kill, needs_links
 
 SCRIPT = SOURCE / "image_emotion_gender_demo.py"
 
@@ -68,6 +68,8 @@ def test_folder_is_searched_with_all_below_it(here: Path) -> None:
         ("*.png", {"b.png": "."}),
         ("**/*.png", {"b.png": ".", "p/a.png": "p", "p/s/c.png": "p/s"}),
         ("p/**/*", {"p/a.png": ".", "p/s/c.png": "s", "p/s/d[1].jpg": "s"}),
+        ("*/s/**", {"p/s/c.png": "p/s", "p/s/d[1].jpg": "p/s"}),
+        ("**/s/**/?.*", {"p/s/c.png": "p/s"}),
         ("p/s/[cd]*", {"p/s/c.png": ".", "p/s/d[1].jpg": "."}),
         ("p/s/d[1].jpg", {"p/s/d[1].jpg": "."}),
         ("?", {}),
@@ -78,7 +80,21 @@ def test_patterns(here: Path, pattern: str, expected: dict[str, str]) -> None:
     found = find_files([Path(pattern)])
     assert {path.as_posix(): place.as_posix() for path, place in found.places.items()} == expected
     assert len(found.empty) == (not expected)
-    assert found.others == ([Path("p/s/stray.txt")] if pattern == "p/**/*" else [])
+    assert found.others == ([Path("p/s/stray.txt")] if pattern in ("p/**/*", "*/s/**") else [])
+
+
+@needs_links
+def test_a_pattern_follows_no_links_to_folders(here: Path) -> None:
+    touch("p/a.png", "p/s/b.png")
+    Path("p/loop").symlink_to(".")
+    Path("p/twice").symlink_to("s")
+    found = find_files([Path("p/**/*.png")])
+    assert list(found.places) == [Path("p/a.png"), Path("p/s/b.png")]
+    assert sorted(found.links) == [Path("p/loop"), Path("p/twice")]
+    assert list(find_files([Path("p/*/b.png")]).places) == [
+        Path("p/s/b.png"),
+        Path("p/twice/b.png"),
+    ]
 
 
 def test_what_an_earlier_run_has_drawn_is_left_out(

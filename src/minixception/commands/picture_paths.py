@@ -7,6 +7,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from itertools import count, takewhile
 from pathlib import Path
 
@@ -70,11 +71,9 @@ def find_files(
         if path.is_dir():
             start, files = path, list(_files_below(path, found))
         elif glob.has_magic(str(path)) and not os.path.lexists(path):
-            # Unlike `Path.glob` this leaves out hidden folders.
-            matches = map(Path, glob.glob(str(path), recursive=True))  # noqa: PTH207
             # Its parts before the first with a wildcard.
             start = Path(*takewhile(lambda part: not glob.has_magic(part), path.parts[:-1]))
-            files = [match for match in matches if not match.is_dir()]
+            files = list(_files_like(path, found))
         else:
             found.places.setdefault(path, Path())
             continue
@@ -146,6 +145,29 @@ def _files_below(folder: Path, found: FoundFiles) -> Iterator[Path]:
         found.failures.append(f"{error.filename}: {error.strerror}")
 
     return walk_files(folder, found.links, tell, skips=lambda name: name.startswith("."))
+
+
+def _files_like(pattern: Path, found: FoundFiles) -> Iterator[Path]:
+    """Yield the files that a pattern matches; where it has a **, folders are searched as above."""
+    before = Path(*takewhile(lambda part: part != "**", pattern.parts))
+    # Unlike `Path.glob` this leaves out hidden folders.
+    matches = map(Path, glob.glob(str(before)))  # noqa: PTH207
+    if before == pattern:
+        yield from (match for match in matches if not match.is_dir())
+        return
+    wanted = pattern.parts[len(before.parts) :]
+    for folder in filter(Path.is_dir, matches):
+        for file in _files_below(folder, found):
+            if _fits(file.relative_to(folder).parts, wanted):
+                yield file
+
+
+def _fits(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    if not (parts and pattern):
+        return not parts and set(pattern) <= {"**"}
+    if pattern[0] == "**":
+        return _fits(parts, pattern[1:]) or _fits(parts[1:], pattern)
+    return fnmatch(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
 
 
 def _results_among(pictures: list[Path], start: Path, output: Path | None) -> set[Path]:
