@@ -97,6 +97,14 @@ def test_the_answer_is_that_of_the_image_command(
     assert client.post(FACES, content=png(64, 64)).json() == {"picture": []}
 
 
+def test_a_jpeg_that_is_too_large_to_decode_whole_has_the_faces_that_the_library_finds(
+    client: TestClient, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FaceAnalyzer, "reduction", lambda *_: 2)
+    expected = [face.to_json() for face in FaceAnalyzer().analyze(content)]
+    assert ask(client, content).json() == {"picture": expected}
+
+
 def test_a_request_chooses_models_and_detector(client: TestClient, content: bytes) -> None:
     query = {"emotion_model": "ferplus_mini_xception", "gender_model": "none", "detector": "haar"}
     (faces,) = ask(client, content, **query).json().values()

@@ -26,6 +26,7 @@ from minixception.files import is_passing
 from minixception.images import decode_image
 from minixception.inference.analyzer import FaceAnalyzer
 from minixception.inference.classifier import FaceClassifier
+from minixception.inference.picture_files import failure_of
 from minixception.messages import explain, require
 from minixception.serve.settings import Settings
 
@@ -34,6 +35,13 @@ NO_MODEL = "none"
 _LOGGER = logging.getLogger(__name__)
 
 Loaded = TypeVar("Loaded")
+
+# Of a picture that cannot be read, by what its reader raised; 422 for all else.
+_STATUSES: dict[Any, int] = {
+    UnidentifiedImageError: 415,
+    ImportError: 415,  # of what reads this format
+    Image.DecompressionBombError: 413,
+}
 
 
 class RefusedError(HTTPException):
@@ -117,11 +125,13 @@ class Analysis:
                 422, f"explain={explained_task} needs a model: {explained_task}_model is none"
             )
         try:
-            image = _read(content, name)
-            faces = analyzer.analyze(image)
+            file = io.BytesIO(content)
+            file.name = name  # what messages call it
+            faces = analyzer.analyze(file)
             answers = [face.to_json() for face in faces]
             if explained_task and faces:
                 load = partial(self._explainer, explained_task, models[explained_task])
+                image = decode_image(content, name)
                 parts, maps = _loaded(load).map_in_image(image, faces, explained_task)
                 for answer, part, one in zip(answers, parts, maps, strict=True):
                     explained = {"class": answer[explained_task], "box": list(part)}
@@ -130,9 +140,10 @@ class Analysis:
             _LOGGER.error("%s", explain(error))
             raise RefusedError(503, f"{name}: a model of this service fails; try later") from error
         except (ValueError, OSError, MemoryError, cv2.error) as error:
+            reason = failure_of(name, error)
             if is_passing(error):
-                raise RefusedError(503, f"{name}: {explain(error)}; try again later") from error
-            raise RefusedError(422, f"{name}: {explain(error)}") from error
+                raise RefusedError(503, f"{reason}; try again later") from error
+            raise RefusedError(_STATUSES.get(type(error.__cause__), 422), reason) from error
         return answers
 
     def _analyzer(self, models: Mapping[str, str], detector: str) -> FaceAnalyzer:
@@ -173,18 +184,6 @@ def _loaded(load: Callable[[], Loaded]) -> Loaded:
     except (OSError, ValueError, MemoryError) as error:  # damaged, or it cannot be read now
         _LOGGER.error("%s", explain(error))
         raise RefusedError(503, "this service cannot load a model for that now") from error
-
-
-def _read(content: bytes, name: str) -> NDArray[np.uint8]:
-    try:
-        return decode_image(content, name)
-    except ValueError as error:
-        statuses: dict[Any, int] = {
-            UnidentifiedImageError: 415,
-            ImportError: 415,  # of what reads this format
-            Image.DecompressionBombError: 413,
-        }
-        raise RefusedError(statuses.get(type(error.__cause__), 422), explain(error)) from error
 
 
 def _as_data_url(values: NDArray[np.float32]) -> str:
