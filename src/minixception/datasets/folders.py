@@ -49,7 +49,7 @@ def load_class_folders(
     path = Path(path)
     if not path.is_dir():
         raise FileNotFoundError(
-            f"`path` must be a folder of class folders. Received: {path}; `data` names yours"
+            f"`path` must be a folder of class folders. Received: {path}. Give yours as `data`"
         )
     strays: list[Path] = []
     empty: list[Path] = []
