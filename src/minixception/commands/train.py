@@ -3,8 +3,8 @@
     minixception train --task glasses --dataset pictures
 
 It trains on one split, chooses the best epoch on a second and never reads the third. The task goes
-on the card of the model, and everything else follows the card. The task `roll` is that of the
-network that looks at the faces of a detector once more.
+on the card of the model, and everything else follows the card. The task `roll` is for the
+network that takes a second look at what a detector finds.
 """
 
 from minixception.commands.training_options import add_arguments, run

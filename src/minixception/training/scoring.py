@@ -145,8 +145,8 @@ def score_splits(
         split = entry.validation_split
         if list(parts) != [split] or len(parts[split]) < LEAST_TO_CALIBRATE:
             raise ValueError(
-                f"A temperature is fitted on at least {LEAST_TO_CALIBRATE} faces of the validation "
-                f"split, {split}. Received: "
+                f"Calibration needs the validation split alone, {split}, with at least "
+                f"{LEAST_TO_CALIBRATE} faces. Received: "
                 + ", ".join(f"{name} with {len(part)}" for name, part in parts.items())
             )
         calibrate(folder, parts[split], split=prefix + split, engine=engine)
