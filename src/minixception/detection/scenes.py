@@ -43,7 +43,7 @@ SUNGLASSES = 0.08  # share of the photographs whose face gets some
 WORDS = 0.3  # share of the scenes with words behind the faces
 # Share of the scenes from a camera with fewer pixels, up to so many times in each direction, since
 # the search enlarges small pictures.
-ENLARGED, MOST_ENLARGED = 0.25, 2.5
+ENLARGED, MOST_ENLARGED = 0.45, 2.5
 LEAST_VISIBLE = 0.5  # of a face's square inside the scene; with less it counts neither way
 
 # Right and left change places in a mirror: of the landmarks' ten columns, which go where.
