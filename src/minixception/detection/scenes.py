@@ -40,10 +40,10 @@ Faces = NDArray[np.float32]
 SMALLEST_FACE = 8.0
 LEAST_CONTRAST = 5.0  # standard deviation of the grey values in a face's square; likewise
 SUNGLASSES = 0.08  # share of the photographs whose face gets some
-WORDS = 0.3  # share of the scenes with words behind the faces
+WORDS = 0.4  # share of the scenes with words behind the faces
 # Share of the scenes from a camera with fewer pixels, up to so many times in each direction, since
 # the search enlarges small pictures.
-ENLARGED, MOST_ENLARGED = 0.45, 2.5
+ENLARGED, MOST_ENLARGED = 0.4, 2.5
 LEAST_VISIBLE = 0.5  # of a face's square inside the scene; with less it counts neither way
 
 # Right and left change places in a mirror: of the landmarks' ten columns, which go where.
@@ -74,12 +74,12 @@ class _Composer:
         if generator.random() < WORDS:
             for _ in range(int(generator.integers(1, 4))):
                 write_word(self.image, generator)
-        if kind < 0.12:
+        if kind < 0.2:
             self._add_background_faces()
             self._add_faces(count=0, decoys=int(generator.integers(0, 5)))
-        elif kind < 0.34:
+        elif kind < 0.40:
             self._add_close_face()
-        elif kind < 0.42:
+        elif kind < 0.48:
             self._add_parts()
         else:
             if generator.random() < 0.15:
