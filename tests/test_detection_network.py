@@ -38,8 +38,8 @@ def make_run(folder: Path, detection_set: Path) -> DetectorRun:
     keras.utils.set_random_seed(1)
     model = build_detector(TINY)
     training_part, held_out = (read_sources(detection_set, held_out=each) for each in (False, True))
-    parameters, offsets = model.count_params(), (0.0, 0.0, 0.0)
-    card = DetectorCard(folder.name, model.name, parameters, STRIDES, offsets, score_threshold=0.5)
+    parameters = model.count_params()
+    card = DetectorCard(folder.name, model.name, parameters, STRIDES, score_threshold=0.5)
     return DetectorRun(model, training_part, held_out, QUICK, seed=5, folder=folder, card=card)
 
 

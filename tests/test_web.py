@@ -373,7 +373,7 @@ def test_a_size_is_compiled_once_and_the_least_used_one_is_given_back() -> None:
             made += 1;
             return {{ delete: () => {{ deleted += 1; }} }};
         }};
-        const rules = {{ score_threshold: 0.6, places_of_sizes: [] }};
+        const rules = {{ score_threshold: 0.6, surest: 0.9, places_of_sizes: [] }};
         const detector = new Detector({{}}, rules, Promise.resolve(new Uint8Array(8)), compile);
         await Promise.all([1, 1, 2, 2].map((side) => detector.modelFor([side, side], false)));
         const before = [made, deleted];

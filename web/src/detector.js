@@ -24,8 +24,8 @@ export class Detector {
     this.compile = compile;
     this.secondLook = look;
     this.models = new Map();
-    const least = rules.score_threshold ** 2; // of a score whose mean with 1 is enough
-    this.leastLogit = Math.log(least / (1 - least));
+    // The checker may be as sure as this.
+    this.leastLogit = logOdds(this.joined(rules.score_threshold, 1 - rules.surest));
   }
 
   /**
@@ -72,10 +72,17 @@ export class Detector {
       if (!square) continue;
       const isLikely = score >= this.card.score_threshold;
       const { box, share } = await this.secondLook(grey, square, isLikely);
-      const mean = Math.sqrt(score * share);
-      if (mean >= this.rules.score_threshold) found.push({ box, score: mean });
+      const joined = this.joined(score, share);
+      if (joined >= this.rules.score_threshold) found.push({ box, score: joined });
     }
     return this.bestOfEach(found);
+  }
+
+  /** Return the score of a face that the checker takes for one with this probability. */
+  joined(score, share) {
+    const { surest, checker_power: power } = this.rules;
+    const within = Math.min(Math.max(share, 1 - surest), surest);
+    return 1 / (1 + Math.exp(-logOdds(score) - power * logOdds(within)));
   }
 
   /** Return the faces without those that frame a better one: their middles are close. */
@@ -172,9 +179,8 @@ export class Detector {
       const map = maps[number];
       const columns = width / stride;
       for (let cell = 0; cell < map.length / COLUMNS; cell += 1) {
-        const sure = map[cell * COLUMNS] + this.card.score_offsets[number];
+        const [sure, x, y, side] = map.subarray(cell * COLUMNS);
         if (sure < this.leastLogit) continue;
-        const [, x, y, side] = map.subarray(cell * COLUMNS);
         faces.push({
           score: 1 / (1 + Math.exp(-sure)),
           x: (x + (cell % columns) + 0.5) * stride,
@@ -214,6 +220,11 @@ function framesTheSame(box, other, share) {
   const down = Math.abs(2 * box.y + box.height - 2 * other.y - other.height);
   const side = Math.max(box.width, box.height, other.width, other.height);
   return Math.max(across, down) / 2 < share * side;
+}
+
+function logOdds(probability) {
+  const within = Math.min(Math.max(probability, 1e-6), 1 - 1e-6);
+  return Math.log(within / (1 - within));
 }
 
 function boxAround(left, top, side) {

@@ -110,7 +110,6 @@ def _prepare_run(
         architecture=DETECTOR_NAME,
         parameters=model.count_params(),
         strides=STRIDES,
-        score_offsets=(0.0,) * len(STRIDES),
         score_threshold=0.5,
         data={
             "photographs": file_checksum(arguments.data / "photographs.tar"),

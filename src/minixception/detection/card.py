@@ -17,8 +17,6 @@ class DetectorCard(Remarks):
 
     Attributes:
         strides: of the network's maps in pixels, finest first.
-        score_offsets: added to the logits of each map before they become scores, chosen on held-out
-            scenes so that all maps give equally few false boxes.
         score_threshold: lowest score of a face, 0 to 1.
     """
 
@@ -26,7 +24,6 @@ class DetectorCard(Remarks):
     architecture: str
     parameters: int
     strides: tuple[int, ...]
-    score_offsets: tuple[float, ...]
     score_threshold: float
 
     def __post_init__(self) -> None:
@@ -37,11 +34,6 @@ class DetectorCard(Remarks):
             raise ValueError(
                 "`strides` must be at least 1 and double from one to the next. "
                 f"Received: strides={self.strides}"
-            )
-        if len(self.score_offsets) != len(self.strides):
-            raise ValueError(
-                f"`score_offsets` must be as many as `strides`, {len(self.strides)}. "
-                f"Received: score_offsets={self.score_offsets}"
             )
         check_threshold(self.score_threshold)
 
@@ -55,7 +47,7 @@ class DetectorCard(Remarks):
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "DetectorCard":
-        """Read what `to_json` wrote; the first six entries of a card are required.
+        """Read what `to_json` wrote; the first five entries of a card are required.
 
         Raises:
             KeyError, TypeError, ValueError, OverflowError: for missing or impossible entries.
@@ -64,7 +56,6 @@ class DetectorCard(Remarks):
             raise ValueError(f"it is not a detector's card: its `task` is {data.get('task')!r}")
         return cls(
             strides=tuple(int(stride) for stride in data["strides"]),
-            score_offsets=tuple(float(offset) for offset in data["score_offsets"]),
             score_threshold=float(data["score_threshold"]),
             **shared_entries(data),
         )

@@ -111,7 +111,6 @@ def decode_faces(
     strides: Sequence[int],
     *,
     least_score: float,
-    offsets: Sequence[float] = (),
 ) -> NDArray[np.float32]:
     """Return the faces that a network has seen in one image, best first.
 
@@ -120,21 +119,17 @@ def decode_faces(
         size: (height, width) of the network's input.
         strides: of its maps.
         least_score: faces with a lower score, 0 to 1, are left out.
-        offsets: added to the logits of each map.
 
     Returns:
         float32 (n, 14): score, middle x, middle y, side, x and y of the landmarks, in pixels.
     """
     least_logit = np.log(max(least_score, 1e-6) / max(1 - least_score, 1e-6))
-    counts = [(size[0] // stride) * (size[1] // stride) for stride in strides]
-    added = np.array(offsets or [0.0] * len(strides), np.float32)
-    logits = outputs[:, SCORE] + np.repeat(added, counts)
-    chosen = np.flatnonzero(logits >= least_logit)
+    chosen = np.flatnonzero(outputs[:, SCORE] >= least_logit)
     faces = outputs[chosen]
     if not len(faces):
         return faces
     middles, lengths = cell_places(*size, strides, numbers=chosen)
-    faces[:, SCORE] = 1 / (1 + np.exp(-logits[chosen]))
+    faces[:, SCORE] = 1 / (1 + np.exp(-faces[:, SCORE]))
     faces[:, MIDDLE] = faces[:, MIDDLE] * lengths[:, None] + middles
     faces[:, SIDE] = np.exp(np.minimum(faces[:, SIDE], 8)) * lengths
     faces[:, LANDMARKS] = faces[:, LANDMARKS] * lengths[:, None] + np.tile(middles, 5)

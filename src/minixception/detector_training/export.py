@@ -1,8 +1,7 @@
-"""A trained detector as a LiteRT file, with the score from which on it calls a thing a face."""
+"""A trained detector as a LiteRT file, with its scores on held-out scenes."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import keras
@@ -15,10 +14,9 @@ from minixception.checkpoints.export import litert_converter, require_equal
 from minixception.checkpoints.keras_model import load_keras_file
 from minixception.detection.card import read_detector_card
 from minixception.detection.cells import prepare_images
-from minixception.detection.columns import FACE_COLUMNS, MIDDLE, SIDE
+from minixception.detection.columns import FACE_COLUMNS
 from minixception.detection.evaluation import (
     DetectorScores,
-    Scenes,
     evaluate_detector,
     held_out_scenes,
 )
@@ -28,10 +26,6 @@ from minixception.detector_training.trainer import LEAST_SCORE
 from minixception.files import atomic_path
 
 SCENES, SCENE_SIZE = 400, 256
-# False boxes in a held-out scene at the threshold. Some of the scenes hold shuffled faces and other
-# decoys, so that a picture of the world has fewer.
-FALSE_PER_SCENE = 0.03
-SILENT = -100.0  # added to the logits of maps that are to find nothing
 
 
 def load_detector_model(folder: str | Path) -> keras.Model:
@@ -77,9 +71,7 @@ def _comparable(outputs: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def finish_detector(folder: str | Path, held_out: SceneSources, *, scenes: int = SCENES) -> float:
-    """Export a trained detector, make its maps alike on held-out scenes, and score it on them.
-
-    The card gets the offsets and the scores.
+    """Export a trained detector, and score it on held-out scenes; the card gets the scores.
 
     Returns:
         The largest difference of a score (0 to 1) or of a place (in strides) from the Keras model.
@@ -89,31 +81,10 @@ def finish_detector(folder: str | Path, held_out: SceneSources, *, scenes: int =
     """
     composed = held_out_scenes(held_out, count=scenes, size=SCENE_SIZE)
     difference = _export(folder, [image for image, _ in composed[:3]])
-    card = replace(read_detector_card(folder), score_threshold=0.5)
-    detector = MiniXceptionDetector(folder, score_threshold=LEAST_SCORE, checker=None)
-    offsets = []
-    for number in range(len(card.strides)):
-        alone = tuple(0.0 if other == number else SILENT for other in range(len(card.strides)))
-        detector.card = replace(card, score_offsets=alone)
-        false = _false_scores(detector, composed)
-        threshold = false[int(FALSE_PER_SCENE * scenes / len(card.strides))]
-        offsets.append(round(math.log(1 / threshold - 1), 2))
-    card = replace(card, score_offsets=tuple(offsets))
-    write_card(folder, card)
     scores = evaluate_on_held_out(folder, held_out, scenes=scenes)
+    card = read_detector_card(folder)
     write_card(folder, card.with_metrics({"held-out scenes": asdict(scores)}))
     return difference
-
-
-def _false_scores(detector: MiniXceptionDetector, scenes: Scenes) -> list[float]:
-    """Return the scores of the boxes that lie on no face, highest first; 0.5 after the last."""
-    scores: list[float] = []
-    for image, faces in scenes:
-        boxes = detector.find_boxes(image)
-        middles = boxes[:, None, 1:3] + boxes[:, None, 3:] / 2
-        away = np.abs(middles - faces[None, :, MIDDLE]).max(axis=2) > faces[None, :, SIDE] / 2
-        scores += boxes[away.all(axis=1), 0].tolist()
-    return [*sorted(scores, reverse=True), *[0.5] * len(scenes)]
 
 
 def evaluate_on_held_out(
