@@ -1,7 +1,7 @@
-"""Write the detector whose weights are the mean of those of others, and score it.
+r"""Write the detector whose weights are the mean of those of others, and score it.
 
-    python benchmarks/average_detectors.py runs/models/detector_small runs/models/detector_mixed \\
-        --data datasets/detection --leave-out datasets/facial_expressions \\
+    python benchmarks/average_detectors.py runs/models/detector_small runs/models/detector_mixed \
+        --data datasets/detection --leave-out datasets/facial_expressions \
         --output runs/models/detector_mean
 
 They must come from one another: means of weights that were trained apart find nothing
@@ -10,14 +10,13 @@ They must come from one another: means of weights that were trained apart find n
 
 import argparse
 import shlex
-import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from minixception.checkpoints.card import KERAS_FILE, write_card
+from minixception.checkpoints.card import KERAS_FILE, LITERT_FILE, write_card
 from minixception.datasets.pictures import picture_names
 from minixception.detection.card import read_detector_card
 from minixception.detection.labelled_pictures import read_sources
@@ -32,12 +31,15 @@ def main() -> None:
     parser.add_argument("--leave-out", type=Path, required=True, help="as for `train-detector`")
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
+    if (arguments.output / LITERT_FILE).exists():
+        print(f"{arguments.output} is complete: nothing to do.")
+        return
     models = [load_detector_model(folder) for folder in arguments.detectors]
     mean = [
         np.mean(each, axis=0) for each in zip(*(one.get_weights() for one in models), strict=True)
     ]
     models[0].set_weights(mean)
-    arguments.output.mkdir(parents=True)
+    arguments.output.mkdir(parents=True, exist_ok=True)
     models[0].save(arguments.output / KERAS_FILE)
     card = read_detector_card(arguments.detectors[-1])
     command = shlex.join(["python", "benchmarks/average_detectors.py", *sys.argv[1:]])

@@ -7,7 +7,7 @@
 Each step goes on where it was cut, and one that is complete is passed over, so the same command is
 typed again until it has nothing to do. The steps read `datasets/` (datasets/README.md) and write to
 `runs/models/` and `runs/gpu/`. `gpu` and `gpu_again` take a quarter of an hour of a large GPU and
-need `jax[cuda13]`, see `benchmarks/gpu_training`; the others take some fourteen hours of two cores.
+need `jax[cuda13]`, see `benchmarks/gpu_training`; the others take some sixteen hours of two cores.
 """
 
 import argparse
@@ -56,6 +56,15 @@ STEPS = {
     "--learning-rate 2e-3",
     "detector_longer": f"{_DETECTOR} --initial-weights {RUNS}/detector_again --seed 5 --epochs 80 "
     "--learning-rate 2e-3",
+    "detector_small": f"{_DETECTOR} --initial-weights {RUNS}/detector_longer --seed 6 --epochs 60 "
+    "--learning-rate 2e-3",
+    "detector_mixed": f"{_DETECTOR} --initial-weights {RUNS}/detector_small --seed 7 --epochs 55 "
+    "--learning-rate 2e-3",
+    "detector_mean": [
+        f"benchmarks.average_detectors {RUNS}/detector_small {RUNS}/detector_mixed "
+        f"--data datasets/detection --leave-out datasets/facial_expressions "
+        f"--output {RUNS}/detector_mean"
+    ],
     "roll": "train --task roll",
     "gender_teacher": "train-gender --recipe face-teacher --dataset utkface --epochs 14 "
     f"--crop-margin -0.2 {_BACKBONE}",
