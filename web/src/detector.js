@@ -70,7 +70,7 @@ export class Detector {
     for (const { score, x, y, side } of faces) {
       const square = clip(boxAround(x - side / 2, y - side / 2, side), height, width);
       if (!square) continue;
-      const isLikely = score >= this.card.score_threshold;
+      const isLikely = score >= this.rules.likely;
       const { box, share } = await this.secondLook(grey, square, isLikely);
       const joined = this.joined(score, share);
       if (joined >= this.rules.score_threshold) found.push({ box, score: joined });
@@ -100,7 +100,7 @@ export class Detector {
     const { small_picture: pixels, most_enlarged: most, face_pixels: smallest } = this.rules;
     const halves = Math.floor(2 * Math.sqrt(pixels / (height * width)));
     const enlarged = Math.min(Math.max(halves / 2, 1), most);
-    const sure = seen.filter(({ score }) => score >= this.card.score_threshold);
+    const sure = seen.filter(({ score }) => score >= this.rules.likely);
     if (!sure.length) return enlarged;
     const largest = Math.max(...sure.map(({ side }) => side));
     const overview = this.rules.overview / Math.max(height, width);

@@ -17,7 +17,7 @@ class DetectorCard(Remarks):
 
     Attributes:
         strides: of the network's maps in pixels, finest first.
-        score_threshold: lowest score of a face, 0 to 1.
+        score_threshold: lowest score of a face, 0 to 1, if no checker looks at it once more.
     """
 
     name: str

@@ -43,6 +43,8 @@ BESIDE_LARGEST = 0.2
 MOST_ENLARGED, SMALL_PICTURE = 2.0, 640 * 480
 MOST_IF_ASKED, SMALL_IF_ASKED = 3.0, 1280 * 960
 
+# Score of the network from which on the checker tries several frames, and a face counts as close.
+LIKELY = 0.5
 # The odds of the network are multiplied by those of the checker to this power. A crop that the
 # checker takes for a face hardly ever lacks one, so it may raise a modest score of the network.
 CHECKER_POWER = 0.5
@@ -193,7 +195,7 @@ class MiniXceptionDetector(SizedSearch):
             most, pixels = MOST_IF_ASKED, SMALL_IF_ASKED
         halves = math.floor(2 * math.sqrt(pixels / (height * width)))
         most = min(max(halves / 2, 1.0), most)
-        sides = seen[seen[:, SCORE] >= self.card.score_threshold, SIDE]
+        sides = seen[seen[:, SCORE] >= LIKELY, SIDE]
         if self._min_face is not None or not len(sides):
             return most
         # In steps of 64 pixels, since an engine that keeps its size is faster.
@@ -206,9 +208,7 @@ class MiniXceptionDetector(SizedSearch):
         if self._checker is None or not faces:
             return faces
         least = (self._min_face or 0) / min(FRAMES)
-        likely = [
-            face.score >= self.card.score_threshold and face.box.width >= least for face in faces
-        ]
+        likely = [face.score >= LIKELY and face.box.width >= least for face in faces]
         seen = self._checker.best_frames(grey, [face.box for face in faces], likely=likely)
         checked = [
             replace(face, box=look.box, roll=look.roll, score=_joined(face.score, look.share))

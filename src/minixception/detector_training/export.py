@@ -1,7 +1,7 @@
 """A trained detector as a LiteRT file, with its scores on held-out scenes."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import keras
@@ -19,6 +19,8 @@ from minixception.detection.evaluation import (
     DetectorScores,
     evaluate_detector,
     held_out_scenes,
+    match_faces,
+    threshold_for,
 )
 from minixception.detection.labelled_pictures import SceneSources
 from minixception.detection.network_detector import MiniXceptionDetector
@@ -26,6 +28,9 @@ from minixception.detector_training.trainer import LEAST_SCORE
 from minixception.files import atomic_path
 
 SCENES, SCENE_SIZE = 400, 256
+# False boxes in a held-out scene at the threshold. Some of the scenes hold shuffled faces and other
+# decoys, so that a picture of the world has fewer.
+FALSE_PER_SCENE = 0.03
 
 
 def load_detector_model(folder: str | Path) -> keras.Model:
@@ -71,7 +76,9 @@ def _comparable(outputs: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def finish_detector(folder: str | Path, held_out: SceneSources, *, scenes: int = SCENES) -> float:
-    """Export a trained detector, and score it on held-out scenes; the card gets the scores.
+    """Export a trained detector, choose its threshold on held-out scenes, and score it on them.
+
+    The card gets the threshold and the scores.
 
     Returns:
         The largest difference of a score (0 to 1) or of a place (in strides) from the Keras model.
@@ -81,8 +88,13 @@ def finish_detector(folder: str | Path, held_out: SceneSources, *, scenes: int =
     """
     composed = held_out_scenes(held_out, count=scenes, size=SCENE_SIZE)
     difference = _export(folder, [image for image, _ in composed[:3]])
+    detector = MiniXceptionDetector(folder, score_threshold=LEAST_SCORE, checker=None)
+    found = [detector.find_boxes(image) for image, _ in composed]
+    matches = match_faces(found, [faces for _, faces in composed], (SCENE_SIZE, SCENE_SIZE))
+    threshold = round(threshold_for(matches, FALSE_PER_SCENE), 2)
+    card = replace(detector.card, score_threshold=threshold)
+    write_card(folder, card)
     scores = evaluate_on_held_out(folder, held_out, scenes=scenes)
-    card = read_detector_card(folder)
     write_card(folder, card.with_metrics({"held-out scenes": asdict(scores)}))
     return difference
 
