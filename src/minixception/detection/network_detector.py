@@ -54,7 +54,7 @@ SUREST = 0.99  # a probability of the checker counts as no more, and as no less 
 SCORE_THRESHOLD = 0.84
 # Where no face is found, a copy of this size is turned to either side; faces in it must be surer.
 TURNED_SIDE = 256
-LYING_THRESHOLD = 0.8
+LYING_THRESHOLD = 0.95
 # Boxes whose middles lie closer, in sides of the larger one, frame one face.
 SAME_MIDDLE = 0.4
 
