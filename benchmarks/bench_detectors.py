@@ -32,7 +32,7 @@ from minixception.datasets.facial_expressions import read_legend
 from minixception.datasets.registry import get_entry
 from minixception.detection.checker import LEAST_SHARE, FaceChecker
 from minixception.detection.columns import MIDDLE, SIDE, squares_of
-from minixception.detection.evaluation import evaluate_detector, false_boxes, held_out_scenes
+from minixception.detection.evaluation import evaluate_detector, held_out_scenes
 from minixception.detection.haar import HaarDetector
 from minixception.detection.labelled_pictures import (
     LabelledPicture,
