@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from conftest import Run, eagerly
-from minixception.boxes import clip, intersections_over_unions
+from minixception.boxes import Box, clip, intersections_over_unions
 from minixception.checkpoints.engines import LiteRTEngine
+from minixception.checkpoints.shipped import ROLL_MODEL
 from minixception.detection.card import DetectorCard, read_detector_card
 from minixception.detection.cells import assign_faces, cell_places, prepare_images
+from minixception.detection.checker import FaceChecker, Look
 from minixception.detection.columns import FACE_COLUMNS, SIDE, squares_of
 from minixception.detection.labelled_pictures import read_sources
 from minixception.detection.network_detector import MiniXceptionDetector
@@ -151,6 +153,27 @@ def test_pictures_of_all_forms_can_be_searched(trained: Path, shape: tuple[int, 
         assert len(face.landmarks) == 5
         assert 0 <= face.score <= 1
     assert MiniXceptionDetector(trained, score_threshold=1).detect(image) == []
+
+
+def test_the_second_look_raises_and_lowers_scores(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = np.random.default_rng(1).integers(0, 256, (90, 120), dtype=np.uint8)
+
+    def best_score(share: float | None) -> float:
+        def look(_: FaceChecker, __: Any, boxes: list[Box], *, likely: list[bool]) -> list[Look]:
+            return [Look(box, share or 0.0, roll=0.0) for box in boxes]
+
+        monkeypatch.setattr(FaceChecker, "best_frames", look)
+        checker = None if share is None else ROLL_MODEL
+        found = MiniXceptionDetector(trained, score_threshold=0, checker=checker).find(image)
+        return max(face.score for face in found)
+
+    alone = best_score(None)
+    assert best_score(0.5) == pytest.approx(alone)  # it cannot tell
+    assert best_score(0.01) < best_score(0.2) < alone < best_score(0.8) < best_score(0.99)
+    assert best_score(0.0) == best_score(0.01)
+    assert best_score(1.0) == best_score(0.99)
 
 
 def test_faces_below_the_smallest_of_interest_are_left_out(trained: Path) -> None:
