@@ -176,7 +176,7 @@ def test_some_entries_may_be_missing_and_others_are_named(folder: Path, card: Ca
 
 
 def test_both_kinds_of_cards_read_alike_what_they_need_not_have(card: Card) -> None:
-    detector = DetectorCard("trial", "made up", 10, (8, 16), (-1.0, 0.0), 0.4, seed=3)
+    detector = DetectorCard("trial", "made up", 10, (8, 16), 0.4, seed=3)
     for each in (card, detector):
         data, read = each.to_json(), type(each).from_json
         assert read(json.loads(json.dumps(data))) == each
