@@ -54,7 +54,7 @@ SUREST = 0.99  # a probability of the checker counts as no more, and as no less 
 SCORE_THRESHOLD = 0.84
 # Where no face is found, a copy of this size is turned to either side; faces in it must be surer.
 TURNED_SIDE = 256
-LYING_THRESHOLD = 0.95
+LYING_THRESHOLD, LYING_ALONE = 0.95, 0.8  # with a checker and without
 # Boxes whose middles lie closer, in sides of the larger one, frame one face.
 SAME_MIDDLE = 0.4
 
@@ -127,9 +127,6 @@ class MiniXceptionDetector(SizedSearch):
         default = SCORE_THRESHOLD if self._checker else self.card.score_threshold
         self._threshold = default if score_threshold is None else score_threshold
         check_threshold(self._threshold)
-        self._least_score = self._threshold
-        if self._checker:  # which may be as sure as this
-            self._least_score = _joined(self._threshold, 1 - SUREST)
         # An engine for each look: to change its size costs as much as to search a small picture.
         self.file = folder / LITERT_FILE
         self._whole, self._overview, self._turned = (
@@ -147,10 +144,10 @@ class MiniXceptionDetector(SizedSearch):
             image: RGB uint8 (height, width, 3), or any array that `images.as_rgb` takes.
         """
         grey = to_grey(as_rgb(image))
-        found = self._checked(grey, self._seen(grey))
+        found = self._checked(grey, self._seen(grey), self._threshold)
         if not found:
-            lying = self._checked(grey, self._seen_lying(grey))
-            found = [face for face in lying if face.score >= LYING_THRESHOLD]
+            least = LYING_THRESHOLD if self._checker else LYING_ALONE
+            found = self._checked(grey, self._seen_lying(grey), max(least, self._threshold))
         return sorted(found, key=lambda face: face.box)
 
     def find_boxes(self, image: np.ndarray) -> NDArray[np.float64]:
@@ -203,8 +200,11 @@ class MiniXceptionDetector(SizedSearch):
         needed = FACE_PIXELS / (BESIDE_LARGEST * float(sides.max()) * overview)
         return min(overview * math.ceil(2 * needed) / 2, most)
 
-    def _checked(self, grey: NDArray[np.uint8], faces: list[FoundFace]) -> list[FoundFace]:
+    def _checked(
+        self, grey: NDArray[np.uint8], faces: list[FoundFace], threshold: float
+    ) -> list[FoundFace]:
         """Return the faces of which both networks are sure, framed anew where that helps."""
+        faces = [face for face in faces if face.score >= self._least(threshold)]
         if self._checker is None or not faces:
             return faces
         least = (self._min_face or 0) / min(FRAMES)
@@ -214,8 +214,11 @@ class MiniXceptionDetector(SizedSearch):
             replace(face, box=look.box, roll=look.roll, score=_joined(face.score, look.share))
             for face, look in zip(faces, seen, strict=True)
         ]
-        sure = [face for face in checked if face.score >= self._threshold]
-        return best_of_each(sure)
+        return best_of_each([face for face in checked if face.score >= threshold])
+
+    def _least(self, threshold: float) -> float:
+        """Return the lowest score of the network that the surest checker raises to a threshold."""
+        return _joined(threshold, 1 - SUREST) if self._checker else threshold
 
     def _look(
         self,
@@ -247,7 +250,7 @@ class MiniXceptionDetector(SizedSearch):
             outputs,
             filled.shape,
             self.card.strides,
-            least_score=self._least_score,
+            least_score=self._least(self._threshold),
         )
         if quarter:
             _turn_back(faces, (height, width), quarter)
