@@ -1,4 +1,4 @@
-"""A trained detector as a LiteRT file, with its scores on held-out scenes."""
+"""A trained detector as a LiteRT file, with its threshold and scores from held-out scenes."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
