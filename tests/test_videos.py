@@ -135,6 +135,15 @@ def test_every_frame_of_a_healthy_film(name: str, codec: str, form: str, tmp_pat
         assert all(is_scene(frame.image, frame.number) for frame in frames)
 
 
+def test_an_avi_that_counts_fields_promises_frames(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.ts", frames=24, rate=Fraction(25))
+    path = copy_packets(path, tmp_path / "b.avi", list)
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].frames > 40
+    _, reader = read(path)
+    assert (reader.done, reader.promised, reader.losses) == (24, 24, [])
+
+
 def test_an_iterator_may_outlive_its_reader(clip: Path) -> None:
     with VideoReader(clip) as reader:
         frames = iter(reader)
@@ -218,6 +227,14 @@ def test_the_last_frame_is_shown_as_long_as_in_the_source(suffix: str, tmp_path:
         with av.open(str(path)) as container:
             assert (container.duration or 0) / av.time_base == pytest.approx(9.9, abs=0.01)
         path = write_frames(tmp_path / f"b{suffix}", frames)
+
+
+@pytest.mark.parametrize("suffix", WRITABLE_SUFFIXES)
+def test_a_pause_before_the_last_frames_counts_in_the_header(suffix: str, tmp_path: Path) -> None:
+    late = [Frame(12 + number, 6.0 + number / 10, scene(12 + number)) for number in range(2)]
+    path = write_frames(tmp_path / f"a{suffix}", [*scenes(12), *late])
+    with av.open(str(path)) as container:
+        assert (container.duration or 0) / av.time_base == pytest.approx(6.2, abs=0.01)
 
 
 def test_an_edit_list_takes_frames_away_or_lets_them_wait(tmp_path: Path) -> None:

@@ -87,11 +87,11 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         self._step = 1 / (self.rate or UNKNOWN_RATE)
         form = self._container.format
         start = (self._container.start_time or 0) / av.time_base
-        seconds = (self._container.duration or 0) / av.time_base
-        if form.name == "avi":  # FFmpeg gives what is left of a truncated one
-            seconds = float(self._stream.frames / (self._stream.average_rate or UNKNOWN_RATE))
+        seconds, frames = (self._container.duration or 0) / av.time_base, self._stream.frames
+        if form.name == "avi":  # FFmpeg gives what is left of a truncated one, and may count fields
+            seconds, frames = float(frames / (self._stream.average_rate or UNKNOWN_RATE)), 0
         self._is_broadcast = bool(form.flags & _BROADCAST)
-        self.promised = self._stream.frames or round(seconds * (self.rate or 0))
+        self.promised = frames or round(seconds * (self.rate or 0))
         seconds += start * (form.name == INDEXED[0])  # the others count from 0
         self._promised_end = 0.0 if form.flags & _UNMEASURED else seconds
         self.length = seconds if form.name in INDEXED else 0.0

@@ -14,7 +14,6 @@ from typing import Any
 import av
 import numpy as np
 from av.codec.context import Flags
-from av.video.frame import PictureType
 from av.video.reformatter import Colorspace, VideoReformatter
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
@@ -35,7 +34,8 @@ SOUND_ENCODERS = {".webm": "libopus", ".avi": "ac3"}
 # An .avi says how long a packet lasts, which FFmpeg knows of these.
 AVI_SOUNDS = ("aac", "ac3", "mp2", "mp3", "wmav1", "wmav2")
 _QUALITY = {
-    "libx264": {"preset": "superfast", "crf": "21"},
+    # With B-frames the index of an .mp4 ends too early if frames before its last ones are long.
+    "libx264": {"preset": "superfast", "crf": "22", "bf": "0"},
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "crf": "32", "b": "0"},
     "mpeg4": {"flags": "+qscale", "global_quality": "472"},  # 4, in units of 118
 }
@@ -134,8 +134,6 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             video.pts, video.time_base = self._last, self._tick
             if self._suffix != ".avi" and frame.duration_seconds * self._rate > 1.5:
                 video.duration = round(frame.duration_seconds / self._tick)
-                # A key frame comes last in the file too, which tells how long that one is shown.
-                video.pict_type = PictureType.I
             # A packet of pictures waits for the sound before it, and is told of its damage.
             has_sound = self._copies and self._last
             self._mux(self._stream.encode(video), ValueError if has_sound else av.InvalidDataError)
