@@ -413,8 +413,8 @@ def compare_scenes(contestants: Contestants, held_out: SceneSources, count: int)
     return (
         f"## Scenes\n\n{count} scenes of 256 px composed from held-out photographs and "
         "backgrounds. The cascade returns no confidence, so its average precision is that of a "
-        "single point. Recall is at the detector's own threshold unless the row says otherwise.\n\n"
-        + table(["", *scores], rows)
+        "single point. Recall is at the detector's own threshold, for close-ups too, unless the "
+        "row says otherwise.\n\n" + table(["", *scores], rows)
     )
 
 

@@ -9,7 +9,11 @@ import pytest
 
 from minixception.boxes import Box, intersection_over_union
 from minixception.detection.haar import HaarDetector, load_cascade
-from minixception.detection.network_detector import MiniXceptionDetector
+from minixception.detection.network_detector import (
+    CLOSE_THRESHOLD,
+    SCORE_THRESHOLD,
+    MiniXceptionDetector,
+)
 from minixception.detection.search import FaceDetector
 from minixception.detection.yunet import YuNetDetector
 from minixception.images import read_image, resize_image, to_grey
@@ -75,6 +79,14 @@ def test_face_that_fills_the_picture_is_found(
     close = three_faces[107:227, 91:211]
     whole = Box(0, 0, side, side)
     assert_same_faces(haar.detect(resize_image(close, (side, side))), [whole], overlap=0.6)
+
+
+def test_a_face_that_fills_the_picture_needs_less() -> None:
+    close = read_image(IMAGES / "astronaut.jpg")[84:142, 195:253]
+    (face,) = MiniXceptionDetector().find(close)
+    assert face.box == Box(0, 0, 58, 58)
+    assert CLOSE_THRESHOLD <= face.score < SCORE_THRESHOLD
+    assert MiniXceptionDetector(score_threshold=SCORE_THRESHOLD).find(close) == []
 
 
 def group_picture(name: str, side: int, height: int, width: int) -> tuple[np.ndarray, list[Box]]:

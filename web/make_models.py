@@ -157,6 +157,8 @@ def rules() -> dict[str, Any]:
             "part_of_face": cells.PART_OF_FACE,
             "most_candidates": cells.MOST_CANDIDATES,
             "score_threshold": network_detector.SCORE_THRESHOLD,
+            "close_up": network_detector.CLOSE_UP,
+            "close_threshold": network_detector.CLOSE_THRESHOLD,
             "likely": network_detector.LIKELY,
             "checker_power": network_detector.CHECKER_POWER,
             "surest": network_detector.SUREST,

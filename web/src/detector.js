@@ -24,8 +24,6 @@ export class Detector {
     this.compile = compile;
     this.secondLook = look;
     this.models = new Map();
-    // The checker may be as sure as this.
-    this.leastLogit = logOdds(this.joined(rules.score_threshold, 1 - rules.surest));
   }
 
   /**
@@ -48,7 +46,8 @@ export class Detector {
     const { height, width } = grey;
     const side = this.rules.overview;
     const overview = side / Math.max(height, width);
-    const faces = await this.look(grey, overview, { least: side });
+    const lowest = this.rules.close_threshold; // close faces are seen in the overview
+    const faces = await this.look(grey, overview, { least: side, lowest });
     const scale = this.scaleFor(height, width, workingSize, this.most(height, width, faces));
     if (scale <= overview) return faces;
     const isFilm = workingSize !== null;
@@ -70,12 +69,26 @@ export class Detector {
     for (const { score, x, y, side } of faces) {
       const square = clip(boxAround(x - side / 2, y - side / 2, side), height, width);
       if (!square) continue;
+      const lowest = this.lowest(square, grey);
+      if (logOdds(score) < this.leastLogit(lowest)) continue;
       const isLikely = score >= this.rules.likely;
       const { box, share } = await this.secondLook(grey, square, isLikely);
       const joined = this.joined(score, share);
-      if (joined >= this.rules.score_threshold) found.push({ box, score: joined });
+      if (joined >= lowest) found.push({ box, score: joined });
     }
     return this.bestOfEach(found);
+  }
+
+  /** Return the lowest score of a face with this box: less if it fills half the picture. */
+  lowest(box, grey) {
+    const { close_up: share, close_threshold: close, score_threshold: usual } = this.rules;
+    const half = share * Math.max(grey.height, grey.width);
+    return Math.max(box.width, box.height) >= half ? close : usual;
+  }
+
+  /** Return the lowest logit of the network that the surest checker raises to a score. */
+  leastLogit(score) {
+    return logOdds(this.joined(score, 1 - this.rules.surest));
   }
 
   /** Return the score of a face that the checker takes for one with this probability. */
@@ -120,8 +133,13 @@ export class Detector {
    * @param isFilm more frames of this size will follow
    * @param least the copy is filled up to sides of this length: pictures of all forms have one size
    * @param quarter the copy is turned to the left (1) or right (-1)
+   * @param lowest score of a face
    */
-  async look(grey, scale, { isFilm = false, least = 0, quarter = 0 } = {}) {
+  async look(
+    grey,
+    scale,
+    { isFilm = false, least = 0, quarter = 0, lowest = this.rules.score_threshold } = {},
+  ) {
     const height = Math.max(round(grey.height * scale), 1);
     const width = Math.max(round(grey.width * scale), 1);
     const copy = turned(resize(grey, height, width, true), quarter);
@@ -134,7 +152,7 @@ export class Detector {
     maps.sort((a, b) => b.length - a.length); // finest first
     const across = grey.width / width;
     const down = grey.height / height;
-    return this.decode(maps, size).map((face) => {
+    return this.decode(maps, size, this.leastLogit(lowest)).map((face) => {
       const [x, y] = turnedBack(face, height, width, quarter);
       const side = face.side * Math.sqrt(across * down);
       return { score: face.score, x: x * across, y: y * down, side };
@@ -173,14 +191,14 @@ export class Detector {
     return inputs;
   }
 
-  decode(maps, [, width]) {
+  decode(maps, [, width], leastLogit) {
     const faces = [];
     this.card.strides.forEach((stride, number) => {
       const map = maps[number];
       const columns = width / stride;
       for (let cell = 0; cell < map.length / COLUMNS; cell += 1) {
         const [sure, x, y, side] = map.subarray(cell * COLUMNS);
-        if (sure < this.leastLogit) continue;
+        if (sure < leastLogit) continue;
         faces.push({
           score: 1 / (1 + Math.exp(-sure)),
           x: (x + (cell % columns) + 0.5) * stride,

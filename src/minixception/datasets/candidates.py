@@ -39,7 +39,7 @@ LEAST_SCORE = 0.1
 
 SURELY_FACE, SURELY_NONE = 0.5, 0.25  # IoU with a face, from which on and up to which
 
-_LOADER_VERSION = 7
+_LOADER_VERSION = 8
 _SCORED = ("facial_expressions/facial_expressions.tar", "facial_expressions")
 
 # Eyes, nose and corners of the mouth of an upright face, as complex numbers from the middle of the

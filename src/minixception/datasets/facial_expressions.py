@@ -88,7 +88,7 @@ load_facial_expressions = PublishedSet(
     "into datasets/facial_expressions/.",
     read=_read,
     form=PictureForm(crop_faces=True),
-    version=8,
+    version=9,
 ).load
 """Load the photographs named in `legend.csv`, each reduced to its largest face.
 

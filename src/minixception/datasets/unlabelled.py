@@ -26,7 +26,7 @@ from minixception.detection.registry import default_checksum
 from minixception.files import PICTURE_SUFFIXES, content_checksum, files_below
 from minixception.images import crop
 
-_LOADER_VERSION = 6
+_LOADER_VERSION = 7
 _UNLABELLED = ("unlabelled",)
 _LICENCE = "not known"
 

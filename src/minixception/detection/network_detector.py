@@ -52,8 +52,11 @@ SUREST = 0.99  # a probability of the checker counts as no more, and as no less 
 # Lowest score of a face that both networks have seen. With less, more words are taken for faces;
 # with more, fewer small faces are found.
 SCORE_THRESHOLD = 0.84
+# A face that fills this share of the longer side needs less: in pictures that were cut to a face it
+# often has a modest score, and hardly ever is anything else taken for one as large as that.
+CLOSE_UP, CLOSE_THRESHOLD = 0.5, 0.7
 # Where no face is found, a copy of this size is turned to either side; faces in it must be surer.
-TURNED_SIDE = 256
+TURNED_SIDE = 192
 LYING_THRESHOLD, LYING_ALONE = 0.95, 0.8  # with a checker and without
 # Boxes whose middles lie closer, in sides of the larger one, frame one face.
 SAME_MIDDLE = 0.4
@@ -92,8 +95,9 @@ class MiniXceptionDetector(SizedSearch):
 
     Args:
         folder: a detector's folder, or the name of a shipped one.
-        score_threshold: lowest score of a face, 0 to 1; None for `SCORE_THRESHOLD`, without a
-            checker for that of the card.
+        score_threshold: lowest score of a face, 0 to 1; None for `SCORE_THRESHOLD`, and
+            `CLOSE_THRESHOLD` where it fills half the picture; without a checker for that of the
+            card.
         min_face: side of the smallest face to find, in pixels of the image; smaller ones are not
             reported. None: 2.5 % of the shorter side, and a fifth of a close face.
         working_size: as for `HaarDetector`.
@@ -124,8 +128,9 @@ class MiniXceptionDetector(SizedSearch):
         self._checker = (
             checker if isinstance(checker, FaceChecker | None) else FaceChecker.load(checker)
         )
-        default = SCORE_THRESHOLD if self._checker else self.card.score_threshold
-        self._threshold = default if score_threshold is None else score_threshold
+        given, alone = score_threshold, self.card.score_threshold
+        usual = (SCORE_THRESHOLD, CLOSE_THRESHOLD) if self._checker else (alone, alone)
+        self._threshold, self._close_threshold = usual if given is None else (given, given)
         check_threshold(self._threshold)
         # An engine for each look: to change its size costs as much as to search a small picture.
         self.file = folder / LITERT_FILE
@@ -144,10 +149,10 @@ class MiniXceptionDetector(SizedSearch):
             image: RGB uint8 (height, width, 3), or any array that `images.as_rgb` takes.
         """
         grey = to_grey(as_rgb(image))
-        found = self._checked(grey, self._seen(grey), self._threshold)
+        found = self._checked(grey, self._seen(grey), self._threshold, self._close_threshold)
         if not found:
-            least = LYING_THRESHOLD if self._checker else LYING_ALONE
-            found = self._checked(grey, self._seen_lying(grey), max(least, self._threshold))
+            least = max(LYING_THRESHOLD if self._checker else LYING_ALONE, self._threshold)
+            found = self._checked(grey, self._seen_lying(grey), least, least)
         return sorted(found, key=lambda face: face.box)
 
     def find_boxes(self, image: np.ndarray) -> NDArray[np.float64]:
@@ -201,10 +206,18 @@ class MiniXceptionDetector(SizedSearch):
         return min(overview * math.ceil(2 * needed) / 2, most)
 
     def _checked(
-        self, grey: NDArray[np.uint8], faces: list[FoundFace], threshold: float
+        self, grey: NDArray[np.uint8], faces: list[FoundFace], threshold: float, close: float
     ) -> list[FoundFace]:
-        """Return the faces of which both networks are sure, framed anew where that helps."""
-        faces = [face for face in faces if face.score >= self._least(threshold)]
+        """Return the faces of which both networks are sure, framed anew where that helps.
+
+        `close` is the lowest score of one that fills half the picture.
+        """
+
+        def lowest(face: FoundFace) -> float:
+            fills_half = max(face.box[2:]) >= CLOSE_UP * max(grey.shape[:2])
+            return close if fills_half else threshold
+
+        faces = [face for face in faces if face.score >= self._least(lowest(face))]
         if self._checker is None or not faces:
             return faces
         least = (self._min_face or 0) / min(FRAMES)
@@ -214,7 +227,7 @@ class MiniXceptionDetector(SizedSearch):
             replace(face, box=look.box, roll=look.roll, score=_joined(face.score, look.share))
             for face, look in zip(faces, seen, strict=True)
         ]
-        return best_of_each([face for face in checked if face.score >= threshold])
+        return best_of_each([face for face in checked if face.score >= lowest(face)])
 
     def _least(self, threshold: float) -> float:
         """Return the lowest score of the network that the surest checker raises to a threshold."""
@@ -250,7 +263,8 @@ class MiniXceptionDetector(SizedSearch):
             outputs,
             filled.shape,
             self.card.strides,
-            least_score=self._least(self._threshold),
+            # Close faces are seen in the overview.
+            least_score=self._least(self._close_threshold if least else self._threshold),
         )
         if quarter:
             _turn_back(faces, (height, width), quarter)
