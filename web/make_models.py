@@ -150,7 +150,7 @@ def rules() -> dict[str, Any]:
             "face_pixels": network_detector.FACE_PIXELS,
             "smallest_face": search.SMALLEST_FACE,
             "overview": network_detector.OVERVIEW,
-            "beside_largest": network_detector.BESIDE_LARGEST,
+            "largest_pixels": network_detector.LARGEST_PIXELS,
             "small_picture": network_detector.SMALL_PICTURE,
             "most_enlarged": network_detector.MOST_ENLARGED,
             "most_overlap": cells.MOST_OVERLAP,

@@ -110,14 +110,14 @@ export class Detector {
 
   /** Return how large a copy is worth it where the overview shows these faces. */
   most(height, width, seen) {
-    const { small_picture: pixels, most_enlarged: most, face_pixels: smallest } = this.rules;
+    const { small_picture: pixels, most_enlarged: most, largest_pixels: enough } = this.rules;
     const halves = Math.floor(2 * Math.sqrt(pixels / (height * width)));
     const enlarged = Math.min(Math.max(halves / 2, 1), most);
     const sure = seen.filter(({ score }) => score >= this.rules.likely);
     if (!sure.length) return enlarged;
     const largest = Math.max(...sure.map(({ side }) => side));
     const overview = this.rules.overview / Math.max(height, width);
-    const needed = smallest / (this.rules.beside_largest * largest * overview);
+    const needed = enough / (largest * overview);
     return Math.min((overview * Math.ceil(2 * needed)) / 2, enlarged);
   }
 
