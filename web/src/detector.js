@@ -69,12 +69,11 @@ export class Detector {
     for (const { score, x, y, side } of faces) {
       const square = clip(boxAround(x - side / 2, y - side / 2, side), height, width);
       if (!square) continue;
-      const lowest = this.lowest(square, grey);
-      if (logOdds(score) < this.leastLogit(lowest)) continue;
+      if (logOdds(score) < this.leastLogit(this.lowest(square, grey))) continue;
       const isLikely = score >= this.rules.likely;
       const { box, share } = await this.secondLook(grey, square, isLikely);
       const joined = this.joined(score, share);
-      if (joined >= lowest) found.push({ box, score: joined });
+      if (joined >= this.lowest(box, grey)) found.push({ box, score: joined });
     }
     return this.bestOfEach(found);
   }

@@ -34,7 +34,7 @@ SOUND_ENCODERS = {".webm": "libopus", ".avi": "ac3"}
 # An .avi says how long a packet lasts, which FFmpeg knows of these.
 AVI_SOUNDS = ("aac", "ac3", "mp2", "mp3", "wmav1", "wmav2")
 _QUALITY = {
-    # With B-frames the index of an .mp4 ends too early if frames before its last ones are long.
+    # With B-frames the header of an .mp4 leaves out a pause before the last frames.
     "libx264": {"preset": "superfast", "crf": "22", "bf": "0"},
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "crf": "32", "b": "0"},
     "mpeg4": {"flags": "+qscale", "global_quality": "472"},  # 4, in units of 118
