@@ -165,10 +165,12 @@ class MiniXceptionDetector(SizedSearch):
         """Return what the network takes for faces."""
         height, width = grey.shape[:2]
         overview = OVERVIEW / max(height, width)
-        faces = self._look(_copy_of(grey, overview), grey, self._overview, least=OVERVIEW)
+        copy, close = _copy_of(grey, overview), self._close_threshold  # close faces are seen in it
+        faces = self._look(copy, grey, self._overview, threshold=close, least=OVERVIEW)
         scale = self._scale(height, width, most=self._most(height, width, faces))
         if scale > overview:
-            more = self._look(_copy_of(grey, scale), grey, self._whole)
+            copy = _copy_of(grey, scale)
+            more = self._look(copy, grey, self._whole, threshold=self._threshold)
             faces = np.concatenate([faces, more])
             faces = faces[keep_best(faces)]
         return self._in_image(faces, height, width)
@@ -177,7 +179,10 @@ class MiniXceptionDetector(SizedSearch):
         """Return what the network takes for faces with the picture turned to either side."""
         copy = _copy_of(grey, TURNED_SIDE / max(grey.shape[:2]))
         faces = np.concatenate(
-            [self._look(copy, grey, self._turned, quarter=one) for one in (1, -1)]
+            [
+                self._look(copy, grey, self._turned, threshold=self._threshold, quarter=one)
+                for one in (1, -1)
+            ]
         )
         return self._in_image(faces[keep_best(faces)], *grey.shape[:2])
 
@@ -240,6 +245,7 @@ class MiniXceptionDetector(SizedSearch):
         image: NDArray[np.uint8],
         engine: LiteRTEngine,
         *,
+        threshold: float,
         least: int = 0,
         quarter: int = 0,
     ) -> NDArray[np.float32]:
@@ -264,8 +270,7 @@ class MiniXceptionDetector(SizedSearch):
             outputs,
             filled.shape,
             self.card.strides,
-            # Close faces are seen in the overview.
-            least_score=self._least(self._close_threshold if least else self._threshold),
+            least_score=self._least(threshold),
         )
         if quarter:
             _turn_back(faces, (height, width), quarter)
