@@ -566,8 +566,8 @@ def compare_videos(contestants: Contestants, data: Path) -> str:
             tracker, finder = FaceTracker(), FaceFinder(contestant.detector, every=every)
             start = time.perf_counter()
             seen = 0
-            for frame in frames:
-                faces = analyzer.classify(frame.image, finder.find(frame))
+            for frame, boxes in finder.find_in(frames):
+                faces = analyzer.classify(frame.image, boxes)
                 seen += bool(tracker.update(faces, frame.time_seconds))
             rate = len(frames) / (time.perf_counter() - start)
             cells.append(f"{rate:.0f} ({seen} of {len(frames)})")
@@ -575,8 +575,9 @@ def compare_videos(contestants: Contestants, data: Path) -> str:
     height, width = frames[0].image.shape[:2]
     return (
         f"## A video\n\n`single_face.mp4`, {width}x{height}: frames per second with detection, "
-        "tracking and both classifiers, in brackets the frames with a face. `video` searches "
-        f"every {SEARCHED[-1]}th frame by default, and follows the boxes in between.\n\n"
+        "tracking and both classifiers on two cores, as in `video`, in brackets the frames with a "
+        f"face. By default every {SEARCHED[-1]}th frame is searched, and the boxes are followed in "
+        "between.\n\n"
         + table(["detector", "every frame searched", f"every {SEARCHED[-1]}th"], rows)
     )
 

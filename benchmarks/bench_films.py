@@ -44,12 +44,12 @@ def read_by_pyav(film: str) -> Iterator[Frame]:
 
 def follow(read: Read, film: str, analyzer: FaceAnalyzer, every: int) -> int:
     """Do what `minixception video` does without output; nothing but read if `every` is 0."""
-    finder, tracker, frames = FaceFinder(analyzer.detector, every=every), FaceTracker(), 0
-    for frame in read(film):
+    if not every:
+        return sum(1 for _ in read(film))
+    frames, finder, tracker = 0, FaceFinder(analyzer.detector, every=every), FaceTracker()
+    for frame, boxes in finder.find_in(read(film)):
+        tracker.update(analyzer.classify(frame.image, boxes), frame.time_seconds)
         frames += 1
-        if every:
-            faces = analyzer.classify(frame.image, finder.find(frame))
-            tracker.update(faces, frame.time_seconds)
     return frames
 
 

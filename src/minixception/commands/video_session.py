@@ -3,7 +3,7 @@
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from minixception.boxes import Box
 from minixception.commands.options import chosen_models, load_analyzer
 from minixception.commands.outputs import STANDARD_OUTPUT
 from minixception.commands.run_control import Progress, StopRequest
@@ -28,7 +29,7 @@ from minixception.inference.predictions import FacePrediction
 from minixception.locks import sole_writer
 from minixception.messages import counted
 from minixception.video.cameras import Camera, Frame, is_camera
-from minixception.video.finding import FaceFinder
+from minixception.video.finding import AHEAD, FaceFinder
 
 if TYPE_CHECKING:
     from minixception.video.reader import VideoReader
@@ -49,15 +50,16 @@ def follow(arguments: argparse.Namespace) -> int:
         session = Session(arguments, stop)
         start = time.perf_counter()
         with stop, ExitStack() as stack:
-            for frame in reader:
+            for frame, boxes in stack.enter_context(closing(session.find_in(reader))):
                 if frame.number == 0:
                     session.begin(reader, frame, stack)
-                if not session.process(frame) or stop.number:
+                if not session.process(frame, boxes) or stop.number:
                     break
             seconds = time.perf_counter() - start
         if not reader.done:
             raise ValueError(f"{arguments.input}: {NOTHING_DECODED}")
-        frames = counted(reader.done, "frame")
+        done = frame.number + 1
+        frames = counted(done, "frame")
         code = stop.tell(f"{frames}; what is done is kept") if stop.number else 0
         remarks = () if arguments.quiet else (*reader.remarks, *session.remarks)
         for remark in (*remarks, *reader.losses):
@@ -65,7 +67,7 @@ def follow(arguments: argparse.Namespace) -> int:
         for path in files:
             print(f"written to {path}")
         print(format_summary(session.tracks, frame.duration_seconds))
-        rate = f"{reader.done / seconds:.1f} frames per second"
+        rate = f"{done / seconds:.1f} frames per second"
         print(f"{frames} in {seconds:.1f} s, {rate}")
     return code
 
@@ -92,7 +94,6 @@ class Session:
         self._stop = stop
         self._analyzer = load_analyzer(arguments)
         self._overlay = load_overlay(arguments)
-        self._finder = FaceFinder(self._analyzer.detector, every=arguments.detect_every)
         self._tracker = make_tracker(arguments)
         self._writer: VideoWriter | None = None
         self._window: Window | None = None
@@ -119,9 +120,15 @@ class Session:
         self._progress = Progress(reader.promised, shown=is_shown)
         stack.callback(self._progress.close)
 
-    def process(self, frame: Frame) -> bool:
+    def find_in(
+        self, reader: "VideoReader | Camera"
+    ) -> Generator[tuple[Frame, list[Box]], None, None]:
+        """Give each frame with the boxes of its faces; a camera's must not wait for their turn."""
+        finder = FaceFinder(self._analyzer.detector, every=self._arguments.detect_every)
+        return finder.find_in(reader, count=1 if isinstance(reader, Camera) else AHEAD)
+
+    def process(self, frame: Frame, boxes: Sequence[Box]) -> bool:
         """Take one frame through all stages; return False once the window has been closed."""
-        boxes = self._finder.find(frame)
         found = self._analyzer.classify(frame.image, boxes)
         faces = self.tracks.add(found, frame.number, frame.time_seconds)
         self._progress.update(frame.number + 1)

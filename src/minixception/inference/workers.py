@@ -1,4 +1,4 @@
-"""Threads that share the work on many pictures, and the memory for it."""
+"""Threads that share the work on many pictures or frames, and the memory for it."""
 
 import threading
 from collections import deque
@@ -73,4 +73,18 @@ def in_order(
                 yield waiting.popleft().result()
         finally:
             for future in waiting:
+                future.cancel()
+
+
+def ahead(items: Iterable[Item], *, count: int) -> Generator[Item, None, None]:
+    """Yield the items; up to `count` further ones are made, in a thread, while one is worked on."""
+    source = iter(items)
+    with ThreadPoolExecutor(1) as thread:
+        coming = deque(thread.submit(next, source, None) for _ in range(count))
+        try:
+            while (item := coming.popleft().result()) is not None:
+                coming.append(thread.submit(next, source, None))
+                yield item
+        finally:
+            for future in coming:
                 future.cancel()

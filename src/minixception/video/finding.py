@@ -1,6 +1,6 @@
 """Finding the faces in a video: some frames are searched, in between the boxes are followed."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import cv2
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minixception.boxes import Box, as_boxes, clip, intersection_over_union
+from minixception.inference.workers import ahead
 from minixception.video.cameras import Frame
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 LONGEST_WAIT = 0.2  # seconds without looking for new faces
 FLOW_SIDE = 320  # pixels: shifts are measured in images of this to twice this side
 PART_SECONDS = 10.0
+AHEAD = 4  # frames: as many as there are from search to search
 
 
 def part_of(frame: Frame) -> int:
@@ -41,6 +43,15 @@ class FaceFinder:
         self._boxes: list[Box] = []
         self._searched: Frame | None = None
         self._before: Frame | None = None
+
+    def find_in(
+        self, frames: Iterable[Frame], *, count: int = AHEAD
+    ) -> Generator[tuple[Frame, list[Box]], None, None]:
+        """Yield each frame with its boxes.
+
+        Up to `count` further frames are searched in a thread while the caller works on one.
+        """
+        return ahead(((frame, self.find(frame)) for frame in frames), count=count)
 
     def find(self, frame: Frame) -> list[Box]:
         """Return the boxes of the faces in the next frame."""

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from itertools import chain, pairwise
@@ -16,6 +15,7 @@ from av.filter import Graph
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from minixception.inference.workers import ahead
 from minixception.messages import counted
 from minixception.video.cameras import Frame
 from minixception.video.opening import choose_decoder, open_pictures, require_bounded
@@ -136,13 +136,9 @@ class VideoReader(AbstractContextManager["VideoReader"]):
 
     def _give(self) -> Iterator[Frame]:
         """Give the frames; the next one is decoded while the last one is worked on."""
-        frames = self._frames()
-        with ThreadPoolExecutor(1) as thread:
-            coming = thread.submit(next, frames, None)
-            while (frame := coming.result()) is not None:
-                coming = thread.submit(next, frames, None)
-                self.done, self._shown = frame.number + 1, frame.time_seconds
-                yield frame
+        for frame in ahead(self._frames(), count=1):
+            self.done, self._shown = frame.number + 1, frame.time_seconds
+            yield frame
         self._shown = math.inf
 
     @property
