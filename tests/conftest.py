@@ -98,8 +98,7 @@ def _write_checkpoint(folder: Path, class_names: tuple[str, ...]) -> None:
     save_checkpoint(
         folder, model, make_card(model, class_names, name=folder.name, task=folder.name)
     )
-    with litert_converter(model) as converter:
-        (folder / LITERT_FILE).write_bytes(converter.convert())
+    (folder / LITERT_FILE).write_bytes(litert_converter(model).convert())
 
 
 @pytest.fixture(scope="session")

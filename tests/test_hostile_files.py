@@ -97,8 +97,7 @@ def test_a_network_is_bounded_before_it_is_built(name: str, tmp_path: Path) -> N
 def test_a_litert_model_of_huge_tensors(tmp_path: Path) -> None:
     grown = [layers.UpSampling2D(6000), layers.GlobalAveragePooling2D(), layers.Softmax()]
     model = keras.Sequential([keras.Input((4, 4, 3)), *grown])
-    with litert_converter(model) as converter:
-        (tmp_path / "model.tflite").write_bytes(converter.convert())
+    (tmp_path / "model.tflite").write_bytes(litert_converter(model).convert())
     with pytest.raises(ValueError, match=r"model.tflite cannot be loaded .* more than 268435456"):
         LiteRTEngine(tmp_path / "model.tflite", num_classes=3)
 

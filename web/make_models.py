@@ -81,8 +81,8 @@ def write_detector(folder: Path) -> dict[str, Any]:
     model = load_detector_model(checkpoint)
     rows = model.get_layer("predictions").input
     maps = [each._keras_history.operation.input for each in rows]
-    with litert_converter(keras.Model(model.input, maps), 1, WRITTEN_SIZE) as converter:
-        content = bytearray(converter.convert())
+    converter = litert_converter(keras.Model(model.input, maps), 1, WRITTEN_SIZE)
+    content = bytearray(converter.convert())
     places = places_of_sizes(content)
     output = folder / f"{checkpoint.name}.tflite"
     output.write_bytes(content)

@@ -56,8 +56,7 @@ def _export(folder: str | Path, images: Sequence[NDArray[np.uint8]]) -> float:
     model = load_detector_model(folder)
     output = Path(folder) / LITERT_FILE
     with atomic_path(output) as path:
-        with litert_converter(model) as converter:
-            path.write_bytes(converter.convert())
+        path.write_bytes(litert_converter(model).convert())
         engine = LiteRTEngine(path, num_classes=FACE_COLUMNS)
         differences = []
         for image in images:
