@@ -22,6 +22,10 @@ Run = Callable[..., CompletedProcess[str]]
 settings.register_profile("short", max_examples=50, deadline=None)
 settings.load_profile("short")
 
+# A worker has a core of its own, and TensorFlow's threads would take that of another.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ |= dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
+
 
 @contextmanager
 def shared_folder(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
@@ -170,5 +174,6 @@ def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def short_training(eager: None, no_export: None) -> None:
-    """Let a training of a few steps take a moment."""
+def short_training(eager: None, no_export: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a training of a few steps take a moment, and draw no curves of it."""
+    monkeypatch.setattr("minixception.training.state.plot_history", lambda *_: None)

@@ -1,6 +1,7 @@
 """Python in a process of its own, as a terminal starts it."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,12 @@ from typing import Any
 
 SOURCE = Path(__file__).parents[1] / "src"
 MAIN = "import sys; from minixception.commands import main; sys.exit(main(sys.argv[1:]))"
+
+# What TensorFlow, CUDA, XNNPACK, LiteRT and their converters begin lines with.
+CHATTER = re.compile(
+    r"XNNPACK|absl|[IWEF]0000 |oneDNN|CUDA|cuda|MLIR|UserWarning|Assets written|Saved artifact"
+    r"|fully_quantize|TensorSpec"
+)
 
 
 @contextmanager

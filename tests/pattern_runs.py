@@ -36,7 +36,12 @@ EVERYTHING = Recipe(
     augmentation=Augmentation(10, 0.1, 0.1, 0.1, True, brightness=0.2),
 )
 # Of `minixception.train`, for a run on these patterns.
-SMALL: dict[str, Any] = {"network": "simple_cnn", "image_size": (16, 16), "batch_size": 24}
+SMALL: dict[str, Any] = {
+    "network": "lenet5_rgb",
+    "channels": 3,
+    "image_size": (16, 16),
+    "batch_size": 24,
+}
 # A rate too small to change a weight: nothing ever improves on the first epoch.
 STANDSTILL = Recipe(
     name="standstill",
@@ -63,9 +68,9 @@ def faces(count: int, *, seed: int) -> FaceDataset:
 
 
 def divided_faces() -> FaceDataset:
-    """Return 24 faces to train on, 6 to validate and 6 to test on."""
-    splits = np.array(["train"] * 24 + ["validation"] * 6 + ["test"] * 6)
-    return replace(faces(36, seed=1), splits=splits)
+    """Return 24 coloured faces to train on, 6 to validate and 6 to test on."""
+    splits, grey = np.array(["train"] * 24 + ["validation"] * 6 + ["test"] * 6), faces(36, seed=1)
+    return replace(grey, splits=splits, images=np.repeat(grey.images, 3, axis=-1))
 
 
 def build_network(*, stateful: bool = True) -> keras.Model:

@@ -1,6 +1,7 @@
 """Training and evaluation by their commands, on a small FER2013-like file."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from minixception.commands import run_command
 from minixception.labels import EMOTIONS_FER2013
 from minixception.training.origins import choose_origin
 from minixception.training.recipe_book import RECIPES
-from own_process import MAIN, run_python
+from own_process import CHATTER, MAIN, run_python
 
 COUNTS = {"Training": 35, "PublicTest": 14, "PrivateTest": 7}
 EPOCHS = 3
@@ -26,8 +27,12 @@ EPOCHS = 3
 # Ends without any cleaning up, between the history and the state of its second epoch. Sums are
 # rounded otherwise by another number of threads, which is that of the process.
 DYING = """
-import os, sys, tensorflow
+import os, sys
+from minixception.messages import hush
+show = hush()
+import tensorflow
 from minixception.training import state
+show()
 tensorflow.config.run_functions_eagerly(True)
 tensorflow.config.threading.set_intra_op_parallelism_threads({threads})
 write, calls = state.write_state, []
@@ -65,7 +70,9 @@ def trained(csv_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(csv_file.parent)
         threads = tf.config.threading.get_intra_op_parallelism_threads()
         script = DYING.format(threads=threads) + MAIN
-        assert run_python("-c", script, "train-emotion", *options).returncode == 9
+        died = run_python("-c", script, "train-emotion", *options)
+    assert died.returncode == 9
+    assert not re.search(CHATTER, died.stdout + died.stderr)
     assert finished_epochs(folder) == 2
     with eagerly():
         assert run_command("train-emotion", ["--resume", str(folder)]) == 0
@@ -92,7 +99,7 @@ def test_a_third_task_is_trained_by_a_command(run: Run, tmp_path: Path) -> None:
             for name in ("glasses", "bare"):
                 write_noise(tmp_path / "data" / split / name / f"{number}.png", number)
     folder = tmp_path / "glasses"
-    options = ["--dataset", tmp_path / "data", "--network", "tiny_xception", "--image-size", 24]
+    options = ["--dataset", tmp_path / "data", "--network", "lenet5_rgb", "--channels", 3]
     options += ["--epochs", 1, "--replicas", 1, "--output", folder]
     assert "`task` must be a word" in run("train", *options, code=1).stderr
     run("train", "--task", "glasses", *options)

@@ -84,7 +84,7 @@ def test_a_third_task(pictures: Path, portraits: Path, run: Run) -> None:
     for old, new in (("dark", "glasses"), ("light", "none")):
         (pictures / old).rename(pictures / new)
     (code,) = blocks("A third task")
-    small = 'epochs=1, network="simple_cnn", image_size=(16, 16)'
+    small = 'epochs=1, network="lenet5_rgb", channels=3, image_size=(16, 16)'
     names = follow(code.replace("epochs=12", small))
     card = names["run"].card
     assert (card.task, card.recipe["name"]) == ("glasses", "emotion")

@@ -99,7 +99,7 @@ def test_a_file_system_of_its_own_that_is_full(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("eager")
 def test_training_on_a_full_disk_leaves_no_part_of_a_checkpoint(here: Path, run: Run) -> None:
     Path("faces.csv").write_text(fer2013_csv({"Training": 14, "PublicTest": 7}))
-    options = ["--network", "simple_cnn", "--image-size", "16", "--epochs", "1"]
+    options = ["--network", "lenet5_rgb", "--channels", "3", "--image-size", "16", "--epochs", "1"]
     options += ["--data", "faces.csv", "--output", "run"]
     with file_size_limit(100_000):
         message = run("train-emotion", *options, code=1).stderr.strip().splitlines()[-1]

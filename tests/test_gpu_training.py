@@ -43,8 +43,8 @@ def test_each_head_of_a_teacher_becomes_a_model(part: Any, here: Path) -> None:
 
     write_fer2013(here / "datasets" / "fer2013")
     (here / "gpu").mkdir()
-    whole = models.build("mini_xception", (48, 48, 1), 15)
-    facts = {"network": "mini_xception", "size": 48, "heads": ["fer2013", "ferplus"], "seed": 3}
+    whole = models.build("tiny_xception", (48, 48, 1), 15)
+    facts = {"network": "tiny_xception", "size": 48, "heads": ["fer2013", "ferplus"], "seed": 3}
     facts |= {"command": "typed", "settings": asdict(TEACHER)}
     facts |= {"history": [{"epoch": 0, "loss": 1.5, "fer2013": 0.25, "ferplus": 0.5}]}
     write_model(here / "gpu" / "teacher_3.npz", whole.get_weights(), facts)

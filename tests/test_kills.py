@@ -127,8 +127,8 @@ def test_a_training_run_killed_again_and_again(tmp_path: Path) -> None:
     def options(folder: Path) -> list[object]:
         numbers = {"--image-size": 16, "--epochs": 8, "--batch-size": 4, "--seed": 3}
         return [
-            *["--data", data, "--output", folder, "--network", "simple_cnn", "--recipe", "paper"],
-            *["--keep-improvements"],
+            *["--data", data, "--output", folder, "--network", "lenet5_rgb", "--recipe", "paper"],
+            *["--channels", "3", "--keep-improvements"],
             *[str(part) for option in numbers.items() for part in option],
         ]
 

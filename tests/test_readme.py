@@ -56,7 +56,7 @@ PLACEHOLDERS = {
 SHORT = {
     "train-emotion": ("--epochs", "1"),
     # One run of its network is enough.
-    "train-gender": ("--epochs", "1", "--network", "simple_cnn"),
+    "train-gender": ("--epochs", "1", "--network", "lenet5_rgb", "--channels", "3"),
 }
 
 

@@ -133,7 +133,7 @@ def test_teachers_are_asked_once_and_again_about_other_faces(
 def test_a_student_learns_from_faces_without_labels(here: Path) -> None:
     patterns = divided_faces()
     write_labelled_pictures(Path("more"), photographs=6)
-    model = models.build("simple_cnn", (16, 16, 1), 3)
+    model = models.build("lenet5_rgb", (16, 16, 3), 3)
     save_checkpoint(Path("teacher"), model, make_card(model, patterns.class_names))
 
     def train(**changes: Any) -> Any:
