@@ -295,7 +295,7 @@ def test_faces_in_folders_are_cut_as_they_are_for_prediction(
     # The box is the middle half, so that with this margin a face is its whole picture.
     changes = {**SMALL, "crop_margin": 0.5, "epochs": 1, "output": "run", "verbose": 0}
     card = train("folder_faces", "emotion", task="gender", data=folder, **changes).card
-    whole = load_dataset("folder", folder, image_size=SMALL["image_size"])
+    whole = load_dataset("folder", folder, image_size=SMALL["image_size"], channels=3)
     contents = load_dataset("folder_faces", folder).attributes["content"]
     found = whole.select(np.isin(whole.attributes["content"], contents))
     assert evaluate("run", found).to_json() == card.metrics["validation"]

@@ -37,6 +37,7 @@ def test_nothing_trained_is_said(part: Any) -> None:
     assert "holds no trained model" in part("finish")
 
 
+@pytest.mark.usefixtures("eager")
 def test_each_head_of_a_teacher_becomes_a_model(part: Any, here: Path) -> None:
     from benchmarks.gpu_training.settings import FERPLUS, TEACHER
     from benchmarks.gpu_training.trained import write_model
