@@ -301,7 +301,8 @@ def test_frames_are_freed_at_once(clip: Path, tmp_path: Path) -> None:
     gc.disable()
     try:
         _open = copy_film(clip, tmp_path / "b.mp4")
-        held = sum(isinstance(one, av.VideoFrame) for one in gc.get_objects())
+        # `isinstance` fails at weak references to what is gone.
+        held = sum(issubclass(type(one), av.VideoFrame) for one in gc.get_objects())
     finally:
         gc.enable()
     assert held <= 2  # a decoder or encoder keeps one
