@@ -10,13 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
 
 from conftest import Run
 from made_up_data import write_film
-from made_up_films import portrait
+from made_up_films import encode, portrait
 from minixception.checkpoints.card import Card
 from minixception.commands import run_command
 from minixception.commands import video_session as command
@@ -195,6 +196,22 @@ def test_window(video: Run, clip: Path, tmp_path: Path, monkeypatch: pytest.Monk
     assert (shown[6][1][12:20, 20:80] < 60).any()  # the plate of the frame rate
     video("--input", clip, "--no-window")
     assert len(shown) == 7
+
+
+def test_what_was_read_ahead_is_not_told_of(
+    video: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = encode(tmp_path / "a.mkv", frames=12, sound=("mp2", 2.0))
+    film.write_bytes(film.read_bytes()[: film.stat().st_size * 9 // 10])
+    assert "cut off" in video(film, "--no-window").stderr
+    shown = open_window(monkeypatch, lambda _: ord("q") if len(shown) == 8 else -1)
+    done = video(film, "--output", tmp_path / "o.mp4")
+    assert "8 frames in" in done.stdout
+    assert "cut off" not in done.stderr
+    with av.open(str(tmp_path / "o.mp4")) as container:
+        packets: list[Any] = [packet for packet in container.demux(audio=0) if packet.size]
+        times = [float(packet.pts * packet.time_base) for packet in packets]
+    assert 0.6 < max(times) < 0.8
 
 
 def test_the_window_plays_no_faster_after_models_were_loaded(

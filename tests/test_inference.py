@@ -22,7 +22,7 @@ from minixception.inference.classifier import FACES_AT_A_TIME
 from minixception.inference.picture_files import analyze_file
 from minixception.inference.predictions import to_rows
 from minixception.inference.sources import Picture
-from minixception.inference.workers import LOOK_AHEAD, ahead, in_order
+from minixception.inference.workers import LOOK_AHEAD, in_order
 from minixception.labels import EMOTIONS_FER2013, GENDERS
 from minixception.video.tracking import FaceTracker
 from own_process import run_python
@@ -299,28 +299,6 @@ def test_workers_keep_the_order_and_stop_early(workers: int) -> None:
     next(results)
     results.close()
     assert len(begun) <= workers * LOOK_AHEAD
-
-
-@pytest.mark.parametrize("count", [1, 4])
-def test_items_are_made_ahead_in_order_until_one_fails_or_nobody_asks(count: int) -> None:
-    assert list(ahead(range(9), count=count)) == [*range(9)]
-    assert list(ahead([], count=count)) == []
-    made: list[int] = []
-
-    def numbers() -> Iterator[int]:
-        for number in range(100):
-            made.append(number)
-            yield number
-
-    items = ahead(numbers(), count=count)
-    assert [next(items), next(items)] == [0, 1]
-    items.close()
-    assert made == [*range(len(made))]
-    assert len(made) <= 2 + count
-    broken = ahead((1 // number for number in (1, 0)), count=count)
-    assert next(broken) == 1
-    with pytest.raises(ZeroDivisionError):
-        next(broken)
 
 
 def test_broken_pictures_among_many(

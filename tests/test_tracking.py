@@ -1,5 +1,6 @@
 import math
 import random
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ from minixception.boxes import Box
 from minixception.commands.video_report import Tracks, format_summary
 from minixception.images import resize_image
 from minixception.inference.predictions import FacePrediction
-from minixception.video.finding import follow_boxes
+from minixception.video.cameras import Frame
+from minixception.video.finding import FaceFinder, follow_boxes
 from minixception.video.tracking import FaceTracker, match_boxes
 
 NAMES = ("angry", "happy", "neutral")
@@ -143,6 +145,33 @@ def test_boxes_follow_what_is_in_them(scale: int) -> None:
         assert abs(found - scale * expected) <= scale
     assert follow_boxes(before, after, [Box(0, 90, 7 * scale, 99)]) == []
     assert follow_boxes(before, after, []) == []
+
+
+@pytest.mark.parametrize("ahead", [0, 4])
+def test_frames_are_searched_ahead_as_they_are_in_turn(ahead: int) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
+    frames = [Frame(n, n / 10, np.roll(noise, n, axis=1)) for n in range(12)]
+    taken: list[Frame] = []
+
+    def give() -> Iterator[Frame]:
+        for frame in frames:
+            taken.append(frame)
+            yield frame
+
+    class Detector:
+        def detect(self, image: np.ndarray) -> list[Box]:
+            if image is frames[10].image:
+                raise ValueError("the last search")
+            return [Box(20 + int(image[0, 0, 0]) % 7, 20, 20, 20)]
+
+    in_turn, finder = FaceFinder(Detector(), every=2), FaceFinder(Detector(), every=2)
+    found = finder.find_in(give(), ahead=ahead)
+    for number in range(10):
+        frame, boxes = next(found)
+        assert (frame, boxes) == (frames[number], in_turn.find(frame))
+        assert len(taken) == min(number + 1 + ahead, 12)
+    with pytest.raises(ValueError, match="the last search"):
+        next(found)
 
 
 def test_match_boxes_prefers_the_largest_overlap() -> None:

@@ -54,12 +54,12 @@ def follow(arguments: argparse.Namespace) -> int:
                 if frame.number == 0:
                     session.begin(reader, frame, stack)
                 if not session.process(frame, boxes) or stop.number:
+                    reader.end_at(frame)
                     break
             seconds = time.perf_counter() - start
         if not reader.done:
             raise ValueError(f"{arguments.input}: {NOTHING_DECODED}")
-        done = frame.number + 1
-        frames = counted(done, "frame")
+        frames = counted(reader.done, "frame")
         code = stop.tell(f"{frames}; what is done is kept") if stop.number else 0
         remarks = () if arguments.quiet else (*reader.remarks, *session.remarks)
         for remark in (*remarks, *reader.losses):
@@ -67,7 +67,7 @@ def follow(arguments: argparse.Namespace) -> int:
         for path in files:
             print(f"written to {path}")
         print(format_summary(session.tracks, frame.duration_seconds))
-        rate = f"{done / seconds:.1f} frames per second"
+        rate = f"{reader.done / seconds:.1f} frames per second"
         print(f"{frames} in {seconds:.1f} s, {rate}")
     return code
 
@@ -123,9 +123,9 @@ class Session:
     def find_in(
         self, reader: "VideoReader | Camera"
     ) -> Generator[tuple[Frame, list[Box]], None, None]:
-        """Give each frame with the boxes of its faces; a camera's must not wait for their turn."""
+        """Give each frame with the boxes of its faces; what has no end is not searched ahead."""
         finder = FaceFinder(self._analyzer.detector, every=self._arguments.detect_every)
-        return finder.find_in(reader, count=1 if isinstance(reader, Camera) else AHEAD)
+        return finder.find_in(reader, ahead=AHEAD if reader.promised else 0)
 
     def process(self, frame: Frame, boxes: Sequence[Box]) -> bool:
         """Take one frame through all stages; return False once the window has been closed."""

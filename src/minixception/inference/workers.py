@@ -52,39 +52,27 @@ def in_order(
     items: Iterable[Item],
     *,
     workers: int,
-    look_ahead: int = LOOK_AHEAD,
+    look_ahead: int | None = None,
 ) -> Generator[Result, None, None]:
     """Apply `work` to the items in `workers` threads and yield the results in the items' order.
 
-    At most `look_ahead` items per worker are begun before their turn. If the caller stops early,
-    those that are begun are finished.
+    At most `look_ahead` items per worker are begun before their turn, by default `LOOK_AHEAD`, and
+    none where the only worker is the caller's thread. If the caller stops early, those that are
+    begun are finished.
     """
-    if workers == 1:
+    if workers == 1 and look_ahead is None:
         yield from map(work, items)
         return
+    most = (look_ahead or LOOK_AHEAD) * workers
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))
-                if len(waiting) >= look_ahead * workers:
+                if len(waiting) >= most:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
         finally:
             for future in waiting:
-                future.cancel()
-
-
-def ahead(items: Iterable[Item], *, count: int) -> Generator[Item, None, None]:
-    """Yield the items; up to `count` further ones are made, in a thread, while one is worked on."""
-    source = iter(items)
-    with ThreadPoolExecutor(1) as thread:
-        coming = deque(thread.submit(next, source, None) for _ in range(count))
-        try:
-            while (item := coming.popleft().result()) is not None:
-                coming.append(thread.submit(next, source, None))
-                yield item
-        finally:
-            for future in coming:
                 future.cancel()

@@ -63,6 +63,9 @@ class Camera(AbstractContextManager["Camera"]):
     def __exit__(self, *_: object) -> None:
         self._capture.release()
 
+    def end_at(self, frame: Frame) -> None:
+        """End with a frame, the last that was read."""
+
     def __iter__(self) -> Iterator[Frame]:
         """Give frames until the camera goes away; their times count from the first."""
         start, failures = 0.0, 0

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minixception.boxes import Box, as_boxes, clip, intersection_over_union
-from minixception.inference.workers import ahead
+from minixception.inference.workers import in_order
 from minixception.video.cameras import Frame
 
 if TYPE_CHECKING:
@@ -45,13 +45,16 @@ class FaceFinder:
         self._before: Frame | None = None
 
     def find_in(
-        self, frames: Iterable[Frame], *, count: int = AHEAD
+        self, frames: Iterable[Frame], *, ahead: int = AHEAD
     ) -> Generator[tuple[Frame, list[Box]], None, None]:
         """Yield each frame with its boxes.
 
-        Up to `count` further frames are searched in a thread while the caller works on one.
+        Up to `ahead` further frames are taken, and searched in a thread, while the caller works on
+        one. With 0 none is: what comes live must not wait for what is to come.
         """
-        return ahead(((frame, self.find(frame)) for frame in frames), count=count)
+        return in_order(
+            lambda frame: (frame, self.find(frame)), frames, workers=1, look_ahead=1 + ahead
+        )
 
     def find(self, frame: Frame) -> list[Box]:
         """Return the boxes of the faces in the next frame."""

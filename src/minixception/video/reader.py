@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from itertools import chain, pairwise
@@ -15,9 +16,9 @@ from av.filter import Graph
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from minixception.inference.workers import ahead
 from minixception.messages import counted
 from minixception.video.cameras import Frame
+from minixception.video.deinterlacing import deinterlacer, filtered
 from minixception.video.opening import choose_decoder, open_pictures, require_bounded
 from minixception.video.turning import display_matrix, turn_upright
 from minixception.video.writer import SLOWEST_RATE, UNKNOWN_RATE, Sound, usual_colours
@@ -110,9 +111,18 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         self._given: Any = None  # a weak reference: its thread ends with the last strong one
 
     def __exit__(self, *_: object) -> None:
+        self._stop()
+        self._container.close()
+
+    def _stop(self) -> None:
         if self._given and (frames := self._given()):
             frames.close()  # whose thread reads the container
-        self._container.close()
+
+    def end_at(self, frame: Frame) -> None:
+        """End with a frame: what was read ahead of it is neither counted nor told of."""
+        self._stop()
+        self.done, self._shown = frame.number + 1, frame.time_seconds
+        self.sound.is_whole = False
 
     def go_before(self, seconds: float) -> None:
         """Skip what is more than a second before a time, where the format has an index."""
@@ -136,9 +146,13 @@ class VideoReader(AbstractContextManager["VideoReader"]):
 
     def _give(self) -> Iterator[Frame]:
         """Give the frames; the next one is decoded while the last one is worked on."""
-        for frame in ahead(self._frames(), count=1):
-            self.done, self._shown = frame.number + 1, frame.time_seconds
-            yield frame
+        frames = self._frames()
+        with ThreadPoolExecutor(1) as thread:
+            coming = thread.submit(next, frames, None)
+            while (frame := coming.result()) is not None:
+                coming = thread.submit(next, frames, None)
+                self.done, self._shown = frame.number + 1, frame.time_seconds
+                yield frame
         self._shown = math.inf
 
     @property
@@ -271,13 +285,13 @@ class VideoReader(AbstractContextManager["VideoReader"]):
             lost = len(self._missing) if frame.opaque.is_key else lost
             before, shape = shape, (frame.width, frame.height, frame.format.name, lost)
             if before != shape:  # nor do fields go with those before a gap
-                yield from _filter(graph, None)
+                yield from filtered(graph, None)
                 graph = None
             if graph is None and frame.interlaced_frame:
                 self.remarks += [made] * (made not in self.remarks)
-                graph = _deinterlacer(frame)
-            yield from _filter(graph, frame)
-        yield from _filter(graph, None)
+                graph = deinterlacer(frame)
+            yield from filtered(graph, frame)
+        yield from filtered(graph, None)
 
     def _frames(self) -> Iterator[Frame]:
         """Give the frames as they are to be seen; their times grow, whatever the file says."""
@@ -318,26 +332,6 @@ class VideoReader(AbstractContextManager["VideoReader"]):
 def _seconds(packet: Any, otherwise: float) -> float:
     ticks = packet.dts if packet.pts is None else packet.pts
     return otherwise if ticks is None else float(ticks * packet.time_base)
-
-
-def _deinterlacer(frame: Any) -> Graph:
-    """Return a filter that makes one frame of two fields, for frames like this one."""
-    graph = Graph()
-    shape = {name: getattr(frame, name) for name in ("width", "height", "format", "time_base")}
-    nodes = graph.add_buffer(**shape), graph.add("bwdif", "mode=send_frame:deint=interlaced")
-    graph.link_nodes(*nodes, graph.add("buffersink")).configure()
-    return graph
-
-
-def _filter(graph: Graph | None, frame: Any) -> Iterator[Any]:
-    """Give what a filter, if there is one, makes of a frame; for None, what it has kept back."""
-    if graph is not None:
-        graph.vpush(frame)
-        with suppress(av.BlockingIOError, av.EOFError):
-            while True:
-                yield graph.vpull()
-    elif frame is not None:
-        yield frame
 
 
 def describe_lost(source: str, lost: int, done: int) -> list[str]:
