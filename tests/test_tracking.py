@@ -147,8 +147,10 @@ def test_boxes_follow_what_is_in_them(scale: int) -> None:
     assert follow_boxes(before, after, []) == []
 
 
+@pytest.mark.parametrize("is_broken", [False, True])
 @pytest.mark.parametrize("ahead", [0, 4])
-def test_frames_are_searched_ahead_as_they_are_in_turn(ahead: int) -> None:
+def test_frames_are_searched_ahead_as_they_are_in_turn(ahead: int, is_broken: bool) -> None:
+    """Whether the search fails, or there are no more frames, in its turn and not before."""
     noise = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
     frames = [Frame(n, n / 10, np.roll(noise, n, axis=1)) for n in range(12)]
     taken: list[Frame] = []
@@ -157,20 +159,22 @@ def test_frames_are_searched_ahead_as_they_are_in_turn(ahead: int) -> None:
         for frame in frames:
             taken.append(frame)
             yield frame
+        raise OSError("no more")
 
     class Detector:
         def detect(self, image: np.ndarray) -> list[Box]:
-            if image is frames[10].image:
-                raise ValueError("the last search")
+            if is_broken and image is frames[10].image:
+                raise OSError("no more")
             return [Box(20 + int(image[0, 0, 0]) % 7, 20, 20, 20)]
 
     in_turn, finder = FaceFinder(Detector(), every=2), FaceFinder(Detector(), every=2)
     found = finder.find_in(give(), ahead=ahead)
-    for number in range(10):
+    last = 10 if is_broken else 12
+    for number in range(last):
         frame, boxes = next(found)
         assert (frame, boxes) == (frames[number], in_turn.find(frame))
         assert len(taken) == min(number + 1 + ahead, 12)
-    with pytest.raises(ValueError, match="the last search"):
+    with pytest.raises(OSError, match="no more"):
         next(found)
 
 

@@ -1,6 +1,6 @@
 """Finding the faces in a video: some frames are searched, in between the boxes are followed."""
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import cv2
@@ -52,9 +52,13 @@ class FaceFinder:
         Up to `ahead` further frames are taken, and searched in a thread, while the caller works on
         one. With 0 none is: what comes live must not wait for what is to come.
         """
-        return in_order(
-            lambda frame: (frame, self.find(frame)), frames, workers=1, look_ahead=1 + ahead
-        )
+
+        def search(frame: Frame | Exception) -> tuple[Frame, list[Box]]:
+            if isinstance(frame, Exception):
+                raise frame
+            return frame, self.find(frame)
+
+        return in_order(search, _until_error(frames), workers=1, look_ahead=1 + ahead)
 
     def find(self, frame: Frame) -> list[Box]:
         """Return the boxes of the faces in the next frame."""
@@ -74,6 +78,14 @@ class FaceFinder:
         else:
             self._boxes = follow_boxes(before.image, frame.image, self._boxes)
         return self._boxes
+
+
+def _until_error(frames: Iterable[Frame]) -> Iterator[Frame | Exception]:
+    """Give the frames, and an error that ends them as the last item, to be raised in its turn."""
+    try:
+        yield from frames
+    except Exception as error:
+        yield error
 
 
 def follow_boxes(
