@@ -183,8 +183,8 @@ def litert_converter(
 
     For `batch_size` and `image_size` see `export_signature`.
 
-    Keras 3.12, the last for Python 3.10, cannot export to LiteRT; later ones take three times as
-    long.
+    Keras 3.12, the last for Python 3.10, cannot export to LiteRT. A SavedModel on the way takes
+    three times as long.
     """
     import tensorflow as tf
 

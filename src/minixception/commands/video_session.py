@@ -123,7 +123,7 @@ class Session:
     def find_in(
         self, reader: "VideoReader | Camera"
     ) -> Generator[tuple[Frame, list[Box]], None, None]:
-        """Give each frame with the boxes of its faces; what has no end is not searched ahead."""
+        """Give each frame with the boxes of its faces; what may be live is not searched ahead."""
         finder = FaceFinder(self._analyzer.detector, every=self._arguments.detect_every)
         return finder.find_in(reader, ahead=AHEAD if reader.promised else 0)
 
