@@ -6,9 +6,7 @@ archive `imdb_crop.tar`. Licence: academic research only.
 
 import re
 from dataclasses import replace
-from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 
@@ -27,37 +25,6 @@ _SOURCE = (
 )
 # In 01/nm0000001_rm124825600_1899-5-10_1968.jpg; a picture of another name is a person of its own.
 _PERSON = re.compile(r"nm[0-9]+(?=_)")
-
-
-def load_imdb(path: str | Path, *, minimum_face_score: float = 3.0, **options: Any) -> FaceDataset:
-    """Load the IMDB faces with their gender, filtered as in the mini-Xception paper.
-
-    A row is kept when its face score is above `minimum_face_score`, there is no second face and
-    the gender is known.
-
-    Args:
-        path: `imdb.mat`, or the folder `imdb_crop` that holds it and the pictures.
-        minimum_face_score: Rows at or below it are left out.
-        **options: See `PublishedSet.load`; pictures are grey, 64x64 pixels, by default.
-
-    Returns:
-        See `PublishedSet.load`; classes are `GENDERS`, rows in the order of the file, and
-        `attributes` hold "subject", the person ("nm0000001", from the picture's name). `dropped`
-        counts each row under the first reason that applies.
-
-    Raises:
-        FileNotFoundError: There is no `imdb.mat`.
-        ValueError: The file is no such struct, no picture can be read, or an option is not allowed.
-    """
-    return PublishedSet(
-        name="imdb",
-        licence="academic research only",
-        class_names=GENDERS,
-        wanted="the pictures that its .mat file names",
-        source=_SOURCE,
-        read=partial(_read, minimum_face_score=minimum_face_score),
-        form=PictureForm(image_size=(64, 64)),
-    ).load(path, **options)
 
 
 def _read(path: Path, read: Reader, *, minimum_face_score: float) -> FaceDataset:
@@ -97,3 +64,22 @@ def _is_file_below(folder: Path, path: str) -> bool:
         if is_passing(error):
             raise
         return False
+
+
+load_imdb = PublishedSet(
+    name="imdb",
+    licence="academic research only",
+    class_names=GENDERS,
+    wanted="the pictures that its .mat file names",
+    source=_SOURCE,
+    read=_read,
+    form=PictureForm(image_size=(64, 64)),
+    options={"minimum_face_score": 3.0},
+).load
+"""Load the IMDB faces with their gender, filtered as in the mini-Xception paper.
+
+A row is kept when its face score is above `minimum_face_score`, 3.0 by default, there is no second
+face and the gender is known. `path` is `imdb.mat`, or the folder `imdb_crop` that holds it and the
+pictures; these are grey, 64x64 pixels, by default. Classes are `GENDERS`, rows in the order of the
+file, and `attributes` hold "subject", the person ("nm0000001", from the picture's name). `dropped`
+counts each row under the first reason that applies."""

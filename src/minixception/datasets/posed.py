@@ -55,6 +55,10 @@ def _read(
     poses: Sequence[str] = ("S",),
     misnamed: str = "malformed name",
 ) -> FaceDataset:
+    if isinstance(poses, str) or not poses or not set(poses) <= set(POSES_KDEF):
+        raise ValueError(
+            f"`poses` must be a sequence of {', '.join(POSES_KDEF)}. Received: poses={poses!r}"
+        )
     contents = None if path.is_dir() else dict(named_contents(path))
     files = files_below(path) if contents is None else sorted(contents, key=PurePosixPath)
     listed: dict[object, ListedPicture] = {}
@@ -118,42 +122,19 @@ load_jaffe = PublishedSet(
 `crop_faces=True`. Source: Lyons, Kamachi, Gyoba, https://zenodo.org/record/3451524."""
 
 
-def load_kdef(path: str | Path, *, poses: Sequence[str] = ("S",), **options: Any) -> FaceDataset:
-    """Load KDEF, frontal pictures by default.
+load_kdef = PublishedSet(
+    name="kdef",
+    licence="non-commercial research, no redistribution",
+    class_names=EMOTIONS_KDEF,
+    wanted="pictures of KDEF with names such as AF01ANS.JPG",
+    source="Get KDEF from https://kdef.se; datasets/README.md says where it goes.",
+    read=partial(_read, pattern=_KDEF_NAME, class_names=EMOTIONS_KDEF, misnamed="unknown code"),
+    subjects=tuple(f"{sex}{number:02}" for sex in "FM" for number in range(1, 36)),
+    options={"poses": ("S",)},
+).load
+"""Load KDEF, frontal pictures by default, or those of `poses`, some of `POSES_KDEF`.
 
-    70 actors, seven expressions, five poses, two sessions; 4,900 pictures of 562x762 pixels, for
-    which the commands give `crop_faces=True`. Source: Lundqvist, Flykt, Oehman 1998, "The
-    Karolinska Directed Emotional Faces", https://kdef.se.
-
-    Args:
-        path: The folder `KDEF`, with or without a folder per session and actor.
-        poses: Which of `POSES_KDEF` to keep.
-        **options: See `PublishedSet.load`.
-
-    Returns:
-        See `PublishedSet.load`; `attributes` hold "subject" ("F01"), "session", "sex" and "pose".
-
-    Raises:
-        FileNotFoundError: There is no folder at `path`.
-        ValueError: It holds no such picture, or an option is not allowed.
-    """
-    if isinstance(poses, str) or not poses or not set(poses) <= set(POSES_KDEF):
-        raise ValueError(
-            f"`poses` must be a sequence of {', '.join(POSES_KDEF)}. Received: poses={poses!r}"
-        )
-
-    return PublishedSet(
-        name="kdef",
-        licence="non-commercial research, no redistribution",
-        class_names=EMOTIONS_KDEF,
-        wanted="pictures of KDEF with names such as AF01ANS.JPG",
-        source="Get KDEF from https://kdef.se; datasets/README.md says where it goes.",
-        read=partial(
-            _read,
-            pattern=_KDEF_NAME,
-            class_names=EMOTIONS_KDEF,
-            poses=poses,
-            misnamed="unknown code",
-        ),
-        subjects=tuple(f"{sex}{number:02}" for sex in "FM" for number in range(1, 36)),
-    ).load(path, **options)
+70 actors, seven expressions, five poses, two sessions; 4,900 pictures of 562x762 pixels, for which
+the commands give `crop_faces=True`. Source: Lundqvist, Flykt, Oehman 1998, "The Karolinska Directed
+Emotional Faces", https://kdef.se. `attributes` hold "subject" ("F01"), "session", "sex" and
+"pose"."""

@@ -1,6 +1,6 @@
 """Published sets of pictures that come without splits, all loaded in one way."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,7 @@ class PublishedSet:
         form: What is made of a picture, unless the caller asks for another form.
         version: Of what `read` returns, for the cache; 0 for a set that is read fast.
         subjects: Everybody in the whole set, where that is known.
+        options: What `read` takes besides, with the defaults; not for a set that is cached.
     """
 
     name: str
@@ -37,10 +38,11 @@ class PublishedSet:
     class_names: tuple[str, ...]
     wanted: str
     source: str
-    read: Callable[[Path, Reader], FaceDataset]
+    read: Callable[..., FaceDataset]
     form: PictureForm = field(default_factory=PictureForm)
     version: int = 0
     subjects: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def load(
         self,
@@ -48,7 +50,7 @@ class PublishedSet:
         *,
         seed: int = 0,
         use_cache: bool = True,
-        **form: Any,
+        **options: Any,
     ) -> FaceDataset:
         """Load a published set of pictures.
 
@@ -61,7 +63,8 @@ class PublishedSet:
                 one. (The archive of IMDB must be unpacked.)
             seed: Seed of the split.
             use_cache: Keep faces that take long to read or to find in the cache folder.
-            **form: Fields of `PictureForm`, as `image_size`, `channels`, `crop_faces`, `detector`.
+            **options: Fields of `PictureForm`, as `image_size`, `channels`, `crop_faces`,
+                `detector`, and what else the set in question takes.
 
         Returns:
             Images uint8 (N, height, width, channels) with the splits "train", "validation" and
@@ -73,15 +76,16 @@ class PublishedSet:
             FileNotFoundError: There is no such set at `path`.
             ValueError: It is damaged, holds no picture of the set, or an option is not allowed.
         """
-        path, wanted = Path(path), replace(self.form, **form)
+        own = {name: options.pop(name, default) for name, default in self.options.items()}
+        path, wanted = Path(path), replace(self.form, **options)
         if not (path.is_dir() or path.is_file()):  # a pipe would be waited for
             raise FileNotFoundError(f"There is nothing at {path}. {self.source}")
         path = sole_archive(path)
-        options = wanted.to_json()
+        facts = wanted.to_json()
         if wanted.crop_faces != self.form.crop_faces:
-            options["crop_faces"] = wanted.crop_faces
+            facts["crop_faces"] = wanted.crop_faces
         if wanted.crop_faces:
-            options |= {"detector": default_checksum(), "crop_margin": wanted.crop_margin}
+            facts |= {"detector": default_checksum(), "crop_margin": wanted.crop_margin}
         read_pictures = partial(
             read_listed,
             form=wanted,
@@ -92,10 +96,10 @@ class PublishedSet:
         )
         dataset = cached_dataset(
             path,
-            lambda: self.read(path, read_pictures),
+            lambda: self.read(path, read_pictures, **own),
             loader=self.name,
             version=self.version,
-            options=options,
+            options=facts,
             use_cache=use_cache and self.version > 0 and wanted.detector is None,
         )
         return draw_splits(dataset, seed=seed, roster=self.subjects)
