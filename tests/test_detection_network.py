@@ -22,9 +22,8 @@ from minixception.detector_training import trainer as training
 from minixception.detector_training.export import finish_detector, load_detector_model
 from minixception.detector_training.losses import compare_squares, detection_loss
 from minixception.detector_training.trainer import DetectorRecipe, DetectorRun, train_detector
-from minixception.models.detector import OUTPUTS, STRIDES, DetectorPlan, build_detector
+from minixception.models.detector import OUTPUTS, STRIDES, build_detector
 
-TINY = DetectorPlan(stem=(4, 4), levels=((8,), (8,), (8,)), head=8)
 QUICK = DetectorRecipe(
     epochs=2,
     steps=1,
@@ -38,7 +37,7 @@ QUICK = DetectorRecipe(
 
 def make_run(folder: Path, detection_set: Path) -> DetectorRun:
     keras.utils.set_random_seed(1)
-    model = build_detector(TINY)
+    model = build_detector(stem=(4, 4), levels=((8,), (8,), (8,)), head=8)
     training_part, held_out = (read_sources(detection_set, held_out=each) for each in (False, True))
     parameters = model.count_params()
     card = DetectorCard(folder.name, model.name, parameters, STRIDES, score_threshold=0.5)

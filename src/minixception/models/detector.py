@@ -9,7 +9,7 @@ would compute the size of the upsampling at run time, which rules out XNNPACK fo
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import keras
 from keras import layers
@@ -25,29 +25,21 @@ STRIDES = (8, 16, 32)
 # five landmarks (x, y), all in strides and from the middle of the cell.
 OUTPUTS = 14
 
-
-@dataclass(frozen=True)
-class DetectorPlan:
-    """Widths of the detector.
-
-    Attributes:
-        stem: filters of the two 3x3 convolutions with stride 2.
-        levels: the modules up to each of `STRIDES`; the first of a level halves the map.
-        head: filters of the separable convolution of a head.
-        prior: score of every cell at the beginning (Lin et al. 2017, arXiv 1708.02002, section 4.1)
-    """
-
-    stem: tuple[int, int] = (8, 16)
-    levels: tuple[tuple[int, ...], ...] = ((24, 48, 48), (80, 96), (96, 96))
-    head: int = 32
-    prior: float = 0.01
+# Score of every cell at the beginning (Lin et al. 2017, arXiv 1708.02002, section 4.1).
+PRIOR = 0.01
 
 
-MINI_XCEPTION_DETECTOR = DetectorPlan()
-
-
-def build_detector(plan: DetectorPlan = MINI_XCEPTION_DETECTOR) -> keras.Model:
+def build_detector(
+    *,
+    stem: Sequence[int] = (8, 16),
+    levels: Sequence[Sequence[int]] = ((24, 48, 48), (80, 96), (96, 96)),
+    head: int = 32,
+) -> keras.Model:
     """Build the detector with fresh weights.
+
+    `stem` are the filters of the two 3x3 convolutions with stride 2, `levels` those of the modules
+    up to each of `STRIDES`, the first of which halves the map, and `head` those of the separable
+    convolution of a head.
 
     Returns:
         A functional model from float32 (B, height, width, 1) in [-1, 1], height and width multiples
@@ -56,23 +48,23 @@ def build_detector(plan: DetectorPlan = MINI_XCEPTION_DETECTOR) -> keras.Model:
     """
     inputs = keras.Input((None, None, 1), name="image")
     x = inputs
-    for filters in plan.stem:
+    for filters in stem:
         x = normalized_convolution(x, filters, 3, strides=2)
     found = []
-    for number, level in enumerate(plan.levels):
+    for number, level in enumerate(levels):
         for index, filters in enumerate(level):
             # Small faces need what the first module sees before it halves the map; the others would
             # compute four times as much only to throw most of it away.
             is_pooled = number == 0
             x = residual_module(x, filters, strides=1 if index else 2, is_pooled=is_pooled)
-        found.append(_head(x, plan))
+        found.append(_head(x, head))
     outputs = layers.Concatenate(axis=1, dtype="float32", name="predictions")(found)
     return keras.Model(inputs, outputs, name=DETECTOR_NAME)
 
 
-def _head(x: keras.KerasTensor, plan: DetectorPlan) -> keras.KerasTensor:
-    x = normalized(layers.SeparableConv2D(plan.head, 3, padding="same", use_bias=False)(x))
-    logit = math.log(plan.prior / (1 - plan.prior))
+def _head(x: keras.KerasTensor, filters: int) -> keras.KerasTensor:
+    x = normalized(layers.SeparableConv2D(filters, 3, padding="same", use_bias=False)(x))
+    logit = math.log(PRIOR / (1 - PRIOR))
     score = layers.Conv2D(1, 1, bias_initializer=keras.initializers.Constant(logit))(x)
     place = layers.Conv2D(OUTPUTS - 1, 1)(x)
     x = layers.Concatenate()([score, place])
