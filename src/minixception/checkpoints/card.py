@@ -33,6 +33,7 @@ CHECKPOINT_FILES = (
 _LARGEST_CARD = 16 << 20
 
 AnyCard = TypeVar("AnyCard")
+_Remarks = TypeVar("_Remarks", bound="Remarks")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +59,12 @@ class Remarks:
     versions: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     known_weaknesses: str = ""
+
+    def with_metrics(self: _Remarks, split: str, scores: Mapping[str, Any]) -> _Remarks:
+        """Return a copy that also has these scores of one split."""
+        return replace(
+            self, metrics={**self.metrics, split: {**self.metrics.get(split, {}), **scores}}
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data, the content of `card.json`: first the entries that it must have."""
@@ -121,12 +128,6 @@ class Card(Remarks):
                 f"Card and model disagree in {where}: the card prepares images {prepared} (height, "
                 f"width, channels), the model takes {taken}."
             )
-
-    def with_metrics(self, split: str, scores: Mapping[str, Any]) -> "Card":
-        """Return a copy that also has these scores of one split."""
-        return replace(
-            self, metrics={**self.metrics, split: {**self.metrics.get(split, {}), **scores}}
-        )
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Card":

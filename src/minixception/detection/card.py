@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,6 @@ class DetectorCard(Remarks):
                 f"Received: strides={self.strides}"
             )
         check_threshold(self.score_threshold)
-
-    def with_metrics(self, metrics: Mapping[str, Any]) -> "DetectorCard":
-        """Return a copy with these measurements added."""
-        return replace(self, metrics={**self.metrics, **metrics})
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data, the content of `card.json`."""

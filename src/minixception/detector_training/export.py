@@ -94,7 +94,7 @@ def finish_detector(folder: str | Path, held_out: SceneSources, *, scenes: int =
     card = replace(detector.card, score_threshold=threshold)
     write_card(folder, card)
     scores = evaluate_on_held_out(folder, held_out, scenes=scenes)
-    write_card(folder, card.with_metrics({"held-out scenes": asdict(scores)}))
+    write_card(folder, card.with_metrics("held-out scenes", asdict(scores)))
     return difference
 
 

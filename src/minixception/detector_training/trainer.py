@@ -175,7 +175,7 @@ def _fit(run: DetectorRun, state: TrainingState | None, identity: dict[str, Any]
             history.append(row)
             if best_epoch(history, MONITOR) == epoch:
                 scores = {name: row[name] for name in row if name.startswith("val_")}
-                card = run.card.with_metrics({"validation": scores})
+                card = run.card.with_metrics("validation", scores)
                 write_checkpoint(run.folder, run.model, card, history)
         log.info(" ".join(f"{name}={value:.5g}" for name, value in row.items()))
         record_epoch(run.folder, model, history, identity=identity)
