@@ -3,6 +3,7 @@
 import shutil
 import tracemalloc
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from made_up_data import make_card, pack
 from made_up_detection import write_labelled_pictures
 from minixception import models
 from minixception.checkpoints.keras_model import save_checkpoint
-from minixception.datasets import load_unlabelled
+from minixception.datasets import FaceDataset, load_unlabelled
 from minixception.datasets.pictures import picture_names
+from minixception.datasets.unlabelled import gather_unlabelled
 from minixception.training.teaching import Teacher, taught, taught_once
 from pattern_runs import SMALL, divided_faces, faces
 
@@ -155,5 +157,20 @@ def test_a_student_learns_from_faces_without_labels(here: Path) -> None:
             train(unlabelled=[], output="other", **useless)
     run = train(epochs=1, unlabelled_teachers=["teacher"], output="other")
     assert run.card.data["unlabelled_teachers"][0]["name"] == "card"
-    with pytest.raises(ValueError, match="name one as `teachers`"):
-        train(teachers=[], output="none")
+    for unlabelled in (["more"], []):  # which `teach_once` needs as well
+        with pytest.raises(ValueError, match="name one as `teachers`"):
+            train(teachers=[], unlabelled=unlabelled, output="none")
+
+
+def test_a_place_is_read_once_and_known_by_what_is_in_it(here: Path) -> None:
+    write_labelled_pictures(Path("more"), photographs=5)
+    gather = partial(gather_unlabelled, dataset=divided_faces(), unseen=["test"])
+    alone, twice = gather([Path("more")]), gather([here / "more", Path("more/../more")])
+    assert isinstance(alone, FaceDataset)
+    assert isinstance(twice, FaceDataset)
+    assert (alone.checksum, len(alone)) == (twice.checksum, 5)
+    Path("scored").mkdir()
+    for name in alone.attributes["file"]:
+        Path("scored", name).touch()
+    with pytest.raises(ValueError, match=r"must hold faces that are not left out.* by name: 5"):
+        gather([Path("more")], leave_out=Path("scored"))

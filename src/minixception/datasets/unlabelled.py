@@ -86,26 +86,32 @@ def gather_unlabelled(
 ) -> FaceDataset | None:
     """Load the faces of several places, in the form of a data set's images; None for no places.
 
-    Pictures named as in the folder or archive `leave_out`, and pictures of the data set's splits
-    `unseen`, are left out.
+    A place that is given twice is read once. Pictures named as in the folder or archive
+    `leave_out`, and pictures of the data set's splits `unseen`, are left out.
+
+    Raises:
+        ValueError: no face is left; see also `load_unlabelled`.
     """
     if not places:
         return None
     scored = dataset.select(np.isin(np.asarray(dataset.splits), unseen))
     _, height, width, channels = dataset.images.shape
     names = () if leave_out is None else picture_names(leave_out)
+    parts = [
+        load_unlabelled(place, image_size=(height, width), channels=channels, leave_out=names)
+        for place in {place.resolve(): place for place in places}.values()
+    ]
+    # By numbers: a run may be resumed from a folder in which the places have other paths.
     faces = merge_datasets(
-        {
-            str(place): load_unlabelled(
-                place, image_size=(height, width), channels=channels, leave_out=names
-            )
-            for place in places
-        },
-        name="+".join(place.resolve().name for place in places),
+        {str(number): part for number, part in enumerate(parts, start=1)},
+        name="+".join(part.name for part in parts),
     )
     contents = faces.attributes["content"]
     is_known = np.isin(contents, scored.attributes.get("content", ())) | twins_of(faces, scored)
     dropped = {**faces.dropped, "scored": int(is_known.sum())}
+    if is_known.all():
+        told = ", ".join(f"{reason}: {count}" for reason, count in dropped.items() if count)
+        raise ValueError(f"`unlabelled` must hold faces that are not left out. Received: {told}")
     return replace(faces.select(~is_known), dropped=dropped)
 
 

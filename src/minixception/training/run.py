@@ -125,10 +125,11 @@ def train(
     if not isinstance(recipe, Recipe):
         recipe = get_recipe(recipe or (task if task in RECIPES else "emotion"), task)
     recipe = recipe.changed(changes)
-    if (recipe.needs_teacher or unlabelled or "teacher_share" in changes) and not teachers:
+    asks = "teacher_share" in changes or recipe.teach_once
+    if (recipe.needs_teacher or unlabelled or asks) and not teachers:
         raise ValueError(
-            f"The recipe {recipe.name}, `unlabelled` or `teacher_share` needs a model to learn "
-            "from: name one as `teachers`, such as fer2013_mini_xception_wide."
+            f"The recipe {recipe.name}, `unlabelled`, `teacher_share` or `teach_once` needs a "
+            "model to learn from: name one as `teachers`, such as fer2013_mini_xception_wide."
         )
     name, place = name_and_place(dataset, data, default=recipe.dataset, task=task)
     request = _Request(
