@@ -1,6 +1,7 @@
 """Training and evaluation by their commands, on a small FER2013-like file."""
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -246,6 +247,15 @@ def test_evaluate_gives_what_training_measured_and_records(
     recorded = read_card(trained)
     assert set(recorded.metrics) == {"PublicTest", "PrivateTest", "PublicTest flip without twins"}
     assert recorded.with_metrics("PublicTest", before.metrics["PublicTest"]).data == before.data
+
+
+@pytest.mark.parametrize("option", ["--record", "--calibrate"])
+def test_scores_that_cannot_be_stored_are_not_worked_for(
+    option: str, trained: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    options = ["--model", trained, "--data", tmp_path / "not looked for", option]
+    assert f"{trained}: Permission denied" in run("evaluate", *options, code=1).stderr
 
 
 def test_recipe_list_prints_every_recipe(run: Run) -> None:

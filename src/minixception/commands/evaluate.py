@@ -22,7 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from minixception.commands.outputs import check_file
+from minixception.commands.outputs import check_file, check_folder
 from minixception.files import atomic_path
 
 
@@ -59,6 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     folder = find_model(arguments.model, tasks=(*CLASSIFIER_TASKS, DETECTOR_TASK))
     pictures = _check_output(arguments, folder)
+    if arguments.record or arguments.calibrate:
+        check_folder(folder, "--model")
     origin = {"command": shlex.join(arguments.command_line), "commit": checkout_commit()}
     if is_detector(folder):
         content, lines = _score_detector(folder, arguments, origin)
