@@ -190,8 +190,8 @@ def test_few_pictures_are_told_of_in_order(image: Run, album: Path, here: Path) 
     told = [line.split(": ")[0] for line in done.stdout.splitlines() if line.startswith("/")]
     assert told == [str(album / "a" / f"{number:02}.png") for number in range(0, 21, 2)]
     assert len(told) < FEW_PICTURES
-    assert done.stderr.startswith("not done: `path` must be a picture in one of the formats")
-    assert "broken.jpg" in done.stderr
+    assert done.stderr.startswith("not done: ")
+    assert "broken.jpg must be a picture in one of the formats" in done.stderr
     assert done.stderr.endswith("1 of 12 pictures failed.\n")
     assert names_in(here) == []
 

@@ -165,8 +165,8 @@ def check_read_whole(size: int, name: str) -> None:
     """Raise ValueError for a huge picture file of a kind that Pillow reads at once."""
     if size > LARGEST_READ_WHOLE:
         raise ValueError(
-            f"`path` must be at most {LARGEST_READ_WHOLE} bytes in a format that is read at once. "
-            f"Received: path='{name}', {size} bytes"
+            f"{name} must be at most {LARGEST_READ_WHOLE} bytes in a format that is read at once. "
+            f"Received: {size} bytes"
         )
 
 

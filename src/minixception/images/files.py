@@ -87,7 +87,7 @@ def read_image(path: str | os.PathLike[str], *, reduction: int = 1) -> np.ndarra
     """
     path = Path(path)
     if path.exists() and not (path.is_file() or path.is_dir()):  # it would wait for a writer
-        raise ValueError(f"`path` must be a file. Received: path='{path}', a pipe or device")
+        raise ValueError(f"{path} must be a file. Received: a pipe or device")
     with path.open("rb") as file:
         return _decode(file, str(path), path.stat().st_size, reduction)
 
@@ -252,19 +252,19 @@ def _raise_clearly(error: Exception, name: str, size: int = 0) -> NoReturn:
     if isinstance(error, UnidentifiedImageError):
         formats = ", ".join((*READABLE_FORMATS, "AVIF", "HEIC"))
         raise ValueError(
-            f"`path` must be a picture in one of the formats {formats}. Received: "
-            f"path='{name}', a file of {size} bytes that is none of them, or of a rare kind"
+            f"{name} must be a picture in one of the formats {formats}. Received: "
+            f"a file of {size} bytes that is none of them, or of a rare kind"
         ) from error
     if isinstance(error, Image.DecompressionBombError):
         raise ValueError(
-            f"`path` must be a picture of at most {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels; "
-            f"shrink it first. Received: path='{name}'"
+            f"{name} must be a picture of at most {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels; "
+            "shrink it first"
         ) from error
     # Pillow raises many kinds for a damaged file: an AssertionError for a PNG without its palette,
     # a TypeError for a TIFF with text for a number.
     raise ValueError(
-        f"`path` must be a complete picture; copy or download it again, or convert it to 8-bit "
-        f"PNG. Received: path='{name}' ({str(error) or type(error).__name__})"
+        f"{name} must be a complete picture; copy or download it again, or convert it to 8-bit "
+        f"PNG. Received: {str(error) or type(error).__name__}"
     ) from error
 
 
