@@ -31,6 +31,7 @@ from starlette.requests import ClientDisconnect
 from conftest import Run
 from minixception import FaceAnalyzer
 from minixception.checkpoints.shipped import DEFAULT_DETECTOR, DEFAULT_MODELS, find_model
+from minixception.images import files as picture_files
 from minixception.serve.app import FACES, build_app
 from minixception.serve.settings import Limits, Settings, find_page, read_token
 from own_process import SOURCE, started
@@ -112,8 +113,13 @@ def test_a_request_chooses_models_and_detector(client: TestClient, content: byte
     assert faces == [face.to_json() for face in analyzer.analyze(content)]
 
 
-def test_an_explanation_is_a_map_of_each_face(client: TestClient, content: bytes) -> None:
+def test_an_explanation_is_a_map_of_each_face(
+    client: TestClient, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode = Mock(side_effect=picture_files._decode)
+    monkeypatch.setattr(picture_files, "_decode", decode)
     answer = ask(client, content, explain="gender")
+    decode.assert_called_once()
     (faces,) = answer.json().values()
     for face in faces:
         explanation = face["explanation"]

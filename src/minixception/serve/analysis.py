@@ -5,7 +5,7 @@ import io
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeVar
 
 import cv2
@@ -127,12 +127,13 @@ class Analysis:
         try:
             file = io.BytesIO(content)
             file.name = name  # what messages call it
-            faces = analyzer.analyze(file)
+            whole = cache(partial(decode_image, content, name))  # maps are drawn on it
+            is_needed = explained_task and analyzer.reduction(content) == 1
+            faces = analyzer.analyze(whole() if is_needed else file)
             answers = [face.to_json() for face in faces]
             if explained_task and faces:
                 load = partial(self._explainer, explained_task, models[explained_task])
-                image = decode_image(content, name)
-                parts, maps = _loaded(load).map_in_image(image, faces, explained_task)
+                parts, maps = _loaded(load).map_in_image(whole(), faces, explained_task)
                 for answer, part, one in zip(answers, parts, maps, strict=True):
                     explained = {"class": answer[explained_task], "box": list(part)}
                     answer["explanation"] = {**explained, "map": _as_data_url(one)}
