@@ -10,6 +10,8 @@ import signal
 import socket
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -394,6 +396,16 @@ def test_who_is_silent_is_not_waited_for(address: str) -> None:
         parts = (b"", head_of(10)[:20], head_of(10) + b"x")
         connections = [stack.enter_context(connect(address, part)) for part in parts]
         assert [each.recv(13) for each in connections] == [b"", b"", b"HTTP/1.1 408 "]
+
+
+def test_who_sends_all_before_reading_is_told_why_it_is_refused(address: str) -> None:
+    parts = [bytes(10**6)] * 30
+    for body in (b"".join(parts), iter(parts)):
+        request = urllib.request.Request(address + FACES, body, JPEG)
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=20)
+        assert refused.value.code == 413
+        assert b"at most 20 megabytes" in refused.value.read()
 
 
 def test_who_hangs_up_makes_room_for_others(address: str, content: bytes) -> None:

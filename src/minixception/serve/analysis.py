@@ -47,10 +47,6 @@ _STATUSES: dict[Any, int] = {
 class RefusedError(HTTPException):
     """The refusal of a request: an HTTP status, and the reason in a sentence."""
 
-    def __init__(self, status: int, reason: str) -> None:
-        # The rest of what is too large or too slow is not read.
-        super().__init__(status, reason, {"Connection": "close"} if status in (408, 413) else None)
-
 
 class Analysis:
     """Finds and classifies the faces in pictures, with the models that a request names.

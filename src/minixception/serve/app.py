@@ -29,7 +29,7 @@ from minixception import __version__
 from minixception.checkpoints.engines import available_cores
 from minixception.messages import counted, plain_json
 from minixception.serve.analysis import Analysis, RefusedError
-from minixception.serve.bodies import read_pictures
+from minixception.serve.bodies import Drained, read_pictures
 from minixception.serve.figures import HUNG_UP, Figures, Measured
 from minixception.serve.schemas import (
     EXAMPLE_FACE,
@@ -72,6 +72,7 @@ def build_app(settings: Settings) -> FastAPI:
     )
     app.add_middleware(Measured, path=FACES, figures=figures)
     app.add_middleware(_HeadAsGet)
+    app.add_middleware(Drained, seconds=settings.limits.seconds)
     app.add_exception_handler(RequestValidationError, _tell_option)
     app.add_exception_handler(ClientDisconnect, _tell_nobody)
     access = [] if settings.token is None else [Depends(_token_check(settings.token))]

@@ -1,12 +1,15 @@
 """Reads the pictures of a request, in memory only and within limits."""
 
+import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from itertools import chain, count
 
 import anyio
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from minixception.messages import counted
 from minixception.serve.analysis import RefusedError
@@ -14,6 +17,8 @@ from minixception.serve.settings import Limits
 
 ONE_PICTURE = "picture"
 """Name in the answer of a picture without one, as of a request's body."""
+
+_ANNOUNCE_A_BODY = (b"content-length", b"transfer-encoding")
 
 
 class _ParserInMemory(MultiPartParser):
@@ -104,3 +109,37 @@ async def _parse(
     if not pictures:
         raise RefusedError(422, "the multipart body holds no picture")
     return pictures
+
+
+class Drained:
+    """Middleware that takes and drops the rest of a request that is answered before it has arrived.
+
+    Most clients send all before they read, and lose the answer if the connection ends before.
+    """
+
+    def __init__(self, app: ASGIApp, *, seconds: int) -> None:
+        self._app, self._seconds = app, seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        has_more = any(name in _ANNOUNCE_A_BODY for name, _ in scope["headers"])
+
+        async def read() -> Message:
+            nonlocal has_more
+            message = await receive()
+            has_more = message.get("more_body", False)
+            return message
+
+        async def answer(message: Message) -> None:
+            if has_more and message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"connection", b"close")]
+            await send({**message, "more_body": True})
+
+        await self._app(scope, read, answer)
+        with suppress(asyncio.CancelledError), anyio.move_on_after(self._seconds):
+            while has_more:
+                await read()
+        await send({"type": "http.response.body"})
