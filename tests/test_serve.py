@@ -355,6 +355,12 @@ def test_a_shutdown_answers_what_is_under_way(
         answer = pool.submit(httpx.post, address + FACES, files=files, timeout=60)
         while "minixception_pictures_total 0.0" in httpx.get(f"{address}/metrics").text:
             time.sleep(0.02)
+        head = f"POST {FACES} HTTP/1.1\r\nHost: a\r\nContent-Type: a/b\r\nTransfer-Encoding: "
+        with connect(address, f"{head}chunked\r\n\r\n".encode()) as refused:
+            assert refused.recv(13) == b"HTTP/1.1 415 "
+            refused.sendall(b"not the length of a chunk\r\n")
+            while refused.recv(100):  # until it is closed
+                pass
         process.send_signal(number)
         assert len(answer.result().json()) == 12
         output, errors = process.communicate(timeout=30)

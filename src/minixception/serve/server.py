@@ -11,6 +11,7 @@ from functools import partial
 from multiprocessing import parent_process
 from typing import Any
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
@@ -23,7 +24,8 @@ LONGEST_SHUTDOWN = 60
 # Connections that wait to be accepted; all are accepted, and read, before the next answer.
 WAITING = 128
 
-# To standard output: commands silence descriptor 2, on which compiled libraries write.
+# To standard output: commands silence descriptor 2, on which compiled libraries write. Warnings of
+# Uvicorn are about requests that are not HTTP, which anybody can send.
 _LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -31,7 +33,7 @@ _LOGGING: dict[str, Any] = {
     "handlers": {
         "out": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "line"}
     },
-    "loggers": {"uvicorn": {"handlers": ["out"], "level": "WARNING", "propagate": False}},
+    "loggers": {"uvicorn": {"handlers": ["out"], "level": "ERROR", "propagate": False}},
 }
 
 
@@ -48,6 +50,12 @@ class _ImpatientProtocol(H11Protocol):
 
     def _end_silence(self) -> None:
         if self.cycle is None:
+            self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:  # an answer has begun, and another would be an error
             self.transport.close()
 
 
