@@ -149,7 +149,11 @@ REFUSALS: dict[str, tuple[dict[str, Any], int, str]] = {
     "too many bytes": ({"content": bytes(10**6 + 1)}, 413, "at most 1 megabyte"),
     "too many bytes, unannounced": ({"content": iter([bytes(10**5)] * 11)}, 413, "at most 1 mega"),
     "too many pictures": ({"files": [("p", ("a.png", png(8, 8)))] * 100}, 413, "at most 3 pictur"),
-    "one of several": ({"files": [("p", ("a", png(8, 8))), ("p", ("b", b"x"))]}, 415, "b must be"),
+    "one of several": (
+        {"files": [("p", ("a", png(8, 8))), ("p", ("\u202eb", b"x"))]},
+        415,
+        r"\u202eb must be",
+    ),
     "a field": ({"files": {"a": b"x"}, "data": {"detector": "haar"}}, 422, "`detector` must be a"),
     "broken form": (form(b"", "multipart/form-data"), 422, "Missing boundary"),
     "a cut-off form": (form(png(8, 8)), 422, "ends too early"),
@@ -164,7 +168,8 @@ REFUSALS: dict[str, tuple[dict[str, Any], int, str]] = {
         "explain=emotion needs a model",
     ),
     "an unknown model": ({"content": b"", "params": {"emotion_model": "../etc"}}, 422, "`emotion_"),
-    "an unknown option": ({"content": b"", "params": {"model": "a"}}, 422, "`model`: Extra"),
+    "an unknown option": ({"content": b"", "params": {"\u202e": "a"}}, 422, r"`\u202e`: Extra"),
+    "an option twice": ({"content": b"", "params": {"detector": ["haar"] * 2}}, 422, "given once"),
 }
 
 

@@ -27,7 +27,7 @@ from minixception.images import decode_image
 from minixception.inference.analyzer import FaceAnalyzer
 from minixception.inference.classifier import FaceClassifier
 from minixception.inference.picture_files import failure_of
-from minixception.messages import explain, require
+from minixception.messages import explain, printable, require
 from minixception.serve.settings import Settings
 
 NO_MODEL = "none"
@@ -45,7 +45,13 @@ _STATUSES: dict[Any, int] = {
 
 
 class RefusedError(HTTPException):
-    """The refusal of a request: an HTTP status, and the reason in a sentence."""
+    """The refusal of a request: an HTTP status, and the reason in a sentence.
+
+    The reason may hold names from the request; it is made safe for a terminal.
+    """
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(status, printable(reason))
 
 
 class Analysis:

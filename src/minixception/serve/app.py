@@ -27,7 +27,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from minixception import __version__
 from minixception.checkpoints.engines import available_cores
-from minixception.messages import counted, plain_json
+from minixception.messages import counted, plain_json, printable
 from minixception.serve.analysis import Analysis, RefusedError
 from minixception.serve.bodies import Drained, read_pictures
 from minixception.serve.figures import HUNG_UP, Figures, Measured
@@ -168,6 +168,8 @@ def _add_faces(
     async def find_faces(request: Request, options: Annotated[chosen, Query()]) -> Response:
         """Find and classify the faces in one or several pictures; name -> faces."""
         answer = {}
+        if len(request.query_params.multi_items()) > len(request.query_params):
+            raise RefusedError(422, "each option must be given once")
         try:
             pictures = await read_pictures(request, limits)
             # One after the other: who sends many at once gets no more cores than others.
@@ -249,8 +251,8 @@ def _add_page(app: FastAPI, page: Path | None) -> None:
 async def _tell_option(_: Request, error: Exception) -> Response:
     """Say which option is wrong, without repeating the rest of the request."""
     assert isinstance(error, RequestValidationError)
-    wrong = [f"`{each['loc'][-1]}`: {each['msg']}" for each in error.errors()]
-    return JSONResponse({"detail": "; ".join(wrong)}, 422)
+    wrong = [f"`{str(each['loc'][-1])[:100]}`: {each['msg']}" for each in error.errors()]
+    return JSONResponse({"detail": printable("; ".join(wrong))}, 422)
 
 
 async def _tell_nobody(_: Request, __: Exception) -> Response:
