@@ -40,6 +40,7 @@ from own_process import SOURCE, started
 from systems import needs_kill
 
 JPEG = {"Content-Type": "image/jpeg"}
+JSON = "application/json"
 TOKEN = "a-token-of-many-characters"
 Events = tuple[threading.Event, threading.Event]
 
@@ -305,6 +306,9 @@ def test_the_description_is_whole_and_needs_no_other_machine(client: TestClient)
     assert "none" in named["emotion_model"]["enum"]
     assert named["detector"]["default"] == DEFAULT_DETECTOR
     assert post["operationId"] == "find_faces"
+    answers = document["paths"]["/metrics"]["get"]["responses"]
+    assert [list(each["content"]) for each in answers.values()] == [["text/plain"], [JSON]]
+    assert "schema" in answers["401"]["content"][JSON]
     page = client.get("/docs").text
     sources = [part.split('"')[0] for part in page.split('src="')[1:] + page.split('href="')[1:]]
     assert sources

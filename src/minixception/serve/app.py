@@ -91,9 +91,12 @@ def build_app(settings: Settings) -> FastAPI:
     @app.get(
         "/metrics",
         dependencies=access,
-        responses=describe([401]),
+        responses={
+            200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+            **describe([401]),
+        },
         summary="Metrics",
-        response_class=PlainTextResponse,
+        response_class=Response,
     )
     def tell_figures() -> Response:
         """Return counts and times for Prometheus."""
