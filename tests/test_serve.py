@@ -376,6 +376,17 @@ def test_a_shutdown_answers_what_is_under_way(
         assert (process.returncode, output, errors) == (0, "", "")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no process groups of this kind")
+def test_ctrl_c_ends_a_service_whose_workers_are_starting() -> None:
+    options = ("--port", "0", "--workers", "2")
+    with started(SOURCE / "serve_faces.py", *options, start_new_session=True) as process:
+        assert "is ready" in process.stdout.readline()
+        time.sleep(1)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        output, errors = process.communicate(timeout=30)
+        assert (process.returncode, output, errors) == (0, "", "")
+
+
 def test_nothing_is_logged_about_a_picture(
     client: TestClient, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -59,6 +59,18 @@ class _ImpatientProtocol(H11Protocol):
             self.transport.close()
 
 
+class _Supervisor(Multiprocess):
+    """Uvicorn's, which would wait a minute for a worker that dies before it answers.
+
+    Ctrl-C in a terminal reaches workers that are starting, too.
+    """
+
+    def keep_subprocess_alive(self) -> None:
+        for each in self.processes:
+            each.child_conn.close()  # then its death closes the connection
+        super().keep_subprocess_alive()
+
+
 def run_service(settings: Settings, host: str, port: int) -> None:
     """Serve until a signal comes, then finish the requests in progress.
 
@@ -88,7 +100,7 @@ def run_service(settings: Settings, host: str, port: int) -> None:
             uvicorn.Server(_config(app, settings)).run([listener])
         else:
             build = partial(_build_in_worker, settings)
-            Multiprocess(_config(build, settings), [listener]).run()
+            _Supervisor(_config(build, settings), [listener]).run()
 
 
 def _build_in_worker(settings: Settings) -> Any:
