@@ -3,11 +3,13 @@ import io
 import itertools
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from threading import Thread, Timer
 from typing import Any
 
 import av
@@ -27,9 +29,11 @@ from minixception.images import read_image
 from minixception.inference.analyzer import FaceAnalyzer, FaceClassifier
 from minixception.preprocessor import Preprocessor
 from minixception.video.cameras import Frame
+from minixception.video.opening import NETWORK_SECONDS
 from minixception.video.reader import VideoReader
 from minixception.video.writer import VideoWriter
 from stored_files import file_size_limit, read_rows
+from systems import needs_kill
 
 EMOTIONS = ("angry", "happy", "neutral")
 
@@ -264,6 +268,41 @@ def test_a_long_wait_for_the_next_frame_can_be_ended(
         video(path, code=130 if how == "SIGINT" else 0)
     assert 4 <= len(waits) <= 5
     assert max(waits) == 100
+
+
+@contextmanager
+def stalling_host(content: bytes) -> Iterator[str]:
+    """Give an address that answers with this content, and then neither ends nor goes on."""
+    with socket.create_server(("127.0.0.1", 0)) as server, ExitStack() as open_still:
+
+        def answer() -> None:
+            connection = open_still.enter_context(server.accept()[0])
+            connection.recv(4096)
+            connection.sendall(content)
+
+        Thread(target=answer, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/"
+
+
+@needs_kill
+@pytest.mark.parametrize("is_opened", [False, True])
+def test_a_stalled_address_does_not_hold_up_an_interrupt(
+    is_opened: bool, video: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt = Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    monkeypatch.setattr(
+        command, "load_analyzer", lambda a: make_analyzer(a, interrupt=interrupt.start)
+    )
+    film = write_clip(tmp_path / "a.mkv").read_bytes()
+    content = b"HTTP/1.1 200 OK\r\n\r\n" + film[: len(film) * 9 // 10] if is_opened else b""
+    start = time.monotonic()
+    with default_handler(signal.SIGINT), stalling_host(content) as address:
+        if not is_opened:
+            interrupt.start()
+        done = video(address, "--csv", tmp_path / "o.csv", code=130)
+    assert time.monotonic() - start < NETWORK_SECONDS / 2
+    assert ("stopped by SIGINT" if is_opened else "interrupted") in done.stderr
+    assert (tmp_path / "o.csv").exists() == is_opened
 
 
 class GoneTerminal(io.StringIO):

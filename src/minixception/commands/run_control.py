@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from types import FrameType
@@ -18,12 +19,15 @@ class StopRequest:
 
     A second Ctrl-C interrupts at once. A signal that was ignored, as after `nohup`, stays ignored.
 
+    `then` is called when the first comes, to end what might wait for long.
+
     Attributes:
         number: the signal received, 0 if none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, then: Callable[[], None] = lambda: None) -> None:
         self.number = 0
+        self._then = then
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> "StopRequest":
@@ -44,6 +48,7 @@ class StopRequest:
     def _remember(self, number: int, _: FrameType | None) -> None:
         self.number = number
         self._restore()
+        self._then()
 
     def _restore(self) -> None:
         while self._previous:

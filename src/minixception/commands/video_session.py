@@ -46,7 +46,7 @@ def follow(arguments: argparse.Namespace) -> int:
     outputs = (arguments.output, arguments.csv, arguments.plot)
     files = [path for path in outputs if path not in (None, STANDARD_OUTPUT)]
     with _open(arguments) as reader, sole_writer(*files):
-        stop = StopRequest()
+        stop = StopRequest(reader.end)
         session = Session(arguments, stop)
         start = time.perf_counter()
         with stop, ExitStack() as stack:

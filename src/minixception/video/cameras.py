@@ -59,9 +59,14 @@ class Camera(AbstractContextManager["Camera"]):
                 f"camera {source} does not open: there is none, another program is using it, or "
                 "this user may not. To read a video file, name it with --input FILE"
             )
+        self._is_over = False
 
     def __exit__(self, *_: object) -> None:
         self._capture.release()
+
+    def end(self) -> None:
+        """Give no more frames; a handler of signals may call this."""
+        self._is_over = True
 
     def end_at(self, frame: Frame) -> None:
         """End with a frame, the last that was read."""
@@ -69,7 +74,7 @@ class Camera(AbstractContextManager["Camera"]):
     def __iter__(self) -> Iterator[Frame]:
         """Give frames until the camera goes away; their times count from the first."""
         start, failures = 0.0, 0
-        while failures <= FAILURES:
+        while failures <= FAILURES and not self._is_over:
             image: np.ndarray | None = None
             with suppress(cv2.error):
                 image = self._capture.read()[1]

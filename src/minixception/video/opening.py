@@ -1,12 +1,18 @@
 """Opening videos and streams, and nothing that they might name."""
 
+from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, TypeVar
 
 import av
 
 from minixception.files import is_special_file, require_utf8
+
+Result = TypeVar("Result")
 
 # Formats that contain their pictures. `concat`, `hls`, `dash`, `sdp`, `imf` and `image2` are not
 # among them: they open other files, by the names in them.
@@ -29,6 +35,23 @@ NETWORK_SECONDS = 30
 LARGEST_FRAME = 35_651_584
 # Twice, since decoders count padded rows; `require_bounded` is exact.
 _BOUND = {"max_pixels": str(2 * LARGEST_FRAME)}
+
+
+def in_thread(work: Callable[..., Result], *arguments: Any) -> Future[Result]:
+    """Begin work in a thread that the end of Python does not wait for.
+
+    FFmpeg takes no Ctrl-C while it waits for a network.
+    """
+    future: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work(*arguments))
+        except BaseException as error:
+            future.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return future
 
 
 def _open(source: str) -> Any:
@@ -55,14 +78,16 @@ def _open(source: str) -> Any:
     # that are not UTF-8 are an error unless they are replaced.
     version = int(av.__version__.split(".")[0])
     tags: Any = {"metadata_errors": "replace"} if version < 19 else {}
+    opening = partial(
+        av.open,
+        name,
+        options=_BOUND if version >= 18 else {},
+        container_options=allowed,
+        timeout=NETWORK_SECONDS,
+        **tags,
+    )
     try:
-        return av.open(
-            name,
-            options=_BOUND if version >= 18 else {},
-            container_options=allowed,
-            timeout=NETWORK_SECONDS,
-            **tags,
-        )
+        return in_thread(opening).result()
     except av.FFmpegError as problem:
         raise error from problem
 

@@ -2,13 +2,12 @@
 
 import math
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import wait
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
-from weakref import ref
 
 import av
 import numpy as np
@@ -19,7 +18,12 @@ from numpy.typing import NDArray
 from minixception.messages import counted
 from minixception.video.cameras import Frame
 from minixception.video.deinterlacing import deinterlacer, filtered
-from minixception.video.opening import choose_decoder, open_pictures, require_bounded
+from minixception.video.opening import (
+    choose_decoder,
+    in_thread,
+    open_pictures,
+    require_bounded,
+)
 from minixception.video.turning import display_matrix, turn_upright
 from minixception.video.writer import SLOWEST_RATE, UNKNOWN_RATE, Sound, usual_colours
 
@@ -108,19 +112,20 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         self._shifts, self._following = (0.0, 0.0), math.nan
         self._missing: set[_Mark] = set()  # of frames that are to come, or never will
         self._reformatter = VideoReformatter()
-        self._given: Any = None  # a weak reference: its thread ends with the last strong one
+        self._coming: Any = None  # the future next frame
+        self._is_over = False
 
     def __exit__(self, *_: object) -> None:
-        self._stop()
-        self._container.close()
+        if self._is_stopped():  # else it is closed once its thread lets go of it
+            self._container.close()
 
-    def _stop(self) -> None:
-        if self._given and (frames := self._given()):
-            frames.close()  # whose thread reads the container
+    def end(self) -> None:
+        """Give no more frames; a handler of signals may call this."""
+        self._is_over = True
 
     def end_at(self, frame: Frame) -> None:
         """End with a frame: what was read ahead of it is neither counted nor told of."""
-        self._stop()
+        self._is_stopped()
         self.done, self._shown = frame.number + 1, frame.time_seconds
         self.sound.is_whole = False
 
@@ -139,21 +144,31 @@ class VideoReader(AbstractContextManager["VideoReader"]):
 
     def __iter__(self) -> Iterator[Frame]:
         """Return the frames; ValueError the second time."""
-        if self._given:
+        if self._coming:
             raise ValueError(f"{self.source} is read only once: keep its iterator, or reopen it")
-        self._given = ref(frames := self._give())
-        return frames
-
-    def _give(self) -> Iterator[Frame]:
-        """Give the frames; the next one is decoded while the last one is worked on."""
         frames = self._frames()
-        with ThreadPoolExecutor(1) as thread:
-            coming = thread.submit(next, frames, None)
-            while (frame := coming.result()) is not None:
-                coming = thread.submit(next, frames, None)
-                self.done, self._shown = frame.number + 1, frame.time_seconds
-                yield frame
-        self._shown = math.inf
+        self._coming = in_thread(next, frames, None)
+        return self._give(frames)
+
+    def _give(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """Give the frames; the next one is decoded while the last one is worked on."""
+        while not self._is_over:
+            if not self._has_come(within=0.1):
+                continue
+            if (frame := self._coming.result()) is None:
+                self._shown = math.inf
+                return
+            self._coming = in_thread(next, frames, None)
+            self.done, self._shown = frame.number + 1, frame.time_seconds
+            yield frame
+
+    def _is_stopped(self) -> bool:
+        """End, and tell whether nothing reads the container any more; a network may not answer."""
+        self.end()
+        return self._has_come(within=None if self._is_local else 1.0)
+
+    def _has_come(self, *, within: float | None) -> bool:
+        return self._coming is None or not wait([self._coming], within).not_done
 
     @property
     def lost(self) -> list[float]:
