@@ -682,6 +682,23 @@ def test_a_full_disk_leaves_the_old_film(suffix: str, limit: int, tmp_path: Path
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_an_interrupt_before_the_first_frame_leaves_the_old_film(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    path = tmp_path / "a.mp4"
+    path.write_text("old")
+    for name in ("_choose_encoder", "_add_sound"):
+        monkeypatch.setattr(VideoWriter, name, interrupt)
+        with pytest.raises(KeyboardInterrupt), VideoWriter(path) as writer:
+            writer.write(Frame(0, 0.0, scene(0)))
+        assert path.read_text() == "old"
+        assert [*tmp_path.iterdir()] == [path]
+        monkeypatch.undo()
+
+
 def test_frames_that_no_encoder_or_format_takes(tmp_path: Path) -> None:
     wide = [Frame(0, 0.0, np.zeros((2, 19200, 3), np.uint8))]
     far_apart = [Frame(0, 0.0, scene(0)), Frame(1, 3000.0, scene(1))]

@@ -101,7 +101,10 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         self._stack = ExitStack()
         self.remarks: list[str] = []
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *error: Any) -> None:
+        if self._last < 0:  # no frame has been written, whatever came in between
+            self._abandon()
+            self._stack.__exit__(*error)
         if self._container is None:
             return
         with self._reporting():
@@ -145,9 +148,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         try:
             yield
         except av.FFmpegError as error:
-            container, self._container = self._container, None
-            with suppress(av.FFmpegError):
-                container.close()
+            self._abandon()
             height, width = self._size
             cause = ""
             if isinstance(error, OSError):  # of the system
@@ -159,6 +160,12 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             problem = f"the video cannot be written ({error.strerror}){cause}"
             with self._stack:
                 raise OSError(error.errno or errno.EIO, problem, str(self._path)) from error
+
+    def _abandon(self) -> None:
+        container, self._container = self._container, None
+        with suppress(av.FFmpegError):
+            if container:
+                container.close()
 
     def _open(self, height: int, width: int) -> None:
         encoder = self._choose_encoder()
