@@ -14,6 +14,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from made_up_films import blank, encode, scene, shifted
 from minixception.commands import video_window
@@ -142,6 +143,17 @@ def test_an_avi_that_counts_fields_promises_frames(tmp_path: Path) -> None:
         assert container.streams.video[0].frames > 40
     _, reader = read(path)
     assert (reader.done, reader.promised, reader.losses) == (24, 24, [])
+
+
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+def test_jpeg_files_one_after_another_are_a_film(subsampling: int, tmp_path: Path) -> None:
+    path = tmp_path / "a.mjpeg"
+    with path.open("wb") as file:
+        for number in range(5):
+            Image.fromarray(scene(number)).save(file, "JPEG", subsampling=subsampling)
+    assert len(read_whole(path, 5)) == 5
+    with pytest.raises(ValueError, match="is no video"):
+        VideoReader(path.rename(tmp_path / "a.jpg"))
 
 
 def test_an_iterator_may_outlive_its_reader(clip: Path) -> None:

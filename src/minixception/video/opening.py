@@ -57,6 +57,7 @@ def in_thread(work: Callable[..., Result], *arguments: Any) -> Future[Result]:
 def _open(source: str) -> Any:
     require_utf8(source)
     scheme, is_address, _ = source.partition("://")
+    form = None
     if is_address:
         if scheme.lower() not in PROTOCOLS:
             schemes = ", ".join(PROTOCOLS)
@@ -66,9 +67,12 @@ def _open(source: str) -> Any:
     else:
         if is_special_file(source):
             raise ValueError(f"{source} is a pipe or device; a video is a file, camera or address")
-        Path(source).open("rb").close()  # says why it cannot be read; FFmpeg does not
+        with Path(source).open("rb") as file:  # says why it cannot be read; FFmpeg does not
+            is_jpeg = file.read(2) == b"\xff\xd8"
         # FFmpeg would take what stands before a colon in a relative path for a protocol.
         name, formats, protocols = f"file:{Path(source).absolute()}", FILM_FORMATS, "file"
+        if is_jpeg and Path(source).suffix.lower() in (".mjpeg", ".mjpg"):
+            form = "mjpeg"  # FFmpeg takes frames with JFIF headers for pictures
         error = ValueError(
             f"{source} is no video, incomplete, or in a format that is not read (such as a list "
             "of other files); copy it again, or convert it to .mp4"
@@ -81,6 +85,7 @@ def _open(source: str) -> Any:
     opening = partial(
         av.open,
         name,
+        format=form,
         options=_BOUND if version >= 18 else {},
         container_options=allowed,
         timeout=NETWORK_SECONDS,
