@@ -253,14 +253,15 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         while packets and packets[0].dts * packets[0].time_base - origin <= until:
             packet = packets.popleft()
             dts = packet.dts - round(origin / packet.time_base)
-            if dts < 0 or packet.stream_index not in self._copies:
+            if (copy := self._copies.get(packet.stream_index)) is None:
                 continue
-            copy = self._copies[packet.stream_index]
             self._note_gap(packet, float(dts * packet.time_base))
+            # Sound in an .avi has no times: it begins with the packet nearest to 0.
+            early = (packet.duration or 0) // 2 if self._suffix == ".avi" else 0
             if copy.codec_context.is_encoder:
                 self._convert(packet, copy)
-            else:
-                packet.pts, packet.dts, packet.stream = dts, dts, copy
+            elif dts >= -early:
+                packet.pts, packet.dts, packet.stream = max(dts, 0), max(dts, 0), copy
                 self._mux([packet], ValueError)
 
     def _convert(self, packet: Any, copy: Any) -> None:
@@ -269,7 +270,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             sounds = [sound for sound in packet.decode() if sound.pts is not None]
         for sound in sounds:
             sound.pts -= round(self._sound.origin / sound.time_base)
-            for part in self._resampled(copy, sound):
+            for part in self._resampled(copy, sound) if sound.pts >= 0 else ():
                 self._mux(copy.encode(part), ValueError)
 
     def _resampled(self, copy: Any, sound: Any) -> list[Any]:
