@@ -62,6 +62,18 @@ def test_a_killed_run_leaves_nothing_locked(holder: Any, tmp_path: Path) -> None
     assert list((tmp_path / "run").iterdir()) == []
 
 
+def test_locks_of_killed_runs_with_other_names_go_too(tmp_path: Path) -> None:
+    killed, running, new = (lock_file(tmp_path / name) for name in ("a.csv", "b.csv", "c.csv"))
+    stranger = tmp_path / ".a.lock"
+    for lock in (killed, stranger):
+        lock.touch()
+    with sole_writer(tmp_path / "b.csv"):
+        for lock in tmp_path.iterdir():
+            os.utime(lock, (0, 0))
+        with sole_writer(tmp_path / "c.csv"):
+            assert {*tmp_path.iterdir()} == {stranger, running, new}
+
+
 def test_one_process_has_a_file_once_and_others_beside_it(tmp_path: Path) -> None:
     table = tmp_path / "new" / "faces.csv"
     with sole_writer(table, table.parent / "." / "faces.csv"):

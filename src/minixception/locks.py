@@ -5,6 +5,7 @@ import errno
 import hashlib
 import logging
 import os
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -23,7 +24,8 @@ def sole_writer(*paths: str | Path) -> Iterator[None]:
 
     A folder is locked by a file `.lock` in it, a file by `.NAME.HASH.lock` beside it; parent
     folders are made. At the end the locks are removed, and so are the new folders that are empty.
-    On a file system without locks there is a warning instead.
+    Locks of killed runs that lie beside them go as well. On a file system without locks there is a
+    warning instead.
 
     Raises:
         BlockingIOError: if another run has one of them.
@@ -66,6 +68,19 @@ def made(folder: Path) -> Iterator[None]:
                 place.rmdir()
 
 
+def _remove_leftovers(folder: Path) -> None:
+    """Remove the locks of killed runs, whatever they were writing."""
+    from filelock import FileLock, Timeout
+
+    for lock in folder.glob(f".?*.{'[0-9a-f]' * 8}{LOCK_NAME}"):
+        with contextlib.suppress(OSError, ValueError, Timeout):
+            refuse_link(lock)
+            # A new one may belong to a run that is about to lock it.
+            if not lock.stat().st_size and time.time() - lock.stat().st_mtime > 2:
+                with FileLock(lock, blocking=False):
+                    lock.unlink()
+
+
 @contextmanager
 def _held(lock: Path, path: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
@@ -84,6 +99,7 @@ def _held(lock: Path, path: Path) -> Iterator[None]:
                 raise
             _LOGGER.warning("%s is not locked against other runs: %s", path, error.strerror)
         try:
+            _remove_leftovers(lock.parent)
             yield
         finally:
             # The name before the lock: a run that locks in between finds its file gone.
