@@ -3,13 +3,12 @@ import io
 import itertools
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from threading import Thread, Timer
+from threading import Timer
 from typing import Any
 
 import av
@@ -32,6 +31,7 @@ from minixception.video.cameras import Frame
 from minixception.video.opening import NETWORK_SECONDS
 from minixception.video.reader import VideoReader
 from minixception.video.writer import VideoWriter
+from static_host import OK, raw_host
 from stored_files import file_size_limit, read_rows
 from systems import needs_kill
 
@@ -270,20 +270,6 @@ def test_a_long_wait_for_the_next_frame_can_be_ended(
     assert max(waits) == 100
 
 
-@contextmanager
-def stalling_host(content: bytes) -> Iterator[str]:
-    """Give an address that answers with this content, and then neither ends nor goes on."""
-    with socket.create_server(("127.0.0.1", 0)) as server, ExitStack() as open_still:
-
-        def answer() -> None:
-            connection = open_still.enter_context(server.accept()[0])
-            connection.recv(4096)
-            connection.sendall(content)
-
-        Thread(target=answer, daemon=True).start()
-        yield f"http://127.0.0.1:{server.getsockname()[1]}/"
-
-
 @needs_kill
 @pytest.mark.parametrize("is_opened", [False, True])
 def test_a_stalled_address_does_not_hold_up_an_interrupt(
@@ -294,9 +280,9 @@ def test_a_stalled_address_does_not_hold_up_an_interrupt(
         command, "load_analyzer", lambda a: make_analyzer(a, interrupt=interrupt.start)
     )
     film = write_clip(tmp_path / "a.mkv").read_bytes()
-    content = b"HTTP/1.1 200 OK\r\n\r\n" + film[: len(film) * 9 // 10] if is_opened else b""
+    content = OK + film[: len(film) * 9 // 10] if is_opened else b""
     start = time.monotonic()
-    with default_handler(signal.SIGINT), stalling_host(content) as address:
+    with default_handler(signal.SIGINT), raw_host(content) as address:
         if not is_opened:
             interrupt.start()
         done = video(address, "--csv", tmp_path / "o.csv", code=130)

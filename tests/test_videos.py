@@ -22,7 +22,7 @@ from minixception.video import writer as writing
 from minixception.video.cameras import Camera, Frame, is_camera
 from minixception.video.reader import VideoReader
 from minixception.video.writer import WRITABLE_SUFFIXES, VideoWriter
-from static_host import static_host
+from static_host import OK, raw_host, static_host
 from stored_files import file_size_limit
 
 IS_OLD = av.library_versions["libavformat"][0] < 62  # FFmpeg before 8
@@ -806,6 +806,13 @@ def test_films_and_streams_behind_an_address(served: tuple[Path, str]) -> None:
     assert reader.losses[-1].endswith("; its header promises 2.0 s")
 
 
+def test_a_film_that_came_whole_was_not_cut_off(tmp_path: Path) -> None:
+    film = encode(tmp_path / "a.mkv", frames=10, sound=("mp2", 1.0)).read_bytes()
+    with raw_host(OK + film, ends=True) as address:
+        frames, reader = read(address.replace("http", "HTTP"))
+    assert (len(frames), reader.losses, reader.sound.is_whole) == (10, [], True)
+
+
 @pytest.mark.parametrize("scheme", ["file", "concat", "lavfi", "data", "subfile"])
 def test_other_addresses_are_refused(scheme: str, clip: Path) -> None:
     with pytest.raises(ValueError, match="an address must begin with one of http"):
@@ -848,13 +855,14 @@ class FakeCapture:
     def __init__(self, *_: object) -> None:
         self.isOpened = lambda: True
         self.set = self.release = lambda *_: None
-        self.frames: Any = iter("xx--x-!xx")
+        self.frames: Any = iter("xx--x-!0xx")
 
     def read(self) -> tuple[bool, np.ndarray | None]:
         frame = next(self.frames, "-")
         if frame == "!":
             raise cv2.error("broken frame")
-        return frame == "x", np.zeros((48, 64, 3), np.uint8) if frame == "x" else None
+        height = 0 if frame == "0" else 48
+        return frame != "-", None if frame == "-" else np.zeros((height, 64, 3), np.uint8)
 
 
 def test_camera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,7 @@ class Camera(AbstractContextManager["Camera"]):
             image: np.ndarray | None = None
             with suppress(cv2.error):
                 image = self._capture.read()[1]
-            if image is None:
+            if image is None or not image.size:
                 failures += 1
                 time.sleep(0.05)
                 continue

@@ -56,13 +56,14 @@ def in_thread(work: Callable[..., Result], *arguments: Any) -> Future[Result]:
 
 def _open(source: str) -> Any:
     require_utf8(source)
-    scheme, is_address, _ = source.partition("://")
+    scheme, is_address, place = source.partition("://")
     form = None
     if is_address:
         if scheme.lower() not in PROTOCOLS:
             schemes = ", ".join(PROTOCOLS)
             raise ValueError(f"an address must begin with one of {schemes}. Received: {source}")
-        name, formats, protocols = source, STREAM_FORMATS, PROTOCOLS[scheme.lower()]
+        name, formats = f"{scheme.lower()}://{place}", STREAM_FORMATS
+        protocols = PROTOCOLS[scheme.lower()]
         error: Exception = OSError(f"{source} does not open; check the address and the network")
     else:
         if is_special_file(source):

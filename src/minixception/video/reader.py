@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from itertools import chain, pairwise
@@ -18,12 +18,7 @@ from numpy.typing import NDArray
 from minixception.messages import counted
 from minixception.video.cameras import Frame
 from minixception.video.deinterlacing import deinterlacer, filtered
-from minixception.video.opening import (
-    choose_decoder,
-    in_thread,
-    open_pictures,
-    require_bounded,
-)
+from minixception.video.opening import choose_decoder, in_thread, open_pictures, require_bounded
 from minixception.video.turning import display_matrix, turn_upright
 from minixception.video.writer import SLOWEST_RATE, UNKNOWN_RATE, Sound, usual_colours
 
@@ -112,7 +107,7 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         self._shifts, self._following = (0.0, 0.0), math.nan
         self._missing: set[_Mark] = set()  # of frames that are to come, or never will
         self._reformatter = VideoReformatter()
-        self._coming: Any = None  # the future next frame
+        self._coming: list[Future[Frame | None]] = []  # the next frame
         self._is_over = False
 
     def __exit__(self, *_: object) -> None:
@@ -147,28 +142,25 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         if self._coming:
             raise ValueError(f"{self.source} is read only once: keep its iterator, or reopen it")
         frames = self._frames()
-        self._coming = in_thread(next, frames, None)
+        self._coming = [in_thread(next, frames, None)]
         return self._give(frames)
 
     def _give(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         """Give the frames; the next one is decoded while the last one is worked on."""
         while not self._is_over:
-            if not self._has_come(within=0.1):
+            if wait(self._coming, timeout=0.1).not_done:  # a network may be silent
                 continue
-            if (frame := self._coming.result()) is None:
+            if (frame := self._coming[0].result()) is None:
                 self._shown = math.inf
                 return
-            self._coming = in_thread(next, frames, None)
+            self._coming = [in_thread(next, frames, None)]
             self.done, self._shown = frame.number + 1, frame.time_seconds
             yield frame
 
     def _is_stopped(self) -> bool:
         """End, and tell whether nothing reads the container any more; a network may not answer."""
         self.end()
-        return self._has_come(within=None if self._is_local else 1.0)
-
-    def _has_come(self, *, within: float | None) -> bool:
-        return self._coming is None or not wait([self._coming], within).not_done
+        return not wait(self._coming, None if self._is_local else 1.0).not_done
 
     @property
     def lost(self) -> list[float]:
@@ -185,10 +177,12 @@ class VideoReader(AbstractContextManager["VideoReader"]):
     def cuts(self) -> list[str]:
         """Where the video ends too early, once it was read to its end."""
         cut = f"{self.source}: it was cut off at {self._end - self.sound.origin:.1f} s"
-        # One frame, and what sound is padded by.
-        if is_short := self._promised_end - self._end > 0.1 + 1 / (self.rate or 1):
+        if is_short := self._is_short():
             cut += f"; its header promises {self._promised_end:.1f} s"
         return [cut] if self._shown == math.inf and (is_short or not self.sound.is_whole) else []
+
+    def _is_short(self) -> bool:
+        return self._promised_end - self._end > 0.1 + 1 / (self.rate or 1)  # padding and a frame
 
     def _packets(self) -> Iterator[tuple[Any, bool]]:
         """Give the packets of pictures, and whether bytes before them are lost; keep the sound."""
@@ -204,7 +198,7 @@ class VideoReader(AbstractContextManager["VideoReader"]):
                     place = math.inf if packet.pos is None else packet.pos + packet.size
                     is_picture = packet.stream == self._stream
                     if self._is_broadcast and None not in (packet.pts, packet.dts):
-                        self._join(packet)
+                        self._join(packet, is_picture)
                     unknown = UNKNOWN_SOUND * (packet.stream.type == "audio")
                     duration = float((packet.duration or 0) * packet.time_base) or unknown
                     # A track of time codes is one packet, as long as the film.
@@ -215,12 +209,13 @@ class VideoReader(AbstractContextManager["VideoReader"]):
                         is_torn = False
                     elif packet.dts is not None and packet.stream in self.sound.streams:
                         self.sound.packets.append(packet)
+        # A server that does not say how much it sends ends with an error.
+        self.sound.is_whole = self._promised_end > 0 and not self._is_short()
 
-    def _join(self, packet: Any) -> None:
+    def _join(self, packet: Any, is_picture: bool) -> None:
         """Let times go on where recordings were joined or cut, each of which begins at its own."""
         time, several = float(packet.dts * packet.time_base), 5 * self._step
         late = time + self._shifts[-1] - self._following
-        is_picture = packet.stream == self._stream
         if is_picture and (late < -max(0.5, several) or late > max(LONGEST_GAP, several)):
             self._shifts = (self._shifts[-1], self._following - time)
         # The last sounds of a recording come after the first pictures of the next.
