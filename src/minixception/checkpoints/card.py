@@ -197,7 +197,8 @@ def read_json_card(folder: str | Path, read: Callable[[dict[str, Any]], AnyCard]
     """
     path = Path(folder) / CARD_FILE
     if not path.is_file():
-        raise FileNotFoundError(f"{folder} is not a checkpoint: it has no {CARD_FILE}.")
+        reason = f"it has no {CARD_FILE}" if path.parent.is_dir() else "there is no such folder"
+        raise FileNotFoundError(f"{folder} is not a checkpoint: {reason}.")
     if path.stat().st_size > _LARGEST_CARD:
         raise ValueError(f"{path} cannot be used: it has more than {_LARGEST_CARD} bytes.")
     try:
