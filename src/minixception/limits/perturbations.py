@@ -135,7 +135,7 @@ SIZE = Perturbation(
     levels=(200, 150, 100, 64, 48, 40, 32, 24, 20, 16),
     level_name="{:g} px".format,
     change=_shrink,
-    description="The face is scaled down to this width (area average), and up again by the "
+    description="The face is scaled down to this width (area average), and scaled up by the "
     "preprocessor if the network takes a larger one.",
     is_size=True,
 )
@@ -173,8 +173,8 @@ UPRIGHT = Perturbation(
     levels=ROTATION.levels,
     level_name=ROTATION.level_name,
     change=_turn_back,
-    description="Rotated as above, and then turned upright by what the roll network reads, as "
-    "`FaceAnalyzer` does with the faces of a picture. The corners that rotation has cut off are "
+    description="Rotated as above, then turned upright by the angle that the roll network reads, "
+    "as `FaceAnalyzer` does with the faces of a picture. The corners cut off by the rotation are "
     "lost here; in a picture they are not.",
 )
 PERTURBATIONS = (SIZE, BLUR, DARKNESS, ROTATION, UPRIGHT)
