@@ -1,4 +1,4 @@
-"""A video being followed: its frames go through all stages, and the results where they belong."""
+"""Following a video: its frames go through all stages, and the results to where they belong."""
 
 import argparse
 import sys
@@ -123,7 +123,7 @@ class Session:
     def find_in(
         self, reader: "VideoReader | Camera"
     ) -> Generator[tuple[Frame, list[Box]], None, None]:
-        """Give each frame with the boxes of its faces; what may be live is not searched ahead."""
+        """Give each frame with the boxes of its faces; what may be live is not read ahead."""
         finder = FaceFinder(self._analyzer.detector, every=self._arguments.detect_every)
         return finder.find_in(reader, ahead=AHEAD if reader.promised else 0)
 

@@ -1,8 +1,8 @@
 """Ways to make faces harder to read, as data: small, blurred, dark, turned, turned back.
 
 Each changes uint8 faces (N, H, W, C) as a camera or a distance would, before a model's
-preprocessor. Level 0, for `SIZE` the width of the faces, leaves them as they are; `UPRIGHT` turns
-them even so, by what the roll network reads.
+preprocessor. Level 0, for `SIZE` the width of the faces, leaves them unchanged, except that
+`UPRIGHT` still turns them by what the roll network reads.
 """
 
 from collections.abc import Callable
@@ -86,7 +86,7 @@ def _blur(image: Image, share: float, _: np.random.Generator) -> Image:
 
 
 def _darken(image: Image, stops: float, generator: np.random.Generator) -> Image:
-    """Darken a picture as in a camera that exposes no longer: darker, and noisier.
+    """Darken a picture as a camera does that exposes no longer: darker, and noisier.
 
     A pixel counts electrons, with a variance of their number (shot noise) plus that of the readout:
     the linear model of EMVA standard 1288. Darkening scales down the noise that the picture has;

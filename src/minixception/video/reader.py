@@ -119,7 +119,7 @@ class VideoReader(AbstractContextManager["VideoReader"]):
             frames.close()  # whose thread reads the container
 
     def end_at(self, frame: Frame) -> None:
-        """End with a frame: what was read ahead of it is neither counted nor told of."""
+        """End with a frame: what was read ahead of it is neither counted nor reported."""
         self._stop()
         self.done, self._shown = frame.number + 1, frame.time_seconds
         self.sound.is_whole = False
@@ -202,7 +202,7 @@ class VideoReader(AbstractContextManager["VideoReader"]):
                         self.sound.packets.append(packet)
 
     def _join(self, packet: Any) -> None:
-        """Let times go on where recordings were joined or cut, each of which begins at its own."""
+        """Make times run on where recordings were joined or cut, each with its own start."""
         time, several = float(packet.dts * packet.time_base), 5 * self._step
         late = time + self._shifts[-1] - self._following
         is_picture = packet.stream == self._stream
