@@ -162,7 +162,7 @@ class Session:
         histories = self.tracks.histories
         longest = longest_tracks(histories, PLOTTED_FACES)
         if len(longest) < len(histories):
-            text = f"of {len(histories)} faces it has the {len(longest)} that were seen longest"
+            text = f"it shows the {len(longest)} of {len(histories)} faces that were seen longest"
             self.remarks.append(f"{self._arguments.plot}: {text}")
         names = next((history.class_names["emotion"] for history in longest.values()), ())
         plot_timeline(

@@ -71,7 +71,7 @@ class VideoReader(AbstractContextManager["VideoReader"]):
 
     Raises:
         OSError: if it is missing or does not open.
-        ValueError: if the file is no video, or its frames are too large.
+        ValueError: if the file is not a video, or its frames are too large.
     """
 
     def __init__(self, source: str | Path, *, with_sound: bool = False) -> None:
