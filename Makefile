@@ -40,7 +40,7 @@ fuzz: $(VENV)/.installed-dev  ## try 12,000 broken files, hostile ones, full dis
 test-oldest: $(OLDEST)/.installed  ## run the tests on the oldest versions that are allowed
 	$(OLDEST)/$(SCRIPTS)/python -m pytest
 
-coverage: $(VENV)/.installed-dev  ## run the tests, report the lines that none of them reaches
+coverage: $(VENV)/.installed-dev  ## run the tests, report the lines that they do not reach
 	$(BIN)/python -m pytest --cov=minixception --cov-report=term-missing:skip-covered --cov-report=html:build/coverage
 
 check: $(VENV)/.installed-dev  ## lint, check format and types
@@ -83,7 +83,7 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
 	touch $@
 
-# As a user has it: built, not editable, and made anew whenever what is packed may have changed.
+# As users have it: built, not editable, and rebuilt whenever what is packed may have changed.
 $(LIGHT)/.installed: requirements.txt setup.py MANIFEST.in $(shell find src trained_models -type f -not -path '*/__pycache__/*' -not -path '*.egg-info/*')
 	rm -rf $(LIGHT) build/lib
 	$(PYTHON) -m venv $(LIGHT)
@@ -103,7 +103,7 @@ web/dist/sw.js: web/dist/models/rules.json web/node_modules/.package-lock.json \
 		$(wildcard web/*.* web/src/*.js)
 	cd web && npm run build
 
-# The oldest minor version of each requirement, with its last corrections.
+# The oldest minor version of each requirement, at its latest patch release.
 $(OLDEST)/.installed: requirements.txt requirements-dev.txt
 	$(PYTHON) -m venv $(OLDEST)
 	for file in $^; do sed -E 's/>=([0-9.]+).*/==\1.*/' $$file > $(OLDEST)/$$file; done

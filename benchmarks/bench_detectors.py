@@ -268,9 +268,9 @@ def compare_turns(contestants: Contestants, photographs: Sequence[Photograph]) -
             cells.append(f"{found:.0%}, {right:.0%} ({as_it_is:.0%})")
         rows.append([name, *cells])
     return (
-        f"## Turned faces\n\n{len(photographs)} of these photographs, turned clockwise: the "
-        "share in which any face is found, and the share whose emotion is right, in brackets if "
-        "faces are not turned upright.\n\n"
+        f"## Turned faces\n\n{len(photographs)} of these photographs, rotated clockwise: the "
+        "share in which any face is found, and the share whose emotion is right, in brackets "
+        "without turning faces upright.\n\n"
         + table(["detector", *(f"{angle} degrees" for angle in TURNS)], rows)
     )
 
@@ -304,7 +304,7 @@ def compare_rolls(data: Path) -> str:
         )  # fmt: skip
     return (
         f"## Rolls\n\n{len(faces)} crops of the photographs that were not used in training, "
-        "turned by chance, half of them with few pixels: how many `candidates_tiny_xception` "
+        "rotated at random, half of them at low resolution: how many `candidates_tiny_xception` "
         "takes for faces, and by how many degrees its answer differs from the roll of YuNet's "
         "landmarks.\n\n"
         + table(
@@ -333,8 +333,8 @@ def compare_backgrounds(contestants: Contestants, held_out: SceneSources) -> str
         rows.append([name, str(boxes)])
     return (
         f"## Backgrounds\n\nBoxes in {len(empty)} pictures of BSDS500 without people that were not "
-        f"used in training. (Left out are {len(PEOPLE)} in which YuNet finds no face, but people "
-        "are to be seen.)\n\n" + table(["detector", "false boxes"], rows)
+        f"used in training. ({len(PEOPLE)} in which YuNet finds no face, although people can be "
+        "seen, are left out.)\n\n" + table(["detector", "false boxes"], rows)
     )
 
 
@@ -363,8 +363,8 @@ def compare_words_and_sunglasses(contestants: Contestants, held_out: SceneSource
     height, width = TITLES
     return (
         f"## Words and sunglasses\n\nBoxes in {len(titled)} pictures of {width}x{height} without "
-        f"a face, with one to four words on each, in {len(FONTS)} fonts that no training saw; and "
-        f"the share of {len(single)} held-out photographs with one face that is found as it is, "
+        f"a face, with one to four words on each, in {len(FONTS)} fonts not used in training; and "
+        f"the share of {len(single)} held-out photographs with one face that is found, plain "
         "and with drawn sunglasses.\n\n"
         + table(["detector", "boxes on words", "plain faces", "with sunglasses"], rows)
     )
@@ -508,7 +508,7 @@ def compare_times(
     return (
         "## Time\n\nCPU milliseconds per picture: the median of a frame of `single_face.mp4`, and "
         f"means of {TIMED_PICTURES} held-out pictures, enlarged. The cascade's time depends on "
-        "what there is to see.\n\n" + table(["picture", *contestants], rows)
+        "what the picture shows.\n\n" + table(["picture", *contestants], rows)
     )
 
 
@@ -575,8 +575,8 @@ def compare_videos(contestants: Contestants, data: Path) -> str:
     height, width = frames[0].image.shape[:2]
     return (
         f"## A video\n\n`single_face.mp4`, {width}x{height}: frames per second with detection, "
-        "tracking and both classifiers on two cores, as in `video`, in brackets the frames with a "
-        f"face. By default every {SEARCHED[-1]}th frame is searched, and the boxes are followed in "
+        "tracking and both classifiers on two cores, as in `video`; in brackets, the frames with a "
+        f"face. By default every {SEARCHED[-1]}th frame is searched, and boxes follow the faces in "
         "between.\n\n"
         + table(["detector", "every frame searched", f"every {SEARCHED[-1]}th"], rows)
     )

@@ -143,5 +143,5 @@ def test_a_gender_model_that_may_have_seen_the_faces_is_refused(
     change_card(folder, data={"name": "utkface"})  # of an earlier version
     given = [*options, "--output", page, "--gender-model", folder]
     error = run("report-limits", *given, code=1).stderr
-    assert "was trained on utkface in splits that are not those of now" in error
+    assert "was trained on utkface in splits that are not those drawn now" in error
     assert not page.exists()

@@ -113,7 +113,7 @@ def test_a_folder_of_films(no_ray: list[Any], tmp_path: Path, video: Run) -> Non
     said = job(films).stderr
     assert {path.name for path in tables.rglob("*.csv")} == {"a.csv"}
     assert (tables / "sub" / "a.csv").read_bytes() == (tables / "a.csv").read_bytes()
-    assert f"not done: {films / 'bad.mp4'} is no video" in said
+    assert f"not done: {films / 'bad.mp4'} is not a video" in said
     assert f"not done: {films / 'empty.mov'}" in said
     assert "2 of 4 videos could not be done" in said
     assert "left out, not videos: .txt 1" in said

@@ -127,7 +127,7 @@ def test_no_row_is_lost_and_none_is_there_twice(parts: list[tuple[tuple[str, ...
         (lambda fer: select_classes(fer, ("angry", "anger")), "must mean different things"),
         (lambda fer: select_classes(fer, ()), "Received: none"),
         (lambda fer: with_classes(fer, ("woman", "man")), "must share a class with fer2013"),
-        (lambda _: merge_datasets({}), "`datasets` must name one at least"),
+        (lambda _: merge_datasets({}), "`datasets` must name at least one"),
         (lambda fer: merge_datasets({"fer": fer, "b": make_dataset("ab", [0])}), "or none of them"),
     ],
 )

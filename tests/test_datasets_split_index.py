@@ -81,7 +81,7 @@ def test_a_part_of_an_index_is_not_passed_over(
 ) -> None:
     write_split_index(root, divided)
     (root / missing).unlink()
-    with pytest.raises(ValueError, match="holds a part of a text index"):
+    with pytest.raises(ValueError, match="holds only part of a text index"):
         load_dataset("folder", root)
 
 

@@ -313,7 +313,7 @@ def test_the_first_frame_or_page_is_read(tmp_path: Path, caplog: pytest.LogCaptu
     one.save(tmp_path / "b.tif", save_all=True, append_images=[two])
     for name in ("a.tif", "a.gif", "b.tif"):
         assert read_image(tmp_path / name).all()
-    assert caplog.messages == [f"{tmp_path / 'b.tif'}: of its pages, the first is read"]
+    assert caplog.messages == [f"{tmp_path / 'b.tif'}: only the first of its pages is read"]
 
 
 def test_a_png_with_a_damaged_comment_is_read(tmp_path: Path) -> None:

@@ -785,7 +785,7 @@ def test_no_list_opens_another_file(name: str, served: tuple[Path, str], tmp_pat
     film = tmp_path / "film.ts"  # which is not served
     encode(film)
     (folder / name).write_text(LISTS[name](film))
-    with pytest.raises(ValueError, match="is no video"):
+    with pytest.raises(ValueError, match="is not a video"):
         VideoReader(str(folder / name))
     with pytest.raises(OSError, match="does not open"):
         VideoReader(f"{address}{name}")

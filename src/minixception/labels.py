@@ -115,7 +115,7 @@ def check_task(name: str) -> None:
     if not is_word or name in (*TAKEN_NAMES, *kwlist) or name.endswith("_scores"):
         raise ValueError(
             "`task` must be a word such as emotion, gender or glasses: letters, digits and _, "
-            f"without the ending _scores, no keyword of Python and none of "
+            "not ending in _scores, not a keyword of Python and none of "
             f"{', '.join(TAKEN_NAMES)}. Received: {name!r:.200}"
         )
 

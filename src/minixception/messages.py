@@ -1,4 +1,4 @@
-"""What users read besides results: plain text, quiet libraries, which extra brings a package."""
+"""What users read besides results: plain text, quiet libraries, the extra that has a package."""
 
 import importlib.util
 import io
@@ -27,7 +27,7 @@ _FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 def printable(text: str) -> str:
     r"""Return a text that is safe for a terminal; tabs and line breaks stay.
 
-    Names, messages and cards may come from anybody and hold what clears the screen, or worse.
+    Names, messages and cards may come from anybody and may clear the screen, or worse.
 
     >>> printable("a\x1b[2Jb.jpg")
     'a\\x1b[2Jb.jpg'
@@ -50,7 +50,7 @@ def plain_json(text: str) -> str:
 
 
 def csv_cell(value: Any) -> Any:
-    """Return a value that is safe in a CSV file: no spreadsheet takes a text for a formula.
+    """Return a value that is safe in a CSV file: no spreadsheet takes text for a formula.
 
     Text is made `printable`, with an apostrophe if it begins like a formula; numbers stay.
 
@@ -92,7 +92,7 @@ def with_reports(steps: Sequence[_Step], done: str) -> Iterator[_Step]:
 class PlainStream:
     """Writes what is `printable` to a stream, and is like that stream otherwise.
 
-    A stream that is full or has been closed by its reader ends no work: it gets nothing more.
+    A stream that is full or has been closed by its reader gets nothing more; the work goes on.
 
     Attributes:
         unfiltered: the stream, for progress bars and the like.
@@ -155,7 +155,7 @@ def plain_streams() -> Iterator[None]:
 
 
 def is_closed(stream: TextIO | None) -> bool:
-    """Return whether a stream is closed; None stands for one that never was open."""
+    """Return whether a stream is closed; None stands for one that was never open."""
     return stream is None or bool(getattr(stream, "closed", False))
 
 

@@ -48,14 +48,18 @@ VIDEOS = [
     Case("video", given, "video", film(make), said)
     for given, make, said in (
         ("missing", lambda _: "a.mp4", "a.mp4: No such file"),
-        ("empty", content(b"", "a.mp4"), "is no video"),
-        ("text", content(TEXT, "a.mp4"), "is no video"),
+        ("empty", content(b"", "a.mp4"), "is not a video"),
+        ("text", content(TEXT, "a.mp4"), "is not a video"),
         (
             "a list of files",
             content(b"ffconcat version 1.0\nfile /etc/hostname\n", "a.mp4"),
-            "is no video",
+            "is not a video",
         ),
-        ("truncated", lambda p: p.write("a.avi", Path(clip(p)).read_bytes()[:99]), "is no video"),
+        (
+            "truncated",
+            lambda p: p.write("a.avi", Path(clip(p)).read_bytes()[:99]),
+            "is not a video",
+        ),
         ("a folder", lambda _: "folder", "folder: Is a directory"),
         ("a pipe", lambda _: pipe("a.mp4"), "a.mp4 is a pipe"),
         ("a device", lambda _: "/dev/zero", "/dev/zero is a pipe or device"),

@@ -38,7 +38,7 @@ _Remarks = TypeVar("_Remarks", bound="Remarks")
 
 @dataclass(frozen=True, kw_only=True)
 class Remarks:
-    """What every card may say besides: no answer of a model depends on it.
+    """The optional entries of every card; no answer of a model depends on them.
 
     Attributes:
         data: name, checksum, licence and sizes of the training data; `split_rule`, "source" where
@@ -76,7 +76,7 @@ class Remarks:
 
 @dataclass(frozen=True)
 class Card(Remarks):
-    """The record that travels with a model; what it may say besides is in `Remarks`.
+    """The record that travels with a model; its optional entries are in `Remarks`.
 
     Attributes:
         name: of the checkpoint, the name of its folder.
@@ -188,7 +188,7 @@ def read_card(folder: str | Path) -> Card:
 
 
 def read_json_card(folder: str | Path, read: Callable[[dict[str, Any]], AnyCard]) -> AnyCard:
-    """Read the card of a folder, be it of a classifier or a detector.
+    """Read the card in the folder of a classifier or a detector.
 
     `read` makes a card of plain data, or raises KeyError, TypeError, ValueError or OverflowError.
 
@@ -198,7 +198,8 @@ def read_json_card(folder: str | Path, read: Callable[[dict[str, Any]], AnyCard]
     """
     path = Path(folder) / CARD_FILE
     if not path.is_file():
-        raise FileNotFoundError(f"{folder} is not a checkpoint: it has no {CARD_FILE}.")
+        reason = f"it has no {CARD_FILE}" if path.parent.is_dir() else "there is no such folder"
+        raise FileNotFoundError(f"{folder} is not a checkpoint: {reason}.")
     if path.stat().st_size > _LARGEST_CARD:
         raise ValueError(f"{path} cannot be used: it has more than {_LARGEST_CARD} bytes.")
     try:
@@ -213,7 +214,7 @@ def read_json_card(folder: str | Path, read: Callable[[dict[str, Any]], AnyCard]
 
 
 def refuse_run(folder: str | Path) -> None:
-    """Refuse to write a model beside the state of a training, which would go on with both."""
+    """Refuse to write a model beside the state of a training run, which would resume with both."""
     if (Path(folder) / STATE_FILE).exists():
         raise FileExistsError(
             f"{folder} holds a training run ({STATE_FILE}), which could not go on with another "

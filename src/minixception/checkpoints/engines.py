@@ -38,7 +38,7 @@ LARGEST_ERROR_OF_SUM = 0.05
 
 
 class BrokenModelError(ValueError):
-    """A model, and not a picture, is at fault: it cannot be run, or gives no probabilities."""
+    """A model, not a picture, is at fault: it cannot be run, or does not return probabilities."""
 
 
 class Engine(Protocol):

@@ -57,7 +57,7 @@ def export_litert(
 def export_beside(folder: Path, images: np.ndarray) -> str:
     """Write `model.tflite` beside `model.keras`, as `export_litert` does; return a line about it.
 
-    There is none with other backends than TensorFlow, which the line then says.
+    With backends other than TensorFlow none is written, and the line says so.
     """
     if keras.backend.backend() != "tensorflow":
         return f"No {LITERT_FILE}: Keras writes it with the TensorFlow backend only."
@@ -66,7 +66,7 @@ def export_beside(folder: Path, images: np.ndarray) -> str:
 
 
 def _converted(converter: Any, name: str) -> bytes:
-    """Return the `.tflite` file of a model, or name the operations that LiteRT has not."""
+    """Return the `.tflite` file of a model, or name the operations that LiteRT lacks."""
     try:
         return bytes(converter.convert())
     except Exception as error:  # TensorFlow's ConverterError, of many lines, among others
@@ -183,7 +183,7 @@ def litert_converter(
 
     For `batch_size` and `image_size` see `export_signature`.
 
-    Keras 3.12, the last for Python 3.10, cannot export to LiteRT. A SavedModel on the way takes
+    Keras 3.12, the last for Python 3.10, cannot export to LiteRT. Going through a SavedModel takes
     three times as long.
     """
     import tensorflow as tf

@@ -79,7 +79,7 @@ def save_checkpoint(
 def write_checkpoint(
     folder: str | Path, model: keras.Model, card: Any, history: Sequence[dict[str, float]]
 ) -> None:
-    """Write what `save_checkpoint` writes, be it of a classifier or a detector."""
+    """Write what `save_checkpoint` writes, for a classifier or a detector."""
     with atomic_folder(folder) as temporary:
         save_keras_file(model, temporary / KERAS_FILE)
         write_history(temporary / HISTORY_FILE, history)
@@ -173,7 +173,7 @@ def load_keras_file(path: str | Path) -> keras.Model:
 
 @contextmanager
 def at_most(parameters: int) -> Iterator[None]:
-    """Let the layers that this thread makes inside the block have so many parameters in total.
+    """Limit the total number of parameters of the layers that this thread makes inside the block.
 
     Keras makes the whole network before it reads the first weight, so a line of text can ask for
     all memory. Every array passes through `Layer.add_weight`. What layers return is bounded too,

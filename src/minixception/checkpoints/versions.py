@@ -1,4 +1,4 @@
-"""What runs: the versions that a card records."""
+"""The versions that a card records."""
 
 import platform
 import shutil
@@ -23,7 +23,7 @@ def recorded_versions() -> dict[str, str]:
 
 
 def checkout_commit() -> str | None:
-    """Return the commit of the checkout that runs, or None where there is no such thing."""
+    """Return the commit of the checkout that runs, or None outside a checkout."""
     root, git = checkout_root(), shutil.which("git")
     if root is None or git is None:
         return None

@@ -20,7 +20,7 @@ MOST_PARTS = 10_000
 
 @dataclass(frozen=True)
 class FilmPart:
-    """A part of a video, and what came of it once it is done.
+    """A part of a video, and its results once it is done.
 
     Attributes:
         film: the video file.

@@ -52,7 +52,7 @@ def connected(cluster: str, *, verbose: bool = False) -> Iterator[None]:
 
 
 def _check(cluster: str) -> None:
-    """Refuse a bad address, or one where nobody answers: Ray would wait for minutes."""
+    """Refuse a bad address, or one that does not answer: Ray would wait for minutes."""
     if cluster in ("local", "auto"):
         return
     if "://" in cluster or not re.fullmatch(r".+:\d{1,5}", cluster):

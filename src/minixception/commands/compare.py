@@ -2,7 +2,7 @@
 
     python src/compare_runs.py runs/batch_16 runs/batch_32 --output batch_sizes.png
 
-The legend names what differs between the runs' settings, or recipe and folder if that is a lot.
+The legend names what differs between the runs' settings, or recipe and folder if a lot differs.
 """
 
 import argparse

@@ -7,8 +7,8 @@
 PATH is a file, a folder (searched recursively, in sorted order) or a quoted pattern, as in the
 image demo. Each face gets its own picture, NAME_explained_1.png and so on from left to right: the
 crop with the HiResCAM map over it, the probabilities, Grad-CAM, guided backpropagation and the
-product of the last two. Maps are relative to their own peak: they show where, not how much, and
-not why.
+product of the last two. Maps are relative to their own peak: they show where, not how much or
+why.
 
 The gradients need Keras, which takes a few seconds to start. A picture without a face is not an
 error; one that cannot be read is reported, the others are done, and the exit code is 1.

@@ -8,9 +8,9 @@ r"""Write a checkpoint as one file for another runtime, and compare it with the 
 written. `litert-int8` computes in 8 bits between float32 inputs and outputs; its ranges are
 measured on training faces, and its loss of accuracy on the validation split is printed.
 
-The input is named `faces`, the output of an ONNX file `probabilities`. An ONNX file also holds
-what its users need from the card, as JSON texts: task, class_names, preprocessor, crop_margin and
-temperature. No format applies the temperature; `minixception.evaluation.with_temperature` does:
+The input is named `faces`, and the output of an ONNX file `probabilities`. An ONNX file also holds
+what its users need from the card, as JSON: task, class_names, preprocessor, crop_margin and
+temperature. No file applies the temperature; `minixception.evaluation.with_temperature` does:
 
     session = onnxruntime.InferenceSession("emotion.onnx")
     entries = session.get_modelmeta().custom_metadata_map

@@ -5,25 +5,25 @@
     python src/image_emotion_gender_demo.py holidays "scans/*.tif" --no-draw --csv faces.csv
 
 PATH is a file, a folder (searched recursively, in sorted order) or a quoted pattern, where **
-stands for any folders. From folders and patterns, files with a picture's suffix are taken, except
-hidden ones and those drawn by an earlier run. Drawn pictures keep their sub-folder, and a JPEG
-stays a JPEG: drawn/sub/NAME_faces.jpg, or .png for other formats. Where that name is taken, as by
-a.png and a.webp, a number follows, in the order of the pictures: a_faces_2.png.
+stands for any folders. Folders and patterns yield all files with a picture's suffix, except hidden
+ones and those drawn by an earlier run. Drawn pictures keep their sub-folder, and a JPEG stays a
+JPEG: drawn/sub/NAME_faces.jpg, or .png for other formats. If two pictures, such as a.png and
+a.webp, would get the same name, a number is added: a_faces_2.png.
 
 --csv, --jsonl and --parquet have a row per face with `picture`, `faces`, `error`, box, labels and
-probabilities. Every picture has a row: one without a face has `faces` 0 and the rest empty, which
-is not an error. One that cannot be read has the reason in `error`; it is reported, the others are
-done, and the exit code is 1. --json leaves out what cannot be read. With - as the file name (not
-for Parquet) the table goes to standard output, and everything else to standard error.
+probabilities. Every picture has a row: if it shows no face, which is not an error, `faces` is 0 and
+the rest is empty. If it cannot be read, the reason is in `error`; it is reported, the others are
+done, and the exit code is 1. --json leaves out what cannot be read. If the file name is - (not for
+Parquet), the table goes to standard output and everything else to standard error.
 
 While the job runs, results are kept in a hidden file .NAME.part beside the first table. After
 Ctrl-C, `kill -9` or a crash, the same command with --resume continues after the last complete
-picture, and the tables end up as without the interruption, byte for byte.
+picture, and the tables end up the same, byte for byte, as without the interruption.
 
 With --cluster, Ray's workers do the job and write many files into one folder, part-000000.csv and
-so on, which together are the table of a job without it. Nothing is drawn. Pictures and folder may
-be on another file system, such as s3://BUCKET/FOLDER. --resume does the parts that are missing; the
-pictures stay those of the first command.
+so on, which together make up the table that a job without it writes. Nothing is drawn. Pictures and
+folder may be on another file system, such as s3://BUCKET/FOLDER. --resume does the missing parts;
+the list of pictures remains that of the first command.
 """
 
 import argparse
@@ -169,7 +169,7 @@ def run_job(
     live = [TableStream(table, stream) for table in tables if table not in files]
     targets: list[TableWriter | TableStream] = [writer, *live]
     if files and not writer.tables:
-        print("an earlier job has finished all tables: they stay, whatever options it had")
+        print("all tables are complete and stay as they are, even if made with other options")
     if arguments.resume:
         print(f"continuing after {len(writer.done)} of {counted(len(pictures), 'picture')}")
     are_few = len(pictures) <= FEW_PICTURES

@@ -1,4 +1,4 @@
-"""Outputs that could not be written after the work are refused before it."""
+"""Outputs that could not be written after the work are refused before it begins."""
 
 import errno
 import os

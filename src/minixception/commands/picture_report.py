@@ -20,7 +20,7 @@ LISTED_FAILURES = 20
 
 
 class Report:
-    """Tells of each picture when it is done (`one_by_one`), or of the progress and a summary.
+    """Reports each picture when it is done (`one_by_one`), or the progress and a summary.
 
     The argument `done` is what an interrupted job finished, the attribute how many are done so far.
     """

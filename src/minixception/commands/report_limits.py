@@ -4,9 +4,9 @@ r"""Measure where the models fail, and write a page about it, with tables and pi
         --gender-data datasets/utkface/crop_part1 --example images/astronaut.jpg \
         --output docs/limits.md
 
-Gender by age band and ethnicity code, on faces that the model was not trained on; emotions by
-class, and their confusions; both on faces made small, blurred, dark and turned. Tables and pictures
-go into a folder beside the page, with the same name (docs/limits/).
+It measures gender by age band and ethnicity code, on faces that the model was not trained on;
+emotions by class, and their confusions; and both on faces made small, blurred, dark and rotated.
+Tables and pictures go into a folder beside the page, with the same name (docs/limits/).
 """
 
 import argparse

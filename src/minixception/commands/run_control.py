@@ -58,7 +58,7 @@ class StopRequest:
 class Progress:
     """Shows progress on stderr: one changing line on a terminal, else a line every ten seconds.
 
-    A stderr that has gone away, as a terminal does, ends no run.
+    If stderr goes away, as when a terminal closes, the run continues.
 
     `total` is the number of items, 0 if unknown, and `item` their name.
     """

@@ -3,8 +3,8 @@
     python src/serve_faces.py
     curl -H "Content-Type: image/jpeg" --data-binary @photo.jpg http://127.0.0.1:8000/v1/faces
 
-It listens on this machine only, unless --host says otherwise; docs/service.md shows how to put it
-behind a proxy. /docs describes the API, / is the page that `make web` builds, /metrics is for
+It listens only on this machine unless --host says otherwise; docs/service.md shows how to put it
+behind a proxy. /docs describes the API, / is the page that `make web` builds, and /metrics is for
 Prometheus. No picture is kept or logged. Ctrl-C or SIGTERM ends it once the requests in progress
 have been answered.
 """
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="host name or address to listen on")
     add("--port", type=int, default=8000, help="0 takes any free port")
-    token = f"require the token in this file, of {SHORTEST_TOKEN} characters or more"
+    token = f"require the token in this file, which has {SHORTEST_TOKEN} characters or more"
     add("--token-file", type=Path, metavar="FILE", help=token)
     page = "the built page (default: web/dist of the checkout)"
     add("--page", type=Path, metavar="FOLDER", help=page)

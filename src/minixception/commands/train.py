@@ -4,7 +4,7 @@
 
 It trains on one split, chooses the best epoch on a second and never reads the third. The task goes
 on the card of the model, and everything else follows the card. The task `roll` is for the
-network that takes a second look at what a detector finds.
+network that checks what a detector finds.
 """
 
 from minixception.commands.training_options import add_arguments, run

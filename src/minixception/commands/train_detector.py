@@ -25,13 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add = parser.add_argument
     add("--data", type=Path, required=True, help="folder of the labelled pictures")
-    text = "photographs with these names are not used, so that they can serve as a test"
+    text = "photographs to leave out by name, so that they can serve as a test"
     add("--leave-out", type=Path, metavar="ARCHIVE_OR_FOLDER", help=text)
     for name, kind, text in (
         ("epochs", int, "how often the run is validated and saved"),
         ("steps", int, "batches in an epoch"),
         ("learning-rate", float, "peak of the learning rate"),
-        ("replicas", int, "copies of the network that share a step"),
+        ("replicas", int, "copies of the network that divide each step among them"),
     ):
         add(f"--{name}", type=kind, help=f"{text} (default: the recipe's)")
     add("--initial-weights", type=Path, metavar="FOLDER", help="detector to start from")

@@ -27,7 +27,7 @@ def add_arguments(
     """Declare the options. A `task` fixes the task and the default recipe; else there is --task."""
     add = parser.add_argument
     if task is None:
-        add("--task", help="a word for what the classes are about")
+        add("--task", help="a word for what the classes tell apart")
     parser.set_defaults(task=task)
     of_task = " (default: that of the task's name, or else emotion)" * (task is None)
     text = f"settings to start from; `list` prints all of them{of_task}"
@@ -46,7 +46,7 @@ def add_arguments(
     )
     initial = (
         "start from the weights of this model of the same network (fine-tuning); if its classes "
-        "differ, the last layer is initialized afresh; `none` for random weights (default: the "
+        "differ, the last layer is reinitialized; `none` for random weights (default: the "
         "shipped model if there are few faces and the recipe is this project's, else none)"
     )
     left_out = (

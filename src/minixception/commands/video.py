@@ -3,15 +3,15 @@
     python src/video_emotion_gender_demo.py
     python src/video_emotion_gender_demo.py film.mp4 --output drawn.mp4 --csv faces.csv
 
-Without a file, the first camera is used. Press q or Escape to close the window. Scores are smoothed
-per face, on screen and in the files. The CSV has a row per face and frame; --csv - writes it to
-standard output, and everything else to standard error. Video files need the extra `video`; a
+Without a file, the first camera is used. Press q or Escape to close the window. Probabilities are
+smoothed per face, on screen and in the files. The CSV has a row per face and frame; --csv - writes
+it to standard output and everything else to standard error. Video files need the extra `video`; a
 camera, a window and a table do not. Drawn videos are H.264, with the sound of their source.
 
-All files appear when the run ends, also after Ctrl-C; after a full disk or `kill -9` they are as
-they were before. Until then they are in hidden folders beside them.
+All files appear when the run ends, even if it is ended by Ctrl-C. Until then they are in hidden
+folders beside the old ones, which a full disk or `kill -9` leaves unchanged.
 
-With --cluster, FILE may be a folder of videos; --csv then names a folder for a table of each.
+With --cluster, FILE may be a folder of videos; --csv then names a folder for one table per video.
 
 Finding faces takes nearly all the time. Between searches, faces are followed; --detect-every 1
 searches every frame.
@@ -53,9 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="show on each face what supports its emotion, or its label of another task; needs "
         "Keras, which takes seconds to start, and adds about half the time of finding faces",
     )
-    every = "search every Nth frame for faces, at least every 0.2 s; follow them in between"
+    every = "search every Nth frame, at least one every 0.2 s, for faces; follow them in between"
     for name, kind, default, unit, text in (
-        ("smoothing", float, 0.3, "SECONDS", "time constant of a face's averaged scores; 0: none"),
+        ("smoothing", float, 0.3, "SECONDS", "time constant for smoothing probabilities; 0: none"),
         ("lost-after", float, 1.0, "SECONDS", "a face back within this time keeps its number"),
         ("detect-every", int, 4, "FRAMES", every),
     ):

@@ -1,4 +1,4 @@
-"""A video being followed: its frames go through all stages, and the results where they belong."""
+"""Following a video: its frames go through all stages, and the results to where they belong."""
 
 import argparse
 import sys
@@ -123,7 +123,7 @@ class Session:
     def find_in(
         self, reader: "VideoReader | Camera"
     ) -> Generator[tuple[Frame, list[Box]], None, None]:
-        """Give each frame with the boxes of its faces; what may be live is not searched ahead."""
+        """Give each frame with the boxes of its faces; what may be live is not read ahead."""
         finder = FaceFinder(self._analyzer.detector, every=self._arguments.detect_every)
         return finder.find_in(reader, ahead=AHEAD if reader.promised else 0)
 
@@ -162,7 +162,7 @@ class Session:
         histories = self.tracks.histories
         longest = longest_tracks(histories, PLOTTED_FACES)
         if len(longest) < len(histories):
-            text = f"of {len(histories)} faces it has the {len(longest)} that were seen longest"
+            text = f"it shows the {len(longest)} of {len(histories)} faces that were seen longest"
             self.remarks.append(f"{self._arguments.plot}: {text}")
         names = next((history.class_names["emotion"] for history in longest.values()), ())
         plot_timeline(

@@ -60,7 +60,7 @@ def read_arrays(path: Path) -> tuple[Arrays, dict[str, Any]]:
     with path.open("rb") as stream:
         try:
             if not zipfile.is_zipfile(stream):  # NumPy would advise to read it as a pickle
-                raise zipfile.BadZipFile("it is no whole .npz file")
+                raise zipfile.BadZipFile("it is not a complete .npz file")
             stream.seek(0)
             with np.load(stream, allow_pickle=False) as archive:
                 sizes = [member.file_size for member in archive.zip.infolist()]

@@ -1,4 +1,4 @@
-"""What a detector takes for faces, labelled by roll, or as none; made from a detection set.
+"""What a detector takes for faces, labelled with its roll or as none; made from a detection set.
 
 Nobody labels a roll. A photograph is turned by a known angle, and its landmarks say how the face
 was turned before. What is no face comes from composed scenes in which the detector was wrong.
@@ -58,7 +58,7 @@ def load_candidates(
     channels: int = 1,
     use_cache: bool = True,
 ) -> FaceDataset:
-    """Load what may be faces, as the boxes of a detector show it.
+    """Load possible faces, framed as a detector frames them.
 
     They are, first, the photographs' faces, `TURNS` times each: half of the copies turned by up to
     180 degrees either way, the others by some 20, half of them with few pixels, some with drawn

@@ -49,7 +49,8 @@ def load_class_folders(
     path = Path(path)
     if not path.is_dir():
         raise FileNotFoundError(
-            f"`path` must be a folder of class folders. Received: {path}. Give yours as `data`"
+            f"`path` must be a folder of class folders. Received: {path}, "
+            f"{'a file' if path.exists() else 'which does not exist'}. Name yours with `data`"
         )
     strays: list[Path] = []
     empty: list[Path] = []

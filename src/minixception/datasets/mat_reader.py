@@ -1,7 +1,7 @@
 """A struct of a MATLAB file, read in a process of its own.
 
-SciPy's reader is partly in C and trusts the lengths in the file: one damaged file in fifty crashes
-the process. Here that is a child process, and the caller gets a message.
+SciPy's reader is partly written in C and trusts the lengths in the file: one damaged file in fifty
+crashes the process. Here that is a child process, and the caller gets a message.
 
 The child runs this file without the package, so it starts in a fraction of a second.
 """

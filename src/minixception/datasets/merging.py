@@ -115,7 +115,7 @@ def merge_datasets(
             class with `classes`, or an option is not allowed.
     """
     if not datasets:
-        raise ValueError("`datasets` must name one at least. Received: none")
+        raise ValueError("`datasets` must name at least one. Received: none")
     first, *others = datasets.values()
     if any((part.splits is None) != (first.splits is None) for part in others):
         raise ValueError(

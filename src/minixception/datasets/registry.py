@@ -264,7 +264,7 @@ def refuse_unknown(
     if trained_on.get("split_rule") == dataset.split_rule == CONTENT_RULE and is_alike:
         return
     raise ValueError(
-        f"{model} was trained on {trained_on.get('name')} in splits that are not those of now "
+        f"{model} was trained on {trained_on.get('name')} in splits that are not those drawn now "
         f"(its card says split rule {trained_on.get('split_rule', DRAWN_RULE)!r}), so its training "
         "faces may be among the test faces. Train it again, or give faces that it has not seen, in "
         f"a folder `test` of class folders. Received: {dataset.name} {', '.join(splits)}"

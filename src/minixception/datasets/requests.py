@@ -1,4 +1,4 @@
-"""What a caller asks for: a data set by name, a folder of pictures, or one already loaded."""
+"""What a caller asks for: a data set by name, a folder of pictures, or a loaded data set."""
 
 import logging
 from collections.abc import Iterable

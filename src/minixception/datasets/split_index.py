@@ -91,7 +91,7 @@ def has_split_index(folder: str | Path) -> bool:
     found = [file.name for file in splits] + [CLASSES_FILE] * has_classes
     if found and not is_whole:
         raise ValueError(
-            f"{folder} holds a part of a text index: {CLASSES_FILE}, the name of each label in a "
+            f"{folder} holds only part of a text index: {CLASSES_FILE}, with a label name per "
             "line, and train.txt must be there. Add what is missing, or move the files away. "
             f"Received: {', '.join(found)}"
         )

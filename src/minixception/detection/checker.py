@@ -1,4 +1,4 @@
-"""A second look at what may be a face: is it one, and by how many degrees is it turned?
+"""A second look at possible faces: is it a face, and by how many degrees is it turned?
 
 A network of the family sees the box of a detector and answers with one of 24 rolls, or "none"; see
 `datasets.candidates`. Detectors in two stages are as old as Viola and Jones; that the second one

@@ -1,4 +1,4 @@
-"""How well a detector finds faces, in scenes that no training has seen and in backgrounds."""
+"""How well a detector finds faces, in scenes not used in training and in backgrounds."""
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence

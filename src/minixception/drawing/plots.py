@@ -56,7 +56,7 @@ def _plot_metric(axes: Any, history: Mapping[str, Sequence[float]], metric: str)
         axes.plot(best + 1, validation[best], "o", color=VALIDATION_COLOUR, label=label)
         axes.axvline(best + 1, color=VALIDATION_COLOUR, linewidth=0.8, linestyle=":")
     _finish_axes(axes, metric)
-    axes.legend(frameon=False)
+    axes.legend(framealpha=0.9, edgecolor="none")
 
 
 def _plot_values(axes: Any, values: Sequence[float] | np.ndarray, **style: Any) -> None:

@@ -111,7 +111,7 @@ def to_grey(image: np.ndarray) -> np.ndarray:
     """Turn an RGB image into grey with the usual weights 0.299, 0.587 and 0.114.
 
     Args:
-        image: uint8 or float32 (height, width, 3), or (height, width, 1), which is returned as is.
+        image: uint8 or float32 (height, width, 3); or (height, width, 1), returned unchanged.
 
     Returns:
         An array (height, width, 1) of the same dtype.

@@ -181,7 +181,7 @@ def _pixels_of(opened: ImageFile, file: BinaryIO, name: str, reduction: int) -> 
     if getattr(opened, "tag_v2", {}).get(_KIND_OF_TIFF) == _SMALL_COPY:
         raise ValueError("its first picture is a small copy, as in the raw files of cameras")
     if opened.format == "TIFF" and getattr(opened, "is_animated", False):
-        _LOGGER.warning("%s: of its pages, the first is read", one_line(name))
+        _LOGGER.warning("%s: only the first of its pages is read", one_line(name))
     if opened.format in _JPEG:
         check_scans(file, opened.width * opened.height)
         if reduction > 1:
@@ -253,7 +253,7 @@ def _raise_clearly(error: Exception, name: str, size: int = 0) -> NoReturn:
         formats = ", ".join((*READABLE_FORMATS, "AVIF", "HEIC"))
         raise ValueError(
             f"{name} must be a picture in one of the formats {formats}. Received: "
-            f"a file of {size} bytes that is none of them, or of a rare kind"
+            f"a file of {size} bytes that is none of them, or a rare variant"
         ) from error
     if isinstance(error, Image.DecompressionBombError):
         raise ValueError(

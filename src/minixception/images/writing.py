@@ -30,7 +30,7 @@ _LARGEST_SIDES = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
 def write_image(
     path: str | os.PathLike[str], image: np.ndarray, *, profile: bytes | None = None
 ) -> None:
-    """Write a picture in the format of its file name, whole or not at all (`files.atomic_path`).
+    """Write a picture in the format that its file name asks for, whole or not at all.
 
     Missing folders are made.
 

@@ -107,6 +107,6 @@ def _state(folder: Path) -> tuple[int, int]:
 
 
 def _has_moved(picture: Path | str, folders: Mapping[Path, tuple[int, int]]) -> bool:
-    """Tell whether the folder is gone or another one since the job began: a lost mount."""
+    """Tell whether the folder has gone or been replaced since the job began: a lost mount."""
     folder = Path(picture).parent
     return folder in folders and _state(folder) != folders[folder]

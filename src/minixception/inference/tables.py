@@ -1,7 +1,7 @@
 """Tables of pictures: a row per face, as CSV, JSON lines, Parquet or one JSON object.
 
-A picture without a face has one row, where `faces` is 0, `error` says why the picture could not be
-read, or is empty, and all other columns are empty. JSON leaves out what could not be read.
+A picture without a face has one row: `faces` is 0, `error` says why the picture could not be read
+or is empty, and all other columns are empty. JSON leaves out what could not be read.
 """
 
 import csv

@@ -22,7 +22,7 @@ LOOK_AHEAD = 8
 
 
 class Room:
-    """Room in memory for the pictures that threads work on: in all as much as the largest takes.
+    """Room in memory for the pictures that threads work on: as much in all as the largest takes.
 
     A picture of 22 kB may take gigabytes, in each worker.
     """

@@ -123,7 +123,7 @@ def _subject(classifier: FaceClassifier, faces: FaceDataset, split: str) -> Subj
 
 
 def age_bands(ages: NDArray[np.int64]) -> NDArray[np.str_]:
-    """Return the age band of each age in years, at least 0; the names sort as the ages do.
+    """Return the age band of each age in years, at least 0; the names sort like the ages.
 
     >>> age_bands(np.array([7, 16, 19, 20, 69, 101])).tolist()
     [' 0 to 15', '16 to 19', '16 to 19', '20 to 29', '60 to 69', '70 and older']

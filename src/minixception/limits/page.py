@@ -39,7 +39,7 @@ def write_page(
     commit: str | None,
     example: NDArray[np.uint8] | None = None,
 ) -> None:
-    """Write tables and pictures into the folder of the page's name, and last the page itself.
+    """Write tables and pictures into the folder named like the page, and then the page itself.
 
     `commit` is that of the checkout that ran, if any; `example` a face, uint8 (H, W, C), to show at
     each level.
@@ -91,7 +91,7 @@ def _draw(limits: Limits, kinds: Mapping[str, "pandas.DataFrame"], folder: Path)
 
 
 def _values(limits: Limits, kinds: Mapping[str, "pandas.DataFrame"]) -> dict[str, Any]:
-    """Return what the text leaves open and the measurements do not say as they are."""
+    """Return the values in the text that cannot be taken directly from the measurements."""
     emotion, gender = limits.emotion, limits.gender
     errors = confusion_table(gender.scores).itertuples()
     return {
@@ -152,7 +152,7 @@ def _taken_for(subject: Subject, name: str) -> list[str]:
 
 
 def _surest_error(levels: "pandas.DataFrame", task: str) -> str:
-    """Say where a model is more certain than right by the most; faces are turned upright."""
+    """Say where a model is most overconfident; faces are turned upright."""
     rows = levels[(levels.task == task) & (levels.perturbation != ROTATION.name)]
     row = rows.loc[(rows.mean_probability - rows.accuracy).idxmax()]
     if row.mean_probability <= row.accuracy:

@@ -1,8 +1,8 @@
 """Ways to make faces harder to read, as data: small, blurred, dark, turned, turned back.
 
 Each changes uint8 faces (N, H, W, C) as a camera or a distance would, before a model's
-preprocessor. Level 0, for `SIZE` the width of the faces, leaves them as they are; `UPRIGHT` turns
-them even so, by what the roll network reads.
+preprocessor. Level 0, for `SIZE` the width of the faces, leaves them unchanged, except that
+`UPRIGHT` still turns them by what the roll network reads.
 """
 
 from collections.abc import Callable
@@ -86,7 +86,7 @@ def _blur(image: Image, share: float, _: np.random.Generator) -> Image:
 
 
 def _darken(image: Image, stops: float, generator: np.random.Generator) -> Image:
-    """Darken a picture as in a camera that exposes no longer: darker, and noisier.
+    """Darken a picture as a camera does that exposes no longer: darker, and noisier.
 
     A pixel counts electrons, with a variance of their number (shot noise) plus that of the readout:
     the linear model of EMVA standard 1288. Darkening scales down the noise that the picture has;
@@ -135,7 +135,7 @@ SIZE = Perturbation(
     levels=(200, 150, 100, 64, 48, 40, 32, 24, 20, 16),
     level_name="{:g} px".format,
     change=_shrink,
-    description="The face is scaled down to this width (area average), and up again by the "
+    description="The face is scaled down to this width (area average), and scaled up by the "
     "preprocessor if the network takes a larger one.",
     is_size=True,
 )
@@ -173,8 +173,8 @@ UPRIGHT = Perturbation(
     levels=ROTATION.levels,
     level_name=ROTATION.level_name,
     change=_turn_back,
-    description="Rotated as above, and then turned upright by what the roll network reads, as "
-    "`FaceAnalyzer` does with the faces of a picture. The corners that rotation has cut off are "
+    description="Rotated as above, then turned upright by the angle that the roll network reads, "
+    "as `FaceAnalyzer` does with the faces of a picture. The corners cut off by the rotation are "
     "lost here; in a picture they are not.",
 )
 PERTURBATIONS = (SIZE, BLUR, DARKNESS, ROTATION, UPRIGHT)

@@ -1,4 +1,4 @@
-"""Pictures of the page of limits: shares of groups, shares by strength, examples."""
+"""Pictures on the page about limits: shares of groups, shares by strength, examples."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -60,8 +60,8 @@ def compiled(function: Callable[..., Any], *shapes_and_dtypes: tuple[tuple, str]
     """Return a function that does the same, compiled where the backend gains by it.
 
     On TensorFlow it is traced once for all batch sizes, and what the result does not need is left
-    out: such as the gradients of kernels, which `acceleration` describes. `shapes_and_dtypes` are
-    those of its tensors, None where any size goes.
+    out, such as the gradients of kernels, which `acceleration` describes. `shapes_and_dtypes` are
+    those of its tensors, None where any size will do.
     """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf

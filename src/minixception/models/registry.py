@@ -21,7 +21,7 @@ class Network:
         builder: called with keywords `input_shape`, `num_classes`, `name`; returns a built model.
         input_shape: (height, width, channels) of the publication.
         smallest: least height and width in pixels that leave at least one position.
-        largest: greatest height and width in pixels, or None where any size goes.
+        largest: greatest height and width in pixels, or None if there is no limit.
         any_size: whether height and width may be left open.
         channels: numbers of channels that it can take: 1 (grey), 3 (RGB).
         load_backbone: puts the weights of a file into its pre-trained part and returns whose layer

@@ -178,7 +178,7 @@ class Analysis:
 
 
 def _loaded(load: Callable[[], Loaded]) -> Loaded:
-    """Load something; if that fails, the log and not the client is told which file it is."""
+    """Load something; if that fails, the log names the file and the client is not told."""
     try:
         return load()
     except (ImportError, FileNotFoundError) as error:

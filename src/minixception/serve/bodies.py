@@ -22,7 +22,7 @@ _ANNOUNCE_A_BODY = (b"content-length", b"transfer-encoding")
 
 
 class _ParserInMemory(MultiPartParser):
-    """Starlette's parser, without the temporary files that it makes of more than a megabyte."""
+    """Starlette's parser, without the temporary files that it makes from a megabyte on."""
 
     spool_max_size = 0
     is_complete = False

@@ -1,4 +1,4 @@
-"""Metrics of the service for Prometheus; none tells anything about a picture or a client."""
+"""Metrics of the service for Prometheus; none reveals anything about a picture or a client."""
 
 import os
 import time

@@ -62,7 +62,7 @@ def choose_origin(
         return None
     say(
         f"With only {counted(faces, 'face')}, training starts from the weights of {name}; "
-        "`initial_weights` none starts from random ones"
+        "`initial_weights` none starts from random weights"
     )
     return Path(name)
 

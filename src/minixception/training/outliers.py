@@ -1,4 +1,4 @@
-"""Faces that nobody can read, shown while training so that a model learns to be unsure of them.
+"""Faces that nobody can read, shown in training so that a model learns to be unsure of them.
 
 Source: outlier exposure, Hendrycks, Mazeika, Dietterich 2019 (arXiv 1812.04606): a classifier is
 also shown things of no class, with all classes equally likely as the target. Here they are the

@@ -208,8 +208,8 @@ class Recipe:
     batch_size: int = option(64, "images in a step", "[1, inf)")
     replicas: int = option(
         1,
-        "copies of the network that share a step, and the cores or --devices. Each takes the "
-        "statistics of batch normalization over its part of the batch",
+        "copies of the network that divide each step, and the cores or --devices, among them. "
+        "Each takes the statistics of batch normalization over its part of the batch",
         "[1, inf)",
     )
     epochs: int = option(40, "passes over the training set, at most", "[1, inf)")

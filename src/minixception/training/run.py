@@ -89,9 +89,9 @@ def train(
         teachers: names or folders of models that know the classes; their probabilities go into
             the targets (distillation).
         initial_weights: name or folder of a model of the same network to start from; if its
-            classes differ, the last layer is initialized afresh. None for random weights, or
-            those of the shipped model where there are few faces and the recipe is this project's;
-            "none" for random ones.
+            classes differ, the last layer is reinitialized. None for random weights, or those of
+            the shipped model if there are few faces and the recipe is this project's; "none" for
+            random ones.
         backbone_weights: file with weights of a network's pre-trained part.
         unlabelled: folders or archives of pictures, or folders of detection sets, whose faces
             the teachers label, see `datasets.load_unlabelled`.

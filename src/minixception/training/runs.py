@@ -19,7 +19,7 @@ _LARGEST_VALUE = 1e30
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A training run, as far as it has got; it can be given wherever a model is asked for.
+    """A training run so far; it can be given wherever a model is asked for.
 
     Attributes:
         folder: that training wrote.

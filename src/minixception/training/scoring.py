@@ -1,4 +1,4 @@
-"""The door for scoring: a checkpoint on splits of a data set, in one call."""
+"""Scoring a checkpoint on splits of a data set, in one call."""
 
 import logging
 from collections.abc import Mapping, Sequence

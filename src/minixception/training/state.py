@@ -133,4 +133,4 @@ def read_state(path: Path) -> TrainingState:
         return TrainingState(**facts)
     except (ValueError, TypeError) as error:
         told = f"{path} is damaged ({error})" if isinstance(error, TypeError) else error
-        raise ValueError(f"{told}. Train again to another `output`.") from error
+        raise ValueError(f"{told}. Train again with another `output`.") from error

@@ -1,4 +1,4 @@
-"""Finding the faces in a video: some frames are searched, in between the boxes are followed."""
+"""Finding the faces in a video: some frames are searched; in between, boxes follow the faces."""
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING

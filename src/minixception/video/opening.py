@@ -75,7 +75,7 @@ def _open(source: str) -> Any:
         if is_jpeg and Path(source).suffix.lower() in (".mjpeg", ".mjpg"):
             form = "mjpeg"  # FFmpeg takes frames with JFIF headers for pictures
         error = ValueError(
-            f"{source} is no video, incomplete, or in a format that is not read (such as a list "
+            f"{source} is not a video, incomplete, or in a format that is not read (such as a list "
             "of other files); copy it again, or convert it to .mp4"
         )
     allowed = {"protocol_whitelist": protocols, "format_whitelist": formats}
@@ -103,7 +103,7 @@ def open_pictures(source: str) -> Any:
 
     Raises:
         OSError: if it is missing or does not open.
-        ValueError: if it is no video, or may not be opened, or its frames are too large.
+        ValueError: if it is not a video, or may not be opened, or its frames are too large.
     """
     cover = av.stream.Disposition.attached_pic
     with ExitStack() as stack:

@@ -70,7 +70,7 @@ class VideoReader(AbstractContextManager["VideoReader"]):
 
     Raises:
         OSError: if it is missing or does not open.
-        ValueError: if the file is no video, or its frames are too large.
+        ValueError: if the file is not a video, or its frames are too large.
     """
 
     def __init__(self, source: str | Path, *, with_sound: bool = False) -> None:
@@ -119,7 +119,7 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         self._is_over = True
 
     def end_at(self, frame: Frame) -> None:
-        """End with a frame: what was read ahead of it is neither counted nor told of."""
+        """End with a frame: what was read ahead of it is neither counted nor reported."""
         self._is_stopped()
         self.done, self._shown = frame.number + 1, frame.time_seconds
         self.sound.is_whole = False
@@ -213,7 +213,7 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         self.sound.is_whole = self._promised_end > 0 and not self._is_short()
 
     def _join(self, packet: Any, is_picture: bool) -> None:
-        """Let times go on where recordings were joined or cut, each of which begins at its own."""
+        """Make times run on where recordings were joined or cut, each with its own start."""
         time, several = float(packet.dts * packet.time_base), 5 * self._step
         late = time + self._shifts[-1] - self._following
         if is_picture and (late < -max(0.5, several) or late > max(LONGEST_GAP, several)):

@@ -1,4 +1,4 @@
-"""Following faces from frame to frame, and smoothing what is said about each of them.
+"""Following faces from frame to frame, and smoothing what the models say of each.
 
 A face in a new frame belongs to the track whose expected box it overlaps most. Scores are smoothed
 within a track, so that one person's smile never colours the neighbour's label.

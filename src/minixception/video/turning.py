@@ -1,4 +1,4 @@
-"""Films that say how they are to be turned, as those of phones do."""
+"""Films that say how to turn them, as those from phones do."""
 
 from typing import Any
 

@@ -65,7 +65,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
     Args:
         path: with one of `WRITABLE_SUFFIXES`.
         rate: about how many frames per second; in an .avi they begin at multiples of 1 / rate.
-        sound: copied if the format takes it, else encoded again.
+        sound: copied if the format takes it, else re-encoded.
 
     Attributes:
         remarks: what users should know of the file, once it has begun.
@@ -233,7 +233,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             self.remarks.append(line)
 
     def _takes(self, source: Any) -> bool:
-        """Tell whether the format takes a sound as it is: some say so with their header only."""
+        """Tell whether the format takes a sound unchanged: some show that only by their header."""
         context = source.codec_context
         name = context.codec.canonical_name
         if self._suffix == ".avi" and name not in AVI_SOUNDS and not name.startswith("pcm_"):
@@ -301,7 +301,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
 
 
 def usual_colours(width: int, height: int) -> Colorspace:
-    """Return how the colours of a film are coded that does not say: players go by its size."""
+    """Return how the colours are coded in a film that does not say: players go by its size."""
     is_hd = width >= 1280 or height > 576
     return Colorspace.ITU709 if is_hd else Colorspace.ITU601
 
