@@ -152,7 +152,7 @@ def test_jpeg_files_one_after_another_are_a_film(subsampling: int, tmp_path: Pat
         for number in range(5):
             Image.fromarray(scene(number)).save(file, "JPEG", subsampling=subsampling)
     assert len(read_whole(path, 5)) == 5
-    with pytest.raises(ValueError, match="is no video"):
+    with pytest.raises(ValueError, match="is not a video"):
         VideoReader(path.rename(tmp_path / "a.jpg"))
 
 
