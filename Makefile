@@ -31,7 +31,7 @@ test-cluster: $(VENV)/.installed-cluster $(VENV)/.installed-dev  ## run the test
 web: web/dist/sw.js  ## build the page into web/dist, a folder for any static host
 
 test-web: $(VENV)/.installed-dev web/dist/sw.js  ## build the page and test it in Chromium
-	$(BIN)/python -m pytest tests/test_web.py
+	MINIXCEPTION_WEB=1 $(BIN)/python -m pytest tests/test_web.py
 
 fuzz: $(VENV)/.installed-dev  ## try 12,000 broken files, hostile ones, full disks, kills at random moments
 	MINIXCEPTION_FUZZ_CASES=1000 $(BIN)/python -m pytest tests/test_fuzz.py tests/test_hostile_files.py \

@@ -30,6 +30,11 @@ needs_links = _needs("symbolic links for this user", present=_makes_links())
 needs_proc = _needs("/proc", present=Path("/proc/self/fd").is_dir())
 # macOS and Windows refuse names that are not UTF-8, Windows also quotes and line breaks.
 needs_any_name = _needs("file names of any bytes", present=sys.platform == "linux")
-for_test_cluster = pytest.mark.skipif(
-    "MINIXCEPTION_CLUSTER" not in os.environ, reason="`make test-cluster` runs it"
-)
+
+
+def _run_by(target: str) -> pytest.MarkDecorator:
+    variable = f"MINIXCEPTION_{target.upper()}"
+    return pytest.mark.skipif(variable not in os.environ, reason=f"`make test-{target}` runs it")
+
+
+for_test_cluster, for_test_light, for_test_web = map(_run_by, ("cluster", "light", "web"))

@@ -1,52 +1,34 @@
 """An installation without extras: what it does, and what it says of all that it cannot do.
 
-The packages of the extras are hidden from processes of their own. `make test-light` runs the same
-in an environment where they are not installed.
+`make test-light` makes the environment and runs these in it.
 """
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from minixception.messages import EXTRAS
 from own_process import MAIN, SOURCE
+from systems import for_test_light
 
-LIGHT = os.environ.get("MINIXCEPTION_LIGHT")
+pytestmark = for_test_light
+
 LARGEST = 450  # MB
 
-HIDE = f"""
-import sys
-from importlib.machinery import PathFinder
-class Hiding(PathFinder):
-    @classmethod
-    def find_spec(cls, name, path=None, target=None):
-        return None if name in {sorted(EXTRAS)} else super().find_spec(name, path, target)
-sys.meta_path[sys.meta_path.index(PathFinder)] = Hiding
-"""
-
 Run = Callable[..., subprocess.CompletedProcess[str]]
-
-in_light_environment = pytest.mark.skipif(not LIGHT, reason="`make test-light` runs it")
 
 
 @pytest.fixture
 def run(here: Path) -> Run:
-    """Return a function that runs Python code without the packages of the extras."""
+    """Return a function that runs Python code in that environment."""
+    programs = "Scripts" if os.name == "nt" else "bin"
+    python = str(SOURCE.parent / os.environ["MINIXCEPTION_LIGHT"] / programs / "python")
 
     def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        python, environment = sys.executable, {**os.environ, "PYTHONPATH": str(SOURCE)}
-        if LIGHT:
-            programs = "Scripts" if os.name == "nt" else "bin"
-            python = str(SOURCE.parent / LIGHT / programs / "python")
-            del environment["PYTHONPATH"]
-        else:
-            code = HIDE + code
         command = [python, "-c", code, *arguments]
-        return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        return subprocess.run(command, capture_output=True, text=True, check=False)
 
     return run
 
@@ -116,7 +98,6 @@ for line in {list(LIBRARY)}:
         assert line.endswith(f'Run: pip install "minixception[{extra}]"'), line
 
 
-@in_light_environment
 def test_a_keras_without_tensorflow_is_explained(run: Run) -> None:
     """Who once followed "No module named 'keras'" has that."""
     Path("keras.py").write_text("import tensorflow")
@@ -125,7 +106,6 @@ def test_a_keras_without_tensorflow_is_explained(run: Run) -> None:
     assert done.stderr.endswith('needs tensorflow. Run: pip install "minixception[train]"\n')
 
 
-@in_light_environment
 def test_it_is_light(run: Run) -> None:
     code = "import sysconfig; print(sysconfig.get_path('purelib'))"
     packages = Path(run(code).stdout.strip())

@@ -1,6 +1,6 @@
 """The page in a real browser: its answers are those of Python, and nothing leaves the machine.
 
-`make test-web` builds the page and runs these; they skip where no page, Playwright or Chromium is.
+`make test-web` builds the page and runs these; they skip where no Playwright or Chromium is.
 """
 
 import base64
@@ -29,6 +29,7 @@ from minixception.images import decode_image, read_image, resize_image, rgb_to_b
 from minixception.messages import csv_cell
 from minixception.video.tracking import FaceTracker
 from static_host import static_host
+from systems import for_test_web
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
@@ -40,10 +41,8 @@ CHROMIUM = next(
 PATIENCE = 60_000  # ms: the machine may be busy
 
 pytestmark = [
+    for_test_web,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
-    pytest.mark.skipif(
-        not (BUILT / "sw.js").is_file(), reason="the page is not built: make test-web builds it"
-    ),
 ]
 
 
