@@ -1,5 +1,6 @@
 """What all tests share: a cache of their own, small checkpoints, the real data where it is."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,16 @@ settings.load_profile("short")
 # A worker has a core of its own, and TensorFlow's threads would take that of another.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ |= dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
+
+
+# Among what is imported Python would look for garbage again and again.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage from here on, but not among what was imported."""
+    gc.freeze()
+    gc.enable()
 
 
 @contextmanager
