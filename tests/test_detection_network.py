@@ -19,7 +19,11 @@ from minixception.detection.columns import FACE_COLUMNS, SIDE, squares_of
 from minixception.detection.labelled_pictures import read_sources
 from minixception.detection.network_detector import MiniXceptionDetector
 from minixception.detector_training import trainer as training
-from minixception.detector_training.export import finish_detector, load_detector_model
+from minixception.detector_training.export import (
+    evaluate_on_held_out,
+    finish_detector,
+    load_detector_model,
+)
 from minixception.detector_training.losses import compare_squares, detection_loss
 from minixception.detector_training.trainer import DetectorRecipe, DetectorRun, train_detector
 from minixception.models.detector import OUTPUTS, STRIDES, build_detector
@@ -106,21 +110,19 @@ def test_a_killed_run_goes_on_like_one_that_was_not(
         raise KeyboardInterrupt
 
     folder = tmp_path / "killed"
+    run = make_run(folder, detection_set)
     with monkeypatch.context() as patch:
         patch.setattr(training, "record_epoch", record_and_die)
         with pytest.raises(KeyboardInterrupt):
-            train_detector(make_run(folder, detection_set))
+            train_detector(run)
     with pytest.raises(FileExistsError):
-        train_detector(make_run(folder, detection_set))
+        train_detector(run)
     with pytest.raises(ValueError, match=r"recipe\.steps was 1, now 2"):
-        train_detector(
-            replace(make_run(folder, detection_set), recipe=replace(QUICK, steps=2)), resume=True
-        )
-    run = make_run(folder, detection_set)
+        train_detector(replace(run, recipe=replace(QUICK, steps=2)), resume=True)
     with pytest.raises(ValueError, match=r"training was md5:.*, now md5:"):  # as many others
         train_detector(replace(run, training=run.validation), resume=True)
     history = train_detector(make_run(folder, detection_set), resume=True)
-    whole = train_detector(make_run(trained, detection_set), resume=True)  # complete: as it was
+    whole = train_detector(replace(run, folder=trained), resume=True)  # complete: as it was
     assert len(whole) == len(history) == 2
     for row, other in zip(whole, history, strict=True):
         del row["seconds"], other["seconds"]
@@ -176,13 +178,13 @@ def test_the_second_look_raises_and_lowers_scores(
 
 
 def test_faces_below_the_smallest_of_interest_are_left_out(trained: Path) -> None:
-    image = np.random.default_rng(2).integers(0, 256, (200, 300), dtype=np.uint8)
+    image = np.random.default_rng(2).integers(0, 256, (120, 160), dtype=np.uint8)
     every = MiniXceptionDetector(trained, score_threshold=0)
     assert any(max(box.width, box.height) < 20 for box in every.detect(image))
     some = MiniXceptionDetector(trained, score_threshold=0, min_face=60)
     for x, y, width, height in some.detect(image):
         # A face at the border is clipped: its longer side may be cut as well.
-        is_whole = x and y and x + width < 300 and y + height < 200
+        is_whole = x and y and x + width < 160 and y + height < 120
         assert max(width, height) >= 59 or not is_whole
 
 
@@ -201,8 +203,9 @@ def test_what_is_no_detector_is_refused(
 
 
 def test_a_detector_is_evaluated_by_the_command(
-    trained: Path, detection_set: Path, run: Run, tmp_path: Path
+    trained: Path, detection_set: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(evaluate_on_held_out, "__kwdefaults__", {"scenes": 6})  # of 400
     output = tmp_path / "scores.json"
     arguments = ["evaluate", "--model", trained, "--data", detection_set]
     assert "recall by side in pixels" in run(*arguments, "--output", output).stdout

@@ -56,20 +56,27 @@ def authors_model_with_weights(num_classes: int) -> keras.Model:
 
 
 @pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def authors_model() -> keras.Model:
+    return authors_model_with_weights(7)
+
+
+@pytest.fixture(scope="module")
+def file(authors_model: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The authors' network for seven emotions, as they would have saved it."""
     path = tmp_path_factory.mktemp("published") / "fer2013_mini_XCEPTION.hdf5"
-    authors_model_with_weights(7).save(path)
+    authors_model.save(path)
     return path
 
 
 @pytest.mark.usefixtures("eager")
-def test_converter_writes_an_equal_checkpoint(run: Run, tmp_path: Path, file: Path) -> None:
+def test_converter_writes_an_equal_checkpoint(
+    run: Run, tmp_path: Path, authors_model: keras.Model, file: Path
+) -> None:
     folder, other = tmp_path / "converted", tmp_path / "other"
     said = run("convert", file, "--task", "emotion", "--output", folder).stdout
     assert "mini_xception with 58,423 parameters" in said
 
-    authors_model, checkpoint = authors_model_with_weights(7), load_checkpoint(folder)
+    checkpoint = load_checkpoint(folder)
     np.testing.assert_equal(checkpoint.model.get_weights(), authors_model.get_weights())
     images = np.random.default_rng(1).uniform(-1, 1, (6, 64, 64, 1)).astype(np.float32)
     expected = authors_model.predict_on_batch(images)
@@ -90,16 +97,15 @@ def test_converter_writes_an_equal_checkpoint(run: Run, tmp_path: Path, file: Pa
 
 
 @pytest.mark.usefixtures("short_training")
-@pytest.mark.parametrize(("options", "margin"), [((), 0.3), (("--crop-margin", "0.2"), 0.2)])
-def test_gender_takes_more_than_the_box(
-    run: Run, tmp_path: Path, options: tuple[str, ...], margin: float
-) -> None:
-    file, folder = tmp_path / "gender_mini_XCEPTION.hdf5", tmp_path / "converted"
+def test_gender_takes_more_than_the_box(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "gender_mini_XCEPTION.hdf5"
     authors_model_with_weights(2).save(file)
-    said = run("convert", file, "--task", "gender", "--output", folder, *options).stdout
-    assert f"The crop margin is {margin:g} of a face's box" in said
-    card = read_card(folder)
-    assert (card.crop_margin, card.class_names) == (margin, GENDERS)
+    for options, margin in (((), 0.3), (("--crop-margin", 0.2), 0.2)):
+        folder = tmp_path / f"converted_{margin}"
+        said = run("convert", file, "--task", "gender", "--output", folder, *options).stdout
+        assert f"The crop margin is {margin:g} of a face's box" in said
+        card = read_card(folder)
+        assert (card.crop_margin, card.class_names) == (margin, GENDERS)
 
 
 @pytest.mark.usefixtures("eager")
