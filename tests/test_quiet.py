@@ -7,28 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from made_up_data import fer2013_csv
 from minixception.messages import hush
 from own_process import CHATTER, MAIN, run_python
 from systems import needs_proc
 
 
 def test_a_verbose_command_is_not_quiet(here: Path, portraits: Path) -> None:
-    """That others are is seen in `test_light.py`."""
+    """That others are is seen in `test_light.py`, and in `test_commands_training.py`."""
     done = run_python("-c", MAIN, "image", portraits, "--output", "loud.png", "-v")
     assert done.returncode == 0
     assert re.search(CHATTER, done.stderr)
-
-
-def test_an_export_with_tensorflow_is_quiet(here: Path, checkpoints: dict[str, Path]) -> None:
-    """That a training is, once TensorFlow is there, is seen in `test_commands_training.py`."""
-    Path("fer2013.csv").write_text(fer2013_csv({"Training": 14, "PublicTest": 7, "PrivateTest": 7}))
-    options = ["--data", "fer2013.csv", "--format", "litert-int8", "--output", "small.tflite"]
-    done = run_python("-c", MAIN, "export", checkpoints["emotion"], *options)
-    assert done.returncode == 0, done.stderr
-    for line in done.stderr.splitlines():
-        assert line.startswith("fer2013.csv does not have the rows of FER2013")
-    assert not re.search(CHATTER, done.stdout)
 
 
 def test_hush_silences_compiled_code_and_can_be_undone(capfd: pytest.CaptureFixture[str]) -> None:
