@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from minixception.checkpoints.card import LITERT_FILE, Card
-from minixception.checkpoints.keras_model import load_checkpoint
+from minixception.checkpoints.keras_model import Checkpoint, load_checkpoint
 from minixception.files import atomic_path
 from minixception.messages import explain
 
@@ -28,6 +28,7 @@ def export_litert(
     images: np.ndarray,
     output: Path | None = None,
     batch_size: int | None = None,
+    loaded: Checkpoint | None = None,
 ) -> float:
     """Write a `.tflite` file; return how far its probabilities are from those of `model.keras`.
 
@@ -36,6 +37,7 @@ def export_litert(
         images: float32 (N, height, width, channels), prepared faces to compare on.
         output: the file to write; `model.tflite` in the folder where it is None.
         batch_size: the only number of faces that the file takes at once; any where it is None.
+        loaded: what the folder holds, where that has been loaded already.
 
     Raises:
         FileNotFoundError, ValueError: as in `load_checkpoint` and `require_equal`; then no file is
@@ -43,7 +45,7 @@ def export_litert(
     """
     from minixception.checkpoints.engines import LiteRTEngine
 
-    checkpoint = load_checkpoint(folder)
+    checkpoint = loaded or load_checkpoint(folder)
     output = Path(folder) / LITERT_FILE if output is None else output
     with atomic_path(output) as path:
         converter = litert_converter(checkpoint.model, batch_size)
@@ -54,14 +56,14 @@ def export_litert(
     return difference
 
 
-def export_beside(folder: Path, images: np.ndarray) -> str:
+def export_beside(folder: Path, images: np.ndarray, loaded: Checkpoint | None = None) -> str:
     """Write `model.tflite` beside `model.keras`, as `export_litert` does; return a line about it.
 
     With backends other than TensorFlow none is written, and the line says so.
     """
     if keras.backend.backend() != "tensorflow":
         return f"No {LITERT_FILE}: Keras writes it with the TensorFlow backend only."
-    difference = export_litert(folder, images=images)
+    difference = export_litert(folder, images=images, loaded=loaded)
     return f"Exported for LiteRT; largest difference of a probability {difference:.1e}"
 
 

@@ -156,14 +156,14 @@ def _preprocessor_of(name: str, shape: Any, value_range: tuple[float, float]) ->
 
 def _write_keras(folder: Path, model: keras.Model, card: Card, images: NDArray[np.float32]) -> None:
     from minixception.checkpoints.export import export_beside
-    from minixception.checkpoints.keras_model import load_keras_file, save_checkpoint
+    from minixception.checkpoints.keras_model import Checkpoint, load_keras_file, save_checkpoint
 
     save_checkpoint(folder, model, card)
     try:
-        load_keras_file(folder / KERAS_FILE)
+        loaded = Checkpoint(load_keras_file(folder / KERAS_FILE), card)
     except ValueError as error:
         raise ValueError(
             f"{model.name} cannot be stored, since it could not be loaded again: use only layers "
             "and functions of Keras"
         ) from error
-    export_beside(folder, images)
+    export_beside(folder, images, loaded)
