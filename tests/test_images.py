@@ -16,7 +16,6 @@ from minixception.images import (
     as_rgb,
     bgr_to_rgb,
     crop,
-    mirror,
     read_image,
     resize_image,
     rgb_to_bgr,
@@ -266,8 +265,7 @@ def test_shrinking_averages_and_growing_interpolates() -> None:
     assert resize_image(step, (1, 4)).tolist() == [[0, 25, 75, 100]]
 
 
-def test_mirror_and_channel_order(picture: np.ndarray) -> None:
-    np.testing.assert_array_equal(mirror(picture), picture[:, ::-1])
+def test_channel_order(picture: np.ndarray) -> None:
     assert rgb_to_bgr(np.array([[RED]], np.uint8)).tolist() == [[[0, 0, 255]]]
     np.testing.assert_array_equal(bgr_to_rgb(rgb_to_bgr(picture)), picture)
 

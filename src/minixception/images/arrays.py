@@ -129,11 +129,6 @@ def to_grey(image: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[:, :, np.newaxis]
 
 
-def mirror(image: np.ndarray) -> np.ndarray:
-    """Return a copy of an image (height, width, ...) with left and right exchanged."""
-    return np.ascontiguousarray(image[:, ::-1])
-
-
 def crop(image: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
     """Return a copy of the part of an image inside a box.
 
