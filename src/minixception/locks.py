@@ -24,8 +24,8 @@ def sole_writer(*paths: str | Path) -> Iterator[None]:
 
     A folder is locked by a file `.lock` in it, a file by `.NAME.HASH.lock` beside it; parent
     folders are made. At the end the locks are removed, and so are the new folders that are empty.
-    Locks of killed runs that lie beside them go as well. On a file system without locks there is a
-    warning instead.
+    Locks of killed runs that lie beside them go at the start. On a file system without locks there
+    is a warning instead.
 
     Raises:
         BlockingIOError: if another run has one of them.
@@ -36,6 +36,8 @@ def sole_writer(*paths: str | Path) -> Iterator[None]:
     with ExitStack() as stack:
         for lock, path in sorted(locks.items()):
             stack.enter_context(_held(lock, path))
+        for folder in {lock.parent for lock in locks}:
+            _remove_leftovers(folder)
         yield
 
 
@@ -75,8 +77,9 @@ def _remove_leftovers(folder: Path) -> None:
     for lock in folder.glob(f".?*.{'[0-9a-f]' * 8}{LOCK_NAME}"):
         with contextlib.suppress(OSError, ValueError, Timeout):
             refuse_link(lock)
+            facts = lock.stat()
             # A new one may belong to a run that is about to lock it.
-            if not lock.stat().st_size and time.time() - lock.stat().st_mtime > 2:
+            if not facts.st_size and time.time() - facts.st_mtime > 2:
                 with FileLock(lock, blocking=False):
                     lock.unlink()
 
@@ -99,7 +102,6 @@ def _held(lock: Path, path: Path) -> Iterator[None]:
                 raise
             _LOGGER.warning("%s is not locked against other runs: %s", path, error.strerror)
         try:
-            _remove_leftovers(lock.parent)
             yield
         finally:
             # The name before the lock: a run that locks in between finds its file gone.
