@@ -42,7 +42,7 @@ Run = dict[str, float]
 
 
 def make_album(folder: Path, count: int) -> None:
-    """Write small JPEGs, most of them with a face or some, each another one."""
+    """Write small JPEGs, most of them with a face or more, no two alike."""
     generator = np.random.default_rng(0)
     names = ("portraits", "astronaut", "grace_hopper")
     originals = [Image.open(ROOT / "images" / f"{name}.jpg").convert("RGB") for name in names]
