@@ -35,7 +35,7 @@ def test_a_picture_per_face(
     write_image("holidays/wall.png", np.full((80, 100, 3), 200, np.uint8))
     write_image("holidays/beach/three.png", read_image(portraits))
     Path("holidays/broken.jpg").write_text("no picture")
-    model = checkpoints["emotion"]
+    model = checkpoints["gender"]
     done = run("explain", "--model", model, "holidays", "--output", "out", code=1)
     assert "holidays/wall.png: no face found" in done.stdout
     assert "holidays/beach/three.png: 3 faces" in done.stdout
@@ -67,7 +67,7 @@ def test_no_picture_to_read_is_overwritten(
     pictures = ("one.png", "one_explained_1.png")
     for name in pictures:
         write_image(name, read_image(portraits))
-    refused = run("explain", "--model", checkpoints["emotion"], *pictures, code=1)
+    refused = run("explain", "--model", checkpoints["gender"], *pictures, code=1)
     assert "one_explained_1.png is a picture to read" in refused.stderr
     assert read_image("one_explained_1.png").shape == read_image(portraits).shape
 
@@ -86,12 +86,12 @@ def test_maps_lie_over_faces_and_nowhere_else() -> None:
 
 
 def test_overlay_explains_the_label_of_each_face(checkpoints: dict[str, Path]) -> None:
-    models = {"emotion_model": checkpoints["emotion"], "gender_model": "none", "classifier": []}
-    overlay = load_overlay(argparse.Namespace(explain="emotion", **models))
+    models = {"emotion_model": "none", "gender_model": checkpoints["gender"], "classifier": []}
+    overlay = load_overlay(argparse.Namespace(explain="gender", **models))
     assert overlay is not None
     image = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
     box = Box(-10, 20, 60, 60)  # a tracked face may leave the frame
-    faces = [FacePrediction(box, {"emotion": {name: 1.0}}) for name in ("sad", "happy")]
+    faces = [FacePrediction(box, {"gender": {name: 1.0}}) for name in ("woman", "man")]
     drawn = [overlay(image, [face]) for face in faces]
     for each in drawn:
         changed = (each != image).any(axis=-1)
