@@ -62,7 +62,7 @@ def test_a_journal_cut_anywhere_is_completed(tmp_path: Path) -> None:
     part.write_bytes(whole)
     ends = [end for _, end in read_journal(part)][1:]
     assert ends[-1] == len(whole)
-    for length in sorted({*range(0, len(whole), 29), *ends, *(end - 1 for end in ends)}):
+    for length in sorted({*range(0, len(whole), 61), *ends, *(end - 1 for end in ends)}):
         part.write_bytes(whole[:length])
         assert write_tables(tables, resume=True) == sum(end <= length for end in ends)
         assert [table.target.read_bytes() for table in tables] == expected
