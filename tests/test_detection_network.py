@@ -160,17 +160,19 @@ def test_the_second_look_raises_and_lowers_scores(
     trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = np.random.default_rng(1).integers(0, 256, (90, 120), dtype=np.uint8)
+    one_look, two_looks = (
+        MiniXceptionDetector(trained, score_threshold=0, checker=checker)
+        for checker in (None, ROLL_MODEL)
+    )
 
-    def best_score(share: float | None) -> float:
+    def best_score(share: float) -> float:
         def look(_: FaceChecker, __: Any, boxes: list[Box], *, likely: list[bool]) -> list[Look]:
-            return [Look(box, share or 0.0, roll=0.0) for box in boxes]
+            return [Look(box, share, roll=0.0) for box in boxes]
 
         monkeypatch.setattr(FaceChecker, "best_frames", look)
-        checker = None if share is None else ROLL_MODEL
-        found = MiniXceptionDetector(trained, score_threshold=0, checker=checker).find(image)
-        return max(face.score for face in found)
+        return max(face.score for face in two_looks.find(image))
 
-    alone = best_score(None)
+    alone = max(face.score for face in one_look.find(image))
     assert best_score(0.5) == pytest.approx(alone)  # it cannot tell
     assert best_score(0.01) < best_score(0.2) < alone < best_score(0.8) < best_score(0.99)
     assert best_score(0.0) == best_score(0.01)
