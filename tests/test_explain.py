@@ -12,6 +12,7 @@ from minixception.inference.classifier import FaceClassifier
 from minixception.models import NETWORKS, mobilenet
 from minixception.models.dissection import dissect, feature_extractor
 from minixception.models.gradients import gradient_of
+from minixception.models.xception import residual_module
 from minixception.preprocessor import Preprocessor
 from stored_files import change_card
 
@@ -49,7 +50,7 @@ def emotion(folder: Path) -> Explainer:
 
 
 # One of each kind.
-@pytest.mark.parametrize("name", ["tiny_xception", "simple_cnn", "easynet", "facenet_mobilenet"])
+@pytest.mark.parametrize("name", ["big_xception", "easynet", "facenet_mobilenet"])
 def test_networks_of_all_kinds_can_be_explained_and_stay_as_they_are(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,9 +237,12 @@ def test_models_inside_models_and_sequential_ones() -> None:
 
 
 def test_feature_maps_are_the_last_that_everything_goes_through() -> None:
-    parts = dissect(models.build("mini_xception", (64, 64, 1), 7), (64, 64, 1))
+    inputs = keras.Input((10, 10, 1))
+    x = residual_module(layers.Conv2D(3, 3)(inputs), 5, strides=2)
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(2, 3, padding="same")(x))
+    parts = dissect(keras.Model(inputs, layers.Softmax()(x)), (10, 10, 1))
     shapes = [tuple(output.shape[1:]) for output in parts.image_to_maps.outputs]
-    assert shapes == [(4, 4, 7), (8, 8, 64)]
+    assert shapes == [(4, 4, 2), (8, 8, 3)]
     inputs = keras.Input((3, 3, 1))
     x = layers.Conv2D(2, 2)(inputs)
     x = layers.GlobalAveragePooling2D()(layers.Conv2D(2, 2)(x))
