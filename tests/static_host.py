@@ -20,7 +20,7 @@ def static_host(folder: Path) -> Iterator[tuple[str, ThreadingHTTPServer]]:
     """Give the address and the server, which may be shut down inside the block already."""
     handler = partial(_QuietHandler, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
         try:
             yield f"http://127.0.0.1:{server.server_port}/", server
         finally:
