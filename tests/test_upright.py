@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from conftest import PICTURES
 from made_up_data import require_same
 from made_up_detection import write_labelled_pictures
 from minixception import FaceAnalyzer, MiniXceptionDetector, read_image
@@ -28,8 +29,6 @@ from minixception.images import (
     to_grey,
 )
 from minixception.labels import NO_FACE, ROLLS
-
-IMAGES = Path(__file__).parents[1] / "images"
 
 
 def turned_picture(image: np.ndarray, degrees: float) -> np.ndarray:
@@ -157,7 +156,7 @@ def test_noise_is_no_face(checker: FaceChecker) -> None:
 
 def test_what_only_looks_like_a_face_at_first_is_left_out() -> None:
     """Without a second look there is a face on the uniform, in a copy of this size."""
-    image = read_image(IMAGES / "grace_hopper.jpg")
+    image = read_image(PICTURES / "grace_hopper.jpg")
     assert len(MiniXceptionDetector(checker=None, working_size=320).detect(image)) == 2
     (face,) = MiniXceptionDetector(working_size=320).find(image)
     assert abs(face.roll) < 10
@@ -167,7 +166,7 @@ def test_what_only_looks_like_a_face_at_first_is_left_out() -> None:
     ("name", "faces"), [("portraits", 3), ("grace_hopper", 1), ("astronaut", 1)]
 )
 def test_sunglasses_hide_no_face(name: str, faces: int) -> None:
-    image = read_image(IMAGES / f"{name}.jpg")
+    image = read_image(PICTURES / f"{name}.jpg")
     detector, grey = MiniXceptionDetector(), to_grey(image)[:, :, 0].copy()
     for index, face in enumerate(detector.find(image)):
         row = np.zeros(FACE_COLUMNS, np.float32)
@@ -177,14 +176,13 @@ def test_sunglasses_hide_no_face(name: str, faces: int) -> None:
 
 
 def test_words_are_no_faces() -> None:
-    detector, found = MiniXceptionDetector(), 0
-    for index in range(40):
+    detector = MiniXceptionDetector()
+    for index in range(20):
         generator = np.random.default_rng(index)
         image = cv2.GaussianBlur(generator.integers(0, 256, (400, 400), dtype=np.uint8), (0, 0), 9)
         for _ in range(3):
             write_word(image, generator)
-        found += len(detector.detect(as_rgb(image[:, :, None])))
-    assert found <= 1
+        assert detector.detect(as_rgb(image[:, :, None])) == []
 
 
 @pytest.mark.parametrize("degrees", [20, 30, -30, -45, 90, -90, -150, 180])

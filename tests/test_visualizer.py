@@ -165,15 +165,15 @@ def test_colours_are_stable_and_follow_the_meaning() -> None:
 
 def test_histories_and_confusions_are_drawn(tmp_path: Path) -> None:
     path = tmp_path / "plots" / "new.png"
+    lost = [float("nan")] * 2
     for history in (
-        {"loss": [1.9, 1.2, 1.0], "val_loss": [1.8, 1.1, 1.2]},
-        {"loss": [1.9], "accuracy": [0.3], "val_loss": [1.8], "val_accuracy": [0.4], "lr": [0.1]},
-        {"loss": [1.9, 1.0], "val_loss": [float("nan")] * 2, "accuracy": [0.1, 0.2]},
+        {"loss": [1.9], "val_loss": [1.8], "lr": [0.1]},
+        {"loss": [1.9, 1.0], "val_loss": lost, "accuracy": [0.1, 0.2], "val_accuracy": [0.4, 0.3]},
     ):
         plot_history(history, path)
         assert read_image(path).std() > 5
         assert [file.name for file in path.parent.iterdir()] == ["new.png"]
-    for count in (1, 2, 8):
+    for count in (1, 8):
         matrix = np.diag(np.arange(count)) * 10  # the first class has no images
         plot_confusion_matrix(matrix, [f"class {n}" for n in range(count)], path, title="test")
         assert read_image(path).std() > 5
