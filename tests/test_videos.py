@@ -24,6 +24,7 @@ from minixception.video.reader import VideoReader
 from minixception.video.writer import WRITABLE_SUFFIXES, VideoWriter
 from static_host import OK, raw_host, static_host
 from stored_files import file_size_limit
+from systems import needs_proc
 
 IS_OLD = av.library_versions["libavformat"][0] < 62  # FFmpeg before 8
 
@@ -104,7 +105,6 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("name", "codec", "form"),
     [
         ("a.mp4", "libx264", "yuv420p"),
-        ("a.mkv", "libx264", "yuv422p10le"),
         ("a.mp4", "libx265", "yuv420p12le"),
         ("a.mkv", "libsvtav1", "yuv420p10le"),
         ("a.mov", "prores", "yuv422p10le"),
@@ -296,7 +296,7 @@ def turn(path: Path, matrix: tuple[int, ...]) -> None:
     ("codec", "mark"),
     [
         *(("libx264", mark) for mark in MATRICES),
-        *(("libvpx-vp9", mark) for mark in ("as it is", "90", "mirrored")),
+        *(("libvpx-vp9", mark) for mark in ("90", "mirrored")),
     ],
 )
 def test_a_film_from_a_phone_comes_upright(codec: str, mark: str, tmp_path: Path) -> None:
@@ -450,26 +450,25 @@ def test_the_cover_of_an_album_is_no_film(clip: Path, tmp_path: Path) -> None:
         ("a.mkv", "libx265", 0.0),
     ],
 )
-@pytest.mark.parametrize("hit", [0, 12, 17])  # the first, a key frame, one between
 def test_what_cannot_be_decoded_is_missing_and_counted(
-    name: str, codec: str, part: float, hit: int, tmp_path: Path
+    name: str, codec: str, part: float, tmp_path: Path
 ) -> None:
     x265 = {"x265-params": "log-level=none:keyint=12:bframes=0"} if codec == "libx265" else {}
     path = encode(tmp_path / name, codec, frames=24, gop_size=12, max_b_frames=0, options=x265)
-    whole = images_by_time(path)
+    whole, content = images_by_time(path), path.read_bytes()
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
-        start, size = packets[hit].pos or 0, packets[hit].size
-    begin = start + max(6, int(part * size))
-    frames, reader = read(blank(path, begin, start + size))
-    lost = 24 - len(frames)
-    assert lost == (12 if hit in (0, 12) else 7)  # up to the next key frame
-    assert_as_before(frames, whole)
-    if hit == 0:
-        assert frames[0].time_seconds > 0
-    assert reader.losses == [
-        f"{path}: it is damaged; {lost} of 24 frames cannot be decoded; left out"
-    ]
+        places = [(packet.pos or 0, packet.size) for packet in packets]
+    # The first, a key frame, one between; what is lost reaches up to the next key frame.
+    for hit, lost in ((0, 12), (12, 12), (17, 7)):
+        path.write_bytes(content)
+        start, size = places[hit]
+        frames, reader = read(blank(path, start + max(6, int(part * size)), start + size))
+        assert len(frames) == 24 - lost
+        assert (frames[0].time_seconds > 0) == (hit == 0)
+        assert_as_before(frames, whole)
+        message = f"it is damaged; {lost} of 24 frames cannot be decoded; left out"
+        assert reader.losses == [f"{path}: {message}"]
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.flv", "a.mxf", "a.ts"])
@@ -813,14 +812,8 @@ def test_a_film_that_came_whole_was_not_cut_off(tmp_path: Path) -> None:
     assert (len(frames), reader.losses, reader.sound.is_whole) == (10, [], True)
 
 
-@pytest.mark.parametrize("scheme", ["file", "concat", "lavfi", "data", "subfile"])
-def test_other_addresses_are_refused(scheme: str, clip: Path) -> None:
-    with pytest.raises(ValueError, match="an address must begin with one of http"):
-        VideoReader(f"{scheme}://{clip}")
-
-
-@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="this system has no /proc")
-@pytest.mark.parametrize("path", ["/proc/self/environ", "/dev/zero", "/proc/self/mem"])
+@needs_proc
+@pytest.mark.parametrize("path", ["/proc/self/environ", "/dev/zero"])
 def test_devices_and_links_to_them_are_refused(path: str, tmp_path: Path) -> None:
     link = tmp_path / "a.mp4"
     link.symlink_to(path)
