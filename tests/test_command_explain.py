@@ -1,30 +1,46 @@
 import argparse
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
+from keras import layers
 
 from conftest import Run
+from made_up_data import make_card
 from minixception.boxes import Box
+from minixception.checkpoints.keras_model import save_checkpoint
 from minixception.commands.video_session import load_overlay
 from minixception.drawing.explanations import colours_of, draw_explanation, draw_maps
 from minixception.explain import Explainer
 from minixception.images import read_image, write_image
 from minixception.inference.predictions import FacePrediction
+from minixception.labels import GENDERS
 
 
-@pytest.fixture(autouse=True, scope="module")
-def explainers_are_loaded_once() -> Iterator[None]:
-    """Making the graph of one takes longer than all else here."""
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give a small network for gender, loaded once: its graph takes longer than all else here."""
+    keras.utils.set_random_seed(1)
+    network = keras.Sequential(
+        [
+            keras.Input((48, 48, 1)),
+            layers.Conv2D(8, 5, strides=2, activation="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(2, activation="softmax"),
+        ]
+    )
+    folder = tmp_path_factory.mktemp("models") / "gender"
+    save_checkpoint(folder, network, make_card(network, GENDERS, name="gender", task="gender"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Explainer, "load", cache(Explainer.load))
-        yield
+        yield folder
 
 
 def test_a_picture_per_face(
-    checkpoints: dict[str, Path],
+    model: Path,
     run: Run,
     here: Path,
     portraits: Path,
@@ -35,7 +51,6 @@ def test_a_picture_per_face(
     write_image("holidays/wall.png", np.full((80, 100, 3), 200, np.uint8))
     write_image("holidays/beach/three.png", read_image(portraits))
     Path("holidays/broken.jpg").write_text("no picture")
-    model = checkpoints["gender"]
     done = run("explain", "--model", model, "holidays", "--output", "out", code=1)
     assert "holidays/wall.png: no face found" in done.stdout
     assert "holidays/beach/three.png: 3 faces" in done.stdout
@@ -50,24 +65,24 @@ def test_a_picture_per_face(
 
 
 def test_the_class_asked_for_and_a_second_run(
-    checkpoints: dict[str, Path], run: Run, here: Path, portraits: Path
+    model: Path, run: Run, here: Path, portraits: Path
 ) -> None:
     write_image("a/three.png", read_image(portraits))
-    model = ("--model", checkpoints["gender"])
+    explain = partial(run, "explain", "--model", model)
     for _ in range(2):  # the second leaves out what the first has drawn
         options = ("--task", "gender", "--class", "female", "--output", "a")
-        assert run("explain", *model, "a", *options).stdout.count("  woman ") == 3
+        assert explain("a", *options).stdout.count("  woman ") == 3
     assert len(list(Path("a").iterdir())) == 4
-    run("explain", *model, "a/three.png", "a/three_explained_1.png")
+    explain("a/three.png", "a/three_explained_1.png")
 
 
 def test_no_picture_to_read_is_overwritten(
-    checkpoints: dict[str, Path], run: Run, here: Path, portraits: Path
+    model: Path, run: Run, here: Path, portraits: Path
 ) -> None:
     pictures = ("one.png", "one_explained_1.png")
     for name in pictures:
         write_image(name, read_image(portraits))
-    refused = run("explain", "--model", checkpoints["gender"], *pictures, code=1)
+    refused = run("explain", "--model", model, *pictures, code=1)
     assert "one_explained_1.png is a picture to read" in refused.stderr
     assert read_image("one_explained_1.png").shape == read_image(portraits).shape
 
@@ -85,8 +100,8 @@ def test_maps_lie_over_faces_and_nowhere_else() -> None:
     assert not changed.any()
 
 
-def test_overlay_explains_the_label_of_each_face(checkpoints: dict[str, Path]) -> None:
-    models = {"emotion_model": "none", "gender_model": checkpoints["gender"], "classifier": []}
+def test_overlay_explains_the_label_of_each_face(model: Path) -> None:
+    models = {"emotion_model": "none", "gender_model": model, "classifier": []}
     overlay = load_overlay(argparse.Namespace(explain="gender", **models))
     assert overlay is not None
     image = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
@@ -107,8 +122,8 @@ def test_colours_grow_lighter_evenly() -> None:
     assert (np.diff(colours @ [0.299, 0.587, 0.114]) >= 0).all()
 
 
-def test_cards_of_odd_faces(checkpoints: dict[str, Path]) -> None:
-    explainer = Explainer.load(checkpoints["gender"])
+def test_cards_of_odd_faces(model: Path) -> None:
+    explainer = Explainer.load(model)
     for shape in ((1, 1, 3), (30, 90, 3), (64, 64)):
         face = np.full(shape, 128, np.uint8)
         explanation = explainer.explain([face.reshape(*shape[:2], -1)])
