@@ -1,4 +1,3 @@
-import io
 import json
 import re
 import shutil
@@ -15,7 +14,6 @@ from conftest import Run
 from made_up_data import STRANGE, write_album
 from minixception.commands.picture_paths import find_files, output_paths
 from minixception.commands.picture_report import FEW_PICTURES
-from minixception.inference.tables import Table
 from own_process import SOURCE, started
 from stored_files import contents, read_rows
 from systems import needs_kill, needs_links
@@ -207,40 +205,20 @@ def test_the_current_folder_can_be_done_again(image: Run, album: Path, here: Pat
     assert names_in(here) == names
 
 
-def test_parquet(image: Run, album: Path) -> None:
+def test_parquet(image: Run, album: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pyarrow")
     pandas = pytest.importorskip("pandas")
+    monkeypatch.setattr("minixception.inference.tables._ROWS_OF_A_GROUP", 5)
     image(album / "b", "--no-draw", "--parquet", "f.parquet", "--csv", "f.csv")
-    frame = pandas.read_parquet("f.parquet")
-    expected = pandas.read_csv("f.csv", keep_default_na=False)
-    assert list(frame.columns) == list(expected.columns)
-    assert list(frame["picture"]) == list(expected["picture"])
+    frame, rows = pandas.read_parquet("f.parquet"), read_rows(Path("f.csv"))
+    assert len(rows) > 10  # several groups
+    assert list(frame.columns) == list(rows[0])
+    assert list(frame["picture"]) == [row["picture"] for row in rows]
+    assert list(frame["gender_man"].dropna()) == [float(r["gender_man"]) for r in rows if r["x"]]
     assert str(frame["x"].dtype) == "Int64"
     assert str(frame["gender_man"].dtype) == "float64"
     assert frame["error"].count() == 2
     assert not list(Path().glob(".*.part"))
-
-
-def test_parquet_in_groups_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet")
-    pandas = pytest.importorskip("pandas")
-    names = {"emotion": ("angry", "happy"), "gender": ()}
-    scores = {"emotion_scores": {"angry": 0.25, "happy": 0.75}, "gender_scores": {}}
-    lines = [
-        {"picture": f"{n}.jpg", "error": None, "faces": [{"box": (1, 2, n, 4), **scores}] * (n % 3)}
-        for n in range(7)
-    ]
-    table = Table("parquet", Path("faces.parquet"), names)
-    frames, groups = [], []
-    for rows in (100, 3):
-        monkeypatch.setattr("minixception.inference.tables._ROWS_OF_A_GROUP", rows)
-        file = io.BytesIO()
-        table.write(file, lines)
-        file.seek(0)
-        groups.append(parquet.ParquetFile(file).num_row_groups)
-        frames.append(pandas.read_parquet(file))
-    assert groups == [1, 3]
-    pandas.testing.assert_frame_equal(*frames)
 
 
 def wait_for_rows(process: subprocess.Popen[str], part: Path, rows: int) -> None:
