@@ -1,6 +1,7 @@
 """The checkpoint folder: round trips, disagreements, damage, replacing, the LiteRT export."""
 
 import json
+import os
 import shutil
 import zipfile
 from dataclasses import replace
@@ -23,6 +24,7 @@ from minixception.checkpoints.keras_model import (
     save_checkpoint,
     save_keras_file,
 )
+from minixception.checkpoints.versions import checkout_commit
 from minixception.detection.card import DetectorCard
 from minixception.preprocessor import Preprocessor
 from stored_files import change_card, contents
@@ -198,3 +200,14 @@ def test_a_failure_while_writing_keeps_the_old_files(
         write_card(folder, card.with_metrics("test", {"accuracy": object()}))
     assert contents(folder) == before
     assert list(folder.parent.iterdir()) == [folder]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a script is no program there")
+def test_no_commit_where_git_fails_whatever_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git = tmp_path / "git"
+    git.write_bytes(b"#!/bin/sh\nprintf 'caf\\351' >&2\nexit 128\n")
+    git.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert checkout_commit() is None

@@ -27,11 +27,6 @@ def checkout_commit() -> str | None:
     root, git = checkout_root(), shutil.which("git")
     if root is None or git is None:
         return None
-    described = subprocess.run(
-        [git, "describe", "--always", "--dirty"],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return described.stdout.strip() if described.returncode == 0 else None
+    command = [git, "describe", "--always", "--dirty"]
+    described = subprocess.run(command, cwd=root, capture_output=True, check=False)
+    return described.stdout.decode().strip() if described.returncode == 0 else None
