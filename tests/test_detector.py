@@ -1,3 +1,5 @@
+import os
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +19,7 @@ from minixception.detection.network_detector import (
 from minixception.detection.search import FaceDetector
 from minixception.detection.yunet import YuNetDetector
 from minixception.images import read_image, resize_image, to_grey
+from systems import needs_any_name
 
 # Where the faces of images/portraits.jpg are, measured by hand from brow to chin.
 PORTRAITS = [Box(91, 107, 120, 120), Box(368, 108, 125, 125), Box(649, 73, 116, 116)]
@@ -161,6 +164,16 @@ def test_nothing_is_found_in_plain_images(
     detector = request.getfixturevalue(name)
     for value in (0, 128, 255) * 2:  # again and again: see YUNET_SMALLEST_INPUT
         assert detector.detect(np.full(shape, value, np.uint8)) == []
+
+
+@needs_any_name
+def test_the_cascade_is_found_in_a_folder_of_any_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, three_faces: np.ndarray
+) -> None:
+    folder = tmp_path / os.fsdecode(b"not UTF-8 \xff")
+    shutil.copytree(cv2.data.haarcascades, folder)  # type: ignore[attr-defined]
+    monkeypatch.setattr("cv2.data.haarcascades", str(folder))
+    assert len(HaarDetector().detect(three_faces)) == 3
 
 
 def test_opencv_without_cascades_says_what_to_install(

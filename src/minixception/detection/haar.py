@@ -149,9 +149,13 @@ def load_cascade() -> Any:
         ImportError: if the installed OpenCV has no cascades.
     """
     try:
-        path = Path(cv2.data.haarcascades) / CASCADE_NAME  # type: ignore[attr-defined]
-        path.open("rb").close()  # OpenCV would take a failure of the system for a missing file
-        return cv2.CascadeClassifier(str(path))
+        path = Path(cv2.data.haarcascades, CASCADE_NAME)  # type: ignore[attr-defined]
+        # By its name OpenCV would not find it in every folder, on Windows only in those in ASCII.
+        mode = cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY
+        content = cv2.FileStorage(path.read_text(encoding="utf-8"), mode)
+        cascade = cv2.CascadeClassifier()
+        cascade.read(content.getFirstTopLevelNode())
+        return cascade
     except (AttributeError, FileNotFoundError) as error:
         raise ImportError(
             f"OpenCV {cv2.__version__} comes without the cascade {CASCADE_NAME}; version 5 dropped "
