@@ -3,6 +3,7 @@
 import gc
 import os
 import struct
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from fractions import Fraction
@@ -840,6 +841,12 @@ def test_display_problem(monkeypatch: pytest.MonkeyPatch) -> None:
         assert video_window.display_problem() == "there is no display"
         monkeypatch.setenv("DISPLAY", ":93")  # nobody listens: Qt would end the process
         assert "cannot open" in str(video_window.display_problem())
+    monkeypatch.setattr(sys, "frozen", True, raising=False)  # as PyInstaller does
+    opened: list[str] = []
+    for name in ("namedWindow", "resizeWindow", "destroyAllWindows"):
+        monkeypatch.setattr(cv2, name, lambda *_, name=name: opened.append(name))
+    assert video_window.display_problem() is None
+    assert opened == ["namedWindow", "resizeWindow", "destroyAllWindows"]
 
 
 class FakeCapture:

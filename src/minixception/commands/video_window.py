@@ -64,7 +64,10 @@ def display_problem() -> str | None:
     attempt = "import cv2; cv2.namedWindow('minixception'); cv2.destroyAllWindows()"
     command = [sys.executable, "-c", attempt]
     try:
-        subprocess.run(command, capture_output=True, timeout=30, check=True)
-    except subprocess.SubprocessError:
+        if getattr(sys, "frozen", False):  # made by PyInstaller, the executable is no Python
+            Window(height=1, width=1).close()
+        else:
+            subprocess.run(command, capture_output=True, timeout=30, check=True)
+    except (cv2.error, subprocess.SubprocessError):
         return f"OpenCV cannot open one here (display {displays[0]})"
     return None
