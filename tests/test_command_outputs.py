@@ -1,6 +1,8 @@
 """What may be written is known before the work."""
 
 import math
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,19 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
     for check in (check_file, check_folder):
         with pytest.raises(FileExistsError, match=r"File exists: '.*file'"):
             check(tmp_path / "file" / "below", "--output")
+
+
+def test_the_same_name_in_another_case_is_refused_where_it_is_the_same_file(
+    here: Path, run: Run, portraits: Path
+) -> None:
+    """A hard link stands for a file system that disregards case."""
+    shutil.copy(portraits, "a.jpg")
+    if not Path("A.jpg").exists():
+        run("image", "a.jpg", "--output", "A.jpg")
+        Path("A.jpg").unlink()
+        os.link("a.jpg", "A.jpg")
+    assert "a picture to read" in run("image", "a.jpg", "--output", "A.jpg", code=1).stderr
+    assert Path("a.jpg").read_bytes() == portraits.read_bytes()
 
 
 def test_what_is_in_the_way_of_scores_or_an_8_bit_model_is_noticed(

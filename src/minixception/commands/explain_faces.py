@@ -15,7 +15,6 @@ error; one that cannot be read is reported, the others are done, and the exit co
 """
 
 import argparse
-import os
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -26,7 +25,7 @@ from numpy.typing import NDArray
 
 from minixception.checkpoints.shipped import DEFAULT_MODELS, TASKS
 from minixception.commands.options import add_detector_arguments, make_detector
-from minixception.commands.outputs import check_folder
+from minixception.commands.outputs import check_folder, identity
 from minixception.commands.picture_paths import find_files, paths_in_folder
 from minixception.commands.picture_report import format_count
 from minixception.labels import lacking
@@ -77,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     outputs = paths_in_folder(
         found.places, target, ending="_explained", suffix=".png", spare=len("_9999")
     )
-    taken = {os.path.realpath(picture) for picture in found.places}
+    taken = {identity(picture) for picture in found.places}
     analyzer = FaceAnalyzer(
         emotion=None, gender=None, detector=make_detector(arguments), upright=arguments.upright
     )
@@ -130,7 +129,7 @@ def _draw(
 
     for index, face in enumerate(faces):
         path = output.with_name(f"{output.stem}_{index + 1}.png")
-        if os.path.realpath(path) in taken:
+        if identity(path) in taken:
             raise ValueError(f"{path} is a picture to read: choose another --output")
         write_image(path, draw_explanation(face, explanation, index))
         probability = explanation.scores[index, explanation.classes[index]]

@@ -27,7 +27,6 @@ the list of pictures remains that of the first command.
 """
 
 import argparse
-import os
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -43,7 +42,7 @@ from minixception.commands.options import (
     path_or_url,
     refuse_together,
 )
-from minixception.commands.outputs import STANDARD_OUTPUT, TABLE_SUFFIXES, check_file
+from minixception.commands.outputs import STANDARD_OUTPUT, TABLE_SUFFIXES, check_file, identity
 from minixception.commands.picture_paths import find_files, output_paths
 from minixception.commands.picture_report import FEW_PICTURES, Report
 from minixception.commands.run_control import StopRequest
@@ -137,12 +136,12 @@ def _check_options(arguments: argparse.Namespace, tables: Mapping[str, Path | st
 
 def _check_outputs(tables: Mapping[str, Path], outputs: Mapping[Path, Path | None]) -> None:
     """Find out before the work what could not be written after it."""
-    taken = {os.path.realpath(picture): "a picture to read" for picture in outputs}
+    taken = {identity(picture): "a picture to read" for picture in outputs}
     drawn = [("output", path) for path in outputs.values() if path is not None]
     for name, path in [*drawn, *tables.items()]:
         if path != STANDARD_OUTPUT or name == "parquet":  # which is not written row by row
             check_file(path, f"--{name}", suffixes=TABLE_SUFFIXES.get(name, ()))
-        use = taken.setdefault(os.path.realpath(path), f"written by --{name}")
+        use = taken.setdefault(identity(path), f"written by --{name}")
         if use != f"written by --{name}":
             raise ValueError(f"--{name} must be another file. Received: {path}, {use}")
 

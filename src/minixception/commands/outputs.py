@@ -4,6 +4,7 @@ import errno
 import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from minixception.files import refuse_special_file
@@ -17,6 +18,15 @@ TABLE_SUFFIXES = {
     "jsonl": (".jsonl", ".ndjson"),
     "parquet": (".parquet",),
 }
+
+
+def identity(path: str | Path) -> str:
+    """Return one path for a file, however its own is written; its case counts where it matters."""
+    place = Path(os.path.realpath(path))
+    with suppress(OSError, ValueError):  # there is none
+        folded = place.with_name(place.name.casefold())
+        return str(folded if place.samefile(folded) else place)
+    return str(place)
 
 
 def check_file(
@@ -39,7 +49,7 @@ def check_file(
             f"{option} must be a file ending in {' or '.join(suffixes)}. Received: {path}"
         )
     for other, taken in (apart_from or {}).items():
-        if taken is not None and os.path.realpath(path) == os.path.realpath(taken):
+        if taken is not None and identity(path) == identity(taken):
             raise ValueError(f"{option} must be another file than {other}. Received: {path}")
     _check_place(path.parent, path)
 
