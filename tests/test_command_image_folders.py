@@ -6,6 +6,7 @@ import subprocess
 import time
 from functools import partial
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 from PIL import Image
@@ -123,6 +124,14 @@ def test_no_drawn_picture_takes_the_place_of_another_or_of_one_to_read(here: Pat
     drawn = [path.as_posix() for path in outputs.values()]
     names = ("face_faces_2.jpg", "face_faces_3.jpg", "face_faces_faces.jpg")
     assert drawn == [f"out/{name}" for name in names]
+
+
+def test_names_that_some_file_systems_take_for_one_are_kept_apart(here: Path) -> None:
+    """Those of Windows and macOS disregard case, those of macOS also how accents are written."""
+    names = ("\u00e9", "\u00c9", "e\u0301")
+    places = {Path(str(number), f"{name}.jpg"): Path() for number, name in enumerate(names)}
+    drawn = [normalize("NFC", path.name).casefold() for path in output_paths(places, here).values()]
+    assert drawn == ["\u00e9_faces.jpg", "\u00e9_faces_2.jpg", "\u00e9_faces_3.jpg"]
 
 
 def test_drawn_pictures_keep_their_folder(here: Path) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from itertools import count, takewhile
 from pathlib import Path
+from unicodedata import normalize
 
 from minixception.commands.outputs import check_folder
 from minixception.files import PICTURE_SUFFIXES, count_suffixes, walk_files
@@ -221,7 +222,8 @@ def paths_in_folder(
     """
 
     def identity(path: Path) -> str:
-        return os.path.realpath(path).casefold()  # as some file systems see it
+        # As some file systems see it, those of macOS in either form of Unicode.
+        return normalize("NFC", os.path.realpath(path)).casefold()
 
     taken = {identity(picture) for picture in places}
     numbers: dict[str, Iterator[int]] = defaultdict(lambda: count(2))  # left for each name
