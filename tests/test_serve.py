@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 import json
+import mimetypes
 import os
 import re
 import signal
@@ -287,6 +288,7 @@ def test_the_page_is_served_where_it_is_built(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("<h1>page</h1>")
     (tmp_path / "assets").mkdir()
     (tmp_path / "assets" / "a.js").write_text("1")
+    mimetypes.add_type("text/plain", ".js")  # as some programs on Windows have it
     with client_of(page=find_page(tmp_path)) as client:
         assert client.get("/").text == "<h1>page</h1>"
         assert client.get("/assets/a.js").headers["Content-Type"].startswith("text/javascript")

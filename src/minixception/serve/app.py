@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import mimetypes
 import secrets
 import warnings
 from collections.abc import AsyncIterator
@@ -246,6 +247,8 @@ def _add_page(app: FastAPI, page: Path | None) -> None:
             )
         return FileResponse(page / "index.html")
 
+    # Some programs on Windows call it plain text, which browsers do not run.
+    mimetypes.add_type("text/javascript", ".js")
     for entry in sorted(page.iterdir()) if page is not None else ():
         path = f"/{entry.name}" + "/{path:path}" * entry.is_dir()
         app.router.routes.append(Route(path, StaticFiles(directory=page)))

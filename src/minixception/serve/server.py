@@ -85,7 +85,10 @@ def run_service(settings: Settings, host: str, port: int) -> None:
         for name in (SHARED_FOLDER, SHARED_FOLDER.lower()):
             os.environ.pop(name, None)  # that of another program
         if settings.workers > 1:
-            folder = tempfile.TemporaryDirectory(prefix="minixception-figures-")
+            # Windows removes no file that is open, as those of this process are.
+            folder = tempfile.TemporaryDirectory(
+                prefix="minixception-figures-", ignore_cleanup_errors=True
+            )
             os.environ[SHARED_FOLDER] = held.enter_context(folder)
         from minixception.serve.app import build_app  # the metrics look for the folder at import
 
