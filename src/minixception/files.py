@@ -98,11 +98,10 @@ def files_below(folder: Path) -> list[str]:
         raise error
 
     links: list[Path] = []
-    files = list(walk_files(folder, links, fail))
+    files = sorted(walk_files(folder, links, fail), key=lambda file: file.parts)  # on any system
     if links:
-        what = f"{counted(len(links), 'link')} to folders"
-        _LOGGER.warning("Left out %s, such as %s", what, links[0])
-    return [file.relative_to(folder).as_posix() for file in sorted(files) if file.is_file()]
+        _LOGGER.warning("Left out %s to folders, such as %s", counted(len(links), "link"), links[0])
+    return [file.relative_to(folder).as_posix() for file in files if file.is_file()]
 
 
 def is_special_file(path: str | Path) -> bool:
@@ -248,7 +247,8 @@ def remove_leftovers(*folders: str | Path) -> None:
             refuse_link(lock)
             if lock.is_file():
                 with FileLock(lock, blocking=False):
-                    shutil.rmtree(unfinished)
+                    pass  # Windows removes no file that is open
+                shutil.rmtree(unfinished)
             elif time.time() - unfinished.stat().st_mtime > 2:  # none takes longer to lock
                 unfinished.rmdir()
 

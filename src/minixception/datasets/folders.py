@@ -115,7 +115,7 @@ def is_picture(entry: Path) -> bool:
 def _take(path: Path, is_wanted: Callable[[Path], bool], strays: list[Path]) -> list[Path]:
     """Return what is wanted in a folder, sorted; anything else and hidden entries are strays."""
     taken: list[Path] = []
-    for entry in sorted(path.iterdir()):
+    for entry in sorted(path.iterdir(), key=lambda entry: entry.name):  # on any system
         is_taken = is_wanted(entry) and not entry.name.startswith(".")
         (taken if is_taken else strays).append(entry)
     return taken

@@ -9,7 +9,7 @@ line, since paths may hold blanks, too. Caffe's image lists have this form.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from minixception.datasets.face_dataset import FaceDataset, split_names, stratified_split
@@ -161,10 +161,10 @@ def _read_lines(folder: Path, class_count: int) -> Iterator[ListedPicture]:
         for number, text in enumerate(_text_lines(index), start=1):
             where = f"{index}, line {number}"
             file, _, label = text.rpartition(" ")
-            path = PurePosixPath(file)
+            path = Path(file)  # which on Windows may begin with a drive, or have backslashes
             is_label = label.isascii() and label.isdigit() and len(label) < 10
             is_label = is_label and int(label) < class_count
-            if not file or path.is_absolute() or ".." in path.parts or not is_label:
+            if not file or path.anchor or ".." in path.parts or not is_label:
                 raise ValueError(
                     f"{where}: a path inside the root, one blank and a label from 0 to "
                     f"{class_count - 1} expected. Received: {text[:120]!r}"
