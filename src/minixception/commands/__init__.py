@@ -132,9 +132,9 @@ def _run_parsed(command: str, arguments: Sequence[str], program: str, is_lost: b
         parser.error("an argument is empty; is a variable of the shell not set?")
     # Shells leave --output=~/a as it is, and a folder named "~" would be made here.
     home = os.path.expanduser("~")  # noqa: PTH111
+    tilde = rf"^(--[\w-]+=)?~(?=[/{re.escape(os.sep)}]|$)"
     arguments = [
-        re.sub(r"^(--[\w-]+=)?~(?=/|$)", lambda found: (found[1] or "") + home, argument)
-        for argument in arguments
+        re.sub(tilde, lambda found: (found[1] or "") + home, argument) for argument in arguments
     ]
     parsed = parser.parse_args(arguments)
     parsed.command_line = ["minixception", command, *arguments]
