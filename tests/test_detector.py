@@ -184,7 +184,7 @@ def test_opencv_without_cascades_says_what_to_install(
         HaarDetector()
     monkeypatch.delattr(cv2, "CascadeClassifier")
     monkeypatch.delattr(cv2, "data")
-    with pytest.raises(ImportError, match=r"opencv-python>=4\.8,<5"):
+    with pytest.raises(ImportError, match=r"opencv-python>=4\.9,<5"):
         HaarDetector()
 
 

@@ -159,5 +159,5 @@ def load_cascade() -> Any:
     except (AttributeError, FileNotFoundError) as error:
         raise ImportError(
             f"OpenCV {cv2.__version__} comes without the cascade {CASCADE_NAME}; version 5 dropped "
-            'it. Run: pip install "opencv-python>=4.8,<5"'
+            'it. Run: pip install "opencv-python>=4.9,<5"'
         ) from error

@@ -23,7 +23,7 @@ from minixception.detection.search import (
     merge_boxes,
     size_of_copy,
 )
-from minixception.files import cache_folder, private_copy
+from minixception.files import cache_folder
 from minixception.images import as_rgb, resize_image, rgb_to_bgr
 
 YUNET_FACE_PIXELS = 24  # of 72 small faces in a group (webmorph.org) it finds 56 at 16
@@ -129,10 +129,11 @@ def load_yunet(content: bytes, path: Path, score_threshold: float) -> Any:
     Raises:
         ValueError: if OpenCV cannot read it.
     """
+    # The size is set for each image; 0.3 and 5000 are OpenCV's own defaults.
+    settings = (64, 64), score_threshold, 0.3, 5000
+    model, none = np.frombuffer(content, np.uint8), np.empty(0, np.uint8)
     try:
-        with private_copy(content, YUNET_NAME) as copy:
-            # The size is set for each image; 0.3 and 5000 are OpenCV's own defaults.
-            network = cv2.FaceDetectorYN.create(str(copy), "", (64, 64), score_threshold, 0.3, 5000)
+        network = cv2.FaceDetectorYN.create("onnx", model, none, *settings)
         network.detect(np.zeros((64, 64, 3), np.uint8))  # only this notices another ONNX model
         return network
     except cv2.error as error:
