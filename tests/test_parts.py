@@ -56,6 +56,13 @@ def test_a_name_with_a_bracket_is_a_name_first(tmp_path: Path) -> None:
     assert list_files(f"{base}/photos [2-3]/*") == (base, ["photos 2/b.jpg"])
 
 
+@needs_arrow
+def test_google_is_not_waited_for_longer_than_others() -> None:
+    system, path = places.locate("gs://bucket/faces")
+    assert path == "bucket/faces"
+    assert "retry_time_limit': datetime.timedelta(seconds=4)" in str(system.__reduce__())
+
+
 def test_a_folder_holds_what_is_written_whole(folder: Folder) -> None:
     assert folder.names() == []
     folder.make()

@@ -49,8 +49,10 @@ def _file_system(root: str) -> tuple[Any, str]:
     import pyarrow
     from pyarrow.fs import FileSystem, FSSpecHandler, PyFileSystem
 
+    # Google's client would try again for a quarter of an hour.
+    limit = "?retry_limit_seconds=4" * root.startswith(("gs://", "gcs://"))
     try:
-        system, base = FileSystem.from_uri(root)
+        system, base = FileSystem.from_uri(root + limit)
     except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError, ValueError):
         from fsspec.core import url_to_fs
 
