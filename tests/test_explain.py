@@ -236,6 +236,16 @@ def test_models_inside_models_and_sequential_ones() -> None:
         assert feature_extractor(model, (12, 12, 3)).output_shape[1] > 2
 
 
+@pytest.mark.parametrize("policy", ["mixed_float16", "bfloat16"])
+def test_a_network_that_computes_with_16_bits(policy: str) -> None:
+    half = keras.Sequential([keras.Input((12, 12, 1)), layers.Conv2D(4, 3, dtype=policy)])
+    half.add(layers.GlobalAveragePooling2D(dtype=policy))
+    half.add(layers.Dense(2, activation="softmax", dtype=policy))
+    explanation = Explainer(half, Preprocessor((12, 12)), ("a", "b")).explain(random_faces(2, 12))
+    require_sound(explanation, 2, 12)
+    assert explanation.hires_cam.max() == 1
+
+
 def test_feature_maps_are_the_last_that_everything_goes_through() -> None:
     inputs = keras.Input((10, 10, 1))
     x = residual_module(layers.Conv2D(3, 3)(inputs), 5, strides=2)

@@ -79,6 +79,20 @@ def test_a_file_does_as_well(
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+def test_what_was_trained_in_16_bits_answers_in_32(tmp_path: Path) -> None:
+    half = {"dtype": "mixed_float16"}
+    model = network(
+        layers.Dense(8, activation="relu", **half), layers.Dense(3, activation="softmax", **half)
+    )
+    make_checkpoint(tmp_path, model, class_names=NAMES, value_range=(0, 1))
+    image = np.full((8, 8), 77, np.uint8)
+    expected = np.asarray(model.predict_on_batch(np.full((1, 8, 8, 1), 77 / 255, np.float32)))
+    for engine in ("litert", "keras"):
+        found = FaceClassifier.load(tmp_path, engine=engine).predict(image)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, atol=1e-2)
+
+
 def test_nothing_of_an_earlier_model_stays_beside_a_new_one(
     own_model: keras.Model, checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -99,8 +113,10 @@ def test_nothing_of_an_earlier_model_stays_beside_a_new_one(
     assert contents(folder) == before
 
 
-def network(*outputs: Any, shape: tuple[Any, ...] = (8, 8, 1)) -> keras.Model:
-    model = keras.Sequential([keras.Input(shape), layers.GlobalAveragePooling2D(), *outputs])
+def network(
+    *outputs: Any, shape: tuple[Any, ...] = (8, 8, 1), batch: int | None = None
+) -> keras.Model:
+    model = keras.Sequential([keras.Input(shape, batch), layers.GlobalAveragePooling2D(), *outputs])
     model.name = "odd"
     return model
 
@@ -112,6 +128,7 @@ def network(*outputs: Any, shape: tuple[Any, ...] = (8, 8, 1)) -> keras.Model:
         (network(layers.Dense(1, activation="sigmoid")), "an output for each of happy, sad, surp"),
         (network(layers.Dense(3), shape=(8, 8, 5)), "with 1 or 3 channels. Received: odd"),
         (network(layers.Softmax(), shape=(None, None, 3)), "images of one size"),
+        (network(layers.Dense(3, activation="softmax"), batch=2), "any number of images"),
         (keras.Sequential([layers.Dense(3)], name="odd"), "must be built"),
         (b"PK", "must be a Keras model, or the path of a file. Received: b'PK'"),
     ],

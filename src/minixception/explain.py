@@ -196,14 +196,14 @@ class Explainer:
     def _explain_batch(self, images: Any, wanted: Any) -> list[Any]:
         """Return probabilities, classes, and the maps in the order of `Explanation`, unscaled."""
         parts = self._parts
-        coarse, fine = parts.image_to_maps(images, training=False)
-        logits = parts.coarse_to_logits(coarse, training=False)
+        coarse, fine = _run(parts.image_to_maps, images)
+        logits = _run(parts.coarse_to_logits, coarse)
         classes = ops.where(wanted == PREDICTED, ops.argmax(logits, axis=-1), wanted)
         # Class less mean of all classes: 1 - 1/K for the class and -1/K for the others.
         weights = ops.one_hot(classes, len(self.class_names)) - 1 / len(self.class_names)
 
         def gradient(network: keras.Model, inputs: Any) -> Any:
-            return gradient_of(lambda x: network(x, training=False) * weights, inputs)
+            return gradient_of(lambda x: _run(network, x) * weights, inputs)
 
         coarse_gradient = gradient(parts.coarse_to_logits, coarse)
         fine_gradient = gradient(parts.fine_to_logits, fine)
@@ -220,6 +220,12 @@ class Explainer:
         maps = ops.relu(maps)[..., None]
         # Cubic, since bilinear leaves a star around each of the few positions.
         return ops.relu(ops.image.resize(maps, size, interpolation="bicubic"))[..., 0]
+
+
+def _run(network: keras.Model, inputs: Any) -> Any:
+    """Return what a network gives, in float32 whatever it computes with."""
+    outputs = network(inputs, training=False)
+    return keras.tree.map_structure(lambda one: ops.cast(one, "float32"), outputs)
 
 
 def _relative_to_peak(maps: NDArray[np.floating]) -> NDArray[np.float32]:

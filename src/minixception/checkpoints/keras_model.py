@@ -111,6 +111,8 @@ def load_checkpoint(name_or_folder: str | PathLike[str]) -> Checkpoint:
 def save_keras_file(model: keras.Model, path: str | Path) -> None:
     """Write a `.keras` file without optimizer that Keras 3.12 and later can load.
 
+    A model that computes with 16 bits, as some are trained, will compute with 32, as LiteRT does.
+
     Raises:
         ValueError: if the model has layers that `load_keras_file` refuses, such as your own.
         OSError: if it cannot be written; then a file of that name stays as it was.
@@ -120,7 +122,7 @@ def save_keras_file(model: keras.Model, path: str | Path) -> None:
             model.save(temporary, include_optimizer=False)
             with zipfile.ZipFile(temporary) as archive:
                 members = {name: archive.read(name) for name in archive.namelist()}
-            config = json.loads(members[CONFIG_MEMBER], object_hook=_without_new_options)
+            config = json.loads(members[CONFIG_MEMBER], object_hook=_portable)
             check_config(config)
         except OSError:
             raise
@@ -132,8 +134,10 @@ def save_keras_file(model: keras.Model, path: str | Path) -> None:
                 archive.writestr(name, content)
 
 
-def _without_new_options(entries: dict[str, Any]) -> dict[str, Any]:
-    """Return the entries without those new options that are left at their defaults."""
+def _portable(entries: dict[str, Any]) -> dict[str, Any]:
+    """Return the entries in float32, without those new options that are left at their defaults."""
+    if entries.get("class_name") == "DTypePolicy" and "float" in entries["config"]["name"]:
+        return {**entries, "config": {"name": "float32"}}
     return {
         key: value
         for key, value in entries.items()

@@ -144,11 +144,13 @@ def _remove_others(folder: Path, *, written: Path) -> None:
 
 def _preprocessor_of(name: str, shape: Any, value_range: tuple[float, float]) -> Preprocessor:
     """Return what prepares images for a model that takes (B, height, width, channels)."""
-    is_fixed = isinstance(shape, tuple) and len(shape) == 4 and None not in shape[1:]
+    is_open = [size is None for size in shape] if isinstance(shape, tuple) else []
+    is_fixed = is_open == [True, False, False, False]
     if not is_fixed or min(shape[1:]) < 1 or shape[3] not in (1, 3):  # -1 is any size in LiteRT
         raise ValueError(
-            "`model` must be built for images of one size, keras.Input((height, width, channels)), "
-            f"with 1 or 3 channels. Received: {name}, which takes {shape}"
+            "`model` must be built for any number of images of one size, "
+            "keras.Input((height, width, channels)), with 1 or 3 channels. "
+            f"Received: {name}, which takes {shape}"
         )
     _, height, width, channels = shape
     return Preprocessor((height, width), channels=channels, value_range=value_range)
