@@ -26,11 +26,12 @@ pytestmark = pytest.mark.usefixtures("eager")
 
 @pytest.fixture(scope="module")
 def emotion(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model of a few layers, with which the converters are quick."""
+    """A model of a few layers, with which the converters are quick; one is for training only."""
     keras.utils.set_random_seed(1)
     model = keras.Sequential(
         [
             keras.Input((48, 48, 1)),
+            layers.RandomFlip(),
             layers.SeparableConv2D(64, 5, strides=2, activation="relu", use_bias=False),
             layers.BatchNormalization(),
             layers.Conv2D(64, 3, strides=2, activation="relu"),

@@ -199,6 +199,9 @@ class KerasEngine:
     """Runs a `model.keras` with whatever backend Keras is set to.
 
     It cannot be used in a process that was forked after it was loaded: TensorFlow would hang.
+
+    Attributes:
+        model: as loaded.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -207,7 +210,7 @@ class KerasEngine:
         checkpoint = load_checkpoint(folder)
         self._folder = find_model(folder)
         self._process = os.getpid()
-        self._model = checkpoint.model
+        self.model = checkpoint.model
         self._input_shape = checkpoint.card.preprocessor.input_shape
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -220,8 +223,8 @@ class KerasEngine:
             ValueError: if the model gives no probabilities.
         """
         self._require_own_process()
-        probabilities = run_keras(self._model, images)
-        shape = (len(images), self._model.output_shape[-1])
+        probabilities = run_keras(self.model, images)
+        shape = (len(images), self.model.output_shape[-1])
         require_probabilities(probabilities, shape, source=self._folder / KERAS_FILE)
         return probabilities
 
@@ -234,7 +237,7 @@ class KerasEngine:
     def _extractor(self) -> Any:
         from minixception.models.dissection import feature_extractor
 
-        return feature_extractor(self._model, self._input_shape)
+        return feature_extractor(self.model, self._input_shape)
 
     def _require_own_process(self) -> None:
         if self._process != os.getpid():

@@ -72,7 +72,7 @@ def _converted(converter: Any, name: str) -> bytes:
     try:
         return bytes(converter.convert())
     except Exception as error:  # TensorFlow's ConverterError, of many lines, among others
-        lacking = sorted(set(re.findall(r"'tf\.(\w+)' op is neither", str(error))))
+        lacking = sorted(set(re.findall(r"'tf\.(\w+)' op", str(error))))
         reason = f"LiteRT has no {', '.join(lacking)}" if lacking else explain(error)[:200]
         raise ValueError(f"{name} cannot be exported to LiteRT: {reason}") from error
 
@@ -88,7 +88,9 @@ def export_onnx(
     with atomic_path(output) as path:
         # Without a signature Keras 3.15 refuses a model that has been loaded and not yet called.
         signature = export_signature(model, batch_size)
-        model.export(path, format="onnx", verbose=False, input_signature=signature)
+        # Said, as in `litert_converter`.
+        serve = keras.Model(model.inputs, model(model.inputs[0], training=False))
+        serve.export(path, format="onnx", verbose=False, input_signature=signature)
         _describe_onnx(path, checkpoint.card)
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         difference = largest_difference(
@@ -122,15 +124,15 @@ def _describe_onnx(path: Path, card: Card) -> None:
     onnx.save(model, path)
 
 
-def quantized(folder: str | Path, faces: np.ndarray) -> bytes:
+def quantized(model: keras.Model, faces: np.ndarray) -> bytes:
     """Return the content of an 8-bit `.tflite` file whose ranges are measured on prepared faces."""
     import tensorflow as tf
 
-    converter = litert_converter(load_checkpoint(folder).model)
+    converter = litert_converter(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: ([face[np.newaxis]] for face in faces)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    return bytes(converter.convert())
+    return _converted(converter, model.name)
 
 
 def largest_difference(

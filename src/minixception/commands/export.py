@@ -142,11 +142,13 @@ def _export_int8(folder: Path, card: "Card", arguments: argparse.Namespace) -> N
         probabilities = FaceClassifier(card, engine).predict_faces(validation)
         return float((probabilities.argmax(axis=1) == validation.labels).mean())
 
-    before = accuracy(KerasEngine(folder))
+    keras_engine = KerasEngine(folder)
+    before = accuracy(keras_engine)
     count = min(CALIBRATION_FACES, len(training))
     rows = np.random.default_rng(0).choice(len(training), count, replace=False)
+    calibration = card.preprocessor(training.images[np.sort(rows)])
     with atomic_path(arguments.output) as path:
-        path.write_bytes(quantized(folder, card.preprocessor(training.images[np.sort(rows)])))
+        path.write_bytes(quantized(keras_engine.model, calibration))
         after = accuracy(LiteRTEngine(path, num_classes=len(card.class_names)))
     print(
         f"accuracy on {dataset.name} {entry.validation_split}, {counted(len(validation), 'face')}: "
