@@ -54,9 +54,15 @@ def place_of(layer: keras.layers.Layer, variable: keras.Variable) -> str:
     return f"{name}/{name}/{variable.name}:0"
 
 
-def test_every_tensor_of_a_file_arrives(facenet: keras.Model, file: Path) -> None:
-    top = facenet.layers[-2].get_weights()
-    assert load_backbone_weights(facenet, file) == "Keras-VGGFace"
+def test_every_tensor_of_a_file_arrives_and_the_card_says_which_file_it_was(
+    facenet: keras.Model, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    none, top = np.zeros((0, *SIZE), np.float32), facenet.layers[-2].get_weights()
+    assert load_backbone(facenet, None, none) == {"backbone_weights": None}
+    assert "frozen layers of facenet are random" in capsys.readouterr().out
+    facts = load_backbone(facenet, file, none)["backbone_weights"]
+    assert (facts["file"], facts["naming"]) == ("vggface.h5", "Keras-VGGFace")
+    assert facts["checksum"].startswith("md5:")
     with h5py.File(file) as stored:
         for layer in with_weights(facenet):
             for variable in layer.weights:
@@ -70,17 +76,6 @@ def test_every_tensor_of_a_file_arrives(facenet: keras.Model, file: Path) -> Non
             if isinstance(layer, keras.layers.BatchNormalization):
                 assert layer.epsilon == 1e-3
     np.testing.assert_equal(facenet.layers[-2].get_weights(), top)
-
-
-def test_the_card_says_which_file_it_was(
-    facenet: keras.Model, file: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    none = np.zeros((0, *SIZE), np.float32)
-    assert load_backbone(facenet, None, none) == {"backbone_weights": None}
-    assert "frozen layers of facenet are random" in capsys.readouterr().out
-    facts = load_backbone(facenet, file, none)["backbone_weights"]
-    assert (facts["file"], facts["naming"]) == ("vggface.h5", "Keras-VGGFace")
-    assert facts["checksum"].startswith("md5:")
 
 
 def test_a_keras_model_of_its_own_gives_the_same_features(
