@@ -111,30 +111,26 @@ def test_only_pixels_count_for_a_digest() -> None:
     assert digest != picture_digest(changed)
 
 
-def test_subjects_keep_their_side_and_those_who_share_a_picture_are_one() -> None:
+def test_subjects_who_share_a_picture_are_one() -> None:
     subjects = np.array([f"person {number // 5}" for number in range(500)])
     contents = np.array([f"{number:032x}" for number in range(500)])
-    split = partial(content_split, fractions=THIRDS, seed=3)
-    splits = split(contents, subjects=subjects)
-    assert len(set(zip(subjects, splits, strict=True))) == 100
-    some = np.random.default_rng(0).permutation(500)[:200]
-    assert np.array_equal(split(contents[some], subjects=subjects[some]), splits[some])
+    split = partial(content_split, fractions=THIRDS, seed=3, subjects=subjects)
+    splits = split(contents)
     # Person 2 shares a picture with person 1, that one with person 0.
     contents[[5, 10]] = contents[[0, 6]]
-    linked = split(contents, subjects=subjects)
-    assert set(linked[:15]) < {"train", "validation", "test"}
-    assert len(set(linked[:15])) == 1
+    linked = split(contents)
+    assert len(set(splits[:15])) > len(set(linked[:15])) == 1
     assert np.array_equal(linked[15:], splits[15:])
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=200), st.integers(0, 2**32 - 1))
-def test_no_subject_is_on_both_sides(numbers: list[int], seed: int) -> None:
+def test_no_subject_is_on_both_sides_whatever_else_is_read(numbers: list[int], seed: int) -> None:
     subjects, contents = np.array(numbers), np.arange(len(numbers))
     splits = content_split(contents, subjects=subjects, seed=seed)
     assert len(set(zip(numbers, splits, strict=True))) == len(set(numbers))
-    order = np.random.default_rng(0).permutation(len(numbers))
-    again = content_split(contents[order], subjects=subjects[order], seed=seed)
-    assert np.array_equal(again, splits[order])
+    some = np.random.default_rng(0).permutation(len(numbers))[: 1 + len(numbers) // 2]
+    again = content_split(contents[some], subjects=subjects[some], seed=seed)
+    assert np.array_equal(again, splits[some])
 
 
 def test_a_known_roster_is_divided_exactly_however_few_are_read() -> None:
@@ -181,18 +177,17 @@ def old_model(folder: Path, here: Path, checkpoints: dict[str, Path]) -> Path:
     return Path(old)
 
 
-@pytest.mark.parametrize("trained", ["folder", "folder_faces"])
 @pytest.mark.parametrize("scored", ["folder", "folder_faces"])
 def test_models_without_hashes_are_only_scored_where_training_faces_cannot_be(
-    folder: Path, trained: str, scored: str
+    folder: Path, scored: str
 ) -> None:
     def check(dataset: FaceDataset, data: dict[str, Any]) -> None:
         refuse_unknown(scored, dataset, splits=["test"], model="m", trained_on=data)
 
     copy = Path(shutil.copytree(folder, folder.parent / "other name"))
     next(copy.glob("man/*")).unlink()
-    dataset = load_dataset(trained, folder)
-    old = old_card_data(trained, dataset)
+    dataset = load_dataset("folder", folder)
+    old = old_card_data("folder", dataset)
     now = {**old, "split_rule": "content", "drawn_splits": list(dataset.drawn_splits)}
     check(load_dataset(scored, copy), now)
     # Nobody knows any more how an earlier version, or somebody else, divided these pictures.
@@ -275,17 +270,6 @@ def test_a_model_of_an_earlier_version_is_refused_where_it_may_have_seen_test_fa
     )
     assert "gender was trained on faces in splits that are not those drawn now" in refused.stderr
     assert not list(here.glob("new*"))
-
-
-def test_a_model_of_an_earlier_version_predicts_and_is_scored_on_a_folder_that_says_test(
-    folder: Path, here: Path, old_model: Path, run: Run, portraits: Path
-) -> None:
-    models = ["--detector", "haar", "--emotion-model", "none", "--gender-model", old_model]
-    run("image", portraits, *models, "--csv", "faces.csv")
-    assert "man" in Path("faces.csv").read_text()
-    folder.rename(here / "test")
-    options = ["--split", "test", "--dataset", "folder", "--data", here]
-    assert "test" in run("evaluate", "--model", old_model, "--engine", "litert", *options).stdout
 
 
 @pytest.mark.usefixtures("short_training")
