@@ -33,11 +33,16 @@ def holder(tmp_path: Path) -> Iterator[Any]:
         yield process
 
 
-def test_a_second_run_is_refused_until_the_first_ends(holder: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_second_run_is_refused_until_the_first_ends(
+    holder: Any, tmp_path: Path, is_killed: bool
+) -> None:
     with pytest.raises(BlockingIOError, match=r"run is being written by another run"):
         own_folder(tmp_path / "run").__enter__()
+    if is_killed:
+        holder.kill()
     holder.communicate("")
-    assert not (tmp_path / "run").exists()
+    assert lock_file(tmp_path / "run").exists() == (tmp_path / "run").exists() == is_killed
     with own_folder(tmp_path / "run"):
         (tmp_path / "run" / "file").touch()
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["file"]
@@ -51,15 +56,6 @@ def test_folders_that_stay_empty_go_away_again(tmp_path: Path) -> None:
     with sole_writer(tmp_path / "new" / "deep" / "file"):
         (tmp_path / "new" / "deep" / "file").touch()
     assert (tmp_path / "new" / "deep" / "file").exists()
-
-
-def test_a_killed_run_leaves_nothing_locked(holder: Any, tmp_path: Path) -> None:
-    holder.kill()
-    holder.communicate()
-    assert lock_file(tmp_path / "run").exists()
-    with own_folder(tmp_path / "run"):
-        pass
-    assert list((tmp_path / "run").iterdir()) == []
 
 
 def test_locks_of_killed_runs_with_other_names_go_too(tmp_path: Path) -> None:
