@@ -29,7 +29,6 @@ def make(**changes: Any) -> FaceDataset:
         ("labels", np.zeros(5, np.int64)),
         ("labels", np.full(6, 3)),
         ("labels", np.full(6, -1)),
-        ("splits", np.array(["train"])),
         ("splits", ["train"] * 6),
         ("attributes", {"age": np.zeros(2)}),
         ("targets", np.ones((6, 3), np.float32)),

