@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from minixception import models
-from minixception.models.mobilenet import MEANS, load_mobilenet_weights
+from minixception.models.mobilenet import BLOCKS, MEANS, load_mobilenet_weights
 from minixception.training.acceleration import accelerated
 
-GREY = (96, 96, 1)
+GREY, COLOUR = (96, 96, 1), (96, 96, 3)
 
 
 def faces(shape: tuple[int, int, int], count: int = 6) -> np.ndarray:
@@ -35,58 +35,55 @@ def backbone() -> keras.Model:
         shift = generator.normal(0.5, 0.5, len(beta)).astype(np.float32)
         layer.set_weights([gamma * 1.5, beta + shift, *statistics])
         layer.momentum = 0.0
-    model(127 * faces((96, 96, 3)), training=True)
+    model(127 * faces(COLOUR), training=True)
     return model
 
 
-@pytest.fixture(scope="module")
-def file(backbone: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("backbone") / "mobilenet.weights.h5"
-    backbone.save_weights(path)
-    return path
+@pytest.fixture
+def few_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let networks be built of five blocks, which the others are like."""
+    monkeypatch.setattr("minixception.models.mobilenet.BLOCKS", BLOCKS[:5])
 
 
-@pytest.fixture(scope="module")
-def network() -> keras.Model:
-    """With fresh weights, which no test changes."""
+@pytest.fixture
+def network(few_blocks: None) -> keras.Model:
     keras.utils.set_random_seed(0)
     return models.build("facenet_mobilenet", GREY, 7)
 
 
-def features_of(model: keras.Model) -> keras.Model:
-    """The network without its top."""
-    return keras.Model(model.input, model.get_layer("average").output)
-
-
-@pytest.mark.parametrize("shape", [GREY, (96, 96, 3)])
 def test_it_computes_what_keras_applications_does_and_keeps_to_it(
-    backbone: keras.Model, file: Path, shape: tuple[int, int, int]
+    backbone: keras.Model, tmp_path: Path
 ) -> None:
     """Colours, means, padding and function; training then begins at the same function."""
-    model = models.build("facenet_mobilenet", shape, 7)
-    pictures = faces(shape)
+    backbone.save_weights(tmp_path / "mobilenet.weights.h5")
+    model = models.build("facenet_mobilenet", COLOUR, 7)
+    pictures = faces(COLOUR)
     top = model.layers[-2].get_weights()
-    assert load_mobilenet_weights(model, file, pictures) == "keras.applications"
+    naming = load_mobilenet_weights(model, tmp_path / "mobilenet.weights.h5", pictures)
+    assert naming == "keras.applications"
     np.testing.assert_equal(model.layers[-2].get_weights(), top)
-    rgb = np.repeat(pictures, 3 // shape[2], axis=3)
-    bgr = (rgb[..., ::-1] + 1) * 127.5 - np.array(MEANS, np.float32)
+    bgr = (pictures[..., ::-1] + 1) * 127.5 - np.array(MEANS, np.float32)
     expected = np.asarray(backbone(bgr))
     assert expected.std(axis=0).max() > 0.1
     model.trainable = True
-    features = features_of(model)
+    features = keras.Model(model.input, model.get_layer("average").output)
     for training in (False, True):  # the statistics are those of these pictures
         found = np.asarray(features(pictures, training=training))
         np.testing.assert_allclose(found, expected, rtol=2e-2, atol=2e-3)
 
 
-def test_sizes_of_maps() -> None:
-    """Where the last stride meets 7, keras.applications would leave 3 positions, not 4."""
-    model = models.build("facenet_mobilenet", (112, 112, 1), 7)
-    sizes = [model.get_layer(f"conv_pw_{block}").output.shape[1] for block in (1, 2, 4, 6, 12)]
-    assert sizes == [56, 28, 14, 7, 4]
-    small = models.build("facenet_mobilenet", (48, 48, 1), 7)
-    assert small.input_shape == (None, 48, 48, 1)
-    assert small.get_layer("conv1").input.shape == (None, 128, 128, 3)
+def test_grey_is_a_colour(network: keras.Model) -> None:
+    in_colour = models.build("facenet_mobilenet", COLOUR, 7)
+    in_colour.set_weights(network.get_weights())
+    expected = in_colour(np.repeat(faces(GREY), 3, axis=3))
+    np.testing.assert_allclose(network(faces(GREY)), expected, atol=1e-5)
+
+
+@pytest.mark.usefixtures("few_blocks")
+def test_small_faces_are_enlarged() -> None:
+    model = models.build("facenet_mobilenet", (48, 48, 1), 7)
+    assert model.input_shape == (None, 48, 48, 1)
+    assert model.get_layer("conv1").input.shape == (None, 128, 128, 3)
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("mixed_bfloat16", 0.02)])
@@ -103,17 +100,15 @@ def test_a_file_that_does_not_fit_changes_nothing(
 ) -> None:
     before = network.get_weights()
     other, hole = tmp_path / "other.weights.h5", tmp_path / "hole.weights.h5"
-    models.build("mini_xception", (48, 48, 1), 7).save_weights(other)
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save_weights(other)
     kernel = backbone.get_layer("conv_pw_3").kernel
     whole = np.array(kernel)
     kernel.assign(whole * np.nan)
     backbone.save_weights(hole)
     kernel.assign(whole)
-    (tmp_path / "text.weights.h5").write_text("no weights")
     for path, message in (
         (other, "must hold weights of keras.applications.MobileNet without its top"),
         (hole, "a weight of layer conv_pw_3 is not finite"),
-        (tmp_path / "text.weights.h5", "must hold weights of keras.applications.MobileNet"),
     ):
         with pytest.raises(ValueError, match=message) as caught:
             load_mobilenet_weights(network, path, faces(GREY))
