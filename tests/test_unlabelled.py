@@ -50,34 +50,33 @@ def test_names_are_left_out_whatever_the_archive_is_called(tmp_path: Path, album
         assert picture_names(place) == {name, "portraits.jpg"}
 
 
-def test_the_largest_face_of_each_photograph_is_taken(tmp_path: Path, album: Path) -> None:
-    packed = tmp_path / "packed"
-    packed.mkdir()
-    (album / "notes.txt").write_text("no picture")
-    pack(album, packed / "album.tar")
-    for place in (album, packed):
-        found = load_unlabelled(place, image_size=(32, 32))
-        assert found.images.shape == (1, 32, 32, 1)
-        assert found.attributes["file"].tolist() == ["portraits.jpg"]
-    (album / "portraits.jpg").unlink()
-    with pytest.raises(ValueError, match=r"must hold pictures of faces\. Received: 0 pictures"):
-        load_unlabelled(album)
-    with pytest.raises(FileNotFoundError, match="nothing at"):
-        load_unlabelled(tmp_path / "nowhere")
-
-
 @pytest.mark.parametrize("is_packed", [False, True])
-def test_photographs_are_read_one_by_one(is_packed: bool, tmp_path: Path, album: Path) -> None:
+def test_photographs_are_read_one_by_one_and_the_largest_face_of_each_is_taken(
+    is_packed: bool, tmp_path: Path, album: Path
+) -> None:
     for number in range(40):
         (album / f"{number}.jpg").write_bytes(bytes(1 << 20))
-    place = pack(album, tmp_path / "album.tar") if is_packed else album
+    (album / "notes.txt").write_text("no picture")
+    packed = tmp_path / "packed"
+    packed.mkdir()
+    pack(album, packed / "album.tar")
     tracemalloc.start()
     try:
-        found = load_unlabelled(place, use_cache=False)
+        found = load_unlabelled(packed if is_packed else album, use_cache=False)
         assert tracemalloc.get_traced_memory()[1] < 20 << 20
     finally:
         tracemalloc.stop()
+    assert found.images.shape == (1, 48, 48, 1)
+    assert found.attributes["file"].tolist() == ["portraits.jpg"]
     assert found.dropped["unreadable picture"] == 40
+
+
+def test_a_place_without_a_picture_is_told(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no picture")
+    with pytest.raises(ValueError, match=r"must hold pictures of faces\. Received: 0 pictures"):
+        load_unlabelled(tmp_path)
+    with pytest.raises(FileNotFoundError, match="nothing at"):
+        load_unlabelled(tmp_path / "nowhere")
 
 
 def sure_teacher(asked: list[int]) -> Teacher:
@@ -147,16 +146,15 @@ def test_a_student_learns_from_faces_without_labels(here: Path) -> None:
         options |= {"output": "student", "verbose": 0, **SMALL, **changes}
         return minixception.train(patterns, **options)
 
-    run = train(epochs=1)
+    run = train(epochs=1, unlabelled_teachers=["teacher"])
     assert run.card.data["unlabelled"]["faces"] == 6
+    assert run.card.data["unlabelled_teachers"][0]["name"] == "card"
     assert run.card.data["sizes"]["train"] == 24
     with pytest.raises(ValueError, match="unlabelled was"):
         train(epochs=1, resume=True, unlabelled=[])
     for useless in ({"unlabelled_teachers": ["teacher"]}, {"leave_out": "more"}):
         with pytest.raises(ValueError, match="need `unlabelled`"):
             train(unlabelled=[], output="other", **useless)
-    run = train(epochs=1, unlabelled_teachers=["teacher"], output="other")
-    assert run.card.data["unlabelled_teachers"][0]["name"] == "card"
     for unlabelled in (["more"], []):  # which `teach_once` needs as well
         with pytest.raises(ValueError, match="name one as `teachers`"):
             train(teachers=[], unlabelled=unlabelled, output="none")
