@@ -6,7 +6,6 @@ import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from unittest.mock import Mock
 
 import keras
@@ -76,12 +75,10 @@ def folder(tmp_path: Path, saved: Path) -> Path:
     return Path(shutil.copytree(saved, tmp_path / "example"))
 
 
-@pytest.fixture(scope="module")
-def images() -> np.ndarray:
-    return np.random.default_rng(1).uniform(-1, 1, (64, *SIZE, 1)).astype(np.float32)
+def test_no_export_is_equal_that_gives_nan() -> None:
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Softmax()])
+    images = np.random.default_rng(1).uniform(-1, 1, (64, 3)).astype(np.float32)
 
-
-def test_no_export_is_equal_that_gives_nan(model: keras.Model, images: np.ndarray) -> None:
     def broken(batch: np.ndarray) -> np.ndarray:
         answers = np.array(model(batch))
         answers[0, 0] = np.nan if len(batch) == 7 else answers[0, 0]
@@ -113,12 +110,12 @@ def test_layers_that_would_not_be_loaded_are_not_stored(tmp_path: Path) -> None:
     assert not any(tmp_path.iterdir())
 
 
-def test_round_trip(saved: Path, model: keras.Model, card: Card, images: np.ndarray) -> None:
+def test_round_trip(saved: Path, model: keras.Model, card: Card) -> None:
     checkpoint = load_checkpoint(saved)
     assert checkpoint.card == card
-    assert checkpoint.card.class_names == CLASS_NAMES
-    difference = checkpoint.model.predict_on_batch(images) - model.predict_on_batch(images)
-    assert np.abs(difference).max() == 0.0
+    np.testing.assert_equal(checkpoint.model.get_weights(), model.get_weights())
+    images = np.random.default_rng(1).uniform(-1, 1, (4, *SIZE, 1)).astype(np.float32)
+    np.testing.assert_array_equal(checkpoint.model(images), model(images))
     assert (saved / HISTORY_FILE).read_text() == "epoch,loss\n0,0.30000000000000004\n"
     assert sorted(contents(saved)) == [CARD_FILE, HISTORY_FILE, KERAS_FILE]
     assert list(saved.parent.iterdir()) == [saved]  # nothing temporary is left
@@ -127,36 +124,32 @@ def test_round_trip(saved: Path, model: keras.Model, card: Card, images: np.ndar
     assert replace(measured, metrics=card.metrics) == card
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"class_names": ["zebra", "ape"]}, "the card has 2 classes, the model 3"),
-        ({"preprocessor": Preprocessor((64, 13)).to_json()}, r"\(64, 13, 1\).*the model takes \(9"),
-        ({"preprocessor": Preprocessor(SIZE, 3).to_json()}, r"\(9, 13, 3\).*the model takes \(9"),
-        ({"parameters": 58_423}, "the card has 58423 parameters, the model"),
-    ],
-)
-def test_a_card_of_another_model_is_refused(
-    folder: Path, changes: dict[str, Any], message: str
+def test_a_card_of_another_model_is_neither_read_nor_written(
+    folder: Path, model: keras.Model, card: Card
 ) -> None:
-    change_card(folder, **changes)
-    with pytest.raises(ValueError, match=message) as caught:
+    change_card(folder, parameters=58_423)
+    with pytest.raises(ValueError, match=r"example: the card has 58423 parameters, the model"):
         load_checkpoint(folder)
-    assert str(folder) in str(caught.value)
-
-
-def test_disagreement_is_found_before_anything_is_written(
-    tmp_path: Path, model: keras.Model, card: Card
-) -> None:
-    with pytest.raises(ValueError, match="disagree"):
-        save_checkpoint(tmp_path / "new", model, replace(card, parameters=1))
     vector_model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
-    with pytest.raises(ValueError, match=r"the model takes \(4,\)"):
-        save_checkpoint(tmp_path / "new", vector_model, card)
-    assert not (tmp_path / "new").exists()
-    of_any_size = models.build("tiny_xception", (None, None, 1), len(CLASS_NAMES))
-    fitting = replace(card, preprocessor=Preprocessor((33, 21)))
-    save_checkpoint(tmp_path / "any", of_any_size, fitting)
+    new = folder.parent / "new"
+    for other, changes, message in (
+        (model, {"parameters": 1}, "the card has 1 parameters, the model"),
+        (model, {"class_names": ("zebra", "ape")}, "the card has 2 classes, the model 3"),
+        (model, {"preprocessor": Preprocessor((64, 13))}, r"\(64, 13, 1\).*the model takes \(9"),
+        (model, {"preprocessor": Preprocessor(SIZE, 3)}, r"\(9, 13, 3\).*the model takes \(9"),
+        (vector_model, {}, r"the model takes \(4,\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            save_checkpoint(new, other, replace(card, **changes))
+    assert not new.exists()
+
+
+def test_a_model_for_any_size_fits_the_size_on_the_card(tmp_path: Path, card: Card) -> None:
+    model = keras.Sequential(
+        [keras.Input((None, None, 1)), keras.layers.GlobalMaxPooling2D(), keras.layers.Dense(3)]
+    )
+    fitting = replace(card, parameters=6, preprocessor=Preprocessor((33, 21)))
+    save_checkpoint(tmp_path / "any", model, fitting)
     assert load_checkpoint(tmp_path / "any").card == fitting
 
 
