@@ -2,7 +2,7 @@ import logging
 import os
 import shutil
 from pathlib import Path
-from unittest.mock import Mock
+from typing import Any
 
 import pytest
 
@@ -82,8 +82,14 @@ def test_stray_and_unreadable_files_are_counted_and_logged(
 def test_a_picture_that_may_not_be_read_is_left_out(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = [*load_class_folders(folder).images[1:], PermissionError(13, "Permission denied")]
-    monkeypatch.setattr("minixception.datasets.pictures.read_image", Mock(side_effect=found))
+    def open_others(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.name == "secret.png":
+            raise PermissionError(13, "Permission denied", str(path))
+        return really_open(path, *arguments, **options)
+
+    write_picture(folder / "sad" / "secret.png", 11)
+    really_open = Path.open
+    monkeypatch.setattr(Path, "open", open_others)
     assert load_class_folders(folder).dropped["unreadable picture"] == 1
 
 
