@@ -108,7 +108,7 @@ def test_training_on_a_full_disk_leaves_no_part_of_a_checkpoint(here: Path, run:
     assert [path.name for path in here.iterdir()] == ["faces.csv"]
 
 
-@pytest.mark.parametrize("closed", [("stdout",), ("stderr",), ("stdin", "stdout", "stderr")])
+@pytest.mark.parametrize("closed", [("stdout",), ("stdin", "stdout", "stderr")])
 def test_a_closed_stream_costs_nothing(
     closed: tuple[str, ...], tmp_path: Path, portraits: Path
 ) -> None:
@@ -118,7 +118,7 @@ def test_a_closed_stream_costs_nothing(
     done = subprocess.run(f"{command} faces.csv {streams}", shell=True, check=False, cwd=tmp_path)
     assert done.returncode == 0
     assert len((tmp_path / "faces.csv").read_text().splitlines()) == 4
-    if "stdout" in closed:
+    if closed == ("stdout",):
         done = subprocess.run(f"{command} - {streams}", shell=True, check=False, cwd=tmp_path)
         assert done.returncode == 1
 
