@@ -153,12 +153,8 @@ def resized(image: np.ndarray, factor: float) -> np.ndarray:
 
 PICTURES: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
     "portraits.jpg": lambda portraits, astronaut, hopper: portraits,
-    "astronaut.jpg": lambda portraits, astronaut, hopper: astronaut,
-    "hopper.png": lambda portraits, astronaut, hopper: hopper,
-    "mirrored.jpg": lambda portraits, astronaut, hopper: astronaut[:, ::-1],
     "lying.jpg": lambda portraits, astronaut, hopper: np.rot90(hopper),
     "on the other side.jpg": lambda portraits, astronaut, hopper: np.rot90(astronaut, -1),
-    "small.png": lambda portraits, astronaut, hopper: resized(portraits, 0.3),
     "tiny.png": lambda portraits, astronaut, hopper: resized(portraits, 0.18),
     "odd sizes.png": lambda portraits, astronaut, hopper: portraits[:-7, 5:-16],
     "large.jpg": lambda portraits, astronaut, hopper: cv2.resize(astronaut, (2400, 2400)),
@@ -345,23 +341,21 @@ def in_node(code: str) -> Any:
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("size", [(24, 32), (16, 22), (12, 64), (15, 25), (65, 75)])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("cubic", [False, True])
-def test_pixels_are_resized_as_python_resizes_them(
-    size: tuple[int, int], channels: int, cubic: bool
-) -> None:
+def test_pixels_are_resized_as_python_resizes_them(channels: int, cubic: bool) -> None:
     image = np.random.default_rng(0).integers(0, 256, (48, 64, channels), np.uint8)
     picture = {"data": image.ravel().tolist(), "width": 64, "height": 48, "channels": channels}
-    arguments = json.dumps([picture, *size, cubic])
-    answer = in_node(f"""
+    sizes = [(24, 32), (16, 22), (12, 64), (15, 25), (65, 75)]
+    answers = in_node(f"""
         import {{ resize }} from {json.dumps((ROOT / "web/src/pixels.js").as_uri())};
-        const {{ data }} = resize(...{arguments});
-        console.log(JSON.stringify([...data]));
+        const resized = (size) => resize({json.dumps(picture)}, ...size, {json.dumps(cubic)}).data;
+        console.log(JSON.stringify({json.dumps(sizes)}.map((size) => [...resized(size)])));
     """)
-    difference = np.abs(resize_image(image, size, cubic=cubic).ravel().astype(int) - answer)
-    assert difference.max() <= 1
-    assert (difference > 0).mean() < (0.05 if cubic else 0.01)
+    for size, answer in zip(sizes, answers, strict=True):
+        difference = np.abs(resize_image(image, size, cubic=cubic).ravel().astype(int) - answer)
+        assert difference.max() <= 1
+        assert (difference > 0).mean() < (0.05 if cubic else 0.01)
 
 
 def test_a_size_is_compiled_once_and_the_least_used_one_is_given_back() -> None:
