@@ -48,11 +48,11 @@ def sets(here: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def report_003(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of its recipe with fewer epochs."""
+    """A run of its recipe of one epoch."""
     output = tmp_path_factory.mktemp("runs") / "report_003"
     with pytest.MonkeyPatch.context() as patch, eagerly():
         patch.setattr("minixception.checkpoints.export.export_litert", lambda *_, **__: 0.0)
-        options = ["--recipe=report-003", "--epochs=2", "--batch-size=8", f"--output={output}"]
+        options = ["--recipe=report-003", "--epochs=1", "--batch-size=8", f"--output={output}"]
         assert run_command("train-emotion", [*data_options(folder), *options]) == 0
     return output
 

@@ -176,11 +176,13 @@ def test_the_card_says_who_taught_and_where_the_weights_began(
     csv_file: Path, trained: Path, run: Run, tmp_path: Path
 ) -> None:
     folder, origin = tmp_path / "student", read_card(trained)
-    options = ["--epochs", 1, "--teacher", trained, "--initial-weights", trained]
+    teachers = ["--teacher", trained, "--teacher", trained]
+    options = ["--epochs", 1, *teachers, "--initial-weights", trained]
     run("train-emotion", *training_options(csv_file, folder), *options)
     card = read_card(folder)
     assert card.data["initial_weights"] == str(trained)
-    (teacher,) = card.data["teachers"]
+    teacher, again = card.data["teachers"]
+    assert teacher == again
     assert teacher.pop("weights").startswith("md5:")
     assert teacher == {
         "name": "example",
@@ -190,11 +192,7 @@ def test_the_card_says_who_taught_and_where_the_weights_began(
         "commit": origin.versions.get("commit"),
     }
     assert card.recipe["teacher_share"] == RECIPES["paper"].teacher_share
-    run("train-emotion", "--resume", folder, "--teacher", trained)
-    more = ["--teacher", folder, "--teacher", trained, "--output", tmp_path / "two"]
-    run("train-emotion", *training_options(csv_file, folder), "--epochs", 1, *more)
-    names = [teacher["name"] for teacher in read_card(tmp_path / "two").data["teachers"]]
-    assert names == ["student", "example"]
+    run("train-emotion", "--resume", folder, *teachers)
 
 
 def test_evaluate_matches_a_data_set_with_other_classes(

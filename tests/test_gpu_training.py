@@ -17,39 +17,29 @@ from minixception.inference.classifier import FaceClassifier
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture
-def part(here: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return a function that runs a part in the folder `gpu`, and returns what it exits with."""
+@pytest.mark.usefixtures("eager")
+def test_each_head_of_a_teacher_becomes_a_model(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.syspath_prepend(ROOT)
+    from benchmarks.gpu_training.settings import FERPLUS, TEACHER
+    from benchmarks.gpu_training.trained import write_model
 
-    def run(*arguments: str) -> Any:
-        monkeypatch.setattr(
-            sys, "argv", ["gpu_training", *arguments, "--folder", str(here / "gpu")]
-        )
+    def finish() -> Any:
+        """Run the last part, and return what it exits with."""
+        monkeypatch.setattr(sys, "argv", ["gpu_training", "finish", "--folder", "gpu"])
         with pytest.raises(SystemExit) as ended:
             runpy.run_module("benchmarks.gpu_training", run_name="__main__")
         return ended.value.code
 
-    return run
-
-
-def test_nothing_trained_is_said(part: Any) -> None:
-    assert "holds no trained model" in part("finish")
-
-
-@pytest.mark.usefixtures("eager")
-def test_each_head_of_a_teacher_becomes_a_model(part: Any, here: Path) -> None:
-    from benchmarks.gpu_training.settings import FERPLUS, TEACHER
-    from benchmarks.gpu_training.trained import write_model
-
+    assert "holds no trained model" in finish()
     write_fer2013(here / "datasets" / "fer2013")
-    (here / "gpu").mkdir()
     whole = models.build("tiny_xception", (48, 48, 1), 15)
     facts = {"network": "tiny_xception", "size": 48, "heads": ["fer2013", "ferplus"], "seed": 3}
     facts |= {"command": "typed", "settings": asdict(TEACHER)}
     facts |= {"history": [{"epoch": 0, "loss": 1.5, "fer2013": 0.25, "ferplus": 0.5}]}
     write_model(here / "gpu" / "teacher_3.npz", whole.get_weights(), facts)
-    assert part("finish") == 0
+    assert finish() == 0
     faces = np.random.default_rng(0).integers(0, 256, (5, 48, 48, 1), dtype=np.uint8)
     logits = np.log(whole.predict(faces / 127.5 - 1, verbose=0))
     for head, columns in (("fer2013", slice(0, 7)), ("ferplus", slice(7, 15))):
