@@ -10,8 +10,8 @@ import functools
 import hashlib
 import logging
 import os
+import secrets
 import shutil
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -218,14 +218,16 @@ def _workshop(place: Path, path: Path) -> Iterator[Path]:
 
     _remove_leftovers_once(os.path.realpath(place), os.getpid())
     try:
-        with tempfile.TemporaryDirectory(prefix=_WORKSHOP, dir=place) as name:
-            lock = FileLock(Path(name, LOCK_NAME), blocking=False)
+        folder = place / (_WORKSHOP + secrets.token_hex(6))
+        folder.mkdir()  # those of `tempfile` are the owner's alone, on Windows what was in them too
+        lock = FileLock(folder / LOCK_NAME, blocking=False)
+        try:
             with contextlib.suppress(OSError):  # a file system without locks
                 lock.acquire()
-            try:
-                yield Path(name)
-            finally:
-                lock.release()
+            yield folder
+        finally:
+            lock.release()
+            shutil.rmtree(folder)
     except OSError as error:
         is_unnamed = error.filename is None and error.errno in _FULL
         if is_unnamed or (_WORKSHOP in str(error.filename) and error.filename2 is None):
@@ -257,15 +259,6 @@ def remove_leftovers(*folders: str | Path) -> None:
 def _remove_leftovers_once(folder: str, process: int) -> None:
     """Clear a folder when a process first writes to it; looking each time would take too long."""
     remove_leftovers(folder)
-
-
-@contextmanager
-def private_copy(content: bytes, name: str) -> Iterator[Path]:
-    """Give a file with this content and name that nobody else can change, for readers by path."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, name)
-        path.write_bytes(content)
-        yield path
 
 
 def cache_folder() -> Path:

@@ -29,9 +29,10 @@ from minixception.checkpoints.model_files import (
     MOST_CALLS,
     check_config,
     check_model_file,
+    private_copy,
 )
 from minixception.checkpoints.shipped import find_model, trained_models_folder
-from minixception.files import atomic_folder, atomic_path, private_copy
+from minixception.files import atomic_folder, atomic_path
 from minixception.messages import explain
 
 # Options that Keras has got since 3.12, with what they do when left out. Nothing here sets them;

@@ -10,6 +10,9 @@ import json
 import math
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from minixception.bounds import check_shape, most_unpacked
@@ -71,6 +74,15 @@ def check_model_file(content: bytes) -> tuple[str, int]:
         return kind, _check_archive(content) if kind == ".keras" else _check_hdf5(content)
     except (*_DAMAGE, zipfile.BadZipFile) as error:
         raise ValueError(f"it is damaged ({error})") from error
+
+
+@contextmanager
+def private_copy(content: bytes, name: str) -> Iterator[Path]:
+    """Give a file with this content and name that nobody else can change, for readers by path."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, name)
+        path.write_bytes(content)
+        yield path
 
 
 def require_kind(content: bytes, *kinds: str) -> str:

@@ -49,7 +49,7 @@ def _file_system(root: str) -> tuple[Any, str]:
     import pyarrow
     from pyarrow.fs import FileSystem, FSSpecHandler, PyFileSystem
 
-    # Google's client would try again for a quarter of an hour.
+    # Google's client would try again for many minutes.
     limit = "?retry_limit_seconds=4" * root.startswith(("gs://", "gcs://"))
     try:
         system, base = FileSystem.from_uri(root + limit)

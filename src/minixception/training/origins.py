@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from minixception.bounds import most_unpacked
 from minixception.checkpoints.card import read_card
-from minixception.checkpoints.model_files import check_tensors
+from minixception.checkpoints.model_files import check_tensors, private_copy
 from minixception.checkpoints.shipped import DEFAULT_EMOTION_MODEL, DEFAULT_MODELS, find_model
-from minixception.files import file_checksum, private_copy
+from minixception.files import file_checksum
 from minixception.labels import canonical_name
 from minixception.messages import counted
 
