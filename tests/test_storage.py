@@ -88,6 +88,20 @@ def test_leftovers_of_a_killed_writer_are_removed(tmp_path: Path) -> None:
     assert {*folder.iterdir(), *tmp_path.iterdir()} == {*strangers, folder, folder / "a.csv"}
 
 
+@pytest.mark.skipif(os.name != "posix", reason="a folder has no such mode there")
+def test_only_the_owner_enters_where_a_file_is_written_and_others_read_the_file(
+    tmp_path: Path,
+) -> None:
+    before = os.umask(0o002)
+    try:
+        with atomic_path(tmp_path / "a.csv") as at_work:
+            at_work.touch()
+            assert at_work.parent.stat().st_mode & 0o777 == 0o700
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.csv").stat().st_mode & 0o777 == 0o664
+
+
 @needs_links
 def test_a_link_to_a_folder_is_no_leftover(tmp_path: Path) -> None:
     precious = tmp_path / "precious"

@@ -218,8 +218,9 @@ def _workshop(place: Path, path: Path) -> Iterator[Path]:
 
     _remove_leftovers_once(os.path.realpath(place), os.getpid())
     try:
-        folder = place / (_WORKSHOP + secrets.token_hex(6))
-        folder.mkdir()  # those of `tempfile` are the owner's alone, on Windows what was in them too
+        folder = place / (_WORKSHOP + secrets.token_hex(4))
+        # Its owner's alone; on Windows what is moved out of such a folder would stay so.
+        folder.mkdir(0o777 if os.name == "nt" else 0o700)
         lock = FileLock(folder / LOCK_NAME, blocking=False)
         try:
             with contextlib.suppress(OSError):  # a file system without locks
