@@ -18,7 +18,7 @@ def hdf5(change: Callable[[h5py.File], object]) -> Callable[[Place], str]:
     def make(place: Place) -> str:
         import keras
 
-        given = keras.Input((8, 8, 1))
+        given = keras.Input((4, 4, 1))  # which few networks take
         keras.Model(given, keras.layers.Flatten()(given)).save("model.hdf5")
         with h5py.File("model.hdf5", "a") as content:
             change(content)
