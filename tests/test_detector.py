@@ -1,5 +1,6 @@
 import os
 import shutil
+import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -220,6 +221,16 @@ def test_yunet_frames_faces_as_the_cascade_does(
     found = yunet.detect(three_faces)
     assert_same_faces(found, PORTRAITS, overlap=0.6)
     assert all(abs(box.width - box.height) <= 1 for box in found)
+
+
+def test_yunet_copies_a_picture_once(yunet: YuNetDetector) -> None:
+    image = np.zeros((700, 640, 3), np.uint8)
+    yunet.look(image)
+    tracemalloc.start()
+    yunet.look(image)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 1.5 * image.nbytes
 
 
 def test_yunet_finds_one_more_than_the_cascade(

@@ -17,6 +17,7 @@ from minixception.datasets.registry import DATASETS
 from minixception.training.recipe_book import RECIPES
 
 PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
+LONGEST = 30
 
 
 def blocks(section: str) -> list[str]:
@@ -58,8 +59,10 @@ def test_a_folder_is_trained_on_scored_and_used(pictures: Path, portraits: Path)
 
 @pytest.mark.usefixtures("short_training", "pictures")
 def test_a_network_of_one_s_own() -> None:
+    code = blocks("A network")
+    assert sum(len(block.splitlines()) for block in code) < LONGEST
     try:
-        names = follow(*blocks("A network"))
+        names = follow(*code)
     finally:
         models.NETWORKS.pop("three_blocks", None)  # other tests count the networks
     card = read_card("runs/three_blocks")
@@ -112,6 +115,7 @@ def test_a_data_set_of_one_s_own(
     monkeypatch.setitem(RECIPES, "emotion", small)
     monkeypatch.setitem(DATASETS, "my_faces", DATASETS["folder"])  # removed after the test
     _, loader, *rest = blocks("A data set")
+    assert sum(map(bool, loader.splitlines()[11:])) < LONGEST
     names = follow(loader, *rest)
     printed = capsys.readouterr().out
     assert "12 faces to train on, 6 to validate on" in printed

@@ -47,14 +47,19 @@ from stored_files import read_rows
 # Networks (layers, shape of an image) in whose configurations 77 becomes a huge number.
 Networks = dict[str, tuple[list[layers.Layer], tuple[int, ...]]]
 BOMBS: Networks = {
+    "units": ([layers.Flatten(), layers.Dense(77)], (8, 8, 1)),
     "filters": ([layers.Conv2D(77, 3)], (8, 8, 1)),
+    "multiplier": ([layers.DepthwiseConv2D(3, depth_multiplier=77)], (8, 8, 1)),
     "words": ([layers.Embedding(77, 4)], (5,)),
+    "cells": ([layers.Bidirectional(layers.LSTM(77))], (5, 4)),
     "cells of a cell": ([layers.RNN([layers.GRUCell(77)])], (5, 4)),
     "nested": ([keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(77, 1)])], (8, 8, 1)),
 }
 # Of layers without parameters, whose output or shape alone fills the memory.
 WIDE: Networks = {
+    "repeated": ([layers.RepeatVector(77)], (4,)),
     "grown": ([layers.UpSampling2D(77)], (8, 8, 1)),
+    "encoded": ([layers.CategoryEncoding(num_tokens=77, output_mode="one_hot")], (1,)),
     "broadcast when it is built": ([layers.Normalization(mean=0.5, variance=1.0)], (77,)),
     "flat": ([layers.Flatten()], (77, 77, 1)),
 }

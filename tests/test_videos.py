@@ -813,8 +813,14 @@ def test_a_film_that_came_whole_was_not_cut_off(tmp_path: Path) -> None:
     assert (len(frames), reader.losses, reader.sound.is_whole) == (10, [], True)
 
 
+@pytest.mark.parametrize("scheme", ["file", "concat", "lavfi", "data", "subfile"])
+def test_other_addresses_are_refused(scheme: str, clip: Path) -> None:
+    with pytest.raises(ValueError, match="an address must begin with one of http"):
+        VideoReader(f"{scheme}://{clip}")
+
+
 @needs_proc
-@pytest.mark.parametrize("path", ["/proc/self/environ", "/dev/zero"])
+@pytest.mark.parametrize("path", ["/proc/self/environ", "/dev/zero", "/proc/self/mem"])
 def test_devices_and_links_to_them_are_refused(path: str, tmp_path: Path) -> None:
     link = tmp_path / "a.mp4"
     link.symlink_to(path)

@@ -88,7 +88,7 @@ def export_onnx(
     with atomic_path(output) as path:
         # Without a signature Keras 3.15 refuses a model that has been loaded and not yet called.
         signature = export_signature(model, batch_size)
-        # Said, as in `litert_converter`.
+        # As in `litert_converter`, layers that change pictures at random are told not to.
         serve = keras.Model(model.inputs, model(model.inputs[0], training=False))
         serve.export(path, format="onnx", verbose=False, input_signature=signature)
         _describe_onnx(path, checkpoint.card)

@@ -221,21 +221,21 @@ def paths_in_folder(
     one, and all others become PNG; `spare` bytes may still be added to a name.
     """
 
-    def identity(path: Path) -> str:
+    def folded(path: Path) -> str:
         # As some file systems see it, those of macOS in either form of Unicode.
         return normalize("NFC", os.path.realpath(path)).casefold()
 
-    taken = {identity(picture) for picture in places}
+    taken = {folded(picture) for picture in places}
     numbers: dict[str, Iterator[int]] = defaultdict(lambda: count(2))  # left for each name
     paths = {}
     for picture, place in places.items():
         form = suffix or (".jpg" if picture.suffix.lower() in JPEG_SUFFIXES else ".png")
         path = folder / place / short_name(picture.stem, ending + form, spare=spare)
-        first = identity(path)
-        while identity(path) in taken:
+        first = folded(path)
+        while folded(path) in taken:
             numbered = f"{ending}_{next(numbers[first])}{form}"
             path = path.with_name(short_name(picture.stem, numbered, spare=spare))
-        taken.add(identity(path))
+        taken.add(folded(path))
         paths[picture] = path
     return paths
 
